@@ -1,0 +1,1 @@
+"""The library behind the commands: never imports Typer, never prints."""

@@ -1,0 +1,164 @@
+"""Files that appear whole or not at all, and the errors that reading and writing them can meet.
+
+Every file sertool writes goes through :func:`atomic_write`: a temporary file beside the target, flushed to the
+disk, then renamed over it. A reader never sees half a file, and a killed command leaves the old one in place.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from sertool.core.errors import DataError, SertoolError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on a clean exit it is flushed and takes the name ``path``.
+
+    Raises:
+        SertoolError: the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise write_error(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes files private; the result gets the permissions any other new file would have.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_error(path: Path, error: OSError) -> SertoolError:
+    """The message for a write that failed: a full disk says so, anything else by the system's own words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SertoolError(f"{path}: no space left on the disk; nothing was half-written", hint="free some space and run the same command again")
+    return SertoolError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def read_error(path: Path, error: OSError) -> DataError:
+    """The message for a read that failed."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file")
+    return DataError(f"{path}: cannot be read ({error.strerror or error})")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write ``content`` atomically as UTF-8."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` atomically as indented JSON; NaN is refused (no JSON reader agrees on it)."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file.
+
+    Raises:
+        DataError: the file is missing, unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise read_error(path, error) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: the file is missing or not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path}: not valid JSON ({error})") from error
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON Lines file of objects.
+
+    Raises:
+        DataError: the file is missing, or a line is not a JSON object (its number is told).
+    """
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{path}: line {number} is not valid JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}: line {number} is {type(row).__name__}, expected an object")
+        rows.append(row)
+    return rows
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named arrays atomically as one safetensors file (keys and metadata sorted: same content, same bytes)."""
+    contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    write_bytes(path, save(contiguous, metadata=dict(sorted(metadata.items())) if metadata else None))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Read a safetensors file: its arrays and its metadata.
+
+    Raises:
+        DataError: the file is missing, truncated or not safetensors.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except OSError as error:
+        raise read_error(path, error) from error
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,277 @@
+"""A corpus in memory and on disk: utterances with words and labels, and their feature frames.
+
+On disk a corpus is a folder::
+
+    corpus.json          format version, name, tasks, feature widths, frontend, what was left out and why
+    utterances.jsonl     one utterance a line: id, split, text, words, labels, speaker, session, dialogue, video, seconds
+    audio.safetensors    "frames" (sum of lengths, D) and "offsets" (N + 1,): utterance i owns frames[offsets[i]:offsets[i + 1]]
+    text.safetensors     the same for text given as frames (encoder states) instead of words; usually absent
+    vocabulary.json      and vectors.safetensors: a vocabulary that came with the corpus; usually absent
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core import artifacts
+from sertool.core.errors import DataError
+
+FORMAT = "sertool-corpus/1"
+SPLITS = ("train", "valid", "test", "private")
+GROUPS = ("speaker", "session", "dialogue", "video")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One stretch of speech by one speaker.
+
+    Attributes:
+        id: unique within its split.
+        split: ``train``, ``valid``, ``test`` or ``private`` (unlabelled).
+        text: the transcript as it was given; empty where there is none.
+        words: the cleaned words, as the vocabulary counts them.
+        labels: raw label by task name; empty for an unlabelled utterance.
+        speaker, session, dialogue, video: groups it belongs to, where known.
+        seconds: length of the recording, where known.
+    """
+
+    id: str
+    split: str
+    text: str
+    words: tuple[str, ...]
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    speaker: str | None = None
+    session: str | None = None
+    dialogue: str | None = None
+    video: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Feature frames of all utterances, end to end: ``flat`` (sum of lengths, D) float16 or float32, ``offsets`` (N + 1,) int64."""
+
+    flat: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def join(cls, arrays: list[NDArray[Any]], width: int) -> "Frames":
+        """Put arrays of shape (T_i, width) end to end."""
+        offsets = np.zeros(len(arrays) + 1, np.int64)
+        np.cumsum([len(array) for array in arrays], out=offsets[1:])
+        flat = np.concatenate(arrays) if arrays else np.zeros((0, width), np.float32)
+        return cls(flat, offsets)
+
+    @property
+    def width(self) -> int:
+        """D, the number of values a frame (80 for log-mels)."""
+        return int(self.flat.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return self.flat[self.offsets[index] : self.offsets[index + 1]]
+
+    def take(self, indices: list[int]) -> "Frames":
+        """The frames of some utterances, in that order."""
+        return Frames.join([self[index] for index in indices], self.width)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An utterance that is not in the corpus, and why."""
+
+    id: str
+    split: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CachedVocabulary:
+    """A vocabulary that came with a corpus: word -> index (several words may share one), vectors (rows, width)."""
+
+    index: Mapping[str, int]
+    vectors: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Utterances with their features.
+
+    Attributes:
+        name: what it is called in tables.
+        utterances: in the order of the source, split by split.
+        audio: frames; utterance i owns ``audio[i]``, possibly empty (no audio).
+        classes: class names by task, for tasks whose raw labels are class names.
+        left_out: utterances of the source that could not be used.
+        text_frames: text given as frames instead of words.
+        vocabulary: came with the corpus; None where it is built from the training words.
+        frontend: settings that made the audio frames; None where unknown.
+        source: sentence on where it comes from, for tables and model cards.
+        synthetic: the speech was made by a machine; said wherever a figure is shown.
+    """
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    audio: Frames
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+    text_frames: Frames | None = None
+    vocabulary: CachedVocabulary | None = None
+    frontend: Mapping[str, Any] | None = None
+    source: str = ""
+    synthetic: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """Number of utterances by split."""
+        counter = Counter(utterance.split for utterance in self.utterances)
+        return {split: counter[split] for split in SPLITS if counter[split]}
+
+    def select(self, indices: list[int]) -> "Corpus":
+        """The corpus of some of the utterances, in that order."""
+        return replace(
+            self,
+            utterances=tuple(self.utterances[index] for index in indices),
+            audio=self.audio.take(indices),
+            text_frames=self.text_frames.take(indices) if self.text_frames else None,
+        )
+
+
+def is_corpus(folder: Path) -> bool:
+    """Whether a folder holds a corpus in this format."""
+    return (folder / "corpus.json").is_file()
+
+
+def write_corpus(corpus: Corpus, folder: Path) -> None:
+    """Write a corpus; ``corpus.json`` comes last, so a folder without it is not yet a corpus.
+
+    Raises:
+        SertoolError: a file cannot be written.
+    """
+    (folder / "corpus.json").unlink(missing_ok=True)
+    artifacts.write_json_lines(
+        folder / "utterances.jsonl",
+        [{key: value for key, value in asdict(u).items() if value is not None} for u in corpus.utterances],
+    )
+    for name, frames in (("audio", corpus.audio), ("text", corpus.text_frames)):
+        if frames is not None:
+            artifacts.write_arrays(folder / f"{name}.safetensors", {"frames": frames.flat, "offsets": frames.offsets})
+    if corpus.vocabulary is not None:
+        artifacts.write_json(folder / "vocabulary.json", dict(corpus.vocabulary.index))
+        artifacts.write_arrays(folder / "vectors.safetensors", {"vectors": corpus.vocabulary.vectors})
+    artifacts.write_json(
+        folder / "corpus.json",
+        {
+            "format": FORMAT,
+            "name": corpus.name,
+            "utterances": len(corpus.utterances),
+            "classes": {task: list(names) for task, names in corpus.classes.items()},
+            "audio_width": corpus.audio.width,
+            "text_frames": corpus.text_frames is not None,
+            "vocabulary": corpus.vocabulary is not None,
+            "frontend": dict(corpus.frontend) if corpus.frontend is not None else None,
+            "source": corpus.source,
+            "synthetic": corpus.synthetic,
+            "left_out": [asdict(item) for item in corpus.left_out],
+        },
+    )
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """Read a corpus that :func:`write_corpus` wrote.
+
+    Raises:
+        DataError: a file is missing or damaged; the message names it, and the utterance where one is meant.
+    """
+    header_path = folder / "corpus.json"
+    header = artifacts.read_json(header_path)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise DataError(f"{header_path}: not a corpus of format {FORMAT}")
+    try:
+        utterances = _read_utterances(folder / "utterances.jsonl")
+        if len(utterances) != header["utterances"]:
+            raise DataError(f"{folder / 'utterances.jsonl'}: {len(utterances)} utterances, corpus.json says {header['utterances']}")
+        vocabulary = _read_vocabulary(folder) if header["vocabulary"] else None
+        return Corpus(
+            name=header["name"],
+            utterances=utterances,
+            audio=_read_frames(folder / "audio.safetensors", utterances),
+            classes={task: tuple(names) for task, names in header["classes"].items()},
+            left_out=tuple(LeftOut(**item) for item in header["left_out"]),
+            text_frames=_read_frames(folder / "text.safetensors", utterances) if header["text_frames"] else None,
+            vocabulary=vocabulary,
+            frontend=header["frontend"],
+            source=header["source"],
+            synthetic=header["synthetic"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{header_path}: damaged ({type(error).__name__}: {error})") from error
+
+
+def _read_utterances(path: Path) -> tuple[Utterance, ...]:
+    utterances = []
+    seen: set[tuple[str, str]] = set()
+    for number, row in enumerate(artifacts.read_json_lines(path), start=1):
+        try:
+            utterance = Utterance(**{**row, "words": tuple(row["words"])})
+        except (TypeError, KeyError) as error:
+            raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
+        if utterance.split not in SPLITS:
+            raise DataError(f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}")
+        if not isinstance(utterance.id, str) or not all(isinstance(word, str) for word in utterance.words):
+            raise DataError(f"{path}: line {number}: id and words must be text")
+        if (utterance.split, utterance.id) in seen:
+            raise DataError(f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}")
+        seen.add((utterance.split, utterance.id))
+        utterances.append(utterance)
+    return tuple(utterances)
+
+
+def _read_frames(path: Path, utterances: tuple[Utterance, ...]) -> Frames:
+    arrays, _ = artifacts.read_arrays(path)
+    if set(arrays) != {"frames", "offsets"}:
+        raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected frames and offsets")
+    flat, offsets = arrays["frames"], arrays["offsets"]
+    if flat.ndim != 2 or flat.dtype not in (np.float16, np.float32):
+        raise DataError(f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2")
+    if offsets.shape != (len(utterances) + 1,) or offsets.dtype != np.int64:
+        raise DataError(f"{path}: {offsets.size} offsets, expected {len(utterances) + 1}")
+    if offsets[0] != 0 or offsets[-1] != len(flat) or (np.diff(offsets) < 0).any():
+        raise DataError(f"{path}: offsets do not divide the {len(flat)} frames")
+    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+    if bad.size:
+        owner = int(np.searchsorted(offsets, bad[0], side="right")) - 1
+        raise DataError(f"{path}: utterance {utterances[owner].id!r} holds NaN or infinite values")
+    return Frames(flat, offsets)
+
+
+def _read_vocabulary(folder: Path) -> CachedVocabulary:
+    index = artifacts.read_json(folder / "vocabulary.json")
+    arrays, _ = artifacts.read_arrays(folder / "vectors.safetensors")
+    vectors = arrays["vectors"]
+    check_vocabulary(index, vectors, folder / "vocabulary.json")
+    return CachedVocabulary(index, vectors)
+
+
+def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:
+    """Refuse a vocabulary whose indices do not fit its vectors.
+
+    Raises:
+        DataError: with the file and the word.
+    """
+    if not isinstance(index, dict) or not index:
+        raise DataError(f"{path}: not a table of words")
+    if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating) or not np.isfinite(vectors).all():
+        raise DataError(f"{path}: its word vectors are not a finite table of rank 2")
+    for word, position in index.items():
+        if not isinstance(word, str) or isinstance(position, bool) or not isinstance(position, int):
+            raise DataError(f"{path}: {json.dumps(word, default=str)} has index {position!r}, expected a number")
+        if not 0 < position < len(vectors):
+            raise DataError(f"{path}: {word!r} has index {position}, but there are {len(vectors)} vectors")

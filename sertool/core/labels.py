@@ -1,0 +1,112 @@
+"""Tasks, and the rules that turn a corpus's raw label into a target.
+
+A raw label is what the corpus holds: a class number, a class name, a score from -3 to 3, six intensities. A task
+names the classes; its rule maps a raw label to a class index (single-label), to one 0/1 a class (multi-label), or
+to nothing (the utterance is not part of the task). Facts of the five published data sets: SYSTEM.md of the
+reference, cited in docs/reference.md.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sertool.core.errors import DataError
+
+Target = int | tuple[int, ...]
+SIGN = ("negative", "positive")
+SEVEN = ("-3", "-2", "-1", "0", "1", "2", "3")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model predicts.
+
+    Attributes:
+        name: key of the raw label in the corpus, for example ``emotion`` or ``sentiment``.
+        classes: names of the classes, in the order of the logits.
+        rule: how a raw label becomes a target; a key of ``RULES``.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    rule: str
+
+    @property
+    def kind(self) -> Literal["single", "multi"]:
+        """``multi`` where an utterance carries one 0/1 decision a class, ``single`` where it has one class."""
+        return "multi" if self.rule == "present" else "single"
+
+    def target(self, raw: Any) -> Target | None:
+        """The target of a raw label, or None where the task leaves such utterances out (MOSI's zeros).
+
+        Raises:
+            DataError: the raw label is of the wrong kind or out of range.
+        """
+        return RULES[self.rule](raw, self.classes)
+
+
+def _number(raw: Any, low: float, high: float) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        raise DataError(f"label {raw!r} is not a finite number")
+    if not low <= raw <= high:
+        raise DataError(f"label {raw!r} is out of range, expected {low:g} to {high:g}")
+    return float(raw)
+
+
+def _index(raw: Any, classes: Sequence[str]) -> int:
+    value = _number(raw, 0, len(classes) - 1)
+    if value != int(value):
+        raise DataError(f"label {raw!r} is not a class number")
+    return int(value)
+
+
+def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
+    """VGAF writes its classes as the texts "1", "2", "3"."""
+    try:
+        number = int(raw)
+    except (TypeError, ValueError):
+        raise DataError(f"label {raw!r} is not a class number from 1 to {len(classes)}") from None
+    if not 1 <= number <= len(classes):
+        raise DataError(f"label {raw!r} is out of range, expected 1 to {len(classes)}")
+    return number - 1
+
+
+def _sign(raw: Any, classes: Sequence[str]) -> int:
+    return int(_number(raw, -3, 3) >= 0)
+
+
+def _sign_without_zero(raw: Any, classes: Sequence[str]) -> int | None:
+    value = _number(raw, -3, 3)
+    return None if value == 0 else int(value > 0)
+
+
+def _seven(raw: Any, classes: Sequence[str]) -> int:
+    """Intervals as the reference drew them: closed away from zero on the negative side as on the positive one."""
+    value = _number(raw, -3, 3)
+    if value < 0:
+        return 0 if value < -2 else 1 if value < -1 else 2
+    return 3 if value == 0 else 4 if value <= 1 else 5 if value <= 2 else 6
+
+
+def _present(raw: Any, classes: Sequence[str]) -> tuple[int, ...]:
+    if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) != len(classes):
+        raise DataError(f"label {raw!r} is not a list of {len(classes)} numbers")
+    return tuple(int(_number(value, 0, 3) > 0) for value in raw)
+
+
+def _name(raw: Any, classes: Sequence[str]) -> int:
+    if raw not in classes:
+        raise DataError(f"label {raw!r} is not one of {', '.join(classes)}")
+    return classes.index(raw)
+
+
+RULES: dict[str, Callable[[Any, Sequence[str]], Target | None]] = {
+    "index": _index,
+    "index-from-one": _index_from_one,
+    "sign": _sign,
+    "sign-without-zero": _sign_without_zero,
+    "seven": _seven,
+    "present": _present,
+    "name": _name,
+}
