@@ -1,8 +1,8 @@
 """Recordings to log-mel frames: reading, trimming, pre-emphasis, mel bands, frame reduction.
 
-The defaults of :class:`~sertool.core.recipe.Frontend` give the frames that the published systems were trained on
-(the settings of Kyubyong Park's dc_tts, every 16th frame; told by an author, docs/reference.md). The numbers agree
-with librosa 0.11 (``effects.trim``, ``stft``, ``filters.mel``), which is the oracle of the tests.
+The defaults of :class:`~sertool.core.recipe.Frontend` give the frames that the published systems were trained
+on (the settings of Kyubyong Park's dc_tts, every 16th frame; told by an author, see docs/reference.md). The
+numbers agree with librosa 0.11 (``effects.trim``, ``stft``, ``filters.mel``), the oracle of the tests.
 """
 
 import math
@@ -44,8 +44,8 @@ def read_audio(path: Path, sample_rate: int, start: float | None = None, end: fl
         (samples,) float32, the mean of the channels, full scale at 1.
 
     Raises:
-        DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, or does not reach
-            the segment.
+        DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, or does not
+            reach the segment.
     """
     # Imported here: recordings are not needed to train on feature files.
     import soundfile
@@ -77,15 +77,7 @@ def read_audio(path: Path, sample_rate: int, start: float | None = None, end: fl
 def _decode(file: "SoundFile", path: Path, start: float | None, end: float | None) -> NDArray[np.float32]:
     """The samples (n,) of a segment, channels averaged, at the file's own rate."""
     rate, known = int(file.samplerate), int(file.frames)
-    first = round((start or 0.0) * rate)
-    last = known if end is None else round(end * rate)
-    if first < 0 or last <= first < known:
-        raise DataError(f"{path}: a segment from {start or 0:g} s to {last / rate:g} s holds nothing")
-    if (first >= known > 0) or last > known + END_TOLERANCE * rate:
-        raise DataError(
-            f"{path}: is {known / rate:g} s long and does not reach the segment's {'start' if first >= known else 'end'}"
-        )
-    last = min(last, known)
+    first, last = _segment(path, known, rate, start, end)
     if first:
         file.seek(first)
     blocks: list[NDArray[np.float32]] = []
@@ -101,6 +93,18 @@ def _decode(file: "SoundFile", path: Path, start: float | None, end: float | Non
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
+def _segment(path: Path, known: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
+    """First sample, and the one after the last, of a segment given in seconds."""
+    begins, ends = start or 0.0, known / rate if end is None else end
+    if not 0 <= begins < math.inf or not (begins < ends < math.inf or end is None):
+        raise DataError(f"{path}: a segment from {begins:g} s to {ends:g} s is none")
+    if known and (begins * rate >= known or ends > known / rate + END_TOLERANCE):
+        what = "start" if begins * rate >= known else "end"
+        at = begins if what == "start" else ends
+        raise DataError(f"{path}: is {known / rate:g} s long, the segment's {what} at {at:g} s lies beyond")
+    return round(begins * rate), min(round(ends * rate), known)
+
+
 def _reason(error: Exception) -> str:
     """The library's own words without the path, which the message names already."""
     return str(getattr(error, "error_string", error)).strip().rstrip(".").replace("\n", " ")
@@ -109,9 +113,9 @@ def _reason(error: Exception) -> str:
 def trim(waveform: Tensor, top_db: float) -> Tensor:
     """Cut the quiet beginning and end of a recording.
 
-    Frames of 2048 samples, one each 512, centred on their first sample; what comes before the first frame, and after
-    the last one, whose RMS is less than ``top_db`` below the loudest frame's is cut. An RMS below 1e-5 counts as 1e-5,
-    so a recording that is quiet throughout, or all zeros, stays as it is.
+    The level is the RMS of 2048 samples around each 512th one. The recording is kept from the first to the
+    last place whose level is less than ``top_db`` below the highest. An RMS below 1e-5 counts as 1e-5, so a
+    recording that is quiet throughout, or all zeros, stays as it is.
 
     Args:
         waveform: (samples,).
@@ -131,7 +135,7 @@ def trim(waveform: Tensor, top_db: float) -> Tensor:
 
 @lru_cache(maxsize=16)
 def mel_filters(sample_rate: int, fft_size: int, mel_bands: int) -> Tensor:
-    """Slaney's mel filter bank: triangles of equal area, evenly spaced on his scale from 0 Hz to half the sampling rate.
+    """Slaney's mel filter bank: triangles of equal area, evenly spaced on his scale up to the Nyquist rate.
 
     His scale is linear (3 mel in 200 Hz) up to 1000 Hz and logarithmic (27 mel in a factor of 6.4) above.
 
@@ -163,7 +167,7 @@ def log_mels(waveform: Tensor, frontend: Frontend) -> Tensor:
     """
     if frontend.trim_db is not None:
         waveform = trim(waveform, frontend.trim_db)
-    # Double precision: bands 100 dB below the loudest are features too, and float32 leaves rounding noise in them.
+    # Double precision: bands 100 dB below the loudest are features too; float32 leaves noise in them.
     signal = waveform.double()
     signal = torch.cat([signal[:1], signal[1:] - frontend.preemphasis * signal[:-1]])
     magnitude = torch.stft(
