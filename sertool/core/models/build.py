@@ -1,0 +1,81 @@
+"""From settings to a stack of models: flat keyword arguments, sizes checked against the corpus."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sertool.core.models.layers import Embedding, reset
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.recipe import Model
+
+ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
+
+
+def build(
+    model: Model, *, members: int, text_rows: int | None, text_width: int, audio_width: int, num_classes: int
+) -> MAT | MNT:
+    """A stack of ``members`` models with parameters that are not yet initialised.
+
+    Args:
+        model: the recipe's section.
+        members: E.
+        text_rows: rows of the embedding table, or None where text is frames.
+        text_width: of the embedding, or of the text's frames.
+        audio_width: of the audio frames.
+        num_classes: C.
+    """
+    return ARCHITECTURES[model.architecture](
+        members=members,
+        text_rows=text_rows,
+        text_width=text_width,
+        audio_width=audio_width,
+        hidden_size=model.hidden_size,
+        ffn_size=model.ffn_size,
+        num_heads=model.num_heads,
+        num_layers=model.num_layers,
+        num_classes=num_classes,
+        dropout_input=model.dropout_input,
+        dropout_residual=model.dropout_residual,
+        dropout_output=model.dropout_output,
+    )
+
+
+def initialise(model: nn.Module, seeds: Sequence[int], vectors: Sequence[Tensor | None]) -> None:
+    """Draw all parameters, member e from ``seeds[e]``; its embedding starts as ``vectors[e]`` where that is given."""
+    reset(model, seeds)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, Embedding):
+                for member, table in enumerate(vectors):
+                    if table is not None:
+                        module.weight[member].zero_()
+                        module.weight[member, : len(table)] = table
+
+
+def member_state(model: nn.Module, member: int) -> dict[str, Tensor]:
+    """One member's parameters, without the member axis (views, not copies)."""
+    return {name: parameter.detach()[member] for name, parameter in model.named_parameters()}
+
+
+def load_members(model: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:
+    """Fill a stack, member e from ``states[e]``; embedding tables may be shorter than the stack's.
+
+    Raises:
+        ValueError: a name or a shape does not fit; the message says which.
+    """
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            for member, state in enumerate(states):
+                if name not in state:
+                    raise ValueError(f"weight {name} is missing")
+                value = torch.as_tensor(state[name])
+                target = parameter[member]
+                if name.endswith("embedding.weight") and value.dim() == 2 and len(value) <= len(target):
+                    target[len(value) :] = 0
+                    target = target[: len(value)]
+                if value.shape != target.shape:
+                    raise ValueError(f"weight {name} is {tuple(value.shape)}, expected {tuple(target.shape)}")
+                target.copy_(value)
