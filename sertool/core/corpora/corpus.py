@@ -3,10 +3,11 @@
 On disk a corpus is a folder::
 
     corpus.json          format version, name, tasks, feature widths, frontend, what was left out and why
-    utterances.jsonl     one utterance a line: id, split, text, words, labels, speaker, session, dialogue, video, seconds
-    audio.safetensors    "frames" (sum of lengths, D) and "offsets" (N + 1,): utterance i owns frames[offsets[i]:offsets[i + 1]]
+    utterances.jsonl     one utterance a line: id, split, text, words, labels, speaker, session, dialogue, ...
+    audio.safetensors    "frames" (sum of lengths, D) and "offsets" (N + 1,); see Frames
     text.safetensors     the same for text given as frames (encoder states) instead of words; usually absent
     vocabulary.json      and vectors.safetensors: a vocabulary that came with the corpus; usually absent
+    numbering.json       word -> index over all sentences of the source's training split; usually absent
 """
 
 import json
@@ -55,7 +56,12 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Frames:
-    """Feature frames of all utterances, end to end: ``flat`` (sum of lengths, D) float16 or float32, ``offsets`` (N + 1,) int64."""
+    """Feature frames of all utterances, end to end.
+
+    Attributes:
+        flat: (sum of lengths, D) float16 or float32.
+        offsets: (N + 1,) int64; utterance i owns ``flat[offsets[i]:offsets[i + 1]]``.
+    """
 
     flat: NDArray[Any]
     offsets: NDArray[np.int64]
@@ -95,7 +101,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class CachedVocabulary:
-    """A vocabulary that came with a corpus: word -> index (several words may share one), vectors (rows, width)."""
+    """Came with a corpus: word -> index (several words may share one), vectors (rows, width)."""
 
     index: Mapping[str, int]
     vectors: NDArray[Any]
@@ -112,7 +118,9 @@ class Corpus:
         classes: class names by task, for tasks whose raw labels are class names.
         left_out: utterances of the source that could not be used.
         text_frames: text given as frames instead of words.
-        vocabulary: came with the corpus; None where it is built from the training words.
+        vocabulary: came with the corpus, with its vectors; None where it is built from the training words.
+        numbering: index by word over *all* training sentences of the source, those of left-out utterances
+            included, as the reference numbers them; None where the training utterances' words are numbered.
         frontend: settings that made the audio frames; None where unknown.
         source: sentence on where it comes from, for tables and model cards.
         synthetic: the speech was made by a machine; said wherever a figure is shown.
@@ -125,6 +133,7 @@ class Corpus:
     left_out: tuple[LeftOut, ...] = ()
     text_frames: Frames | None = None
     vocabulary: CachedVocabulary | None = None
+    numbering: Mapping[str, int] | None = None
     frontend: Mapping[str, Any] | None = None
     source: str = ""
     synthetic: bool = False
@@ -162,10 +171,14 @@ def write_corpus(corpus: Corpus, folder: Path) -> None:
     )
     for name, frames in (("audio", corpus.audio), ("text", corpus.text_frames)):
         if frames is not None:
-            artifacts.write_arrays(folder / f"{name}.safetensors", {"frames": frames.flat, "offsets": frames.offsets})
+            artifacts.write_arrays(
+                folder / f"{name}.safetensors", {"frames": frames.flat, "offsets": frames.offsets}
+            )
     if corpus.vocabulary is not None:
         artifacts.write_json(folder / "vocabulary.json", dict(corpus.vocabulary.index))
         artifacts.write_arrays(folder / "vectors.safetensors", {"vectors": corpus.vocabulary.vectors})
+    if corpus.numbering is not None:
+        artifacts.write_json(folder / "numbering.json", dict(corpus.numbering))
     artifacts.write_json(
         folder / "corpus.json",
         {
@@ -176,6 +189,7 @@ def write_corpus(corpus: Corpus, folder: Path) -> None:
             "audio_width": corpus.audio.width,
             "text_frames": corpus.text_frames is not None,
             "vocabulary": corpus.vocabulary is not None,
+            "numbering": corpus.numbering is not None,
             "frontend": dict(corpus.frontend) if corpus.frontend is not None else None,
             "source": corpus.source,
             "synthetic": corpus.synthetic,
@@ -197,7 +211,10 @@ def read_corpus(folder: Path) -> Corpus:
     try:
         utterances = _read_utterances(folder / "utterances.jsonl")
         if len(utterances) != header["utterances"]:
-            raise DataError(f"{folder / 'utterances.jsonl'}: {len(utterances)} utterances, corpus.json says {header['utterances']}")
+            raise DataError(
+                f"{folder / 'utterances.jsonl'}: {len(utterances)} utterances, "
+                f"corpus.json says {header['utterances']}"
+            )
         vocabulary = _read_vocabulary(folder) if header["vocabulary"] else None
         return Corpus(
             name=header["name"],
@@ -205,8 +222,11 @@ def read_corpus(folder: Path) -> Corpus:
             audio=_read_frames(folder / "audio.safetensors", utterances),
             classes={task: tuple(names) for task, names in header["classes"].items()},
             left_out=tuple(LeftOut(**item) for item in header["left_out"]),
-            text_frames=_read_frames(folder / "text.safetensors", utterances) if header["text_frames"] else None,
+            text_frames=_read_frames(folder / "text.safetensors", utterances)
+            if header["text_frames"]
+            else None,
             vocabulary=vocabulary,
+            numbering=_read_numbering(folder / "numbering.json") if header.get("numbering") else None,
             frontend=header["frontend"],
             source=header["source"],
             synthetic=header["synthetic"],
@@ -224,11 +244,15 @@ def _read_utterances(path: Path) -> tuple[Utterance, ...]:
         except (TypeError, KeyError) as error:
             raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
         if utterance.split not in SPLITS:
-            raise DataError(f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}")
+            raise DataError(
+                f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}"
+            )
         if not isinstance(utterance.id, str) or not all(isinstance(word, str) for word in utterance.words):
             raise DataError(f"{path}: line {number}: id and words must be text")
         if (utterance.split, utterance.id) in seen:
-            raise DataError(f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}")
+            raise DataError(
+                f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
+            )
         seen.add((utterance.split, utterance.id))
         utterances.append(utterance)
     return tuple(utterances)
@@ -240,7 +264,9 @@ def _read_frames(path: Path, utterances: tuple[Utterance, ...]) -> Frames:
         raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected frames and offsets")
     flat, offsets = arrays["frames"], arrays["offsets"]
     if flat.ndim != 2 or flat.dtype not in (np.float16, np.float32):
-        raise DataError(f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2")
+        raise DataError(
+            f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2"
+        )
     if offsets.shape != (len(utterances) + 1,) or offsets.dtype != np.int64:
         raise DataError(f"{path}: {offsets.size} offsets, expected {len(utterances) + 1}")
     if offsets[0] != 0 or offsets[-1] != len(flat) or (np.diff(offsets) < 0).any():
@@ -260,6 +286,15 @@ def _read_vocabulary(folder: Path) -> CachedVocabulary:
     return CachedVocabulary(index, vectors)
 
 
+def _read_numbering(path: Path) -> dict[str, int]:
+    index = artifacts.read_json(path)
+    if not isinstance(index, dict) or not all(
+        type(row) is int and 0 < row <= len(index) for row in index.values()
+    ):
+        raise DataError(f"{path}: not a table of words with an index from 1 on")
+    return index
+
+
 def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:
     """Refuse a vocabulary whose indices do not fit its vectors.
 
@@ -272,6 +307,8 @@ def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:
         raise DataError(f"{path}: its word vectors are not a finite table of rank 2")
     for word, position in index.items():
         if not isinstance(word, str) or isinstance(position, bool) or not isinstance(position, int):
-            raise DataError(f"{path}: {json.dumps(word, default=str)} has index {position!r}, expected a number")
+            raise DataError(
+                f"{path}: {json.dumps(word, default=str)} has index {position!r}, expected a number"
+            )
         if not 0 < position < len(vectors):
             raise DataError(f"{path}: {word!r} has index {position}, but there are {len(vectors)} vectors")

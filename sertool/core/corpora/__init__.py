@@ -1,0 +1,1 @@
+"""Corpora: the project's own format, readers of the published data sets, recordings."""

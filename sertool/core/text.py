@@ -1,0 +1,115 @@
+"""Words and their numbers, as the reference counts them.
+
+Released checkpoints depend on every oddity here: the vocabulary starts as ``{"UNK": 1}``, the first word of
+the training sentences shares index 1 with it, later words get 2, 3, ...; index 0 is the padding.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sertool.core.errors import DataError
+
+UNKNOWN = "UNK"
+PADDING_INDEX = 0
+UNKNOWN_INDEX = 1
+_CLEAN = str.maketrans(dict.fromkeys(".,'!?\"()*#:;", "") | {"-": " ", "/": " "})
+
+# Typographic signs by the plain ones, and Windows-1252 bytes that were read as Latin-1 (MELD's).
+_TYPOGRAPHIC = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`\u0091\u0092\u0082\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u0093\u0094\u0084", '"')
+    | dict.fromkeys("\u2010\u2011", "-")
+    | dict.fromkeys("\u2012\u2013\u2014\u2015\u0096\u0097\u0085", " ")
+    | {"\u2026": "...", "\ufeff": "", "\u200b": ""}
+)
+
+
+def clean_words(words_or_text: str | Sequence[str]) -> tuple[str, ...]:
+    """The words as the vocabulary counts them.
+
+    A word is lower-cased and loses ``. , ' ! ? " ( ) * # : ;``; ``-`` and ``/`` become a space, but the word
+    stays one (``well-known`` is the one word ``well known``, and ``--`` is the word of two spaces, as in the
+    reference's vocabularies); words left without a character go.
+
+    Args:
+        words_or_text: words, taken as they are, or a sentence, whose typographic quotes, dashes and ellipses
+            are first put as ASCII writes them, and which is then split at white space.
+    """
+    if isinstance(words_or_text, str):
+        words_or_text = unicodedata.normalize("NFC", words_or_text).translate(_TYPOGRAPHIC).split()
+    cleaned = (word.lower().translate(_CLEAN) for word in words_or_text)
+    return tuple(word for word in cleaned if word)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and their row in the embedding.
+
+    Attributes:
+        index: row by word; ``UNK`` and the first word both have row 1.
+        rows: number of rows of the embedding, row 0 (the padding) included.
+    """
+
+    index: Mapping[str, int]
+    rows: int
+
+    @classmethod
+    def build(cls, sentences: Iterable[Sequence[str]]) -> "Vocabulary":
+        """Number the words of cleaned sentences in order of first appearance.
+
+        There are as many rows as entries (two share row 1, and row 0 is the padding), and at least two.
+        """
+        index = {UNKNOWN: UNKNOWN_INDEX}
+        for words in sentences:
+            for word in words:
+                if word not in index:
+                    index[word] = len(index)
+        return cls(index, max(len(index), UNKNOWN_INDEX + 1))
+
+    def encode(self, words: Sequence[str], length: int) -> list[int]:
+        """Rows of cleaned words: unknown ones 1, cut at ``length``, padded right with 0."""
+        rows = [self.index.get(word, UNKNOWN_INDEX) for word in words[:length]]
+        return rows + [PADDING_INDEX] * (length - len(rows))
+
+    def unknown(self, words: Iterable[str]) -> list[str]:
+        """The words that have no row of their own, in their order."""
+        return [word for word in words if word not in self.index]
+
+    def words_by_row(self) -> list[str]:
+        """The word whose vector a row starts from: ``UNK`` for the padding and where no word has the row."""
+        words = [UNKNOWN] * self.rows
+        for word, row in self.index.items():
+            if word != UNKNOWN:
+                words[row] = word
+        return words
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data for a JSON file."""
+        return {"rows": self.rows, "index": dict(self.index)}
+
+    @classmethod
+    def from_json(cls, content: Any, origin: str) -> "Vocabulary":
+        """Check what :meth:`to_json` gave; ``origin`` names the file in errors.
+
+        Raises:
+            DataError: it is no vocabulary, or a word's row is not among the rows.
+        """
+        if (
+            not isinstance(content, dict)
+            or set(content) != {"rows", "index"}
+            or not isinstance(content["index"], dict)
+        ):
+            raise DataError(f"{origin}: not a vocabulary, expected the keys rows and index")
+        rows, index = content["rows"], content["index"]
+        if not _is_number(rows) or rows <= UNKNOWN_INDEX:
+            raise DataError(f"{origin}: rows is {rows!r}, expected a number of at least {UNKNOWN_INDEX + 1}")
+        for word, row in index.items():
+            if not _is_number(row) or not PADDING_INDEX < row < rows:
+                raise DataError(f"{origin}: {word!r} has row {row!r}, expected 1 to {rows - 1}")
+        return cls(index, rows)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
