@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sertool.core.artifacts import read_text, write_text
 from sertool.core.errors import UsageError
 from sertool.core.recipe_errors import did_you_mean, problems
 from sertool.core.recipe_schema import Dataset as Dataset
@@ -104,6 +105,66 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
 def resolved(recipe: Recipe) -> str:
     """The whole recipe as YAML: every key, in the schema's order; loading it gives an equal recipe."""
     return dump_yaml(recipe.model_dump(mode="json"))
+
+
+def summary(name_or_path: str) -> dict[str, Any]:
+    """What a list of recipes shows of one.
+
+    Keys: name, dataset, task, protocol, architecture, runs, folds, path (null where the recipe leaves it to
+    the user), about.
+    """
+    recipe = load(name_or_path, users_path=USERS_PATH)
+    dataset, folds = recipe.dataset, recipe.splits.folds
+    path = None if dataset.path == USERS_PATH else dataset.path
+    own = path.removeprefix("packaged:") if path else "yours"
+    return {
+        "name": recipe.name,
+        "dataset": own if dataset.reader == "corpus" else dataset.reader.upper(),
+        "task": dataset.task,
+        "protocol": recipe.protocol,
+        "architecture": recipe.model.architecture,
+        "runs": recipe.training.runs,
+        "folds": len(folds) if isinstance(folds, list) else folds or 1,
+        "path": path,
+        "about": recipe.about,
+    }
+
+
+def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
+    """Copy a recipe's file as it is, comments and ``extends`` included.
+
+    Args:
+        name_or_path: a shipped recipe, or a path that ends in .yaml.
+        destination: ends in .yaml; its name becomes the recipe's.
+        force: replace a file that is there.
+
+    Raises:
+        UsageError: the copy could not be loaded, or the destination is there already.
+    """
+    source = find(name_or_path)
+    if destination.suffix not in SUFFIXES:
+        raise UsageError(f"{destination}: a recipe's file ends in .yaml")
+    if not force and (destination.exists() or destination.is_symlink()):
+        raise UsageError(f"{destination}: is there already", hint="--force replaces it")
+    content = read_yaml(source)
+    base = content.get("extends") if isinstance(content, dict) else None
+    if (
+        isinstance(base, str)
+        and base.endswith(SUFFIXES)
+        and destination.resolve().parent != source.resolve().parent
+    ):
+        raise UsageError(
+            f"{source}: extends {base}, which lies beside it and would not lie beside {destination}",
+            hint="copy it to the same folder, or copy the other one too and edit `extends`",
+        )
+    merged = _with_base(source, [])
+    if "name" not in content:
+        merged["name"] = destination.stem
+    merged["dataset"] = (
+        {"path": USERS_PATH, **merged["dataset"]} if isinstance(merged.get("dataset"), dict) else {}
+    )
+    validate(merged, str(destination))
+    write_text(destination, read_text(source))
 
 
 def _is_file(path: Path) -> bool:

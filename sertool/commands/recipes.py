@@ -1,0 +1,88 @@
+"""``sertool recipes``: list, show, copy and check the settings of experiments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sertool.commands.options import JsonOption, SetOption
+
+app = typer.Typer(
+    no_args_is_help=True, help="List, show, copy and check recipes, the settings of experiments."
+)
+
+_COLUMNS = {"name": "name", "data set": "dataset", "protocol": "protocol", "model": "architecture"}
+_WIDE = 200
+
+
+@app.command("list")
+def list_recipes(json_file: JsonOption = None) -> None:
+    """List the recipes that come with sertool."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    from sertool.core import recipe as recipes
+    from sertool.core.artifacts import write_json
+
+    rows = [recipes.summary(name) for name in recipes.names()]
+    if json_file is not None:
+        write_json(json_file, rows)
+    console = Console(highlight=False, markup=False)
+    grid = Grid(box=None, padding=(0, 1, 0, 0))
+    for title, key in _COLUMNS.items():
+        grid.add_column(
+            title, no_wrap=True, min_width=max(len(str(row[key])) for row in [*rows, {key: title}])
+        )
+    grid.add_column("about", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(row[key] for key in (*_COLUMNS.values(), "about")))
+    # In a file or a pipe nothing is cut off.
+    console.print(grid, width=None if console.is_terminal else _WIDE)
+    typer.echo("next: sertool recipes show NAME")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A recipe's name, or a path that ends in .yaml.")],
+    overrides: SetOption = None,
+) -> None:
+    """Print a recipe with everything it extends and every default, as YAML."""
+    from sertool.core import recipe as recipes
+
+    typer.echo(recipes.resolved(recipes.load(name, overrides, users_path=recipes.USERS_PATH)), nl=False)
+
+
+@app.command()
+def copy(
+    name: Annotated[str, typer.Argument(help="A recipe's name, or a path that ends in .yaml.")],
+    destination: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The new file.", dir_okay=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+) -> None:
+    """Copy a recipe, comments included, to change it."""
+    from sertool.core import recipe as recipes
+
+    recipes.copy(name, destination, force=force)
+    typer.echo(f"{destination}: a copy of {name}")
+    typer.echo(f"next: edit it, then sertool train --recipe {destination}")
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names, or paths that end in .yaml; all shipped ones if none.")
+    ] = None,
+) -> None:
+    """Check recipes: every unknown key and wrong value is told; nothing is run."""
+    from sertool.core import recipe as recipes
+    from sertool.core.errors import UsageError
+
+    problems = []
+    for name in names or recipes.names():
+        try:
+            recipes.load(name, users_path=recipes.USERS_PATH)
+        except UsageError as error:
+            problems.append(str(error))
+        else:
+            typer.echo(f"{name}: good")
+    if problems:
+        raise UsageError("\n".join(problems))
