@@ -63,6 +63,9 @@ def _load_converted(folder: Path, layout: Layout) -> Corpus:
         if artifacts.read_json(note) == fingerprint:
             return read_corpus(converted)
     corpus = read(folder, layout)
+    # Permission bits first: root could write where nobody is meant to.
+    if not folder.stat().st_mode & 0o222:
+        return corpus
     # A folder that cannot be written, or a full disk, costs only the time of the next reading.
     with suppress(SertoolError, OSError):
         note.unlink(missing_ok=True)
