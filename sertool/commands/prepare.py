@@ -40,7 +40,7 @@ def prepare(
     from sertool.core.corpora.table import read_table
 
     preparing.check_target(out, force=force)
-    frontend = recipes.load(recipe, overrides).frontend
+    frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
     checked = read_table(table, audio_root)
     with counting("recordings") as progress:
         preparation = preparing.prepare(checked, frontend, out.resolve().name, progress)

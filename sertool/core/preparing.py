@@ -1,13 +1,15 @@
 """From a table of recordings to a corpus: read, extract frames, clean words, and report what failed."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sertool.core.acoustics import FEATURE_FLOOR, log_mels, mel_filters, read_audio
@@ -69,10 +71,11 @@ def prepare(table: Table, frontend: Frontend, name: str, progress: Progress | No
         DataError: no recording at all could be used.
     """
     extracts: list[Extract | LeftOut] = []
-    for extract in map(partial(_extract, frontend=frontend), table.rows):
-        extracts.append(extract)
-        if progress is not None:
-            progress(len(extracts), len(table.rows))
+    with _one_thread():
+        for extract in map(partial(_extract, frontend=frontend), table.rows):
+            extracts.append(extract)
+            if progress is not None:
+                progress(len(extracts), len(table.rows))
     kept = [
         (row, extract)
         for row, extract in zip(table.rows, extracts, strict=True)
@@ -96,6 +99,20 @@ def prepare(table: Table, frontend: Frontend, name: str, progress: Progress | No
     )
     silent = tuple(row.id for row, extract in kept if extract.frames.max() <= FEATURE_FLOOR)
     return Preparation(corpus, (*table.warnings, *_warnings(table, corpus, silent, frontend)), silent)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: a recording is too short to divide.
+
+    On a machine that others use too, threads that wait for each other made this thirty times slower.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _extract(row: Row, frontend: Frontend) -> Extract | LeftOut:

@@ -55,11 +55,11 @@ def numbers(rows: Sequence[int]) -> str:
 
 
 def read_records(path: Path, columns: Collection[str], findings: Findings) -> tuple[list[str], Records]:
-    """Read a table: its column names in lower case and, by row number, the values of used columns.
+    """Read a table: its column names in lower case and, by row number, the values used.
 
     Args:
-        path: ``.csv``, ``.tsv`` or ``.txt`` with comma, semicolon or tab; ``.jsonl``, ``.ndjson`` or ``.json``
-            with one object a line.
+        path: ``.csv``, ``.tsv`` or ``.txt`` with comma, semicolon or tab; ``.jsonl``, ``.ndjson`` or
+            ``.json`` with one object a line.
         columns: what is used; other columns appear among the names only.
         findings: takes the rows that cannot be read.
 
