@@ -36,8 +36,9 @@ def list_recipes(json_file: JsonOption = None) -> None:
     grid.add_column("about", no_wrap=True)
     for row in rows:
         grid.add_row(*(row[key] for key in (*_COLUMNS.values(), "about")))
-    # In a file or a pipe nothing is cut off.
-    console.print(grid, width=None if console.is_terminal else _WIDE)
+    if not console.is_terminal:
+        console.width = _WIDE  # in a file or a pipe nothing is cut off
+    console.print(grid)
     typer.echo("next: sertool recipes show NAME")
 
 

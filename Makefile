@@ -1,0 +1,85 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both need Python 3.11 or newer and make, no GPU.
+# PYTHON=python3.12 chooses the interpreter; TORCH=cpu takes PyTorch's small build without CUDA (Linux).
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+OUTPUT ?= ckpt
+TORCH ?=
+PIP_FLAGS ?=
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# The first of these that runs and is new enough; a name in PATH may be a stub that does not run.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if $$p -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$p; break; fi; done)
+
+PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS)
+ifeq ($(TORCH),cpu)
+PIP += --extra-index-url https://download.pytorch.org/whl/cpu
+endif
+# pip's own output is a hundred lines; a name a package shows that it is alive.
+SHORT := awk '/^Collecting/ { printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
+
+.PHONY: help demo test test-slow test-data lint type docs bench bench-gpu reproduce-all clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## set everything up and train on the packaged demo corpus
+	$(BIN)/sertool demo
+
+test: $(VENV)/.installed-dev  ## all tests but the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/.installed-dev  ## the tests that take more than ten seconds each
+	$(BIN)/pytest -m slow
+
+test-data: $(VENV)/.installed-dev  ## the tests on real corpora in the folder SERTOOL_TEST_DATA
+	@test -n "$${SERTOOL_TEST_DATA:-}" || { echo "set SERTOOL_TEST_DATA to the folder that holds the corpora (emodb, ...)"; exit 2; }
+	$(BIN)/pytest -m data
+
+lint: $(VENV)/.installed-dev  ## style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+type: $(VENV)/.installed-dev  ## types
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev  ## check that the documentation agrees with the code
+	$(BIN)/pytest tests/test_docs.py
+
+bench: $(VENV)/.installed-dev  ## measure speed on the CPU
+	$(BIN)/python -m benchmarks
+
+bench-gpu: $(VENV)/.installed-dev  ## measure speed on a CUDA device
+	$(BIN)/python -m benchmarks --device cuda
+
+reproduce-all: $(VENV)/.installed  ## train and evaluate every recipe of the paper; can be stopped and goes on
+	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT)
+
+clean:  ## remove the environment and caches, never data or models
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find sertool tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+		echo "sertool needs Python 3.11 or newer; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 | head -1)."; \
+		echo "Install a newer one and name it: make demo PYTHON=python3.12"; exit 1; fi
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing sertool into $(VENV), once. It takes a while, a few minutes on a fast line: PyTorch is a large"
+	@echo "download (up to 3 GB with CUDA on Linux; TORCH=cpu takes a build of 0.2 GB), spaCy reads the words, and"
+	@echo "scikit-learn, matplotlib and the audio readers come along."
+	@$(PIP) -c constraints.txt -e . | $(SHORT)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the tools for tests into $(VENV): pytest, hypothesis, ruff, mypy, and librosa and audmetric to"
+	@echo "compare with."
+	@$(PIP) -c constraints.txt -e ".[dev]" | $(SHORT)
+	@touch $@
