@@ -28,7 +28,8 @@ AMPLITUDE_FLOOR = 1e-5  # of RMS values and mel magnitudes before the logarithm
 REFERENCE_DB, RANGE_DB = 20.0, 100.0  # a level of 20 dB becomes 1, one of -80 dB becomes 0
 FEATURE_FLOOR = 1e-8  # above 0, so that a frame of silence is not taken for padding
 END_TOLERANCE = 0.1  # seconds; tables round the end of a segment
-_BLOCK = 1 << 22  # samples a channel; streams may not know their own length, so they are read in blocks
+_BLOCK = 1 << 22  # samples a channel; a header may promise any length, so files are read in blocks
+_UNKNOWN_LENGTH = 1 << 62  # libsndfile's count for a stream whose header leaves the length out is above
 
 
 def read_audio(path: Path, sample_rate: int, start: float | None = None, end: float | None = None) -> Tensor:
@@ -80,6 +81,9 @@ def _decode(file: "SoundFile", path: Path, start: float | None, end: float | Non
     first, last = _segment(path, known, rate, start, end)
     if first:
         file.seek(first)
+    if known >= _UNKNOWN_LENGTH:
+        # soundfile seeks after each read to keep its place, which libsndfile refuses in such a stream.
+        file.seekable = lambda: False
     blocks: list[NDArray[np.float32]] = []
     read = 0
     while read < last - first:
@@ -88,7 +92,7 @@ def _decode(file: "SoundFile", path: Path, start: float | None, end: float | Non
             break
         blocks.append(block.mean(axis=1, dtype=np.float32))
         read += len(block)
-    if read < last - first and known < 1 << 62:
+    if read < last - first and known < _UNKNOWN_LENGTH:
         raise DataError(f"{path}: truncated, ends after {(first + read) / rate:g} s of {known / rate:g} s")
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
@@ -107,7 +111,8 @@ def _segment(path: Path, known: int, rate: int, start: float | None, end: float 
 
 def _reason(error: Exception) -> str:
     """The library's own words without the path, which the message names already."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".").replace("\n", " ")
+    words = str(getattr(error, "error_string", error)).removeprefix("Error : ").strip().rstrip(".")
+    return words or "damaged or cut short"
 
 
 def trim(waveform: Tensor, top_db: float) -> Tensor:

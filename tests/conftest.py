@@ -1,0 +1,16 @@
+"""Fixtures of several test files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real corpora (``emodb/``, ...): SERTOOL_TEST_DATA, or shared/data beside the checkout."""
+    checkout = Path(__file__).resolve().parent.parent
+    folder = Path(os.environ.get("SERTOOL_TEST_DATA", checkout.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}: SERTOOL_TEST_DATA names the one that holds the real corpora")
+    return folder
