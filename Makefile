@@ -21,7 +21,7 @@ ifeq ($(TORCH),cpu)
 PIP += --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 # pip's own output is a hundred lines; a name a package shows that it is alive.
-SHORT := awk '/^Collecting/ { printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
+SHORT := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
 
 .PHONY: help demo test test-slow test-data lint type docs bench bench-gpu reproduce-all clean
 

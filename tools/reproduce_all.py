@@ -1,7 +1,7 @@
 """Train and evaluate every recipe of the paper's protocol, one after the other: `make reproduce-all`.
 
-What is done is skipped, a recipe without its data is named with what to fetch, and one that fails does not stop
-the next; a table at the end tells all of them. Stop it at any time: `sertool train` goes on where it was.
+What is done is skipped, a recipe without its data is named with what to fetch, and one that fails does not
+stop the next; a table at the end tells all. Stop it at any time: `sertool train` goes on where it was.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def reproduce(recipe: dict[str, str], data: Path, output: Path, sertool: Sequenc
         print(f"{name}: done already ({result})")
     ensemble = json.loads(result.read_text())["sets"]["test"]["ensemble"]
     last = ensemble[-1]
-    return f"{last['accuracy']:.4f} ({last['members']} members, selected on test)"
+    return f"{last['accuracy']:.4f} ({last['members']} members, the paper's protocol)"
 
 
 if __name__ == "__main__":
