@@ -1,4 +1,4 @@
-"""`sertool recipes`, and every recipe that is shipped: it loads, explains itself, says what is known of it."""
+"""`sertool recipes`, and every shipped recipe: it loads, explains itself, says what is known of it."""
 
 import json
 import re
