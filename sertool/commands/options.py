@@ -1,7 +1,7 @@
 """Options that several commands share, so that they are spelled and explained alike."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,3 +24,10 @@ SetOption = Annotated[
 
 DEFAULT_DATA = Path("data")
 DEFAULT_OUTPUT = Path("ckpt")
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option("--device", help="auto takes CUDA where there is a GPU.")
+]
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "tf32", "bf16"] | None,
+    typer.Option("--precision", help="Number format of the arithmetic; the recipe's."),
+]

@@ -20,6 +20,7 @@ from sertool.core.errors import DataError, UsageError
 from sertool.core.recipe import Frontend
 from sertool.core.text import clean_words
 
+SHOWN = 20  # utterances named in a warning; the corpus lists them all
 Progress = Callable[[int, int], None]
 
 
@@ -147,15 +148,20 @@ def _classes(utterances: tuple[Utterance, ...]) -> dict[str, tuple[str, ...]]:
 def _warnings(table: Table, corpus: Corpus, silent: tuple[str, ...], frontend: Frontend) -> list[str]:
     warnings = []
     if corpus.left_out:
-        reasons = [f"\n  {item.id} ({item.split}): {item.reason}" for item in corpus.left_out]
-        warnings.append(
-            f"left out {len(reasons)} of {len(table.rows)} utterances:{enumerate_few(reasons, 20)}"
-        )
+        lines = [f"{item.id} ({item.split}): {item.reason}" for item in corpus.left_out]
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        count = f"left out {len(lines)} of {len(table.rows)} utterances"
+        warnings.append("\n  ".join([count, *lines[:SHOWN], *more]))
     for split in SPLITS:
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
     if silent:
-        warnings.append(f"{len(silent)} recordings hold no sound and are kept: {enumerate_few(silent)}")
+        what = (
+            "1 recording holds no sound and is"
+            if len(silent) == 1
+            else f"{len(silent)} recordings hold no sound and are"
+        )
+        warnings.append(f"{what} kept: {enumerate_few(silent)}")
     filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands)
     if empty := int((filters.amax(dim=1) == 0).sum()):
         warnings.append(

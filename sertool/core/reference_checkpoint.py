@@ -17,16 +17,8 @@ import torch
 
 from sertool.core.artifacts import read_error
 from sertool.core.errors import DataError
-from sertool.core.safe_pickle import (
-    NUMPY_AND_PLAIN,
-    Allowed,
-    Refused,
-    RestrictedUnpickler,
-    StandIn,
-    finished,
-    mapped,
-    pickle_error,
-)
+from sertool.core.safe_pickle import NUMPY_AND_PLAIN, finished, mapped, pickle_error
+from sertool.core.unpickler import Allowed, NameRefused, Refused, RestrictedUnpickler, StandIn
 
 _NAME = re.compile(r"best(\d+(?:\.\d*)?(?:e-?\d+)?)_(\d+)\.pkl")
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -149,21 +141,21 @@ def _read_zip(path: Path) -> Any:
         raise
     except Exception as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise pickle_error(path, Refused(named[1]) if named else error) from error
+        raise pickle_error(path, NameRefused(named[1]) if named else error) from error
 
 
 def _read_stream(path: Path) -> Any:
     """The older format: five pickles (magic number, version, system, object, storage keys), then the data."""
     with path.open("rb") as file, mapped(file, path) as stream:
         try:
-            magic, version, system = (RestrictedUnpickler(stream).load() for _ in range(3))
+            magic, version, system = (RestrictedUnpickler(stream, {}).load() for _ in range(3))
             if magic != _MAGIC or version != _PROTOCOL or not isinstance(system, dict):
                 raise DataError(f"{path}: not a checkpoint that torch wrote")
             if system.get("little_endian") is not True:
                 raise DataError(f"{path}: written on a big-endian machine, which is not supported")
             reader = _StreamUnpickler(stream, limit=path.stat().st_size)
             content = finished(reader.load(), (torch.Tensor,))
-            keys = RestrictedUnpickler(stream).load()
+            keys = RestrictedUnpickler(stream, {}).load()
             if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(reader.storages):
                 raise DataError(f"{path}: its list of storages does not fit its tensors")
             for key in keys:

@@ -11,46 +11,20 @@ numpy 1 and 2 write them under pickle protocols 0 to 5, in Python 2 (whose texts
 
 import math
 import mmap
-import pickle
-import pickletools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.artifacts import read_error
 from sertool.core.errors import DataError
+from sertool.core.unpickler import Allowed, NameRefused, Refused, RestrictedUnpickler, StandIn, hashable
 
 MAX_DEPTH = 50
 _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[US]\d{1,9}|O[48]?)")
-_KEYS = (str, bytes, int, float, type(None))
-
-
-class Refused(Exception):  # noqa: N818  (it is no error of the program: the pickle asked for too much)
-    """The pickle asks for something outside the table; the message says for what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """An entry of the table: what stands for a name while a pickle is read; only the reader builds it."""
-
-    name: str
-    build: Callable[..., Any]
-
-
-class StandIn:
-    """An inert object in place of one of a foreign class; its state is kept and never interpreted."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self.state: Any = None
-
-    def set_state(self, state: Any) -> None:
-        """Keep what the pickle gives as the object's state."""
-        self.state = state
 
 
 class _DType(StandIn):
@@ -150,16 +124,8 @@ def _bytes(*arguments: Any) -> bytes:
     return b""
 
 
-def _hashable(items: Any) -> list[Any]:
-    """Dict keys and set members must be plain: hashing deeply nested tuples would overflow the stack."""
-    for item in items:
-        if not isinstance(item, _KEYS):
-            raise Refused(f"a key of type {type(item).__name__}")
-    return list(items)
-
-
 def _set(items: Any = ()) -> set[Any]:
-    return set(_hashable(items))
+    return set(hashable(items))
 
 
 def _table() -> dict[str, Callable[..., Any]]:
@@ -179,133 +145,6 @@ def _table() -> dict[str, Callable[..., Any]]:
 
 NUMPY_AND_PLAIN: Mapping[str, Callable[..., Any]] = _table()
 
-
-# The pure-Python reader, because every step that calls or changes something is replaced below, and because
-# a few bytes can blow up the C one's memo to gigabytes.
-class RestrictedUnpickler(pickle._Unpickler):
-    """Reads one pickle from a stream.
-
-    Args:
-        stream: binary, positioned at the pickle; left just behind it.
-        allowed: the table of names: what builds the stand-in for each.
-    """
-
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
-    # Set by the base class when it starts to read.
-    stack: list[Any]
-    append: Callable[[Any], None]
-    read: Callable[[int], bytes]
-    readline: Callable[[], bytes]
-    pop_mark: Callable[[], list[Any]]
-
-    def __init__(self, stream: Any, allowed: Mapping[str, Callable[..., Any]] = NUMPY_AND_PLAIN) -> None:
-        super().__init__(stream, encoding="latin1")
-        self.allowed = allowed
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The table's entry for a name; nothing is imported."""
-        full = f"{module}.{name}"
-        if full not in self.allowed:
-            raise Refused(full)
-        return Allowed(full, self.allowed[full])
-
-    def persistent_load(self, pid: Any) -> Any:
-        """Refused here; a format that has persistent ids says what they mean."""
-        raise Refused("a persistent id")
-
-    def _call(self, function: Any, arguments: Any) -> Any:
-        if not isinstance(function, Allowed) or not isinstance(arguments, tuple):
-            raise Refused(f"a call of {type(function).__name__}")
-        return function.build(*arguments)
-
-    def _reduce(self) -> None:
-        arguments = self.stack.pop()
-        self.stack[-1] = self._call(self.stack[-1], arguments)
-
-    def _new_object_with_names(self) -> None:
-        raise Refused("an object made with keyword arguments")
-
-    def _extension(self) -> None:
-        raise Refused("a registered extension")
-
-    def _instance(self) -> None:
-        module, name = (self.readline()[:-1].decode("ascii") for _ in range(2))
-        arguments = tuple(self.pop_mark())
-        self.append(self._call(self.find_class(module, name), arguments))
-
-    def _object(self) -> None:
-        cls, *arguments = self.pop_mark()
-        self.append(self._call(cls, tuple(arguments)))
-
-    def _build(self) -> None:
-        state = self.stack.pop()
-        target = self.stack[-1]
-        if not isinstance(target, StandIn):
-            raise Refused(f"a state set on {getattr(target, 'name', type(target).__name__)}")
-        target.set_state(state)
-
-    def _append(self) -> None:
-        self._extend_list([self.stack.pop()])
-
-    def _appends(self) -> None:
-        self._extend_list(self.pop_mark())
-
-    def _extend_list(self, items: list[Any]) -> None:
-        if not isinstance(self.stack[-1], list):
-            raise Refused(f"items appended to {type(self.stack[-1]).__name__}")
-        self.stack[-1].extend(items)
-
-    def _set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._update([key, value])
-
-    def _set_items(self) -> None:
-        self._update(self.pop_mark())
-
-    def _update(self, items: list[Any]) -> None:
-        if not isinstance(self.stack[-1], dict):
-            raise Refused(f"items set on {type(self.stack[-1]).__name__}")
-        self.stack[-1].update(zip(_hashable(items[::2]), items[1::2], strict=True))
-
-    def _dict(self) -> None:
-        items = self.pop_mark()
-        self.append(dict(zip(_hashable(items[::2]), items[1::2], strict=True)))
-
-    def _add_items(self) -> None:
-        items = self.pop_mark()
-        if not isinstance(self.stack[-1], set):
-            raise Refused(f"items added to {type(self.stack[-1]).__name__}")
-        self.stack[-1].update(_hashable(items))
-
-    def _frozen_set(self) -> None:
-        items = self.pop_mark()
-        self.append(frozenset(_hashable(items)))
-
-    def _byte_array(self) -> None:
-        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
-
-
-_CODES = {op.name: op.code for op in pickletools.opcodes}
-_STEPS = {
-    "REDUCE": RestrictedUnpickler._reduce,
-    "NEWOBJ": RestrictedUnpickler._reduce,
-    "NEWOBJ_EX": RestrictedUnpickler._new_object_with_names,
-    "EXT1": RestrictedUnpickler._extension,
-    "EXT2": RestrictedUnpickler._extension,
-    "EXT4": RestrictedUnpickler._extension,
-    "INST": RestrictedUnpickler._instance,
-    "OBJ": RestrictedUnpickler._object,
-    "BUILD": RestrictedUnpickler._build,
-    "APPEND": RestrictedUnpickler._append,
-    "APPENDS": RestrictedUnpickler._appends,
-    "SETITEM": RestrictedUnpickler._set_item,
-    "SETITEMS": RestrictedUnpickler._set_items,
-    "DICT": RestrictedUnpickler._dict,
-    "ADDITEMS": RestrictedUnpickler._add_items,
-    "FROZENSET": RestrictedUnpickler._frozen_set,
-    "BYTEARRAY8": RestrictedUnpickler._byte_array,
-}
-RestrictedUnpickler.dispatch.update({ord(_CODES[name]): step for name, step in _STEPS.items()})
 
 _LEAVES = (str, bytes, bytearray, int, float, bool, type(None), np.generic)
 
@@ -353,10 +192,10 @@ def _finish(value: Any, leaves: tuple[type, ...], done: dict[int, tuple[Any, Any
                 value.flat[index] = _finish(item, leaves, done, depth + 1)
     elif isinstance(value, StandIn) and not isinstance(value, _DType):
         value.state = _finish(value.state, leaves, done, depth + 1)
+    elif isinstance(value, Allowed):
+        raise NameRefused(value.name)
     elif not isinstance(value, set | frozenset):
-        raise Refused(
-            value.name if isinstance(value, Allowed) else f"a bare {type(value).__name__.strip('_').lower()}"
-        )
+        raise Refused(f"a bare {type(value).__name__.strip('_').lower()}")
     return done[id(value)][1]
 
 
@@ -368,7 +207,7 @@ def load_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file, mapped(file, path) as stream:
-            return finished(RestrictedUnpickler(stream).load())
+            return finished(RestrictedUnpickler(stream, NUMPY_AND_PLAIN).load())
     except OSError as error:
         raise read_error(path, error) from error
     except DataError:
@@ -391,10 +230,11 @@ def mapped(file: IO[bytes], path: Path) -> mmap.mmap:
 def pickle_error(path: Path, error: Exception) -> DataError:
     """The message for a pickle that was refused or cannot be read."""
     if isinstance(error, Refused):
+        verb = "names" if isinstance(error, NameRefused) else "holds"
         return DataError(
-            f"{path}: names {error}, which is not allowed in a data file; nothing of it was run",
+            f"{path}: {verb} {error}, which is not allowed in a data file; nothing of it was run",
             hint="if you trust the file, save it again with plain data and numpy arrays only",
         )
-    if isinstance(error, EOFError):
+    if isinstance(error, EOFError) or "exhausted" in str(error):
         return DataError(f"{path}: ends too early, it is truncated or not a pickle")
     return DataError(f"{path}: not a readable pickle ({type(error).__name__}: {error!s:.120})")

@@ -105,8 +105,10 @@ class Embedding(Stacked):
     def reset(self, seeds: Sequence[int], prefix: str = "") -> None:
         with torch.no_grad():
             for member, seed in enumerate(seeds):
-                # Row by row from one stream, so that a longer table starts with the rows of a shorter one.
-                self.weight[member].normal_(generator=generator(seed, f"{prefix}weight"))
+                draws = generator(seed, f"{prefix}weight")
+                # Row by row, so that a longer table (of a stack with larger vocabularies) starts with the same rows.
+                for row in self.weight[member]:
+                    row.copy_(torch.empty(row.shape).normal_(generator=draws))
 
     def forward(self, tokens: Tensor) -> Tensor:
         members, rows, width = self.weight.shape

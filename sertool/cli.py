@@ -1,0 +1,75 @@
+"""The command line: every subcommand registered by hand, every SertoolError one message and an exit code.
+
+Nothing heavy is imported here or at the top of a command's module: ``sertool --help`` needs no torch.
+"""
+
+import sys
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from sertool import __version__
+from sertool.commands import demo, ensemble, prepare, recipes, train
+from sertool.core.errors import SertoolError
+
+
+class _Group(TyperGroup):
+    """Turns what goes wrong into one message on stderr; ``--debug`` lets the traceback through."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SertoolError as error:
+            if ctx.params.get("debug"):
+                raise
+            _complain(str(error), error.hint)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            _complain("stopped", "the same command goes on where it was")
+            raise typer.Exit(130) from None
+        except (OSError, MemoryError) as error:
+            if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
+                raise
+            _complain(str(error) or type(error).__name__, None)
+            raise typer.Exit(1) from error
+
+
+def _complain(message: str, hint: str | None) -> None:
+    sys.stderr.write(f"error: {message}\n" + (f"  try: {hint}\n" if hint else ""))
+
+
+app = typer.Typer(
+    name="sertool",
+    cls=_Group,
+    help="Emotion and sentiment recognition from speech and its transcript.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sertool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Emotion and sentiment recognition from speech and its transcript."""
+
+
+app.command("demo")(demo.demo)
+app.command("prepare")(prepare.prepare)
+app.command("train")(train.train)
+app.command("ensemble")(ensemble.ensemble)
+app.add_typer(recipes.app, name="recipes")

@@ -1,0 +1,72 @@
+"""``sertool demo``: the packaged corpus, three ensembles, one table."""
+
+import typer
+
+from sertool.commands.display import console, show_training
+from sertool.commands.options import DEFAULT_OUTPUT, DeviceOption, JsonOption, OutputOption
+
+ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
+
+
+def demo(output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None) -> None:
+    """Train on the packaged synthetic speech: text alone, audio alone, both; judge all three on unseen voices."""
+    from pathlib import Path
+
+    from sertool.commands.train import describe
+    from sertool.core.artifacts import write_json
+    from sertool.core.ensembling import open_ensemble, predict_sets
+    from sertool.core.experiment import open_experiment
+    from sertool.core.precision import choose
+    from sertool.core.recipe import load
+    from sertool.core.runs import plan_training, train_recipe
+    from sertool.core.statistics import uar_interval
+
+    talk = console()
+    results = []
+    here = Path()
+    for title, modalities in ROWS.items():
+        recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
+        chosen = choose(device, recipe.training.precision)
+        experiment = open_experiment(recipe, here)
+        name = "demo" if title == "fused" else f"demo-{modalities}"
+        if not results:
+            for line in describe(experiment):
+                talk.print(line, soft_wrap=True, markup=False)
+            talk.print(f"three times {recipe.training.runs} members · {chosen.reason}", soft_wrap=True)
+        first = recipe.training.seed
+        seeds = range(first, first + recipe.training.runs)
+        plan = plan_training(experiment, output / name, seeds, None, chosen)
+        show_training(plan, train_recipe(plan, here, chosen), title)
+        test = predict_sets(open_ensemble(name, output, here), ["test"], chosen)[0]
+        assert test.targets is not None
+        members = len(test.logits)
+        voices = [str(experiment.corpus.utterances[row].speaker) for row in test.utterances]
+        interval = uar_interval(test.targets, test.decisions(members), len(test.classes), voices, unit="voice")
+        results.append(
+            {
+                "row": title if title != "fused" else f"fused, {members} members",
+                "uar": test.metric("uar", members),
+                "low": interval.low,
+                "high": interval.high,
+                "accuracy": test.metric("accuracy", members),
+                "utterances": len(test.ids),
+                "voices": interval.clusters,
+            }
+        )
+    typer.echo("\n".join(show(results)))
+    if json is not None:
+        write_json(json, {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results})
+
+
+def show(results: list[dict[str, object]]) -> list[str]:
+    """The demo's table."""
+    first = results[0]
+    lines = [
+        f"demo · test · {first['utterances']} utterances of {first['voices']} unseen voices (synthetic speech)",
+        f"{'':<17}{'UAR':<7}{'95 % interval':<17}accuracy",
+    ]
+    lines += [
+        f"{r['row']:<17}{r['uar']:<7.2f}{f'{r["low"]:.2f} - {r["high"]:.2f}':<17}{r['accuracy']:.2f}" for r in results
+    ]
+    lines.append("next: sertool ensemble --name demo · recordings of your own: sertool prepare --help")
+    return lines

@@ -1,0 +1,139 @@
+"""What a training shows while it runs: a row a member on a terminal, plain lines elsewhere; all of it on stderr."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from sertool.core.runs import Event, Plan
+    from sertool.core.training import Epoch, MemberEpoch
+
+BAR = 12
+
+
+def console() -> Console:
+    """Where a command talks; results go to stdout."""
+    return Console(stderr=True, highlight=False)
+
+
+def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> None:
+    """Consume a training's events and show them."""
+    talk = console()
+    view = _Rows(plan) if talk.is_terminal else _Lines(plan, talk)
+    with view.shown(talk):
+        for event in events:
+            view.take(event, title)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _Rows:
+    """A live table: seed (and fold), epochs as a bar, loss, score, best score, learning rate, time left at most."""
+
+    def __init__(self, plan: "Plan") -> None:
+        self.plan = plan
+        self.rows: dict[tuple[int, int], MemberEpoch] = {}
+        self.best: dict[tuple[int, int], float] = {}
+        self.begun, self.epochs_seen, self.title = time.monotonic(), 0, ""
+        self.live: Live | None = None
+
+    @contextmanager
+    def shown(self, talk: Console) -> Iterator[None]:
+        with Live(console=talk, refresh_per_second=4, vertical_overflow="ellipsis") as self.live:
+            yield
+
+    def take(self, event: "Event", title: str) -> None:
+        from sertool.core.runs import Note, Resumed
+
+        assert self.live is not None
+        self.title = title
+        if isinstance(event, Note):
+            self.live.console.print(event.text)
+        elif isinstance(event, Resumed):
+            self.live.console.print(f"going on after epoch {event.epoch}")
+        else:
+            self._epoch(event)
+            self.live.update(self._table(event.number))
+
+    def _epoch(self, epoch: "Epoch") -> None:
+        if epoch.number == 1:
+            self.begun, self.epochs_seen = time.monotonic(), 0
+        self.epochs_seen += 1
+        keys = {(member.seed, member.fold) for member, _ in epoch.rows}
+        if not keys <= set(self.rows):  # another group has begun
+            self.rows = {}
+        for member, row in epoch.rows:
+            key = (member.seed, member.fold)
+            self.rows[key] = row
+            self.best[key] = max(self.best.get(key, 0.0), row.score)
+
+    def _table(self, number: int) -> Table:
+        settings = self.plan.experiment.recipe.training
+        folds = len(self.plan.experiment.folds) > 1
+        table = Table(box=None, title=self.title or None, title_justify="left", pad_edge=False)
+        for name in ("seed", *(["fold"] if folds else []), "epoch", "", "loss", settings.select, "best", "lr", "left"):
+            table.add_column(name, justify="right", no_wrap=True)
+        each = (time.monotonic() - self.begun) / max(self.epochs_seen, 1)
+        for (seed, fold), row in self.rows.items():
+            full = round(BAR * row.epoch / settings.max_epochs)
+            stopped = row.outcome.endswith("stopped")
+            left = "done" if stopped else f"<{clock(each * (settings.max_epochs - number))}"
+            table.add_row(
+                str(seed),
+                *([self.plan.experiment.folds[fold].name] if folds else []),
+                f"{row.epoch}/{settings.max_epochs}",
+                "━" * full + " " * (BAR - full),
+                f"{row.loss:.3f}",
+                f"{row.score:.3f}",
+                f"{self.best[seed, fold]:.3f}",
+                f"{row.learning_rate:.1e}",
+                left,
+            )
+        return table
+
+
+class _Lines:
+    """One line an epoch, over all members that took part."""
+
+    def __init__(self, plan: "Plan", talk: Console) -> None:
+        self.plan, self.talk = plan, talk
+        self.begun = time.monotonic()
+
+    @contextmanager
+    def shown(self, talk: Console) -> Iterator[None]:
+        yield
+
+    def take(self, event: "Event", title: str) -> None:
+        from sertool.core.runs import Note, Resumed
+
+        if isinstance(event, Note):
+            self.talk.print(event.text, soft_wrap=True)
+            return
+        if isinstance(event, Resumed):
+            self.talk.print(f"going on after epoch {event.epoch}")
+            return
+        settings = self.plan.experiment.recipe.training
+        scores = [row.score for _, row in event.rows]
+        losses = [row.loss for _, row in event.rows]
+        line = (
+            f"{title + ' ' if title else ''}epoch {event.number}/{settings.max_epochs} · {len(scores)} members · "
+            f"loss {sum(losses) / len(losses):.3f} · valid {settings.select} {min(scores):.3f} - {max(scores):.3f} · "
+            f"lr {event.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
+        )
+        self.talk.print(line, soft_wrap=True)
+        for finished in event.finished:
+            self.talk.print(
+                f"  seed {finished.member.seed} fold {finished.member.fold} stopped after epoch {event.number}, "
+                f"best {settings.select} {finished.progress.best:.3f}",
+                soft_wrap=True,
+            )

@@ -1,0 +1,101 @@
+"""``sertool ensemble``: the members of a run, averaged and judged."""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sertool.commands.display import console
+from sertool.commands.options import (
+    DEFAULT_DATA,
+    DEFAULT_OUTPUT,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    OutputOption,
+    PrecisionOption,
+)
+
+if TYPE_CHECKING:
+    from sertool.core.ensembling import Ensemble, Predictions
+
+
+def ensemble(
+    name: Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")],
+    sets: Annotated[str, typer.Option("--sets", metavar="test,valid", help="test, valid, private.")] = "test",
+    index: Annotated[
+        int | None, typer.Option("--index", metavar="K", help="Report the first K members; all.")
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+    output: OutputOption = DEFAULT_OUTPUT,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", metavar="FILE.csv", help="Write a row an utterance there.", dir_okay=False),
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Average the members' logits, best first, and judge the first 1, 2, ... of them."""
+    from sertool.core.artifacts import write_json, write_text
+    from sertool.core.ensembling import chosen_size, open_ensemble, predict_sets, result_table
+    from sertool.core.precision import choose
+
+    opened = open_ensemble(name, output, data)
+    chosen = choose(device, precision or "fp32")
+    console().print(f"{len(opened.members)} members · {chosen.reason}", soft_wrap=True)
+    results = predict_sets(opened, [part.strip() for part in sets.split(",")], chosen)
+    for result in results:
+        chosen_size(result, index)
+        typer.echo("\n".join(show(opened, result, index)))
+    if predictions is not None:
+        write_text(predictions, predictions_csv(results, index))
+    if json is not None:
+        write_json(json, result_table(opened, results, index))
+
+
+def show(opened: "Ensemble", result: "Predictions", index: int | None) -> list[str]:
+    """A set's result as lines."""
+    from sertool.core.ensembling import chosen_size
+
+    experiment = opened.experiment
+    k = chosen_size(result, index)
+    synthetic = " (synthetic speech)" if experiment.corpus.synthetic else ""
+    lines = [f"{opened.name} · {experiment.corpus.name}{synthetic} · {result.set} · {len(result.ids):,} utterances"]
+    if experiment.selected_on_test:
+        lines.append("selected on test: members and their order were chosen on these utterances, as in the paper")
+    if result.targets is None:
+        lines += ["", f"unlabelled: the predictions of {k} members are the result (--predictions FILE.csv)"]
+        return lines
+    width = max(len(member.name) for member in result.members)
+    lines += ["", f"{'member':<{width}}  accuracy"]
+    lines += [f"{m.name:<{width}}  {m.accuracy:.4f}" for m in result.members]
+    lines += ["", "averaged  accuracy"]
+    sizes = range(1, len(result.logits) + 1)
+    lines += [f"{size:>8}  {result.metric('accuracy', size):.4f}{'  <- report' * (size == k)}" for size in sizes]
+    numbered = opened.protocol == "paper"
+    if numbered:
+        named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))
+        lines += ["", f"classes: {named}"]
+    lines += ["", result.report(k, numbered=numbered)]
+    lines.append(
+        f"{k} members: accuracy {100 * result.metric('accuracy', k):.2f} · UAR {100 * result.metric('uar', k):.2f} · "
+        f"weighted F1 {100 * result.metric('f1_weighted', k):.2f}"
+    )
+    return lines
+
+
+def predictions_csv(results: list["Predictions"], index: int | None) -> str:
+    """All sets' predictions as one CSV."""
+    from sertool.core.ensembling import prediction_rows
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, result in enumerate(results):
+        header, rows = prediction_rows(result, index)
+        if number == 0:
+            writer.writerow(header)
+        writer.writerows(rows)
+    return text.getvalue()

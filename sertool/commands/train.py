@@ -1,0 +1,148 @@
+"""``sertool train``: a recipe into a folder of trained members."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sertool.commands.display import console, show_training
+from sertool.commands.options import (
+    DEFAULT_DATA,
+    DEFAULT_OUTPUT,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    OutputOption,
+    PrecisionOption,
+    SetOption,
+)
+
+if TYPE_CHECKING:
+    from sertool.core.experiment import Experiment
+    from sertool.core.recipe import Recipe
+    from sertool.core.runs import Plan
+
+
+def train(
+    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")],
+    name: Annotated[str | None, typer.Option("--name", help="Folder below --output; the recipe's name.")] = None,
+    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Members: seeds 1 to N.")] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")] = None,
+    set_: SetOption = None,
+    data: DataOption = DEFAULT_DATA,
+    output: OutputOption = DEFAULT_OUTPUT,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
+    group_size: Annotated[
+        int | None, typer.Option("--group-size", min=1, help="Members that train together; by memory.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Train a recipe's members; the same command goes on where a killed one was."""
+    from sertool.core.artifacts import write_json
+    from sertool.core.experiment import open_experiment
+    from sertool.core.precision import choose
+    from sertool.core.recipe import load
+    from sertool.core.runs import plan_training, train_recipe, training_summary
+
+    settings = load(recipe, set_)
+    chosen = choose(device, precision or settings.training.precision)
+    members = parse_seeds(seeds, runs, settings)
+    experiment = open_experiment(settings, data)
+    folder = output / folder_name(name or settings.name)
+    plan = plan_training(experiment, folder, members, group_size, chosen)
+    talk = console()
+    for line in describe(experiment):
+        talk.print(line, soft_wrap=True, markup=False)
+    talk.print(f"{describe_plan(plan)} · {chosen.reason}", soft_wrap=True, markup=False)
+    show_training(plan, train_recipe(plan, data, chosen))
+    summary = training_summary(plan)
+    for line in show_summary(summary):
+        typer.echo(line)
+    if json is not None:
+        write_json(json, summary)
+
+
+def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[int]:
+    """The seeds of ``--seeds`` or ``--runs``, or the recipe's.
+
+    Raises:
+        UsageError: both are given, or a seed is no number or stands there twice.
+    """
+    from sertool.core.errors import UsageError
+
+    if seeds is None:
+        first = recipe.training.seed
+        return list(range(first, first + (runs or recipe.training.runs)))
+    if runs is not None:
+        raise UsageError("--runs and --seeds: give one of them")
+    parts = [part.strip() for part in seeds.split(",")]
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < 2**31]
+    if len(numbers) != len(parts) or len(set(numbers)) != len(numbers):
+        raise UsageError(f"--seeds {seeds}: expected different whole numbers from 0 to {2**31 - 1}, like 1,2,3")
+    return numbers
+
+
+def folder_name(name: str) -> str:
+    """A name that is one folder below --output.
+
+    Raises:
+        UsageError: it would lead somewhere else.
+    """
+    from sertool.core.errors import UsageError
+
+    if not name or name in (".", "..") or Path(name).name != name:
+        raise UsageError(f"--name {name}: expected the name of a folder, not a path")
+    return name
+
+
+def describe(experiment: "Experiment") -> list[str]:
+    """The corpus in a line, and a line for each thing that its user should know."""
+    corpus, task, recipe = experiment.corpus, experiment.task, experiment.recipe
+    counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
+    voices = {utterance.speaker for utterance in corpus.utterances} - {None}
+    speakers = f" · {len(voices)} speakers" if voices else ""
+    synthetic = " (synthetic speech)" if corpus.synthetic else ""
+    lines = [f"{corpus.name}{synthetic} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
+    if corpus.left_out:
+        lines.append(f"left out: {len(corpus.left_out)} utterances ({', '.join(_reasons(experiment))})")
+    for name, expected in recipe.expected.items():
+        there = len(experiment.folds[0].sets.get(name, ()))
+        if len(experiment.folds) == 1 and there and there != expected.utterances:
+            lines.append(f"note: {name} has {there:,} utterances, the published data {expected.utterances:,}")
+    if experiment.selected_on_test:
+        lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
+    return lines
+
+
+def _set_sizes(experiment: "Experiment") -> dict[str, int]:
+    if len(experiment.folds) > 1:
+        labelled = sum(target is not None for target in experiment.targets)
+        return {"utterances": labelled, "folds": len(experiment.folds)}
+    return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}
+
+
+def _reasons(experiment: "Experiment") -> list[str]:
+    reasons: dict[str, int] = {}
+    for item in experiment.corpus.left_out:
+        reasons[item.reason] = reasons.get(item.reason, 0) + 1
+    return [f"{reason}: {number}" for reason, number in sorted(reasons.items())]
+
+
+def describe_plan(plan: "Plan") -> str:
+    """Members, groups and what is done already, in a line."""
+    total, done = len(plan.members), len(plan.done)
+    groups = f" in {len(plan.groups)} groups" if len(plan.groups) > 1 else ""
+    finished = f", {done} done already" if done else ""
+    return f"{plan.experiment.recipe.model.architecture.upper()} · {total} members{groups}{finished}"
+
+
+def show_summary(summary: dict[str, object]) -> list[str]:
+    """The result of a training as lines."""
+    lines = [f"{summary['name']} · {summary['members_trained']} members · valid {summary['select']} {summary['text']}"]
+    if summary["selected_on_test"]:
+        lines.append("selected on test")
+    lines.append(f"next: sertool ensemble --name {summary['name']}")
+    return lines
+
+

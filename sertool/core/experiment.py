@@ -1,0 +1,188 @@
+"""A recipe and a corpus, joined: task, folds, vocabularies, statistics and tables. What training and ensembling share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertool.core.batches import Standardization, Tables, fit_standardization, make_tables
+from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.load import load_corpus, task_for
+from sertool.core.errors import DataError, UsageError
+from sertool.core.labels import Target, Task
+from sertool.core.recipe import Recipe
+from sertool.core.splitting import Fold, make_folds, targets_of
+from sertool.core.text import Vocabulary
+from sertool.core.word_vectors import load_vectors
+
+PACKAGED = "packaged:"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a recipe makes of a corpus, before any model.
+
+    Attributes:
+        recipe: the settings.
+        corpus: the utterances.
+        task: what is predicted.
+        targets: of every utterance; None where the task leaves it out.
+        folds: one, or several in cross-validation.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    task: Task
+    targets: tuple[Target | None, ...]
+    folds: tuple[Fold, ...]
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether any fold validates on its test utterances."""
+        return any(fold.selected_on_test for fold in self.folds)
+
+
+@dataclass(frozen=True)
+class FoldInputs:
+    """What a fold's training utterances decide about the inputs; stored with the model."""
+
+    vocabulary: Vocabulary
+    standardization: Standardization | None
+
+
+def corpus_folder(path: str, data: Path) -> Path:
+    """Where a recipe's corpus lies: packaged, below the data folder, or at the path itself.
+
+    Raises:
+        DataError: it is at neither place; the message tells what to do.
+    """
+    if path.startswith(PACKAGED):
+        return Path(__file__).resolve().parent / path.removeprefix(PACKAGED)
+    for candidate in (data / path, Path(path)):
+        if candidate.is_dir():
+            return candidate
+    raise DataError(
+        f"{data / path}: no such corpus",
+        hint="--data names the folder that holds the data sets; recordings of your own become one by `sertool prepare`",
+    )
+
+
+def open_experiment(recipe: Recipe, data: Path) -> Experiment:
+    """Read the recipe's corpus below ``data`` and divide it.
+
+    Raises:
+        DataError, UsageError: the corpus cannot be read, or does not fit the recipe.
+    """
+    dataset = recipe.dataset
+    folder = corpus_folder(dataset.path, data)
+    corpus = load_corpus(dataset.reader, folder)
+    task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
+    if dataset.reader == "corpus" and corpus.frontend is not None:
+        _check_frontend(recipe, corpus, folder)
+    targets = targets_of(corpus, task)
+    folds = make_folds(corpus, targets, recipe.splits)
+    return Experiment(recipe, corpus, task, tuple(targets), tuple(folds))
+
+
+def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
+    made = dict(corpus.frontend or {})
+    wanted = recipe.frontend.model_dump()
+    differing = [key for key in wanted if made.get(key) != wanted[key]]
+    if differing:
+        listed = ", ".join(f"{key} {made.get(key)} (recipe: {wanted[key]})" for key in differing)
+        raise UsageError(
+            f"{folder}: was prepared with another frontend: {listed}",
+            hint=f"prepare it again with --recipe {recipe.name}, or train with "
+            + " ".join(f"--set frontend.{key}={made.get(key)}" for key in differing),
+        )
+
+
+def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
+    """Vocabulary and statistics of each fold, from its training utterances alone."""
+    fitted = []
+    for fold in experiment.folds:
+        train = fold.sets["train"]
+        cached = experiment.corpus.vocabulary
+        if cached is not None:
+            vocabulary = Vocabulary(dict(cached.index), rows=len(cached.vectors))
+        else:
+            # The reference numbers words by all training sentences, also those that lack audio or a label of the task.
+            vocabulary = Vocabulary.build(_training_words(experiment, fold))
+        standardization = None
+        if experiment.recipe.dataset.standardize == "corpus":
+            standardization = fit_standardization(experiment.corpus, train, experiment.recipe.dataset.max_audio_length)
+        fitted.append(FoldInputs(vocabulary, standardization))
+    return fitted
+
+
+def _training_words(experiment: Experiment, fold: Fold) -> list[Sequence[str]]:
+    return [experiment.corpus.utterances[row].words for row in fold.sets["train"]]
+
+
+def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torch.device) -> Tables:
+    """The corpus as tensors on the device, by the folds' vocabularies and statistics."""
+    return make_tables(
+        experiment.corpus,
+        experiment.targets,
+        vocabularies=[fold.vocabulary for fold in inputs],
+        standardizations=[fold.standardization for fold in inputs],
+        dataset=experiment.recipe.dataset,
+        num_classes=len(experiment.task.classes),
+        multi_label=experiment.task.kind == "multi",
+        device=device,
+    )
+
+
+def embedding_tables(
+    experiment: Experiment, inputs: Sequence[FoldInputs], data: Path
+) -> tuple[list[Tensor | None], list[str]]:
+    """Initial word vectors (rows, D) of each fold, or None where they are drawn; and sentences for the user."""
+    width = experiment.recipe.model.embedding_size
+    cached = experiment.corpus.vocabulary
+    source = experiment.recipe.dataset.vectors
+    uses_words = "text" in experiment.recipe.dataset.modalities and experiment.corpus.text_frames is None
+    if not uses_words:
+        return [None] * len(inputs), []
+    if cached is not None:
+        tables: list[Tensor | None] = [torch.from_numpy(np.asarray(cached.vectors, np.float32))] * len(inputs)
+        notes = [f"word vectors: {len(cached.vectors)} rows that came with the data"]
+    elif source == "none":
+        return [None] * len(inputs), ["word vectors: none, the embedding starts from random numbers"]
+    else:
+        loaded = [load_vectors(source, fold.vocabulary.words_by_row(), data_dir=data) for fold in inputs]
+        tables = [torch.from_numpy(vectors.array) for vectors in loaded]
+        missing = sum(not found for found in loaded[0].found)
+        notes = [f"word vectors: {loaded[0].source}; {missing} of {len(loaded[0].found)} words have none"]
+    for table in tables:
+        if table is not None and table.shape[1] != width:
+            raise UsageError(f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}")
+    return tables, notes
+
+
+def class_weights_of(experiment: Experiment) -> Tensor | None:
+    """(V, C) weight of each class in the loss by fold, or None.
+
+    ``balanced`` is n / (C * n_c) of the fold's training utterances, as scikit-learn defines it.
+
+    Raises:
+        UsageError: a list of another length than the classes, or weights for a multi-label task.
+    """
+    wanted = experiment.recipe.training.class_weights
+    classes = experiment.task.classes
+    if wanted == "none":
+        return None
+    if experiment.task.kind == "multi":
+        raise UsageError("training.class_weights: only for tasks with one class an utterance")
+    if isinstance(wanted, list):
+        if len(wanted) != len(classes):
+            raise UsageError(f"training.class_weights: {len(wanted)} weights for {len(classes)} classes")
+        return torch.tensor([wanted] * len(experiment.folds))
+    rows = []
+    for fold in experiment.folds:
+        own = [target for row in fold.sets["train"] if isinstance(target := experiment.targets[row], int)]
+        counts = np.bincount(own, minlength=len(classes))
+        rows.append(len(own) / (len(classes) * np.maximum(counts, 1)))
+    return torch.tensor(np.array(rows), dtype=torch.float32)

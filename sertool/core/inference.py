@@ -1,0 +1,55 @@
+"""Logits of a stack over any utterances, each member over its own."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sertool.core.batches import Tables
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.precision import Precision
+
+EVALUATION_ROWS = 256  # utterances a batch, over all members; sorted by length, so that little is padded
+
+
+@torch.no_grad()
+def compute_logits(
+    model: MAT | MNT,
+    tables: Tables,
+    rows: Sequence[Tensor],
+    folds: Sequence[int],
+    precision: Precision,
+) -> list[Tensor]:
+    """Logits of member e for utterances ``rows[e]``: E tensors (N_e, C) on the CPU, float32.
+
+    Args:
+        model: E members.
+        tables: the corpus.
+        rows: for each member the positions (N_e,) of its utterances, on the CPU.
+        folds: for each member the fold whose vocabulary and statistics it uses.
+        precision: of the arithmetic.
+    """
+    order = [_by_length(tables, own) for own in rows]
+    longest = max(len(own) for own in rows)
+    batch = max(1, EVALUATION_ROWS // len(rows))
+    parts = []
+    for start in range(0, longest, batch):
+        # A member with fewer utterances repeats its last one; what comes of that is cut off below.
+        places = torch.arange(start, min(start + batch, longest))
+        index = torch.stack([own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)])
+        with precision.context():
+            parts.append(model(tables.gather(index, folds)).float().cpu())
+    joined = torch.cat(parts, dim=1)
+    results = []
+    for member, (own, o) in enumerate(zip(rows, order, strict=True)):
+        logits = torch.empty(len(own), joined.shape[-1])
+        logits[o] = joined[member, : len(own)]
+        results.append(logits)
+    return results
+
+
+def _by_length(tables: Tables, rows: Tensor) -> Tensor:
+    """An order of rows in which neighbours are of about equal length, in audio first."""
+    longest_text = int(tables.text_lengths.max()) + 1
+    return (tables.audio_lengths[rows] * longest_text + tables.text_lengths[rows]).argsort(stable=True)

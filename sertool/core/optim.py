@@ -1,0 +1,101 @@
+"""Adam for a stack: every member has its own step count and learning rate; and the learning rate's schedules."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+from sertool.core.recipe import Training
+
+BETAS = (0.9, 0.999)
+EPS = 1e-8
+
+
+class StackedAdam:
+    """Adam (Kingma and Ba 2015), or AdamW (Loshchilov and Hutter 2019), over parameters (E, ...).
+
+    Attributes:
+        first, second: moment estimates, one tensor (E, ...) a parameter.
+        steps: (E,) updates that each member has had.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], settings: Training) -> None:
+        self.parameters = list(parameters)
+        self.settings = settings
+        self.first = [torch.zeros_like(p) for p in self.parameters]
+        self.second = [torch.zeros_like(p) for p in self.parameters]
+        self.steps = torch.zeros(len(self.parameters[0]))
+
+    def update(self, rates: Sequence[float], batch_sizes: Sequence[int]) -> None:
+        """One step of every member that had a batch.
+
+        Args:
+            rates: learning rate of each member.
+            batch_sizes: utterances each member saw; 0 leaves it as it is, momentum and all.
+        """
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if len(gradients) != len(self.parameters):
+            raise RuntimeError("a parameter has no gradient")
+        for member, (rate, size) in enumerate(zip(rates, batch_sizes, strict=True)):
+            if size:
+                self._update_member(member, rate, size, [gradient[member] for gradient in gradients])
+
+    def _update_member(self, member: int, rate: float, size: int, gradients: list[Tensor]) -> None:
+        if self.settings.clip_norm is not None:
+            # The loss is summed over the batch; the bound is on the gradient of its mean.
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+            scale = (self.settings.clip_norm * size / (norm + 1e-6)).clamp(max=1.0)
+            torch._foreach_mul_(gradients, scale)
+        weights = [p.detach()[member] for p in self.parameters]
+        steps = self.steps[member].to(weights[0].device)
+        # The functional form of torch's fused Adam: one pass over the memory, on slices that share the stack's.
+        # It counts every parameter's steps in a tensor of its own.
+        adam(
+            weights,
+            gradients,
+            [moment[member] for moment in self.first],
+            [moment[member] for moment in self.second],
+            [],
+            [steps.clone() for _ in weights],
+            fused=True,
+            decoupled_weight_decay=self.settings.optimizer == "adamw",
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=rate,
+            weight_decay=self.settings.weight_decay,
+            eps=EPS,
+            maximize=False,
+        )
+        self.steps[member] += 1
+
+
+def rate_at(settings: Training, step: int, total: int, decays: int) -> float:
+    """The learning rate of a member's next update.
+
+    Args:
+        settings: the recipe's section.
+        step: updates done.
+        total: updates of the whole training.
+        decays: how often the rollback schedule went back.
+
+    ``onecycle`` follows torch's OneCycleLR (Smith and Topin 2018) with cosine annealing: up from 1/25 of the rate,
+    down to 1/250,000. ``cosine`` warms up linearly from 0 and falls to 0.
+    """
+    peak = settings.learning_rate
+    if settings.schedule == "rollback":
+        return peak * settings.lr_decay**decays
+    warm = settings.warmup * total
+    if settings.schedule == "onecycle":
+        if step < warm:
+            return _cosine(peak / 25, peak, step / warm)
+        return _cosine(peak, peak / 250_000, (step - warm) / max(total - 1 - warm, 1))
+    if step < warm:
+        return peak * (step + 1) / (warm + 1)
+    return _cosine(peak, 0.0, (step - warm) / max(total - warm, 1))
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

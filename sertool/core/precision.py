@@ -1,0 +1,58 @@
+"""Device and number format of a run, chosen in one place, with the reason in a sentence."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from sertool.core.errors import UsageError
+
+Name = Literal["fp32", "tf32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Where and how a stack computes; parameters and optimizer are float32 in every case.
+
+    Attributes:
+        device: CPU or CUDA.
+        name: fp32, tf32 (matrix products of float32 in 19 bits) or bf16 (autocast).
+        reason: why this was chosen.
+    """
+
+    device: torch.device
+    name: Name
+    reason: str
+
+    @contextlib.contextmanager
+    def context(self) -> Iterator[None]:
+        """Compute in this precision inside the block."""
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high" if self.name == "tf32" else "highest")
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.name == "bf16"):
+                yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+def choose(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "tf32", "bf16"]) -> Precision:
+    """Resolve ``auto``: CUDA where there is a GPU, bf16 there and fp32 on a CPU.
+
+    Raises:
+        UsageError: CUDA is asked for and there is none, or tf32 on a CPU.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UsageError("--device cuda: torch sees no CUDA device", hint="--device auto takes the CPU where there is no GPU")
+    use_cuda = available and device != "cpu"
+    if not use_cuda and precision == "tf32":
+        raise UsageError("--precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16")
+    name: Name = ("bf16" if use_cuda else "fp32") if precision == "auto" else precision
+    if use_cuda:
+        why = torch.cuda.get_device_name() if device == "auto" else f"{torch.cuda.get_device_name()}, asked for"
+        return Precision(torch.device("cuda"), name, f"{why}, {name}")
+    why = "CPU, asked for" if device == "cpu" else "CPU, no CUDA device"
+    return Precision(torch.device("cpu"), name, f"{why}, {torch.get_num_threads()} threads, {name}")

@@ -1,0 +1,102 @@
+"""A folder of the reference's checkpoints as an experiment and its members, with no conversion step.
+
+The settings stand in each checkpoint's arguments; data set, task and lengths in the paper's recipes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sertool.core.errors import DataError
+from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_experiment
+from sertool.core.models.build import build
+from sertool.core.models.reference_keys import from_reference
+from sertool.core.recipe import Recipe, load
+from sertool.core.reference_checkpoint import (
+    ReferenceCheckpoint,
+    list_reference_checkpoints,
+    read_reference_checkpoint,
+)
+
+# data set, task, outputs -> the recipe that says the rest. MOSI had two outputs whatever was asked for.
+_RECIPES = {
+    ("IEMOCAP", "emotion", 4): "iemocap",
+    ("MOSI", "sentiment", 2): "mosi",
+    ("MOSI", "sentiment", 7): "mosi-7",
+    ("MOSEI", "sentiment", 2): "mosei-2",
+    ("MOSEI", "sentiment", 7): "mosei-7",
+    ("MOSEI", "emotion", 6): "mosei-emotion",
+    ("MELD", "emotion", 7): "meld",
+    ("MELD", "sentiment", 3): "meld-sentiment",
+    ("VGAF", "emotion", 3): "vgaf",
+}
+_ARCHITECTURES = {"Model_MAT": "mat", "Model_MNT": "mnt"}
+_SIZES = {
+    "hidden_size": "hidden_size",
+    "ffn_size": "ff_size",
+    "num_heads": "multi_head",
+    "num_layers": "layer",
+    "embedding_size": "word_embed_size",
+}
+
+
+def is_reference_folder(folder: Path) -> bool:
+    """Whether a folder holds checkpoints of the reference."""
+    return folder.is_dir() and any(folder.glob("best*.pkl"))
+
+
+def open_reference(
+    folder: Path, data: Path
+) -> tuple[Experiment, list[FoldInputs], list[tuple[str, int, float, dict[str, Any]]]]:
+    """Read all checkpoints of a folder and the corpus they belong to.
+
+    Returns:
+        The experiment, its inputs, and for each member (file name, fold 0, validation accuracy, weights by our names),
+        best validation accuracy first.
+
+    Raises:
+        DataError: a checkpoint is damaged, of another architecture than the others, or of an unknown data set.
+    """
+    checkpoints = [read_reference_checkpoint(path) for path in list_reference_checkpoints(folder)]
+    recipes = [recipe_of(checkpoint) for checkpoint in checkpoints]
+    for checkpoint, recipe in zip(checkpoints, recipes, strict=True):
+        if recipe != recipes[0]:
+            raise DataError(f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}")
+    experiment = open_experiment(recipes[0], data)
+    inputs = fit_inputs(experiment)
+    shape = build(
+        recipes[0].model,
+        members=1,
+        text_rows=1,
+        text_width=recipes[0].model.embedding_size,
+        audio_width=experiment.corpus.audio.width,
+        num_classes=len(experiment.task.classes),
+    )
+    names = [name for name, _ in shape.named_parameters()]
+    members = []
+    for checkpoint in checkpoints:
+        try:
+            weights = from_reference(checkpoint.state_dict, names, recipes[0].model.architecture)
+        except KeyError as error:
+            raise DataError(f"{checkpoint.path}: weight {error} is missing or unknown") from error
+        members.append((checkpoint.path.name, 0, checkpoint.validation_accuracy, dict(weights)))
+    return experiment, inputs, members
+
+
+def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
+    """The paper's recipe for a checkpoint, with the sizes that the checkpoint names.
+
+    Raises:
+        DataError: the arguments name no known data set, task or architecture, or lack a size.
+    """
+    settings: Mapping[str, Any] = checkpoint.settings
+    try:
+        key = (settings["dataset"], settings["task"], settings["ans_size"])
+        architecture = _ARCHITECTURES[settings["model"]]
+        sizes = {ours: int(settings[theirs]) for ours, theirs in _SIZES.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{checkpoint.path}: its settings lack or misstate {error}") from error
+    if key not in _RECIPES:
+        raise DataError(f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known")
+    overrides = [f"model.{name}={size}" for name, size in sizes.items()]
+    return load(_RECIPES[key], [f"model.architecture={architecture}", *overrides])

@@ -1,0 +1,301 @@
+"""The training of a stack: one loop that yields what happened after each epoch. It knows no files and no recipe names.
+
+Each member has its own utterances and their order, learning rate, patience, best weights and optimizer state. A member
+that has stopped leaves the stack at the end of the epoch. All that an interrupted training needs to go on lies in
+``StackState``; random numbers come from (seed, epoch), so there is no generator to save.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sertool.core.batches import Tables
+from sertool.core.inference import compute_logits
+from sertool.core.metrics import METRICS, decide
+from sertool.core.models.layers import Noise, generator
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.optim import StackedAdam, rate_at
+from sertool.core.precision import Precision
+from sertool.core.recipe import Training
+
+NO_SCORE = -1.0  # so that a first epoch is the best so far, whatever it scores
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who a member is and what it sees.
+
+    Attributes:
+        seed: decides its initial weights and the order of its utterances.
+        fold: number of the fold whose vocabulary and statistics it uses.
+        train, valid: (N,) positions of its utterances in the tables.
+    """
+
+    seed: int
+    fold: int
+    train: Tensor
+    valid: Tensor
+
+    @property
+    def name(self) -> str:
+        """Unique in a run; decides the member's random numbers together with the seed."""
+        return f"{self.seed}/{self.fold}"
+
+
+@dataclass(frozen=True)
+class MemberEpoch:
+    """One member's epoch: mean training loss an utterance, validation score, learning rate at its end, and what followed."""
+
+    epoch: int
+    loss: float
+    score: float
+    learning_rate: float
+    outcome: str  # better, worse, went back, stopped
+
+
+@dataclass
+class Progress:
+    """Where a member's schedule stands."""
+
+    best: float = NO_SCORE
+    decays: int = 0
+    waited: int = 0
+    history: list[MemberEpoch] = field(default_factory=list)
+
+
+@dataclass
+class StackState:
+    """A stack in training: its members in order, their weights, optimizer, best copies and schedules."""
+
+    members: list[Member]
+    model: MAT | MNT
+    adam: StackedAdam
+    progress: list[Progress]
+    best_weights: list[Tensor]
+    best_first: list[Tensor]
+    best_second: list[Tensor]
+    best_steps: Tensor
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A member that has left the stack: its place in it, its best weights by name, its history."""
+
+    member: Member
+    weights: dict[str, Tensor]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of a stack brought: a row a member that took part, and the members that left."""
+
+    number: int
+    rows: list[tuple[Member, MemberEpoch]]
+    finished: list[Finished]
+
+
+def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> StackState:
+    """A stack before its first epoch; ``model`` holds the initial weights."""
+    parameters = list(model.parameters())
+    adam = StackedAdam(parameters, settings)
+    keeps_optimizer = settings.schedule == "rollback"
+    return StackState(
+        members=list(members),
+        model=model,
+        adam=adam,
+        progress=[Progress() for _ in members],
+        best_weights=[p.detach().clone() for p in parameters],
+        best_first=[m.clone() for m in adam.first] if keeps_optimizer else [],
+        best_second=[m.clone() for m in adam.second] if keeps_optimizer else [],
+        best_steps=adam.steps.clone(),
+    )
+
+
+def train(
+    state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
+) -> Iterator[Epoch]:
+    """Train until every member has stopped; yields after each epoch, when ``state`` can be saved.
+
+    Args:
+        state: from :func:`start`, or restored; changed in place.
+        tables: the corpus on the device.
+        settings: the recipe's section.
+        class_weights: (V, C) weight of each class in the loss by fold, or None.
+        precision: device and number format.
+    """
+    while state.members:
+        losses, rates = _train_epoch(state, tables, settings, class_weights, precision)
+        scores = validate(state, tables, settings, precision)
+        state.epoch += 1
+        rows = []
+        for place, member in enumerate(state.members):
+            outcome = _judge(state, place, scores[place], settings)
+            row = MemberEpoch(state.epoch, losses[place], scores[place], rates[place], outcome)
+            state.progress[place].history.append(row)
+            rows.append((member, row))
+        yield Epoch(state.epoch, rows, _release(state))
+
+
+def _train_epoch(
+    state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
+) -> tuple[list[float], list[float]]:
+    """One pass over every member's utterances; mean loss an utterance and last learning rate of each member."""
+    members = state.members
+    orders = [
+        m.train[torch.randperm(len(m.train), generator=generator(m.seed, f"order/{m.fold}/{state.epoch}"))]
+        for m in members
+    ]
+    noise = Noise(_noise_seed(members, state.epoch), tables.device)
+    size = settings.batch_size
+    steps_each = [-(-len(order) // size) for order in orders]
+    total = torch.zeros(len(members), device=tables.device)
+    rates = [0.0] * len(members)
+    for step in range(max(steps_each)):
+        batches = [order[step * size : (step + 1) * size] for order in orders]
+        counts = [len(batch) for batch in batches]
+        index, weight = _stack(batches, [order[0] for order in orders])
+        with precision.context():
+            logits = state.model(tables.gather(index, [m.fold for m in members]), noise)
+        each = losses(logits.float(), tables, index, [m.fold for m in members], settings, class_weights)
+        loss = (each * weight.to(each.device)).sum(1)
+        state.model.zero_grad(set_to_none=True)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        for place, steps in enumerate(steps_each):
+            if counts[place]:
+                done, decays = state.epoch * steps + step, state.progress[place].decays
+                rates[place] = rate_at(settings, done, settings.max_epochs * steps, decays)
+        state.adam.update(rates, counts)
+        total += loss.detach()
+    seen = torch.tensor([float(len(order)) for order in orders])
+    return (total.cpu() / seen).tolist(), rates
+
+
+def _stack(batches: Sequence[Tensor], fillers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Batches of unequal size as (E, B) rows and 0/1 weights (E, B)."""
+    longest = max(len(batch) for batch in batches)
+    index = torch.stack([filler.expand(longest) for filler in fillers]).clone()
+    weight = torch.zeros(len(batches), longest)
+    for place, batch in enumerate(batches):
+        index[place, : len(batch)] = batch
+        weight[place, : len(batch)] = 1
+    return index, weight
+
+
+def losses(
+    logits: Tensor,
+    tables: Tables,
+    index: Tensor,
+    folds: Sequence[int],
+    settings: Training,
+    class_weights: Tensor | None,
+) -> Tensor:
+    """The loss (E, B) of each utterance: cross-entropy, or binary cross-entropy summed over the classes."""
+    targets = tables.targets[index.to(tables.device)]
+    smoothing = settings.label_smoothing
+    if targets.dim() == 3:
+        smooth = targets * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, smooth, reduction="none").sum(-1)
+    each = F.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=smoothing
+    ).view(targets.shape)
+    if class_weights is not None:
+        each = each * class_weights[torch.tensor(folds, device=class_weights.device)].gather(1, targets)
+    return each
+
+
+def validate(state: StackState, tables: Tables, settings: Training, precision: Precision) -> list[float]:
+    """Each member's score on its own validation utterances."""
+    rows = [member.valid for member in state.members]
+    logits = compute_logits(state.model, tables, rows, [m.fold for m in state.members], precision)
+    scores = []
+    for own, result in zip(rows, logits, strict=True):
+        targets = tables.targets[own.to(tables.device)].cpu()
+        kind = "multi" if targets.dim() == 2 else "single"
+        decisions = decide(result.numpy(), kind)
+        scores.append(METRICS[settings.select](targets.long().numpy(), decisions, result.shape[-1]))
+    return scores
+
+
+def _judge(state: StackState, place: int, score: float, settings: Training) -> str:
+    """Apply the schedule to one member after an epoch; what it decided, in a word or two."""
+    progress = state.progress[place]
+    last = state.epoch >= settings.max_epochs
+    if score > progress.best:
+        progress.best, progress.waited = score, 0
+        _copy_member(state, place, to_best=True)
+        return "better, stopped" if last else "better"
+    if settings.schedule == "rollback" and progress.decays < settings.max_decays:
+        progress.decays += 1
+        _copy_member(state, place, to_best=False)
+        return "went back, stopped" if last else "went back"
+    progress.waited += 1
+    patient = settings.patience is None or progress.waited < settings.patience
+    return "worse" if patient and not last else "worse, stopped"
+
+
+def _copy_member(state: StackState, place: int, *, to_best: bool) -> None:
+    pairs = [
+        (list(state.model.parameters()), state.best_weights),
+        (state.adam.first, state.best_first),
+        (state.adam.second, state.best_second),
+    ]
+    with torch.no_grad():
+        for current, best in pairs:
+            # Only the rollback schedule keeps the optimizer's best state; its lists are empty otherwise.
+            for now, kept in zip(current, best, strict=False):
+                source, target = (now, kept) if to_best else (kept, now)
+                target[place].copy_(source[place])
+        source, target = (
+            (state.adam.steps, state.best_steps) if to_best else (state.best_steps, state.adam.steps)
+        )
+        target[place] = source[place]
+
+
+def _release(state: StackState) -> list[Finished]:
+    """Take the members that have stopped out of the stack."""
+    names = [name for name, _ in state.model.named_parameters()]
+    stopped = [place for place, p in enumerate(state.progress) if p.history[-1].outcome.endswith("stopped")]
+    finished = [
+        Finished(
+            state.members[place],
+            {name: best[place].clone() for name, best in zip(names, state.best_weights, strict=True)},
+            state.progress[place],
+        )
+        for place in stopped
+    ]
+    if stopped:
+        keep = [place for place in range(len(state.members)) if place not in stopped]
+        select_members(state, keep)
+    return finished
+
+
+def select_members(state: StackState, keep: Sequence[int]) -> None:
+    """Keep only some members of a stack, in place."""
+    state.members = [state.members[place] for place in keep]
+    state.progress = [state.progress[place] for place in keep]
+    index = torch.tensor(keep, dtype=torch.int64)
+    for parameter in state.model.parameters():
+        parameter.grad = None
+        parameter.data = parameter.data[index.to(parameter.device)]
+    for tensors in (
+        state.best_weights,
+        state.best_first,
+        state.best_second,
+        state.adam.first,
+        state.adam.second,
+    ):
+        tensors[:] = [tensor[index.to(tensor.device)] for tensor in tensors]
+    state.best_steps = state.best_steps[index]
+    state.adam.steps = state.adam.steps[index]
+
+
+def _noise_seed(members: Sequence[Member], epoch: int) -> int:
+    text = f"dropout/{epoch}/" + ",".join(member.name for member in members)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") % 2**63
