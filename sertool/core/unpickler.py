@@ -1,4 +1,4 @@
-"""The stack machine behind :mod:`sertool.core.safe_pickle`: Python's own, with every step that could run code replaced."""
+"""The stack machine behind ``safe_pickle``: Python's own, with every step that could run code replaced."""
 
 import pickle
 import pickletools
