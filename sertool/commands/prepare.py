@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Column
 from rich.table import Table as Grid
 
 from sertool.commands.options import JsonOption, SetOption
@@ -60,11 +62,14 @@ def _show(preparation: "Preparation", result: dict[str, Any], out: Path, recipe:
     minutes = f"{result['seconds'] / 60:.1f} minutes"
     console.print(f"{out}: {result['utterances']} utterances, {minutes}", markup=False, soft_wrap=True)
     for task, counts in result["tasks"].items():
-        grid = Grid(task, *counts["classes"], "all", box=None, pad_edge=False)
-        for split, row in counts["splits"].items():
-            grid.add_row(split, *(str(row[name]) for name in counts["classes"]), str(sum(row.values())))
+        splits = counts["splits"]
+        grid = Grid(task, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)
+        for name in counts["classes"]:
+            grid.add_row(escape(name), *(str(splits[split][name]) for split in splits))
+        grid.add_row("all", *(str(sum(splits[split].values())) for split in splits))
         console.print(grid)
-    sets = f" --set dataset.path={out}" + "".join(
-        f" --set dataset.task={task}" for task in list(result["tasks"])[:1] if task != "emotion"
+    task = next(iter(result["tasks"]), "emotion")
+    other = "" if task == "emotion" else f" --set dataset.task={task}"
+    console.print(
+        f"next: sertool train --recipe {recipe} --set dataset.path={out}{other}", markup=False, soft_wrap=True
     )
-    console.print(f"next: sertool train --recipe {recipe}{sets}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ Columns, in any order and case; those marked * must be there::
     utterance* (or id)            unique within its split
     audio*                        file, from the table's folder (or another root)
     label* / emotion / sentiment  class name; the column's name is the task's, label is the task emotion
-    split                         train, valid (dev, validation), test, private; without it all are train
+    split                         train, valid (dev, val, validation), test, private; without it all train
     text                          transcript
     speaker session dialogue video
     start end                     seconds into the file
@@ -29,9 +29,10 @@ from sertool.core.recipe_errors import did_you_mean
 
 ID_COLUMNS = ("utterance", "id")
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment"}
-SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "validation": "valid"}
+SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *GROUPS, "start", "end")
 MANY_CLASSES = 50
+HINT = "nothing was decoded or written yet; audio paths start at the table's folder or at --audio-root"
 
 
 @dataclass(frozen=True)
