@@ -92,9 +92,7 @@ def read_table(path: Path, audio_root: Path | None = None) -> Table:
         lines = findings.lines()
         shown = lines[:20] + ([f"... and {len(lines) - 20} more"] if len(lines) > 20 else [])
         count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
-        raise DataError(
-            f"{path}: {count}\n  " + "\n  ".join(shown), hint="nothing was decoded or written yet"
-        )
+        raise DataError(f"{path}: {count}\n  " + "\n  ".join(shown), hint=HINT)
     rows.sort(key=lambda row: SPLITS.index(row.split))
     return Table(path, tuple(rows), tuple(_warnings(header, rows)))
 
