@@ -6,7 +6,6 @@ Nothing heavy is imported here or at the top of a command's module: ``sertool --
 import sys
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -18,7 +17,8 @@ from sertool.core.errors import SertoolError
 class _Group(TyperGroup):
     """Turns what goes wrong into one message on stderr; ``--debug`` lets the traceback through."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    # Typer is moving its own copy of click in; a context is of the one or the other.
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except SertoolError as error:

@@ -8,7 +8,9 @@ from sertool.commands.options import DEFAULT_OUTPUT, DeviceOption, JsonOption, O
 ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
 
 
-def demo(output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None) -> None:
+def demo(
+    output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None
+) -> None:
     """Train on the packaged synthetic speech: text alone, audio alone, both; judge all three on unseen voices."""
     from pathlib import Path
 
@@ -22,7 +24,7 @@ def demo(output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", j
     from sertool.core.statistics import uar_interval
 
     talk = console()
-    results = []
+    results: list[dict[str, object]] = []
     here = Path()
     for title, modalities in ROWS.items():
         recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
@@ -41,7 +43,9 @@ def demo(output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", j
         assert test.targets is not None
         members = len(test.logits)
         voices = [str(experiment.corpus.utterances[row].speaker) for row in test.utterances]
-        interval = uar_interval(test.targets, test.decisions(members), len(test.classes), voices, unit="voice")
+        interval = uar_interval(
+            test.targets, test.decisions(members), len(test.classes), voices, unit="voice"
+        )
         results.append(
             {
                 "row": title if title != "fused" else f"fused, {members} members",
@@ -55,7 +59,10 @@ def demo(output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", j
         )
     typer.echo("\n".join(show(results)))
     if json is not None:
-        write_json(json, {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results})
+        write_json(
+            json,
+            {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results},
+        )
 
 
 def show(results: list[dict[str, object]]) -> list[str]:
@@ -65,8 +72,8 @@ def show(results: list[dict[str, object]]) -> list[str]:
         f"demo · test · {first['utterances']} utterances of {first['voices']} unseen voices (synthetic speech)",
         f"{'':<17}{'UAR':<7}{'95 % interval':<17}accuracy",
     ]
-    lines += [
-        f"{r['row']:<17}{r['uar']:<7.2f}{f'{r["low"]:.2f} - {r["high"]:.2f}':<17}{r['accuracy']:.2f}" for r in results
-    ]
+    for row in results:
+        interval = f"{row['low']:.2f} - {row['high']:.2f}"
+        lines.append(f"{row['row']:<17}{row['uar']:<7.2f}{interval:<17}{row['accuracy']:.2f}")
     lines.append("next: sertool ensemble --name demo · recordings of your own: sertool prepare --help")
     return lines

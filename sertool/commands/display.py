@@ -81,7 +81,17 @@ class _Rows:
         settings = self.plan.experiment.recipe.training
         folds = len(self.plan.experiment.folds) > 1
         table = Table(box=None, title=self.title or None, title_justify="left", pad_edge=False)
-        for name in ("seed", *(["fold"] if folds else []), "epoch", "", "loss", settings.select, "best", "lr", "left"):
+        for name in (
+            "seed",
+            *(["fold"] if folds else []),
+            "epoch",
+            "",
+            "loss",
+            settings.select,
+            "best",
+            "lr",
+            "left",
+        ):
             table.add_column(name, justify="right", no_wrap=True)
         each = (time.monotonic() - self.begun) / max(self.epochs_seen, 1)
         for (seed, fold), row in self.rows.items():

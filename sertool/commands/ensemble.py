@@ -34,7 +34,9 @@ def ensemble(
     precision: PrecisionOption = None,
     predictions: Annotated[
         Path | None,
-        typer.Option("--predictions", metavar="FILE.csv", help="Write a row an utterance there.", dir_okay=False),
+        typer.Option(
+            "--predictions", metavar="FILE.csv", help="Write a row an utterance there.", dir_okay=False
+        ),
     ] = None,
     json: JsonOption = None,
 ) -> None:
@@ -63,9 +65,13 @@ def show(opened: "Ensemble", result: "Predictions", index: int | None) -> list[s
     experiment = opened.experiment
     k = chosen_size(result, index)
     synthetic = " (synthetic speech)" if experiment.corpus.synthetic else ""
-    lines = [f"{opened.name} · {experiment.corpus.name}{synthetic} · {result.set} · {len(result.ids):,} utterances"]
+    lines = [
+        f"{opened.name} · {experiment.corpus.name}{synthetic} · {result.set} · {len(result.ids):,} utterances"
+    ]
     if experiment.selected_on_test:
-        lines.append("selected on test: members and their order were chosen on these utterances, as in the paper")
+        lines.append(
+            "selected on test: members and their order were chosen on these utterances, as in the paper"
+        )
     if result.targets is None:
         lines += ["", f"unlabelled: the predictions of {k} members are the result (--predictions FILE.csv)"]
         return lines
@@ -74,7 +80,9 @@ def show(opened: "Ensemble", result: "Predictions", index: int | None) -> list[s
     lines += [f"{m.name:<{width}}  {m.accuracy:.4f}" for m in result.members]
     lines += ["", "averaged  accuracy"]
     sizes = range(1, len(result.logits) + 1)
-    lines += [f"{size:>8}  {result.metric('accuracy', size):.4f}{'  <- report' * (size == k)}" for size in sizes]
+    lines += [
+        f"{size:>8}  {result.metric('accuracy', size):.4f}{'  <- report' * (size == k)}" for size in sizes
+    ]
     numbered = opened.protocol == "paper"
     if numbered:
         named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))

@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")],
-    name: Annotated[str | None, typer.Option("--name", help="Folder below --output; the recipe's name.")] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Folder below --output; the recipe's name.")
+    ] = None,
     runs: Annotated[int | None, typer.Option("--runs", min=1, help="Members: seeds 1 to N.")] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")
+    ] = None,
     set_: SetOption = None,
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
@@ -79,7 +85,9 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
     parts = [part.strip() for part in seeds.split(",")]
     numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < 2**31]
     if len(numbers) != len(parts) or len(set(numbers)) != len(numbers):
-        raise UsageError(f"--seeds {seeds}: expected different whole numbers from 0 to {2**31 - 1}, like 1,2,3")
+        raise UsageError(
+            f"--seeds {seeds}: expected different whole numbers from 0 to {2**31 - 1}, like 1,2,3"
+        )
     return numbers
 
 
@@ -139,10 +147,10 @@ def describe_plan(plan: "Plan") -> str:
 
 def show_summary(summary: dict[str, object]) -> list[str]:
     """The result of a training as lines."""
-    lines = [f"{summary['name']} · {summary['members_trained']} members · valid {summary['select']} {summary['text']}"]
+    lines = [
+        f"{summary['name']} · {summary['members_trained']} members · valid {summary['select']} {summary['text']}"
+    ]
     if summary["selected_on_test"]:
         lines.append("selected on test")
     lines.append(f"next: sertool ensemble --name {summary['name']}")
     return lines
-
-

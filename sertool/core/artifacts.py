@@ -55,7 +55,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def write_error(path: Path, error: OSError) -> SertoolError:
     """The message for a write that failed: a full disk says so, anything else by the system's own words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SertoolError(f"{path}: no space left on the disk; nothing was half-written", hint="free some space and run the same command again")
+        return SertoolError(
+            f"{path}: no space left on the disk; nothing was half-written",
+            hint="free some space and run the same command again",
+        )
     return SertoolError(f"{path}: cannot be written ({error.strerror or error})")
 
 
@@ -133,7 +136,9 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> None:
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write named arrays atomically as one safetensors file (keys and metadata sorted: same content, same bytes)."""
     contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     write_bytes(path, save(contiguous, metadata=dict(sorted(metadata.items())) if metadata else None))

@@ -64,7 +64,7 @@ def is_done(run: Path) -> bool:
 
 
 def write_run(run: Path, finished: Finished, select: str, rows: int) -> None:
-    """Write a member that has left the stack; ``rows`` of its embedding are its own, the rest is the stack's padding."""
+    """Write a member that has left the stack; ``rows`` of its embedding are its own."""
     progress = finished.progress
     weights = {
         name: (weight[:rows] if name.endswith("embedding.weight") else weight).cpu().numpy()
@@ -104,7 +104,13 @@ def list_runs(folder: Path) -> list[Run]:
             if content["format"] != RUN_FORMAT:
                 raise DataError(f"{path}: format {content['format']!r}, expected {RUN_FORMAT}")
             runs.append(
-                Run(path.parent, int(content["seed"]), int(content["fold"]), float(content["score"]), int(content["epochs"]))
+                Run(
+                    path.parent,
+                    int(content["seed"]),
+                    int(content["fold"]),
+                    float(content["score"]),
+                    int(content["epochs"]),
+                )
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
@@ -210,5 +216,3 @@ def restore_state(path: Path, state: StackState) -> None:
 def _read_progress(content: Mapping[str, Any]) -> Progress:
     history = [MemberEpoch(**row) for row in content["history"]]
     return Progress(content["best"], content["decays"], content["waited"], history)
-
-

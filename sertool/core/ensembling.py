@@ -23,7 +23,8 @@ from sertool.core.models.build import load_members
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
-from sertool.core.recipe import did_you_mean, load
+from sertool.core.recipe import load
+from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reference_runs import is_reference_folder, open_reference
 from sertool.core.runs import corpus_note, new_stack
 
@@ -119,14 +120,16 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
     """
     folder = output / name
     if is_reference_folder(folder):
-        experiment, inputs, members = open_reference(folder, data)
-        return Ensemble(name, experiment, tuple(inputs), tuple(EnsembleMember(*member) for member in members))
+        experiment, inputs, found = open_reference(folder, data)
+        return Ensemble(name, experiment, tuple(inputs), tuple(EnsembleMember(*member) for member in found))
     if not (folder / "recipe.yaml").is_file():
         there = sorted(path.name for path in output.glob("*") if path.is_dir()) if output.is_dir() else []
         raise UsageError(
             f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
             + did_you_mean(name, there),
-            hint=f"{output} holds: {', '.join(there)}" if there else f"{output} is empty; `sertool train` fills it",
+            hint=f"{output} holds: {', '.join(there)}"
+            if there
+            else f"{output} is empty; `sertool train` fills it",
         )
     recipe = load(str(folder / "recipe.yaml"))
     experiment = open_experiment(recipe, data)
@@ -135,7 +138,10 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
     inputs = checkpoint.read_inputs(folder, len(experiment.folds), standardized=standardized)
     runs = checkpoint.list_runs(folder)
     if not runs:
-        raise UsageError(f"{folder}: no run is finished", hint=f"sertool train --recipe {recipe.name} --name {name} goes on")
+        raise UsageError(
+            f"{folder}: no run is finished",
+            hint=f"sertool train --recipe {recipe.name} --name {name} goes on",
+        )
     members = [EnsembleMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs]
     return Ensemble(name, experiment, tuple(inputs), tuple(members))
 
@@ -161,7 +167,9 @@ def predict_sets(ensemble: Ensemble, sets: Sequence[str], precision: Precision) 
     experiment = ensemble.experiment
     for name in sets:
         if name not in SETS:
-            raise UsageError(f"--sets: no set {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}")
+            raise UsageError(
+                f"--sets: no set {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}"
+            )
         if not experiment.folds[0].sets.get(name):
             raise UsageError(f"--sets: {experiment.corpus.name} has no {name} utterances")
     tables = tables_of(experiment, ensemble.inputs, precision.device)
@@ -210,21 +218,25 @@ def _predict(
     numbers = sorted(set(folds))
     if labelled and len(experiment.folds) > 1:
         if len(numbers) < len(experiment.folds):
-            raise UsageError(f"{ensemble.name}: {len(numbers)} of {len(experiment.folds)} folds have a finished run")
-        ranked = [[part for fold, part in zip(folds, logits, strict=True) if fold == number] for number in numbers]
+            raise UsageError(
+                f"{ensemble.name}: {len(numbers)} of {len(experiment.folds)} folds have a finished run"
+            )
+        ranked = [
+            [part for fold, part in zip(folds, logits, strict=True) if fold == number] for number in numbers
+        ]
         depth = min(len(parts) for parts in ranked)
         stacked = np.stack([np.concatenate([parts[k] for parts in ranked]) for k in range(depth)])
         pooled = tuple(row for fold in experiment.folds for row in fold.sets[name])
     else:
         stacked = np.stack(logits)
         pooled = experiment.folds[0].sets[name]
-    targets = tables.targets[torch.tensor(pooled).to(tables.device)].cpu().long().numpy() if labelled else None
+    truth = tables.targets[torch.tensor(pooled).to(tables.device)].cpu().long().numpy()
     return Predictions(
         set=name,
         utterances=tuple(pooled),
         ids=tuple(experiment.corpus.utterances[row].id for row in pooled),
         logits=stacked,
-        targets=targets,
+        targets=truth if labelled else None,
         kind=experiment.task.kind,
         classes=experiment.task.classes,
         members=tuple(scores),
@@ -291,4 +303,3 @@ def _written(decision: Any, predictions: Predictions) -> str:
     if predictions.kind == "multi":
         return "|".join(str(int(value)) for value in decision)
     return predictions.classes[int(decision)]
-

@@ -1,4 +1,4 @@
-"""A recipe and a corpus, joined: task, folds, vocabularies, statistics and tables. What training and ensembling share."""
+"""A recipe and a corpus, joined: task, folds, vocabularies, statistics and tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,7 +113,9 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
             vocabulary = Vocabulary.build(_training_words(experiment, fold))
         standardization = None
         if experiment.recipe.dataset.standardize == "corpus":
-            standardization = fit_standardization(experiment.corpus, train, experiment.recipe.dataset.max_audio_length)
+            standardization = fit_standardization(
+                experiment.corpus, train, experiment.recipe.dataset.max_audio_length
+            )
         fitted.append(FoldInputs(vocabulary, standardization))
     return fitted
 
@@ -158,7 +160,9 @@ def embedding_tables(
         notes = [f"word vectors: {loaded[0].source}; {missing} of {len(loaded[0].found)} words have none"]
     for table in tables:
         if table is not None and table.shape[1] != width:
-            raise UsageError(f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}")
+            raise UsageError(
+                f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}"
+            )
     return tables, notes
 
 

@@ -37,7 +37,9 @@ def compute_logits(
     for start in range(0, longest, batch):
         # A member with fewer utterances repeats its last one; what comes of that is cut off below.
         places = torch.arange(start, min(start + batch, longest))
-        index = torch.stack([own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)])
+        index = torch.stack(
+            [own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)]
+        )
         with precision.context():
             parts.append(model(tables.gather(index, folds)).float().cpu())
     joined = torch.cat(parts, dim=1)

@@ -20,11 +20,11 @@ def confusion(targets: IntArray, predictions: IntArray, num_classes: int) -> NDA
     return flat.reshape(num_classes, num_classes)
 
 
-def decide(logits: FloatArray, kind: str) -> IntArray:
+def decide(logits: FloatArray, kind: str) -> NDArray[np.int64]:
     """The decisions (N,) of single-label logits (N, C), or (N, C) of multi-label ones (a logit above 0 is a yes)."""
     if kind == "multi":
         return (logits > 0).astype(np.int64)
-    return logits.argmax(-1)
+    return np.asarray(logits.argmax(-1), np.int64)
 
 
 def accuracy(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
@@ -49,8 +49,8 @@ def uar_of_confusion(counts: NDArray[Any]) -> NDArray[np.float64]:
 def f1_per_class(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.float64]:
     """(C,) F1 of each class; 0 where a class is neither a target nor a prediction."""
     if targets.ndim == 2:
-        counts = [confusion(t, p, 2)[:, ::-1][::-1] for t, p in zip(targets.T, predictions.T, strict=True)]
-        return np.array([2 * c[0, 0] / max(2 * c[0, 0] + c[0, 1] + c[1, 0], 1) for c in counts])
+        hits = (targets & predictions).sum(0)
+        return np.asarray(2 * hits / np.maximum(targets.sum(0) + predictions.sum(0), 1), np.float64)
     counts = confusion(targets, predictions, num_classes)
     return np.asarray(2 * np.diagonal(counts) / np.maximum(counts.sum(0) + counts.sum(1), 1), np.float64)
 

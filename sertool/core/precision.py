@@ -38,7 +38,9 @@ class Precision:
             torch.set_float32_matmul_precision(before)
 
 
-def choose(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "tf32", "bf16"]) -> Precision:
+def choose(
+    device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "tf32", "bf16"]
+) -> Precision:
     """Resolve ``auto``: CUDA where there is a GPU, bf16 there and fp32 on a CPU.
 
     Raises:
@@ -46,13 +48,18 @@ def choose(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "f
     """
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise UsageError("--device cuda: torch sees no CUDA device", hint="--device auto takes the CPU where there is no GPU")
+        raise UsageError(
+            "--device cuda: torch sees no CUDA device",
+            hint="--device auto takes the CPU where there is no GPU",
+        )
     use_cuda = available and device != "cpu"
     if not use_cuda and precision == "tf32":
         raise UsageError("--precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16")
     name: Name = ("bf16" if use_cuda else "fp32") if precision == "auto" else precision
     if use_cuda:
-        why = torch.cuda.get_device_name() if device == "auto" else f"{torch.cuda.get_device_name()}, asked for"
+        why = (
+            torch.cuda.get_device_name() if device == "auto" else f"{torch.cuda.get_device_name()}, asked for"
+        )
         return Precision(torch.device("cuda"), name, f"{why}, {name}")
     why = "CPU, asked for" if device == "cpu" else "CPU, no CUDA device"
     return Precision(torch.device("cpu"), name, f"{why}, {torch.get_num_threads()} threads, {name}")

@@ -56,7 +56,7 @@ def check_target(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, expected the name of a new folder")
     if is_corpus(folder) and not force:
-        raise UsageError(f"{folder}: already holds a corpus", hint="--force replaces it")
+        raise UsageError(f"{folder}: already holds a corpus", hint="--force to replace it")
 
 
 def prepare(table: Table, frontend: Frontend, name: str, progress: Progress | None = None) -> Preparation:

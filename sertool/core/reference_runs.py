@@ -61,7 +61,9 @@ def open_reference(
     recipes = [recipe_of(checkpoint) for checkpoint in checkpoints]
     for checkpoint, recipe in zip(checkpoints, recipes, strict=True):
         if recipe != recipes[0]:
-            raise DataError(f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}")
+            raise DataError(
+                f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}"
+            )
     experiment = open_experiment(recipes[0], data)
     inputs = fit_inputs(experiment)
     shape = build(
@@ -97,6 +99,8 @@ def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{checkpoint.path}: its settings lack or misstate {error}") from error
     if key not in _RECIPES:
-        raise DataError(f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known")
+        raise DataError(
+            f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known"
+        )
     overrides = [f"model.{name}={size}" for name, size in sizes.items()]
     return load(_RECIPES[key], [f"model.architecture={architecture}", *overrides])

@@ -32,9 +32,11 @@ from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe, load, resolved
-from sertool.core.training import Epoch, Finished, Member, StackState, start, train
+from sertool.core.training import Epoch, Member, StackState, start, train
 
-GROUP_BYTES = 2**31  # what a group of members may take on a CPU; fixed, so that grouping depends on the recipe alone
+GROUP_BYTES = (
+    2**31
+)  # what a group of members may take on a CPU; fixed, so that grouping depends on the recipe alone
 SAVING_SHARE = 0.05  # of the time may go into writing the state
 
 
@@ -162,7 +164,10 @@ class _Saver:
 
 
 def _new_model(
-    experiment: Experiment, inputs: Sequence[FoldInputs], members: Sequence[Member], vectors: Sequence[torch.Tensor | None]
+    experiment: Experiment,
+    inputs: Sequence[FoldInputs],
+    members: Sequence[Member],
+    vectors: Sequence[torch.Tensor | None],
 ) -> MAT | MNT:
     model = new_stack(experiment, inputs, len(members))
     initialise(model, [member.seed for member in members], [vectors[member.fold] for member in members])
@@ -188,7 +193,11 @@ def _group_size(experiment: Experiment, members: int, precision: Precision) -> i
     words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
     model, sizes = recipe.model, recipe.dataset
     shape = build(
-        model, members=1, text_rows=1, text_width=model.embedding_size, audio_width=experiment.corpus.audio.width,
+        model,
+        members=1,
+        text_rows=1,
+        text_width=model.embedding_size,
+        audio_width=experiment.corpus.audio.width,
         num_classes=len(experiment.task.classes),
     )
     parameters = sum(p.numel() for p in shape.parameters()) + len(words) * model.embedding_size
@@ -208,13 +217,15 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
     for utterance, target in zip(corpus.utterances, experiment.targets, strict=True):
         digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
     digest.update(corpus.audio.offsets.tobytes())
-    digest.update(memoryview(corpus.audio.flat).cast("B"))
+    digest.update(np.ascontiguousarray(corpus.audio.flat).data)
     return {
         "name": corpus.name,
         "task": experiment.task.name,
         "classes": list(experiment.task.classes),
         "counts": corpus.counts(),
-        "folds": [{"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds],
+        "folds": [
+            {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
+        ],
         "hash": digest.hexdigest(),
         "synthetic": corpus.synthetic,
     }
@@ -233,7 +244,9 @@ def _check_folder(experiment: Experiment, folder: Path) -> None:
             f"{folder}: holds a run of another recipe: " + "; ".join(changed),
             hint="choose another --name, or delete the folder",
         )
-    if (folder / "corpus.json").is_file() and artifacts.read_json(folder / "corpus.json") != corpus_note(experiment):
+    if (folder / "corpus.json").is_file() and artifacts.read_json(folder / "corpus.json") != corpus_note(
+        experiment
+    ):
         raise UsageError(
             f"{folder}: holds a run on other data than {experiment.corpus.name} as it is now",
             hint="choose another --name, or delete the folder",
@@ -247,7 +260,11 @@ def differences(before: Recipe, after: Recipe) -> list[str]:
         old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
         for key in old:
             # More members, or others, can join those that are there.
-            if old[key] != new[key] and (section, key) not in (("training", "runs"), ("training", "seed"), ("dataset", "path")):
+            if old[key] != new[key] and (section, key) not in (
+                ("training", "runs"),
+                ("training", "seed"),
+                ("dataset", "path"),
+            ):
                 differing.append(f"{section}.{key} {old[key]} -> {new[key]}")
     return differing
 
@@ -296,7 +313,13 @@ def training_summary(plan: Plan) -> dict[str, object]:
         "mean": float(scores.mean()),
         "text": f"{scores.mean():.3f}{spread}, best {scores.max():.3f}",
         "members": [
-            {"run": run.folder.name, "seed": run.seed, "fold": run.fold, "score": run.score, "epochs": run.epochs}
+            {
+                "run": run.folder.name,
+                "seed": run.seed,
+                "fold": run.fold,
+                "score": run.score,
+                "epochs": run.epochs,
+            }
             for run in runs
         ],
     }

@@ -88,7 +88,9 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
 
 def group_of(utterance: Utterance, group: str) -> str | None:
     """The name of an utterance's speaker, session, video or dialogue; its own id for ``utterance``."""
-    name: str | None = f"{utterance.split}/{utterance.id}" if group == "utterance" else getattr(utterance, group)
+    name: str | None = (
+        f"{utterance.split}/{utterance.id}" if group == "utterance" else getattr(utterance, group)
+    )
     return name
 
 
@@ -151,7 +153,9 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
         if len(set(flat)) < len(flat):
             raise UsageError(f"splits.folds: a {splits.group} stands in two folds")
         if set(flat) != set(groups):
-            raise UsageError(f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}")
+            raise UsageError(
+                f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}"
+            )
     else:
         number = splits.folds or 0
         if len(groups) < number:
@@ -165,8 +169,13 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
     folds = []
     for number, names in enumerate(dealt):
         following = (number + 1) % len(dealt)
-        train = [index for other, part in enumerate(members) if other not in (number, following) for index in part]
+        train = [
+            index for other, part in enumerate(members) if other not in (number, following) for index in part
+        ]
         folds.append(
-            Fold("+".join(names), {"train": tuple(sorted(train)), "valid": members[following], "test": members[number]})
+            Fold(
+                "+".join(names),
+                {"train": tuple(sorted(train)), "valid": members[following], "test": members[number]},
+            )
         )
     return folds

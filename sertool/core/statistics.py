@@ -53,5 +53,3 @@ def uar_interval(
     resampled = (times @ counts.reshape(number, -1)).reshape(resamples, num_classes, num_classes)
     low, high = np.quantile(uar_of_confusion(resampled), [0.025, 0.975])
     return Interval(float(low), float(high), unit if clusters is not None else "utterance", number)
-
-

@@ -49,7 +49,7 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberEpoch:
-    """One member's epoch: mean training loss an utterance, validation score, learning rate at its end, and what followed."""
+    """One member's epoch: mean training loss an utterance, validation score, last learning rate, what followed."""
 
     epoch: int
     loss: float
@@ -241,7 +241,7 @@ def _judge(state: StackState, place: int, score: float, settings: Training) -> s
 
 
 def _copy_member(state: StackState, place: int, *, to_best: bool) -> None:
-    pairs = [
+    pairs: list[tuple[Sequence[Tensor], Sequence[Tensor]]] = [
         (list(state.model.parameters()), state.best_weights),
         (state.adam.first, state.best_first),
         (state.adam.second, state.best_second),

@@ -32,7 +32,7 @@ TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment"}
 SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *GROUPS, "start", "end")
 MANY_CLASSES = 50
-HINT = "nothing was decoded or written yet; audio paths start at the table's folder or at --audio-root"
+HINT = "correct the table, nothing was written yet; audio paths start at its folder or at --audio-root"
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Embedding(Stacked):
 
 
 class LSTM(Stacked):
-    """One layer, one direction: packed rows (E, P, I) -> (E, P, D). Gates in torch's order: input, forget, cell, output."""
+    """One layer, one direction: packed rows (E, P, I) -> (E, P, D); gates in torch's order (input, forget, cell, output)."""
 
     def __init__(self, *, members: int, inputs: int, hidden_size: int) -> None:
         super().__init__()
@@ -157,7 +157,9 @@ class LayerNorm(Stacked):
     def forward(self, rows: Tensor) -> Tensor:
         width = rows.shape[-1]
         gain = self.gain * math.sqrt((width - 1) / width)
-        return torch.addcmul(self.bias.unsqueeze(1), F.layer_norm(rows, (width,), eps=1e-12), gain.unsqueeze(1))
+        return torch.addcmul(
+            self.bias.unsqueeze(1), F.layer_norm(rows, (width,), eps=1e-12), gain.unsqueeze(1)
+        )
 
 
 class ModulatedLayerNorm(LayerNorm):
@@ -197,7 +199,7 @@ class Attention(nn.Module):
         return self.output(layout.pack(mixed.transpose(2, 3).flatten(3)))  # type: ignore[no-any-return]
 
     def _heads(self, padded: Tensor) -> Tensor:
-        return padded.unflatten(-1, (self.num_heads, -1)).transpose(2, 3)
+        return padded.view(*padded.shape[:-1], self.num_heads, -1).transpose(2, 3)
 
 
 class FeedForward(nn.Module):

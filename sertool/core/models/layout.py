@@ -48,14 +48,14 @@ class Layout:
         """(E, B, T or more, D) -> (E, P, D), and likewise without D."""
         members, batch, length = self.shape
         flat = padded[:, :, :length].reshape(members * batch * length, *padded.shape[3:])
-        packed = _Rearrange.apply(flat, self.packed_source, self.padded_source, self.kept)
-        return packed.view(members, -1, *padded.shape[3:])  # type: ignore[no-any-return]
+        packed = _rearrange(flat, self.packed_source, self.padded_source, self.kept)
+        return packed.view(members, -1, *padded.shape[3:])
 
     def pad(self, packed: Tensor) -> Tensor:
         """(E, P, D) -> (E, B, T, D); positions that were left out hold some finite row, not zero."""
         flat = packed.reshape(-1, *packed.shape[2:])
-        padded = _Rearrange.apply(flat, self.padded_source, self.packed_source, None)
-        return padded.view(*self.shape, *packed.shape[2:])  # type: ignore[no-any-return]
+        padded = _rearrange(flat, self.padded_source, self.packed_source, None)
+        return padded.view(*self.shape, *packed.shape[2:])
 
     def spread(self, values: Tensor) -> Tensor:
         """(E, B, D) -> (E, P, D): an utterance's vector on each of its rows."""
@@ -76,10 +76,15 @@ class _Rearrange(torch.autograd.Function):
         return rows.index_select(0, source)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
         inverse, kept = ctx.saved_tensors
         back = gradient.index_select(0, inverse)
         return (back if kept is None else back * kept), None, None, None
+
+
+def _rearrange(rows: Tensor, source: Tensor, inverse: Tensor, kept: Tensor | None) -> Tensor:
+    result: Tensor = _Rearrange.apply(rows, source, inverse, kept)  # type: ignore[no-untyped-call]
+    return result
 
 
 def packed_layout(mask: Tensor, lengths: Tensor) -> Layout:

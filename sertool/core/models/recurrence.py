@@ -20,7 +20,8 @@ def recurrence(gates: Tensor, weight: Tensor, step_sizes: tuple[int, ...]) -> Te
     Returns:
         (E, P, D) hidden states.
     """
-    return _Recurrence.apply(gates, weight, step_sizes)  # type: ignore[no-any-return]
+    hidden: Tensor = _Recurrence.apply(gates, weight, step_sizes)  # type: ignore[no-untyped-call]
+    return hidden
 
 
 class _Recurrence(torch.autograd.Function):
@@ -42,7 +43,7 @@ class _Recurrence(torch.autograd.Function):
             act = activated[:, now]
             torch.sigmoid(gate, out=act)
             torch.tanh(gate[..., 2 * width : 3 * width], out=act[..., 2 * width : 3 * width])
-            into, forget, cell, out = act.split(width, dim=-1)
+            into, forget, cell, out = act.chunk(4, dim=-1)
             torch.mul(into, cell, out=cells[:, now])
             if start:
                 cells[:, now].addcmul_(forget, cells[:, before])
@@ -54,7 +55,7 @@ class _Recurrence(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
         activated, cells, squashed, hidden, weight = ctx.saved_tensors
         members, rows, width = hidden.shape
         largest = ctx.step_sizes[0]
@@ -67,8 +68,8 @@ class _Recurrence(torch.autograd.Function):
         for step in range(len(ctx.step_sizes) - 1, -1, -1):
             size = ctx.step_sizes[step]
             now = slice(end - size, end)
-            into, forget, cell, out = activated[:, now].split(width, dim=-1)
-            d_into, d_forget, d_in, d_out = d_gates[:, now].split(width, dim=-1)
+            into, forget, cell, out = activated[:, now].chunk(4, dim=-1)
+            d_into, d_forget, d_in, d_out = d_gates[:, now].chunk(4, dim=-1)
             tanh_cell = squashed[:, now]
             d_h = gradient[:, now] + d_hidden[:, :size]
             d_c = d_cell[:, :size]
