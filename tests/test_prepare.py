@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from sertool.cli import app as sertool_app
 from sertool.commands import prepare as command
 from sertool.core import artifacts
 from sertool.core.acoustics import log_mels, read_audio
@@ -377,7 +378,7 @@ def test_a_corpus_is_replaced_only_by_force(folder):
     again = run(table, "--out", out, *SETTINGS)
     assert isinstance(again.exception, UsageError)
     assert str(again.exception) == f"{out}: already holds a corpus"
-    assert again.exception.hint == "--force replaces it"
+    assert again.exception.hint == "--force to replace it"
     short = write(folder, "".join(GOOD.splitlines(keepends=True)[:2]), "short.csv")
     assert run(short, "--out", out, *SETTINGS, "--force").exit_code == 0
     assert len(read_corpus(out).utterances) == 1
@@ -387,15 +388,24 @@ def test_nothing_is_written_where_the_input_is_wrong(folder):
     out = folder / "out"
     wrong_table = run(write(folder, "id,audio,label\nu1,none.wav,x\n"), "--out", out)
     assert isinstance(wrong_table.exception, DataError)
-    assert wrong_table.exception.hint == (
-        "nothing was decoded or written yet; audio paths start at the table's folder or at --audio-root"
-    )
     wrong_key = run(write(folder, GOOD), "--out", out, "--set", "frontend.frame_stap=4")
     assert isinstance(wrong_key.exception, UsageError)
     assert "frontend.frame_stap: unknown key, did you mean 'frame_step'?" in str(wrong_key.exception)
     on_a_file = run(folder / "table.csv", "--out", folder / "table.csv")
     assert str(on_a_file.exception) == f"{folder / 'table.csv'}: is a file, expected the name of a new folder"
     assert not out.exists()
+
+
+def test_a_mistake_is_one_message_and_an_exit_code(folder):
+    table = write(folder, "id,audio,label\nu1,none.wav,x\n")
+    result = CliRunner().invoke(sertool_app, ["prepare", str(table), "--out", str(folder / "out")])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"error: {table}: 1 problem\n"
+        f"  row 2: no such audio file below {folder}: none.wav\n"
+        "  try: correct the table, nothing was written yet; audio paths start at its folder or at --audio-root\n"
+    )
 
 
 SNIPPETS = st.sampled_from(
