@@ -66,7 +66,8 @@ clean:  ## remove the environment and caches, never data or models
 
 $(VENV)/.python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null; then \
-		echo "sertool needs Python 3.11 or newer; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 | head -1)."; \
+		found=$$($(or $(PYTHON),python3) --version 2>/dev/null || echo "not there"); \
+		echo "sertool needs Python 3.11 or newer; $(or $(PYTHON),python3) is $$found."; \
 		echo "Install a newer one and name it: make demo PYTHON=python3.12"; exit 1; fi
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@touch $@

@@ -117,7 +117,7 @@ class Embedding(Stacked):
 
 
 class LSTM(Stacked):
-    """One layer, one direction: packed rows (E, P, I) -> (E, P, D); gates in torch's order (input, forget, cell, output)."""
+    """One layer, one direction: packed rows (E, P, I) -> (E, P, D). Gates: input, forget, cell, output, as torch's."""
 
     def __init__(self, *, members: int, inputs: int, hidden_size: int) -> None:
         super().__init__()
