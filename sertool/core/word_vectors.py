@@ -165,7 +165,7 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
 def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
     """Vectors of the wanted tokens from lines ``word number number ...``, the first one of each."""
     table: dict[str, NDArray[np.float32]] = {}
-    width = 0
+    width = read = 0
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             for number, line in enumerate(file, start=1):
@@ -183,11 +183,12 @@ def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
                     raise DataError(
                         f"{path}: line {number} holds {len(fields) - 1} numbers, expected {width or 'some'}"
                     )
+                read += 1
                 if token in wanted and token not in table:
                     table[token] = _parse(fields[-width:], f"{path}: line {number}", token)
     except OSError as error:
         raise read_error(path, error) from error
-    if not width:
+    if not read:
         raise DataError(f"{path}: holds no word vectors")
     return width, table
 
@@ -210,7 +211,10 @@ def _is_number(text: str) -> bool:
 
 def _parse(fields: list[str], where: str, token: str) -> NDArray[np.float32]:
     try:
-        return _finite(np.array(fields, np.float32), where, token)
+        # A number beyond float32's range becomes infinite, which is then told.
+        with np.errstate(over="ignore"):
+            vector = np.array(fields, np.float32)
+        return _finite(vector, where, token)
     except ValueError as error:
         raise DataError(f"{where}: {token!r}: {error}") from error
 
