@@ -25,7 +25,8 @@ LAYOUTS: Mapping[str, Layout] = {
 }
 # Raise it whenever the readers come to give something else for the same files.
 READER_VERSION = 1
-_SCORES = {2: Task("", SIGN, "sign"), 7: Task("", SEVEN, "seven")}
+# Classes and rule of a score from -3 to 3, by the number of classes that is asked for.
+_SCORES = {2: (SIGN, "sign"), 7: (SEVEN, "seven")}
 
 
 def load_corpus(reader: str, folder: Path) -> Corpus:
@@ -99,8 +100,11 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
     }
     if reader != "corpus":
         known = dict(LAYOUTS[reader].tasks)
-    elif (task, None) not in known and any(task in utterance.labels for utterance in corpus.utterances):
-        known |= {(task, number): Task(task, score.classes, score.rule) for number, score in _SCORES.items()}
+    else:
+        scores = dict.fromkeys(name for utterance in corpus.utterances for name in utterance.labels)
+        for name in scores:
+            if name not in corpus.classes:
+                known |= {(name, number): Task(name, *rest) for number, rest in _SCORES.items()}
     numbers = [number for name, number in known if name == task]
     if not numbers:
         names = ", ".join(dict.fromkeys(name for name, _ in known)) or "none"
