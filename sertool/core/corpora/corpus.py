@@ -209,6 +209,7 @@ def read_corpus(folder: Path) -> Corpus:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise DataError(f"{header_path}: not a corpus of format {FORMAT}")
     try:
+        _check_header(header)
         utterances = _read_utterances(folder / "utterances.jsonl")
         if len(utterances) != header["utterances"]:
             raise DataError(
@@ -235,20 +236,27 @@ def read_corpus(folder: Path) -> Corpus:
         raise DataError(f"{header_path}: damaged ({type(error).__name__}: {error})") from error
 
 
+def _check_header(header: dict[str, Any]) -> None:
+    if not isinstance(header["name"], str) or not isinstance(header["source"], str):
+        raise TypeError("name and source must be text")
+    if not all(isinstance(name, str) for names in header["classes"].values() for name in names):
+        raise TypeError("classes must be text")
+    if not isinstance(header["frontend"], dict | None):
+        raise TypeError("frontend must be a table")
+
+
 def _read_utterances(path: Path) -> tuple[Utterance, ...]:
     utterances = []
     seen: set[tuple[str, str]] = set()
     for number, row in enumerate(artifacts.read_json_lines(path), start=1):
         try:
-            utterance = Utterance(**{**row, "words": tuple(row["words"])})
+            utterance = _utterance(row)
         except (TypeError, KeyError) as error:
             raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
         if utterance.split not in SPLITS:
             raise DataError(
                 f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}"
             )
-        if not isinstance(utterance.id, str) or not all(isinstance(word, str) for word in utterance.words):
-            raise DataError(f"{path}: line {number}: id and words must be text")
         if (utterance.split, utterance.id) in seen:
             raise DataError(
                 f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
@@ -256,6 +264,22 @@ def _read_utterances(path: Path) -> tuple[Utterance, ...]:
         seen.add((utterance.split, utterance.id))
         utterances.append(utterance)
     return tuple(utterances)
+
+
+def _utterance(row: dict[str, Any]) -> Utterance:
+    """An utterance of what a line holds; a TypeError says what is of the wrong kind."""
+    if not isinstance(row["words"], list):
+        raise TypeError("words must be a list")
+    utterance = Utterance(**{**row, "words": tuple(row["words"])})
+    if not all(isinstance(part, str) for part in (utterance.id, utterance.text, *utterance.words)):
+        raise TypeError("id, text and words must be text")
+    if not all(isinstance(getattr(utterance, group), str | None) for group in GROUPS):
+        raise TypeError(f"{', '.join(GROUPS)} must be text")
+    if not isinstance(utterance.labels, dict):
+        raise TypeError("labels must be a table")
+    if isinstance(utterance.seconds, bool) or not isinstance(utterance.seconds, int | float | None):
+        raise TypeError("seconds must be a number")
+    return utterance
 
 
 def _read_frames(path: Path, utterances: tuple[Utterance, ...]) -> Frames:
@@ -281,6 +305,10 @@ def _read_frames(path: Path, utterances: tuple[Utterance, ...]) -> Frames:
 def _read_vocabulary(folder: Path) -> CachedVocabulary:
     index = artifacts.read_json(folder / "vocabulary.json")
     arrays, _ = artifacts.read_arrays(folder / "vectors.safetensors")
+    if set(arrays) != {"vectors"}:
+        raise DataError(
+            f"{folder / 'vectors.safetensors'}: holds {', '.join(sorted(arrays))}, expected vectors"
+        )
     vectors = arrays["vectors"]
     check_vocabulary(index, vectors, folder / "vocabulary.json")
     return CachedVocabulary(index, vectors)
@@ -288,11 +316,10 @@ def _read_vocabulary(folder: Path) -> CachedVocabulary:
 
 def _read_numbering(path: Path) -> dict[str, int]:
     index = artifacts.read_json(path)
-    if not isinstance(index, dict) or not all(
-        type(row) is int and 0 < row <= len(index) for row in index.values()
-    ):
+    rows = list(index.values()) if isinstance(index, dict) else []
+    if not rows or not all(type(row) is int and 0 < row <= len(rows) for row in rows):
         raise DataError(f"{path}: not a table of words with an index from 1 on")
-    return index
+    return dict(index)
 
 
 def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:

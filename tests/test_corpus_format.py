@@ -1,0 +1,308 @@
+"""A corpus on disk: what is written is read, and a damaged folder is one message."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sertool.core import artifacts
+from sertool.core.corpora.corpus import (
+    SPLITS,
+    CachedVocabulary,
+    Corpus,
+    Frames,
+    LeftOut,
+    Utterance,
+    is_corpus,
+    read_corpus,
+    write_corpus,
+)
+from sertool.core.errors import DataError, SertoolError
+
+text = st.text(max_size=8)
+labels = st.dictionaries(
+    text,
+    st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text
+    | st.lists(st.integers(), max_size=3),
+)
+utterances = st.builds(
+    Utterance,
+    id=text,
+    split=st.sampled_from(SPLITS),
+    text=text,
+    words=st.lists(text, max_size=4).map(tuple),
+    labels=labels,
+    speaker=st.none() | text,
+    video=st.none() | text,
+    seconds=st.none() | st.floats(0, 100),
+)
+
+
+def corpus_of(items: list[Utterance], lengths: list[int], width: int = 3, **changes) -> Corpus:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((length, width)).astype(np.float32) for length in lengths]
+    return Corpus("mine", tuple(items), Frames.join(arrays, width), **changes)
+
+
+def small(**changes) -> Corpus:
+    items = [Utterance(f"u{number}", "train", "a b", ("a", "b"), {"mood": "glad"}) for number in range(3)]
+    return corpus_of(items, [2, 0, 3], **changes)
+
+
+def full() -> Corpus:
+    return small(
+        classes={"mood": ("glad", "sad")},
+        left_out=(LeftOut("x", "test", "no audio"),),
+        text_frames=Frames.join([np.ones((1, 5), np.float16)] * 3, 5),
+        vocabulary=CachedVocabulary({"UNK": 1, "a": 1}, np.ones((2, 4), np.float32)),
+        numbering={"UNK": 1, "a": 1, "b": 2},
+        frontend={"sample_rate": 22050, "trim_db": None},
+        source="somewhere",
+        synthetic=True,
+    )
+
+
+def assert_same(read: Corpus, written: Corpus) -> None:
+    bare = {"audio": None, "text_frames": None, "vocabulary": None}
+    assert replace(read, **bare) == replace(written, **bare)
+    for one, other in ((read.audio, written.audio), (read.text_frames, written.text_frames)):
+        if one is None or other is None:
+            assert one is other
+            continue
+        assert one.flat.dtype == other.flat.dtype
+        np.testing.assert_array_equal(one.flat, other.flat)
+        np.testing.assert_array_equal(one.offsets, other.offsets)
+    if written.vocabulary is None:
+        assert read.vocabulary is None
+    else:
+        assert read.vocabulary.index == written.vocabulary.index
+        np.testing.assert_array_equal(read.vocabulary.vectors, written.vocabulary.vectors)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(items=st.lists(utterances, max_size=5, unique_by=lambda item: (item.split, item.id)), data=st.data())
+def test_what_is_written_is_read(items, data, tmp_path):
+    lengths = [data.draw(st.integers(0, 4)) for _ in items]
+    corpus = corpus_of(items, lengths, width=data.draw(st.integers(1, 4)))
+    write_corpus(corpus, tmp_path)
+    assert_same(read_corpus(tmp_path), corpus)
+
+
+def test_every_part_is_written_and_read(tmp_path):
+    assert not is_corpus(tmp_path)
+    write_corpus(full(), tmp_path)
+    assert is_corpus(tmp_path)
+    assert_same(read_corpus(tmp_path), full())
+
+
+def test_writing_again_with_less_leaves_nothing_of_the_old_corpus(tmp_path):
+    write_corpus(full(), tmp_path)
+    write_corpus(small(), tmp_path)
+    assert_same(read_corpus(tmp_path), small())
+
+
+def test_the_same_corpus_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_corpus(full(), tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_a_write_that_breaks_off_leaves_no_corpus(tmp_path, monkeypatch):
+    write_corpus(small(), tmp_path)
+    monkeypatch.setattr(artifacts, "write_arrays", lambda *_: (_ for _ in ()).throw(SertoolError("stop")))
+    with pytest.raises(SertoolError, match="stop"):
+        write_corpus(full(), tmp_path)
+    assert not is_corpus(tmp_path)
+
+
+def test_frames_and_selection():
+    corpus = full()
+    assert [len(corpus.audio[index]) for index in range(3)] == [2, 0, 3]
+    assert (len(corpus.audio), corpus.audio.width) == (3, 3)
+    chosen = corpus.select([2, 0])
+    assert [utterance.id for utterance in chosen.utterances] == ["u2", "u0"]
+    np.testing.assert_array_equal(chosen.audio[0], corpus.audio[2])
+    np.testing.assert_array_equal(chosen.audio[1], corpus.audio[0])
+    assert chosen.text_frames.offsets.tolist() == [0, 1, 2]
+    assert corpus.select([]).audio.flat.shape == (0, 3)
+    assert corpus.counts() == {"train": 3}
+
+
+def edit_json(path: Path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def edit_line(path: Path, **changes) -> None:
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(first), **changes}), *others]) + "\n")
+
+
+def edit_frames(path: Path, **changes) -> None:
+    arrays, _ = artifacts.read_arrays(path)
+    kept = {name: value for name, value in {**arrays, **changes}.items() if value is not None}
+    artifacts.write_arrays(path, kept)
+
+
+NAN = np.ones((5, 3), np.float32)
+NAN[4, 1] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("edit", "file", "changes", "message"),
+    [
+        (edit_json, "corpus.json", {"format": "sertool-corpus/9"}, "not a corpus of format sertool-corpus/1"),
+        (edit_json, "corpus.json", {"left_out": [{}]}, "damaged (TypeError: "),
+        (edit_json, "corpus.json", {"name": 1}, "damaged (TypeError: name and source must be text)"),
+        (edit_json, "corpus.json", {"classes": {"mood": [1]}}, "damaged (TypeError: classes must be text)"),
+        (edit_json, "corpus.json", {"frontend": 1}, "damaged (TypeError: frontend must be a table)"),
+        (edit_json, "corpus.json", {"left_out": 1}, "damaged (TypeError: "),
+        (edit_json, "corpus.json", {"classes": []}, "damaged (AttributeError: "),
+        (
+            edit_line,
+            "utterances.jsonl",
+            {"split": "dev"},
+            "line 1: split 'dev', expected one of train, valid, test, private",
+        ),
+        (edit_line, "utterances.jsonl", {"id": "u1"}, "line 2: utterance 'u1' is there twice in split train"),
+        (
+            edit_line,
+            "utterances.jsonl",
+            {"id": 3},
+            "line 1 is not an utterance (id, text and words must be text)",
+        ),
+        (
+            edit_line,
+            "utterances.jsonl",
+            {"words": [1]},
+            "line 1 is not an utterance (id, text and words must be text)",
+        ),
+        (edit_line, "utterances.jsonl", {"words": "ab"}, "line 1 is not an utterance (words must be a list)"),
+        (
+            edit_line,
+            "utterances.jsonl",
+            {"labels": [1]},
+            "line 1 is not an utterance (labels must be a table)",
+        ),
+        (
+            edit_line,
+            "utterances.jsonl",
+            {"video": 1},
+            "line 1 is not an utterance (speaker, session, dialogue, video must be text)",
+        ),
+        (
+            edit_line,
+            "utterances.jsonl",
+            {"seconds": "1"},
+            "line 1 is not an utterance (seconds must be a number)",
+        ),
+        (edit_line, "utterances.jsonl", {"colour": 5}, "line 1 is not an utterance ("),
+        (edit_frames, "audio.safetensors", {"offsets": None}, "holds frames, expected frames and offsets"),
+        (
+            edit_frames,
+            "audio.safetensors",
+            {"frames": np.ones(5, np.float32)},
+            "frames are float32 of rank 1, expected",
+        ),
+        (
+            edit_frames,
+            "audio.safetensors",
+            {"frames": np.ones((5, 3), int)},
+            "frames are int64 of rank 2, expected",
+        ),
+        (edit_frames, "audio.safetensors", {"offsets": np.arange(3)}, "3 offsets, expected 4"),
+        (
+            edit_frames,
+            "audio.safetensors",
+            {"offsets": np.array([0, 3, 2, 5])},
+            "offsets do not divide the 5 frames",
+        ),
+        (
+            edit_frames,
+            "audio.safetensors",
+            {"offsets": np.array([0, 2, 2, 6])},
+            "offsets do not divide the 5 frames",
+        ),
+        (
+            edit_frames,
+            "audio.safetensors",
+            {"offsets": np.array([1, 2, 2, 5])},
+            "offsets do not divide the 5 frames",
+        ),
+        (edit_frames, "audio.safetensors", {"frames": NAN}, "utterance 'u2' holds NaN or infinite values"),
+        (edit_json, "vocabulary.json", {"b": 7}, "'b' has index 7, but there are 2 vectors"),
+        (edit_json, "vocabulary.json", {"b": True}, '"b" has index True, expected a number'),
+        (edit_json, "numbering.json", {"b": 0}, "not a table of words with an index from 1 on"),
+        (edit_json, "numbering.json", {"b": "1"}, "not a table of words with an index from 1 on"),
+    ],
+)
+def test_damage_is_told_with_file_and_place(edit, file, changes, message, tmp_path):
+    write_corpus(full(), tmp_path)
+    edit(tmp_path / file, **changes)
+    with pytest.raises(DataError) as caught:
+        read_corpus(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / file}: {message}")
+
+
+def test_a_lost_line_is_told(tmp_path):
+    write_corpus(full(), tmp_path)
+    path = tmp_path / "utterances.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(DataError) as caught:
+        read_corpus(tmp_path)
+    assert str(caught.value) == f"{path}: 2 utterances, corpus.json says 3"
+
+
+FILES = (
+    "corpus.json",
+    "utterances.jsonl",
+    "audio.safetensors",
+    "text.safetensors",
+    "vocabulary.json",
+    "vectors.safetensors",
+)
+
+
+@pytest.mark.parametrize("name", [*FILES, "numbering.json"])
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b"\xff\xfe", b"null", b"[" * 100_000])
+def test_a_file_that_is_missing_or_something_else_is_named(name, content, tmp_path):
+    write_corpus(full(), tmp_path)
+    path = tmp_path / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_corpus(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(FILES), position=st.integers(0, 5000), value=st.integers(0, 255), cut=st.booleans()
+)
+def test_a_flipped_byte_or_a_cut_is_read_or_refused(name, position, value, cut, tmp_path):
+    folder = tmp_path / "corpus"
+    shutil.rmtree(folder, ignore_errors=True)
+    write_corpus(full(), folder)
+    content = bytearray((folder / name).read_bytes())
+    position %= len(content)
+    if cut:
+        del content[position:]
+    else:
+        content[position] = value
+    (folder / name).write_bytes(content)
+    try:
+        corpus = read_corpus(folder)
+    except DataError as error:
+        right = str(folder) in str(error)
+    else:
+        right = len(corpus.utterances) == len(corpus.audio)
+    assert right
