@@ -64,9 +64,11 @@ def _index(raw: Any, classes: Sequence[str]) -> int:
 def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
     """VGAF writes its classes as the texts "1", "2", "3"."""
     try:
-        number = int(raw)
-    except (TypeError, ValueError):
-        raise DataError(f"label {raw!r} is not a class number from 1 to {len(classes)}") from None
+        number = int(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) else None
+    except ValueError:
+        number = None
+    if number is None:
+        raise DataError(f"label {raw!r} is not a class number from 1 to {len(classes)}")
     if not 1 <= number <= len(classes):
         raise DataError(f"label {raw!r} is out of range, expected 1 to {len(classes)}")
     return number - 1
