@@ -284,7 +284,7 @@ def test_a_file_that_is_missing_or_something_else_is_named(name, content, tmp_pa
     assert str(tmp_path) in str(caught.value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(FILES), position=st.integers(0, 5000), value=st.integers(0, 255), cut=st.booleans()
 )

@@ -8,7 +8,9 @@ import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,11 +74,16 @@ def load_vectors(source: str, words: Sequence[str], *, data_dir: Path) -> WordVe
     )
 
 
-def _tokenize(words: Sequence[str]) -> list[list[str]]:
-    """The tokens of each word, by spaCy's English rules."""
+@cache
+def _tokenizer() -> Any:
     from spacy.lang.en import English
 
-    tokenizer = English().tokenizer
+    return English().tokenizer
+
+
+def _tokenize(words: Sequence[str]) -> list[list[str]]:
+    """The tokens of each word, by spaCy's English rules."""
+    tokenizer = _tokenizer()
     return [[token.text for token in tokenizer(word)] for word in words]
 
 
