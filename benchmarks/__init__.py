@@ -1,0 +1,1 @@
+"""How fast sertool is, and how much memory it takes; see README.md."""

@@ -1,0 +1,78 @@
+"""What a user waits for and needs: the start of commands, and the memory of training ten members."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.corpora import make_corpus, shorten
+from sertool.core.corpora.corpus import write_corpus
+
+HELP_RUNS = 9
+TARGETS = {"help_s": 0.4, "first_batch_s": 5.0, "peak_gb": 6.0}
+# Enough for a few steps of every member and one full batch of evaluation.
+TRAIN, TEST = 96, 96
+
+
+def measure(device: str) -> dict[str, Any]:
+    """All of them, printed as they come."""
+    result: dict[str, Any] = {"help_s": help_seconds()}
+    print(f"sertool --help: {_spread(result['help_s'])} s, target {TARGETS['help_s']}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_corpus(shorten(make_corpus(), train=TRAIN, test=TEST), folder / "IEMOCAP")
+        members = train(folder, device, runs=10)
+        result["training_ten_members"] = members
+        print(f"training ten members: peak {members['peak_gb']:.2f} GB, target {TARGETS['peak_gb']}", flush=True)
+        evaluate(folder, device)  # fills the caches of the disk and of Python
+        starts = [evaluate(folder, device)["first_batch_s"] for _ in range(3)]
+        result["evaluation_first_batch_s"] = starts
+        print(
+            f"sertool ensemble, to the first batch: {_spread(starts)} s, target {TARGETS['first_batch_s']}",
+            flush=True,
+        )
+    return result
+
+
+def help_seconds() -> list[float]:
+    """Wall time of ``sertool --help``, after one run that warms up."""
+    script = Path(sys.executable).parent / "sertool"
+    times = []
+    for _ in range(HELP_RUNS + 1):
+        begun = time.perf_counter()
+        subprocess.run([script, "--help"], check=True, capture_output=True)
+        times.append(round(time.perf_counter() - begun, 3))
+    return times[1:]
+
+
+def train(folder: Path, device: str, runs: int) -> dict[str, float]:
+    """Train members of IEMOCAP's size for one short epoch, grouped as the command chooses."""
+    settings = ["--set", "training.max_epochs=1", "--runs", str(runs), "--name", "bench"]
+    return _observed(folder, ["train", "--recipe", "iemocap", *settings, "--device", device])
+
+
+def evaluate(folder: Path, device: str) -> dict[str, float]:
+    """Evaluate what :func:`train` left."""
+    return _observed(folder, ["ensemble", "--name", "bench", "--device", device])
+
+
+def _observed(folder: Path, arguments: list[str]) -> dict[str, float]:
+    note = folder / "observed.json"
+    places = ["--data", str(folder), "--output", str(folder / "ckpt")]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.observed", str(time.monotonic()), note, *arguments, *places],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"sertool {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}")
+    return {key: round(value, 3) for key, value in json.loads(note.read_text()).items()}
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

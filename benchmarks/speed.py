@@ -1,0 +1,245 @@
+"""Utterances a second of training and evaluation, sertool against the plain implementation, in one process.
+
+The two sides take turns (A B A B ...), so that whatever else the machine does meets both; each turn is one pair's
+half, and the ratio is taken pair by pair. The first pair warms up and does not count.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import baseline, commands
+from benchmarks.corpora import fill, make_corpus
+from benchmarks.machine import describe_machine
+from sertool.core import artifacts
+from sertool.core.batches import Tables
+from sertool.core.corpora.corpus import write_corpus
+from sertool.core.experiment import Experiment, FoldInputs, open_experiment, tables_of, fit_inputs
+from sertool.core.inference import compute_logits
+from sertool.core.models.build import initialise
+from sertool.core.precision import Precision, choose
+from sertool.core.recipe import load
+from sertool.core.runs import new_stack
+from sertool.core.training import Member, _train_epoch, start
+
+RECIPE = "iemocap"
+OVERRIDES = ["dataset.vectors=none"]
+TARGETS = {"training": 1.5, "evaluation": 2.0}
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What both sides work on."""
+
+    experiment: Experiment
+    inputs: list[FoldInputs]
+    tables: Tables
+    precision: Precision
+    train: torch.Tensor
+    test: torch.Tensor
+
+
+def open_bench(precision: Precision) -> Bench:
+    """The random corpus of IEMOCAP's size, read the way the toolkit reads one, under the recipe ``iemocap``."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_corpus(make_corpus(), Path(folder) / "IEMOCAP")
+        experiment = open_experiment(load(RECIPE, OVERRIDES), Path(folder))
+    inputs = fit_inputs(experiment)
+    sets = experiment.folds[0].sets
+    return Bench(
+        experiment=experiment,
+        inputs=inputs,
+        tables=tables_of(experiment, inputs, precision.device),
+        precision=precision,
+        train=torch.tensor(sets["train"]),
+        test=torch.tensor(sets["test"]),
+    )
+
+
+class Ours:
+    """A stack of E members; a turn of training is a short epoch over utterances drawn anew."""
+
+    def __init__(self, bench: Bench, members: int) -> None:
+        self.bench = bench
+        model = new_stack(bench.experiment, bench.inputs, members)
+        seeds = range(1, members + 1)
+        initialise(model, seeds, [None] * members)
+        who = [Member(seed, 0, bench.train, bench.test) for seed in seeds]
+        self.state = start(model.to(bench.precision.device), who, bench.experiment.recipe.training)
+        self.settings = bench.experiment.recipe.training
+
+    def train(self, utterances: int) -> int:
+        """About that many utterances over all members, in whole batches."""
+        state, bench, size = self.state, self.bench, self.settings.batch_size
+        each = max(1, utterances // len(state.members) // size) * size
+        state.members = [
+            Member(member.seed, 0, bench.train[torch.randperm(len(bench.train))[:each]], bench.test)
+            for member in state.members
+        ]
+        # One epoch without the validation that `train` would add; validation is the other figure.
+        _train_epoch(state, bench.tables, self.settings, None, bench.precision)
+        state.epoch += 1
+        return each * len(state.members)
+
+    def evaluate(self) -> int:
+        """The test utterances once through every member."""
+        members = len(self.state.members)
+        rows = [self.bench.test] * members
+        compute_logits(self.state.model, self.bench.tables, rows, [0] * members, self.bench.precision)
+        return members * len(self.bench.test)
+
+
+class Plain:
+    """One plain model. Its loader's processes are started before the first turn and stay for all of them."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.device = bench.precision.device
+        vocabulary = bench.inputs[0].vocabulary
+        self.model = baseline.MAT(vocabulary.rows).to(self.device)
+        settings = bench.experiment.recipe.training
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.train_set, self.test_set = (_utterances(bench, rows) for rows in (bench.train, bench.test))
+        self.batches = self._endless()
+
+    def _endless(self) -> Iterator[Sequence[torch.Tensor]]:
+        while True:
+            yield from baseline.loader(self.train_set, shuffle=True)
+
+    def train(self, utterances: int) -> int:
+        """That many utterances, in whole batches."""
+        seen = 0
+        while seen < utterances:
+            batch = next(self.batches)
+            baseline.train_step(self.model, self.optimizer, batch, self.device)
+            seen += len(batch[2])
+        return seen
+
+    def evaluate(self) -> int:
+        """The test utterances once."""
+        return len(baseline.evaluate(self.model, self.test_set, self.device))
+
+
+def _utterances(bench: Bench, rows: torch.Tensor) -> baseline.Utterances:
+    corpus, vocabulary = bench.experiment.corpus, bench.inputs[0].vocabulary
+    places = rows.tolist()
+    return baseline.Utterances(
+        [vocabulary.encode(corpus.utterances[place].words, 15) for place in places],
+        [corpus.audio[place] for place in places],
+        [int(bench.experiment.targets[place]) for place in places],  # type: ignore[arg-type]
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Utterances a second of both sides turn by turn, and their ratio pair by pair."""
+
+    members: int
+    plain: list[float]
+    sertool: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Sertool over plain, of each pair."""
+        return [ours / plain for ours, plain in zip(self.sertool, self.plain, strict=True)]
+
+    def row(self) -> dict[str, Any]:
+        """As plain data, with minimum, median and maximum of the ratio."""
+        return {
+            "members": self.members,
+            "ratio": {
+                "min": round(min(self.ratios), 3),
+                "median": round(statistics.median(self.ratios), 3),
+                "max": round(max(self.ratios), 3),
+            },
+            "plain_per_second": round(statistics.median(self.plain), 1),
+            "sertool_per_second": round(statistics.median(self.sertool), 1),
+            "pairs": [[round(p, 1), round(s, 1)] for p, s in zip(self.plain, self.sertool, strict=True)],
+        }
+
+
+def compare(
+    members: int, plain: Callable[[], int], ours: Callable[[], int], rounds: int, device: torch.device
+) -> Comparison:
+    """Let both sides take turns; a turn returns how many utterances it saw."""
+    result = Comparison(members, [], [])
+    for number in range(rounds + 1):
+        rates = []
+        for turn in (plain, ours):
+            begun = time.perf_counter()
+            utterances = turn()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            rates.append(utterances / (time.perf_counter() - begun))
+        if number:
+            result.plain.append(rates[0])
+            result.sertool.append(rates[1])
+    return result
+
+
+def throughput(precision: Precision, stacks: Sequence[int], rounds: int, utterances: int) -> dict[str, Any]:
+    """Training and evaluation for stacks of several sizes."""
+    bench = open_bench(precision)
+    plain = Plain(bench)
+    rows: dict[str, Any] = {
+        "training": [],
+        "evaluation": [],
+        "corpus": asdict(fill(bench.experiment.corpus)),
+        "rounds": rounds,
+        "utterances_a_turn": utterances,
+    }
+    for members in stacks:
+        ours = Ours(bench, members)
+        for kind, turns in (
+            ("training", (lambda: plain.train(utterances), lambda: ours.train(utterances))),
+            ("evaluation", (plain.evaluate, ours.evaluate)),
+        ):
+            row = compare(members, *turns, rounds, precision.device).row()
+            rows[kind].append(row)
+            print(line(kind, row), flush=True)
+        del ours
+    return rows
+
+
+def line(kind: str, row: dict[str, Any]) -> str:
+    """A comparison in a line."""
+    ratio = row["ratio"]
+    return (
+        f"{kind:<10} {row['members']:>2} members: {row['sertool_per_second']:>7.1f} utterances/s, "
+        f"plain {row['plain_per_second']:>7.1f}; ratio {ratio['median']:.2f} "
+        f"({ratio['min']:.2f} to {ratio['max']:.2f}), target {TARGETS[kind]}"
+    )
+
+
+def main() -> None:
+    """Parse the command line, measure, print, write the JSON file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--members", default="1,3,10", help="sizes of the stack, default %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs that count, default %(default)s")
+    parser.add_argument("--utterances", type=int, default=640, help="of a turn of training, default %(default)s")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--only", choices=["throughput", "commands"], help="leave the other figures out")
+    parser.add_argument("--json", type=Path, help="default benchmarks/results/DEVICE.json for all figures")
+    options = parser.parse_args()
+    precision = choose(options.device, "fp32")
+    result: dict[str, Any] = {"machine": describe_machine(precision.device)}
+    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), flush=True)
+    if options.only != "commands":
+        stacks = [int(part) for part in options.members.split(",")]
+        result["throughput"] = throughput(precision, stacks, options.rounds, options.utterances)
+    if options.only != "throughput":
+        result["commands"] = commands.measure(options.device)
+    target = options.json or (None if options.only else RESULTS / f"{options.device}.json")
+    if target is not None:
+        artifacts.write_json(target, result)
+
+
+if __name__ == "__main__":
+    main()
