@@ -6,6 +6,7 @@ seed after the other. Nothing in the toolkit uses it.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,7 +50,11 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         """Queries (B, T, D), keys and values (B, T', D) -> (B, T, D)."""
-        query, key, value = self.heads(self.query(x)), self.heads(self.key(memory)), self.heads(self.value(memory))
+        query, key, value = (
+            self.heads(self.query(x)),
+            self.heads(self.key(memory)),
+            self.heads(self.value(memory)),
+        )
         scores = torch.matmul(query, key.transpose(-2, -1)) / math.sqrt(query.size(-1))
         scores = scores.masked_fill(mask[:, None, None, :], -1e9)
         weights = self.dropout(F.softmax(scores, dim=-1))
@@ -199,7 +204,10 @@ class Utterances(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 def loader(utterances: Utterances, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
     """Batches of 32 from eight processes, as the reference loads them."""
-    return DataLoader(utterances, batch_size=BATCH_SIZE, shuffle=shuffle, num_workers=WORKERS)
+    # torch warns where there are fewer cores than processes; the reference asks for eight all the same.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        return DataLoader(utterances, batch_size=BATCH_SIZE, shuffle=shuffle, num_workers=WORKERS)
 
 
 def train_step(

@@ -27,7 +27,9 @@ def measure(device: str) -> dict[str, Any]:
         write_corpus(shorten(make_corpus(), train=TRAIN, test=TEST), folder / "IEMOCAP")
         members = train(folder, device, runs=10)
         result["training_ten_members"] = members
-        print(f"training ten members: peak {members['peak_gb']:.2f} GB, target {TARGETS['peak_gb']}", flush=True)
+        print(
+            f"training ten members: peak {members['peak_gb']:.2f} GB, target {TARGETS['peak_gb']}", flush=True
+        )
         evaluate(folder, device)  # fills the caches of the disk and of Python
         starts = [evaluate(folder, device)["first_batch_s"] for _ in range(3)]
         result["evaluation_first_batch_s"] = starts

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from benchmarks.machine import describe_machine
 from sertool.core import artifacts
 from sertool.core.batches import Tables
 from sertool.core.corpora.corpus import write_corpus
-from sertool.core.experiment import Experiment, FoldInputs, open_experiment, tables_of, fit_inputs
+from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
 from sertool.core.inference import compute_logits
 from sertool.core.models.build import initialise
 from sertool.core.precision import Precision, choose
@@ -197,14 +198,15 @@ def throughput(precision: Precision, stacks: Sequence[int], rounds: int, utteran
     }
     for members in stacks:
         ours = Ours(bench, members)
-        for kind, turns in (
-            ("training", (lambda: plain.train(utterances), lambda: ours.train(utterances))),
-            ("evaluation", (plain.evaluate, ours.evaluate)),
-        ):
+        sides = {
+            "training": (partial(plain.train, utterances), partial(ours.train, utterances)),
+            "evaluation": (plain.evaluate, ours.evaluate),
+        }
+        for kind, turns in sides.items():
             row = compare(members, *turns, rounds, precision.device).row()
             rows[kind].append(row)
             print(line(kind, row), flush=True)
-        del ours
+        del ours, sides, turns  # before the next stack is made
     return rows
 
 
@@ -221,13 +223,18 @@ def line(kind: str, row: dict[str, Any]) -> str:
 def main() -> None:
     """Parse the command line, measure, print, write the JSON file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--members", default="1,3,10", help="sizes of the stack, default %(default)s")
+    parser.add_argument("--members", default="1,3", help="sizes of the stack, default %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="pairs that count, default %(default)s")
-    parser.add_argument("--utterances", type=int, default=640, help="of a turn of training, default %(default)s")
+    parser.add_argument(
+        "--utterances", type=int, default=640, help="of a turn of training, default %(default)s"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, help="of torch on both sides; default: torch's")
     parser.add_argument("--only", choices=["throughput", "commands"], help="leave the other figures out")
     parser.add_argument("--json", type=Path, help="default benchmarks/results/DEVICE.json for all figures")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     precision = choose(options.device, "fp32")
     result: dict[str, Any] = {"machine": describe_machine(precision.device)}
     print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), flush=True)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sertool.core.models.layout import Layout
+from sertool.core.models.layout import Exchange, Layout, Pairing
 from sertool.core.models.recurrence import recurrence
 
 MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax is uniform, as in the reference
@@ -35,12 +35,14 @@ class Noise:
         if probability == 0:
             return values
         count = values.numel()
-        # One 64-bit draw serves four values; drawing a float for each costs more than the layers it follows.
+        # One 64-bit draw serves four values, and integer passes are cheap: drawing a float for each value, as
+        # torch's dropout does on a CPU, costs ten times as much.
         draws = torch.empty((count + 3) // 4, dtype=torch.int64, device=values.device)
         draws.random_(-(2**63), None, generator=self._generator)
-        threshold = round(probability * 65536) - 32768
-        keep = draws.view(torch.int16)[:count].view(values.shape) >= threshold
-        return values * (keep.to(values.dtype) * (65536 / (32768 - threshold)))
+        dropped = round(probability * 65536)  # of the 65,536 values that 16 bits have
+        bound = dropped - 32769
+        keep = draws.view(torch.int16)[:count].clamp_(bound, bound + 1).sub_(bound).view(values.shape)
+        return values * keep.to(values.dtype).mul_(65536 / (65536 - dropped))
 
 
 def drop(values: Tensor, probability: float, noise: Noise | None) -> Tensor:
@@ -174,7 +176,7 @@ class ModulatedLayerNorm(LayerNorm):
 class Attention(nn.Module):
     """Multi-head attention: scores / sqrt(K), dropout on the weights, keys masked.
 
-    Queries (E, P, D) in ``layout``, keys and values (E, P', D) in ``memory_layout``; returns (E, P, D).
+    Queries (E, P, D), keys and values (E, P', D), both packed, brought together by ``pairing``; returns (E, P, D).
     """
 
     def __init__(self, *, members: int, hidden_size: int, num_heads: int, dropout: float) -> None:
@@ -186,20 +188,45 @@ class Attention(nn.Module):
         self.value = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
         self.output = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
 
-    def forward(
-        self, rows: Tensor, layout: Layout, memory: Tensor, memory_layout: Layout, noise: Noise | None
-    ) -> Tensor:
-        query = self._heads(layout.pad(self.query(rows)))  # (E, B, H, T, K)
-        key = self._heads(memory_layout.pad(self.key(memory)))
-        value = self._heads(memory_layout.pad(self.value(memory)))
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (E, B, H, T, T')
-        masked = ~memory_layout.mask[:, :, None, None, :]
-        weights = scores.masked_fill(masked, MASKED_SCORE).softmax(-1)
-        mixed = drop(weights, self.dropout, noise) @ value
-        return self.output(layout.pack(mixed.transpose(2, 3).flatten(3)))  # type: ignore[no-any-return]
+    def forward(self, rows: Tensor, memory: Tensor, pairing: Pairing, noise: Noise | None) -> Tensor:
+        query = self.query(rows) / math.sqrt(rows.shape[-1] // self.num_heads)
+        if pairing.has_memory is not None:
+            # A masked score is exactly -1e9 only if what it is added to is small; here it must be, see Pairing.
+            query = query * pairing.has_memory
+        query = pairing.queries.there(query)  # (E, S, D)
+        key = pairing.memory.there(self.key(memory))  # (E, B T', D)
+        value = pairing.memory.there(self.value(memory))
+        bias = torch.zeros(pairing.memory_mask.shape, dtype=query.dtype, device=query.device)
+        bias.masked_fill_(~pairing.memory_mask, MASKED_SCORE)
+        length = pairing.memory_length
+        mixed = [
+            self._attend(
+                query[:, block.rows],
+                key[:, block.first * length : block.last * length],
+                value[:, block.first * length : block.last * length],
+                bias[:, block.first : block.last],
+                noise,
+            )
+            for block in pairing
+        ]
+        joined = mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
+        return self.output(pairing.queries.back(joined))  # type: ignore[no-any-return]
 
-    def _heads(self, padded: Tensor) -> Tensor:
-        return padded.view(*padded.shape[:-1], self.num_heads, -1).transpose(2, 3)
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, noise: Noise | None) -> Tensor:
+        """One block: queries (E, R T, D), keys and values (E, R T', D), bias (E, R, T'); returns (E, R T, D)."""
+        members, utterances, length = bias.shape
+        query, key, value = (self._heads(part, utterances) for part in (query, key, value))
+        own = bias.unsqueeze(2).expand(-1, -1, self.num_heads, -1).reshape(-1, 1, length)
+        weights = torch.baddbmm(own, query, key.transpose(1, 2)).softmax(-1)  # (E R H, T, T')
+        mixed = torch.bmm(drop(weights, self.dropout, noise), value)
+        mixed = mixed.view(members, utterances, self.num_heads, *mixed.shape[1:])
+        return mixed.transpose(2, 3).reshape(members, -1, self.num_heads * mixed.shape[-1])
+
+    def _heads(self, rows: Tensor, utterances: int) -> Tensor:
+        """(E, R T, D) -> (E R H, T, K)."""
+        members, _, width = rows.shape
+        split = rows.reshape(members, utterances, -1, self.num_heads, width // self.num_heads)
+        return split.transpose(2, 3).flatten(0, 2)
 
 
 class FeedForward(nn.Module):
@@ -228,6 +255,10 @@ class AttentionPool(nn.Module):
         self.output = Linear(members=members, inputs=hidden_size, outputs=outputs)
 
     def forward(self, rows: Tensor, layout: Layout, noise: Noise | None) -> Tensor:
-        scores = layout.pad(self.score(rows, noise)).squeeze(-1)  # (E, B, T)
+        members, batch, length = layout.mask.shape
+        places = Exchange(layout.row_of.flatten(1), layout.packed_source)
+        scores = places.there(self.score(rows, noise)).view(members, batch, length)
         weights = scores.masked_fill(~layout.mask, MASKED_SCORE).softmax(-1)
-        return self.output((weights.unsqueeze(2) @ layout.pad(rows)).squeeze(2))  # type: ignore[no-any-return]
+        padded = places.there(rows).view(members * batch, length, -1)
+        pooled = torch.bmm(weights.view(members * batch, 1, length), padded)
+        return self.output(pooled.view(members, batch, -1))  # type: ignore[no-any-return]

@@ -1,20 +1,25 @@
-"""Where the real positions of a batch of sequences lie, so that nothing is computed on padding.
+"""Where the real positions of a batch of sequences lie, so that little is computed on padding.
 
 A modality arrives padded, ``(E, B, T, ...)`` with a mask. About a third of it is padding, and no position that is
 masked ever reaches a logit, with one exception: where *everything* is masked the attention weights are uniform over
 the whole padded length, so such an utterance counts as fully real. Inside the models a sequence is therefore packed
 time-major, ``(E, P, D)``: first the first positions of all utterances, longest utterance first, then the second
 positions of those that have one, and so on. Packed rows of one time step are a slice, which is what the LSTM's
-recurrence wants; linear layers and norms do not care for the order; attention asks for ``pad`` and ``pack``.
+recurrence wants; linear layers and norms do not care for the order. Attention works on blocks of utterances of about
+equal length, each padded to its own longest.
 
 The members of a stack see different utterances at the same place. The number of rows a step is the largest over
 members, so a few rows of padding stay in.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+BLOCK_UTTERANCES = 8  # at least so many share a block, and there are at most
+MAX_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -22,40 +27,26 @@ class Layout:
     """The packed order of one modality of a batch.
 
     Attributes:
-        mask: (E, B, T) True where a position is real.
+        mask: (E, B, T) True where a position is real; T as far as the longest utterance reaches.
         step_sizes: rows of each time step; sums to P, never increases.
-        packed_source: (E * P,) for each packed row its row in the padded tensor, flattened to (E * B * T).
-        padded_source: (E * B * T,) for each padded row its packed row, flattened to (E * P); positions that were
-            left out point at the member's first row, and their masks keep that from mattering.
-        kept: (E * B * T, 1) True where a padded position has a packed row of its own.
+        order: (E, B) utterances from the longest to the shortest: rank -> utterance.
         utterance: (E, P) which utterance of the batch a packed row belongs to.
+        packed_source: (E, P) position of each packed row in the flattened (B * T) padding.
+        row_of: (E, B, T) packed row of each padded position; 0 where it was left out.
     """
 
     mask: Tensor
     step_sizes: tuple[int, ...]
-    packed_source: Tensor
-    padded_source: Tensor
-    kept: Tensor
+    order: Tensor
     utterance: Tensor
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(E, B, T), T as far as the longest utterance reaches."""
-        members, batch, length = self.mask.shape
-        return members, batch, length
+    packed_source: Tensor
+    row_of: Tensor
 
     def pack(self, padded: Tensor) -> Tensor:
-        """(E, B, T or more, D) -> (E, P, D), and likewise without D."""
-        members, batch, length = self.shape
-        flat = padded[:, :, :length].reshape(members * batch * length, *padded.shape[3:])
-        packed = _rearrange(flat, self.packed_source, self.padded_source, self.kept)
-        return packed.view(members, -1, *padded.shape[3:])
-
-    def pad(self, packed: Tensor) -> Tensor:
-        """(E, P, D) -> (E, B, T, D); positions that were left out hold some finite row, not zero."""
-        flat = packed.reshape(-1, *packed.shape[2:])
-        padded = _rearrange(flat, self.padded_source, self.packed_source, None)
-        return padded.view(*self.shape, *packed.shape[2:])
+        """Inputs (E, B, T or more, D) -> (E, P, D), and likewise without D; no gradient flows back."""
+        members, batch, length = self.mask.shape
+        flat = padded[:, :, :length].reshape(members, batch * length, *padded.shape[3:])
+        return _take(flat.detach(), self.packed_source)
 
     def spread(self, values: Tensor) -> Tensor:
         """(E, B, D) -> (E, P, D): an utterance's vector on each of its rows."""
@@ -63,28 +54,169 @@ class Layout:
         return values.gather(1, index)
 
 
-class _Rearrange(torch.autograd.Function):
-    """Gather rows; the gradient is gathered back with the inverse index instead of scattered row by row.
+@dataclass(frozen=True)
+class Block:
+    """Utterances of neighbouring length: ranks ``first`` to ``last``, padded to ``length`` queries, from row ``start``."""
 
-    ``kept`` (rows of the input, 1) zeroes the gradient of input rows that no output row took. Without it every
-    input row was taken at least once, and a row taken for a left-out position brings no gradient of its own.
+    first: int
+    last: int
+    length: int
+    start: int
+
+    @property
+    def utterances(self) -> int:
+        """How many."""
+        return self.last - self.first
+
+    @property
+    def rows(self) -> slice:
+        """Its rows among all blocks' rows."""
+        return slice(self.start, self.start + self.utterances * self.length)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Rows that are put into another order, and back: a gather whose gradient is a gather too.
+
+    Attributes:
+        source: (E, S) row of the input for each row of the output.
+        inverse: (E, P) row of the output for each row of the input.
     """
 
-    @staticmethod
-    def forward(ctx, rows: Tensor, source: Tensor, inverse: Tensor, kept: Tensor | None) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        ctx.save_for_backward(inverse, kept)
-        return rows.index_select(0, source)
+    source: Tensor
+    inverse: Tensor
+
+    def there(self, rows: Tensor) -> Tensor:
+        """(E, P, D) -> (E, S, D)."""
+        result: Tensor = _Gather.apply(rows, self.source, self.inverse)  # type: ignore[no-untyped-call]
+        return result
+
+    def back(self, rows: Tensor) -> Tensor:
+        """(E, S, D) -> (E, P, D); rows of the padding are dropped."""
+        result: Tensor = _Select.apply(rows, self.inverse)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Gather(torch.autograd.Function):
+    """Every input row is taken once for a position of its own; what padding took of it brings no gradient."""
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        inverse, kept = ctx.saved_tensors
-        back = gradient.index_select(0, inverse)
-        return (back if kept is None else back * kept), None, None, None
+    def forward(ctx, rows: Tensor, source: Tensor, inverse: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        ctx.save_for_backward(inverse)
+        return _take(rows, source)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        (inverse,) = ctx.saved_tensors
+        return _take(gradient, inverse), None, None
 
 
-def _rearrange(rows: Tensor, source: Tensor, inverse: Tensor, kept: Tensor | None) -> Tensor:
-    result: Tensor = _Rearrange.apply(rows, source, inverse, kept)  # type: ignore[no-untyped-call]
-    return result
+class _Select(torch.autograd.Function):
+    """Some rows, each at most once; the others get a gradient of zero."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, index: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        ctx.save_for_backward(index)
+        ctx.rows = rows.shape[1]
+        return _take(rows, index)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        (index,) = ctx.saved_tensors
+        members, _, width = gradient.shape
+        back = gradient.new_zeros(members * ctx.rows, width)
+        back.index_copy_(0, _flat(index, ctx.rows), gradient.reshape(-1, width))
+        return back.view(members, ctx.rows, width), None
+
+
+def _take(rows: Tensor, index: Tensor) -> Tensor:
+    """Rows (E, N, ...) at (E, S) -> (E, S, ...)."""
+    flat = rows.reshape(rows.shape[0] * rows.shape[1], *rows.shape[2:])
+    return flat.index_select(0, _flat(index, rows.shape[1])).view(*index.shape, *rows.shape[2:])
+
+
+def _flat(index: Tensor, rows: int) -> Tensor:
+    first = torch.arange(0, index.shape[0] * rows, rows, device=index.device).unsqueeze(1)
+    return (index + first).flatten()
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Who attends to whom in a batch: queries in blocks, and their utterances' memory in the same order.
+
+    Attributes:
+        blocks: of queries.
+        queries: packed rows (E, P, D) <-> the blocks' rows (E, S, D).
+        memory: packed rows (E, P', D) <-> (E, B * T', D), utterances in the queries' order of ranks.
+        memory_mask: (E, B, T') in that order.
+        memory_length: T'.
+        has_memory: (E, P, 1) 0 for a query all of whose memory is masked, or None where there is none such.
+    """
+
+    blocks: tuple[Block, ...]
+    queries: Exchange
+    memory: Exchange
+    memory_mask: Tensor
+    memory_length: int
+    has_memory: Tensor | None
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+
+def pair(query: Layout, memory: Layout) -> Pairing:
+    """Let the positions of one layout attend to those of another, or of itself, of the same utterance."""
+    members, batch, length = memory.mask.shape
+    rank = query.order.unsqueeze(-1).expand(-1, -1, length)
+    memory_mask = memory.mask.gather(1, rank)
+    memory_source = memory.row_of.gather(1, rank).flatten(1)
+    # Packed row (utterance u, position t) lies at (rank of u among the queries, t).
+    ranks = torch.empty_like(query.order)
+    places = torch.arange(batch, device=ranks.device).expand(members, batch)
+    ranks.scatter_(1, query.order, places)
+    position = memory.packed_source % length
+    memory_inverse = ranks.gather(1, memory.utterance) * length + position
+    blocks = _blocks(query.step_sizes, batch)
+    has_memory = None
+    real = memory.mask.any(-1)
+    if not bool(real.all()):
+        has_memory = real.gather(1, query.utterance).unsqueeze(-1).float()
+    return Pairing(
+        blocks=blocks,
+        queries=_query_exchange(query, blocks),
+        memory=Exchange(memory_source, memory_inverse),
+        memory_mask=memory_mask,
+        memory_length=length,
+        has_memory=has_memory,
+    )
+
+
+def _blocks(step_sizes: tuple[int, ...], batch: int) -> tuple[Block, ...]:
+    number = max(1, min(MAX_BLOCKS, batch // BLOCK_UTTERANCES))
+    bounds = [round(part * batch / number) for part in range(number + 1)]
+    blocks = []
+    start = 0
+    for first, last in zip(bounds, bounds[1:], strict=False):
+        length = sum(size > first for size in step_sizes)
+        blocks.append(Block(first, last, length, start))
+        start += (last - first) * length
+    return tuple(blocks)
+
+
+def _query_exchange(layout: Layout, blocks: tuple[Block, ...]) -> Exchange:
+    sizes = torch.tensor(layout.step_sizes)
+    starts = sizes.cumsum(0) - sizes
+    rows = []
+    inverse = torch.empty(int(sizes.sum()), dtype=torch.int64)
+    for block in blocks:
+        ranks = torch.arange(block.first, block.last).unsqueeze(1)  # (R, 1)
+        real = ranks < sizes[: block.length]  # (R, T)
+        own = torch.where(real, starts[: block.length] + ranks, 0)
+        inverse[own[real]] = (torch.arange(own.numel()) + block.start).view(own.shape)[real]
+        rows.append(own.flatten())
+    members, device = layout.mask.shape[0], layout.mask.device
+    source = torch.cat(rows).to(device).expand(members, -1)
+    return Exchange(source, inverse.to(device).expand(members, -1))
 
 
 def packed_layout(mask: Tensor, lengths: Tensor) -> Layout:
@@ -98,24 +230,19 @@ def packed_layout(mask: Tensor, lengths: Tensor) -> Layout:
     ordered, order = lengths.sort(dim=1, descending=True, stable=True)
     longest = ordered.amax(0)  # (B,) rows of rank r are kept up to the longest of any member
     length = int(longest[0])
-    step_sizes = [int((longest > step).sum()) for step in range(length)]
-    steps = torch.repeat_interleave(torch.arange(length), torch.tensor(step_sizes))  # (P,)
-    starts = torch.tensor(step_sizes).cumsum(0) - torch.tensor(step_sizes)
-    ranks = torch.arange(len(steps)) - starts[steps]  # (P,)
+    sizes = (longest.unsqueeze(0) > torch.arange(length).unsqueeze(1)).sum(1)
+    steps = torch.repeat_interleave(torch.arange(length), sizes)  # (P,)
+    ranks = torch.arange(len(steps)) - (sizes.cumsum(0) - sizes)[steps]  # (P,)
     utterance = order[:, ranks]  # (E, P)
-    member = torch.arange(members).unsqueeze(1)
-    packed_source = ((member * batch + utterance) * length + steps).flatten()
-    # The inverse: a padded position that has no packed row of its own points at its member's first row.
-    padded_source = (member * len(steps)).expand(members, batch * length).flatten().clone()
-    padded_source[packed_source] = torch.arange(packed_source.numel())
-    kept = torch.zeros(padded_source.numel(), 1, dtype=torch.bool)
-    kept[packed_source] = True
+    packed_source = utterance * length + steps
+    row_of = torch.zeros(members, batch * length, dtype=torch.int64)
+    row_of.scatter_(1, packed_source, torch.arange(len(steps)).expand(members, -1))
     device = mask.device
     return Layout(
         mask=mask[:, :, :length],
-        step_sizes=tuple(step_sizes),
-        packed_source=packed_source.to(device),
-        padded_source=padded_source.to(device),
-        kept=kept.to(device),
+        step_sizes=tuple(sizes.tolist()),
+        order=order.to(device),
         utterance=utterance.to(device),
+        packed_source=packed_source.to(device),
+        row_of=row_of.view(members, batch, length).to(device),
     )

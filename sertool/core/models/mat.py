@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sertool.core.models.inputs import Encoder, Inputs
 from sertool.core.models.layers import Attention, AttentionPool, FeedForward, LayerNorm, Linear, Noise, drop
-from sertool.core.models.layout import Layout
+from sertool.core.models.layout import Pairing, pair
 
 
 class TextBlock(nn.Module):
@@ -27,8 +27,8 @@ class TextBlock(nn.Module):
         )
         self.norm2 = LayerNorm(members=members, width=hidden_size)
 
-    def forward(self, text: Tensor, layout: Layout, noise: Noise | None) -> Tensor:
-        attended = self.self_attn(text, layout, text, layout, noise)
+    def forward(self, text: Tensor, to_text: Pairing, noise: Noise | None) -> Tensor:
+        attended = self.self_attn(text, text, to_text, noise)
         text = self.norm1(text + drop(attended, self.dropout, noise))
         return self.norm2(text + drop(self.ffn(text, noise), self.dropout, noise))  # type: ignore[no-any-return]
 
@@ -55,11 +55,11 @@ class CrossBlock(nn.Module):
         self.norm3 = LayerNorm(members=members, width=hidden_size)
 
     def forward(
-        self, audio: Tensor, layout: Layout, text: Tensor, text_layout: Layout, noise: Noise | None
+        self, audio: Tensor, to_audio: Pairing, text: Tensor, to_text: Pairing, noise: Noise | None
     ) -> Tensor:
-        attended = self.self_attn(audio, layout, audio, layout, noise)
+        attended = self.self_attn(audio, audio, to_audio, noise)
         audio = self.norm1(audio + drop(attended, self.dropout, noise))
-        crossed = self.cross_attn(audio, layout, text, text_layout, noise)
+        crossed = self.cross_attn(audio, text, to_text, noise)
         audio = self.norm2(audio + drop(crossed, self.dropout, noise))
         return self.norm3(audio + drop(self.ffn(audio, noise), self.dropout, noise))  # type: ignore[no-any-return]
 
@@ -117,9 +117,11 @@ class MAT(nn.Module):
         """Logits (E, B, C); ``noise`` gives the dropout masks of training."""
         text, text_layout = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
         audio, audio_layout = self.audio_encoder(inputs.audio, inputs.audio_mask, inputs.audio_lengths, noise)
+        within_text, within_audio = pair(text_layout, text_layout), pair(audio_layout, audio_layout)
+        from_audio_to_text = pair(audio_layout, text_layout)
         for block in self.text_blocks:
-            text = block(text, text_layout, noise)
+            text = block(text, within_text, noise)
         for block in self.audio_blocks:
-            audio = block(audio, audio_layout, text, text_layout, noise)
+            audio = block(audio, within_audio, text, from_audio_to_text, noise)
         fused = self.text_pool(text, text_layout, noise) + self.audio_pool(audio, audio_layout, noise)
         return self.classifier(drop(self.norm(fused), self.dropout_output, noise))  # type: ignore[no-any-return]

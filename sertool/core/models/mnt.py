@@ -16,7 +16,7 @@ from sertool.core.models.layers import (
     Noise,
     drop,
 )
-from sertool.core.models.layout import Layout
+from sertool.core.models.layout import Layout, Pairing, pair
 from sertool.core.models.mat import TextBlock
 
 
@@ -37,10 +37,12 @@ class ModulatedBlock(nn.Module):
         )
         self.norm2 = ModulatedLayerNorm(members=members, width=hidden_size)
 
-    def forward(self, audio: Tensor, layout: Layout, modulation: Tensor, noise: Noise | None) -> Tensor:
+    def forward(
+        self, audio: Tensor, layout: Layout, to_audio: Pairing, modulation: Tensor, noise: Noise | None
+    ) -> Tensor:
         """``modulation`` (E, B, 4D): gamma and beta of the first norm, then of the second."""
         gamma1, beta1, gamma2, beta2 = (layout.spread(part) for part in modulation.chunk(4, dim=-1))
-        attended = self.self_attn(audio, layout, audio, layout, noise)
+        attended = self.self_attn(audio, audio, to_audio, noise)
         audio = self.norm1(audio + drop(attended, self.dropout, noise), gamma1, beta1)
         return self.norm2(audio + drop(self.ffn(audio, noise), self.dropout, noise), gamma2, beta2)  # type: ignore[no-any-return]
 
@@ -99,11 +101,12 @@ class MNT(nn.Module):
         """Logits (E, B, C); ``noise`` gives the dropout masks of training."""
         text, text_layout = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
         audio, audio_layout = self.audio_encoder(inputs.audio, inputs.audio_mask, inputs.audio_lengths, noise)
+        within_text, within_audio = pair(text_layout, text_layout), pair(audio_layout, audio_layout)
         for block in self.text_blocks:
-            text = block(text, text_layout, noise)
+            text = block(text, within_text, noise)
         summary = self.text_pool(text, text_layout, noise)
         pieces = self.modulation(summary).relu().chunk(len(self.audio_blocks), dim=-1)
         for block, piece in zip(self.audio_blocks, pieces, strict=True):
-            audio = block(audio, audio_layout, piece, noise)
+            audio = block(audio, audio_layout, within_audio, piece, noise)
         fused = summary + self.audio_pool(audio, audio_layout, noise)
         return self.classifier(drop(self.norm(fused), self.dropout_output, noise))  # type: ignore[no-any-return]
