@@ -59,7 +59,7 @@ class MultiHeadAttention(nn.Module):
         scores = scores.masked_fill(mask[:, None, None, :], -1e9)
         weights = self.dropout(F.softmax(scores, dim=-1))
         mixed = torch.matmul(weights, value)
-        return self.output(mixed.transpose(1, 2).reshape(x.shape))
+        return self.output(mixed.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
 
     def heads(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, K)."""
@@ -77,7 +77,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
-        return self.outer(self.dropout(F.relu(self.inner(x))))
+        return self.outer(self.dropout(F.relu(self.inner(x))))  # type: ignore[no-any-return]
 
 
 class AttFlat(nn.Module):
@@ -91,7 +91,7 @@ class AttFlat(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """``mask`` (B, T) is True on padding."""
         weights = F.softmax(self.score(x).squeeze(-1).masked_fill(mask, -1e9), dim=1)
-        return self.output((weights.unsqueeze(-1) * x).sum(dim=1))
+        return self.output((weights.unsqueeze(-1) * x).sum(dim=1))  # type: ignore[no-any-return]
 
 
 class TextBlock(nn.Module):
@@ -172,7 +172,7 @@ class MAT(nn.Module):
         for audio_block in self.audio_blocks:
             y = audio_block(y, y_mask, x, x_mask)
         fused = self.norm(self.text_pool(x, x_mask) + self.audio_pool(y, y_mask))
-        return self.classifier(self.dropout(fused))
+        return self.classifier(self.dropout(fused))  # type: ignore[no-any-return]
 
 
 class Utterances(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -217,7 +217,7 @@ def train_step(
     x, y, target = (part.to(device) for part in batch)
     optimizer.zero_grad()
     loss = F.cross_entropy(model(x, y), target, reduction="sum")
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
 

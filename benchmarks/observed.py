@@ -26,7 +26,7 @@ def main() -> None:
         seen.setdefault("first_batch_s", time.monotonic() - float(begun))
         return logits
 
-    MAT.forward = observed  # type: ignore[method-assign]
+    MAT.forward = observed  # type: ignore[assignment,method-assign]
     sys.argv = ["sertool", *arguments]
     try:
         sertool()

@@ -134,7 +134,7 @@ def _utterances(bench: Bench, rows: torch.Tensor) -> baseline.Utterances:
     return baseline.Utterances(
         [vocabulary.encode(corpus.utterances[place].words, 15) for place in places],
         [corpus.audio[place] for place in places],
-        [int(bench.experiment.targets[place]) for place in places],  # type: ignore[arg-type]
+        [int(bench.experiment.targets[place]) for place in places],
     )
 
 
@@ -198,7 +198,7 @@ def throughput(precision: Precision, stacks: Sequence[int], rounds: int, utteran
     }
     for members in stacks:
         ours = Ours(bench, members)
-        sides = {
+        sides: dict[str, tuple[Callable[[], int], Callable[[], int]]] = {
             "training": (partial(plain.train, utterances), partial(ours.train, utterances)),
             "evaluation": (plain.evaluate, ours.evaluate),
         }
