@@ -108,7 +108,7 @@ class TextBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         x = self.norm1(x + self.dropout(self.self_attn(x, x, mask)))
-        return self.norm2(x + self.dropout(self.ffn(x)))
+        return self.norm2(x + self.dropout(self.ffn(x)))  # type: ignore[no-any-return]
 
 
 class AudioBlock(nn.Module):
@@ -128,7 +128,7 @@ class AudioBlock(nn.Module):
         """Audio y (B, Ty, D), text x (B, Tx, D) -> (B, Ty, D)."""
         y = self.norm1(y + self.dropout(self.self_attn(y, y, y_mask)))
         y = self.norm2(y + self.dropout(self.cross_attn(y, x, x_mask)))
-        return self.norm3(y + self.dropout(self.ffn(y)))
+        return self.norm3(y + self.dropout(self.ffn(y)))  # type: ignore[no-any-return]
 
 
 class MAT(nn.Module):

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 
-def describe_machine(device: torch.device) -> dict[str, str | int]:
+def describe_machine(device: torch.device) -> dict[str, str | float]:
     """Processor, cores, threads, versions, and the GPU where it is one that is measured."""
-    described: dict[str, str | int] = {
+    described: dict[str, str | float] = {
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
