@@ -105,11 +105,13 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
     fitted = []
     for fold in experiment.folds:
         train = fold.sets["train"]
-        cached = experiment.corpus.vocabulary
+        cached, numbering = experiment.corpus.vocabulary, experiment.corpus.numbering
         if cached is not None:
             vocabulary = Vocabulary(dict(cached.index), rows=len(cached.vectors))
-        else:
+        elif numbering is not None and experiment.recipe.splits.scheme == "corpus":
             # The reference numbers words by all training sentences, also those that lack audio or a label of the task.
+            vocabulary = Vocabulary.of(numbering)
+        else:
             vocabulary = Vocabulary.build(_training_words(experiment, fold))
         standardization = None
         if experiment.recipe.dataset.standardize == "corpus":

@@ -57,15 +57,20 @@ class Vocabulary:
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]]) -> "Vocabulary":
-        """Number the words of cleaned sentences in order of first appearance.
-
-        There are as many rows as entries (two share row 1, and row 0 is the padding), and at least two.
-        """
+        """Number the words of cleaned sentences in order of first appearance."""
         index = {UNKNOWN: UNKNOWN_INDEX}
         for words in sentences:
             for word in words:
                 if word not in index:
                     index[word] = len(index)
+        return cls.of(index)
+
+    @classmethod
+    def of(cls, index: Mapping[str, int]) -> "Vocabulary":
+        """A numbering that :meth:`build` made.
+
+        There are as many rows as entries (two share row 1, and row 0 is the padding), and at least two.
+        """
         return cls(index, max(len(index), UNKNOWN_INDEX + 1))
 
     def encode(self, words: Sequence[str], length: int) -> list[int]:
