@@ -1,6 +1,7 @@
 """What a user waits for and needs: the start of commands, and the memory of training ten members."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from benchmarks.corpora import make_corpus, shorten
 from sertool.core.corpora.corpus import write_corpus
@@ -19,7 +22,7 @@ TRAIN, TEST = 96, 96
 
 
 def measure(device: str) -> dict[str, Any]:
-    """All of them, printed as they come."""
+    """All of them, printed as they come, with as many threads as torch has here."""
     result: dict[str, Any] = {"help_s": help_seconds()}
     print(f"sertool --help: {_spread(result['help_s'])} s, target {TARGETS['help_s']}", flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -68,6 +71,7 @@ def _observed(folder: Path, arguments: list[str]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.observed", str(time.monotonic()), note, *arguments, *places],
         cwd=Path(__file__).parent.parent,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         capture_output=True,
         text=True,
     )

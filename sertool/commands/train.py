@@ -1,5 +1,6 @@
 """``sertool train``: a recipe into a folder of trained members."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,10 +115,16 @@ def describe(experiment: "Experiment") -> list[str]:
     lines = [f"{corpus.name}{synthetic} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
     if corpus.left_out:
         lines.append(f"left out: {len(corpus.left_out)} utterances ({', '.join(_reasons(experiment))})")
+    labelled = Counter(
+        utterance.split
+        for utterance, target in zip(corpus.utterances, experiment.targets, strict=True)
+        if target is not None or utterance.split == "private"
+    )
     for name, expected in recipe.expected.items():
-        there = len(experiment.folds[0].sets.get(name, ()))
-        if len(experiment.folds) == 1 and there and there != expected.utterances:
-            lines.append(f"note: {name} has {there:,} utterances, the published data {expected.utterances:,}")
+        if labelled[name] and labelled[name] != expected.utterances:
+            lines.append(
+                f"note: {name} has {labelled[name]:,} utterances, the published {expected.utterances:,}"
+            )
     if experiment.selected_on_test:
         lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
     return lines

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sertool.core.batches import Standardization, Tables, fit_standardization, make_tables
-from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus import CachedVocabulary, Corpus
 from sertool.core.corpora.load import load_corpus, task_for
 from sertool.core.errors import DataError, UsageError
 from sertool.core.labels import Target, Task
@@ -103,12 +103,15 @@ def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
 def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
     """Vocabulary and statistics of each fold, from its training utterances alone."""
     fitted = []
+    # A vocabulary that came with the corpus is that of the corpus's own training split. Where the recipe divides
+    # otherwise, it would give words of held-out utterances a row.
+    as_published = experiment.recipe.splits.scheme == "corpus"
+    cached, numbering = experiment.corpus.vocabulary, experiment.corpus.numbering
     for fold in experiment.folds:
         train = fold.sets["train"]
-        cached, numbering = experiment.corpus.vocabulary, experiment.corpus.numbering
-        if cached is not None:
+        if cached is not None and as_published:
             vocabulary = Vocabulary(dict(cached.index), rows=len(cached.vectors))
-        elif numbering is not None and experiment.recipe.splits.scheme == "corpus":
+        elif numbering is not None and as_published:
             # The reference numbers words by all training sentences, also those that lack audio or a label of the task.
             vocabulary = Vocabulary.of(numbering)
         else:
@@ -150,8 +153,9 @@ def embedding_tables(
     uses_words = "text" in experiment.recipe.dataset.modalities and experiment.corpus.text_frames is None
     if not uses_words:
         return [None] * len(inputs), []
+    tables: list[Tensor | None]
     if cached is not None:
-        tables: list[Tensor | None] = [torch.from_numpy(np.asarray(cached.vectors, np.float32))] * len(inputs)
+        tables = [_cached_rows(cached, fold.vocabulary) for fold in inputs]
         notes = [f"word vectors: {len(cached.vectors)} rows that came with the data"]
     elif source == "none":
         return [None] * len(inputs), ["word vectors: none, the embedding starts from random numbers"]
@@ -166,6 +170,17 @@ def embedding_tables(
                 f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}"
             )
     return tables, notes
+
+
+def _cached_rows(cached: CachedVocabulary, vocabulary: Vocabulary) -> Tensor:
+    """The vectors that came with a corpus, in the order of a vocabulary's rows; zeros for a word without one."""
+    table = torch.zeros(vocabulary.rows, cached.vectors.shape[1])
+    for row, word in enumerate(vocabulary.words_by_row()):
+        # Row 0 is the padding, which starts as the vector of the unknown word does.
+        place = 0 if row == 0 else cached.index.get(word)
+        if place is not None:
+            table[row] = torch.from_numpy(np.asarray(cached.vectors[place], np.float32))
+    return table
 
 
 def class_weights_of(experiment: Experiment) -> Tensor | None:

@@ -14,11 +14,12 @@ members, so a few rows of padding stay in.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-BLOCK_UTTERANCES = 8  # at least so many share a block, and there are at most
+BLOCK_UTTERANCES = 4  # at least so many share a block, and there are at most
 MAX_BLOCKS = 4
 
 
@@ -56,7 +57,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Block:
-    """Utterances of neighbouring length: ranks ``first`` to ``last``, padded to ``length`` queries, from row ``start``."""
+    """Utterances of ranks ``first`` to ``last``, each padded to ``length`` queries, from row ``start`` on."""
 
     first: int
     last: int
@@ -196,7 +197,7 @@ def _blocks(step_sizes: tuple[int, ...], batch: int) -> tuple[Block, ...]:
     bounds = [round(part * batch / number) for part in range(number + 1)]
     blocks = []
     start = 0
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         length = sum(size > first for size in step_sizes)
         blocks.append(Block(first, last, length, start))
         start += (last - first) * length
