@@ -23,23 +23,26 @@ TRAIN, TEST = 96, 96
 
 def measure(device: str) -> dict[str, Any]:
     """All of them, printed as they come, with as many threads as torch has here."""
-    result: dict[str, Any] = {"help_s": help_seconds()}
+    result: dict[str, Any] = {"targets": TARGETS, "help_s": help_seconds()}
     print(f"sertool --help: {_spread(result['help_s'])} s, target {TARGETS['help_s']}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_corpus(shorten(make_corpus(), train=TRAIN, test=TEST), folder / "IEMOCAP")
-        members = train(folder, device, runs=10)
-        result["training_ten_members"] = members
-        print(
-            f"training ten members: peak {members['peak_gb']:.2f} GB, target {TARGETS['peak_gb']}", flush=True
-        )
-        evaluate(folder, device)  # fills the caches of the disk and of Python
-        starts = [evaluate(folder, device)["first_batch_s"] for _ in range(3)]
-        result["evaluation_first_batch_s"] = starts
-        print(
-            f"sertool ensemble, to the first batch: {_spread(starts)} s, target {TARGETS['first_batch_s']}",
-            flush=True,
-        )
+        for members in (10, 1):
+            trained = train(folder, device, members)
+            evaluate(folder, device, members)  # fills the caches of the disk and of Python
+            starts = [evaluate(folder, device, members) for _ in range(3)]
+            result[f"members_{members}"] = {
+                "training_peak_gb": trained["peak_gb"],
+                "evaluation_first_batch_s": [start["first_batch_s"] for start in starts],
+                "evaluation_peak_gb": max(start["peak_gb"] for start in starts),
+            }
+            print(
+                f"{members:>2} members: training peak {trained['peak_gb']:.2f} GB (target {TARGETS['peak_gb']}), "
+                f"evaluation to the first batch {_spread([start['first_batch_s'] for start in starts])} s "
+                f"(target {TARGETS['first_batch_s']})",
+                flush=True,
+            )
     return result
 
 
@@ -54,15 +57,15 @@ def help_seconds() -> list[float]:
     return times[1:]
 
 
-def train(folder: Path, device: str, runs: int) -> dict[str, float]:
+def train(folder: Path, device: str, members: int) -> dict[str, float]:
     """Train members of IEMOCAP's size for one short epoch, grouped as the command chooses."""
-    settings = ["--set", "training.max_epochs=1", "--runs", str(runs), "--name", "bench"]
+    settings = ["--set", "training.max_epochs=1", "--runs", str(members), "--name", f"bench-{members}"]
     return _observed(folder, ["train", "--recipe", "iemocap", *settings, "--device", device])
 
 
-def evaluate(folder: Path, device: str) -> dict[str, float]:
+def evaluate(folder: Path, device: str, members: int) -> dict[str, float]:
     """Evaluate what :func:`train` left."""
-    return _observed(folder, ["ensemble", "--name", "bench", "--device", device])
+    return _observed(folder, ["ensemble", "--name", f"bench-{members}", "--device", device])
 
 
 def _observed(folder: Path, arguments: list[str]) -> dict[str, float]:
