@@ -89,6 +89,7 @@ def rate_at(settings: Training, step: int, total: int, decays: int) -> float:
         return peak * settings.lr_decay**decays
     warm = settings.warmup * total
     if settings.schedule == "onecycle":
+        warm -= 1  # torch's counts the steps from the first rate to the peak
         if step < warm:
             return _cosine(peak / 25, peak, step / warm)
         return _cosine(peak, peak / 250_000, (step - warm) / max(total - 1 - warm, 1))

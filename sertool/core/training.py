@@ -6,6 +6,7 @@ that has stopped leaves the stack at the end of the epoch. All that an interrupt
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sertool.core.batches import Tables
+from sertool.core.errors import SertoolError
 from sertool.core.inference import compute_logits
 from sertool.core.metrics import METRICS, decide
 from sertool.core.models.layers import Noise, generator
@@ -129,9 +131,13 @@ def train(
         settings: the recipe's section.
         class_weights: (V, C) weight of each class in the loss by fold, or None.
         precision: device and number format.
+
+    Raises:
+        SertoolError: a member's loss became infinite or NaN; it is named.
     """
     while state.members:
         losses, rates = _train_epoch(state, tables, settings, class_weights, precision)
+        _check_losses(state, losses)
         scores = validate(state, tables, settings, precision)
         state.epoch += 1
         rows = []
@@ -141,6 +147,15 @@ def train(
             state.progress[place].history.append(row)
             rows.append((member, row))
         yield Epoch(state.epoch, rows, _release(state))
+
+
+def _check_losses(state: StackState, losses: Sequence[float]) -> None:
+    for member, loss in zip(state.members, losses, strict=True):
+        if not math.isfinite(loss):
+            raise SertoolError(
+                f"seed {member.seed}: the loss of epoch {state.epoch + 1} is not a finite number",
+                hint="a lower training.learning_rate, or training.clip_norm=1.0",
+            )
 
 
 def _train_epoch(
