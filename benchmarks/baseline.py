@@ -6,7 +6,6 @@ seed after the other. Nothing in the toolkit uses it.
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -204,10 +203,7 @@ class Utterances(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 def loader(utterances: Utterances, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
     """Batches of 32 from eight processes, as the reference loads them."""
-    # torch warns where there are fewer cores than processes; the reference asks for eight all the same.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="This DataLoader will create")
-        return DataLoader(utterances, batch_size=BATCH_SIZE, shuffle=shuffle, num_workers=WORKERS)
+    return DataLoader(utterances, batch_size=BATCH_SIZE, shuffle=shuffle, num_workers=WORKERS)
 
 
 def train_step(

@@ -130,8 +130,11 @@ def test_a_shortened_corpus_keeps_its_size():
 
 
 def test_the_ratio_is_taken_pair_by_pair():
-    row = speed.Comparison(2, plain=[10.0, 20.0, 10.0], sertool=[30.0, 30.0, 20.0]).row()
+    plain = [speed.Turn(10.0, 10.0), speed.Turn(20.0, 10.0), speed.Turn(10.0, 10.0)]
+    ours = [speed.Turn(30.0, 20.0), speed.Turn(30.0, 20.0), speed.Turn(20.0, 20.0)]
+    row = speed.Comparison(2, plain, ours).row()
     assert row["ratio"] == {"min": 1.5, "median": 2.0, "max": 3.0}
+    assert row["cpu_ratio"] == {"min": 2.0, "median": 2.0, "max": 2.0}
     assert row["pairs"] == [[10.0, 30.0], [20.0, 30.0], [10.0, 20.0]]
 
 
