@@ -251,7 +251,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     # torch warns where there are fewer cores than loader processes; the reference asks for eight all the same.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
-    precision = choose(options.device, "fp32")
+    precision = choose(options.device, "fp32", 512)
     result: dict[str, Any] = {"machine": describe_machine(precision.device)}
     print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), flush=True)
     if options.only != "commands":

@@ -28,7 +28,7 @@ def demo(
     here = Path()
     for title, modalities in ROWS.items():
         recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
-        chosen = choose(device, recipe.training.precision)
+        chosen = choose(device, recipe.training.precision, recipe.model.hidden_size)
         experiment = open_experiment(recipe, here)
         name = "demo" if title == "fused" else f"demo-{modalities}"
         if not results:

@@ -53,7 +53,7 @@ def train(
     from sertool.core.runs import plan_training, train_recipe, training_summary
 
     settings = load(recipe, set_)
-    chosen = choose(device, precision or settings.training.precision)
+    chosen = choose(device, precision or settings.training.precision, settings.model.hidden_size)
     members = parse_seeds(seeds, runs, settings)
     experiment = open_experiment(settings, data)
     folder = output / folder_name(name or settings.name)

@@ -199,6 +199,11 @@ def restore_state(path: Path, state: StackState) -> None:
         header = json.loads(metadata["state"])
         saved = [(int(seed), int(fold)) for seed, fold in header["members"]]
         places = {(member.seed, member.fold): place for place, member in enumerate(state.members)}
+        if not set(saved) <= set(places):
+            raise DataError(
+                f"{path}: holds the members (seed, fold) {_listed(saved)}; this group has {_listed(list(places))}",
+                hint="give the same seeds and --group-size, or delete it to train this group from its start",
+            )
         select_members(state, [places[key] for key in saved])
         for name, tensor in _tensors(state).items():
             if tensor.shape != arrays[name].shape:
@@ -211,6 +216,10 @@ def restore_state(path: Path, state: StackState) -> None:
             f"{path}: does not belong to this run ({type(error).__name__}: {error})",
             hint="delete it to train this group from its start",
         ) from error
+
+
+def _listed(members: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"({seed}, {fold})" for seed, fold in members)
 
 
 def _read_progress(content: Mapping[str, Any]) -> Progress:

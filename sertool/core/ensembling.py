@@ -172,9 +172,10 @@ def predict_sets(ensemble: Ensemble, sets: Sequence[str], precision: Precision) 
             )
         if not experiment.folds[0].sets.get(name):
             raise UsageError(f"--sets: {experiment.corpus.name} has no {name} utterances")
-    tables = tables_of(experiment, ensemble.inputs, precision.device)
-    model = stack_of(ensemble).to(precision.device)
-    return [_predict(ensemble, model, tables, name, precision) for name in sets]
+    with precision.computing():
+        tables = tables_of(experiment, ensemble.inputs, precision.device)
+        model = stack_of(ensemble).to(precision.device)
+        return [_predict(ensemble, model, tables, name, precision) for name in sets]
 
 
 def stack_of(ensemble: Ensemble) -> MAT | MNT:

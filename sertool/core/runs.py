@@ -114,7 +114,9 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
     experiment, folder = plan.experiment, plan.folder
     artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
     artifacts.write_json(folder / "corpus.json", corpus_note(experiment))
-    with _locked(folder):
+    with _locked(folder), precision.computing():
+        for part in folder.rglob(".*.part"):  # of a process that was killed while it wrote
+            part.unlink(missing_ok=True)
         inputs = fit_inputs(experiment)
         checkpoint.write_inputs(folder, inputs)
         if len(plan.done) < len(plan.members):
@@ -124,13 +126,18 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
             weights = class_weights_of(experiment)
             weights = weights.to(precision.device) if weights is not None else None
             for number, group in enumerate(plan.groups):
+                path = folder / "state" / f"group-{number}.safetensors"
                 todo = [plan.members[place] for place in group if place not in plan.done]
                 if not todo:
+                    path.unlink(missing_ok=True)
                     continue
-                model = _new_model(experiment, inputs, todo, vectors).to(precision.device)
-                state = start(model, todo, experiment.recipe.training)
-                path = folder / "state" / f"group-{number}.safetensors"
-                if path.is_file():
+                saved = path.is_file()
+                # A member may have been done after the state was saved. It finishes again, in the stack it was in,
+                # because the dropout of the others depends on who is in the stack.
+                members = [plan.members[place] for place in group] if saved else todo
+                model = _new_model(experiment, inputs, members, vectors).to(precision.device)
+                state = start(model, members, experiment.recipe.training)
+                if saved:
                     checkpoint.restore_state(path, state)
                     yield Resumed(number, state.epoch)
                 saver = _Saver(path, folder, experiment, [own.vocabulary.rows for own in inputs])
