@@ -11,10 +11,10 @@ from sertool.core.batches import Tables
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance, write_corpus
 from sertool.core.experiment import Experiment, fit_inputs, open_experiment, tables_of
 from sertool.core.models.inputs import Inputs, lengths
-from sertool.core.precision import Precision
+from sertool.core.precision import choose
 
 REFERENCE = Path(__file__).parent / "reference"
-CPU = Precision(torch.device("cpu"), "fp32", "test")
+CPU = choose("cpu", "fp32", 8)
 CLASSES = ("angry", "happy", "sad")
 WORDS = [f"word{number}" for number in range(40)]
 

@@ -34,6 +34,7 @@ from sertool.core.text import Vocabulary
 from sertool.core.training import Finished, Member, MemberEpoch, Progress, StackState, select_members
 
 RUN_FORMAT = "sertool-run/1"
+RESTART = "delete it to train this group from its start"
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,19 @@ def write_state(path: Path, state: StackState) -> None:
     artifacts.write_arrays(path, arrays, {"state": json.dumps(header)})
 
 
+def saved_members(path: Path) -> set[tuple[int, int]]:
+    """(seed, fold) of the members of a saved state.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    _, metadata = artifacts.read_arrays(path)
+    try:
+        return {(int(seed), int(fold)) for seed, fold in json.loads(metadata["state"])["members"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
+
+
 def restore_state(path: Path, state: StackState) -> None:
     """Put a freshly started stack where :func:`write_state` left it; members that had stopped leave it.
 
@@ -199,11 +213,6 @@ def restore_state(path: Path, state: StackState) -> None:
         header = json.loads(metadata["state"])
         saved = [(int(seed), int(fold)) for seed, fold in header["members"]]
         places = {(member.seed, member.fold): place for place, member in enumerate(state.members)}
-        if not set(saved) <= set(places):
-            raise DataError(
-                f"{path}: holds the members (seed, fold) {_listed(saved)}; this group has {_listed(list(places))}",
-                hint="give the same seeds and --group-size, or delete it to train this group from its start",
-            )
         select_members(state, [places[key] for key in saved])
         for name, tensor in _tensors(state).items():
             if tensor.shape != arrays[name].shape:
@@ -214,12 +223,8 @@ def restore_state(path: Path, state: StackState) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: does not belong to this run ({type(error).__name__}: {error})",
-            hint="delete it to train this group from its start",
+            hint=RESTART,
         ) from error
-
-
-def _listed(members: Sequence[tuple[int, int]]) -> str:
-    return ", ".join(f"({seed}, {fold})" for seed, fold in members)
 
 
 def _read_progress(content: Mapping[str, Any]) -> Progress:

@@ -18,7 +18,7 @@ import torch
 
 from sertool import __version__
 from sertool.core import artifacts, checkpoint
-from sertool.core.errors import SertoolError, UsageError
+from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.experiment import (
     Experiment,
     FoldInputs,
@@ -115,8 +115,7 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
     artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
     artifacts.write_json(folder / "corpus.json", corpus_note(experiment))
     with _locked(folder), precision.computing():
-        for part in folder.rglob(".*.part"):  # of a process that was killed while it wrote
-            part.unlink(missing_ok=True)
+        _sweep(plan)
         inputs = fit_inputs(experiment)
         checkpoint.write_inputs(folder, inputs)
         if len(plan.done) < len(plan.members):
@@ -127,25 +126,54 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
             weights = weights.to(precision.device) if weights is not None else None
             for number, group in enumerate(plan.groups):
                 path = folder / "state" / f"group-{number}.safetensors"
-                todo = [plan.members[place] for place in group if place not in plan.done]
-                if not todo:
+                for members in _stacks(plan, group, path):
+                    model = _new_model(experiment, inputs, members, vectors).to(precision.device)
+                    state = start(model, members, experiment.recipe.training)
+                    if path.is_file():
+                        checkpoint.restore_state(path, state)
+                        yield Resumed(number, state.epoch)
+                    saver = _Saver(path, folder, experiment, [own.vocabulary.rows for own in inputs])
+                    for epoch in train(state, tables, experiment.recipe.training, weights, precision):
+                        saver.after(epoch, state)
+                        yield epoch
                     path.unlink(missing_ok=True)
-                    continue
-                saved = path.is_file()
-                # A member may have been done after the state was saved. It finishes again, in the stack it was in,
-                # because the dropout of the others depends on who is in the stack.
-                members = [plan.members[place] for place in group] if saved else todo
-                model = _new_model(experiment, inputs, members, vectors).to(precision.device)
-                state = start(model, members, experiment.recipe.training)
-                if saved:
-                    checkpoint.restore_state(path, state)
-                    yield Resumed(number, state.epoch)
-                saver = _Saver(path, folder, experiment, [own.vocabulary.rows for own in inputs])
-                for epoch in train(state, tables, experiment.recipe.training, weights, precision):
-                    saver.after(epoch, state)
-                    yield epoch
-                path.unlink(missing_ok=True)
     _log(plan, precision, time.time() - begun)
+
+
+def _sweep(plan: Plan) -> None:
+    """Remove what a process left that was killed while it wrote, or before it removed the state of a group."""
+    for part in plan.folder.rglob(".*.part"):
+        part.unlink(missing_ok=True)
+    done = {(plan.members[place].seed, plan.members[place].fold) for place in plan.done}
+    for path in (plan.folder / "state").glob("group-*.safetensors"):
+        if checkpoint.saved_members(path) <= done:
+            path.unlink()
+
+
+def _stacks(plan: Plan, group: Sequence[int], path: Path) -> Iterator[list[Member]]:
+    """The members of a group that go on from its saved state, then those that neither have one nor are done.
+
+    A member may have been done after the state was saved. It finishes again, in the stack it was in, because the
+    dropout of the others depends on who is in the stack.
+    """
+    members = [plan.members[place] for place in group]
+    todo = [plan.members[place] for place in group if place not in plan.done]
+    if todo and path.is_file():
+        saved = checkpoint.saved_members(path)
+        there = {(member.seed, member.fold) for member in members}
+        if not saved <= there:
+            raise DataError(
+                f"{path}: holds the members (seed, fold) {_listed(saved)}; this group has {_listed(there)}",
+                hint="give the same seeds and --group-size, or delete it to train this group from its start",
+            )
+        yield [member for member in members if (member.seed, member.fold) in saved]
+        todo = [member for member in todo if (member.seed, member.fold) not in saved]
+    if todo:
+        yield todo
+
+
+def _listed(members: set[tuple[int, int]]) -> str:
+    return ", ".join(f"({seed}, {fold})" for seed, fold in sorted(members))
 
 
 class _Saver:
