@@ -118,22 +118,26 @@ def _holdout(corpus: Corpus, by_split: Mapping[str, list[int]], splits: Splits) 
     test = list(by_split.get(splits.test, []))
     order = _shuffled(groups, splits.seed)
     if splits.test_fraction and not test:
-        taken = _take(groups, order, splits.test_fraction * len(train))
+        taken = _take(groups, order, splits.test_fraction * len(train), leave=2)
         test = [index for name in taken for index in groups[name]]
         order = [name for name in order if name not in taken]
     if splits.valid_groups is not None:
         chosen = _known(splits.valid_groups, groups, splits.group)
     else:
-        chosen = _take(groups, order, splits.valid_fraction * len(train))
+        chosen = _take(groups, order, splits.valid_fraction * len(train), leave=1)
     valid = {index for name in chosen for index in groups[name]}
     rest = tuple(index for index in train if index not in valid and index not in set(test))
     return Fold("all", {"train": rest, "valid": tuple(sorted(valid)), "test": tuple(sorted(test))})
 
 
-def _take(groups: Mapping[str, list[int]], order: Sequence[str], wanted: float) -> list[str]:
-    """Groups from the front of ``order`` until they hold as many utterances as wanted, at least one."""
+def _take(groups: Mapping[str, list[int]], order: Sequence[str], wanted: float, *, leave: int) -> list[str]:
+    """Groups from the front of ``order`` until they hold as many utterances as wanted.
+
+    At least one, and then at most so many that ``leave`` remain: few and small groups come before a large one.
+    """
+    most = max(len(order) - leave, 1)
     taken: list[str] = []
-    while order[len(taken) :] and (not taken or sum(len(groups[name]) for name in taken) < wanted):
+    while order[len(taken) : most] and (not taken or sum(len(groups[name]) for name in taken) < wanted):
         taken.append(order[len(taken)])
     return taken
 
