@@ -94,7 +94,30 @@ class Linear(Stacked):
         return {"weight": bound, "bias": bound}
 
     def forward(self, rows: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight.transpose(1, 2))
+        return affine(rows, self.weight, self.bias)
+
+
+def affine(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(E, N, I) by weight (E, O, I) and bias (E, O) -> (E, N, O)."""
+    if torch.is_autocast_enabled(rows.device.type):
+        return torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+    result: Tensor = _Affine.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Affine(torch.autograd.Function):
+    """As autograd would do it, but the weight's gradient comes in the weight's own order and needs no copy."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        ctx.save_for_backward(rows, weight)
+        return torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        rows, weight = ctx.saved_tensors
+        d_rows = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
+        return d_rows, torch.bmm(gradient.transpose(1, 2), rows), gradient.sum(1)
 
 
 class Embedding(Stacked):
@@ -134,8 +157,7 @@ class LSTM(Stacked):
         return dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), bound)
 
     def forward(self, rows: Tensor, layout: Layout) -> Tensor:
-        bias = (self.bias_ih + self.bias_hh).unsqueeze(1)
-        gates = torch.baddbmm(bias, rows, self.weight_ih.transpose(1, 2))
+        gates = affine(rows, self.weight_ih, self.bias_ih + self.bias_hh)
         return recurrence(gates, self.weight_hh, layout.step_sizes)
 
 
