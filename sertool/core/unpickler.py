@@ -44,6 +44,25 @@ def hashable(items: Any) -> list[Any]:
     return list(items)
 
 
+class _Whole:
+    """A stream that ends with EOFError where the base class would take half a line or half a number for a whole."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        content: bytes = self._stream.read(size)
+        if len(content) < size:
+            raise EOFError
+        return content
+
+    def readline(self) -> bytes:
+        line: bytes = self._stream.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return line
+
+
 # The pure-Python reader, because every step that calls or changes something is replaced below, and because
 # a few bytes can blow up the C one's memo to gigabytes.
 class RestrictedUnpickler(pickle._Unpickler):
@@ -63,7 +82,7 @@ class RestrictedUnpickler(pickle._Unpickler):
     pop_mark: Callable[[], list[Any]]
 
     def __init__(self, stream: Any, allowed: Mapping[str, Callable[..., Any]]) -> None:
-        super().__init__(stream, encoding="latin1")
+        super().__init__(_Whole(stream), encoding="latin1")
         self.allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
