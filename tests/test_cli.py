@@ -174,6 +174,31 @@ def test_cross_validation_is_pooled_over_folds(here):
     assert len({row.split(",")[1] for row in rows}) == 48
 
 
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("text_frames", [0, 7], ids=["words", "frames"])
+@pytest.mark.parametrize("modalities", [["text", "audio"], ["text"], ["audio"]], ids="+".join)
+def test_every_kind_of_input_trains_and_is_judged(here, modalities, text_frames, architecture):
+    tiny(
+        here,
+        dataset={"modalities": modalities, "standardize": "corpus"},
+        model={"architecture": architecture},
+        training={"max_epochs": 2},
+    )
+    write_corpus(make_corpus(text_frames=text_frames), here / "data/TINY")
+    assert run(*train("--json", "train.json")).exit_code == 0
+    assert run("ensemble", "--name", "tiny", "--sets", "valid", "--json", "r.json").exit_code == 0
+    (member,) = json.loads((here / "train.json").read_text())["members"]
+    (judged,) = json.loads((here / "r.json").read_text())["sets"]["valid"]["members"]
+    assert judged["accuracy"] == member["score"]
+
+
+def test_bfloat16_trains_on_a_cpu(here):
+    tiny(here)
+    result = run(*train("--precision", "bf16"))
+    assert result.exit_code == 0
+    assert "bf16" in result.stderr
+
+
 def test_a_recipe_that_does_not_fit_the_corpus_leaves_no_run_behind(here):
     tiny(here, training={"class_weights": [1.0, 2.0]})
     result = run(*train())

@@ -91,7 +91,10 @@ def make_tables(
     A modality that the recipe leaves out is one masked position, which is what the models make of a missing one.
     """
     if "text" not in dataset.modalities:
-        text = torch.zeros(len(vocabularies), len(targets), 1, dtype=torch.int64)
+        if corpus.text_frames is not None:
+            text = torch.zeros(1, len(targets), 1, corpus.text_frames.width)
+        else:
+            text = torch.zeros(len(vocabularies), len(targets), 1, dtype=torch.int64)
         text_mask = torch.zeros(len(targets), 1, dtype=torch.bool)
     elif corpus.text_frames is not None:
         padded = _pad(corpus.text_frames, dataset.max_text_length)
