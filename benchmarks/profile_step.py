@@ -26,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    ours = Ours(open_bench(choose(options.device, "fp32", 512)), options.members)
+    ours = Ours(open_bench(choose(options.device, "fp32")), options.members)
 
     def work(steps: int) -> None:
         if options.evaluation:

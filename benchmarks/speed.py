@@ -26,9 +26,9 @@ from sertool.core.corpora.corpus import write_corpus
 from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
 from sertool.core.inference import compute_logits
 from sertool.core.models.build import initialise
+from sertool.core.planning import new_stack
 from sertool.core.precision import Precision, choose
 from sertool.core.recipe import load
-from sertool.core.runs import new_stack
 from sertool.core.training import Member, _train_epoch, start
 
 RECIPE = "iemocap"
@@ -251,7 +251,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     # torch warns where there are fewer cores than loader processes; the reference asks for eight all the same.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
-    precision = choose(options.device, "fp32", 512)
+    precision = choose(options.device, "fp32")
     result: dict[str, Any] = {"machine": describe_machine(precision.device)}
     print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), flush=True)
     if options.only != "commands":

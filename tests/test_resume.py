@@ -17,8 +17,9 @@ from sertool.core import artifacts, runs, training
 from sertool.core.checkpoint import list_runs
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.experiment import open_experiment
+from sertool.core.planning import plan_training
 from sertool.core.recipe import resolved
-from sertool.core.runs import Resumed, plan_training, train_recipe
+from sertool.core.runs import Resumed, train_recipe
 from sertool.core.training import Epoch
 
 UNEVEN = {"max_epochs": 12, "patience": 2, "max_decays": 1}

@@ -18,9 +18,10 @@ def demo(
     from sertool.core.artifacts import write_json
     from sertool.core.ensembling import open_ensemble, predict_sets
     from sertool.core.experiment import open_experiment
+    from sertool.core.planning import plan_training
     from sertool.core.precision import choose
     from sertool.core.recipe import load
-    from sertool.core.runs import plan_training, train_recipe
+    from sertool.core.runs import train_recipe
     from sertool.core.statistics import uar_interval
 
     talk = console()
@@ -28,7 +29,7 @@ def demo(
     here = Path()
     for title, modalities in ROWS.items():
         recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
-        chosen = choose(device, recipe.training.precision, recipe.model.hidden_size)
+        chosen = choose(device, recipe.training.precision)
         experiment = open_experiment(recipe, here)
         name = "demo" if title == "fused" else f"demo-{modalities}"
         if not results:

@@ -10,10 +10,12 @@ from rich.live import Live
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from sertool.core.runs import Event, Plan
-    from sertool.core.training import Epoch, MemberEpoch
+    from sertool.core.planning import Plan
+    from sertool.core.runs import Event
+    from sertool.core.training import Epoch, Member, MemberEpoch
 
 BAR = 12
+ROWS = 20  # of the table at most
 
 
 def console() -> Console:
@@ -44,7 +46,8 @@ class _Rows:
         self.plan = plan
         self.rows: dict[tuple[int, int], MemberEpoch] = {}
         self.best: dict[tuple[int, int], float] = {}
-        self.begun, self.epochs_seen, self.title = time.monotonic(), 0, ""
+        self.first_seen: dict[tuple[int, int], tuple[float, int]] = {}
+        self.title = ""
         self.live: Live | None = None
 
     @contextmanager
@@ -62,26 +65,18 @@ class _Rows:
         elif isinstance(event, Resumed):
             self.live.console.print(f"going on after epoch {event.epoch}")
         else:
-            self._epoch(event)
-            self.live.update(self._table(event.number))
+            for member, row in event.rows:
+                key = (member.seed, member.fold)
+                self.rows[key] = row
+                self.best[key] = max(self.best.get(key, 0.0), row.score)
+                self.first_seen.setdefault(key, (time.monotonic(), row.epoch))
+            self.live.update(self._table())
 
-    def _epoch(self, epoch: "Epoch") -> None:
-        if epoch.number == 1:
-            self.begun, self.epochs_seen = time.monotonic(), 0
-        self.epochs_seen += 1
-        keys = {(member.seed, member.fold) for member, _ in epoch.rows}
-        if not keys <= set(self.rows):  # another group has begun
-            self.rows = {}
-        for member, row in epoch.rows:
-            key = (member.seed, member.fold)
-            self.rows[key] = row
-            self.best[key] = max(self.best.get(key, 0.0), row.score)
-
-    def _table(self, number: int) -> Table:
+    def _table(self) -> Table:
         settings = self.plan.experiment.recipe.training
         folds = len(self.plan.experiment.folds) > 1
         table = Table(box=None, title=self.title or None, title_justify="left", pad_edge=False)
-        for name in (
+        names = (
             "seed",
             *(["fold"] if folds else []),
             "epoch",
@@ -91,13 +86,14 @@ class _Rows:
             "best",
             "lr",
             "left",
-        ):
+        )
+        for name in names:
             table.add_column(name, justify="right", no_wrap=True)
-        each = (time.monotonic() - self.begun) / max(self.epochs_seen, 1)
-        for (seed, fold), row in self.rows.items():
+        # What is under way last, where a terminal that is too low for all still shows it.
+        order = sorted(self.rows, key=lambda key: not self.rows[key].outcome.endswith("stopped"))
+        for seed, fold in order[-ROWS:]:
+            row = self.rows[seed, fold]
             full = round(BAR * row.epoch / settings.max_epochs)
-            stopped = row.outcome.endswith("stopped")
-            left = "done" if stopped else f"<{clock(each * (settings.max_epochs - number))}"
             table.add_row(
                 str(seed),
                 *([self.plan.experiment.folds[fold].name] if folds else []),
@@ -107,9 +103,17 @@ class _Rows:
                 f"{row.score:.3f}",
                 f"{self.best[seed, fold]:.3f}",
                 f"{row.learning_rate:.1e}",
-                left,
+                self._left((seed, fold), row, settings.max_epochs),
             )
         return table
+
+    def _left(self, key: tuple[int, int], row: "MemberEpoch", max_epochs: int) -> str:
+        if row.outcome.endswith("stopped"):
+            return "done"
+        since, first = self.first_seen[key]
+        if row.epoch == first:
+            return "..."
+        return f"<{clock((time.monotonic() - since) / (row.epoch - first) * (max_epochs - row.epoch))}"
 
 
 class _Lines:
@@ -135,15 +139,25 @@ class _Lines:
         settings = self.plan.experiment.recipe.training
         scores = [row.score for _, row in event.rows]
         losses = [row.loss for _, row in event.rows]
+        spread = f"{min(scores):.3f} - {max(scores):.3f}" if len(scores) > 1 else f"{scores[0]:.3f}"
         line = (
-            f"{title + ' ' if title else ''}epoch {event.number}/{settings.max_epochs} · {len(scores)} members · "
-            f"loss {sum(losses) / len(losses):.3f} · valid {settings.select} {min(scores):.3f} - {max(scores):.3f} · "
+            f"{title + ' · ' if title else ''}epoch {event.number}/{settings.max_epochs} · {self._who(event)} · "
+            f"loss {sum(losses) / len(losses):.3f} · valid {settings.select} {spread} · "
             f"lr {event.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
         )
-        self.talk.print(line, soft_wrap=True)
+        self.talk.print(line, soft_wrap=True, markup=False)
         for finished in event.finished:
             self.talk.print(
-                f"  seed {finished.member.seed} fold {finished.member.fold} stopped after epoch {event.number}, "
+                f"  {self._name(finished.member)} stopped after epoch {event.number}, "
                 f"best {settings.select} {finished.progress.best:.3f}",
                 soft_wrap=True,
+                markup=False,
             )
+
+    def _who(self, epoch: "Epoch") -> str:
+        members = [member for member, _ in epoch.rows]
+        return self._name(members[0]) if len(members) == 1 else f"{len(members)} members"
+
+    def _name(self, member: "Member") -> str:
+        folds = self.plan.experiment.folds
+        return f"seed {member.seed}" + (f" fold {folds[member.fold].name}" if len(folds) > 1 else "")

@@ -46,7 +46,7 @@ def ensemble(
     from sertool.core.precision import choose
 
     opened = open_ensemble(name, output, data)
-    chosen = choose(device, precision or "fp32", opened.experiment.recipe.model.hidden_size)
+    chosen = choose(device, precision or "fp32")
     console().print(f"{len(opened.members)} members · {chosen.reason}", soft_wrap=True)
     results = predict_sets(opened, [part.strip() for part in sets.split(",")], chosen)
     for result in results:

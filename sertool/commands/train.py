@@ -20,8 +20,8 @@ from sertool.commands.options import (
 
 if TYPE_CHECKING:
     from sertool.core.experiment import Experiment
+    from sertool.core.planning import Plan
     from sertool.core.recipe import Recipe
-    from sertool.core.runs import Plan
 
 
 def train(
@@ -48,12 +48,13 @@ def train(
     """Train a recipe's members; the same command goes on where a killed one was."""
     from sertool.core.artifacts import write_json
     from sertool.core.experiment import open_experiment
+    from sertool.core.planning import plan_training
     from sertool.core.precision import choose
     from sertool.core.recipe import load
-    from sertool.core.runs import plan_training, train_recipe, training_summary
+    from sertool.core.runs import train_recipe, training_summary
 
     settings = load(recipe, set_)
-    chosen = choose(device, precision or settings.training.precision, settings.model.hidden_size)
+    chosen = choose(device, precision or settings.training.precision)
     members = parse_seeds(seeds, runs, settings)
     experiment = open_experiment(settings, data)
     folder = output / folder_name(name or settings.name)
@@ -147,7 +148,11 @@ def _reasons(experiment: "Experiment") -> list[str]:
 def describe_plan(plan: "Plan") -> str:
     """Members, groups and what is done already, in a line."""
     total, done = len(plan.members), len(plan.done)
-    groups = f" in {len(plan.groups)} groups" if len(plan.groups) > 1 else ""
+    groups = ""
+    if len(plan.groups) > 1:
+        groups = f" in {len(plan.groups)} groups" + (
+            f", {plan.workers} side by side" if plan.workers > 1 else ""
+        )
     finished = f", {done} done already" if done else ""
     return f"{plan.experiment.recipe.model.architecture.upper()} · {total} members{groups}{finished}"
 

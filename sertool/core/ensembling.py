@@ -17,16 +17,16 @@ from sertool.core import artifacts, checkpoint
 from sertool.core.batches import Tables
 from sertool.core.errors import DataError, UsageError
 from sertool.core.experiment import Experiment, FoldInputs, open_experiment, tables_of
-from sertool.core.inference import compute_logits
+from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.metrics import METRICS, accuracy, decide, report_table, report_text
 from sertool.core.models.build import load_members
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
+from sertool.core.planning import corpus_note, is_small, new_stack
 from sertool.core.precision import Precision
 from sertool.core.recipe import load
 from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reference_runs import is_reference_folder, open_reference
-from sertool.core.runs import corpus_note, new_stack
 
 SETS = ("valid", "test", "private")
 
@@ -172,9 +172,9 @@ def predict_sets(ensemble: Ensemble, sets: Sequence[str], precision: Precision) 
             )
         if not experiment.folds[0].sets.get(name):
             raise UsageError(f"--sets: {experiment.corpus.name} has no {name} utterances")
-    with precision.computing():
-        tables = tables_of(experiment, ensemble.inputs, precision.device)
-        model = stack_of(ensemble).to(precision.device)
+    tables = tables_of(experiment, ensemble.inputs, precision.device)
+    model = stack_of(ensemble).to(precision.device)
+    with precision.threaded(1 if is_small(experiment) else precision.threads):
         return [_predict(ensemble, model, tables, name, precision) for name in sets]
 
 
@@ -206,7 +206,9 @@ def _predict(
     experiment = ensemble.experiment
     folds = [member.fold for member in ensemble.members]
     rows = [torch.tensor(experiment.folds[fold].sets[name]) for fold in folds]
-    logits = [part.numpy() for part in compute_logits(model, tables, rows, folds, precision)]
+    apart = precision.device.type == "cpu" and not is_small(experiment)
+    compute = compute_logits_apart if apart else compute_logits
+    logits = [part.numpy() for part in compute(model, tables, rows, folds, precision)]
     labelled = name != "private"
     scores = []
     for member, own, part in zip(ensemble.members, rows, logits, strict=True):

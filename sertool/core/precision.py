@@ -9,10 +9,6 @@ import torch
 
 from sertool.core.errors import UsageError
 
-# Up to this hidden size the operations are so short that handing them to a second thread costs more than it saves
-# (the demo's models: 1.2 s an epoch with one thread, 2.7 with two, 12 with two that spin on a busy machine).
-SMALL_HIDDEN_SIZE = 128
-
 Name = Literal["fp32", "tf32", "bf16"]
 
 
@@ -23,7 +19,7 @@ class Precision:
     Attributes:
         device: CPU or CUDA.
         name: fp32, tf32 (matrix products of float32 in 19 bits) or bf16 (autocast).
-        threads: of an operation on the CPU.
+        threads: cores that may be used.
         reason: why this was chosen.
     """
 
@@ -33,10 +29,10 @@ class Precision:
     reason: str
 
     @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
-        """Use this many threads inside the block."""
+    def threaded(self, threads: int) -> Iterator[None]:
+        """Let each operation use so many threads inside the block, also in threads started there."""
         before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(threads)
         try:
             yield
         finally:
@@ -57,9 +53,8 @@ class Precision:
 def choose(
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["auto", "fp32", "tf32", "bf16"],
-    hidden_size: int,
 ) -> Precision:
-    """Resolve ``auto``: CUDA where there is a GPU, bf16 there and fp32 on a CPU, one thread for small models.
+    """Resolve ``auto``: CUDA where there is a GPU, bf16 there and fp32 on a CPU.
 
     Raises:
         UsageError: CUDA is asked for and there is none, or tf32 on a CPU.
@@ -74,7 +69,7 @@ def choose(
     if not use_cuda and precision == "tf32":
         raise UsageError("--precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16")
     name: Name = ("bf16" if use_cuda else "fp32") if precision == "auto" else precision
-    threads = 1 if hidden_size <= SMALL_HIDDEN_SIZE else torch.get_num_threads()
+    threads = torch.get_num_threads()
     if use_cuda:
         card = torch.cuda.get_device_name()
         asked = ", asked for" if device == "cuda" else ""

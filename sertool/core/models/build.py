@@ -1,7 +1,8 @@
 """From settings to a stack of models: flat keyword arguments, sizes checked against the corpus."""
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from sertool.core.models.layers import Embedding, reset
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe import Model
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
 
 ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
 
@@ -53,6 +56,21 @@ def initialise(model: nn.Module, seeds: Sequence[int], vectors: Sequence[Tensor 
                     if table is not None:
                         module.weight[member].zero_()
                         module.weight[member, : len(table)] = table
+
+
+def member_view(model: ModelT, member: int) -> ModelT:
+    """One member of a stack as a stack of one that shares its parameters."""
+    view = copy.copy(model)
+    view._parameters = {
+        name: None
+        if parameter is None
+        else nn.Parameter(parameter.detach()[member : member + 1], requires_grad=False)
+        for name, parameter in model._parameters.items()
+    }
+    view._modules = {
+        name: None if child is None else member_view(child, member) for name, child in model._modules.items()
+    }
+    return view
 
 
 def member_state(model: nn.Module, member: int) -> dict[str, Tensor]:

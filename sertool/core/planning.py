@@ -1,0 +1,191 @@
+"""What a training will do before it does it: members, groups, workers; and whether its folder is the right one."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sertool.core import artifacts, checkpoint
+from sertool.core.errors import UsageError
+from sertool.core.experiment import Experiment, FoldInputs
+from sertool.core.models.build import build
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.precision import Precision
+from sertool.core.recipe import Recipe, load
+from sertool.core.training import Member
+
+# What all members that train at the same time may take on a CPU. Fixed rather than what is free, so that the
+# division, and with it every byte of the result, depends on the recipe and the number of cores alone.
+CPU_BYTES = 2**32
+CUDA_SHARE = 0.7
+# Up to this hidden size an operation is so short that a second thread costs more than it saves, and a stack of many
+# members so small that it stays in the cache. Larger members are faster one by one, see docs/performance.md.
+SMALL_HIDDEN_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training will do.
+
+    Attributes:
+        experiment: recipe and corpus.
+        folder: where it goes.
+        members: all of them, in order.
+        groups: places of the members that train together, as one stack.
+        workers: groups that train at the same time, each in a thread of its own.
+        threads: of a worker's operations on the CPU.
+        done: places of the members whose folders are complete.
+    """
+
+    experiment: Experiment
+    folder: Path
+    members: tuple[Member, ...]
+    groups: tuple[tuple[int, ...], ...]
+    workers: int
+    threads: int
+    done: frozenset[int]
+
+
+def plan_training(
+    experiment: Experiment, folder: Path, seeds: Sequence[int], group_size: int | None, precision: Precision
+) -> Plan:
+    """Lay out members and groups, and find what is done.
+
+    Raises:
+        UsageError: the folder holds a run of another recipe or other data.
+    """
+    folds = experiment.folds
+    members = tuple(
+        Member(seed, number, torch.tensor(fold.sets["train"]), torch.tensor(fold.sets["valid"]))
+        for seed in seeds
+        for number, fold in enumerate(folds)
+    )
+    size, workers, threads = _divide(experiment, len(members), group_size, precision)
+    groups = tuple(
+        tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size)
+    )
+    _check_folder(experiment, folder)
+    done = frozenset(
+        place
+        for place, member in enumerate(members)
+        if checkpoint.is_done(checkpoint.run_folder(folder, member, len(folds)))
+    )
+    return Plan(experiment, folder, members, groups, workers, threads, done)
+
+
+def _divide(
+    experiment: Experiment, members: int, group_size: int | None, precision: Precision
+) -> tuple[int, int, int]:
+    """Members a group, groups at the same time, and threads of each."""
+    each = member_bytes(experiment)
+    if precision.device.type == "cuda":
+        budget = int(torch.cuda.get_device_properties(precision.device).total_memory * CUDA_SHARE)
+        return group_size or max(1, min(members, budget // each)), 1, precision.threads
+    if is_small(experiment):
+        # Side by side they would spend their time waiting for Python's lock.
+        return group_size or max(1, min(members, CPU_BYTES // each)), 1, 1
+    size = group_size or 1
+    cores, groups = precision.threads, -(-members // size)
+    workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
+    return size, workers, max(1, cores // workers)
+
+
+def is_small(experiment: Experiment) -> bool:
+    """Whether members are so small that on a CPU a stack with one thread is faster than members one by one."""
+    return experiment.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
+
+
+def member_bytes(experiment: Experiment) -> int:
+    """Roughly what one member in training takes: parameters, gradient, optimizer, best copies and activations."""
+    recipe = experiment.recipe
+    words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
+    model, sizes = recipe.model, recipe.dataset
+    shape = build(
+        model,
+        members=1,
+        text_rows=1,
+        text_width=model.embedding_size,
+        audio_width=experiment.corpus.audio.width,
+        num_classes=len(experiment.task.classes),
+    )
+    parameters = sum(p.numel() for p in shape.parameters()) + len(words) * model.embedding_size
+    a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
+    positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)
+    return 4 * (7 * parameters + positions * a_position)
+
+
+def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
+    """A stack of the experiment's sizes, not yet initialised; its embedding fits the largest vocabulary."""
+    text = experiment.corpus.text_frames
+    return build(
+        experiment.recipe.model,
+        members=members,
+        text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
+        text_width=experiment.recipe.model.embedding_size if text is None else text.width,
+        audio_width=experiment.corpus.audio.width,
+        num_classes=len(experiment.task.classes),
+    )
+
+
+def corpus_note(experiment: Experiment) -> dict[str, object]:
+    """What identifies the data of a run: counts, and a hash of utterances, targets, division and frames."""
+    digest = hashlib.blake2b(digest_size=16)
+    corpus = experiment.corpus
+    for utterance, target in zip(corpus.utterances, experiment.targets, strict=True):
+        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
+    digest.update(corpus.audio.offsets.tobytes())
+    digest.update(np.ascontiguousarray(corpus.audio.flat).data)
+    return {
+        "name": corpus.name,
+        "task": experiment.task.name,
+        "classes": list(experiment.task.classes),
+        "counts": corpus.counts(),
+        "folds": [
+            {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
+        ],
+        "hash": digest.hexdigest(),
+        "synthetic": corpus.synthetic,
+    }
+
+
+def _check_folder(experiment: Experiment, folder: Path) -> None:
+    """Refuse to go on in a folder that holds a run of another recipe or other data."""
+    if not (folder / "recipe.yaml").is_file():
+        if folder.is_dir() and any(folder.glob("best*.pkl")):
+            raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
+        return
+    before = load(str(folder / "recipe.yaml"))
+    changed = differences(before, experiment.recipe)
+    if changed:
+        raise UsageError(
+            f"{folder}: holds a run of another recipe: " + "; ".join(changed),
+            hint="choose another --name, or delete the folder",
+        )
+    if (folder / "corpus.json").is_file() and artifacts.read_json(folder / "corpus.json") != corpus_note(
+        experiment
+    ):
+        raise UsageError(
+            f"{folder}: holds a run on other data than {experiment.corpus.name} as it is now",
+            hint="choose another --name, or delete the folder",
+        )
+
+
+def differences(before: Recipe, after: Recipe) -> list[str]:
+    """What two recipes differ in that changes a member, as ``key old -> new``."""
+    differing = []
+    for section in ("dataset", "frontend", "splits", "model", "training"):
+        old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
+        for key in old:
+            # More members, or others, can join those that are there.
+            if old[key] != new[key] and (section, key) not in (
+                ("training", "runs"),
+                ("training", "seed"),
+                ("dataset", "path"),
+            ):
+                differing.append(f"{section}.{key} {old[key]} -> {new[key]}")
+    return differing
