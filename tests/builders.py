@@ -14,7 +14,7 @@ from sertool.core.models.inputs import Inputs, lengths
 from sertool.core.precision import choose
 
 REFERENCE = Path(__file__).parent / "reference"
-CPU = choose("cpu", "fp32", 8)
+CPU = choose("cpu", "fp32")
 CLASSES = ("angry", "happy", "sad")
 WORDS = [f"word{number}" for number in range(40)]
 

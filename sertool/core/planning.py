@@ -155,7 +155,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
 
 def _check_folder(experiment: Experiment, folder: Path) -> None:
     """Refuse to go on in a folder that holds a run of another recipe or other data."""
-    if not (folder / "recipe.yaml").is_file():
+    if not _is_started(folder):
         if folder.is_dir() and any(folder.glob("best*.pkl")):
             raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
         return
@@ -173,6 +173,12 @@ def _check_folder(experiment: Experiment, folder: Path) -> None:
             f"{folder}: holds a run on other data than {experiment.corpus.name} as it is now",
             hint="choose another --name, or delete the folder",
         )
+
+
+def _is_started(folder: Path) -> bool:
+    """Whether anything was trained there; a recipe alone, of a command that failed at once, may be replaced."""
+    trained = any(folder.glob("run-*/run.json")) or any(folder.glob("state/group-*.safetensors"))
+    return trained and (folder / "recipe.yaml").is_file()
 
 
 def differences(before: Recipe, after: Recipe) -> list[str]:

@@ -66,18 +66,20 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
     """
     begun = time.time()
     experiment, folder = plan.experiment, plan.folder
-    artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
-    artifacts.write_json(folder / "corpus.json", corpus_note(experiment))
+    unfinished = len(plan.done) < len(plan.members)
     with _locked(folder), precision.threaded(plan.threads):
-        _sweep(plan)
         inputs = fit_inputs(experiment)
+        weights = class_weights_of(experiment)
+        weights = weights.to(precision.device) if weights is not None else None
+        vectors, notes = embedding_tables(experiment, inputs, data) if unfinished else ([], [])
+        # Nothing is written before recipe, data and vectors are known to go together.
+        artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
+        artifacts.write_json(folder / "corpus.json", corpus_note(experiment))
         checkpoint.write_inputs(folder, inputs)
-        if len(plan.done) < len(plan.members):
+        _sweep(plan)
+        if unfinished:
             tables = tables_of(experiment, inputs, precision.device)
-            vectors, notes = embedding_tables(experiment, inputs, data)
             yield from (Note(note) for note in notes)
-            weights = class_weights_of(experiment)
-            weights = weights.to(precision.device) if weights is not None else None
             common = _Common(plan, inputs, tables, vectors, weights, precision)
             streams = [_train_group(common, number) for number in range(len(plan.groups))]
             yield from _side_by_side(streams, plan.workers)
@@ -236,7 +238,12 @@ def _new_model(
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; it goes with the process, however that ends."""
-    with (folder / ".lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise artifacts.write_error(folder, error) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
