@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 
-from sertool.core import artifacts, runs, training
+from sertool.core import artifacts, planning, runs, training
 from sertool.core.checkpoint import list_runs
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.experiment import open_experiment
@@ -37,9 +38,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in files.items() if name not in ("log.jsonl", ".lock")}
 
 
-def complete(recipe, data, folder, seeds, group_size=None):
-    plan = plan_training(open_experiment(recipe, data), folder, seeds, group_size, CPU)
-    return list(train_recipe(plan, data, CPU))
+def complete(recipe, data, folder, seeds, group_size=None, precision=CPU):
+    plan = plan_training(open_experiment(recipe, data), folder, seeds, group_size, precision)
+    return list(train_recipe(plan, data, precision))
 
 
 @pytest.fixture
@@ -95,6 +96,27 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(
                 complete(recipe, data, folder, seeds, group_size)
         complete(recipe, data, folder, seeds, group_size)
         assert contents(folder) == wanted, at
+
+
+def test_killed_while_groups_train_side_by_side(tmp_path, monkeypatch, save_always):
+    """As large members do on a CPU with several cores: each in a thread of its own."""
+    monkeypatch.setattr(planning, "SMALL_HIDDEN_SIZE", 1)
+    two = replace(CPU, threads=2)
+    data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
+    recipe = tiny_recipe(training=UNEVEN, model=DROPOUT)
+    plan = plan_training(open_experiment(recipe, data), tmp_path / "whole", [1, 2, 3], None, two)
+    assert (plan.groups, plan.workers, plan.threads) == (((0,), (1,), (2,)), 2, 1)
+    complete(recipe, data, tmp_path / "whole", [1, 2, 3], precision=two)
+    for at in (3, 7, 12, 19):
+        with monkeypatch.context() as patch:
+            killing(patch, at)
+            with pytest.raises(Killed):
+                complete(recipe, data, tmp_path / f"killed-{at}", [1, 2, 3], precision=two)
+        complete(recipe, data, tmp_path / f"killed-{at}", [1, 2, 3], precision=two)
+        assert contents(tmp_path / f"killed-{at}") == contents(tmp_path / "whole")
+    # And one by one it is the same: what a group computes does not depend on the others.
+    complete(recipe, data, tmp_path / "single", [1, 2, 3], 1)
+    assert contents(tmp_path / "single") == contents(tmp_path / "whole")
 
 
 def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path, monkeypatch, save_always):
