@@ -2,9 +2,10 @@
 
 import os
 
-# Read by OpenMP when torch loads it. Threads that wait actively for each other are ten times slower than one where
-# the machine has other work to do, and gain nothing measurable where it has none.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Read by OpenMP when torch loads it. By default its threads wait for each other in a busy loop, which makes them ten
+# times slower than a single one where the machine has other work to do. Some looping is left: without any, short
+# operations wait for the system to wake a thread.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 from sertool.cli import app
 

@@ -46,24 +46,22 @@ def ensemble(
     from sertool.core.precision import choose
 
     opened = open_ensemble(name, output, data)
+    k = chosen_size(opened.depth, index)
     chosen = choose(device, precision or "fp32")
     console().print(f"{len(opened.members)} members · {chosen.reason}", soft_wrap=True)
-    results = predict_sets(opened, [part.strip() for part in sets.split(",")], chosen)
+    wanted = dict.fromkeys(part.strip() for part in sets.split(","))
+    results = predict_sets(opened, list(wanted), chosen)
     for result in results:
-        chosen_size(result, index)
-        typer.echo("\n".join(show(opened, result, index)))
+        typer.echo("\n".join(show(opened, result, k)))
     if predictions is not None:
-        write_text(predictions, predictions_csv(results, index))
+        write_text(predictions, predictions_csv(results, k))
     if json is not None:
         write_json(json, result_table(opened, results, index))
 
 
-def show(opened: "Ensemble", result: "Predictions", index: int | None) -> list[str]:
+def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     """A set's result as lines."""
-    from sertool.core.ensembling import chosen_size
-
     experiment = opened.experiment
-    k = chosen_size(result, index)
     synthetic = " (synthetic speech)" if experiment.corpus.synthetic else ""
     lines = [
         f"{opened.name} · {experiment.corpus.name}{synthetic} · {result.set} · {len(result.ids):,} utterances"
@@ -95,14 +93,14 @@ def show(opened: "Ensemble", result: "Predictions", index: int | None) -> list[s
     return lines
 
 
-def predictions_csv(results: list["Predictions"], index: int | None) -> str:
+def predictions_csv(results: list["Predictions"], k: int) -> str:
     """All sets' predictions as one CSV."""
     from sertool.core.ensembling import prediction_rows
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for number, result in enumerate(results):
-        header, rows = prediction_rows(result, index)
+        header, rows = prediction_rows(result, k)
         if number == 0:
             writer.writerow(header)
         writer.writerows(rows)

@@ -51,6 +51,12 @@ class Ensemble:
     members: tuple[EnsembleMember, ...]
 
     @property
+    def depth(self) -> int:
+        """How many members can be averaged: all, or in cross-validation those of the fold that has fewest."""
+        folds = [member.fold for member in self.members]
+        return min(folds.count(fold) for fold in set(folds))
+
+    @property
     def protocol(self) -> str:
         """``paper`` or ``honest``, as the recipe says."""
         return self.experiment.recipe.protocol
@@ -257,7 +263,7 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
         if own.targets is not None:
             sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
-            k = chosen_size(own, index)
+            k = chosen_size(ensemble.depth, index)
             entry["uar"] = own.metric("uar", k)
             entry["f1_weighted"] = own.metric("f1_weighted", k)
             entry["report"] = report_table(own.targets, own.decisions(k), own.classes)
@@ -275,13 +281,12 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
     }
 
 
-def chosen_size(predictions: Predictions, index: int | None) -> int:
+def chosen_size(available: int, index: int | None) -> int:
     """How many members are averaged: all, or ``index``.
 
     Raises:
         UsageError: there are fewer.
     """
-    available = len(predictions.logits)
     if index is None:
         return available
     if not 1 <= index <= available:
@@ -289,9 +294,8 @@ def chosen_size(predictions: Predictions, index: int | None) -> int:
     return index
 
 
-def prediction_rows(predictions: Predictions, index: int | None) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of ``--predictions``: set, utterance, label, predicted, and a logit a class."""
-    k = chosen_size(predictions, index)
+def prediction_rows(predictions: Predictions, k: int) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the first k members' predictions: set, utterance, label, predicted, and a logit a class."""
     logits, decisions = predictions.ensemble_logits(k), predictions.decisions(k)
     header = ["set", "utterance", "label", "predicted", *(f"logit_{name}" for name in predictions.classes)]
     rows = []

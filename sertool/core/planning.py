@@ -23,9 +23,11 @@ from sertool.core.training import Member
 # division, and with it every byte of the result, depends on the recipe and the number of cores alone.
 CPU_BYTES = 2**32
 CUDA_SHARE = 0.7
-# Up to this hidden size an operation is so short that a second thread costs more than it saves, and a stack of many
-# members so small that it stays in the cache. Larger members are faster one by one, see docs/performance.md.
+# Up to this hidden size a stack is faster than its members one by one: an operation is so short that calling it
+# costs more than doing it, and a second thread more than it saves. Larger members are faster alone, side by side, see
+# docs/performance.md.
 SMALL_HIDDEN_SIZE = 128
+STACK_BYTES = 2**24  # the largest intermediate result of a stack on a CPU; beyond, it falls out of the cache
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,20 @@ def _divide(
         return group_size or max(1, min(members, budget // each)), 1, precision.threads
     if is_small(experiment):
         # Side by side they would spend their time waiting for Python's lock.
-        return group_size or max(1, min(members, CPU_BYTES // each)), 1, 1
+        return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
     size = group_size or 1
     cores, groups = precision.threads, -(-members // size)
     workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
     return size, workers, max(1, cores // workers)
+
+
+def _largest_bytes(experiment: Experiment) -> int:
+    """The largest intermediate result of one member's batch: attention weights, or the feed-forward layer's inside."""
+    recipe = experiment.recipe
+    frames = max(recipe.dataset.max_audio_length, recipe.dataset.max_text_length)
+    return (
+        4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
+    )
 
 
 def is_small(experiment: Experiment) -> bool:
