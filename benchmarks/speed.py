@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,12 +25,12 @@ from sertool.core import artifacts
 from sertool.core.batches import Tables
 from sertool.core.corpora.corpus import write_corpus
 from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
-from sertool.core.inference import compute_logits
+from sertool.core.inference import EVALUATION_ROWS, compute_logits, compute_logits_apart
 from sertool.core.models.build import initialise
-from sertool.core.planning import new_stack
+from sertool.core.planning import divide, new_stack
 from sertool.core.precision import Precision, choose
 from sertool.core.recipe import load
-from sertool.core.training import Member, _train_epoch, start
+from sertool.core.training import Member, StackState, start, train_epoch
 
 RECIPE = "iemocap"
 OVERRIDES = ["dataset.vectors=none"]
@@ -67,36 +68,51 @@ def open_bench(precision: Precision) -> Bench:
 
 
 class Ours:
-    """A stack of E members; a turn of training is a short epoch over utterances drawn anew."""
+    """E members in the groups, side by side, that ``sertool train`` would choose for them."""
 
     def __init__(self, bench: Bench, members: int) -> None:
-        self.bench = bench
-        model = new_stack(bench.experiment, bench.inputs, members)
-        seeds = range(1, members + 1)
-        initialise(model, seeds, [None] * members)
-        who = [Member(seed, 0, bench.train, bench.test) for seed in seeds]
-        self.state = start(model.to(bench.precision.device), who, bench.experiment.recipe.training)
+        self.bench, self.members = bench, members
         self.settings = bench.experiment.recipe.training
+        self.size, self.workers, self.threads = divide(bench.experiment, members, None, bench.precision)
+        seeds = list(range(1, members + 1))
+        self.groups = [
+            self._start(seeds[first : first + self.size]) for first in range(0, members, self.size)
+        ]
+        self.everyone = new_stack(bench.experiment, bench.inputs, members).to(bench.precision.device)
+        initialise(self.everyone, seeds, [None] * members)
+
+    def _start(self, seeds: Sequence[int]) -> StackState:
+        model = new_stack(self.bench.experiment, self.bench.inputs, len(seeds))
+        initialise(model, seeds, [None] * len(seeds))
+        who = [Member(seed, 0, self.bench.train, self.bench.test) for seed in seeds]
+        return start(model.to(self.bench.precision.device), who, self.settings)
 
     def train(self, utterances: int) -> int:
-        """About that many utterances over all members, in whole batches."""
-        state, bench, size = self.state, self.bench, self.settings.batch_size
-        each = max(1, utterances // len(state.members) // size) * size
-        state.members = [
-            Member(member.seed, 0, bench.train[torch.randperm(len(bench.train))[:each]], bench.test)
-            for member in state.members
-        ]
-        # One epoch without the validation that `train` would add; validation is the other figure.
-        _train_epoch(state, bench.tables, self.settings, None, bench.precision)
-        state.epoch += 1
-        return each * len(state.members)
+        """About that many utterances over all members, in whole batches: a short epoch of utterances drawn anew."""
+        bench, size = self.bench, self.settings.batch_size
+        each = max(1, utterances // self.members // size) * size
+
+        def epoch(state: StackState) -> None:
+            state.members = [
+                Member(member.seed, 0, bench.train[torch.randperm(len(bench.train))[:each]], bench.test)
+                for member in state.members
+            ]
+            # Without the validation that `train` would add; it is the other figure.
+            train_epoch(state, bench.tables, self.settings, None, bench.precision)
+            state.epoch += 1
+
+        with bench.precision.threaded(self.threads), ThreadPoolExecutor(self.workers) as pool:
+            list(pool.map(epoch, self.groups))
+        return each * self.members
 
     def evaluate(self) -> int:
-        """The test utterances once through every member."""
-        members = len(self.state.members)
-        rows = [self.bench.test] * members
-        compute_logits(self.state.model, self.bench.tables, rows, [0] * members, self.bench.precision)
-        return members * len(self.bench.test)
+        """Test utterances once through every member, fewer where there are many members."""
+        rows = self.bench.test[: max(EVALUATION_ROWS, len(self.bench.test) // self.members)]
+        apart = self.bench.precision.device.type == "cpu"
+        compute = compute_logits_apart if apart else compute_logits
+        every = [rows] * self.members
+        compute(self.everyone, self.bench.tables, every, [0] * self.members, self.bench.precision)
+        return self.members * len(rows)
 
 
 class Plain:
@@ -198,7 +214,7 @@ def _timed(turn: Callable[[], int], device: torch.device) -> Turn:
 
 
 def throughput(precision: Precision, stacks: Sequence[int], rounds: int, utterances: int) -> dict[str, Any]:
-    """Training and evaluation for stacks of several sizes."""
+    """Training and evaluation for ensembles of several sizes."""
     bench = open_bench(precision)
     plain = Plain(bench)
     rows: dict[str, Any] = {
@@ -237,7 +253,7 @@ def line(kind: str, row: dict[str, Any]) -> str:
 def main() -> None:
     """Parse the command line, measure, print, write the JSON file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--members", default="1,3", help="sizes of the stack, default %(default)s")
+    parser.add_argument("--members", default="1,10", help="members of the ensemble, default %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="pairs that count, default %(default)s")
     parser.add_argument(
         "--utterances", type=int, default=640, help="of a turn of training, default %(default)s"

@@ -88,7 +88,7 @@ class _Rows:
             "left",
         )
         for name in names:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right" if name else "left", no_wrap=True)
         # What is under way last, where a terminal that is too low for all still shows it.
         order = sorted(self.rows, key=lambda key: not self.rows[key].outcome.endswith("stopped"))
         for seed, fold in order[-ROWS:]:

@@ -17,6 +17,7 @@ from sertool.commands.options import (
     OutputOption,
     PrecisionOption,
 )
+from sertool.commands.train import left_out
 
 if TYPE_CHECKING:
     from sertool.core.ensembling import Ensemble, Predictions
@@ -48,7 +49,9 @@ def ensemble(
     opened = open_ensemble(name, output, data)
     k = chosen_size(opened.depth, index)
     chosen = choose(device, precision or "fp32")
-    console().print(f"{len(opened.members)} members · {chosen.reason}", soft_wrap=True)
+    talk = console()
+    for line in [*left_out(opened.experiment), f"{len(opened.members)} members · {chosen.reason}"]:
+        talk.print(line, soft_wrap=True, markup=False)
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
     results = predict_sets(opened, list(wanted), chosen)
     for result in results:

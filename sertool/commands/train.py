@@ -114,8 +114,7 @@ def describe(experiment: "Experiment") -> list[str]:
     speakers = f" · {len(voices)} speakers" if voices else ""
     synthetic = " (synthetic speech)" if corpus.synthetic else ""
     lines = [f"{corpus.name}{synthetic} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
-    if corpus.left_out:
-        lines.append(f"left out: {len(corpus.left_out)} utterances ({', '.join(_reasons(experiment))})")
+    lines += left_out(experiment)
     labelled = Counter(
         utterance.split
         for utterance, target in zip(corpus.utterances, experiment.targets, strict=True)
@@ -138,11 +137,13 @@ def _set_sizes(experiment: "Experiment") -> dict[str, int]:
     return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}
 
 
-def _reasons(experiment: "Experiment") -> list[str]:
-    reasons: dict[str, int] = {}
-    for item in experiment.corpus.left_out:
-        reasons[item.reason] = reasons.get(item.reason, 0) + 1
-    return [f"{reason}: {number}" for reason, number in sorted(reasons.items())]
+def left_out(experiment: "Experiment") -> list[str]:
+    """A line on the utterances that could not be used, and why; none where all could."""
+    reasons = Counter(item.reason for item in experiment.corpus.left_out)
+    if not reasons:
+        return []
+    listed = ", ".join(f"{reason}: {number}" for reason, number in sorted(reasons.items()))
+    return [f"left out: {reasons.total()} utterances ({listed})"]
 
 
 def describe_plan(plan: "Plan") -> str:

@@ -180,7 +180,7 @@ def predict_sets(ensemble: Ensemble, sets: Sequence[str], precision: Precision) 
             raise UsageError(f"--sets: {experiment.corpus.name} has no {name} utterances")
     tables = tables_of(experiment, ensemble.inputs, precision.device)
     model = stack_of(ensemble).to(precision.device)
-    with precision.threaded(1 if is_small(experiment) else precision.threads):
+    with precision.threaded(1 if is_small(experiment) else precision.cores):
         return [_predict(ensemble, model, tables, name, precision) for name in sets]
 
 

@@ -62,13 +62,13 @@ def compute_logits_apart(
     precision: Precision,
 ) -> list[Tensor]:
     """The same, a member at a time and as many side by side as there are cores: faster for large members on a CPU."""
-    workers = min(precision.threads, len(rows))
+    workers = min(precision.cores, len(rows))
 
     def one(member: int) -> Tensor:
         alone = member_view(model, member)
         return compute_logits(alone, tables, [rows[member]], [folds[member]], precision)[0]
 
-    with precision.threaded(precision.threads // workers), ThreadPoolExecutor(workers) as pool:
+    with precision.threaded(precision.cores // workers), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(one, range(len(rows))))
 
 

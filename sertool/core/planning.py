@@ -67,7 +67,7 @@ def plan_training(
         for seed in seeds
         for number, fold in enumerate(folds)
     )
-    size, workers, threads = _divide(experiment, len(members), group_size, precision)
+    size, workers, threads = divide(experiment, len(members), group_size, precision)
     groups = tuple(
         tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size)
     )
@@ -80,19 +80,19 @@ def plan_training(
     return Plan(experiment, folder, members, groups, workers, threads, done)
 
 
-def _divide(
+def divide(
     experiment: Experiment, members: int, group_size: int | None, precision: Precision
 ) -> tuple[int, int, int]:
-    """Members a group, groups at the same time, and threads of each."""
+    """Members a group, groups at the same time, and threads of each; ``group_size`` where the user gave one."""
     each = member_bytes(experiment)
     if precision.device.type == "cuda":
         budget = int(torch.cuda.get_device_properties(precision.device).total_memory * CUDA_SHARE)
-        return group_size or max(1, min(members, budget // each)), 1, precision.threads
+        return group_size or max(1, min(members, budget // each)), 1, precision.cores
     if is_small(experiment):
         # Side by side they would spend their time waiting for Python's lock.
         return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
     size = group_size or 1
-    cores, groups = precision.threads, -(-members // size)
+    cores, groups = precision.cores, -(-members // size)
     workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
     return size, workers, max(1, cores // workers)
 

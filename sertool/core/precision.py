@@ -19,13 +19,13 @@ class Precision:
     Attributes:
         device: CPU or CUDA.
         name: fp32, tf32 (matrix products of float32 in 19 bits) or bf16 (autocast).
-        threads: cores that may be used.
+        cores: of the CPU that may be used.
         reason: why this was chosen.
     """
 
     device: torch.device
     name: Name
-    threads: int
+    cores: int
     reason: str
 
     @contextlib.contextmanager
@@ -69,11 +69,11 @@ def choose(
     if not use_cuda and precision == "tf32":
         raise UsageError("--precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16")
     name: Name = ("bf16" if use_cuda else "fp32") if precision == "auto" else precision
-    threads = torch.get_num_threads()
+    cores = torch.get_num_threads()
     if use_cuda:
         card = torch.cuda.get_device_name()
         asked = ", asked for" if device == "cuda" else ""
-        return Precision(torch.device("cuda"), name, threads, f"{card}{asked}, {name}")
+        return Precision(torch.device("cuda"), name, cores, f"{card}{asked}, {name}")
     why = "CPU, asked for" if device == "cpu" else "CPU, no CUDA device"
-    count = f"{threads} thread{'s' * (threads > 1)}"
-    return Precision(torch.device("cpu"), name, threads, f"{why}, {count}, {name}")
+    count = f"{cores} core{'s' * (cores > 1)}"
+    return Precision(torch.device("cpu"), name, cores, f"{why}, {count}, {name}")

@@ -136,7 +136,7 @@ def train(
         SertoolError: a member's loss became infinite or NaN; it is named.
     """
     while state.members:
-        losses, rates = _train_epoch(state, tables, settings, class_weights, precision)
+        losses, rates = train_epoch(state, tables, settings, class_weights, precision)
         _check_losses(state, losses)
         scores = validate(state, tables, settings, precision)
         state.epoch += 1
@@ -158,7 +158,7 @@ def _check_losses(state: StackState, losses: Sequence[float]) -> None:
             )
 
 
-def _train_epoch(
+def train_epoch(
     state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
 ) -> tuple[list[float], list[float]]:
     """One pass over every member's utterances; mean loss an utterance and last learning rate of each member."""
