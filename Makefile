@@ -34,8 +34,8 @@ demo: $(VENV)/.installed  ## set everything up and train on the packaged demo co
 test: $(VENV)/.installed-dev  ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(VENV)/.installed-dev  ## the tests that take more than ten seconds each
-	$(BIN)/pytest -m slow
+test-slow: $(VENV)/.installed-dev  ## the tests that take more than ten seconds each, but for those on real corpora
+	$(BIN)/pytest -m "slow and not data"
 
 test-data: $(VENV)/.installed-dev  ## the tests on real corpora in the folder SERTOOL_TEST_DATA
 	@test -n "$${SERTOOL_TEST_DATA:-}" || { echo "set SERTOOL_TEST_DATA to the folder that holds the corpora (emodb, ...)"; exit 2; }

@@ -107,7 +107,7 @@ class Ours:
 
     def evaluate(self) -> int:
         """Test utterances once through every member, fewer where there are many members."""
-        rows = self.bench.test[: max(EVALUATION_ROWS, len(self.bench.test) // self.members)]
+        rows = self.bench.test[: max(2 * EVALUATION_ROWS, len(self.bench.test) // self.members)]
         apart = self.bench.precision.device.type == "cpu"
         compute = compute_logits_apart if apart else compute_logits
         every = [rows] * self.members

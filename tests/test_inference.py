@@ -1,0 +1,44 @@
+"""Logits in one stacked pass, and in parts side by side."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from builders import CPU, open_tiny, tiny_recipe
+
+from sertool.core import inference
+from sertool.core.experiment import fit_inputs
+from sertool.core.models.build import initialise, member_view
+from sertool.core.planning import new_stack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    experiment, tables = open_tiny(tmp_path_factory.mktemp("data"), tiny_recipe())
+    model = new_stack(experiment, fit_inputs(experiment), 3)
+    initialise(model, [1, 2, 3], [None] * 3)
+    return model, tables
+
+
+def test_a_view_is_the_member_and_shares_its_weights(stack):
+    model, tables = stack
+    view = member_view(model, 1)
+    rows = torch.arange(10)
+    alone = inference.compute_logits(view, tables, [rows], [0], CPU)[0]
+    torch.testing.assert_close(alone, inference.compute_logits(model, tables, [rows] * 3, [0] * 3, CPU)[1])
+    assert view.classifier.weight.data_ptr() == model.classifier.weight[1].data_ptr()
+    assert [p.shape[0] for p in view.parameters()] == [1] * len(list(model.parameters()))
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+@pytest.mark.parametrize("sizes", [(48, 48, 48), (40, 1, 7)])
+def test_parts_side_by_side_give_the_logits_of_the_stack(stack, cores, sizes, monkeypatch):
+    model, tables = stack
+    monkeypatch.setattr(inference, "LEAST_ROWS", 4)
+    monkeypatch.setattr(inference, "EVALUATION_ROWS", 12)
+    rows = [torch.randperm(48, generator=torch.Generator().manual_seed(size))[:size] for size in sizes]
+    together = inference.compute_logits(model, tables, rows, [0] * 3, CPU)
+    apart = inference.compute_logits_apart(model, tables, rows, [0] * 3, replace(CPU, cores=cores))
+    for one, other in zip(together, apart, strict=True):
+        torch.testing.assert_close(one, other)
