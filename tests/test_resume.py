@@ -101,7 +101,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(
 def test_killed_while_groups_train_side_by_side(tmp_path, monkeypatch, save_always):
     """As large members do on a CPU with several cores: each in a thread of its own."""
     monkeypatch.setattr(planning, "SMALL_HIDDEN_SIZE", 1)
-    two = replace(CPU, threads=2)
+    two = replace(CPU, cores=2)
     data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
     recipe = tiny_recipe(training=UNEVEN, model=DROPOUT)
     plan = plan_training(open_experiment(recipe, data), tmp_path / "whole", [1, 2, 3], None, two)

@@ -21,6 +21,8 @@ from safetensors.numpy import save
 
 from sertool.core.errors import DataError, SertoolError
 
+METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -139,13 +141,15 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named arrays atomically as one safetensors file (keys and metadata sorted: same content, same bytes)."""
+    """Write named arrays atomically as one safetensors file: same content, same bytes."""
     contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
-    write_bytes(path, save(contiguous, metadata=dict(sorted(metadata.items())) if metadata else None))
+    # One entry only: safetensors writes several in an order that differs from one time to the next.
+    packed = {METADATA: json.dumps(dict(sorted(metadata.items())))} if metadata else None
+    write_bytes(path, save(contiguous, metadata=packed))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read a safetensors file: its arrays and its metadata.
+    """Read a safetensors file: its arrays and the metadata that :func:`write_arrays` gave it.
 
     Raises:
         DataError: the file is missing, truncated or not safetensors.
@@ -153,7 +157,8 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     try:
         with safe_open(path, framework="numpy") as file:
             names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            return {name: file.get_tensor(name) for name in names}, metadata
     except OSError as error:
         raise read_error(path, error) from error
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
