@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,8 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
             common = _Common(plan, inputs, tables, vectors, weights, precision)
             streams = [_train_group(common, number) for number in range(len(plan.groups))]
             yield from _side_by_side(streams, plan.workers)
+        with suppress(OSError):  # another group's state may lie there still
+            (folder / "state").rmdir()
     _log(plan, precision, time.time() - begun)
 
 
