@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 OUTPUT ?= ckpt
+FUZZ_SECONDS ?= 60
 TORCH ?=
 PIP_FLAGS ?=
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -23,7 +24,7 @@ endif
 # pip's own output is a hundred lines; a name a package shows that it is alive.
 SHORT := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
 
-.PHONY: help demo test test-slow test-data lint type docs bench bench-gpu reproduce-all clean
+.PHONY: help demo test test-slow test-data lint type docs fuzz bench bench-data bench-gpu reproduce-all clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,8 +52,16 @@ type: $(VENV)/.installed-dev  ## types
 docs: $(VENV)/.installed-dev  ## check that the documentation agrees with the code
 	$(BIN)/pytest tests/test_docs.py
 
+fuzz: $(VENV)/.installed-dev  ## look for files that break a reader, for FUZZ_SECONDS (60)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -q atheris==3.0.0
+	$(BIN)/python tests/fuzzing/fuzz_readers.py -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -rss_limit_mb=2048
+
 bench: $(VENV)/.installed-dev  ## measure speed on the CPU
 	$(BIN)/python -m benchmarks
+
+bench-data: $(VENV)/.installed-dev  ## measure downloads and the reading of a large corpus
+	$(BIN)/python -m benchmarks.downloads
+	$(BIN)/python -m benchmarks.reading
 
 bench-gpu: $(VENV)/.installed-dev  ## measure speed on a CUDA device
 	$(BIN)/python -m benchmarks --device cuda

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from sertool import __version__
-from sertool.commands import demo, ensemble, prepare, recipes, train
+from sertool.commands import demo, doctor, ensemble, fetch_data, prepare, recipes, train
 from sertool.core.errors import SertoolError
 
 
@@ -69,6 +69,8 @@ def _options(
 
 
 app.command("demo")(demo.demo)
+app.command("fetch-data")(fetch_data.fetch_data)
+app.command("doctor")(doctor.doctor)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("ensemble")(ensemble.ensemble)

@@ -24,6 +24,8 @@ from sertool.core.recipe import resolved
 
 COMMANDS = [
     "demo",
+    "fetch-data",
+    "doctor",
     "prepare",
     "train",
     "ensemble",

@@ -195,7 +195,7 @@ NAN[4, 1] = np.nan
             edit_line,
             "utterances.jsonl",
             {"video": 1},
-            "line 1 is not an utterance (speaker, session, dialogue, video must be text)",
+            "line 1 is not an utterance (speaker, session, dialogue, video and transcriber must be text)",
         ),
         (
             edit_line,

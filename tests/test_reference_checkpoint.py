@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sertool.core.errors import DataError
-from sertool.core.reference_checkpoint import list_reference_checkpoints, read_reference_checkpoint
+from sertool.core.reference_checkpoint import read_reference_checkpoint
+from sertool.core.reference_store import list_checkpoints
 
 REFERENCE = Path(__file__).parent / "reference"
 CHECKPOINTS = sorted(REFERENCE.glob("*/ckpt/ref/best*.pkl"))
@@ -78,9 +79,9 @@ def test_checkpoints_are_ordered_by_accuracy_as_a_number(tmp_path):
         "other.pkl",
     ):
         (tmp_path / name).touch()
-    names = [path.name for path in list_reference_checkpoints(tmp_path)]
+    names = [path.name for path in list_checkpoints(tmp_path)]
     assert names == ["best100.0_2.pkl", "best80.1_3.pkl", "best80.1_7.pkl", "best9.5_1.pkl", "best0.0_5.pkl"]
-    assert list_reference_checkpoints(tmp_path / "nothing") == []
+    assert list_checkpoints(tmp_path / "nothing") == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_name_without_accuracy_and_seed_is_an_error(name, tmp_path):
     (tmp_path / name).touch()
     expected = "expected a name like best72.5_1234.pkl (accuracy from 0 to 100, seed)"
     with pytest.raises(DataError) as caught:
-        list_reference_checkpoints(tmp_path)
+        list_checkpoints(tmp_path)
     assert str(caught.value) == f"{tmp_path / name}: {expected}"
     assert refusal(tmp_path / name) == expected
 
@@ -248,13 +249,13 @@ def test_streams_whose_parts_do_not_fit(tmp_path):
         (legacy_stream(program, ["0"], data[:-1]), "ends too early, it is truncated or not a pickle"),
         (
             legacy_stream(program, ["0"], b"\x05" + data[1:]),
-            "not a readable pickle (ValueError: a storage has another",
+            "the storage 0 has another size than its tensors",
         ),
         (legacy_stream(program, ["0"], data, {"little_endian": False}), "written on a big-endian machine"),
         (pickle.dumps(1) + pickle.dumps(1001) + pickle.dumps({}), "not a checkpoint that torch wrote"),
         (pickle.dumps({"state_dict": {}}), "ends too early"),
         (b"", "is empty, expected a pickle"),
-        (b"PK\x03\x04 half a zip file", "ends too early, it is truncated or not a pickle"),
+        (b"PK\x03\x04 half a zip file", "is damaged or truncated (File is not a zip file)"),
         (legacy_stream(program, ["0"], data), "holds no args"),
     ]:
         path.write_bytes(stream)

@@ -51,7 +51,7 @@ def test_all_are_told(tool, tmp_path, capsys):
 
     table = capsys.readouterr().out.split("missing\n")[-1].rstrip("\n").split("\n")
     needs = {
-        name: f"needs {data / name} (docs/reference.md says where to fetch it)"
+        name: f"needs {data / name}: sertool fetch-data data"
         for name in ("MELD", "MOSEI", "VGAF")
     }
     assert table == [

@@ -52,8 +52,8 @@ def reproduce(recipe: dict[str, str], data: Path, output: Path, sertool: Sequenc
     result = output / name / "ensemble.json"
     if not result.is_file():
         if not corpus.is_dir():
-            print(f"{name}: no folder {corpus}: fetch data.zip and unpack it there (docs/reference.md)")
-            return f"needs {corpus} (docs/reference.md says where to fetch it)"
+            print(f"{name}: no folder {corpus} (sertool fetch-data data)")
+            return f"needs {corpus}: sertool fetch-data data"
         places = ["--data", str(data), "--output", str(output)]
         for command in (
             ["train", "--recipe", name, *places],

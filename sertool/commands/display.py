@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from sertool.commands.progress import clock
+
 if TYPE_CHECKING:
     from sertool.core.planning import Plan
     from sertool.core.runs import Event
@@ -30,13 +32,6 @@ def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> N
     with view.shown(talk):
         for event in events:
             view.take(event, title)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class _Rows:
@@ -61,7 +56,7 @@ class _Rows:
         assert self.live is not None
         self.title = title
         if isinstance(event, Note):
-            self.live.console.print(event.text)
+            self.live.console.print(event.text, markup=False)
         elif isinstance(event, Resumed):
             self.live.console.print(f"going on after epoch {event.epoch}")
         else:
@@ -131,7 +126,7 @@ class _Lines:
         from sertool.core.runs import Note, Resumed
 
         if isinstance(event, Note):
-            self.talk.print(event.text, soft_wrap=True)
+            self.talk.print(event.text, soft_wrap=True, markup=False)
             return
         if isinstance(event, Resumed):
             self.talk.print(f"going on after epoch {event.epoch}")

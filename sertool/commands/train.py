@@ -60,7 +60,7 @@ def train(
     folder = output / folder_name(name or settings.name)
     plan = plan_training(experiment, folder, members, group_size, chosen)
     talk = console()
-    for line in describe(experiment):
+    for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
         talk.print(line, soft_wrap=True, markup=False)
     talk.print(f"{describe_plan(plan)} · {chosen.reason}", soft_wrap=True, markup=False)
     show_training(plan, train_recipe(plan, data, chosen))
@@ -108,26 +108,34 @@ def folder_name(name: str) -> str:
 
 def describe(experiment: "Experiment") -> list[str]:
     """The corpus in a line, and a line for each thing that its user should know."""
-    corpus, task, recipe = experiment.corpus, experiment.task, experiment.recipe
+    corpus, task = experiment.corpus, experiment.task
     counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
     voices = {utterance.speaker for utterance in corpus.utterances} - {None}
     speakers = f" · {len(voices)} speakers" if voices else ""
     synthetic = " (synthetic speech)" if corpus.synthetic else ""
     lines = [f"{corpus.name}{synthetic} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
     lines += left_out(experiment)
-    labelled = Counter(
-        utterance.split
-        for utterance, target in zip(corpus.utterances, experiment.targets, strict=True)
-        if target is not None or utterance.split == "private"
-    )
-    for name, expected in recipe.expected.items():
-        if labelled[name] and labelled[name] != expected.utterances:
-            lines.append(
-                f"note: {name} has {labelled[name]:,} utterances, the published {expected.utterances:,}"
-            )
     if experiment.selected_on_test:
         lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
     return lines
+
+
+def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
+    """What `sertool doctor` would find, in a line; none where that is nothing."""
+    from sertool.core.corpora.load import corpus_folder
+    from sertool.core.inspection.inspecting import inspect_opened, summary_line
+    from sertool.core.inspection.locating import doctor_command
+
+    path = experiment.recipe.dataset.path
+    inspection = inspect_opened(
+        experiment.recipe,
+        experiment.corpus,
+        experiment.task,
+        experiment.targets,
+        experiment.folds,
+        doctor_command(recipe, overrides, path, corpus_folder(path, data)),
+    )
+    return [line for line in [summary_line(inspection)] if line]
 
 
 def _set_sizes(experiment: "Experiment") -> dict[str, int]:

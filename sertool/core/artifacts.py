@@ -7,6 +7,7 @@ disk, then renamed over it. A reader never sees half a file, and a killed comman
 import errno
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +17,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from sertool.core.errors import DataError, SertoolError
 
+_LARGEST_HEADER = 16 << 20  # bytes; the library would read, and copy several times, up to 100 MB
 METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
 
 
@@ -106,6 +108,29 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text:.40}")
+    return number
+
+
+_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+
+
+def _parse_json(text: str) -> Any:
+    """JSON as the standard has it: no NaN, no number beyond a float, and no half of a surrogate pair as a text.
+
+    Raises:
+        ValueError: it is not.
+        RecursionError: it is nested too deeply.
+    """
+    content = _JSON.decode(text)
+    if "\\u" in text:  # only an escape can hold what UTF-8 cannot
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
@@ -113,9 +138,9 @@ def read_json(path: Path) -> Any:
         DataError: the file is missing or not JSON.
     """
     try:
-        return json.loads(read_text(path))
+        return _parse_json(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from error
+        raise DataError(f"{path}: not valid JSON ({error!s:.120})") from error
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -129,9 +154,9 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = _parse_json(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}: line {number} is not valid JSON ({error})") from error
+            raise DataError(f"{path}: line {number} is not valid JSON ({error!s:.120})") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number} is {type(row).__name__}, expected an object")
         rows.append(row)
@@ -152,17 +177,26 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read a safetensors file: its arrays and the metadata that :func:`write_arrays` gave it.
 
     Raises:
-        DataError: the file is missing, truncated or not safetensors.
+        DataError: the file is missing, truncated or not safetensors, or its metadata are not ours.
     """
     try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > _LARGEST_HEADER:
+            raise DataError(f"{path}: its header has {header:,} bytes, at most {_LARGEST_HEADER:,} are read")
         with safe_open(path, framework="numpy") as file:
-            names = list(file.keys())
-            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
-            return {name: file.get_tensor(name) for name in names}, metadata
+            metadata = _parse_json((file.metadata() or {}).get(METADATA, "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise read_error(path, error) from error
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: not a readable safetensors file ({error})") from error
+    except DataError:
+        raise
+    except Exception as error:
+        # A kind of number that numpy does not have is an AttributeError, metadata nested too deeply a RecursionError.
+        raise DataError(f"{path}: not a readable safetensors file ({error!s:.120})") from error
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise DataError(f"{path}: its metadata are no table of texts")
+    return arrays, metadata
 
 
 def sha256(path: Path) -> str:

@@ -26,7 +26,8 @@ from sertool.core.planning import corpus_note, is_small, new_stack
 from sertool.core.precision import Precision
 from sertool.core.recipe import load
 from sertool.core.recipe_errors import did_you_mean
-from sertool.core.reference_runs import is_reference_folder, open_reference
+from sertool.core.reference_runs import open_reference
+from sertool.core.reference_store import is_reference_folder
 
 SETS = ("valid", "test", "private")
 

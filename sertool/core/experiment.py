@@ -10,15 +10,13 @@ from torch import Tensor
 
 from sertool.core.batches import Standardization, Tables, fit_standardization, make_tables
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus
-from sertool.core.corpora.load import load_corpus, task_for
-from sertool.core.errors import DataError, UsageError
+from sertool.core.corpora.load import corpus_folder, frontend_differences, load_corpus, task_for
+from sertool.core.errors import UsageError
 from sertool.core.labels import Target, Task
 from sertool.core.recipe import Recipe
 from sertool.core.splitting import Fold, make_folds, targets_of
 from sertool.core.text import Vocabulary
 from sertool.core.word_vectors import load_vectors
-
-PACKAGED = "packaged:"
 
 
 @dataclass(frozen=True)
@@ -53,23 +51,6 @@ class FoldInputs:
     standardization: Standardization | None
 
 
-def corpus_folder(path: str, data: Path) -> Path:
-    """Where a recipe's corpus lies: packaged, below the data folder, or at the path itself.
-
-    Raises:
-        DataError: it is at neither place; the message tells what to do.
-    """
-    if path.startswith(PACKAGED):
-        return Path(__file__).resolve().parent / path.removeprefix(PACKAGED)
-    for candidate in (data / path, Path(path)):
-        if candidate.is_dir():
-            return candidate
-    raise DataError(
-        f"{data / path}: no such corpus",
-        hint="--data names the folder that holds the data sets; recordings of your own become one by `sertool prepare`",
-    )
-
-
 def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     """Read the recipe's corpus below ``data`` and divide it.
 
@@ -88,15 +69,13 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
 
 
 def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
-    made = dict(corpus.frontend or {})
-    wanted = recipe.frontend.model_dump()
-    differing = [key for key in wanted if made.get(key) != wanted[key]]
+    differing = frontend_differences(corpus.frontend or {}, recipe.frontend.model_dump())
     if differing:
-        listed = ", ".join(f"{key} {made.get(key)} (recipe: {wanted[key]})" for key in differing)
+        listed = ", ".join(f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items())
         raise UsageError(
             f"{folder}: was prepared with another frontend: {listed}",
             hint=f"prepare it again with --recipe {recipe.name}, or train with "
-            + " ".join(f"--set frontend.{key}={made.get(key)}" for key in differing),
+            + " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items()),
         )
 
 

@@ -47,7 +47,8 @@ class Task:
 
 
 def _number(raw: Any, low: float, high: float) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    # math.isfinite would raise an OverflowError for an integer beyond the range of floats.
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not -math.inf < raw < math.inf:
         raise DataError(f"label {raw!r} is not a finite number")
     if not low <= raw <= high:
         raise DataError(f"label {raw!r} is out of range, expected {low:g} to {high:g}")

@@ -17,6 +17,7 @@ from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe, load
+from sertool.core.reference_store import is_reference_folder
 from sertool.core.training import Member
 
 # What all members that train at the same time may take on a CPU. Fixed rather than what is free, so that the
@@ -167,7 +168,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
 def _check_folder(experiment: Experiment, folder: Path) -> None:
     """Refuse to go on in a folder that holds a run of another recipe or other data."""
     if not _is_started(folder):
-        if folder.is_dir() and any(folder.glob("best*.pkl")):
+        if is_reference_folder(folder):
             raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
         return
     before = load(str(folder / "recipe.yaml"))

@@ -12,11 +12,8 @@ from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_exp
 from sertool.core.models.build import build
 from sertool.core.models.reference_keys import from_reference
 from sertool.core.recipe import Recipe, load
-from sertool.core.reference_checkpoint import (
-    ReferenceCheckpoint,
-    list_reference_checkpoints,
-    read_reference_checkpoint,
-)
+from sertool.core.reference_checkpoint import ReferenceCheckpoint
+from sertool.core.reference_store import list_checkpoints, read_checkpoint
 
 # data set, task, outputs -> the recipe that says the rest. MOSI had two outputs whatever was asked for.
 _RECIPES = {
@@ -40,11 +37,6 @@ _SIZES = {
 }
 
 
-def is_reference_folder(folder: Path) -> bool:
-    """Whether a folder holds checkpoints of the reference."""
-    return folder.is_dir() and any(folder.glob("best*.pkl"))
-
-
 def open_reference(
     folder: Path, data: Path
 ) -> tuple[Experiment, list[FoldInputs], list[tuple[str, int, float, dict[str, Any]]]]:
@@ -57,7 +49,7 @@ def open_reference(
     Raises:
         DataError: a checkpoint is damaged, of another architecture than the others, or of an unknown data set.
     """
-    checkpoints = [read_reference_checkpoint(path) for path in list_reference_checkpoints(folder)]
+    checkpoints = [read_checkpoint(path) for path in list_checkpoints(folder)]
     recipes = [recipe_of(checkpoint) for checkpoint in checkpoints]
     for checkpoint, recipe in zip(checkpoints, recipes, strict=True):
         if recipe != recipes[0]:

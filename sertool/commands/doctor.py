@@ -1,0 +1,163 @@
+"""``sertool doctor``: the environment, or what is wrong with a corpus."""
+
+import shutil
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption, SetOption
+
+if TYPE_CHECKING:
+    from sertool.core.inspection.findings import Finding
+    from sertool.core.inspection.inspecting import Inspection
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+HARD_SPACE = "\N{NO-BREAK SPACE}"
+WIDEST = 100  # columns; longer lines are hard to read
+
+
+def doctor(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="A corpus's folder, or the one that holds the corpora."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME|FILE", help="What the corpus is for.")
+    ] = None,
+    set_: SetOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Check a corpus against what was published and for what distorts figures; alone: show the environment.
+
+    Exit code 1 where the corpus has an error.
+    """
+    from sertool.core.artifacts import write_json
+
+    if data is None and recipe is None:
+        _environment(json, set_)
+        return
+    from sertool.core.inspection.inspecting import inspect
+    from sertool.core.inspection.locating import locate
+
+    place = locate(data, recipe, set_ or ())
+    inspection = inspect(place.recipe, place.folder, data_dir=place.data_dir, command=place.doctor)
+    if json is not None:
+        write_json(json, inspection.to_json())
+    console = Console(highlight=False, markup=False)
+    for line in show(inspection, place.train, min(shutil.get_terminal_size().columns, WIDEST)):
+        console.print(line, soft_wrap=True)
+    if inspection.number("error"):
+        raise typer.Exit(1)
+
+
+def _environment(json: Path | None, overrides: list[str] | None) -> None:
+    from sertool.core.artifacts import write_json
+    from sertool.core.environment import environment
+    from sertool.core.errors import UsageError
+
+    if overrides:
+        raise UsageError(
+            "--set: changes a recipe, and none is given", hint="sertool doctor --recipe NAME --set ..."
+        )
+    found = environment(DEFAULT_DATA, DEFAULT_OUTPUT)
+    if json is not None:
+        write_json(json, found)
+    width = max(map(len, found))
+    for key, value in found.items():
+        typer.echo(textwrap.fill(f"{key:<{width}}  {value}", 80, subsequent_indent=" " * (width + 2)))
+
+
+def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
+    """An inspection as lines of at most ``width``: what it is, counts, findings, the next step.
+
+    Args:
+        inspection: the result.
+        train: the command that trains on the corpus.
+        width: in columns.
+    """
+    lines = [*_wrapped(headline(inspection), width, "  "), *counts(inspection)]
+    if not inspection.findings:
+        lines += ["", "nothing found"]
+    texts = [Text(line) for line in lines]
+    for finding in inspection.findings:
+        texts += [Text(), *_finding(finding, width)]
+    following = f"correct the errors, then {inspection.command}" if inspection.number("error") else train
+    return [*texts, Text(), Text(f"next: {following}")]
+
+
+def headline(inspection: "Inspection") -> str:
+    """Name, task, utterances of each split and speakers."""
+    parts = [inspection.name + inspection.caveats]
+    parts.append(inspection.task + (f", {len(inspection.classes)} classes" if inspection.classes else ""))
+    parts += [f"{split.split} {split.utterances:,}" for split in inspection.counts] or [
+        "nothing could be read"
+    ]
+    if inspection.speakers:
+        parts.append(f"{inspection.speakers:,} speakers")
+    return f"{HARD_SPACE}· ".join(part.replace(" ", HARD_SPACE) for part in parts)
+
+
+def counts(inspection: "Inspection") -> list[str]:
+    """Utterances of each class and split as a table, with the published number where it is another."""
+    if not inspection.counts:
+        return []
+    columns = [["", *inspection.classes, "all"]]
+    for split in inspection.counts:
+        own = [*(split.classes or [None] * len(inspection.classes)), split.utterances]
+        published = [*(split.published_classes or [None] * len(inspection.classes)), split.published]
+        columns.append([split.split, *map(_cell, own, published)])
+    widths = [max(map(len, column)) for column in columns]
+    rows = zip(*columns, strict=True)
+    table = [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]
+    known = any(split.published is not None for split in inspection.counts)
+    below = (
+        "supports as published" if inspection.as_published else "≠ the published number" if known else None
+    )
+    return ["", *table, *([below] if below else [])]
+
+
+def _cell(own: int | None, published: int | None) -> str:
+    if own is None:
+        return ""
+    return f"{own:,}" if published in (None, own) else f"{own:,} ≠ {published:,}"
+
+
+def _finding(finding: "Finding", width: int) -> list[Text]:
+    """Severity and sentence, examples, advice; an example is divided only where it is longer than a line."""
+    first, *more = _wrapped(f"{finding.severity}: {finding.text} [{finding.kind}]", width, "  ")
+    head = Text(first)
+    head.stylize(f"bold {COLOURS[finding.severity]}", 0, len(finding.severity))
+    whole = [
+        example.replace(" ", HARD_SPACE) if len(example) < width - 4 else example
+        for example in finding.examples
+    ]
+    lines = [
+        *more,
+        *_wrapped(f"{HARD_SPACE}· ".join(whole), width, "  ", "  "),
+        *_wrapped(f"try: {finding.advice}", width, "    ", "  "),
+    ]
+    return [head, *map(Text, lines)]
+
+
+def _wrapped(text: str, width: int, indent: str, first: str = "") -> list[str]:
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(HARD_SPACE, " ") for line in lines]

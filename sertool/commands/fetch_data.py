@@ -1,0 +1,231 @@
+"""``sertool fetch-data``: corpora, released models and word vectors, whole and checked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from sertool.commands.display import console
+from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
+from sertool.commands.progress import fetching, size
+
+if TYPE_CHECKING:
+    from sertool.core.fetching import Fetched, Request
+    from sertool.core.sources import Source
+
+
+def fetch_data(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="What to fetch, or all; none: a list.")
+    ] = None,
+    dest: Annotated[
+        Path | None, typer.Option("--dest", metavar="DIR", help="Where it goes; data, or ckpt for models.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="PATH|URL", help="Take the archive from there instead.")
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", metavar="HEX", help="Checksum that the archive must have.")
+    ] = None,
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option("--manifest", metavar="FILE.yaml", help="Sources of your own; may be given several times."),
+    ] = None,
+    check_links: Annotated[
+        bool, typer.Option("--check-links", help="Only ask whether the addresses work.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there already.")] = False,
+    keep_archive: Annotated[
+        bool, typer.Option("--keep-archive", help="Keep the archive after it is unpacked.")
+    ] = False,
+    json: JsonOption = None,
+) -> None:
+    """Fetch corpora, released models and word vectors.
+
+    A download goes on where it was stopped. Nothing of what comes is ever run: archives are checked while they
+    are unpacked, pickles are read once by a reader that knows only data, and kept in sertool's own format.
+    """
+    from sertool.core.artifacts import write_json
+    from sertool.core.errors import SertoolError
+    from sertool.core.sources import find_sources, load_sources
+
+    sources = load_sources(manifest or [])
+    wanted = find_sources(names or (["all"] if check_links else []), sources)
+    if check_links:
+        rows, failed = _check(wanted, from_)
+    elif wanted:
+        requests = _requests(wanted, dest, from_, sha256, force, keep_archive)
+        rows, failed = _fetch_all(requests)
+    else:
+        rows, failed = _list(sources, dest), []
+    if json is not None:
+        write_json(json, rows)
+    if failed:
+        raise SertoolError("\n  ".join(failed))
+
+
+def _requests(
+    wanted: Mapping[str, "Source"],
+    dest: Path | None,
+    origin: str | None,
+    sha256: str | None,
+    force: bool,
+    keep_archive: bool,
+) -> list["Request"]:
+    from sertool.core.errors import UsageError
+    from sertool.core.fetching import Request
+    from sertool.core.sources import checksum
+
+    if sha256 is not None:
+        if len(wanted) > 1:
+            raise UsageError("--sha256: a checksum is of one archive; give one name")
+        try:
+            sha256 = checksum(sha256)
+        except ValueError as error:
+            raise UsageError(f"--sha256 {sha256}: {error}") from error
+    if origin is not None and len(wanted) > 1 and not origin.endswith("/") and not Path(origin).is_dir():
+        raise UsageError(
+            f"--from {origin}: several archives are wanted; give the folder that holds them, or an address that "
+            "ends in a slash"
+        )
+    return [
+        Request(name, source, _dest(source, dest), origin, sha256, force, keep_archive)
+        for name, source in wanted.items()
+    ]
+
+
+def _dest(source: "Source", dest: Path | None) -> Path:
+    return dest or (DEFAULT_OUTPUT if source.holds_models else DEFAULT_DATA)
+
+
+def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Fetch one after the other; one that fails does not stop the next."""
+    from sertool.core.download import Policy
+    from sertool.core.errors import SertoolError
+    from sertool.core.fetching import fetch
+
+    talk = console()
+    rows: list[dict[str, Any]] = []
+    failed: list[str] = []
+    for request in requests:
+        source = request.source
+        for line in (f"{request.name} · {source.about}", f"licence: {source.licence}. {source.terms}"):
+            talk.print(line, soft_wrap=not talk.is_terminal, markup=False)
+        try:
+            with fetching(request.name) as tell:
+                fetched = fetch(request, tell, Policy())
+        except SertoolError as error:
+            if len(requests) == 1:
+                raise
+            hint = f" (try: {error.hint})" if error.hint else ""
+            failed.append(f"{request.name}: {error}{hint}")
+            rows.append({"name": request.name, "state": "failed", "error": str(error), "hint": error.hint})
+            continue
+        failed += fetched.problems
+        rows.append(_row(request, fetched))
+        for line in show(request, fetched):
+            typer.echo(line)
+    return rows, failed
+
+
+def _row(request: "Request", fetched: "Fetched") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "name": request.name,
+        "dest": str(request.dest),
+        "new": fetched.new,
+        "missing": list(fetched.missing),
+        "problems": fetched.problems,
+        **asdict(fetched.receipt),
+    }
+
+
+def show(request: "Request", fetched: "Fetched") -> list[str]:
+    """What a fetch came to, and what to do next, as lines."""
+    receipt = fetched.receipt
+    if fetched.new:
+        lines = [
+            f"{request.name}: {size(receipt.size)} from {_host(receipt.url)}",
+            f"SHA-256 {receipt.sha256}",
+        ]
+    else:
+        lines = [f"{request.name}: is there already, fetched on {receipt.fetched:.10} (--force: again)"]
+    if fetched.first:
+        lines.append("which nobody has published: it is kept, and later fetches are held to it")
+    width = max(len(str(request.dest / name)) for name in receipt.folders)
+    for name, folder in receipt.folders.items():
+        what = folder.text or f"CANNOT BE USED: {folder.problem}"
+        lines.append(f"{request.dest / name!s:<{width}}  {what}")
+    if fetched.missing:
+        lines.append(f"not in the archive: {', '.join(fetched.missing)}")
+    usable = [name for name, folder in receipt.folders.items() if folder.problem is None]
+    return lines + [f"next: {_next(request, name)}" for name in usable[:1]]
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or url
+
+
+def _next(request: "Request", name: str) -> str:
+    """The command that uses a folder."""
+    from sertool.core.corpora.emodb import TABLE_OF_FOUR
+    from sertool.core.inspection.locating import doctor_command, recipe_for
+
+    kind, folder = request.source.unpacks_to[name], request.dest / name
+    if kind == "models":
+        other = "" if request.dest == DEFAULT_OUTPUT else f" --output {request.dest}"
+        return f"sertool ensemble --name {name} --sets test{other}"
+    if kind == "emodb":
+        return f"sertool prepare {folder / TABLE_OF_FOUR} --out {DEFAULT_DATA / 'EMODB'} --recipe emodb"
+    if kind == "vectors":
+        return f"recipes that name {name} find it with --data {request.dest}: sertool train --recipe iemocap"
+    if kind == "files":
+        return f"look at {folder}"
+    return doctor_command(recipe_for(folder), (), name, folder)
+
+
+def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:
+    """Show what there is to fetch and what is here."""
+    from sertool.core.fetching import state_of
+
+    rows = [
+        {
+            "name": name,
+            "state": state_of(name, source, _dest(source, dest)),
+            "dest": str(_dest(source, dest)),
+            **source.model_dump(),
+        }
+        for name, source in sources.items()
+    ]
+    grid = Grid(box=None, padding=(0, 2, 0, 0))
+    for title in ("name", "here", "what"):
+        grid.add_column(title, no_wrap=title != "what")
+    for row in rows:
+        grid.add_row(row["name"], row["state"], f"{row['about']}. Licence: {row['licence']}")
+    Console(highlight=False, markup=False).print(grid)
+    typer.echo("next: sertool fetch-data NAME, or sertool fetch-data --check-links")
+    return rows
+
+
+def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """Ask all addresses; a source fails if none of its own works."""
+    from dataclasses import asdict
+
+    from sertool.core.download import Policy
+    from sertool.core.obtaining import links
+
+    rows, working = [], set()
+    width = max(map(len, wanted))
+    for name, link in links(wanted, origin, Policy()):
+        typer.echo(f"{name:<{width}}  {'works' if link.works else 'FAILS'}  {link.detail}")
+        typer.echo(f"{'':<{width}}  {link.url}")
+        rows.append({"name": name, **asdict(link)})
+        if link.works:
+            working.add(name)
+    failed = [name for name in wanted if name not in working]
+    return rows, [f"no address works for {', '.join(failed)}"] if failed else []

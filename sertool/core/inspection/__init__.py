@@ -1,0 +1,1 @@
+"""What is wrong with a corpus: one file a question, one small function a check, no torch."""

@@ -1,0 +1,134 @@
+"""`sertool doctor` without arguments: what a report of a bug needs, and nothing that names its sender."""
+
+import builtins
+import importlib.metadata
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from builders import make_corpus, write_tiny
+from typer.testing import CliRunner
+
+from sertool import __version__
+from sertool.cli import app
+from sertool.core import environment as module
+from sertool.core.corpora.corpus import write_corpus
+from sertool.core.environment import corpora_in, environment, runs_in
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_versions_are_those_installed(here):
+    found = environment(Path("data"), Path("ckpt"))
+    assert list(found)[:6] == ["sertool", "python", "system", "torch", "numpy", "spacy"]
+    assert (found["sertool"], found["torch"]) == (__version__, importlib.metadata.version("torch"))
+    for line in importlib.metadata.requires("sertool"):
+        name = re.match(r"[\w.-]+", line)[0]
+        if "extra ==" not in line:
+            assert found[name] == importlib.metadata.version(name)
+    assert [key for key in found if key.startswith("extra ")] == [
+        f"extra {name}" for name in ("asr", "cluster", "dev", "export", "track")
+    ]
+    assert found["extra dev"] == "there"
+
+
+def test_an_extra_names_what_it_lacks(here, monkeypatch):
+    monkeypatch.setattr(module, "_version", lambda name: None if name in ("onnx", "onnxruntime") else "1.0")
+    found = environment(Path("data"), Path("ckpt"))
+    assert found["extra export"] == "lacks onnx, onnxruntime"
+    assert found["extra asr"] == "there"
+
+
+def test_a_package_that_was_never_installed_still_has_versions(here, monkeypatch):
+    monkeypatch.setattr(module, "PACKAGE", "no-such-package")
+    found = environment(Path("data"), Path("ckpt"))
+    assert found["numpy"] == importlib.metadata.version("numpy")
+    assert not [key for key in found if key.startswith("extra ")]
+
+
+def test_device_precision_and_threads(here, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = environment(Path("data"), Path("ckpt"))
+    assert found["device"].startswith("CPU (torch is built ")
+    assert found["precision"] == "auto takes fp32"
+    assert re.fullmatch(
+        rf"\d+ cores, torch uses {torch.get_num_threads()}, OMP_NUM_THREADS=3(, .*)?", found["threads"]
+    )
+    assert "GOMP_SPINCOUNT" not in found["threads"]
+    assert re.match(r"\d+\.\d GiB", found["memory"])
+
+
+def test_a_card_is_told_with_memory_capability_and_driver(here, monkeypatch, tmp_path):
+    class Card:
+        name, total_memory, major, minor = "A Card 9000", 16 * 2**30, 9, 0
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Card)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: Card.name)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    driver = tmp_path / "version"
+    driver.write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Mon Jan 1\nGCC version: 12\n"
+    )
+    monkeypatch.setattr(module, "_DRIVER", driver)
+    found = environment(Path("data"), Path("ckpt"))
+    assert found["device"] == "A Card 9000, 16.0 GiB, capability 9.0"
+    assert found["cuda"] == "runtime 12.8, driver 570.86.15"
+    assert found["precision"] == "auto takes bf16"
+    monkeypatch.setattr(module, "_DRIVER", tmp_path / "none")
+    assert environment(Path("data"), Path("ckpt"))["cuda"] == "runtime 12.8, driver unknown"
+
+
+def test_a_torch_that_cannot_be_imported_is_told(here, monkeypatch):
+    imports = builtins.__import__
+
+    def refusing(name, *arguments, **more):
+        if name == "torch":
+            raise ImportError("libcudart.so.12")
+        return imports(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refusing)
+    found = environment(Path("data"), Path("ckpt"))
+    assert found["device"] == "unknown, torch cannot be imported (ImportError)"
+    assert "precision" not in found
+
+
+def test_corpora_and_runs_are_named(here):
+    write_tiny(here / "data")
+    write_corpus(make_corpus(), here / "data/MELD/sertool")
+    (here / "data/VGAF").mkdir()
+    (here / "data/VGAF/train_mels.p").write_bytes(b"")
+    (here / "data/other").mkdir()
+    (here / "data/.fetched").mkdir()
+    (here / "ckpt/mine").mkdir(parents=True)
+    (here / "ckpt/mine/recipe.yaml").write_text("")
+    (here / "ckpt/released").mkdir()
+    (here / "ckpt/released/best72.5_1.pkl").write_bytes(b"")
+    (here / "ckpt/empty").mkdir()
+    assert corpora_in(Path("data")) == ["MELD", "TINY", "VGAF"]
+    assert runs_in(Path("ckpt")) == ["mine", "released"]
+    found = environment(Path("data"), Path("ckpt"))
+    assert re.fullmatch(r"\d+\.\d GiB free · MELD, TINY, VGAF", found["data"])
+    assert re.fullmatch(r"\d+\.\d GiB free · mine, released", found["ckpt"])
+
+
+def test_the_command_prints_aligned_lines_and_no_path_of_its_user(here):
+    result = CliRunner().invoke(app, ["doctor", "--json", "out.json"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    written = json.loads((here / "out.json").read_text())
+    width = max(map(len, written))
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{'sertool':<{width}}  {__version__}"
+    assert max(map(len, lines)) <= 80
+    assert [line[:width].strip() for line in lines if line[:width].strip()] == list(written)
+    assert written["data"].endswith("GiB free · nothing there")
+    assert str(here) not in result.stdout
+    assert str(Path.home()) not in result.stdout
