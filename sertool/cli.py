@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from sertool import __version__
-from sertool.commands import demo, doctor, ensemble, fetch_data, prepare, recipes, train
+from sertool.commands import demo, doctor, ensemble, export, fetch_data, predict, prepare, recipes, train
 from sertool.core.errors import SertoolError
 
 
@@ -74,4 +74,6 @@ app.command("doctor")(doctor.doctor)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("ensemble")(ensemble.ensemble)
+app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.add_typer(recipes.app, name="recipes")

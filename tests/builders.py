@@ -65,7 +65,7 @@ def tiny_recipe(**sections: dict) -> recipes.Recipe:
         "training": {"runs": 3, "batch_size": 8, "max_epochs": 4, "learning_rate": 0.01, "precision": "fp32"},
     }
     for section, changes in sections.items():
-        content[section] = {**content[section], **changes} if isinstance(changes, dict) else changes
+        content[section] = {**content.get(section, {}), **changes} if isinstance(changes, dict) else changes
     return recipes.validate(content, "tiny")
 
 

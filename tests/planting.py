@@ -41,8 +41,6 @@ def recipe_for(form: str, *overrides: str) -> Recipe:
 OWN = [
     "dataset.path=MOSEI",
     "dataset.task=sentiment",
-    "splits.scheme=corpus",
-    "splits.test_fraction=0",
 ]
 
 

@@ -24,11 +24,11 @@ from sertool.core.recipe import resolved
 
 COMMANDS = [
     "demo",
-    "fetch-data",
     "doctor",
     "prepare",
     "train",
     "ensemble",
+    "predict",
     "recipes",
     "recipes list",
     "recipes show",
@@ -412,7 +412,7 @@ def test_a_checkpoint_of_another_vocabulary(case):
     text = refusal(*ensemble(), code=1)
     assert text.endswith(
         f"error: ref: {path.name} was trained with another vocabulary "
-        f"({rows - 2} rows, the data here give {rows})\n"
+        f"({rows - 2} rows, the one here has {rows})\n"
     )
 
 
@@ -594,7 +594,7 @@ def test_a_run_on_other_data(trained):
         (
             "corpus.json",
             "[]",
-            "error: ckpt/mine: was trained on other data than TINY as it is now (then None, now ",
+            "error: ckpt/mine/corpus.json: damaged, or of an older sertool (TypeError: ",
         ),
     ],
 )

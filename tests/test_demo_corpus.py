@@ -117,7 +117,7 @@ def test_clips_are_a_dozen_of_the_test_utterances(corpus):
     known = {utterance.id: utterance for utterance in corpus.utterances}
     assert len(table) == 12
     assert Counter(row["emotion"] for row in table) == {"angry": 3, "calm": 3, "happy": 3, "sad": 3}
-    assert {row["file"] for row in table} == {path.name for path in FOLDER.glob("clips/*.flac")}
+    assert {row["audio"] for row in table} == {path.name for path in FOLDER.glob("clips/*.flac")}
     for row in table:
         utterance = known[row["utterance"]]
         assert utterance.split == "test"
@@ -129,7 +129,7 @@ def test_clips_give_the_stored_log_mels(corpus):
     frontend = Frontend(**corpus.frontend)
     place = {utterance.id: number for number, utterance in enumerate(corpus.utterances)}
     for row in rows(FOLDER / "clips" / "clips.csv"):
-        path = FOLDER / "clips" / row["file"]
+        path = FOLDER / "clips" / row["audio"]
         mels = log_mels(read_audio(path, frontend.sample_rate), frontend).numpy()
         stored = corpus.audio[place[row["utterance"]]]
         assert stored.dtype == np.float16

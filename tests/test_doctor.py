@@ -590,11 +590,13 @@ def test_the_ways_to_name_a_corpus(here):
 
 
 def test_a_corpus_of_ones_own_needs_no_recipe(here):
-    corpus = make_corpus({"train": 24, "valid": 12})
+    corpus = make_corpus({"train": 24, "valid": 12, "test": 12})
     write_corpus(corpus, here / "data/CALLS")
     result = run("--data", "data/CALLS")
     assert result.exit_code == 0
-    assert result.stdout.startswith("TINY · emotion, 3 classes · train 24 · valid 12 · 6 speakers\n")
+    assert result.stdout.startswith(
+        "TINY · emotion, 3 classes · train 24 · valid 12 · test 12 · 6 speakers\n"
+    )
     assert result.stdout.endswith("next: sertool train --recipe custom --set dataset.path=data/CALLS\n")
 
 

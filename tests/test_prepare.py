@@ -16,9 +16,11 @@ from sertool.commands import prepare as command
 from sertool.core import artifacts
 from sertool.core.acoustics import log_mels, read_audio
 from sertool.core.corpora.corpus import LeftOut, read_corpus
-from sertool.core.corpora.table import COLUMNS, read_table
+from sertool.core.corpora.rows import COLUMNS
+from sertool.core.corpora.table import read_table
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.preparing import prepare, summary
+from sertool.core.prepared import summary
+from sertool.core.preparing import decode, prepare
 from sertool.core.recipe import Frontend
 
 FRONTEND = Frontend(sample_rate=16000, frame_step=4)
@@ -170,15 +172,16 @@ def test_all_problems_are_told_at_once(folder):
             "  missing column 'utterance' or 'id', did you mean 'utterence'? "
             "(columns: utterence, file, emotoin)\n"
             "  missing column 'audio' (columns: utterence, file, emotoin)\n"
-            "  missing column 'label', 'emotion' or 'sentiment', did you mean 'emotoin'? "
+            "  missing column 'label', 'emotion', 'sentiment' or 'score', did you mean 'emotoin'? "
             "(columns: utterence, file, emotoin)",
         ),
         (
-            "id,utterance,audio,audio,label,emotion\nu,u,wav/a.wav,wav/a.wav,x,x\n",
-            "3 problems\n"
+            "id,utterance,audio,audio,label,emotion,sentiment,score\nu,u,wav/a.wav,wav/a.wav,x,x,y,1\n",
+            "4 problems\n"
             "  column 'audio' is there twice\n"
             "  columns 'utterance' and 'id' are both there: keep the one that identifies the row\n"
-            "  columns 'label' and 'emotion' are both there, and both are the task 'emotion'",
+            "  columns 'label' and 'emotion' are both there, and both are the task 'emotion'\n"
+            "  columns 'sentiment' and 'score' are both there, and both are the task 'sentiment'",
         ),
         ('id,audio,label\n"u1,wav/a.wav,x\n', "1 problem\n  row 2: not valid CSV (unexpected end of data)"),
     ],
@@ -214,10 +217,33 @@ def test_files_that_are_no_tables(folder):
     with pytest.raises(DataError) as missing:
         read_table(folder / "none.csv")
     assert str(missing.value) == f"{folder / 'none.csv'}: no such file"
-    (folder / "latin.csv").write_bytes("id,audio,label\nä,b,c\n".encode("latin-1"))
-    with pytest.raises(DataError) as latin:
-        read_table(folder / "latin.csv")
-    assert str(latin.value) == f"{folder / 'latin.csv'}: not UTF-8 text (byte 15)"
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        (
+            "id,audio,label\na,b,c\nä,b,c\n".encode("cp1252"),
+            "not UTF-8 text in line 3 (byte 0xE4; in Windows-1252 'ä,b,c')",
+            "iconv -f WINDOWS-1252 -t UTF-8 t.csv > utf8-t.csv, or save it as CSV UTF-8 in the spreadsheet",
+        ),
+        (
+            "id,audio,label\nä,b,c\n".encode() + "ö,b,c\nü,b,c\n".encode("cp1252"),
+            "not UTF-8 text in lines 3, 4 (byte 0xF6; in Windows-1252 'ö,b,c')",
+            "two encodings are mixed: correct lines 3, 4 in an editor and save all as UTF-8",
+        ),
+        (
+            "id,audio,label\nä,b,c\n".encode("utf-16"),
+            "UTF-16 text, expected UTF-8",
+            "iconv -f UTF-16 -t UTF-8 t.csv > utf8-t.csv, or save it as CSV UTF-8 in the spreadsheet",
+        ),
+    ],
+)
+def test_other_encodings_are_named_with_their_lines(folder, content, message, hint):
+    (folder / "t.csv").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_table(folder / "t.csv")
+    assert (str(caught.value), caught.value.hint) == (f"{folder / 't.csv'}: {message}", hint)
 
 
 def test_what_looks_odd_is_a_warning(folder):
@@ -227,14 +253,15 @@ def test_what_looks_odd_is_a_warning(folder):
         "u2,wav/b.wav,angry,train,x\n"
         "u3,wav/c.wav,very-sad,train,x\n"
         "u4,wav/c.wav,Very sad,test,x\n"
+        "u5,wav/c.wav,angry,valid,x\n"
     )
     assert read_table(write(folder, text)).warnings == (
         "column 'speeker' is not used, did you mean 'speaker'?",
-        "there is no column 'text': utterances have no words",
+        "there is no column 'text': utterances have no words (--transcribe writes them down)",
         "there is no column 'speaker': nothing can keep a voice out of both training and test",
-        "emotion: 'Angry' (row 2) and 'angry' (row 3) count as different classes",
+        "emotion: 'Angry' (row 2) and 'angry' (rows 3, 6) count as different classes",
         "emotion: 'Very sad' (row 5) and 'very-sad' (row 4) count as different classes",
-        "emotion: class 'Very sad' (row 5) is not in train",
+        "emotion: class 'Very sad' (row 5) is not in train, only in test",
     )
 
 
@@ -249,18 +276,21 @@ def test_shared_speakers_empty_texts_and_single_classes_are_warnings(folder):
     assert read_table(write(folder, text)).warnings == (
         "row 2: text is empty",
         "emotion: there is only one class, 'x'",
-        "speakers in both train and valid: bob",
-        "speakers in both train and test: ann",
+        "speakers in both train and valid: bob (train row 3, valid row 5)",
+        "speakers in both train and test: ann (train row 2, test row 4)",
     )
     scores = "id,audio,text,label,speaker\n" + "".join(
         f"u{number},wav/a.wav,t,{number / 10},s\n" for number in range(60)
     )
-    assert read_table(write(folder, scores)).warnings == (
-        "emotion: 60 classes; each different label, also a number, is a class of its own",
+    warnings = read_table(write(folder, scores)).warnings
+    assert (warnings[0], warnings[-1]) == (
+        "emotion: 60 classes; each different label, also a number, is a class of its own "
+        "(numbers from -3 to 3 belong in a column 'score')",
+        "there is only 1 speaker: splits are not drawn by speaker, so that one may be in two of them",
     )
 
 
-def test_recordings_that_cannot_be_used_are_left_out_and_reported(folder):
+def test_recordings_that_cannot_be_used_are_refused_or_left_out(folder):
     (folder / "wav" / "a.wav").write_bytes(b"no audio at all")
     soundfile.write(folder / "wav" / "b.wav", np.zeros(0), RATE)
     soundfile.write(folder / "wav" / "nan.wav", np.full(100, np.nan), RATE, subtype="FLOAT")
@@ -272,23 +302,36 @@ def test_recordings_that_cannot_be_used_are_left_out_and_reported(folder):
         "u3,wav/nan.wav,t,x,train,1\n"
         "u4,wav/still.wav,t,y,test,2\n"
         "u5,wav/c.wav,t,x,test,2\n"
+        "u6,wav/c.wav,t,x,valid,3\n"
     )
-    preparation = prepare(read_table(write(folder, text)), FRONTEND, "mine")
+    table = read_table(write(folder, text))
     wav = folder / "wav"
     reasons = [
         f"{wav / 'a.wav'}: not readable as audio (Format not recognised)",
         f"{wav / 'b.wav'}: holds no samples",
-        f"{wav / 'nan.wav'}: holds NaN or infinite samples",
+        f"{wav / 'nan.wav'}: holds NaN or infinite samples, the first at 0.000 s",
     ]
-    left_out = tuple(LeftOut(f"u{n}", "train", reason) for n, reason in enumerate(reasons, start=1))
+    with pytest.raises(DataError) as caught:
+        prepare(table, FRONTEND, "mine")
+    assert str(caught.value) == (
+        f"{table.path}: 3 of 6 recordings cannot be used\n  row 2: u1: {reasons[0]}\n"
+        f"  row 3: u2: {reasons[1]}\n  row 4: u3: {reasons[2]}"
+    )
+    assert caught.value.hint == (
+        "correct them and give the same command again, it goes on where it was; or --skip-bad leaves them out"
+    )
+    preparation = prepare(table, FRONTEND, "mine", skip_bad=True)
+    left_out = tuple(
+        LeftOut(f"u{n}", "train", f"row {n + 1}: {reason}") for n, reason in enumerate(reasons, start=1)
+    )
     assert preparation.corpus.left_out == left_out
-    assert [u.id for u in preparation.corpus.utterances] == ["u4", "u5"]
+    assert [u.id for u in preparation.corpus.utterances] == ["u6", "u4", "u5"]
     assert preparation.silent == ("u4",)
     assert preparation.warnings == (
-        f"left out 3 of 5 utterances\n  u1 (train): {reasons[0]}\n  u2 (train): {reasons[1]}\n"
-        f"  u3 (train): {reasons[2]}",
+        f"left out 3 of 6 utterances\n  u1 (train): row 2: {reasons[0]}\n"
+        f"  u2 (train): row 3: {reasons[1]}\n  u3 (train): row 4: {reasons[2]}",
         "no utterance of train could be used",
-        "1 recording holds no sound and is kept: u4",
+        "1 recording holds no sound and is kept (row 5: u4)",
     )
 
 
@@ -296,9 +339,9 @@ def test_no_usable_recording_at_all_is_an_error(folder):
     (folder / "wav" / "a.wav").write_bytes(b"no audio at all")
     path = write(folder, "id,audio,label\nu1,wav/a.wav,x\n")
     with pytest.raises(DataError) as caught:
-        prepare(read_table(path), FRONTEND, "mine")
+        prepare(read_table(path), FRONTEND, "mine", skip_bad=True)
     reason = f"{folder / 'wav' / 'a.wav'}: not readable as audio (Format not recognised)"
-    assert str(caught.value) == f"{path}: none of the 1 recordings can be used; the first: {reason}"
+    assert str(caught.value) == f"{path}: 1 of 1 recordings cannot be used\n  row 2: u1: {reason}"
 
 
 def test_bands_without_a_bin_are_a_warning(folder):
@@ -313,7 +356,7 @@ def test_bands_without_a_bin_are_a_warning(folder):
 def test_threads_are_given_back_and_progress_is_told(folder):
     threads = torch.get_num_threads()
     told = []
-    prepare(read_table(write(folder, GOOD)), FRONTEND, "mine", lambda done, total: told.append((done, total)))
+    decode(read_table(write(folder, GOOD)), FRONTEND, lambda done, total: told.append((done, total)))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert torch.get_num_threads() == threads
 
@@ -330,12 +373,15 @@ def test_the_command_writes_the_corpus_and_prints_its_counts(folder):
     result = run(table, "--out", out, *SETTINGS, "--json", folder / "result.json")
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        f"{out}: 4 utterances, 0.0 minutes\n"
+        f"{out}: 4 utterances, 0.0 minutes, 3 speakers\n"
         "emotion  train  valid  test\n"
         "angry        1      1     0\n"
         "happy        1      0     1\n"
         "all          2      1     1\n"
-        f"next: sertool train --recipe custom --set dataset.path={out}\n"
+        f"doctor: 1 warning (sessions shared: 1) · sertool doctor --data {out} --recipe custom "
+        "--set frontend.sample_rate=16000 --set frontend.frame_step=4\n"
+        f"next: sertool train --recipe custom --set dataset.path={out} "
+        "--set frontend.sample_rate=16000 --set frontend.frame_step=4\n"
     )
     assert result.stderr == "".join(f"{done} of 4 recordings\n" for done in (1, 2, 3, 4))
     corpus = read_corpus(out)
@@ -345,6 +391,8 @@ def test_the_command_writes_the_corpus_and_prints_its_counts(folder):
     assert np.array_equal(corpus.audio.flat, expected.corpus.audio.flat)
     assert corpus.frontend == expected.corpus.frontend
     content = artifacts.read_json(folder / "result.json")
+    findings = content.pop("findings")
+    assert [finding["kind"] for finding in findings] == ["shared-sessions"]
     assert content == {"corpus": str(out), **summary(expected)}
     assert content["tasks"]["emotion"]["splits"]["test"] == {"angry": 0, "happy": 1}
 
@@ -363,13 +411,14 @@ def test_warnings_go_to_stderr(folder):
     table = write(folder, "id,audio,sentiment\nu1,wav/a.wav,[b]good[/b]\nu2,wav/b.wav,bad\n")
     result = run(table, "--out", folder / "out", *SETTINGS)
     assert result.stderr == (
+        "warning: there is no column 'text': utterances have no words (--transcribe writes them down)\n"
+        "warning: there is no column 'speaker': nothing can keep a voice out of both training and test\n"
+        "warning: train, valid, test cannot be drawn from so few utterances (2): all are in train\n"
         "1 of 2 recordings\n"
         "2 of 2 recordings\n"
-        "warning: there is no column 'text': utterances have no words\n"
-        "warning: there is no column 'speaker': nothing can keep a voice out of both training and test\n"
     )
     assert "[b]good[/b]      1\n" in result.stdout
-    assert result.stdout.endswith(f" --set dataset.path={folder / 'out'} --set dataset.task=sentiment\n")
+    assert result.stdout.endswith(" --set dataset.task=sentiment --set 'dataset.modalities=[audio]'\n")
 
 
 def test_a_corpus_is_replaced_only_by_force(folder):

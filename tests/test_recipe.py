@@ -109,10 +109,6 @@ def test_a_wrong_value_is_told_with_its_key(changes, problem):
             {"reader": "meld", "task": "mood"},
             "dataset.task: reader meld knows emotion and sentiment (got 'mood')",
         ),
-        (
-            {"num_classes": 2},
-            "dataset.num_classes: only for MOSI and MOSEI sentiment; a corpus knows its own classes",
-        ),
         ({"reader": "mosi", "task": "sentiment", "num_classes": 3}, "dataset.num_classes: expected 2 or 7"),
         ({"modalities": ["text", "text"]}, "dataset.modalities: text is given twice"),
         ({"modalities": []}, "dataset.modalities: expected at least 1 of them (got [])"),

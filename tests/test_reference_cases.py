@@ -160,7 +160,7 @@ def test_without_the_caches_the_training_sentences_give_the_same_numbering(case,
     (data / "token_to_ix.pkl").unlink()
     (data / "train_glove.npy").unlink()
     ensemble = open_ensemble("ref", folder / "ckpt", folder / "data")
-    assert ensemble.inputs[0].vocabulary.rows == expected(case)["vocabulary_size"]
+    assert ensemble.trained.inputs[0].vocabulary.rows == expected(case)["vocabulary_size"]
     (result,) = predict_sets(ensemble, ["test"], CPU)
     wanted = np.array(expected(case)["sets"]["test"]["ensemble_logits"])
     np.testing.assert_allclose(result.ensemble_logits(2), wanted, rtol=0, atol=1e-5)

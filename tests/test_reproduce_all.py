@@ -50,10 +50,7 @@ def test_all_are_told(tool, tmp_path, capsys):
     assert tool.main(["--data", str(data), "--output", str(output)], sertool) == 1
 
     table = capsys.readouterr().out.split("missing\n")[-1].rstrip("\n").split("\n")
-    needs = {
-        name: f"needs {data / name}: sertool fetch-data data"
-        for name in ("MELD", "MOSEI", "VGAF")
-    }
+    needs = {name: f"needs {data / name}: sertool fetch-data data" for name in ("MELD", "MOSEI", "VGAF")}
     assert table == [
         "iemocap          0.7000 (10 members, the paper's protocol)",
         "iemocap-mnt      0.7100 (10 members, the paper's protocol)",

@@ -1,5 +1,6 @@
 """The manifests: what comes with the package, users' own, and every mistake told at once."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -142,7 +143,5 @@ def test_any_manifest_is_read_or_refused(content, tmp_path):
         path.write_text(dump_yaml(content))
     except UnicodeEncodeError:
         return
-    try:
-        load_sources([path])
-    except UsageError as error:
-        assert str(error).startswith(str(path))
+    with contextlib.suppress(UsageError):
+        assert set(load_sources([path])) >= set(load_sources())

@@ -256,7 +256,7 @@ def make(plan: dict[str, Any], out: Path) -> Corpus:
         synthetic=True,
     )
     write_corpus(corpus, out)
-    write_table(out / "clips" / "clips.csv", ["utterance", "file", "text", "emotion", "speaker"], rows)
+    write_table(out / "clips" / "clips.csv", ["utterance", "audio", "text", "emotion", "speaker"], rows)
     write_table(
         out / "planned.csv",
         ["utterance", "cue", "espeak", *(field.name for field in fields(Prosody))],

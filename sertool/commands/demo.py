@@ -1,5 +1,7 @@
 """``sertool demo``: the packaged corpus, three ensembles, one table."""
 
+from pathlib import Path
+
 import typer
 
 from sertool.commands.display import console, show_training
@@ -12,11 +14,10 @@ def demo(
     output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None
 ) -> None:
     """Train on the packaged synthetic speech: text alone, audio alone, both; judge all three on unseen voices."""
-    from pathlib import Path
-
     from sertool.commands.train import describe
     from sertool.core.artifacts import write_json
-    from sertool.core.ensembling import open_ensemble, predict_sets
+    from sertool.core.ensembling import open_ensemble
+    from sertool.core.evaluating import evaluate
     from sertool.core.experiment import open_experiment
     from sertool.core.planning import plan_training
     from sertool.core.precision import choose
@@ -40,9 +41,10 @@ def demo(
         seeds = range(first, first + recipe.training.runs)
         plan = plan_training(experiment, output / name, seeds, None, chosen)
         show_training(plan, train_recipe(plan, here, chosen), title)
-        test = predict_sets(open_ensemble(name, output, here), ["test"], chosen)[0]
+        opened = open_ensemble(name, output, here)
+        members = opened.depth
+        test = evaluate(opened, ["test"], members, chosen, output / name).results[0]
         assert test.targets is not None
-        members = len(test.logits)
         voices = [str(experiment.corpus.utterances[row].speaker) for row in test.utterances]
         interval = uar_interval(
             test.targets, test.decisions(members), len(test.classes), voices, unit="voice"
@@ -58,7 +60,7 @@ def demo(
                 "voices": interval.clusters,
             }
         )
-    typer.echo("\n".join(show(results)))
+    typer.echo("\n".join([*show(results), next_command(output, here)]))
     if json is not None:
         write_json(
             json,
@@ -76,5 +78,23 @@ def show(results: list[dict[str, object]]) -> list[str]:
     for row in results:
         interval = f"{row['low']:.2f} - {row['high']:.2f}"
         lines.append(f"{row['row']:<17}{row['uar']:<7.2f}{interval:<17}{row['accuracy']:.2f}")
-    lines.append("next: sertool ensemble --name demo · recordings of your own: sertool prepare --help")
     return lines
+
+
+def next_command(output: Path, here: Path) -> str:
+    """A prediction to try: a packaged test recording and its text."""
+    import csv
+    import shlex
+
+    from sertool.core.corpora.load import corpus_folder
+
+    clips = corpus_folder("packaged:demo", here) / "clips"
+    with (clips / "clips.csv").open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    clip = clips / first["audio"]
+    if clip.is_relative_to(Path.cwd()):
+        clip = clip.relative_to(Path.cwd())
+    words = ["sertool", "predict", "--name", "demo", str(clip), "--text", first["text"]]
+    if output != DEFAULT_OUTPUT:
+        words += ["--output", str(output)]
+    return f"next: {shlex.join(words)}"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from sertool.commands.train import left_out
 
 if TYPE_CHECKING:
     from sertool.core.ensembling import Ensemble, Predictions
+    from sertool.core.evaluating import Evaluation
 
 
 def ensemble(
@@ -41,9 +43,13 @@ def ensemble(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Average the members' logits, best first, and judge the first 1, 2, ... of them."""
+    """Average the members' logits, best first, and judge the first 1, 2, ... of them.
+
+    A temperature is fitted on validation and stored with the run: `sertool predict` makes its probabilities with it.
+    """
     from sertool.core.artifacts import write_json, write_text
-    from sertool.core.ensembling import chosen_size, open_ensemble, predict_sets, result_table
+    from sertool.core.ensembling import chosen_size, open_ensemble, result_table
+    from sertool.core.evaluating import calibration_table, evaluate
     from sertool.core.precision import choose
 
     opened = open_ensemble(name, output, data)
@@ -53,25 +59,31 @@ def ensemble(
     for line in [*left_out(opened.experiment), f"{len(opened.members)} members · {chosen.reason}"]:
         talk.print(line, soft_wrap=True, markup=False)
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
-    results = predict_sets(opened, list(wanted), chosen)
+    evaluation = evaluate(opened, list(wanted), k, chosen, output / name)
+    results = evaluation.results
     for result in results:
         typer.echo("\n".join(show(opened, result, k)))
+    typer.echo("\n".join(show_calibration(evaluation)))
     if predictions is not None:
         write_text(predictions, predictions_csv(results, k))
     if json is not None:
-        write_json(json, result_table(opened, results, index))
+        table = result_table(opened, results, index)
+        write_json(json, {**table, "calibration": calibration_table(evaluation)})
 
 
 def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     """A set's result as lines."""
     experiment = opened.experiment
-    synthetic = " (synthetic speech)" if experiment.corpus.synthetic else ""
-    lines = [
-        f"{opened.name} · {experiment.corpus.name}{synthetic} · {result.set} · {len(result.ids):,} utterances"
-    ]
+    corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
+    lines = [f"{opened.name} · {corpus} · {result.set} · {len(result.ids):,} utterances"]
     if experiment.selected_on_test:
         lines.append(
             "selected on test: members and their order were chosen on these utterances, as in the paper"
+        )
+    if opened.seen_in_test and result.set == "test":
+        lines.append(
+            f"warning: {opened.started_from}, which the members started from, was trained or selected on "
+            f"{opened.seen_in_test} of them"
         )
     if result.targets is None:
         lines += ["", f"unlabelled: the predictions of {k} members are the result (--predictions FILE.csv)"]
@@ -96,7 +108,19 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     return lines
 
 
-def predictions_csv(results: list["Predictions"], k: int) -> str:
+def show_calibration(evaluation: "Evaluation") -> list[str]:
+    """The temperature and what it does to the calibration error, or why there is none."""
+    from sertool.core.evaluating import calibration_table
+
+    if evaluation.calibration is None:
+        return [f"calibration: none; {evaluation.note}"]
+    figures = calibration_table(evaluation)["sets"]
+    errors = [f"{name} {own['ece_before']:.3f} -> {own['ece_after']:.3f}" for name, own in figures.items()]
+    lines = [f"calibration: temperature {evaluation.calibration.temperature:.2f} · ECE " + " · ".join(errors)]
+    return lines + ([f"calibration: {evaluation.note}"] if evaluation.note else [])
+
+
+def predictions_csv(results: Sequence["Predictions"], k: int) -> str:
     """All sets' predictions as one CSV."""
     from sertool.core.ensembling import prediction_rows
 

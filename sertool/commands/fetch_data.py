@@ -33,7 +33,9 @@ def fetch_data(
     ] = None,
     manifest: Annotated[
         list[Path] | None,
-        typer.Option("--manifest", metavar="FILE.yaml", help="Sources of your own; may be given several times."),
+        typer.Option(
+            "--manifest", metavar="FILE.yaml", help="Sources of your own; may be given several times."
+        ),
     ] = None,
     check_links: Annotated[
         bool, typer.Option("--check-links", help="Only ask whether the addresses work.")

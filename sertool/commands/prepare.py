@@ -1,5 +1,7 @@
-"""``sertool prepare``: a table of recordings becomes a corpus."""
+"""``sertool prepare``: a table or a folder of recordings becomes a corpus."""
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,63 +15,194 @@ from sertool.commands.options import JsonOption, SetOption
 from sertool.commands.progress import counting
 
 if TYPE_CHECKING:
-    from sertool.core.preparing import Preparation
+    from collections.abc import Sequence
+
+    from sertool.core.corpora.corpus import Corpus
+    from sertool.core.corpora.rows import Table
+    from sertool.core.inspection.inspecting import Inspection
+    from sertool.core.preparing import Decoded, Preparation
+    from sertool.core.recipe import Frontend
+    from sertool.core.transcribing import Transcriber
+
+
+TableArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE|FOLDER",
+        help="CSV or JSON Lines: utterance, audio, label, and if known more; or a folder with one of each class.",
+    ),
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder of the new corpus, data/MYSET.")
+]
+AudioRootOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where audio paths start; the table's folder if not given.")
+]
+SplitsOption = Annotated[
+    str, typer.Option(metavar="A,B,C", help="Shares of train, valid and test where they are drawn.")
+]
+TranscribeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL", help="Let faster-whisper write texts that are missing: small, or a folder."
+    ),
+]
+LanguageOption = Annotated[
+    str | None, typer.Option(metavar="CODE", help="Language to transcribe, such as de; guessed if not given.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that decode; if not given one a core, fewer for small tables."),
+]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out recordings that cannot be used, and list them.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a corpus that is there already.")]
 
 
 def prepare(
-    table: Annotated[
-        Path, typer.Argument(help="CSV or JSON Lines: utterance, audio, label, and if known more.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the new corpus, data/MYSET.")],
+    table: TableArgument,
+    out: OutOption,
     recipe: Annotated[str, typer.Option(help="Recipe whose frontend makes the frames.")] = "custom",
     overrides: SetOption = None,
-    audio_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where audio paths start; the table's folder if not given."),
-    ] = None,
+    audio_root: AudioRootOption = None,
+    splits: SplitsOption = "0.7,0.15,0.15",
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 1,
+    transcribe: TranscribeOption = None,
+    language: LanguageOption = None,
+    workers: WorkersOption = None,
+    skip_bad: SkipOption = False,
     json_file: JsonOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a corpus that is there already.")] = False,
+    force: ForceOption = False,
 ) -> None:
-    """Turn a table of recordings into a corpus to train on.
+    """Turn a table or a folder of recordings into a corpus to train on.
 
-    Columns: utterance (or id), audio, and label (or emotion, sentiment); where known text, speaker, session,
-    dialogue, split (train, valid, test, private), start and end in seconds.
+    Columns: utterance (or id), audio, and label (or emotion, sentiment, score); where known text, speaker, session,
+    dialogue, split (train, valid, test, private), start and end in seconds. A command that was killed goes on when it
+    is given again.
     """
     from sertool.core import preparing
     from sertool.core import recipe as recipes
-    from sertool.core.artifacts import write_json
     from sertool.core.corpora.corpus import write_corpus
+    from sertool.core.corpora.drawing import Draw, parse_shares
+    from sertool.core.corpora.folder_table import read_folder
     from sertool.core.corpora.table import read_table
+    from sertool.core.transcribing import open_transcriber
 
+    draw = Draw(parse_shares(splits), seed)
     preparing.check_target(out, force=force)
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
-    checked = read_table(table, audio_root)
-    with counting("recordings") as progress:
-        preparation = preparing.prepare(checked, frontend, out.resolve().name, progress)
+    given = transcribe is not None
+    if table.is_dir():
+        checked = read_folder(table, draw, transcribe=given)
+    else:
+        checked = read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=given)
+    _warn(checked.warnings)
+    cache, transcriber = out / preparing.CACHE, None
+    if transcribe is not None and not all(row.text for row in checked.rows):
+        transcriber = open_transcriber(transcribe, language, cache / "texts")
+    decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber)
+    preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
     write_corpus(preparation.corpus, out)
-    result = preparing.summary(preparation)
+    shutil.rmtree(cache, ignore_errors=True)
+    _warn(preparation.warnings)
+    _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
+
+
+def _decode(
+    table: "Table",
+    frontend: "Frontend",
+    cache: Path,
+    workers: int | None,
+    skip_bad: bool,
+    transcriber: "Transcriber | None",
+) -> "Decoded":
+    """Frames, and texts where a transcriber is given, with progress."""
+    from sertool.core import preparing
+    from sertool.core.decoding import default_workers
+
+    number = workers or default_workers(len(table.rows))
+    with counting("recordings") as progress:
+        decoded = preparing.decode(
+            table, frontend, progress, cache=cache / "frames", workers=number, skip_bad=skip_bad
+        )
+    if transcriber is not None:
+        with counting("transcripts") as progress:
+            decoded = preparing.transcribe(decoded, transcriber, progress)
+    return decoded
+
+
+def _report(
+    table_warnings: "Sequence[str]",
+    preparation: "Preparation",
+    recipe: str,
+    overrides: list[str],
+    out: Path,
+    json_file: Path | None,
+) -> None:
+    """The counts, what the doctor says and the next command, printed and as JSON."""
+    from sertool.core.artifacts import write_json
+    from sertool.core.prepared import summary
+
+    result = summary(preparation, table_warnings)
+    settings, inspection = _inspect(preparation.corpus, recipe, overrides, out)
     if json_file is not None:
-        write_json(json_file, {"corpus": str(out), **result})
-    _show(preparation, result, out, recipe)
+        findings = [finding.to_json() for finding in inspection.findings] if inspection else []
+        write_json(json_file, {"corpus": str(out), **result, "findings": findings})
+    _show(result, out)
+    _show_next(inspection, recipe, settings, out)
 
 
-def _show(preparation: "Preparation", result: dict[str, Any], out: Path, recipe: str) -> None:
-    """Warnings to stderr; the counts and the next command to stdout."""
-    talk = Console(stderr=True)
-    for warning in preparation.warnings:
-        talk.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+def _inspect(
+    corpus: "Corpus", recipe: str, overrides: list[str], out: Path
+) -> "tuple[list[str], Inspection | None]":
+    """The settings that training needs, and what `sertool doctor` would find; None where no label is known."""
+    from sertool.core import recipe as recipes
+    from sertool.core.inspection.inspecting import inspect
+    from sertool.core.inspection.locating import doctor_command
+    from sertool.core.prepared import tasks_of, training_settings
+
+    opened = recipes.load(recipe, overrides, users_path=str(out))
+    settings = [*overrides, *training_settings(corpus, opened)]
+    if opened.dataset.reader != "corpus" or not tasks_of(corpus):
+        return settings, None
+    opened = recipes.load(recipe, settings, users_path=str(out))
+    command = doctor_command(recipe, settings, opened.dataset.path, out)
+    return settings, inspect(opened, out, vectors=False, data_dir=out.parent, command=command)
+
+
+def _warn(warnings: "Sequence[str]") -> None:
+    console = Console(stderr=True)
+    for warning in warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show(result: dict[str, Any], out: Path) -> None:
+    """What the corpus holds: a line, where its splits come from, and a table for each task."""
     console = Console(highlight=False)
-    minutes = f"{result['seconds'] / 60:.1f} minutes"
-    console.print(f"{out}: {result['utterances']} utterances, {minutes}", markup=False, soft_wrap=True)
+    parts = [f"{result['utterances']} utterances", f"{result['seconds'] / 60:.1f} minutes"]
+    if result["speakers"]:
+        parts.append(f"{result['speakers']} speaker{'s' * (result['speakers'] > 1)}")
+    if result["transcribed"]:
+        parts.append(f"{result['transcribed']} transcripts machine-made")
+    console.print(f"{out}: {', '.join(parts)}", markup=False, soft_wrap=True)
+    if by := result["splits_drawn_by"]:
+        console.print(f"splits drawn by {by}")
     for task, counts in result["tasks"].items():
         splits = counts["splits"]
         grid = Grid(task, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)
         for name in counts["classes"]:
             grid.add_row(escape(name), *(str(splits[split][name]) for split in splits))
-        grid.add_row("all", *(str(sum(splits[split].values())) for split in splits))
+        grid.add_row("all", *map(str, counts["labelled"].values()))
         console.print(grid)
-    task = next(iter(result["tasks"]), "emotion")
-    other = "" if task == "emotion" else f" --set dataset.task={task}"
-    console.print(
-        f"next: sertool train --recipe {recipe} --set dataset.path={out}{other}", markup=False, soft_wrap=True
-    )
+
+
+def _show_next(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> None:
+    """What `sertool doctor` would find, and the command that trains."""
+    from sertool.core.inspection.inspecting import summary_line
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if inspection is not None and (line := summary_line(inspection)):
+        console.print(line)
+    given = "".join(f" --set {shlex.quote(setting)}" for setting in (f"dataset.path={out}", *settings))
+    console.print(f"next: sertool train --recipe {shlex.quote(recipe)}{given}")

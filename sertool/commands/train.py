@@ -35,6 +35,10 @@ def train(
     seeds: Annotated[
         str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="NAME|DIR", help="Start from the weights of an earlier run."),
+    ] = None,
     set_: SetOption = None,
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
@@ -58,7 +62,8 @@ def train(
     members = parse_seeds(seeds, runs, settings)
     experiment = open_experiment(settings, data)
     folder = output / folder_name(name or settings.name)
-    plan = plan_training(experiment, folder, members, group_size, chosen)
+    source = str(from_) if from_ is not None else None
+    plan = plan_training(experiment, folder, members, group_size, chosen, source)
     talk = console()
     for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
         talk.print(line, soft_wrap=True, markup=False)
@@ -112,8 +117,7 @@ def describe(experiment: "Experiment") -> list[str]:
     counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
     voices = {utterance.speaker for utterance in corpus.utterances} - {None}
     speakers = f" · {len(voices)} speakers" if voices else ""
-    synthetic = " (synthetic speech)" if corpus.synthetic else ""
-    lines = [f"{corpus.name}{synthetic} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
+    lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
     lines += left_out(experiment)
     if experiment.selected_on_test:
         lines.append("selected on test: this recipe validates on the test utterances, as the paper did")

@@ -1,14 +1,18 @@
-"""Recordings to log-mel frames: reading, trimming, pre-emphasis, mel bands, frame reduction.
+"""Samples to log-mel frames: trimming, pre-emphasis, mel bands, frame reduction, for one recording or many.
 
 The defaults of :class:`~sertool.core.recipe.Frontend` give the frames that the published systems were trained
 on (the settings of Kyubyong Park's dc_tts, every 16th frame; told by an author, see docs/reference.md). The
 numbers agree with librosa 0.11 (``effects.trim``, ``stft``, ``filters.mel``), the oracle of the tests.
+
+Only what is kept is computed: with every 16th frame, a quarter of the samples is looked at after trimming.
 """
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,103 +20,39 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from sertool.core import artifacts
-from sertool.core.errors import DataError
+from sertool.core.audio_files import read_audio as read_audio
 from sertool.core.recipe import Frontend
 
-if TYPE_CHECKING:
-    from soundfile import SoundFile
-
-TRIM_FRAME, TRIM_HOP = 2048, 512  # samples; librosa.effects.trim's own, whatever the sampling rate
+ALGORITHM = 1  # raised when the frames of a recording change for the same settings
+TRIM_HOP = 512  # samples; librosa.effects.trim's own, whatever the sampling rate
 AMPLITUDE_FLOOR = 1e-5  # of RMS values and mel magnitudes before the logarithm
 REFERENCE_DB, RANGE_DB = 20.0, 100.0  # a level of 20 dB becomes 1, one of -80 dB becomes 0
 FEATURE_FLOOR = 1e-8  # above 0, so that a frame of silence is not taken for padding
-END_TOLERANCE = 0.1  # seconds; tables round the end of a segment
-_BLOCK = 1 << 22  # samples a channel; a header may promise any length, so files are read in blocks
-_UNKNOWN_LENGTH = 1 << 62  # libsndfile's count for a stream whose header leaves the length out is above
+_ROWS = {"cpu": 64, "cuda": 8192}  # windows at a time: they stay in a core's cache, or fill a GPU
 
 
-def read_audio(path: Path, sample_rate: int, start: float | None = None, end: float | None = None) -> Tensor:
-    """Read a recording, or a segment of it, as one channel at a given sampling rate.
+@dataclass(frozen=True)
+class Extract:
+    """What one recording gives: ``frames`` (T, mel_bands) float32 and its length before trimming."""
+
+    frames: NDArray[np.float32]
+    seconds: float
+
+
+def extract_frames(path: Path, start: float | None, end: float | None, frontend: Frontend) -> Extract:
+    """The frames of a recording, or of a segment of it.
 
     Args:
-        path: any format libsndfile knows (WAV, FLAC, Ogg, MP3, AIFF, ...).
-        sample_rate: Hz; another rate in the file is resampled by soxr at its quality "HQ".
-        start: seconds into the file; None is its beginning.
-        end: seconds into the file; None is its end.
-
-    Returns:
-        (samples,) float32, the mean of the channels, full scale at 1.
+        path: see :func:`~sertool.core.audio_files.read_audio`.
+        start: seconds; None is the beginning.
+        end: seconds; None is the end.
+        frontend: the settings.
 
     Raises:
-        DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, or does not
-            reach the segment.
+        DataError: the recording cannot be used; the message names it.
     """
-    # Imported here: recordings are not needed to train on feature files.
-    import soundfile
-    import soxr
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = int(file.samplerate)
-            samples = _decode(file, path, start, end)
-    except OSError as error:
-        raise artifacts.read_error(path, error) from error
-    # TypeError: headerless formats (.raw) ask for a sampling rate.
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not readable as audio ({_reason(error)})") from error
-    if len(samples) == 0:
-        raise DataError(f"{path}: holds no samples")
-    if rate != sample_rate and np.isfinite(samples).all():
-        # As librosa does: soxr rounds the length down where it must be rounded, one zero makes it up.
-        length = math.ceil(len(samples) * sample_rate / rate)
-        samples = soxr.resample(samples, rate, sample_rate, quality="HQ")[:length]
-        samples = np.pad(samples, (0, length - len(samples)))
-    if not np.isfinite(samples).all():
-        raise DataError(f"{path}: holds NaN or infinite samples")
-    return torch.from_numpy(np.ascontiguousarray(samples, np.float32))
-
-
-def _decode(file: "SoundFile", path: Path, start: float | None, end: float | None) -> NDArray[np.float32]:
-    """The samples (n,) of a segment, channels averaged, at the file's own rate."""
-    rate, known = int(file.samplerate), int(file.frames)
-    first, last = _segment(path, known, rate, start, end)
-    if first:
-        file.seek(first)
-    if known >= _UNKNOWN_LENGTH:
-        # soundfile seeks after each read to keep its place, which libsndfile refuses in such a stream.
-        file.seekable = lambda: False
-    blocks: list[NDArray[np.float32]] = []
-    read = 0
-    while read < last - first:
-        block = file.read(min(_BLOCK, last - first - read), dtype="float32", always_2d=True)
-        if len(block) == 0:
-            break
-        blocks.append(block.mean(axis=1, dtype=np.float32))
-        read += len(block)
-    if read < last - first and known < _UNKNOWN_LENGTH:
-        raise DataError(f"{path}: truncated, ends after {(first + read) / rate:g} s of {known / rate:g} s")
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-
-
-def _segment(path: Path, known: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
-    """First sample, and the one after the last, of a segment given in seconds."""
-    begins, ends = start or 0.0, known / rate if end is None else end
-    if not 0 <= begins < math.inf or not (begins < ends < math.inf or end is None):
-        raise DataError(f"{path}: a segment from {begins:g} s to {ends:g} s is none")
-    if known and (begins * rate >= known or ends > known / rate + END_TOLERANCE):
-        what = "start" if begins * rate >= known else "end"
-        at = begins if what == "start" else ends
-        raise DataError(f"{path}: is {known / rate:g} s long, the segment's {what} at {at:g} s lies beyond")
-    return round(begins * rate), min(round(ends * rate), known)
-
-
-def _reason(error: Exception) -> str:
-    """The library's own words without the path, which the message names already."""
-    words = str(getattr(error, "error_string", error)).removeprefix("Error : ").strip().rstrip(".")
-    return words or "damaged or cut short"
+    waveform = read_audio(path, frontend.sample_rate, start, end)
+    return Extract(log_mels(waveform, frontend).numpy(), len(waveform) / frontend.sample_rate)
 
 
 def trim(waveform: Tensor, top_db: float) -> Tensor:
@@ -132,9 +72,11 @@ def trim(waveform: Tensor, top_db: float) -> Tensor:
     Source: ``librosa.effects.trim`` with its defaults.
     """
     # Zeros around the recording count into the mean, as in librosa.
-    power = F.avg_pool1d(waveform.double().square()[None, None], TRIM_FRAME, TRIM_HOP, TRIM_FRAME // 2)[0, 0]
-    level = 10 * power.clamp_min(AMPLITUDE_FLOOR**2).log10()
-    loud = torch.nonzero(level > level.max() - top_db)[:, 0]
+    whole = len(waveform) // TRIM_HOP * TRIM_HOP
+    hops, rest = waveform[:whole].view(-1, TRIM_HOP), waveform[whole:]
+    energies = torch.cat([torch.linalg.vecdot(hops, hops), rest.dot(rest)[None]]).double()
+    energies = F.pad(energies, (2, 1)).unfold(0, 4, 1).sum(1).clamp_min(4 * TRIM_HOP * AMPLITUDE_FLOOR**2)
+    loud = torch.nonzero(energies > energies.max() * 10 ** (-top_db / 10))[:, 0]
     return waveform[int(loud[0]) * TRIM_HOP : (int(loud[-1]) + 1) * TRIM_HOP]
 
 
@@ -164,28 +106,100 @@ def log_mels(waveform: Tensor, frontend: Frontend) -> Tensor:
     """The log-mel frames of one recording.
 
     Args:
-        waveform: (samples,) at ``frontend.sample_rate``, at least one sample.
+        waveform: (samples,) float32 at ``frontend.sample_rate``, at least one sample.
         frontend: the settings.
 
     Returns:
         (T, mel_bands) float32 in [1e-8, 1], T = 1 + kept samples // (hop_length * frame_step).
     """
+    return log_mels_batch([waveform], frontend)[0]
+
+
+def log_mels_batch(
+    waveforms: Sequence[Tensor], frontend: Frontend, device: torch.device | str = "cpu"
+) -> list[Tensor]:
+    """The log-mel frames of many recordings, computed together.
+
+    Args:
+        waveforms: each (samples,) float32 on the CPU at ``frontend.sample_rate``, at least one sample.
+        frontend: the settings.
+        device: where the spectra are computed; only the kept windows travel there.
+
+    Returns:
+        (T, mel_bands) float32 on the CPU for each, what :func:`log_mels` gives up to rounding.
+    """
+    device = torch.device(device)
     if frontend.trim_db is not None:
-        waveform = trim(waveform, frontend.trim_db)
+        waveforms = [trim(waveform, frontend.trim_db) for waveform in waveforms]
+    counts = [_frame_count(len(waveform), frontend) for waveform in waveforms]
+    frames = []
+    for group in _groups(counts, _ROWS[device.type]):
+        windows = [_windows(waveforms[span.recording], span, frontend) for span in group]
+        frames.append(_features(torch.cat(windows).to(device), frontend).cpu())
+    return list(torch.split(torch.cat(frames), counts)) if frames else []
+
+
+def _frame_count(samples: int, frontend: Frontend) -> int:
+    # Frames 0, step, 2 * step, ... are the frames of a hop that is step times as long.
+    return 1 + (samples - frontend.fft_size % 2) // (frontend.hop_length * frontend.frame_step)
+
+
+class _Span(NamedTuple):
+    """Frames ``first`` to before ``last`` of a recording."""
+
+    recording: int
+    first: int
+    last: int
+
+
+def _groups(counts: Sequence[int], rows: int) -> Iterator[list[_Span]]:
+    """All frames in order, in groups of ``rows``."""
+    group: list[_Span] = []
+    free = rows
+    for recording, count in enumerate(counts):
+        first = 0
+        while first < count:
+            last = min(count, first + free)
+            group.append(_Span(recording, first, last))
+            free -= last - first
+            first = last
+            if not free:
+                yield group
+                group, free = [], rows
+    if group:
+        yield group
+
+
+def _windows(signal: Tensor, span: _Span, frontend: Frontend) -> Tensor:
+    """The pre-emphasised samples (frames, window_length) under the windows of some frames, a view."""
+    step = frontend.hop_length * frontend.frame_step
+    # A window stands in the middle of its FFT, which is centred on the frame; there are zeros around the signal.
+    lead = frontend.fft_size // 2 - (frontend.fft_size - frontend.window_length) // 2
+    begin, end = span.first * step - lead, (span.last - 1) * step - lead + frontend.window_length
+    low, high = max(begin, 0), min(end, len(signal))
+    piece = signal.new_zeros(end - begin)
+    piece[low - begin : high - begin] = signal[low:high]
+    second = max(low, 1)  # the first sample of a recording is kept as it is
+    if high > second:
+        piece[second - begin : high - begin].sub_(signal[second - 1 : high - 1], alpha=frontend.preemphasis)
+    return piece.unfold(0, frontend.window_length, step)
+
+
+@lru_cache(maxsize=16)
+def _tables(frontend: Frontend, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Hann's window (window_length,) and the mel filters (mel_bands, bins), sparse: a bin has two at most."""
+    filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands)
+    window = torch.hann_window(frontend.window_length, dtype=torch.float64)
+    return window.to(device), filters.to_sparse().coalesce().to(device)
+
+
+def _features(windows: Tensor, frontend: Frontend) -> Tensor:
+    """(N, window_length) samples to (N, mel_bands) features."""
+    window, filters = _tables(frontend, windows.device)
     # Double precision: bands 100 dB below the loudest are features too; float32 leaves noise in them.
-    signal = waveform.double()
-    signal = torch.cat([signal[:1], signal[1:] - frontend.preemphasis * signal[:-1]])
-    magnitude = torch.stft(
-        signal,
-        n_fft=frontend.fft_size,
-        # Frames 0, step, 2 * step, ... are the frames of a hop that is step times as long.
-        hop_length=frontend.hop_length * frontend.frame_step,
-        win_length=frontend.window_length,
-        window=torch.hann_window(frontend.window_length, dtype=signal.dtype, device=signal.device),
-        center=True,
-        pad_mode="constant",
-        return_complex=True,
-    ).abs()
-    filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands).to(signal.device)
-    level = 20 * (filters @ magnitude).clamp_min(AMPLITUDE_FLOOR).log10()
-    return ((level - REFERENCE_DB + RANGE_DB) / RANGE_DB).clamp(FEATURE_FLOOR, 1).T.float().contiguous()
+    spectrum = torch.fft.rfft(windows * window, n=frontend.fft_size)
+    magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()
+    # A sparse product sums in one order, whatever the number of recordings and threads: same frames, same bytes.
+    level = 20 * (filters @ magnitude.T).clamp_min(AMPLITUDE_FLOOR).log10()
+    features: Tensor = ((level - REFERENCE_DB + RANGE_DB) / RANGE_DB).clamp(FEATURE_FLOOR, 1)
+    return features.T.float().contiguous()

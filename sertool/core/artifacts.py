@@ -196,6 +196,10 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         raise DataError(f"{path}: not a readable safetensors file ({error!s:.120})") from error
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise DataError(f"{path}: its metadata are no table of texts")
+    for name, array in arrays.items():
+        # Where the package ml_dtypes was imported, numpy has bfloat16 and the like after all, as opaque bytes.
+        if array.dtype.kind not in "biufc":
+            raise DataError(f"{path}: not a readable safetensors file ({name} holds {array.dtype})")
     return arrays, metadata
 
 

@@ -8,11 +8,12 @@
       vocabulary.json                 of the training utterances (vocabulary-<fold>.json in cross-validation)
       standardization.json            mean and standard deviation of the training frames, if the recipe asks
       log.jsonl                       when it was started, on what device, how long it took
+      start.json                      the run that members start from, if any; see starting_weights
       state/group-<k>.safetensors     a stack in training; gone when it is done
       run-<seed>[-<fold>]/            one member
         model.safetensors             its best weights
         history.jsonl                 loss, score, learning rate of every epoch
-        run.json                      seed, fold, best score; written last, so its presence means "done"
+        run.json                      seed, fold, best score, start; written last, so its presence means "done"
 """
 
 import json
@@ -64,8 +65,18 @@ def is_done(run: Path) -> bool:
     return (run / "run.json").is_file()
 
 
-def write_run(run: Path, finished: Finished, select: str, rows: int) -> None:
-    """Write a member that has left the stack; ``rows`` of its embedding are its own."""
+def write_run(
+    run: Path, finished: Finished, select: str, rows: int, began: Mapping[str, str] | None = None
+) -> None:
+    """Write a member that has left the stack.
+
+    Args:
+        run: its folder.
+        finished: its weights and history.
+        select: the metric of its score.
+        rows: of its embedding that are its own.
+        began: run, member and hash of the weights that it started from; None where they were drawn.
+    """
     progress = finished.progress
     weights = {
         name: (weight[:rows] if name.endswith("embedding.weight") else weight).cpu().numpy()
@@ -83,6 +94,7 @@ def write_run(run: Path, finished: Finished, select: str, rows: int) -> None:
             "score": progress.best,
             "epochs": len(progress.history),
             "best_epoch": max(row.epoch for row in progress.history if row.outcome.startswith("better")),
+            **({"start": dict(began)} if began is not None else {}),
         },
     )
 

@@ -13,49 +13,55 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sertool.core import artifacts, checkpoint
+from sertool.core import artifacts
 from sertool.core.batches import Tables
 from sertool.core.errors import DataError, UsageError
-from sertool.core.experiment import Experiment, FoldInputs, open_experiment, tables_of
+from sertool.core.experiment import Experiment, open_experiment, tables_of
 from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.metrics import METRICS, accuracy, decide, report_table, report_text
-from sertool.core.models.build import load_members
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.planning import corpus_note, is_small, new_stack
+from sertool.core.planning import corpus_note, is_small
 from sertool.core.precision import Precision
-from sertool.core.recipe import load
 from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.seen import overlaps
+from sertool.core.starting_weights import read_source
+from sertool.core.trained import Trained, TrainedMember, open_runs, stack_of
 
 SETS = ("valid", "test", "private")
 
 
 @dataclass(frozen=True)
-class EnsembleMember:
-    """A trained model: where it comes from, its fold, its validation score as a fraction, its weights by our names."""
-
-    name: str
-    fold: int
-    score: float
-    weights: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Ensemble:
-    """Members that can be run on a corpus, best first within each fold."""
+    """Trained members, and the corpus to judge them on.
 
-    name: str
+    Attributes:
+        trained, experiment: the two.
+        started_from: the run whose weights they started from; None where they were drawn.
+        seen_in_test: how many of the test utterances that run was trained or selected on.
+    """
+
+    trained: Trained
     experiment: Experiment
-    inputs: tuple[FoldInputs, ...]
-    members: tuple[EnsembleMember, ...]
+    started_from: str | None = None
+    seen_in_test: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of the folder the members lie in."""
+        return self.trained.name
+
+    @property
+    def members(self) -> tuple[TrainedMember, ...]:
+        """All of them, best first within each fold."""
+        return self.trained.members
 
     @property
     def depth(self) -> int:
-        """How many members can be averaged: all, or in cross-validation those of the fold that has fewest."""
-        folds = [member.fold for member in self.members]
-        return min(folds.count(fold) for fold in set(folds))
+        """How many members can be averaged."""
+        return self.trained.depth
 
     @property
     def protocol(self) -> str:
@@ -127,30 +133,34 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
     """
     folder = output / name
     if is_reference_folder(folder):
-        experiment, inputs, found = open_reference(folder, data)
-        return Ensemble(name, experiment, tuple(inputs), tuple(EnsembleMember(*member) for member in found))
-    if not (folder / "recipe.yaml").is_file():
-        there = sorted(path.name for path in output.glob("*") if path.is_dir()) if output.is_dir() else []
-        raise UsageError(
-            f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
-            + did_you_mean(name, there),
-            hint=f"{output} holds: {', '.join(there)}"
-            if there
-            else f"{output} is empty; `sertool train` fills it",
-        )
-    recipe = load(str(folder / "recipe.yaml"))
-    experiment = open_experiment(recipe, data)
+        return Ensemble(*open_reference(folder, data))
+    check_folder(folder, output)
+    trained = open_runs(folder)
+    experiment = open_experiment(trained.recipe, data)
     _check_data(experiment, folder)
-    standardized = recipe.dataset.standardize == "corpus"
-    inputs = checkpoint.read_inputs(folder, len(experiment.folds), standardized=standardized)
-    runs = checkpoint.list_runs(folder)
-    if not runs:
-        raise UsageError(
-            f"{folder}: no run is finished",
-            hint=f"sertool train --recipe {recipe.name} --name {name} goes on",
-        )
-    members = [EnsembleMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs]
-    return Ensemble(name, experiment, tuple(inputs), tuple(members))
+    source = read_source(folder)
+    if source is None:
+        return Ensemble(trained, experiment)
+    seen, _ = overlaps(experiment.corpus, experiment.folds, source.seen)["test"]
+    return Ensemble(trained, experiment, source.name, seen)
+
+
+def check_folder(folder: Path, output: Path) -> None:
+    """Refuse a folder without runs, with the nearest name below ``output``.
+
+    Raises:
+        UsageError: there is no such folder, or it holds something else.
+    """
+    if (folder / "recipe.yaml").is_file():
+        return
+    there = sorted(path.name for path in output.glob("[!.]*") if path.is_dir()) if output.is_dir() else []
+    raise UsageError(
+        f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
+        + did_you_mean(folder.name, there),
+        hint=f"{output} holds: {', '.join(there)}"
+        if there
+        else f"{output} is empty; `sertool train` fills it",
+    )
 
 
 def _check_data(experiment: Experiment, folder: Path) -> None:
@@ -179,32 +189,10 @@ def predict_sets(ensemble: Ensemble, sets: Sequence[str], precision: Precision) 
             )
         if not experiment.folds[0].sets.get(name):
             raise UsageError(f"--sets: {experiment.corpus.name} has no {name} utterances")
-    tables = tables_of(experiment, ensemble.inputs, precision.device)
-    model = stack_of(ensemble).to(precision.device)
+    tables = tables_of(experiment, ensemble.trained.inputs, precision.device)
+    model = stack_of(ensemble.trained, ensemble.members).to(precision.device)
     with precision.threaded(1 if is_small(experiment) else precision.cores):
         return [_predict(ensemble, model, tables, name, precision) for name in sets]
-
-
-def stack_of(ensemble: Ensemble) -> MAT | MNT:
-    """All members as one model.
-
-    Raises:
-        DataError: a member's weights do not fit; it is named.
-    """
-    model = new_stack(ensemble.experiment, ensemble.inputs, len(ensemble.members))
-    for member in ensemble.members:
-        rows = ensemble.inputs[member.fold].vocabulary.rows
-        table = member.weights.get("text_encoder.embedding.weight")
-        if table is not None and len(table) != rows:
-            raise DataError(
-                f"{ensemble.name}: {member.name} was trained with another vocabulary "
-                f"({len(table)} rows, the data here give {rows})"
-            )
-    try:
-        load_members(model, [member.weights for member in ensemble.members])
-    except ValueError as error:
-        raise DataError(f"{ensemble.name}: a checkpoint of another architecture: {error}") from error
-    return model
 
 
 def _predict(
@@ -276,6 +264,8 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
         "task": ensemble.experiment.task.name,
         "protocol": recipe.protocol,
         "selected_on_test": ensemble.experiment.selected_on_test,
+        "started_from": ensemble.started_from,
+        "seen_in_test": ensemble.seen_in_test,
         "synthetic": ensemble.experiment.corpus.synthetic,
         "classes": list(ensemble.experiment.task.classes),
         "sets": sets,

@@ -18,6 +18,7 @@ from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe, load
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.starting_weights import check_seen, read_source
 from sertool.core.training import Member
 
 # What all members that train at the same time may take on a CPU. Fixed rather than what is free, so that the
@@ -43,6 +44,7 @@ class Plan:
         workers: groups that train at the same time, each in a thread of its own.
         threads: of a worker's operations on the CPU.
         done: places of the members whose folders are complete.
+        source: the run whose weights members start from, as ``--from`` names it; None: they are drawn.
     """
 
     experiment: Experiment
@@ -52,15 +54,21 @@ class Plan:
     workers: int
     threads: int
     done: frozenset[int]
+    source: str | None = None
 
 
 def plan_training(
-    experiment: Experiment, folder: Path, seeds: Sequence[int], group_size: int | None, precision: Precision
+    experiment: Experiment,
+    folder: Path,
+    seeds: Sequence[int],
+    group_size: int | None,
+    precision: Precision,
+    source: str | None = None,
 ) -> Plan:
     """Lay out members and groups, and find what is done.
 
     Raises:
-        UsageError: the folder holds a run of another recipe or other data.
+        UsageError: the folder holds a run of another recipe, of other data or from another start.
     """
     folds = experiment.folds
     members = tuple(
@@ -72,13 +80,13 @@ def plan_training(
     groups = tuple(
         tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size)
     )
-    _check_folder(experiment, folder)
+    _check_folder(experiment, folder, source)
     done = frozenset(
         place
         for place, member in enumerate(members)
         if checkpoint.is_done(checkpoint.run_folder(folder, member, len(folds)))
     )
-    return Plan(experiment, folder, members, groups, workers, threads, done)
+    return Plan(experiment, folder, members, groups, workers, threads, done, source)
 
 
 def divide(
@@ -156,6 +164,9 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "name": corpus.name,
         "task": experiment.task.name,
         "classes": list(experiment.task.classes),
+        "rule": experiment.task.rule,
+        "audio_width": corpus.audio.width,
+        "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
         "counts": corpus.counts(),
         "folds": [
             {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
@@ -165,29 +176,40 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
     }
 
 
-def _check_folder(experiment: Experiment, folder: Path) -> None:
-    """Refuse to go on in a folder that holds a run of another recipe or other data."""
-    if not _is_started(folder):
+def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:
+    """Refuse to go on in a folder that holds a run of another recipe or other data, or that starts from itself."""
+    if source is not None and folder.resolve() in (
+        (folder.parent / source).resolve(),
+        Path(source).resolve(),
+    ):
+        raise UsageError(f"--from {source}: a run cannot start from itself", hint="choose another --name")
+    if not is_started(folder):
         if is_reference_folder(folder):
             raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
         return
     before = load(str(folder / "recipe.yaml"))
     changed = differences(before, experiment.recipe)
+    earlier = read_source(folder)
+    started = earlier.name if earlier is not None else None
+    if started != source:
+        changed.append(f"--from {started or 'nothing'} -> {source or 'nothing'}")
     if changed:
         raise UsageError(
             f"{folder}: holds a run of another recipe: " + "; ".join(changed),
             hint="choose another --name, or delete the folder",
         )
-    if (folder / "corpus.json").is_file() and artifacts.read_json(folder / "corpus.json") != corpus_note(
-        experiment
-    ):
+    if earlier is not None:
+        check_seen(experiment, earlier)  # the protocol may have changed
+    note = corpus_note(experiment)
+    content = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
+    if not isinstance(content, dict) or {key: content.get(key) for key in note} != note:
         raise UsageError(
             f"{folder}: holds a run on other data than {experiment.corpus.name} as it is now",
             hint="choose another --name, or delete the folder",
         )
 
 
-def _is_started(folder: Path) -> bool:
+def is_started(folder: Path) -> bool:
     """Whether anything was trained there; a recipe alone, of a command that failed at once, may be replaced."""
     trained = any(folder.glob("run-*/run.json")) or any(folder.glob("state/group-*.safetensors"))
     return trained and (folder / "recipe.yaml").is_file()

@@ -1,27 +1,42 @@
-"""From a table of recordings to a corpus: read, extract frames, clean words, and report what failed."""
+"""From a table of recordings to a corpus: decode, write down what is said, clean words, report what failed."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from sertool.core.acoustics import FEATURE_FLOOR, log_mels, mel_filters, read_audio
+from sertool.core.acoustics import FEATURE_FLOOR, Extract, mel_filters
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance, is_corpus
-from sertool.core.corpora.records import enumerate_few
-from sertool.core.corpora.table import Row, Table
+from sertool.core.corpora.label_kinds import classes_of, stored
+from sertool.core.corpora.records import enumerate_few, numbers
+from sertool.core.corpora.rows import Row, Table
+from sertool.core.decoding import extracts
 from sertool.core.errors import DataError, UsageError
+from sertool.core.feature_cache import FeatureCache
 from sertool.core.recipe import Frontend
 from sertool.core.text import clean_words
+from sertool.core.transcribing import Transcriber
 
 SHOWN = 20  # utterances named in a warning; the corpus lists them all
+LONG = 600  # seconds; a recording of so many is hardly one utterance
+CACHE = ".prepare"  # below the corpus's folder, until the corpus is complete
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The rows of a table whose recordings could be used, their frames, and the others.
+
+    Attributes:
+        rows, extracts: one each, in the order of the table.
+        transcriber: of each row, the machine that wrote its text, or None.
+        left_out: the others, with the reason.
+    """
+
+    rows: tuple[Row, ...]
+    extracts: tuple[Extract, ...]
+    transcriber: tuple[str | None, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True)
@@ -30,21 +45,15 @@ class Preparation:
 
     Attributes:
         corpus: with the utterances that could not be used in ``left_out``.
-        warnings: what looks odd, the table's own warnings first.
+        warnings: what came up while it was made; the table's own are not among them.
         silent: ids of utterances whose recording holds no sound; they are in the corpus.
+        drawn: by what the splits were drawn; empty where the table has them all.
     """
 
     corpus: Corpus
     warnings: tuple[str, ...]
     silent: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Extract:
-    """What one recording gives: ``frames`` (T, mel_bands) float32 and its length before trimming."""
-
-    frames: NDArray[np.float32]
-    seconds: float
+    drawn: str
 
 
 def check_target(folder: Path, *, force: bool) -> None:
@@ -59,93 +68,133 @@ def check_target(folder: Path, *, force: bool) -> None:
         raise UsageError(f"{folder}: already holds a corpus", hint="--force to replace it")
 
 
-def prepare(table: Table, frontend: Frontend, name: str, progress: Progress | None = None) -> Preparation:
-    """Decode the recordings of a table and make a corpus of them.
+def decode(
+    table: Table,
+    frontend: Frontend,
+    progress: Progress | None = None,
+    *,
+    cache: Path | None = None,
+    workers: int = 1,
+    skip_bad: bool = False,
+) -> Decoded:
+    """Decode the recordings of a table.
 
     Args:
-        table: read by :func:`~sertool.core.corpora.table.read_table`.
-        frontend: how recordings become frames; stored with the corpus.
-        name: of the corpus.
+        table: of a file or a folder.
+        frontend: how recordings become frames.
         progress: called with the number of recordings done and of all.
+        cache: folder that keeps what is done, so that the same call goes on after a kill.
+        workers: processes; the result does not depend on it.
+        skip_bad: leave recordings out that cannot be used.
 
     Raises:
-        DataError: no recording at all could be used.
+        DataError: recordings cannot be used, all of them with ``skip_bad``; every one is named, with its row.
+        SertoolError: the cache cannot be written.
     """
-    extracts: list[Extract | LeftOut] = []
-    with _one_thread():
-        for extract in map(partial(_extract, frontend=frontend), table.rows):
-            extracts.append(extract)
-            if progress is not None:
-                progress(len(extracts), len(table.rows))
-    kept = [
-        (row, extract)
-        for row, extract in zip(table.rows, extracts, strict=True)
-        if isinstance(extract, Extract)
-    ]
-    left_out = tuple(extract for extract in extracts if isinstance(extract, LeftOut))
-    if not kept:
-        reason = left_out[0].reason
-        raise DataError(
-            f"{table.path}: none of the {len(left_out)} recordings can be used; the first: {reason}"
+    found: list[Extract | str] = []
+    for one in extracts(table.rows, frontend, FeatureCache(cache) if cache else None, workers):
+        found.append(one)
+        if progress is not None:
+            progress(len(found), len(table.rows))
+    bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
+    if bad and (not skip_bad or len(bad) == len(found)):
+        lines = sorted(
+            ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
+            key=lambda line: line[0],
         )
-    utterances = tuple(_utterance(row, extract) for row, extract in kept)
+        count = f"{len(bad)} of {len(found)} recordings cannot be used"
+        raise DataError(
+            "\n  ".join([f"{table.path}: {count}", *(line for _, line in lines)]),
+            hint="correct them and give the same command again, it goes on where it was; or --skip-bad leaves them out",
+        )
+    usable = [isinstance(one, Extract) for one in found]
+    rows = tuple(compress(table.rows, usable))
+    return Decoded(
+        rows=rows,
+        extracts=tuple(one for one in found if isinstance(one, Extract)),
+        transcriber=(None,) * len(rows),
+        left_out=tuple(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad),
+    )
+
+
+def _place(row: Row) -> str:
+    return "" if row.number is None else f"row {row.number}: "
+
+
+def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | None = None) -> Decoded:
+    """Let a machine write the texts that are empty; they are marked as its own.
+
+    Raises:
+        SertoolError: the model failed, or its texts cannot be kept.
+    """
+    rows, marks = list(decoded.rows), list(decoded.transcriber)
+    empty = [place for place, row in enumerate(rows) if not row.text]
+    for done, place in enumerate(empty, start=1):
+        row = rows[place]
+        rows[place] = replace(row, text=transcriber.text_of(row.audio, row.start, row.end))
+        marks[place] = transcriber.name
+        if progress is not None:
+            progress(done, len(empty))
+    return replace(decoded, rows=tuple(rows), transcriber=tuple(marks))
+
+
+def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> Preparation:
+    """The corpus of decoded rows.
+
+    Args:
+        table: they come from.
+        decoded: the rows.
+        frontend: that made the frames; stored with the corpus.
+        name: of the corpus.
+    """
+    classes = classes_of([row.labels for row in decoded.rows])
+    columns = zip(decoded.rows, decoded.extracts, decoded.transcriber, strict=True)
     corpus = Corpus(
         name=name,
-        utterances=utterances,
-        audio=Frames.join([extract.frames for _, extract in kept], frontend.mel_bands),
-        classes=_classes(utterances),
-        left_out=left_out,
+        utterances=tuple(
+            Utterance(
+                id=row.id,
+                split=row.split,
+                text=row.text,
+                words=clean_words(row.text),
+                labels=stored(row.labels, classes),
+                seconds=round(extract.seconds, 3),
+                transcriber=transcriber,
+                **row.groups,
+            )
+            for row, extract, transcriber in columns
+        ),
+        audio=Frames.join([extract.frames for extract in decoded.extracts], frontend.mel_bands),
+        classes=classes,
+        left_out=decoded.left_out,
         frontend=frontend.model_dump(),
-        source=table.path.name,
+        source=table.path.resolve().name,
     )
-    silent = tuple(row.id for row, extract in kept if extract.frames.max() <= FEATURE_FLOOR)
-    return Preparation(corpus, (*table.warnings, *_warnings(table, corpus, silent, frontend)), silent)
+    silent = [
+        row
+        for row, extract in zip(decoded.rows, decoded.extracts, strict=True)
+        if extract.frames.max() <= FEATURE_FLOOR
+    ]
+    return Preparation(
+        corpus,
+        tuple(_warnings(table, corpus, decoded, silent, frontend)),
+        tuple(row.id for row in silent),
+        table.drawn,
+    )
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: a recording is too short to divide.
+def prepare(table: Table, frontend: Frontend, name: str, *, skip_bad: bool = False) -> Preparation:
+    """Decode and assemble, in this process.
 
-    On a machine that others use too, threads that wait for each other made this thirty times slower.
+    Raises:
+        DataError: see :func:`decode`.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return assemble(table, decode(table, frontend, skip_bad=skip_bad), frontend, name)
 
 
-def _extract(row: Row, frontend: Frontend) -> Extract | LeftOut:
-    """The frames of one row; depends on nothing else, so that rows can be worked on side by side."""
-    try:
-        waveform = read_audio(row.audio, frontend.sample_rate, row.start, row.end)
-    except DataError as error:
-        return LeftOut(row.id, row.split, str(error))
-    return Extract(log_mels(waveform, frontend).numpy(), len(waveform) / frontend.sample_rate)
-
-
-def _utterance(row: Row, extract: Extract) -> Utterance:
-    return Utterance(
-        id=row.id,
-        split=row.split,
-        text=row.text,
-        words=clean_words(row.text),
-        labels=row.labels,
-        seconds=round(extract.seconds, 3),
-        **row.groups,
-    )
-
-
-def _classes(utterances: tuple[Utterance, ...]) -> dict[str, tuple[str, ...]]:
-    tasks = sorted({task for utterance in utterances for task in utterance.labels})
-    return {
-        task: tuple(sorted({utterance.labels[task] for utterance in utterances if task in utterance.labels}))
-        for task in tasks
-    }
-
-
-def _warnings(table: Table, corpus: Corpus, silent: tuple[str, ...], frontend: Frontend) -> list[str]:
+def _warnings(
+    table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], frontend: Frontend
+) -> list[str]:
     warnings = []
     if corpus.left_out:
         lines = [f"{item.id} ({item.split}): {item.reason}" for item in corpus.left_out]
@@ -156,12 +205,15 @@ def _warnings(table: Table, corpus: Corpus, silent: tuple[str, ...], frontend: F
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
     if silent:
-        what = (
-            "1 recording holds no sound and is"
-            if len(silent) == 1
-            else f"{len(silent)} recordings hold no sound and are"
+        what = "recording holds no sound and is" if len(silent) == 1 else "recordings hold no sound and are"
+        warnings.append(f"{len(silent)} {what} kept ({_listed(silent)})")
+    long = [row for row, one in zip(decoded.rows, decoded.extracts, strict=True) if one.seconds > LONG]
+    if long:
+        what = "recording lasts" if len(long) == 1 else "recordings last"
+        warnings.append(
+            f"{len(long)} {what} more than {LONG // 60} minutes ({_listed(long)}): "
+            "a row is one utterance, columns start and end cut it out"
         )
-        warnings.append(f"{what} kept: {enumerate_few(silent)}")
     filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands)
     if empty := int((filters.amax(dim=1) == 0).sum()):
         warnings.append(
@@ -171,23 +223,7 @@ def _warnings(table: Table, corpus: Corpus, silent: tuple[str, ...], frontend: F
     return warnings
 
 
-def summary(preparation: Preparation) -> dict[str, Any]:
-    """The counts of a preparation as plain data, for tables and JSON."""
-    corpus = preparation.corpus
-    tasks = {}
-    for task, classes in corpus.classes.items():
-        counts = Counter((u.split, u.labels[task]) for u in corpus.utterances if task in u.labels)
-        splits = {split: {name: counts[split, name] for name in classes} for split in corpus.counts()}
-        tasks[task] = {"classes": list(classes), "splits": splits}
-    return {
-        "utterances": len(corpus.utterances),
-        "splits": corpus.counts(),
-        "tasks": tasks,
-        "frames": len(corpus.audio.flat),
-        "seconds": round(sum(u.seconds or 0.0 for u in corpus.utterances), 3),
-        "speakers": len({u.speaker for u in corpus.utterances if u.speaker}),
-        "frontend": dict(corpus.frontend or {}),
-        "silent": list(preparation.silent),
-        "left_out": [asdict(item) for item in corpus.left_out],
-        "warnings": list(preparation.warnings),
-    }
+def _listed(rows: Sequence[Row]) -> str:
+    """``rows 3, 9: u3, u9``."""
+    places = [row.number for row in rows]
+    return ("" if None in places else f"{numbers(places)}: ") + enumerate_few(row.id for row in rows)

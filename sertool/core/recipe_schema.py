@@ -50,7 +50,7 @@ class Dataset(_Section):
         "emotion", description="key of the raw label in the corpus"
     )
     num_classes: Literal[2, 7] | None = Field(
-        None, description="MOSI and MOSEI sentiment: 2 or 7; elsewhere the task decides"
+        None, description="scores from -3 to 3 (MOSI, MOSEI, your own): 2 or 7; elsewhere the task decides"
     )
     modalities: Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)] = Field(
         ["text", "audio"], description="what the model is given; the other one is masked out"
@@ -70,10 +70,6 @@ class Dataset(_Section):
         if len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities: {self.modalities[0]} is given twice")
         if self.reader == "corpus":
-            if self.num_classes is not None:
-                raise ValueError(
-                    "num_classes: only for MOSI and MOSEI sentiment; a corpus knows its own classes"
-                )
             return self
         tasks = TASKS[self.reader]
         if self.task not in tasks:

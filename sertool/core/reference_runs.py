@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.errors import DataError
-from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_experiment
-from sertool.core.models.build import build
+from sertool.core.experiment import Experiment, fit_inputs, open_experiment
 from sertool.core.models.reference_keys import from_reference
+from sertool.core.planning import new_stack
 from sertool.core.recipe import Recipe, load
 from sertool.core.reference_checkpoint import ReferenceCheckpoint
 from sertool.core.reference_store import list_checkpoints, read_checkpoint
+from sertool.core.trained import Trained, TrainedMember
 
 # data set, task, outputs -> the recipe that says the rest. MOSI had two outputs whatever was asked for.
 _RECIPES = {
@@ -37,14 +38,11 @@ _SIZES = {
 }
 
 
-def open_reference(
-    folder: Path, data: Path
-) -> tuple[Experiment, list[FoldInputs], list[tuple[str, int, float, dict[str, Any]]]]:
+def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
     """Read all checkpoints of a folder and the corpus they belong to.
 
     Returns:
-        The experiment, its inputs, and for each member (file name, fold 0, validation accuracy, weights by our names),
-        best validation accuracy first.
+        The members, best validation accuracy first, and the experiment that the paper's recipe makes of the corpus.
 
     Raises:
         DataError: a checkpoint is damaged, of another architecture than the others, or of an unknown data set.
@@ -57,15 +55,7 @@ def open_reference(
                 f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}"
             )
     experiment = open_experiment(recipes[0], data)
-    inputs = fit_inputs(experiment)
-    shape = build(
-        recipes[0].model,
-        members=1,
-        text_rows=1,
-        text_width=recipes[0].model.embedding_size,
-        audio_width=experiment.corpus.audio.width,
-        num_classes=len(experiment.task.classes),
-    )
+    shape = new_stack(experiment, inputs := fit_inputs(experiment), 1)
     names = [name for name, _ in shape.named_parameters()]
     members = []
     for checkpoint in checkpoints:
@@ -73,8 +63,20 @@ def open_reference(
             weights = from_reference(checkpoint.state_dict, names, recipes[0].model.architecture)
         except KeyError as error:
             raise DataError(f"{checkpoint.path}: weight {error} is missing or unknown") from error
-        members.append((checkpoint.path.name, 0, checkpoint.validation_accuracy, dict(weights)))
-    return experiment, inputs, members
+        members.append(TrainedMember(checkpoint.path.name, 0, checkpoint.validation_accuracy, dict(weights)))
+    corpus = experiment.corpus
+    trained = Trained(
+        name=folder.name,
+        recipe=recipes[0],
+        task=experiment.task,
+        inputs=tuple(inputs),
+        members=tuple(members),
+        audio_width=corpus.audio.width,
+        text_width=None,
+        corpus=corpus.name,
+        synthetic=corpus.synthetic,
+    )
+    return trained, experiment
 
 
 def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:

@@ -35,6 +35,9 @@ from sertool.core.models.mnt import MNT
 from sertool.core.planning import Plan, corpus_note, new_stack
 from sertool.core.precision import Precision
 from sertool.core.recipe import resolved
+from sertool.core.seen import seen_by_fold
+from sertool.core.starting import prepare_start
+from sertool.core.starting_weights import WEIGHTS, Start, forget_start, take_over, write_start
 from sertool.core.training import Epoch, Member, StackState, start, train
 
 SAVING_SHARE = 0.05  # of the time may go into writing the state
@@ -72,18 +75,29 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
         weights = class_weights_of(experiment)
         weights = weights.to(precision.device) if weights is not None else None
         vectors, notes = embedding_tables(experiment, inputs, data) if unfinished else ([], [])
-        # Nothing is written before recipe, data and vectors are known to go together.
+        origin = None
+        if plan.source is not None and unfinished:
+            origin, told = prepare_start(plan, inputs, data)
+            notes += told
+        # Nothing is written before recipe, data, vectors and the start are known to go together.
         artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
-        artifacts.write_json(folder / "corpus.json", corpus_note(experiment))
+        seen = seen_by_fold(experiment.corpus, experiment.folds)
+        artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
         checkpoint.write_inputs(folder, inputs)
         _sweep(plan)
+        if origin is not None and not origin.stored:
+            write_start(folder, origin)
+        elif plan.source is None:
+            forget_start(folder)
         if unfinished:
             tables = tables_of(experiment, inputs, precision.device)
             yield from (Note(note) for note in notes)
-            common = _Common(plan, inputs, tables, vectors, weights, precision)
+            common = _Common(plan, inputs, tables, vectors, weights, precision, origin)
             streams = [_train_group(common, number) for number in range(len(plan.groups))]
             yield from _side_by_side(streams, plan.workers)
-        with suppress(OSError):  # another group's state may lie there still
+        if not any((folder / "state").glob("group-*.safetensors")):  # other seeds' groups may have begun
+            (folder / WEIGHTS).unlink(missing_ok=True)
+        with suppress(OSError):
             (folder / "state").rmdir()
     _log(plan, precision, time.time() - begun)
 
@@ -98,6 +112,7 @@ class _Common:
     vectors: Sequence[torch.Tensor | None]
     weights: torch.Tensor | None
     precision: Precision
+    origin: Start | None
 
 
 def _train_group(common: _Common, number: int) -> Iterator[Event]:
@@ -105,13 +120,13 @@ def _train_group(common: _Common, number: int) -> Iterator[Event]:
     plan, settings = common.plan, common.plan.experiment.recipe.training
     path = plan.folder / "state" / f"group-{number}.safetensors"
     for members in _stacks(plan, plan.groups[number], path):
-        model = _new_model(plan.experiment, common.inputs, members, common.vectors)
+        model = _new_model(common, members)
         state = start(model.to(common.precision.device), members, settings)
         if path.is_file():
             checkpoint.restore_state(path, state)
             yield Resumed(number, state.epoch)
         rows = [own.vocabulary.rows for own in common.inputs]
-        saver = _Saver(path, plan.folder, plan.experiment, rows)
+        saver = _Saver(path, plan.folder, plan.experiment, rows, common.origin)
         for epoch in train(state, common.tables, settings, common.weights, common.precision):
             saver.after(epoch, state)
             yield epoch
@@ -207,15 +222,19 @@ def _listed(members: set[tuple[int, int]]) -> str:
 class _Saver:
     """Writes finished members at once, and the state as often as keeps the time for it below a twentieth."""
 
-    def __init__(self, path: Path, folder: Path, experiment: Experiment, rows: Sequence[int]) -> None:
+    def __init__(
+        self, path: Path, folder: Path, experiment: Experiment, rows: Sequence[int], origin: Start | None
+    ) -> None:
         self.path, self.folder, self.experiment, self.rows = path, folder, experiment, rows
+        self.origin = origin
         self.saved_at, self.took = 0.0, 0.0
 
     def after(self, epoch: Epoch, state: StackState) -> None:
         folds, select = len(self.experiment.folds), self.experiment.recipe.training.select
         for finished in epoch.finished:
             run = checkpoint.run_folder(self.folder, finished.member, folds)
-            checkpoint.write_run(run, finished, select, self.rows[finished.member.fold])
+            began = self.origin.record(finished.member.seed) if self.origin is not None else None
+            checkpoint.write_run(run, finished, select, self.rows[finished.member.fold], began)
         now = time.monotonic()
         if not state.members or now - self.saved_at < self.took / SAVING_SHARE:
             return
@@ -226,14 +245,12 @@ class _Saver:
         self.took = self.saved_at - now
 
 
-def _new_model(
-    experiment: Experiment,
-    inputs: Sequence[FoldInputs],
-    members: Sequence[Member],
-    vectors: Sequence[torch.Tensor | None],
-) -> MAT | MNT:
+def _new_model(common: _Common, members: Sequence[Member]) -> MAT | MNT:
+    experiment, inputs, vectors = common.plan.experiment, common.inputs, common.vectors
     model = new_stack(experiment, inputs, len(members))
     initialise(model, [member.seed for member in members], [vectors[member.fold] for member in members])
+    if common.origin is not None:
+        take_over(model, members, common.origin, inputs, experiment.task)
     return model
 
 
@@ -259,6 +276,7 @@ def _log(plan: Plan, precision: Precision, seconds: float) -> None:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 1),
         "trained": len(plan.members) - len(plan.done),
+        **({"from": plan.source} if plan.source is not None else {}),
         "device": precision.reason,
         "precision": precision.name,
         "sertool": __version__,
@@ -278,6 +296,7 @@ def training_summary(plan: Plan) -> dict[str, object]:
     return {
         "name": plan.folder.name,
         "recipe": experiment.recipe.name,
+        "from": plan.source,
         "protocol": experiment.recipe.protocol,
         "selected_on_test": experiment.selected_on_test,
         "synthetic": experiment.corpus.synthetic,

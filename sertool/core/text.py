@@ -14,10 +14,10 @@ from sertool.core.errors import DataError
 UNKNOWN = "UNK"
 PADDING_INDEX = 0
 UNKNOWN_INDEX = 1
-_CLEAN = str.maketrans(dict.fromkeys(".,'!?\"()*#:;", "") | {"-": " ", "/": " "})
+REMOVED = str.maketrans(dict.fromkeys(".,'!?\"()*#:;", "") | {"-": " ", "/": " "})
 
 # Typographic signs by the plain ones, and Windows-1252 bytes that were read as Latin-1 (MELD's).
-_TYPOGRAPHIC = str.maketrans(
+TYPOGRAPHIC = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`\u0091\u0092\u0082\u02bc", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u0093\u0094\u0084", '"')
     | dict.fromkeys("\u2010\u2011", "-")
@@ -38,8 +38,8 @@ def clean_words(words_or_text: str | Sequence[str]) -> tuple[str, ...]:
             are first put as ASCII writes them, and which is then split at white space.
     """
     if isinstance(words_or_text, str):
-        words_or_text = unicodedata.normalize("NFC", words_or_text).translate(_TYPOGRAPHIC).split()
-    cleaned = (word.lower().translate(_CLEAN) for word in words_or_text)
+        words_or_text = unicodedata.normalize("NFC", words_or_text).translate(TYPOGRAPHIC).split()
+    cleaned = (word.lower().translate(REMOVED) for word in words_or_text)
     return tuple(word for word in cleaned if word)
 
 

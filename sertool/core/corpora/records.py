@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from sertool.core import artifacts
-from sertool.core.errors import UsageError
+from sertool.core.errors import DataError, UsageError
 
 Records = list[tuple[int, dict[str, str]]]
 
@@ -49,8 +49,10 @@ def enumerate_few(items: Iterable[str], limit: int = 5) -> str:
     return ", ".join(every[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
-def numbers(rows: Sequence[int]) -> str:
-    """``row 3`` or ``rows 3, 5, 7 and 12 more``."""
+def numbers(rows: Sequence[int | None]) -> str:
+    """``row 3`` or ``rows 3, 5, 7 and 12 more``; ``3 files`` where these are no rows of a table."""
+    if None in rows:
+        return f"{len(rows)} file{'s' * (len(rows) > 1)}"
     return ("row " if len(rows) == 1 else "rows ") + enumerate_few(map(str, rows), 10)
 
 
@@ -65,16 +67,58 @@ def read_records(path: Path, columns: Collection[str], findings: Findings) -> tu
 
     Raises:
         UsageError: the file is of another kind.
-        DataError: the file is missing or not UTF-8.
+        DataError: the file is missing or not UTF-8; the message names the lines and how to convert it.
     """
     kind = path.suffix.lower()
     if kind in (".jsonl", ".ndjson", ".json"):
-        return _parse_json_lines(artifacts.read_text(path), columns, findings)
+        return _parse_json_lines(_read_text(path), columns, findings)
     if kind in (".csv", ".tsv", ".txt"):
-        return _parse_csv(artifacts.read_text(path), findings)
+        return _parse_csv(_read_text(path), findings)
     raise UsageError(
         f"{path}: a table is a .csv, .tsv or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
     )
+
+
+def _read_text(path: Path) -> str:
+    """A table's text, which is UTF-8; what spreadsheets write besides is recognised and refused.
+
+    Raises:
+        DataError: the file cannot be read or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise artifacts.read_error(path, error) from error
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: UTF-16 text, expected UTF-8", hint=_convert(path, "UTF-16"))
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        lines = content.split(b"\n")
+        bad = [number for number, line in enumerate(lines, start=1) if not _is_utf8(line)]
+        sign = content[error.start : error.start + 1]
+        line = lines[bad[0] - 1].decode("cp1252", errors="replace").strip()
+        listed = enumerate_few(map(str, bad), 10)
+        where = f"line{'s' * (len(bad) > 1)} {listed}"
+        message = (
+            f"{path}: not UTF-8 text in {where} (byte 0x{sign.hex().upper()}; in Windows-1252 {line!r:.80})"
+        )
+        if any(not line.isascii() and _is_utf8(line) for line in lines):
+            hint = f"two encodings are mixed: correct {where} in an editor and save all as UTF-8"
+            raise DataError(message, hint=hint) from error
+        raise DataError(message, hint=_convert(path, "WINDOWS-1252")) from error
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _convert(path: Path, encoding: str) -> str:
+    return f"iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}, or save it as CSV UTF-8 in the spreadsheet"
 
 
 def _parse_csv(text: str, findings: Findings) -> tuple[list[str], Records]:

@@ -4,8 +4,9 @@ Columns, in any order and case; those marked * must be there::
 
     utterance* (or id)            unique within its split
     audio*                        file, from the table's folder (or another root)
-    label* / emotion / sentiment  class name; the column's name is the task's, label is the task emotion
-    split                         train, valid (dev, val, validation), test, private; without it all train
+    label* / emotion / sentiment  class name, or several with | between them; label is the task emotion
+    score*                        instead: a number from -3 to 3, of the task sentiment
+    split                         train, valid (dev, val, validation), test, private; what is missing is drawn
     text                          transcript
     speaker session dialogue video
     start end                     seconds into the file
@@ -13,67 +14,39 @@ Columns, in any order and case; those marked * must be there::
 Other columns are ignored. A row of a ``private`` split may have no label.
 """
 
-import difflib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from sertool.core.corpora.corpus import GROUPS, SPLITS
-from sertool.core.corpora.records import Findings, enumerate_few, numbers, read_records
+from sertool.core.corpora.drawing import Draw
+from sertool.core.corpora.label_kinds import TASKS, list_columns, parse_label
+from sertool.core.corpora.records import Findings, enumerate_few, read_records
+from sertool.core.corpora.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
 from sertool.core.errors import DataError
 from sertool.core.recipe_errors import did_you_mean
 
-ID_COLUMNS = ("utterance", "id")
-TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment"}
 SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
-COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *GROUPS, "start", "end")
-MANY_CLASSES = 50
 HINT = "correct the table, nothing was written yet; audio paths start at its folder or at --audio-root"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One utterance of a table.
-
-    Attributes:
-        number: of the row or line in the file.
-        id, split, text: as in :class:`~sertool.core.corpora.corpus.Utterance`.
-        audio: the recording.
-        labels: class name by task.
-        groups: speaker, session, dialogue, video, where given.
-        start, end: seconds into the recording; None is its beginning or end.
-    """
-
-    number: int
-    id: str
-    split: str
-    text: str
-    audio: Path
-    labels: Mapping[str, str]
-    groups: Mapping[str, str]
-    start: float | None
-    end: float | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A checked table: rows split by split, otherwise in the file's order, and what looks odd in it."""
-
-    path: Path
-    rows: tuple[Row, ...]
-    warnings: tuple[str, ...]
-
-
-def read_table(path: Path, audio_root: Path | None = None) -> Table:
+def read_table(
+    path: Path,
+    audio_root: Path | None = None,
+    draw: Draw | None = None,
+    *,
+    missing_audio: bool = False,
+    transcribe: bool = False,
+) -> Table:
     """Read and check a table.
 
     Args:
         path: CSV or JSON Lines, see :func:`~sertool.core.corpora.records.read_records`.
         audio_root: where relative audio paths start; None is the table's folder.
+        draw: how splits are drawn that the table does not have.
+        missing_audio: a recording that is not there is no problem of the table.
+        transcribe: the texts come later, so that none are missed.
 
     Raises:
         UsageError: the file is of another kind.
@@ -86,15 +59,15 @@ def read_table(path: Path, audio_root: Path | None = None) -> Table:
     if not records and not findings:
         findings.add("there are no utterances in it")
     root = path.parent if audio_root is None else audio_root
-    rows = [_row(number, record, root, findings) for number, record in records]
+    lists = list_columns(record for _, record in records)
+    rows = [_row(number, record, root, lists, findings, missing_audio) for number, record in records]
     _check_ids(rows, findings)
     if findings:
         lines = findings.lines()
         shown = lines[:20] + ([f"... and {len(lines) - 20} more"] if len(lines) > 20 else [])
         count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
         raise DataError(f"{path}: {count}\n  " + "\n  ".join(shown), hint=HINT)
-    rows.sort(key=lambda row: SPLITS.index(row.split))
-    return Table(path, tuple(rows), tuple(_warnings(header, rows)))
+    return divided(path, header, rows, draw or Draw(), transcribe=transcribe)
 
 
 def _check_header(header: list[str], labelled: bool, findings: Findings) -> None:
@@ -113,9 +86,12 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
         findings.add(f"missing column 'audio'{_nearest(['audio'], header)}{_shown(header)}")
     if labelled and not given & set(TASKS):
         nearest = _nearest(TASKS, header)
-        findings.add(f"missing column 'label', 'emotion' or 'sentiment'{nearest}{_shown(header)}")
-    if given >= {"label", "emotion"}:
-        findings.add("columns 'label' and 'emotion' are both there, and both are the task 'emotion'")
+        findings.add(f"missing column 'label', 'emotion', 'sentiment' or 'score'{nearest}{_shown(header)}")
+    for one, other in (("label", "emotion"), ("sentiment", "score")):
+        if given >= {one, other}:
+            findings.add(
+                f"columns {one!r} and {other!r} are both there, and both are the task {TASKS[other]!r}"
+            )
 
 
 def _shown(header: list[str]) -> str:
@@ -128,21 +104,27 @@ def _nearest(wanted: Iterable[str], header: list[str]) -> str:
     return next((hint for hint in (did_you_mean(name, others) for name in wanted) if hint), "")
 
 
-def _row(number: int, record: dict[str, str], root: Path, findings: Findings) -> Row:
+def _row(
+    number: int, record: dict[str, str], root: Path, lists: set[str], findings: Findings, missing_audio: bool
+) -> Row:
     """One row; where it has problems, they are noted and harmless values stand in."""
-    if not all(_is_unicode(record.get(name, "")) for name in COLUMNS):
+    if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
         findings.add("holds half a character (a lone surrogate), which is not Unicode text", number)
-        record = {key: value for key, value in record.items() if _is_unicode(value)}
+        record = {key: value for key, value in record.items() if is_unicode(value)}
     id_ = record.get("utterance") or record.get("id", "")
     if not id_ and any(name in record for name in ID_COLUMNS):
         findings.add("the utterance has no id", number)
     audio = record.get("audio", "")
     if not audio and "audio" in record:
         findings.add("audio is empty", number)
-    elif audio and not _is_file(root / audio):
+    elif audio and not missing_audio and not _is_file(root / audio):
         findings.add(f"no such audio file below {root}", number, audio)
     split = _split(number, record, findings)
-    labels = {task: record[column] for column, task in TASKS.items() if record.get(column)}
+    labels = {
+        task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
+        for column, task in TASKS.items()
+        if record.get(column)
+    }
     if split != "private":
         for column in TASKS:
             if column in record and not record[column]:
@@ -154,7 +136,8 @@ def _row(number: int, record: dict[str, str], root: Path, findings: Findings) ->
     return Row(number, id_, split, record.get("text", ""), root / audio, labels, groups, start, end)
 
 
-def _is_unicode(value: str) -> bool:
+def is_unicode(value: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -202,61 +185,3 @@ def _check_ids(rows: list[Row], findings: Findings) -> None:
         if len(where) > 1:
             for number in where:
                 findings.add("utterance is there more than once in its split", number, repr(id_))
-
-
-def _warnings(header: list[str], rows: list[Row]) -> list[str]:
-    """What is allowed but looks like a mistake."""
-    warnings = []
-    for name in header:
-        near = difflib.get_close_matches(name, set(COLUMNS) - set(header), n=1, cutoff=0.75)
-        if name not in COLUMNS and near:
-            warnings.append(f"column {name!r} is not used, did you mean {near[0]!r}?")
-    if "text" not in header:
-        warnings.append("there is no column 'text': utterances have no words")
-    elif wordless := [row.number for row in rows if not row.text]:
-        warnings.append(f"{numbers(wordless)}: text is empty")
-    if "speaker" not in header:
-        warnings.append(
-            "there is no column 'speaker': nothing can keep a voice out of both training and test"
-        )
-    for task in dict.fromkeys(TASKS.values()):
-        warnings += _label_warnings(task, rows)
-    return warnings + _shared_speakers(rows)
-
-
-def _label_warnings(task: str, rows: list[Row]) -> list[str]:
-    places: dict[str, list[int]] = defaultdict(list)
-    splits: dict[str, set[str]] = defaultdict(set)
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        if label := row.labels.get(task):
-            places[label].append(row.number)
-            splits[label].add(row.split)
-    for label in sorted(places):
-        spellings[" ".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
-    warnings = []
-    for labels in spellings.values():
-        if len(labels) > 1:
-            found = " and ".join(f"{label!r} ({numbers(places[label])})" for label in labels)
-            warnings.append(f"{task}: {found} count as different classes")
-    if len(places) == 1:
-        warnings.append(f"{task}: there is only one class, {next(iter(places))!r}")
-    if len(places) > MANY_CLASSES:
-        warnings.append(
-            f"{task}: {len(places)} classes; each different label, also a number, is a class of its own"
-        )
-    for label in sorted(places):
-        if "train" not in splits[label] and any("train" in found for found in splits.values()):
-            warnings.append(f"{task}: class {label!r} ({numbers(places[label])}) is not in train")
-    return warnings
-
-
-def _shared_speakers(rows: list[Row]) -> list[str]:
-    speakers: dict[str, set[Any]] = defaultdict(set)
-    for row in rows:
-        speakers[row.split].add(row.groups.get("speaker"))
-    return [
-        f"speakers in both {one} and {other}: {enumerate_few(sorted(shared))}"
-        for one, other in combinations(SPLITS, 2)
-        if (shared := (speakers[one] & speakers[other]) - {None})
-    ]

@@ -1,0 +1,106 @@
+"""``sertool export``: a trained ensemble as a folder that runs without this toolkit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sertool.commands.display import console
+from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, JsonOption, OutputOption
+
+if TYPE_CHECKING:
+    from sertool.core.exporting import Exported
+
+
+def export(
+    name: Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Folder that is written.")],
+    index: Annotated[
+        int | None, typer.Option("--index", metavar="K", help="Average the first K members; all.")
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Write the model in 8 bits too.")] = False,
+    with_frontend: Annotated[
+        bool, typer.Option("--with-frontend", help="Take a waveform: the mel frontend is in the graph.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a bundle; write 8 bits whatever they cost.")
+    ] = False,
+    data: DataOption = DEFAULT_DATA,
+    output: OutputOption = DEFAULT_OUTPUT,
+    json: JsonOption = None,
+) -> None:
+    """Write the ensemble as ONNX with a script and a model card, checked against PyTorch."""
+    from sertool.core.artifacts import write_json
+    from sertool.core.exporting import export as write_bundle
+
+    with console().status(f"{name}: writing the graph and comparing it with PyTorch"):
+        done = write_bundle(
+            name,
+            out,
+            output=output,
+            data=data,
+            index=index,
+            int8=int8,
+            with_frontend=with_frontend,
+            force=force,
+        )
+    typer.echo("\n".join(show(done)))
+    if json is not None:
+        write_json(json, result_table(done))
+
+
+def show(done: "Exported") -> list[str]:
+    """What was written, as lines."""
+    last = done.compared[-1]
+    largest = max(own.largest for own in done.compared)
+    frontend = "; with and without the frontend" * (len(done.compared) > 1)
+    count = sum(own.utterances for own in done.compared)
+    sizes = ", ".join(f"{name} {_size(size)}" for name, size in done.sizes.items())
+    lines = [
+        f"{done.folder} · {done.name}, {done.members} members averaged, temperature {done.temperature:.3g}",
+        f"largest difference of logits to PyTorch {largest:.1e}, all {count} decisions equal "
+        f"({'; '.join(own.source for own in done.compared)})",
+        f"one utterance: onnxruntime {last.onnx_ms:.1f} ms, PyTorch {last.torch_ms:.1f} ms (median, CPU{frontend})",
+        f"holds {sizes}",
+    ]
+    if done.loss is not None:
+        points = "not measured"
+        if done.loss.points is not None:
+            points = f"{done.loss.points:+.1f} points on {done.loss.utterances} validation utterances"
+        lines.append(f"loss of accuracy by int8: {points}")
+    return [*lines, f'next: python {done.folder / "run.py"} RECORDING --text "..."']
+
+
+def result_table(done: "Exported") -> dict[str, Any]:
+    """The same as plain data."""
+    loss = done.loss
+    return {
+        "bundle": str(done.folder),
+        "name": done.name,
+        "members": done.members,
+        "temperature": done.temperature,
+        "checks": [
+            {
+                "on": own.source,
+                "utterances": own.utterances,
+                "largest_difference": own.largest,
+                "differing_decisions": own.differing,
+                "onnx_ms": own.onnx_ms,
+                "torch_ms": own.torch_ms,
+            }
+            for own in done.compared
+        ],
+        "int8": None
+        if loss is None
+        else {
+            "accuracy": loss.full,
+            "accuracy_int8": loss.int8,
+            "points": loss.points,
+            "utterances": loss.utterances,
+        },
+        "bytes": done.sizes,
+    }
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -1,0 +1,111 @@
+"""``sertool predict``: recordings and texts, judged by a trained ensemble."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import Annotated
+
+import typer
+
+from sertool.commands.display import console
+from sertool.commands.options import (
+    DEFAULT_DATA,
+    DEFAULT_OUTPUT,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    OutputOption,
+    PrecisionOption,
+)
+from sertool.commands.predictions import left_out, predictions_csv, predictions_table, show
+from sertool.commands.progress import counting
+
+MANY = 20  # recordings whose reading is worth a progress bar
+
+NameOption = Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")]
+AudioArgument = Annotated[
+    list[Path] | None, typer.Argument(metavar="AUDIO", help="Recordings, or folders of them.")
+]
+TextOption = Annotated[
+    str | None, typer.Option("--text", metavar="WORDS", help="What is said in the one recording; or alone.")
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="CSV or JSON Lines: audio, text; if wanted id, start, end.", dir_okay=False
+    ),
+]
+WindowOption = Annotated[
+    float | None, typer.Option("--window", metavar="SECONDS", help="Divide recordings into such pieces.")
+]
+HopOption = Annotated[
+    float | None, typer.Option("--hop", metavar="SECONDS", help="From one window to the next; the window.")
+]
+AbstainOption = Annotated[
+    float | None, typer.Option("--abstain", metavar="P", help="Say unsure below this probability.")
+]
+IndexOption = Annotated[
+    int | None, typer.Option("--index", metavar="K", help="Average the first K members; all.")
+]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on without what cannot be used; list it at the end.")
+]
+CsvOption = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write a row a prediction.", dir_okay=False)
+]
+
+
+def predict(
+    name: NameOption,
+    audio: AudioArgument = None,
+    text: TextOption = None,
+    table: TableOption = None,
+    window: WindowOption = None,
+    hop: HopOption = None,
+    abstain: AbstainOption = None,
+    index: IndexOption = None,
+    skip_bad: SkipOption = False,
+    csv: CsvOption = None,
+    json: JsonOption = None,
+    data: DataOption = DEFAULT_DATA,
+    output: OutputOption = DEFAULT_OUTPUT,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
+) -> None:
+    """Judge recordings, texts, or both: the class, its probability, and that of every class.
+
+    All inputs are read first, and one that cannot be used stops the command before anything is judged.
+    """
+    from sertool.core.artifacts import write_json, write_text
+    from sertool.core.calibration import check_abstain
+    from sertool.core.clips import collect
+    from sertool.core.windows import check_window
+
+    check_window(window, hop)
+    check_abstain(abstain)
+    clips, refused = collect(audio or [], text, table, divided=window is not None)
+
+    from sertool.core.listening import Listener
+    from sertool.core.precision import choose
+    from sertool.core.predicting import open_predictor
+    from sertool.core.prediction_notes import notes
+
+    chosen = choose(device, precision or "fp32")
+    opened = open_predictor(output / name, data, index, chosen)
+    listener = Listener(opened.trained.recipe, window, hop)
+    # One thread: a recording is too short to divide.
+    with chosen.threaded(1), counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
+        passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
+    predictions = opened.judge(passages)
+    talk = console()
+    for line in notes(opened, listener, clips, predictions):
+        talk.print(line, soft_wrap=True, markup=False)
+    width = get_terminal_size().columns if sys.stdout.isatty() else None
+    typer.echo("\n".join(show(opened, predictions, abstain, width)))
+    for line in left_out(bad):
+        talk.print(line, soft_wrap=True, markup=False)
+    if csv is not None:
+        write_text(csv, predictions_csv(opened, predictions, abstain))
+    if json is not None:
+        write_json(json, predictions_table(opened, predictions, abstain, bad))
