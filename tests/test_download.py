@@ -27,6 +27,7 @@ from sertool.core import http_replies as replies
 from sertool.core.download import Downloaded, Policy, Progress, check_link, download
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.part_file import Known, PartFile, address_id
+from sertool.core.plain_text import readable_size
 
 QUICK = Policy(
     tries=4,
@@ -802,7 +803,7 @@ def test_addresses_are_shown_without_what_is_secret():
     ],
 )
 def test_readable_sizes(size, text):
-    assert replies.readable_size(size) == text
+    assert readable_size(size) == text
 
 
 def test_a_part_file_without_its_state_is_not_trusted(server, target):

@@ -541,14 +541,14 @@ def test_tables_of_other_kinds(here):
     )
 
 
-def test_half_a_character_is_shown_as_one_sign(here):
+def test_half_a_character_is_spelled_out(here):
     Path("t.jsonl").write_text(
         '{"id": "a\\ud800b\\u001b[31m", "text": "sky \\ud800"}\n{"audio": "\\ud800.wav"}\n'
     )
     rows = written("--table", "t.jsonl", "--skip-bad")
-    assert [own["id"] for own in rows] == ["a?b?[31m"]
+    assert [own["id"] for own in rows] == ["a\\ud800b\\x1b[31m"]
     assert json.loads(Path("p.json").read_text())["left_out"] == [
-        {"id": "?.wav", "reason": "row 2: ?.wav: no such file"}
+        {"id": "\\ud800.wav", "reason": "row 2: \\ud800.wav: no such file"}
     ]
 
 

@@ -7,6 +7,7 @@ import typer
 
 from sertool.commands.display import console
 from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, JsonOption, OutputOption
+from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
     from sertool.core.exporting import Exported
@@ -55,7 +56,7 @@ def show(done: "Exported") -> list[str]:
     largest = max(own.largest for own in done.compared)
     frontend = "; with and without the frontend" * (len(done.compared) > 1)
     count = sum(own.utterances for own in done.compared)
-    sizes = ", ".join(f"{name} {_size(size)}" for name, size in done.sizes.items())
+    sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in done.sizes.items())
     lines = [
         f"{done.folder} · {done.name}, {done.members} members averaged, temperature {done.temperature:.3g}",
         f"largest difference of logits to PyTorch {largest:.1e}, all {count} decisions equal "
@@ -100,7 +101,3 @@ def result_table(done: "Exported") -> dict[str, Any]:
         },
         "bytes": done.sizes,
     }
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -11,7 +11,8 @@ from rich.table import Table as Grid
 
 from sertool.commands.display import console
 from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
-from sertool.commands.progress import fetching, size
+from sertool.commands.progress import fetching
+from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
     from sertool.core.fetching import Fetched, Request
@@ -152,7 +153,7 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
     receipt = fetched.receipt
     if fetched.new:
         lines = [
-            f"{request.name}: {size(receipt.size)} from {_host(receipt.url)}",
+            f"{request.name}: {readable_size(receipt.size)} from {_host(receipt.url)}",
             f"SHA-256 {receipt.sha256}",
         ]
     else:

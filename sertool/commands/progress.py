@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from sertool.core.plain_text import readable_size
+
 if TYPE_CHECKING:
     from sertool.core.fetching import Step
 
@@ -87,7 +89,7 @@ class _Amount(ProgressColumn):
     def render(self, task: Task) -> Text:
         if not task.fields["in_bytes"]:
             return Text(f"{task.completed:.0f} of {task.total:.0f}" if task.total is not None else "")
-        rate = f" {size(task.speed)}/s" if task.speed else ""
+        rate = f" {readable_size(task.speed)}/s" if task.speed else ""
         return Text(amount(int(task.completed), None if task.total is None else int(task.total)) + rate)
 
 
@@ -121,7 +123,7 @@ class _StepLines:
         rate = (step.done - self.first) / seconds if seconds else 0.0
         line = f"{step.stage}: {amount(step.done, step.total)}"
         if rate:
-            line += f", {size(rate)}/s"
+            line += f", {readable_size(rate)}/s"
             if step.total is not None and step.done < step.total:
                 line += f", {clock((step.total - step.done) / rate)} left"
         return line
@@ -132,16 +134,7 @@ class _StepLines:
 
 def amount(done: int, total: int | None) -> str:
     """``12.0 MB of 1.2 GB``."""
-    return size(done) if total is None else f"{size(done)} of {size(total)}"
-
-
-def size(count: float) -> str:
-    """Bytes as ``1.2 GB``."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    return readable_size(done) if total is None else f"{readable_size(done)} of {readable_size(total)}"
 
 
 def clock(seconds: float) -> str:

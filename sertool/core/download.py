@@ -16,8 +16,9 @@ from sertool.core import artifacts
 from sertool.core import http_replies as replies
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.http_client import Client, LostError, Policy, RefusedError
-from sertool.core.http_replies import is_http, readable_size, shown
+from sertool.core.http_replies import is_http, shown
 from sertool.core.part_file import PartFile, address_id
+from sertool.core.plain_text import readable_size
 from sertool.core.transfer import Progress, Transfer
 
 __all__ = ["Downloaded", "Link", "Policy", "Progress", "check_link", "download"]

@@ -21,7 +21,7 @@ from typing import Any, TypeGuard
 from sertool.core import artifacts
 from sertool.core.artifacts import write_error
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.http_replies import readable_size
+from sertool.core.plain_text import readable_size
 
 FLUSH_EVERY = 32 << 20
 _BATCH = 1 << 20  # bytes that are handed to the hash at a time

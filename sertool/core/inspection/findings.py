@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sertool.core.corpora.corpus import GROUPS, Corpus
+from sertool.core.plain_text import printable
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -236,11 +237,6 @@ def found(kind: str, number: int, text: str, examples: Iterable[str] = (), advic
     return Finding(
         kind, KINDS[kind].severity, number, printable(text), few, printable(advice) or KINDS[kind].advice
     )
-
-
-def printable(text: str) -> str:
-    """Text that any terminal and file takes: line ends and half characters are spelled out."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def count(number: int, one: str, many: str = "") -> str:
