@@ -134,6 +134,19 @@ def test_data_from_a_file_is_unpacked_converted_and_told(tmp_path):
     assert state_of("data", load_sources()["data"], Path("data")) == "there"
 
 
+def test_the_list_tells_what_was_begun(tmp_path):
+    notes = tmp_path / "data" / ".fetched"
+    notes.mkdir(parents=True)
+    states = []
+    for left in (".emodb.zip.lock", ".emodb.zip.part", "emodb.zip"):
+        (notes / left).touch()
+        run("--json", "list.json")
+        rows = {row["name"]: row["state"] for row in json.loads(Path("list.json").read_text())}
+        assert rows.pop("emodb") == ("no" if left.endswith("lock") else "begun")
+        states.append(rows)
+    assert states[-1] == dict.fromkeys(states[0], "no")
+
+
 def test_what_is_fetched_trains_and_evaluates(tmp_path):
     data_zip(tmp_path / "data.zip", "IEMOCAP", prefix="")
     models_zip(tmp_path / "IEMOCAP_pretrained.zip")

@@ -111,7 +111,9 @@ def state_of(name: str, source: Source, dest: Path) -> str:
     receipt = read_receipt(receipt_path(dest, name))
     if receipt is not None:
         return "there" if _is_there(receipt, dest) else "begun"
-    return "begun" if any(_downloads(receipt_path(dest, name).parent, source)) else "no"
+    folder = receipt_path(dest, name).parent
+    begun = (folder / source.archive, folder / f".{source.archive}.part")
+    return "begun" if any(path.is_file() for path in begun) else "no"
 
 
 def _downloads(folder: Path, source: Source) -> Iterator[Path]:
