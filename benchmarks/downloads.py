@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.downloads``. 200 MB of random bytes from a server on this machine that uses ``sendfile``; curl
 and sertool take turns, after one pair that does not count. Curl's time is its own ``time_total``, sertool's is that of
-``sertool.core.download.download`` with its checksum and its flush to the disk, neither of which curl does; with the
-start of both processes it is told apart. ``cpu_ratio`` holds on a busy machine too. Memory is the most that a process
-with the command line's imports held.
+``download`` in ``sertool.core.downloads`` with its checksum and its flush to the disk, neither of which curl does;
+with the start of both processes it is told apart. ``cpu_ratio`` holds on a busy machine too. Memory is the most that a
+process with the command line's imports held.
 """
 
 import argparse
@@ -35,7 +35,7 @@ import json, sys, time
 from pathlib import Path
 import rich.progress
 import sertool.__main__
-from sertool.core.download import download
+from sertool.core.downloads.download import download
 begun, cpu = time.perf_counter(), time.process_time()
 got = download([sys.argv[1]], Path(sys.argv[2]), sha256=sys.argv[3], progress=lambda step: None)
 seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu

@@ -20,15 +20,15 @@ from benchmarks.corpora import make_corpus
 from benchmarks.machine import describe_machine
 from sertool.core import artifacts
 from sertool.core.batches import make_tables
-from sertool.core.bundle_check import Trial, feeds_of
+from sertool.core.bundles.bundle_check import Trial, feeds_of
+from sertool.core.bundles.exporting import save
+from sertool.core.bundles.onnx_ensemble import ensemble_model
 from sertool.core.corpora.corpus import write_corpus
 from sertool.core.experiment import fit_inputs, open_experiment
-from sertool.core.exporting import save
 from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.models.build import initialise, member_state
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.onnx_ensemble import ensemble_model
 from sertool.core.planning import new_stack
 from sertool.core.precision import choose
 from sertool.core.recipe import load

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sertool.core.predicting import Predictor
+    from sertool.core.predictions.predicting import Predictor
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,6 @@ def load(
         sertool.core.errors.SertoolError: it cannot be opened; the message says why, ``hint`` what to try.
     """
     from sertool.core.precision import choose
-    from sertool.core.predicting import open_predictor
+    from sertool.core.predictions.predicting import open_predictor
 
     return open_predictor(Path(folder), Path(data), index, choose(device, precision))

@@ -39,15 +39,12 @@ NO_TORCH = [
         "archives",
         "unpacking",
         "tar_stream",
-        "download",
-        "fetching",
-        "obtaining",
-        "receipts",
-        "sources",
     )
 ]
 NO_TORCH += [
-    name for name in CORE if name.startswith(("sertool.core.inspection", "sertool.core.environment"))
+    name
+    for name in CORE
+    if name.startswith(("sertool.core.inspection", "sertool.core.environment", "sertool.core.downloads"))
 ]
 HEAVY = ("torch", "spacy", "matplotlib", "sklearn", "librosa", "scipy", "safetensors", "numpy", "pydantic")
 

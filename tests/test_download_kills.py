@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from bad_server import BadServer, serving
 
-from sertool.core.http_client import CHUNK
-from sertool.core.part_file import PartFile
+from sertool.core.downloads.http_client import CHUNK
+from sertool.core.downloads.part_file import PartFile
 
 CONTENT = b"PK\x03\x04" + random.Random(1).randbytes(12_000_000)
 # What the server has handed to the system and the client has not written yet: the buffers of both sockets, of which
@@ -25,7 +25,7 @@ import socket, sys
 from pathlib import Path
 from urllib3.connection import HTTPConnection
 HTTPConnection.default_socket_options += [(socket.SOL_SOCKET, socket.SO_RCVBUF, {BUFFER})]
-from sertool.core.download import download
+from sertool.core.downloads.download import download
 print(download([sys.argv[1]], Path(sys.argv[2])).sha256)
 """
 

@@ -22,22 +22,22 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import bundle_check, export_source, exporting, quantising
 from sertool.core.acoustics import log_mels
 from sertool.core.artifacts import sha256
 from sertool.core.audio_files import read_audio
 from sertool.core.batches import Standardization
-from sertool.core.bundle_check import TOLERANCE, feeds_of, make_trial, torch_judge, with_recordings
+from sertool.core.bundles import bundle_check, export_source, exporting, quantising
+from sertool.core.bundles.bundle_check import TOLERANCE, feeds_of, make_trial, torch_judge, with_recordings
+from sertool.core.bundles.export_source import open_trained
+from sertool.core.bundles.onnx_ensemble import ensemble_model
+from sertool.core.bundles.onnx_frontend import waveform_frames
+from sertool.core.bundles.onnx_graph import FLOAT, Graph
 from sertool.core.calibration import Calibration, probabilities, write_calibration
 from sertool.core.ensembling import open_ensemble
 from sertool.core.errors import SertoolError
 from sertool.core.experiment import FoldInputs
-from sertool.core.export_source import open_trained
 from sertool.core.labels import Task
 from sertool.core.models.build import build, initialise, member_state
-from sertool.core.onnx_ensemble import ensemble_model
-from sertool.core.onnx_frontend import waveform_frames
-from sertool.core.onnx_graph import FLOAT, Graph
 from sertool.core.planning import plan_training
 from sertool.core.recipe import Frontend
 from sertool.core.runs import train_recipe

@@ -22,11 +22,11 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core.corpora.corpus import write_corpus
-from sertool.core.download import Policy
+from sertool.core.downloads.download import Policy
+from sertool.core.downloads.fetching import Request, fetch, state_of
+from sertool.core.downloads.receipts import read_receipt, receipt_path
+from sertool.core.downloads.sources import load_sources
 from sertool.core.errors import DataError
-from sertool.core.fetching import Request, fetch, state_of
-from sertool.core.receipts import read_receipt, receipt_path
-from sertool.core.sources import load_sources
 from sertool.core.yaml_file import dump_yaml
 
 CORPORA = {"IEMOCAP": "iemocap-mat", "MOSI": "mosi-mnt", "MOSEI": "mosei2-mat", "MELD": "meld7-mat"}
@@ -436,7 +436,7 @@ def test_damaged_receipts_are_told(tmp_path):
 def test_too_little_space_is_told_before_anything_is_unpacked(tmp_path, monkeypatch):
     data_zip(tmp_path / "d.zip", "MOSI")
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("sertool.core.fetching.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("sertool.core.downloads.fetching.shutil.disk_usage", lambda _: usage)
     error = run("data", "--from", "d.zip", code=1).stderr
     assert "are needed to unpack and convert, 0.0 GB are free" in error
     assert tree(tmp_path / "data") == {".fetched"}
@@ -445,10 +445,11 @@ def test_too_little_space_is_told_before_anything_is_unpacked(tmp_path, monkeypa
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from sertool.core.download import Policy
-from sertool.core.fetching import Request, fetch
-from sertool.core.sources import load_sources
-from sertool.core import fetching, artifacts
+from sertool.core.downloads.download import Policy
+from sertool.core.downloads.fetching import Request, fetch
+from sertool.core.downloads.sources import load_sources
+from sertool.core import artifacts
+from sertool.core.downloads import fetching
 
 left = int(sys.argv[2])
 def moment(*_):

@@ -26,12 +26,12 @@ from sertool.commands.demo import next_command
 from sertool.commands.predictions import show
 from sertool.core import artifacts
 from sertool.core.calibration import Calibration, read_calibration, write_calibration
-from sertool.core.clips import collect
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.labels import Task
-from sertool.core.predicting import Prediction, Predictor
+from sertool.core.predictions.clips import collect
+from sertool.core.predictions.predicting import Prediction, Predictor
+from sertool.core.predictions.windows import windows
 from sertool.core.trained import open_runs, stack_of
-from sertool.core.windows import windows
 
 RATE = 22050
 CLASSES = ("high", "low")

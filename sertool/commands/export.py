@@ -10,7 +10,7 @@ from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, J
 from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
-    from sertool.core.exporting import Exported
+    from sertool.core.bundles.exporting import Exported
 
 
 def export(
@@ -32,7 +32,7 @@ def export(
 ) -> None:
     """Write the ensemble as ONNX with a script and a model card, checked against PyTorch."""
     from sertool.core.artifacts import write_json
-    from sertool.core.exporting import export as write_bundle
+    from sertool.core.bundles.exporting import export as write_bundle
 
     with console().status(f"{name}: writing the graph and comparing it with PyTorch"):
         done = write_bundle(

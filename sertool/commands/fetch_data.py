@@ -15,8 +15,8 @@ from sertool.commands.progress import fetching
 from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
-    from sertool.core.fetching import Fetched, Request
-    from sertool.core.sources import Source
+    from sertool.core.downloads.fetching import Fetched, Request
+    from sertool.core.downloads.sources import Source
 
 
 def fetch_data(
@@ -53,8 +53,8 @@ def fetch_data(
     are unpacked, pickles are read once by a reader that knows only data, and kept in sertool's own format.
     """
     from sertool.core.artifacts import write_json
+    from sertool.core.downloads.sources import find_sources, load_sources
     from sertool.core.errors import SertoolError
-    from sertool.core.sources import find_sources, load_sources
 
     sources = load_sources(manifest or [])
     wanted = find_sources(names or (["all"] if check_links else []), sources)
@@ -79,9 +79,9 @@ def _requests(
     force: bool,
     keep_archive: bool,
 ) -> list["Request"]:
+    from sertool.core.downloads.fetching import Request
+    from sertool.core.downloads.sources import checksum
     from sertool.core.errors import UsageError
-    from sertool.core.fetching import Request
-    from sertool.core.sources import checksum
 
     if sha256 is not None:
         if len(wanted) > 1:
@@ -107,9 +107,9 @@ def _dest(source: "Source", dest: Path | None) -> Path:
 
 def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[str]]:
     """Fetch one after the other; one that fails does not stop the next."""
-    from sertool.core.download import Policy
+    from sertool.core.downloads.download import Policy
+    from sertool.core.downloads.fetching import fetch
     from sertool.core.errors import SertoolError
-    from sertool.core.fetching import fetch
 
     talk = console()
     rows: list[dict[str, Any]] = []
@@ -194,7 +194,7 @@ def _next(request: "Request", name: str) -> str:
 
 def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:
     """Show what there is to fetch and what is here."""
-    from sertool.core.fetching import state_of
+    from sertool.core.downloads.fetching import state_of
 
     rows = [
         {
@@ -219,8 +219,8 @@ def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dic
     """Ask all addresses; a source fails if none of its own works."""
     from dataclasses import asdict
 
-    from sertool.core.download import Policy
-    from sertool.core.obtaining import links
+    from sertool.core.downloads.download import Policy
+    from sertool.core.downloads.obtaining import links
 
     rows, working = [], set()
     width = max(map(len, wanted))

@@ -79,17 +79,17 @@ def predict(
     """
     from sertool.core.artifacts import write_json, write_text
     from sertool.core.calibration import check_abstain
-    from sertool.core.clips import collect
-    from sertool.core.windows import check_window
+    from sertool.core.predictions.clips import collect
+    from sertool.core.predictions.windows import check_window
 
     check_window(window, hop)
     check_abstain(abstain)
     clips, refused = collect(audio or [], text, table, divided=window is not None)
 
-    from sertool.core.listening import Listener
     from sertool.core.precision import choose
-    from sertool.core.predicting import open_predictor
-    from sertool.core.prediction_notes import notes
+    from sertool.core.predictions.listening import Listener
+    from sertool.core.predictions.predicting import open_predictor
+    from sertool.core.predictions.prediction_notes import notes
 
     chosen = choose(device, precision or "fp32")
     opened = open_predictor(output / name, data, index, chosen)

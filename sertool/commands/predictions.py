@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sertool.core.plain_text import few, printable
 
 if TYPE_CHECKING:
-    from sertool.core.clips import Refused
-    from sertool.core.predicting import Prediction, Predictor
+    from sertool.core.predictions.clips import Refused
+    from sertool.core.predictions.predicting import Prediction, Predictor
 
 BAR, SHORT_BAR = 20, 10
 LEAST_NAME = 20  # columns that names get before the classes' own columns go

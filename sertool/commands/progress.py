@@ -20,7 +20,7 @@ from rich.text import Text
 from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
-    from sertool.core.fetching import Step
+    from sertool.core.downloads.fetching import Step
 
 LINES = 10
 SECONDS = 1.0  # between two lines of a fetch at least

@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 from sertool.core import artifacts
-from sertool.core.clips import SUFFIXES
 from sertool.core.corpora.drawing import Draw
 from sertool.core.corpora.records import enumerate_few
 from sertool.core.corpora.rows import Row, Table, divided
@@ -12,6 +11,7 @@ from sertool.core.corpora.table import is_unicode
 from sertool.core.errors import DataError
 from sertool.core.plain_text import printable
 
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
 # The last ones are not readable, but recordings all the same: they are told of and not passed over.
 _AUDIO = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
 

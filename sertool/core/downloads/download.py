@@ -1,7 +1,7 @@
 """Downloads that survive a bad network: a file arrives whole and checked, or there is one message.
 
-Addresses are tried in turn. The bytes go to a part file beside the target (:mod:`sertool.core.part_file`), which a
-killed command, or one after a reboot, goes on with; only a file of the right length and checksum gets its name.
+Addresses are tried in turn. The bytes go to a part file beside the target (see ``part_file``), which a killed
+command, or one after a reboot, goes on with; only a file of the right length and checksum gets its name.
 """
 
 import re
@@ -13,13 +13,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sertool.core import artifacts
-from sertool.core import http_replies as replies
+from sertool.core.downloads import http_replies as replies
+from sertool.core.downloads.http_client import Client, LostError, Policy, RefusedError
+from sertool.core.downloads.http_replies import is_http, shown
+from sertool.core.downloads.part_file import PartFile, address_id
+from sertool.core.downloads.transfer import Progress, Transfer
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.http_client import Client, LostError, Policy, RefusedError
-from sertool.core.http_replies import is_http, shown
-from sertool.core.part_file import PartFile, address_id
 from sertool.core.plain_text import readable_size
-from sertool.core.transfer import Progress, Transfer
 
 __all__ = ["Downloaded", "Link", "Policy", "Progress", "check_link", "download"]
 

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from sertool.core.clips import Clip
 from sertool.core.corpora.records import enumerate_few
-from sertool.core.listening import Listener
 from sertool.core.plain_text import printable
-from sertool.core.predicting import Prediction, Predictor
+from sertool.core.predictions.clips import Clip
+from sertool.core.predictions.listening import Listener
+from sertool.core.predictions.predicting import Prediction, Predictor
 
 
 def notes(

@@ -15,12 +15,12 @@ from filelock import FileLock, Timeout
 
 from sertool.core.archives import unpack, unpacked_size
 from sertool.core.artifacts import write_error
-from sertool.core.download import Downloaded, Policy
+from sertool.core.downloads.download import Downloaded, Policy
+from sertool.core.downloads.installing import Installed, find_folders, install
+from sertool.core.downloads.obtaining import changed_since, obtain
+from sertool.core.downloads.receipts import Receipt, read_receipt, receipt_path, write_receipt
+from sertool.core.downloads.sources import Source
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.installing import Installed, find_folders, install
-from sertool.core.obtaining import changed_since, obtain
-from sertool.core.receipts import Receipt, read_receipt, receipt_path, write_receipt
-from sertool.core.sources import Source
 
 # Room for what is unpacked, and for the copies in sertool's own format that are made of it.
 ROOM = 2.0
@@ -34,7 +34,7 @@ class Request:
         name: of the source.
         source: what the manifest says of it.
         dest: folder that it unpacks into.
-        origin: as for :func:`~sertool.core.obtaining.obtain`.
+        origin: as for :func:`~sertool.core.downloads.obtaining.obtain`.
         sha256: checksum to hold the archive to, in place of the manifest's and that of the first fetch.
         force: replace folders that are there.
         keep_archive: leave the archive where it was downloaded to.

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.artifacts import sha256 as sha256_of
-from sertool.core.download import Downloaded, Link, Policy, Progress, check_link, download
+from sertool.core.downloads.download import Downloaded, Link, Policy, Progress, check_link, download
+from sertool.core.downloads.receipts import Receipt
+from sertool.core.downloads.sources import Source, is_address
 from sertool.core.errors import DataError, UsageError
-from sertool.core.receipts import Receipt
-from sertool.core.sources import Source, is_address
 
 
 def obtain(

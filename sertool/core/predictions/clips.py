@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertool.core.corpora.folder_table import SUFFIXES
 from sertool.core.corpora.records import Findings, enumerate_few, read_records
 from sertool.core.errors import DataError, UsageError
 from sertool.core.plain_text import few, printable, unicode_only
 
 COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from sertool.core.batches import Standardization
-from sertool.core.onnx_graph import BOOL, FLOAT, INT64, Graph
+from sertool.core.bundles.onnx_graph import BOOL, FLOAT, INT64, Graph
 
 
 @dataclass(frozen=True)

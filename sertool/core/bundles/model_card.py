@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sertool.core.bundle_check import Comparison
+from sertool.core.bundles.bundle_check import Comparison
+from sertool.core.bundles.export_source import Figure
+from sertool.core.bundles.quantising import Loss
 from sertool.core.calibration import Calibration
-from sertool.core.export_source import Figure
-from sertool.core.quantising import Loss
 from sertool.core.trained import Trained, TrainedMember
 
-TEMPLATE = Path(__file__).parent / "bundle" / "card.md.template"
+TEMPLATE = Path(__file__).parent / "templates" / "card.md.template"
 FILES = {
     "model.onnx": "the ensemble; opset 17, any batch, any lengths",
     "model.onnx.data": "its weights, which do not fit into one file",

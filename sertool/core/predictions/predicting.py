@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from sertool.core.batches import make_tables
 from sertool.core.calibration import Calibration, probabilities, read_calibration
-from sertool.core.clips import Clip
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.ensembling import check_folder, chosen_size
 from sertool.core.errors import DataError, UsageError
 from sertool.core.inference import compute_logits, compute_logits_apart
-from sertool.core.listening import Listener, Passage, resample
 from sertool.core.metrics import decide
 from sertool.core.planning import SMALL_HIDDEN_SIZE
 from sertool.core.precision import Precision
+from sertool.core.predictions.clips import Clip
+from sertool.core.predictions.listening import Listener, Passage, resample
 from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
 from sertool.core.trained import Trained, open_runs, stack_of
@@ -179,7 +179,7 @@ class Predictor:
         return listener.listen(Clip("waveform", text=text), waveform)
 
     def judge(self, passages: Sequence[Passage]) -> list[Prediction]:
-        """Judge what a :class:`~sertool.core.listening.Listener` made, in its order."""
+        """Judge what a :class:`~sertool.core.predictions.listening.Listener` made, in its order."""
         return [prediction for part in _parts(passages) for prediction in self._judge(part)]
 
     def _judge(self, passages: Sequence[Passage]) -> Iterator[Prediction]:

@@ -8,8 +8,8 @@ import requests
 import urllib3
 
 from sertool import __version__
-from sertool.core import http_replies as replies
-from sertool.core.http_replies import shown
+from sertool.core.downloads import http_replies as replies
+from sertool.core.downloads.http_replies import shown
 
 CHUNK = 512 << 10
 MAX_REDIRECTS = 20

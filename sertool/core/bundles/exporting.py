@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sertool.core import artifacts
-from sertool.core import bundle_check as check
-from sertool.core.bundle_check import Comparison
-from sertool.core.bundle_files import FORMAT, SETTINGS, write_texts
+from sertool.core.bundles import bundle_check as check
+from sertool.core.bundles.bundle_check import Comparison
+from sertool.core.bundles.bundle_files import FORMAT, SETTINGS, write_texts
+from sertool.core.bundles.export_source import Opened, open_trained
+from sertool.core.bundles.quantising import Loss, measure_loss, quantise, require_small_loss
 from sertool.core.errors import DataError, UsageError
-from sertool.core.export_source import Opened, open_trained
-from sertool.core.quantising import Loss, measure_loss, quantise, require_small_loss
 from sertool.core.trained import Trained, stack_of
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _write_models(
     opened: Opened, folder: Path, with_frontend: bool, int8: bool
 ) -> tuple[tuple[Comparison, ...], Loss | None]:
     """Write the graphs, each compared with PyTorch before it stays."""
-    from sertool.core.onnx_ensemble import ensemble_model  # onnx is an extra
+    from sertool.core.bundles.onnx_ensemble import ensemble_model  # onnx is an extra
 
     trained, members, kind = opened.trained, opened.members, opened.trained.task.kind
     stack = stack_of(trained, members)
@@ -194,7 +194,7 @@ def save(model: "onnx.ModelProto", path: Path) -> bool:
     """Write a model, its weights beside it where they are too large for one file; whether they are."""
     import onnx
 
-    from sertool.core.onnx_ensemble import weight_bytes
+    from sertool.core.bundles.onnx_ensemble import weight_bytes
 
     external = weight_bytes(model) > LARGEST_FILE
     if external:

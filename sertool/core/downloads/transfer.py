@@ -11,10 +11,10 @@ from typing import NoReturn
 
 import requests
 
-from sertool.core import http_replies as replies
+from sertool.core.downloads import http_replies as replies
+from sertool.core.downloads.http_client import Client, LostError, RefusedError
+from sertool.core.downloads.part_file import Known, PartFile, address_id
 from sertool.core.errors import SertoolError
-from sertool.core.http_client import Client, LostError, RefusedError
-from sertool.core.part_file import Known, PartFile, address_id
 from sertool.core.plain_text import readable_size
 
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.bundle_check import Feeds, Trial, onnx_logits, open_session
+from sertool.core.bundles.bundle_check import Feeds, Trial, onnx_logits, open_session
 from sertool.core.errors import SertoolError, UsageError
 from sertool.core.metrics import accuracy, decide
 

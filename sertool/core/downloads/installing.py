@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertool.core.downloads.sources import CORPORA
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.sources import CORPORA
 
 DEPTH = 4  # folders around the one that is meant
 Progress = Callable[[str, int, int], None]
@@ -20,7 +20,7 @@ class Installed:
 
     Attributes:
         name: its name.
-        holds: a kind of :data:`~sertool.core.sources.Kind`.
+        holds: a kind of :data:`~sertool.core.downloads.sources.Kind`.
         text: what it holds, in a few words; empty where that could not be found out.
         problem: why it cannot be used, and where; None where it can.
     """

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core import artifacts
-from sertool.core.bundle_check import Comparison
-from sertool.core.export_source import Opened, measure
-from sertool.core.model_card import Facts, write_card
-from sertool.core.quantising import Loss
+from sertool.core.bundles.bundle_check import Comparison
+from sertool.core.bundles.export_source import Opened, measure
+from sertool.core.bundles.model_card import Facts, write_card
+from sertool.core.bundles.quantising import Loss
 from sertool.core.text import REMOVED, TYPOGRAPHIC
 from sertool.core.trained import Trained
 
 FORMAT = "sertool-bundle/1"
 SETTINGS = "settings.json"
-SCRIPT = Path(__file__).parent / "bundle" / "run.py.template"
+SCRIPT = Path(__file__).parent / "templates" / "run.py.template"
 
 
 def write_texts(

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from sertool.core.acoustics import FEATURE_FLOOR, log_mels
 from sertool.core.audio_files import LONGEST, SHORTEST, read_audio
-from sertool.core.clips import Clip, Refused, refusal
 from sertool.core.errors import DataError, UsageError
 from sertool.core.plain_text import printable
+from sertool.core.predictions.clips import Clip, Refused, refusal
+from sertool.core.predictions.windows import check_window, windows
 from sertool.core.recipe import Recipe
 from sertool.core.text import clean_words
-from sertool.core.windows import check_window, windows
 
 Progress = Callable[[int, int], None]
 

@@ -13,7 +13,7 @@ from sertool.core.acoustics import (
     TRIM_HOP,
     mel_filters,
 )
-from sertool.core.onnx_graph import DOUBLE, FLOAT, INT64, Graph
+from sertool.core.bundles.onnx_graph import DOUBLE, FLOAT, INT64, Graph
 from sertool.core.recipe import Frontend
 
 

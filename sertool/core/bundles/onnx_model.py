@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.bundles.onnx_graph import Graph
+from sertool.core.bundles.onnx_inputs import Sequences
 from sertool.core.models.layers import MASKED_SCORE
-from sertool.core.onnx_graph import Graph
-from sertool.core.onnx_inputs import Sequences
 from sertool.core.recipe import Model
 
 Array = NDArray[np.float32]

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import onnx
 
-from sertool.core.onnx_frontend import waveform_frames
-from sertool.core.onnx_graph import FLOAT, Graph
-from sertool.core.onnx_inputs import (
+from sertool.core.bundles.onnx_frontend import waveform_frames
+from sertool.core.bundles.onnx_graph import FLOAT, Graph
+from sertool.core.bundles.onnx_inputs import (
     Sequences,
     frame_sequences,
     missing_frames,
     missing_tokens,
     token_sequences,
 )
-from sertool.core.onnx_model import average, member_logits
+from sertool.core.bundles.onnx_model import average, member_logits
 from sertool.core.trained import Trained, TrainedMember
 
 

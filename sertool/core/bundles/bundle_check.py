@@ -30,7 +30,7 @@ from sertool.core.trained import Trained, TrainedMember
 TOLERANCE = 1e-4  # of logits
 MOST = 200  # utterances of a corpus that are compared
 TIMED = 20  # of them, for the latency
-CLIPS = Path(__file__).parent / "demo" / "clips"
+CLIPS = Path(__file__).parent.parent / "demo" / "clips"
 
 Array = NDArray[np.float32]
 Feeds = Mapping[str, NDArray[Any]]

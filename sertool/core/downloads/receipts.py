@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core import artifacts
+from sertool.core.downloads.installing import Installed
 from sertool.core.errors import DataError
-from sertool.core.installing import Installed
 
 FORMAT = "sertool-fetched/1"
 FOLDER = ".fetched"

@@ -1,0 +1,1 @@
+"""Fetching: what there is, resumable downloads, and what comes of an archive."""
