@@ -4,8 +4,9 @@ from pathlib import Path
 
 import typer
 
-from sertool.commands.display import console, show_training
+from sertool.commands.display import show_training
 from sertool.commands.options import DEFAULT_OUTPUT, DeviceOption, JsonOption, OutputOption
+from sertool.commands.talk import console, say
 
 ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
 
@@ -35,8 +36,8 @@ def demo(
         name = "demo" if title == "fused" else f"demo-{modalities}"
         if not results:
             for line in describe(experiment):
-                talk.print(line, soft_wrap=True, markup=False)
-            talk.print(f"three times {recipe.training.runs} members · {chosen.reason}", soft_wrap=True)
+                say(talk, line)
+            say(talk, f"three times {recipe.training.runs} members · {chosen.reason}")
         first = recipe.training.seed
         seeds = range(first, first + recipe.training.runs)
         plan = plan_training(experiment, output / name, seeds, None, chosen)

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from sertool.commands.progress import clock
+from sertool.commands.talk import console, say
 
 if TYPE_CHECKING:
     from sertool.core.planning import Plan
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 BAR = 12
 ROWS = 20  # of the table at most
-
-
-def console() -> Console:
-    """Where a command talks; results go to stdout."""
-    return Console(stderr=True, highlight=False)
 
 
 def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> None:
@@ -126,7 +122,7 @@ class _Lines:
         from sertool.core.runs import Note, Resumed
 
         if isinstance(event, Note):
-            self.talk.print(event.text, soft_wrap=True, markup=False)
+            say(self.talk, event.text)
             return
         if isinstance(event, Resumed):
             self.talk.print(f"going on after epoch {event.epoch}")
@@ -140,14 +136,10 @@ class _Lines:
             f"loss {sum(losses) / len(losses):.3f} · valid {settings.select} {spread} · "
             f"lr {event.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
         )
-        self.talk.print(line, soft_wrap=True, markup=False)
+        say(self.talk, line)
         for finished in event.finished:
-            self.talk.print(
-                f"  {self._name(finished.member)} stopped after epoch {event.number}, "
-                f"best {settings.select} {finished.progress.best:.3f}",
-                soft_wrap=True,
-                markup=False,
-            )
+            name, best = self._name(finished.member), finished.progress.best
+            say(self.talk, f"  {name} stopped after epoch {event.number}, best {settings.select} {best:.3f}")
 
     def _who(self, epoch: "Epoch") -> str:
         members = [member for member, _ in epoch.rows]

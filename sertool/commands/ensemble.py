@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.display import console
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
@@ -18,6 +17,7 @@ from sertool.commands.options import (
     OutputOption,
     PrecisionOption,
 )
+from sertool.commands.talk import console, say
 from sertool.commands.train import left_out
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def ensemble(
     chosen = choose(device, precision or "fp32")
     talk = console()
     for line in [*left_out(opened.experiment), f"{len(opened.members)} members · {chosen.reason}"]:
-        talk.print(line, soft_wrap=True, markup=False)
+        say(talk, line)
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
     evaluation = evaluate(opened, list(wanted), k, chosen, output / name)
     results = evaluation.results

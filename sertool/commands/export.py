@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sertool.commands.display import console
 from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, JsonOption, OutputOption
+from sertool.commands.talk import console
 from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:

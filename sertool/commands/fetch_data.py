@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from sertool.commands.display import console
 from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
 from sertool.commands.progress import fetching
+from sertool.commands.talk import console, say
 from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[st
     for request in requests:
         source = request.source
         for line in (f"{request.name} · {source.about}", f"licence: {source.licence}. {source.terms}"):
-            talk.print(line, soft_wrap=not talk.is_terminal, markup=False)
+            say(talk, line)
         try:
             with fetching(request.name) as tell:
                 fetched = fetch(request, tell, Policy())

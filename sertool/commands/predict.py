@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from sertool.commands.display import console
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
@@ -20,6 +19,7 @@ from sertool.commands.options import (
 )
 from sertool.commands.predictions import left_out, predictions_csv, predictions_table, show
 from sertool.commands.progress import counting
+from sertool.commands.talk import console, say
 
 MANY = 20  # recordings whose reading is worth a progress bar
 
@@ -100,11 +100,11 @@ def predict(
     predictions = opened.judge(passages)
     talk = console()
     for line in notes(opened, listener, clips, predictions):
-        talk.print(line, soft_wrap=True, markup=False)
+        say(talk, line)
     width = get_terminal_size().columns if sys.stdout.isatty() else None
     typer.echo("\n".join(show(opened, predictions, abstain, width)))
     for line in left_out(bad):
-        talk.print(line, soft_wrap=True, markup=False)
+        say(talk, line)
     if csv is not None:
         write_text(csv, predictions_csv(opened, predictions, abstain))
     if json is not None:

@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 
 from sertool.commands.options import JsonOption, SetOption
 from sertool.commands.progress import counting
+from sertool.commands.talk import console, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,9 +173,9 @@ def _inspect(
 
 
 def _warn(warnings: "Sequence[str]") -> None:
-    console = Console(stderr=True)
+    talk = console()
     for warning in warnings:
-        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        say(talk, f"warning: {warning}")
 
 
 def _show(result: dict[str, Any], out: Path) -> None:

@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from sertool.commands.talk import console as stderr_console
+from sertool.commands.talk import say
 from sertool.core.plain_text import readable_size
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     Args:
         what: is counted, for example ``recordings``.
     """
-    console = Console(stderr=True)
+    console = stderr_console()
     if not console.is_terminal:
         yield lambda done, total: _line(console, what, done, total)
         return
@@ -56,7 +58,7 @@ def fetching(name: str) -> Iterator[Callable[["Step"], None]]:
     Args:
         name: of what is fetched.
     """
-    console = Console(stderr=True, highlight=False)
+    console = stderr_console()
     if not console.is_terminal:
         yield _StepLines(console, name).take
         return
@@ -71,7 +73,7 @@ def fetching(name: str) -> Iterator[Callable[["Step"], None]]:
 
         def take(step: "Step") -> None:
             if step.note:
-                bar.console.print(f"{name}: {step.note}", markup=False, soft_wrap=True)
+                say(bar.console, f"{name}: {step.note}")
             if step.stage not in stages:
                 for task in stages.values():
                     bar.remove_task(task)
@@ -129,7 +131,7 @@ class _StepLines:
         return line
 
     def _print(self, text: str) -> None:
-        self.console.print(f"{self.name}: {text}", markup=False, soft_wrap=True)
+        say(self.console, f"{self.name}: {text}")
 
 
 def amount(done: int, total: int | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.display import console, show_training
+from sertool.commands.display import show_training
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
@@ -17,6 +17,7 @@ from sertool.commands.options import (
     PrecisionOption,
     SetOption,
 )
+from sertool.commands.talk import console, say
 
 if TYPE_CHECKING:
     from sertool.core.experiment import Experiment
@@ -66,8 +67,8 @@ def train(
     plan = plan_training(experiment, folder, members, group_size, chosen, source)
     talk = console()
     for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
-        talk.print(line, soft_wrap=True, markup=False)
-    talk.print(f"{describe_plan(plan)} · {chosen.reason}", soft_wrap=True, markup=False)
+        say(talk, line)
+    say(talk, f"{describe_plan(plan)} · {chosen.reason}")
     show_training(plan, train_recipe(plan, data, chosen))
     summary = training_summary(plan)
     for line in show_summary(summary):
