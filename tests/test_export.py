@@ -35,7 +35,7 @@ from sertool.core.bundles.onnx_graph import FLOAT, Graph
 from sertool.core.calibration import Calibration, probabilities, write_calibration
 from sertool.core.ensembling import open_ensemble
 from sertool.core.errors import SertoolError
-from sertool.core.experiment import FoldInputs
+from sertool.core.experiment import FoldInputs, open_experiment
 from sertool.core.labels import Task
 from sertool.core.models.build import build, initialise, member_state
 from sertool.core.planning import plan_training
@@ -563,6 +563,24 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
     )
     assert "{" not in card
     assert "synthetic" not in card
+
+
+def test_the_card_tells_of_machine_made_transcripts(tmp_path):
+    corpus = make_corpus(width=80)
+    first = replace(corpus.utterances[0], transcriber="whisper tiny")
+    write_tiny(tmp_path / "data", replace(corpus, utterances=(first, *corpus.utterances[1:])))
+    recipe = tiny_recipe(training={"runs": 1, "max_epochs": 1})
+    experiment = open_experiment(recipe, tmp_path / "data")
+    plan = plan_training(experiment, tmp_path / "ckpt" / "tiny", [1], None, CPU)
+    list(train_recipe(plan, tmp_path / "data", CPU))
+    run(tmp_path, "--out", str(tmp_path / "b"))
+    card = (tmp_path / "b/README.md").read_text()
+    assert "- Some or all of the transcripts it learnt from were written by a machine.\n" in card
+    assert json.loads((tmp_path / "b/settings.json").read_text())["machine_text"] is True
+    said = CliRunner().invoke(
+        app, ["predict", "--name", "tiny", "--output", str(tmp_path / "ckpt"), "--text", "word1"]
+    )
+    assert said.stdout.startswith("tiny · machine-made transcripts · 1 member · ")
 
 
 def test_the_card_tells_of_a_start_that_had_seen_the_test(shop, tmp_path, monkeypatch):

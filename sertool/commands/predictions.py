@@ -52,6 +52,7 @@ def _title(opened: "Predictor") -> str:
     parts = [
         trained.name,
         *(["synthetic speech"] if trained.synthetic else []),
+        *(["machine-made transcripts"] if trained.machine_text else []),
         f"{members} member{'s' * (members > 1)}",
         f"calibrated on {calibration.utterances} validation utterances" if calibration else "not calibrated",
     ]
@@ -170,6 +171,7 @@ def predictions_table(
         "name": opened.trained.name,
         "dataset": opened.trained.corpus,
         "synthetic": opened.trained.synthetic,
+        "machine_text": opened.trained.machine_text,
         "task": opened.trained.task.name,
         "classes": list(opened.classes),
         "members": list(opened.members),

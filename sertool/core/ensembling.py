@@ -267,6 +267,7 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
         "started_from": ensemble.started_from,
         "seen_in_test": ensemble.seen_in_test,
         "synthetic": ensemble.experiment.corpus.synthetic,
+        "machine_text": ensemble.experiment.corpus.machine_text,
         "classes": list(ensemble.experiment.task.classes),
         "sets": sets,
     }

@@ -173,6 +173,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         ],
         "hash": digest.hexdigest(),
         "synthetic": corpus.synthetic,
+        "machine_text": corpus.machine_text,
     }
 
 

@@ -38,6 +38,7 @@ class Trained:
         text_width: values a text frame; None where text is words.
         corpus: name of the data set.
         synthetic: whether it is synthetic speech, which is said wherever a figure is shown.
+        machine_text: whether a machine wrote any of its texts, which is said as well.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Trained:
     text_width: int | None
     corpus: str
     synthetic: bool
+    machine_text: bool = False
 
     @property
     def depth(self) -> int:
@@ -80,7 +82,7 @@ def open_runs(folder: Path) -> Trained:
     try:
         task = Task(note["task"], tuple(note["classes"]), note["rule"])
         folds, widths = len(note["folds"]), (int(note["audio_width"]), note["text_width"])
-        name, synthetic = str(note["name"]), bool(note["synthetic"])
+        name, caveats = str(note["name"]), (bool(note["synthetic"]), bool(note["machine_text"]))
         if task.rule not in RULES:
             raise ValueError(f"rule {task.rule!r}")
         if not task.classes or not folds:
@@ -100,7 +102,7 @@ def open_runs(folder: Path) -> Trained:
         if run.fold not in range(folds):
             raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {path} has {folds}")
     members = (TrainedMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs)
-    return Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, synthetic)
+    return Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats)
 
 
 def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:

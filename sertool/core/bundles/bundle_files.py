@@ -85,6 +85,7 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         "corpus": trained.corpus,
         "corpus_hash": opened.note["hash"],
         "synthetic": trained.synthetic,
+        "machine_text": trained.machine_text,
         "architecture": recipe.model.architecture,
         "members": [member.name for member in opened.members],
         "temperature": opened.temperature,

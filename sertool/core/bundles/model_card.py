@@ -70,6 +70,8 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({recipe.about}).",
         synthetic="\n\n**It was trained on synthetic speech: its figures say nothing about people.**"
         * trained.synthetic,
+        machine_text="- Some or all of the transcripts it learnt from were written by a machine.\n"
+        * trained.machine_text,
         inputs=_inputs(facts),
         answers=f"{'one of' if single else 'any of'} {classes}",
         model=f"{len(facts.members)} members averaged, {model.architecture.upper()}, hidden size {model.hidden_size}, "

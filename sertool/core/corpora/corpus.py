@@ -142,10 +142,14 @@ class Corpus:
     synthetic: bool = False
 
     @property
+    def machine_text(self) -> bool:
+        """Whether a machine wrote any of the texts."""
+        return any(utterance.transcriber for utterance in self.utterances)
+
+    @property
     def caveats(self) -> str:
         """What is said behind the name wherever a figure is shown: `` (synthetic speech)``; often empty."""
-        machine_text = any(utterance.transcriber for utterance in self.utterances)
-        found = ["synthetic speech"] * self.synthetic + ["machine-made transcripts"] * machine_text
+        found = ["synthetic speech"] * self.synthetic + ["machine-made transcripts"] * self.machine_text
         return f" ({', '.join(found)})" if found else ""
 
     def counts(self) -> dict[str, int]:
