@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sertool.core.acoustics import FEATURE_FLOOR, log_mels
+from sertool.core.acoustics import FEATURE_FLOOR, log_mels_batch
 from sertool.core.audio_files import LONGEST, SHORTEST, read_audio
 from sertool.core.errors import DataError, UsageError
 from sertool.core.plain_text import printable
@@ -99,11 +99,16 @@ class Listener:
             if waveform is None:
                 assert clip.audio is not None
                 waveform = read_audio(clip.audio, rate, clip.start, clip.end)
-            return [self._passage(clip, words, *piece) for piece in self._pieces(clip, waveform)]
+            pieces = list(self._pieces(clip, waveform))
+            frames = log_mels_batch([samples for samples, _, _ in pieces], self.recipe.frontend)
+            return [
+                self._passage(clip, words, own.numpy(), start, end)
+                for own, (_, start, end) in zip(frames, pieces, strict=True)
+            ]
         if not words:
             raise DataError(f"{clip.name}: there are no words in its text")
-        frames = np.zeros((0, self.recipe.frontend.mel_bands), np.float32)
-        return [Passage(clip.name, clip.text, words, frames, cut=self._cut(words, frames))]
+        none = np.zeros((0, self.recipe.frontend.mel_bands), np.float32)
+        return [Passage(clip.name, clip.text, words, none, cut=self._cut(words, none))]
 
     def _pieces(self, clip: Clip, waveform: Tensor) -> Iterator[tuple[Tensor, float | None, float | None]]:
         """Samples, beginning and end of the whole or of each window."""
@@ -117,9 +122,13 @@ class Listener:
             yield waveform[first:last], begin + first / rate, begin + last / rate
 
     def _passage(
-        self, clip: Clip, words: tuple[str, ...], waveform: Tensor, start: float | None, end: float | None
+        self,
+        clip: Clip,
+        words: tuple[str, ...],
+        frames: NDArray[np.float32],
+        start: float | None,
+        end: float | None,
     ) -> Passage:
-        frames = log_mels(waveform, self.recipe.frontend).numpy()
         return Passage(
             name=clip.name,
             text=clip.text,
