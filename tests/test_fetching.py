@@ -168,6 +168,14 @@ def test_folders_around_the_models_are_tolerated(prefix, tmp_path):
     assert len(list((tmp_path / "models/IEMOCAP_pretrained").glob("best*.pkl"))) == 2
 
 
+@pytest.mark.parametrize("prefix", ["MOSI/", "data/MOSI/", "a/b/MOSI/x/"])
+def test_folders_around_a_corpus_are_tolerated(prefix, tmp_path):
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        add_corpus(archive, "MOSI", prefix)
+    assert "data/MOSI  66 utterances" in run("data", "--from", "d.zip").stdout
+    assert (tmp_path / "data/MOSI/test_mels.p").is_file()
+
+
 def test_models_in_two_folders_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
         archive.writestr("a/best1_1.pkl", b"")

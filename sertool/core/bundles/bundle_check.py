@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from sertool.core.acoustics import log_mels
 from sertool.core.audio_files import read_audio
-from sertool.core.batches import make_tables
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import SertoolError
 from sertool.core.experiment import Experiment
-from sertool.core.inference import compute_logits, compute_logits_apart
+from sertool.core.judging import mean_logits, tables_for
 from sertool.core.labels import Target
 from sertool.core.metrics import decide
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.planning import SMALL_HIDDEN_SIZE
 from sertool.core.precision import choose
 from sertool.core.trained import Trained, TrainedMember
 
@@ -173,27 +171,9 @@ def torch_judge(
 ) -> Callable[[Sequence[int]], Array]:
     """A function from positions of utterances to the members' mean logits (N, C), as ``sertool predict`` has them."""
     precision = choose("cpu", "fp32")
-    small = trained.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
-    compute = compute_logits if small else compute_logits_apart
-    tables = make_tables(
-        trial.corpus,
-        [None] * len(trial.corpus.utterances),
-        vocabularies=[own.vocabulary for own in trained.inputs],
-        standardizations=[own.standardization for own in trained.inputs],
-        dataset=trained.recipe.dataset,
-        num_classes=len(trained.task.classes),
-        multi_label=trained.task.kind == "multi",
-        device=precision.device,
-    )
+    tables = tables_for(trained, trial.corpus, precision.device)
     folds = [member.fold for member in members]
-
-    def judge(rows: Sequence[int]) -> Array:
-        with precision.threaded(1 if small else precision.cores):
-            parts = compute(stack, tables, [torch.tensor(rows)] * len(folds), folds, precision)
-        mean: Array = torch.stack(parts).mean(0).numpy()
-        return mean
-
-    return judge
+    return lambda rows: mean_logits(trained, stack, folds, tables, rows, precision)
 
 
 def open_session(path: Path) -> Any:

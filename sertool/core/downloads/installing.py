@@ -57,6 +57,8 @@ def find_folders(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
             raise DataError(f"the archive holds {kind} in several folders: {listed}")
         if candidates:
             found[name] = min(candidates, key=lambda path: len(path.parts))
+            if kind not in _MARKS:
+                found[name] = _inside(found[name])  # IEMOCAP/IEMOCAP/...
     if not found:
         there = ", ".join(sorted(path.name for path in top.iterdir())[:10])
         raise DataError(f"the archive holds no {' or '.join(wanted)} (it holds {there or 'nothing'})")

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from sertool.core.batches import make_tables
 from sertool.core.calibration import Calibration, probabilities, read_calibration
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.ensembling import check_folder, chosen_size
 from sertool.core.errors import DataError, UsageError
-from sertool.core.inference import compute_logits, compute_logits_apart
+from sertool.core.judging import mean_logits, tables_for
 from sertool.core.metrics import decide
-from sertool.core.planning import SMALL_HIDDEN_SIZE
 from sertool.core.precision import Precision
 from sertool.core.predictions.clips import Clip
 from sertool.core.predictions.listening import Listener, Passage, resample
@@ -218,25 +215,11 @@ class Predictor:
         return tuple(word for word in seen if all(word not in own.index for own in vocabularies))
 
     def _logits(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
-        """(N, C) mean logits of the members, each by the vocabulary and statistics of its own fold."""
+        """(N, C) mean logits of the members."""
         trained, precision = self.trained, self._precision
-        small = trained.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
-        apart = precision.device.type == "cpu" and not small
-        tables = make_tables(
-            _corpus(trained, passages),
-            [None] * len(passages),
-            vocabularies=[own.vocabulary for own in trained.inputs],
-            standardizations=[own.standardization for own in trained.inputs],
-            dataset=trained.recipe.dataset,
-            num_classes=len(trained.task.classes),
-            multi_label=trained.task.kind == "multi",
-            device=precision.device,
-        )
-        rows = [torch.arange(len(passages))] * len(self._folds)
-        with _TORCH, precision.threaded(1 if small else precision.cores):
-            compute = compute_logits_apart if apart else compute_logits
-            parts = compute(self._stack, tables, rows, self._folds, precision)
-        mean: NDArray[np.float32] = torch.stack(parts).numpy().mean(0)
+        tables = tables_for(trained, _corpus(trained, passages), precision.device)
+        with _TORCH:
+            mean = mean_logits(trained, self._stack, self._folds, tables, range(len(passages)), precision)
         if not np.isfinite(mean).all():
             raise DataError(f"{trained.name}: gives values that are not finite; its weights are damaged")
         return mean
