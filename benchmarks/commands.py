@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.corpora import make_corpus, shorten
-from sertool.core.corpora.corpus import write_corpus
+from sertool.core.corpora.corpus_files import write_corpus
 
 HELP_RUNS = 9
 TARGETS = {"help_s": 0.4, "first_batch_s": 5.0, "peak_gb": 6.0}

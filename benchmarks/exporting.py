@@ -23,7 +23,7 @@ from sertool.core.batches import make_tables
 from sertool.core.bundles.bundle_check import Trial, feeds_of
 from sertool.core.bundles.exporting import save
 from sertool.core.bundles.onnx_ensemble import ensemble_model
-from sertool.core.corpora.corpus import write_corpus
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.experiment import fit_inputs, open_experiment
 from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.models.build import initialise, member_state

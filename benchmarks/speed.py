@@ -23,7 +23,7 @@ from benchmarks.corpora import fill, make_corpus
 from benchmarks.machine import describe_machine
 from sertool.core import artifacts
 from sertool.core.batches import Tables
-from sertool.core.corpora.corpus import write_corpus
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
 from sertool.core.inference import EVALUATION_ROWS, compute_logits, compute_logits_apart
 from sertool.core.models.build import initialise

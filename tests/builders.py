@@ -8,7 +8,8 @@ import torch
 
 from sertool.core import recipe as recipes
 from sertool.core.batches import Tables
-from sertool.core.corpora.corpus import Corpus, Frames, Utterance, write_corpus
+from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.experiment import Experiment, fit_inputs, open_experiment, tables_of
 from sertool.core.models.inputs import Inputs, lengths
 from sertool.core.precision import choose

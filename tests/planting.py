@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sertool.core import recipe as recipes
-from sertool.core.corpora.corpus import Corpus, Frames, Utterance, write_corpus
+from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.recipe import Frontend, Recipe
 from sertool.core.text import clean_words
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from sertool import __version__
 from sertool.cli import app
 from sertool.core import artifacts
-from sertool.core.corpora.corpus import write_corpus
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.recipe import resolved
 
 COMMANDS = [

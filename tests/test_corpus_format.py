@@ -11,17 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sertool.core import artifacts
-from sertool.core.corpora.corpus import (
-    SPLITS,
-    CachedVocabulary,
-    Corpus,
-    Frames,
-    LeftOut,
-    Utterance,
-    is_corpus,
-    read_corpus,
-    write_corpus,
-)
+from sertool.core.corpora.corpus import SPLITS, CachedVocabulary, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
 from sertool.core.errors import DataError, SertoolError
 
 text = st.text(max_size=8)
@@ -195,7 +186,7 @@ NAN[4, 1] = np.nan
             edit_line,
             "utterances.jsonl",
             {"video": 1},
-            "line 1 is not an utterance (speaker, session, dialogue, video and transcriber must be text)",
+            "line 1 is not an utterance (speaker, session, dialogue, video, gender and transcriber must be text)",
         ),
         (
             edit_line,

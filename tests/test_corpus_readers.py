@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sertool.core.corpora import iemocap, meld, vgaf
 from sertool.core.corpora import load as load_module
-from sertool.core.corpora.corpus import Corpus, Frames, LeftOut, Utterance, write_corpus
+from sertool.core.corpora.corpus import Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.load import load_corpus, task_for
 from sertool.core.corpora.reference_layout import video_of
 from sertool.core.errors import DataError, UsageError

@@ -15,7 +15,8 @@ import soundfile
 
 from sertool.core import recipe as recipes
 from sertool.core.acoustics import log_mels, read_audio
-from sertool.core.corpora.corpus import Corpus, read_corpus
+from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.recipe import Frontend
 from sertool.core.text import clean_words
 from sertool.core.yaml_file import read_yaml

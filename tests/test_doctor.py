@@ -18,7 +18,8 @@ from sertool.cli import app
 from sertool.core import artifacts
 from sertool.core import recipe as recipes
 from sertool.core.acoustics import FEATURE_FLOOR
-from sertool.core.corpora.corpus import LeftOut, Utterance, write_corpus
+from sertool.core.corpora.corpus import LeftOut, Utterance
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.load import load_corpus
 from sertool.core.errors import DataError
 from sertool.core.experiment import open_experiment

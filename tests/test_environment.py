@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from sertool import __version__
 from sertool.cli import app
 from sertool.core import environment as module
-from sertool.core.corpora.corpus import write_corpus
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.environment import corpora_in, environment, runs_in
 
 

@@ -21,7 +21,7 @@ from test_word_vectors import write_vocab
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core.corpora.corpus import write_corpus
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.downloads.download import Policy
 from sertool.core.downloads.fetching import Request, fetch, state_of
 from sertool.core.downloads.receipts import read_receipt, receipt_path

@@ -15,7 +15,8 @@ from sertool.cli import app as sertool_app
 from sertool.commands import prepare as command
 from sertool.core import artifacts
 from sertool.core.acoustics import log_mels, read_audio
-from sertool.core.corpora.corpus import LeftOut, read_corpus
+from sertool.core.corpora.corpus import LeftOut
+from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.corpora.rows import COLUMNS
 from sertool.core.corpora.table import read_table
 from sertool.core.errors import DataError, SertoolError, UsageError

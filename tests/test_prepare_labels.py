@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core import artifacts
-from sertool.core.corpora.corpus import read_corpus
+from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.corpora.label_kinds import classes_of, list_columns, parse_label, stored
 from sertool.core.corpora.load import task_for
 from sertool.core.corpora.records import Findings

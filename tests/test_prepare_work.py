@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from sertool.cli import app as sertool_app
 from sertool.commands import prepare as command
 from sertool.core import artifacts, decoding
-from sertool.core.corpora.corpus import read_corpus
+from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.corpora.folder_table import read_folder
 from sertool.core.corpora.scripts import script_of, script_warnings
 from sertool.core.corpora.table import read_table

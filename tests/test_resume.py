@@ -15,11 +15,11 @@ import pytest
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 
 from sertool.core import artifacts, planning, runs, training
-from sertool.core.checkpoint import list_runs
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.experiment import open_experiment
 from sertool.core.planning import plan_training
 from sertool.core.recipe import resolved
+from sertool.core.run_files import list_runs
 from sertool.core.runs import Resumed, train_recipe
 from sertool.core.training import Epoch
 

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core import artifacts, runs
-from sertool.core.checkpoint import list_runs
 from sertool.core.corpora.corpus import Frames
 from sertool.core.ensembling import open_ensemble, predict_sets
 from sertool.core.errors import DataError, UsageError
 from sertool.core.experiment import open_experiment
 from sertool.core.planning import plan_training
 from sertool.core.recipe import Frontend, load, resolved
+from sertool.core.run_files import list_runs
 from sertool.core.runs import Note, train_recipe
 from sertool.core.seen import HASH_BYTES, content_hashes, pack, unpack
 from sertool.core.starting_weights import shared_rows, weights_hash

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from sertool.core.acoustics import log_mels
 from sertool.core.artifacts import write_bytes, write_text
-from sertool.core.corpora.corpus import Corpus, Frames, Utterance, write_corpus
+from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.recipe import Frontend
 from sertool.core.text import clean_words
 from sertool.core.yaml_file import read_yaml

@@ -44,7 +44,7 @@ def demo(
         show_training(plan, train_recipe(plan, here, chosen), title)
         opened = open_ensemble(name, output, here)
         members = opened.depth
-        test = evaluate(opened, ["test"], members, chosen, output / name).results[0]
+        test = evaluate(opened, ["test"], members, chosen, "sertool demo").results[0]
         assert test.targets is not None
         voices = [str(experiment.corpus.utterances[row].speaker) for row in test.utterances]
         interval = uar_interval(

@@ -13,9 +13,10 @@ from sertool.commands.progress import clock
 from sertool.commands.talk import console, say
 
 if TYPE_CHECKING:
+    from sertool.core.history import MemberEpoch
     from sertool.core.planning import Plan
     from sertool.core.runs import Event
-    from sertool.core.training import Epoch, Member, MemberEpoch
+    from sertool.core.training import Epoch, Member
 
 BAR = 12
 ROWS = 20  # of the table at most

@@ -21,8 +21,9 @@ from sertool.commands.talk import console, say
 from sertool.commands.train import left_out
 
 if TYPE_CHECKING:
-    from sertool.core.ensembling import Ensemble, Predictions
+    from sertool.core.ensembling import Ensemble
     from sertool.core.evaluating import Evaluation
+    from sertool.core.predicted import Predictions
 
 
 def ensemble(
@@ -41,9 +42,14 @@ def ensemble(
             "--predictions", metavar="FILE.csv", help="Write a row an utterance there.", dir_okay=False
         ),
     ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Judge them with text or audio masked or shuffled, too.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Average the members' logits, best first, and judge the first 1, 2, ... of them.
+
+    What they say is stored with the run, for `sertool report` and `sertool compare`.
 
     A temperature is fitted on validation and stored with the run: `sertool predict` makes its probabilities with it.
     """
@@ -59,11 +65,13 @@ def ensemble(
     for line in [*left_out(opened.experiment), f"{len(opened.members)} members · {chosen.reason}"]:
         say(talk, line)
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
-    evaluation = evaluate(opened, list(wanted), k, chosen, output / name)
+    evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
     for result in results:
-        typer.echo("\n".join(show(opened, result, k)))
-    typer.echo("\n".join(show_calibration(evaluation)))
+        typer.echo("\n".join([*show(opened, result, k), *show_probes(result, evaluation)]))
+    typer.echo(show_calibration(evaluation))
+    if evaluation.unstored:
+        say(talk, evaluation.unstored)
     if predictions is not None:
         write_text(predictions, predictions_csv(results, k))
     if json is not None:
@@ -108,21 +116,39 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     return lines
 
 
-def show_calibration(evaluation: "Evaluation") -> list[str]:
+def show_probes(result: "Predictions", evaluation: "Evaluation") -> list[str]:
+    """What a masked or shuffled modality costs, a line each; none where that was not asked."""
+    from sertool.core.metrics import METRICS, decide
+
+    probes = evaluation.probes.get(result.set, {})
+    if not probes or result.targets is None:
+        return []
+    named = {"as it is": result.logits, **probes}
+    width = max(map(len, named))
+    lines = ["", f"{'reading or listening?':<{max(width, 21)}}  accuracy  UAR"]
+    for name, logits in named.items():
+        decisions = decide(logits[: evaluation.k].mean(0), result.kind)
+        values = [
+            METRICS[metric](result.targets, decisions, len(result.classes)) for metric in ("accuracy", "uar")
+        ]
+        lines.append(f"{name:<{max(width, 21)}}  {values[0]:.4f}    {values[1]:.4f}")
+    return lines
+
+
+def show_calibration(evaluation: "Evaluation") -> str:
     """The temperature and what it does to the calibration error, or why there is none."""
     from sertool.core.evaluating import calibration_table
 
     if evaluation.calibration is None:
-        return [f"calibration: none; {evaluation.note}"]
+        return f"calibration: none; {evaluation.note}"
     figures = calibration_table(evaluation)["sets"]
     errors = [f"{name} {own['ece_before']:.3f} -> {own['ece_after']:.3f}" for name, own in figures.items()]
-    lines = [f"calibration: temperature {evaluation.calibration.temperature:.2f} · ECE " + " · ".join(errors)]
-    return lines + ([f"calibration: {evaluation.note}"] if evaluation.note else [])
+    return f"calibration: temperature {evaluation.calibration.temperature:.2f} · ECE " + " · ".join(errors)
 
 
 def predictions_csv(results: Sequence["Predictions"], k: int) -> str:
     """All sets' predictions as one CSV."""
-    from sertool.core.ensembling import prediction_rows
+    from sertool.core.predicted import prediction_rows
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

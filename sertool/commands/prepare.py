@@ -84,7 +84,7 @@ def prepare(
     """
     from sertool.core import preparing
     from sertool.core import recipe as recipes
-    from sertool.core.corpora.corpus import write_corpus
+    from sertool.core.corpora.corpus_files import write_corpus
     from sertool.core.corpora.drawing import Draw, parse_shares
     from sertool.core.corpora.folder_table import read_folder
     from sertool.core.corpora.table import read_table

@@ -48,6 +48,9 @@ def train(
     group_size: Annotated[
         int | None, typer.Option("--group-size", min=1, help="Members that train together; by memory.")
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard beside the runs, live.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Train a recipe's members; the same command goes on where a killed one was."""
@@ -57,7 +60,10 @@ def train(
     from sertool.core.precision import choose
     from sertool.core.recipe import load
     from sertool.core.runs import train_recipe, training_summary
+    from sertool.core.tracking import check_tensorboard, tracked
 
+    if tensorboard:
+        check_tensorboard()
     settings = load(recipe, set_)
     chosen = choose(device, precision or settings.training.precision)
     members = parse_seeds(seeds, runs, settings)
@@ -69,7 +75,8 @@ def train(
     for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
         say(talk, line)
     say(talk, f"{describe_plan(plan)} · {chosen.reason}")
-    show_training(plan, train_recipe(plan, data, chosen))
+    events = train_recipe(plan, data, chosen)
+    show_training(plan, tracked(plan, events) if tensorboard else events)
     summary = training_summary(plan)
     for line in show_summary(summary):
         typer.echo(line)
@@ -132,6 +139,7 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
     from sertool.core.inspection.locating import doctor_command
 
     path = experiment.recipe.dataset.path
+    experiment = experiment.unsealed("sertool train", "the doctor counted the classes of every split")
     inspection = inspect_opened(
         experiment.recipe,
         experiment.corpus,

@@ -18,51 +18,30 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sertool.core import artifacts
 from sertool.core.batches import Standardization
 from sertool.core.errors import DataError
 from sertool.core.experiment import FoldInputs
+from sertool.core.history import MemberEpoch
+from sertool.core.run_files import HISTORY, RUN_FORMAT
 from sertool.core.text import Vocabulary
-from sertool.core.training import Finished, Member, MemberEpoch, Progress, StackState, select_members
+from sertool.core.training import Finished, Member, Progress, StackState, select_members
 
-RUN_FORMAT = "sertool-run/1"
 RESTART = "delete it to train this group from its start"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished member as it lies on the disk."""
-
-    folder: Path
-    seed: int
-    fold: int
-    score: float
-    epochs: int
-
-    def weights(self) -> dict[str, NDArray[Any]]:
-        """Its parameters by name, without the member axis."""
-        arrays, _ = artifacts.read_arrays(self.folder / "model.safetensors")
-        return arrays
 
 
 def run_folder(folder: Path, member: Member, folds: int) -> Path:
     """Where a member's files lie."""
     suffix = f"-{member.fold}" if folds > 1 else ""
     return folder / f"run-{member.seed}{suffix}"
-
-
-def is_done(run: Path) -> bool:
-    """Whether a member's folder is complete."""
-    return (run / "run.json").is_file()
 
 
 def write_run(
@@ -101,33 +80,7 @@ def write_run(
 
 def write_history(run: Path, progress: Progress) -> None:
     """Write a member's epochs so far."""
-    artifacts.write_json_lines(run / "history.jsonl", [asdict(row) for row in progress.history])
-
-
-def list_runs(folder: Path) -> list[Run]:
-    """The finished members of a folder, best validation score first, equal ones by seed and fold.
-
-    Raises:
-        DataError: a run.json is damaged.
-    """
-    runs = []
-    for path in folder.glob("run-*/run.json"):
-        content = artifacts.read_json(path)
-        try:
-            if content["format"] != RUN_FORMAT:
-                raise DataError(f"{path}: format {content['format']!r}, expected {RUN_FORMAT}")
-            runs.append(
-                Run(
-                    path.parent,
-                    int(content["seed"]),
-                    int(content["fold"]),
-                    float(content["score"]),
-                    int(content["epochs"]),
-                )
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
-    return sorted(runs, key=lambda run: (-run.score, run.seed, run.fold))
+    artifacts.write_json_lines(run / HISTORY, [asdict(row) for row in progress.history])
 
 
 def _fold_file(folder: Path, stem: str, fold: int, folds: int) -> Path:

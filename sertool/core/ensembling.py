@@ -4,7 +4,8 @@ Members are ordered by validation score, as a number, best first; the logits of 
 cross-validation the k-th member of every fold judges that fold's utterances, and the result is pooled over folds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 
 from sertool.core import artifacts
 from sertool.core.batches import Tables
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.experiment import Experiment, open_experiment, tables_of
 from sertool.core.inference import compute_logits, compute_logits_apart
-from sertool.core.metrics import METRICS, accuracy, decide, report_table, report_text
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.labels import SCORED
+from sertool.core.metrics import accuracy, decide, report_table
 from sertool.core.planning import corpus_note, is_small
 from sertool.core.precision import Precision
+from sertool.core.predicted import MemberScore, Predictions
 from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
@@ -38,11 +39,13 @@ class Ensemble:
     """Trained members, and the corpus to judge them on.
 
     Attributes:
+        folder: where they lie; takes the log of who read test labels.
         trained, experiment: the two.
         started_from: the run whose weights they started from; None where they were drawn.
         seen_in_test: how many of the test utterances that run was trained or selected on.
     """
 
+    folder: Path
     trained: Trained
     experiment: Experiment
     started_from: str | None = None
@@ -69,61 +72,6 @@ class Ensemble:
         return self.experiment.recipe.protocol
 
 
-@dataclass(frozen=True)
-class MemberScore:
-    """A member on a set: its accuracy on the utterances that are its own to judge; None on an unlabelled set."""
-
-    name: str
-    fold: int
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What E members say of a set.
-
-    Attributes:
-        set: ``valid``, ``test`` or ``private``.
-        utterances: (N,) positions in the corpus.
-        ids: (N,) utterance ids.
-        logits: (E, N, C); row k holds the k-th best member, of each utterance's own fold in cross-validation.
-        targets: (N,) or (N, C); None on an unlabelled set.
-        kind: ``single`` or ``multi``.
-        classes: names of the C classes.
-        members: the members one by one.
-    """
-
-    set: str
-    utterances: tuple[int, ...]
-    ids: tuple[str, ...]
-    logits: NDArray[np.float32]
-    targets: NDArray[np.int64] | None
-    kind: str
-    classes: tuple[str, ...]
-    members: tuple[MemberScore, ...]
-
-    def ensemble_logits(self, k: int) -> NDArray[np.float32]:
-        """(N, C) mean of the first k members' logits."""
-        mean: NDArray[np.float32] = self.logits[:k].mean(0)
-        return mean
-
-    def decisions(self, k: int) -> NDArray[np.int64]:
-        """(N,) classes or (N, C) 0/1 of the first k members."""
-        return decide(self.ensemble_logits(k), self.kind)
-
-    def metric(self, name: str, k: int) -> float:
-        """A metric of the first k members; a key of ``METRICS``."""
-        if self.targets is None:
-            raise ValueError("an unlabelled set has no metrics")
-        return METRICS[name](self.targets, self.decisions(k), len(self.classes))
-
-    def report(self, k: int, *, numbered: bool) -> str:
-        """Scikit-learn's classification report; ``numbered`` as the reference printed it, else by class name."""
-        if self.targets is None:
-            raise ValueError("an unlabelled set has no report")
-        return report_text(self.targets, self.decisions(k), None if numbered else self.classes)
-
-
 def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
     """Open the runs below ``output/name``, ours or the reference's, with the corpus they belong to.
 
@@ -133,16 +81,16 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
     """
     folder = output / name
     if is_reference_folder(folder):
-        return Ensemble(*open_reference(folder, data))
+        return Ensemble(folder, *open_reference(folder, data))
     check_folder(folder, output)
     trained = open_runs(folder)
     experiment = open_experiment(trained.recipe, data)
     _check_data(experiment, folder)
     source = read_source(folder)
     if source is None:
-        return Ensemble(trained, experiment)
+        return Ensemble(folder, trained, experiment)
     seen, _ = overlaps(experiment.corpus, experiment.folds, source.seen)["test"]
-    return Ensemble(trained, experiment, source.name, seen)
+    return Ensemble(folder, trained, experiment, source.name, seen)
 
 
 def check_folder(folder: Path, output: Path) -> None:
@@ -174,71 +122,145 @@ def _check_data(experiment: Experiment, folder: Path) -> None:
         )
 
 
-def predict_sets(ensemble: Ensemble, sets: Sequence[str], precision: Precision) -> list[Predictions]:
+def predict_sets(
+    ensemble: Ensemble, sets: Sequence[str], precision: Precision, reader: str = "sertool"
+) -> list[Predictions]:
     """Run all members in one stacked pass over each set.
+
+    Args:
+        ensemble: who predicts.
+        sets: of :data:`SETS`.
+        precision: where and how it computes.
+        reader: who asks, for the log where test labels are read.
 
     Raises:
         UsageError: a set is unknown, or not in the corpus.
         DataError: a member's weights do not fit the architecture or the vocabulary.
     """
-    experiment = ensemble.experiment
+    check_sets(ensemble, sets)
+    return judge(ensemble, read_labels(ensemble, sets, reader), sets, precision)
+
+
+def check_sets(ensemble: Ensemble, sets: Sequence[str]) -> None:
+    """Refuse a set that is unknown, or not in the corpus.
+
+    Raises:
+        UsageError: with the sets there are.
+    """
     for name in sets:
         if name not in SETS:
             raise UsageError(
                 f"--sets: no set {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}"
             )
-        if not experiment.folds[0].sets.get(name):
-            raise UsageError(f"--sets: {experiment.corpus.name} has no {name} utterances")
+        if not ensemble.experiment.folds[0].sets.get(name):
+            raise UsageError(f"--sets: {ensemble.experiment.corpus.name} has no {name} utterances")
+
+
+def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experiment:
+    """The experiment with the labels that judging some sets needs; a look at those of test goes into the run's log."""
+    if "test" not in sets:
+        return ensemble.experiment
+    experiment = ensemble.experiment.unsealed(reader, f"judged {len(ensemble.members)} members")
+    with suppress(SertoolError):  # a folder of the reference's checkpoints may be read-only
+        experiment.seal.log(ensemble.folder)
+    return experiment
+
+
+def judge(
+    ensemble: Ensemble, experiment: Experiment, sets: Sequence[str], precision: Precision
+) -> list[Predictions]:
+    """The predictions of all members on some sets, with the labels that an experiment of :func:`read_labels` shows."""
+    run = open_stack(ensemble, precision)
+    return [_judged(ensemble, experiment, name, run(name)) for name in sets]
+
+
+def open_stack(
+    ensemble: Ensemble, precision: Precision, change: Callable[[Tables, Sequence[int]], Tables] | None = None
+) -> Callable[[str], list[NDArray[np.float32]]]:
+    """A function that gives the logits (N, C) of each member for its own utterances of a set.
+
+    Args:
+        ensemble: who predicts.
+        precision: where and how it computes.
+        change: what is done to the tables first, given the positions of the set's utterances.
+    """
+    experiment = ensemble.experiment
     tables = tables_of(experiment, ensemble.trained.inputs, precision.device)
     model = stack_of(ensemble.trained, ensemble.members).to(precision.device)
-    with precision.threaded(1 if is_small(experiment) else precision.cores):
-        return [_predict(ensemble, model, tables, name, precision) for name in sets]
-
-
-def _predict(
-    ensemble: Ensemble, model: MAT | MNT, tables: Tables, name: str, precision: Precision
-) -> Predictions:
-    experiment = ensemble.experiment
-    folds = [member.fold for member in ensemble.members]
-    rows = [torch.tensor(experiment.folds[fold].sets[name]) for fold in folds]
-    apart = precision.device.type == "cpu" and not is_small(experiment)
+    small = is_small(experiment)
+    apart = precision.device.type == "cpu" and not small
     compute = compute_logits_apart if apart else compute_logits
-    logits = [part.numpy() for part in compute(model, tables, rows, folds, precision)]
-    labelled = name != "private"
+    folds = [member.fold for member in ensemble.members]
+
+    def run(name: str) -> list[NDArray[np.float32]]:
+        own = tables if change is None else change(tables, _pooled(experiment, name))
+        rows = [torch.tensor(experiment.folds[fold].sets[name]) for fold in folds]
+        with precision.threaded(1 if small else precision.cores):
+            return [part.numpy() for part in compute(model, own, rows, folds, precision)]
+
+    return run
+
+
+def _pooled(experiment: Experiment, name: str) -> tuple[int, ...]:
+    """The positions of a set's utterances, over all folds; the private set belongs to none."""
+    folds = experiment.folds[:1] if name == "private" else experiment.folds
+    return tuple(row for fold in folds for row in fold.sets[name])
+
+
+def _judged(
+    ensemble: Ensemble, experiment: Experiment, name: str, logits: Sequence[NDArray[np.float32]]
+) -> Predictions:
+    labelled, kind, classes = name != "private", experiment.task.kind, experiment.task.classes
     scores = []
-    for member, own, part in zip(ensemble.members, rows, logits, strict=True):
-        score = None
+    for member, part in zip(ensemble.members, logits, strict=True):
+        accurate = None
         if labelled:
-            targets = tables.targets[own.to(tables.device)].cpu().long().numpy()
-            score = accuracy(targets, decide(part, experiment.task.kind), len(experiment.task.classes))
-        scores.append(MemberScore(member.name, member.fold, score))
-    # The private set belongs to no fold: every fold's members judge all of it.
-    numbers = sorted(set(folds))
-    if labelled and len(experiment.folds) > 1:
-        if len(numbers) < len(experiment.folds):
-            raise UsageError(
-                f"{ensemble.name}: {len(numbers)} of {len(experiment.folds)} folds have a finished run"
-            )
-        ranked = [
-            [part for fold, part in zip(folds, logits, strict=True) if fold == number] for number in numbers
-        ]
-        depth = min(len(parts) for parts in ranked)
-        stacked = np.stack([np.concatenate([parts[k] for parts in ranked]) for k in range(depth)])
-        pooled = tuple(row for fold in experiment.folds for row in fold.sets[name])
-    else:
-        stacked = np.stack(logits)
-        pooled = experiment.folds[0].sets[name]
-    truth = tables.targets[torch.tensor(pooled).to(tables.device)].cpu().long().numpy()
+            targets = _targets(experiment, experiment.folds[member.fold].sets[name])
+            accurate = accuracy(targets, decide(part, kind), len(classes))
+        scores.append(MemberScore(member.name, member.fold, accurate, member.score))
+    pooled = _pooled(experiment, name)
     return Predictions(
         set=name,
-        utterances=tuple(pooled),
+        utterances=pooled,
         ids=tuple(experiment.corpus.utterances[row].id for row in pooled),
-        logits=stacked,
-        targets=truth if labelled else None,
-        kind=experiment.task.kind,
-        classes=experiment.task.classes,
+        logits=stacked(ensemble, name, logits),
+        targets=_targets(experiment, pooled) if labelled else None,
+        kind=kind,
+        classes=classes,
         members=tuple(scores),
+        scores=_raw_scores(experiment, pooled) if labelled else None,
     )
+
+
+def _raw_scores(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float64] | None:
+    """The labels as the corpus holds them, where they are scores from -3 to 3."""
+    if experiment.task.rule not in SCORED:
+        return None
+    labels = [experiment.corpus.utterances[row].labels[experiment.task.name] for row in rows]
+    return np.array(labels, np.float64)
+
+
+def _targets(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.int64]:
+    return np.array([experiment.targets[row] for row in rows], np.int64)
+
+
+def stacked(ensemble: Ensemble, name: str, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Members' logits (N_e, C) as (depth, N, C): the k-th best of every fold stand side by side in row k.
+
+    Raises:
+        UsageError: a fold has no finished run, so that nobody can judge its utterances.
+    """
+    folds = [member.fold for member in ensemble.members]
+    number = len(ensemble.experiment.folds)
+    # The private set belongs to no fold: every fold's members judge all of it.
+    if name == "private" or number == 1:
+        return np.stack(logits)
+    if len(set(folds)) < number:
+        raise UsageError(f"{ensemble.name}: {len(set(folds))} of {number} folds have a finished run")
+    ranked = [
+        [part for own, part in zip(folds, logits, strict=True) if own == fold] for fold in range(number)
+    ]
+    return np.stack([np.concatenate([parts[k] for parts in ranked]) for k in range(ensemble.depth)])
 
 
 def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: int | None) -> dict[str, Any]:
@@ -284,21 +306,3 @@ def chosen_size(available: int, index: int | None) -> int:
     if not 1 <= index <= available:
         raise UsageError(f"--index {index}: there are {available} members to average")
     return index
-
-
-def prediction_rows(predictions: Predictions, k: int) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the first k members' predictions: set, utterance, label, predicted, and a logit a class."""
-    logits, decisions = predictions.ensemble_logits(k), predictions.decisions(k)
-    header = ["set", "utterance", "label", "predicted", *(f"logit_{name}" for name in predictions.classes)]
-    rows = []
-    for place, utterance in enumerate(predictions.ids):
-        label = "" if predictions.targets is None else _written(predictions.targets[place], predictions)
-        values = [repr(float(value)) for value in logits[place]]
-        rows.append([predictions.set, utterance, label, _written(decisions[place], predictions), *values])
-    return header, rows
-
-
-def _written(decision: Any, predictions: Predictions) -> str:
-    if predictions.kind == "multi":
-        return "|".join(str(int(value)) for value in decision)
-    return predictions.classes[int(decision)]

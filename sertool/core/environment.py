@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sertool import __version__
-from sertool.core.corpora.corpus import is_corpus
+from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.load import CONVERTED, LAYOUTS
 
 PACKAGE = "sertool"

@@ -1,9 +1,11 @@
 """An ensemble judged on sets of its corpus, and its temperature fitted on validation and stored with the run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sertool.core.calibration import (
     Calibration,
@@ -12,9 +14,13 @@ from sertool.core.calibration import (
     negative_log_likelihood,
     write_calibration,
 )
-from sertool.core.ensembling import Ensemble, Predictions, predict_sets
+from sertool.core.ensembling import Ensemble, check_sets, judge, read_labels
 from sertool.core.errors import SertoolError
 from sertool.core.precision import Precision
+from sertool.core.predicted import Predictions
+from sertool.core.prediction_store import write_probes
+from sertool.core.probing import probe
+from sertool.core.storing import store
 
 
 @dataclass(frozen=True)
@@ -25,41 +31,71 @@ class Evaluation:
         results: one a set, in the order asked for.
         k: members that are averaged.
         calibration: of the first k members; None where there is nothing to fit it on.
-        note: why there is none, or why it could not be stored; empty where all is well.
+        probes: logits (E, N, C) by set and probe; empty where they were not asked for.
+        note: why there is no calibration; empty where there is one.
+        unstored: why nothing could be stored; empty where all is well.
     """
 
     results: tuple[Predictions, ...]
     k: int
     calibration: Calibration | None
+    probes: Mapping[str, Mapping[str, NDArray[np.float32]]]
     note: str = ""
+    unstored: str = ""
 
 
 def evaluate(
-    ensemble: Ensemble, sets: Sequence[str], k: int, precision: Precision, folder: Path
+    ensemble: Ensemble,
+    sets: Sequence[str],
+    k: int,
+    precision: Precision,
+    reader: str = "sertool",
+    *,
+    probed: bool = False,
 ) -> Evaluation:
-    """Run all members on some sets, fit the temperature of the first k on validation, and store it in ``folder``.
+    """Run all members on some sets, and store with the run what they say there and the temperature of the first k.
 
-    In cross-validation the pooled validation utterances of all folds are fitted on, each judged by its own fold.
+    The temperature is fitted on validation; in cross-validation on the pooled validation utterances of all folds,
+    each judged by its own fold.
+
+    Args:
+        ensemble: who predicts.
+        sets: those asked for; validation is judged in any case, where the temperature needs it.
+        k: members that are averaged.
+        precision: where and how it computes.
+        reader: who asks, for the log where test labels are read.
+        probed: whether to run them with a modality masked or shuffled, too.
 
     Raises:
         UsageError: a set is unknown, or not in the corpus.
         DataError: a member's weights do not fit.
     """
+    check_sets(ensemble, sets)
     obstacle = _obstacle(ensemble)
     extra = [] if obstacle or "valid" in sets else ["valid"]
-    results = predict_sets(ensemble, [*sets, *extra], precision)
+    experiment = read_labels(ensemble, sets, reader)
+    results = judge(ensemble, experiment, [*sets, *extra], precision)
+    probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
     asked = tuple(results[: len(sets)])
-    if obstacle:
-        return Evaluation(asked, k, None, obstacle)
+    unstored = ""
+    calibration = None if obstacle else _calibrated(ensemble, k, results)
+    try:
+        store(ensemble, experiment, results, precision)
+        for result in results:
+            if result.set in probes:
+                write_probes(ensemble.folder, result, probes[result.set])
+        if calibration is not None:
+            write_calibration(ensemble.folder, calibration)
+    except SertoolError as error:  # a folder of the reference's checkpoints may be read-only
+        unstored = f"not stored for report, predict and export: {error}"
+    return Evaluation(asked, k, calibration, probes, obstacle, unstored)
+
+
+def _calibrated(ensemble: Ensemble, k: int, results: Sequence[Predictions]) -> Calibration:
     valid = next(result for result in results if result.set == "valid")
     assert valid.targets is not None
     names = [member.name for member in ensemble.trained.first(k)]
-    calibration = calibrate(valid.ensemble_logits(k), valid.targets, valid.kind, members=names)
-    try:
-        write_calibration(folder, calibration)
-    except SertoolError as error:  # a folder of the reference's checkpoints may be read-only
-        return Evaluation(asked, k, calibration, f"not stored for predict and export: {error}")
-    return Evaluation(asked, k, calibration)
+    return calibrate(valid.ensemble_logits(k), valid.targets, valid.kind, members=names)
 
 
 def _obstacle(ensemble: Ensemble) -> str:

@@ -1,7 +1,9 @@
 """A recipe and a corpus, joined: task, folds, vocabularies, statistics and tables."""
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from sertool.core.corpora.load import corpus_folder, frontend_differences, load_
 from sertool.core.errors import UsageError
 from sertool.core.labels import Target, Task
 from sertool.core.recipe import Recipe
+from sertool.core.sealing import Seal, seal, with_labels, without_labels
 from sertool.core.splitting import Fold, make_folds, targets_of
 from sertool.core.text import Vocabulary
 from sertool.core.word_vectors import load_vectors
@@ -25,10 +28,12 @@ class Experiment:
 
     Attributes:
         recipe: the settings.
-        corpus: the utterances.
+        corpus: the utterances; without the labels that are under seal.
         task: what is predicted.
-        targets: of every utterance; None where the task leaves it out.
+        targets: of every utterance; None where the task leaves it out, or where it is under seal.
         folds: one, or several in cross-validation.
+        seal: the labels of the test utterances, see :mod:`~sertool.core.sealing`.
+        label_hash: of ids, splits, words and targets of all utterances, hexadecimal.
     """
 
     recipe: Recipe
@@ -36,6 +41,24 @@ class Experiment:
     task: Task
     targets: tuple[Target | None, ...]
     folds: tuple[Fold, ...]
+    seal: Seal
+    label_hash: str
+
+    def unsealed(self, reader: str, purpose: str) -> "Experiment":
+        """The experiment with the labels of its test utterances.
+
+        Args:
+            reader: who looks at them, for the run's log.
+            purpose: what for.
+        """
+        self.seal.note(reader, purpose, len(self.tested))
+        corpus, targets = with_labels(self.corpus, self.targets, self.seal)
+        return replace(self, corpus=corpus, targets=targets)
+
+    @property
+    def tested(self) -> frozenset[int]:
+        """Positions of the utterances that test in any fold."""
+        return frozenset(row for fold in self.folds for row in fold.sets.get("test", ()))
 
     @property
     def selected_on_test(self) -> bool:
@@ -65,7 +88,16 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
         _check_frontend(recipe, corpus, folder)
     targets = targets_of(corpus, task)
     folds = make_folds(corpus, targets, recipe.splits)
-    return Experiment(recipe, corpus, task, tuple(targets), tuple(folds))
+    hidden = seal(corpus, targets, folds)
+    visible, seen = without_labels(corpus, targets, hidden)
+    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, _label_hash(corpus, targets))
+
+
+def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for utterance, target in zip(corpus.utterances, targets, strict=True):
+        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
+    return digest.hexdigest()
 
 
 def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:

@@ -104,6 +104,7 @@ def _name(raw: Any, classes: Sequence[str]) -> int:
     return classes.index(raw)
 
 
+SCORED = ("sign", "sign-without-zero", "seven")  # the rules that make classes of a score from -3 to 3
 RULES: dict[str, Callable[[Any, Sequence[str]], Target | None]] = {
     "index": _index,
     "index-from-one": _index_from_one,

@@ -1,7 +1,6 @@
 """What a training will do before it does it: members, groups, workers; and whether its folder is the right one."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe, load
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.run_files import is_done
 from sertool.core.starting_weights import check_seen, read_source
 from sertool.core.training import Member
 
@@ -84,7 +84,7 @@ def plan_training(
     done = frozenset(
         place
         for place, member in enumerate(members)
-        if checkpoint.is_done(checkpoint.run_folder(folder, member, len(folds)))
+        if is_done(checkpoint.run_folder(folder, member, len(folds)))
     )
     return Plan(experiment, folder, members, groups, workers, threads, done, source)
 
@@ -154,10 +154,8 @@ def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int
 
 def corpus_note(experiment: Experiment) -> dict[str, object]:
     """What identifies the data of a run: counts, and a hash of utterances, targets, division and frames."""
-    digest = hashlib.blake2b(digest_size=16)
-    corpus = experiment.corpus
-    for utterance, target in zip(corpus.utterances, experiment.targets, strict=True):
-        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
+    digest, corpus = hashlib.blake2b(digest_size=16), experiment.corpus
+    digest.update(experiment.label_hash.encode())
     digest.update(corpus.audio.offsets.tobytes())
     digest.update(np.ascontiguousarray(corpus.audio.flat).data)
     return {

@@ -6,7 +6,8 @@ from itertools import compress
 from pathlib import Path
 
 from sertool.core.acoustics import FEATURE_FLOOR, Extract, mel_filters
-from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance, is_corpus
+from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.label_kinds import classes_of, stored
 from sertool.core.corpora.records import enumerate_few, numbers
 from sertool.core.corpora.rows import Row, Table

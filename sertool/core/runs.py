@@ -5,7 +5,6 @@ recipe in it is refused.
 """
 
 import fcntl
-import json
 import queue
 import threading
 import time
@@ -35,6 +34,8 @@ from sertool.core.models.mnt import MNT
 from sertool.core.planning import Plan, corpus_note, new_stack
 from sertool.core.precision import Precision
 from sertool.core.recipe import resolved
+from sertool.core.run_files import list_runs
+from sertool.core.sealing import append_log
 from sertool.core.seen import seen_by_fold
 from sertool.core.starting import prepare_start
 from sertool.core.starting_weights import WEIGHTS, Start, forget_start, take_over, write_start
@@ -82,6 +83,9 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
         # Nothing is written before recipe, data, vectors and the start are known to go together.
         artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
         seen = seen_by_fold(experiment.corpus, experiment.folds)
+        if experiment.selected_on_test and unfinished:
+            experiment.seal.note("sertool train", "selected the best epoch on them", len(experiment.tested))
+        experiment.seal.log(folder)
         artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
         checkpoint.write_inputs(folder, inputs)
         _sweep(plan)
@@ -282,15 +286,14 @@ def _log(plan: Plan, precision: Precision, seconds: float) -> None:
         "sertool": __version__,
         "torch": torch.__version__,
     }
-    with (plan.folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps(entry) + "\n")
+    append_log(plan.folder, [entry])
 
 
 def training_summary(plan: Plan) -> dict[str, object]:
     """What a training came to, as plain data: each member's best validation score, their mean and spread."""
     experiment = plan.experiment
     wanted = {(member.seed, member.fold) for member in plan.members}
-    runs = [run for run in checkpoint.list_runs(plan.folder) if (run.seed, run.fold) in wanted]
+    runs = [run for run in list_runs(plan.folder) if (run.seed, run.fold) in wanted]
     scores = np.array([run.score for run in runs])
     spread = f" (sd {scores.std(ddof=1):.3f})" if len(scores) > 1 else ""
     return {

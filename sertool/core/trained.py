@@ -12,6 +12,7 @@ from sertool.core.models.build import build, load_members
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe import Recipe, load
+from sertool.core.run_files import list_runs
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def open_runs(folder: Path) -> Trained:
             f"{path}: damaged, or of an older sertool ({type(error).__name__}: {error})"
         ) from error
     inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
-    runs = checkpoint.list_runs(folder)
+    runs = list_runs(folder)
     if not runs:
         raise UsageError(
             f"{folder}: no run is finished",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sertool.core.batches import Tables
 from sertool.core.errors import SertoolError
+from sertool.core.history import MemberEpoch
 from sertool.core.inference import compute_logits
 from sertool.core.metrics import METRICS, decide
 from sertool.core.models.layers import Noise, generator
@@ -47,17 +48,6 @@ class Member:
     def name(self) -> str:
         """Unique in a run; decides the member's random numbers together with the seed."""
         return f"{self.seed}/{self.fold}"
-
-
-@dataclass(frozen=True)
-class MemberEpoch:
-    """One member's epoch: mean training loss an utterance, validation score, last learning rate, what followed."""
-
-    epoch: int
-    loss: float
-    score: float
-    learning_rate: float
-    outcome: str  # better, worse, went back, stopped
 
 
 @dataclass

@@ -93,7 +93,7 @@ def measure(opened: Opened) -> Figure | None:
     ensemble, experiment = opened.ensemble, opened.experiment
     if ensemble is None or experiment is None or not all(fold.sets.get("test") for fold in experiment.folds):
         return None
-    (test,) = predict_sets(ensemble, ["test"], choose("cpu", "fp32"))
+    (test,) = predict_sets(ensemble, ["test"], choose("cpu", "fp32"), "sertool export")
     interval = None
     if test.kind == "single" and test.targets is not None:
         speakers = [experiment.corpus.utterances[row].speaker for row in test.utterances]

@@ -1,32 +1,16 @@
-"""A corpus in memory and on disk: utterances with words and labels, and their feature frames.
+"""A corpus in memory: utterances with words and labels, and their feature frames."""
 
-On disk a corpus is a folder::
-
-    corpus.json          format version, name, tasks, feature widths, frontend, what was left out and why
-    utterances.jsonl     one utterance a line: id, split, text, words, labels, speaker, session, dialogue, ...
-    audio.safetensors    "frames" (sum of lengths, D) and "offsets" (N + 1,); see Frames
-    text.safetensors     the same for text given as frames (encoder states) instead of words; usually absent
-    vocabulary.json      and vectors.safetensors: a vocabulary that came with the corpus; usually absent
-    numbering.json       word -> index over all sentences of the source's training split; usually absent
-"""
-
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core import artifacts
-from sertool.core.corpora.faults import Report, UtteranceError, refuse, told
-from sertool.core.errors import DataError
-
-FORMAT = "sertool-corpus/1"
 SPLITS = ("train", "valid", "test", "private")
 GROUPS = ("speaker", "session", "dialogue", "video")
+KNOWN_OF_SPEECH = (*GROUPS, "gender")
 
 
 @dataclass(frozen=True)
@@ -42,6 +26,7 @@ class Utterance:
         speaker, session, dialogue, video: groups it belongs to, where known.
         seconds: length of the recording, where known.
         transcriber: the machine that wrote the text; None where a person did, or nobody knows.
+        gender: of the speaker, in whatever words the source has for it, where known.
     """
 
     id: str
@@ -55,6 +40,7 @@ class Utterance:
     video: str | None = None
     seconds: float | None = None
     transcriber: str | None = None
+    gender: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,236 +151,3 @@ class Corpus:
             audio=self.audio.take(indices),
             text_frames=self.text_frames.take(indices) if self.text_frames else None,
         )
-
-
-def is_corpus(folder: Path) -> bool:
-    """Whether a folder holds a corpus in this format."""
-    return (folder / "corpus.json").is_file()
-
-
-def write_corpus(corpus: Corpus, folder: Path) -> None:
-    """Write a corpus; ``corpus.json`` comes last, so a folder without it is not yet a corpus.
-
-    Raises:
-        SertoolError: a file cannot be written.
-    """
-    (folder / "corpus.json").unlink(missing_ok=True)
-    artifacts.write_json_lines(
-        folder / "utterances.jsonl",
-        [{key: value for key, value in asdict(u).items() if value is not None} for u in corpus.utterances],
-    )
-    for name, frames in (("audio", corpus.audio), ("text", corpus.text_frames)):
-        if frames is not None:
-            artifacts.write_arrays(
-                folder / f"{name}.safetensors", {"frames": frames.flat, "offsets": frames.offsets}
-            )
-    if corpus.vocabulary is not None:
-        artifacts.write_json(folder / "vocabulary.json", dict(corpus.vocabulary.index))
-        artifacts.write_arrays(folder / "vectors.safetensors", {"vectors": corpus.vocabulary.vectors})
-    if corpus.numbering is not None:
-        artifacts.write_json(folder / "numbering.json", dict(corpus.numbering))
-    artifacts.write_json(
-        folder / "corpus.json",
-        {
-            "format": FORMAT,
-            "name": corpus.name,
-            "utterances": len(corpus.utterances),
-            "classes": {task: list(names) for task, names in corpus.classes.items()},
-            "audio_width": corpus.audio.width,
-            "text_frames": corpus.text_frames is not None,
-            "vocabulary": corpus.vocabulary is not None,
-            "numbering": corpus.numbering is not None,
-            "frontend": dict(corpus.frontend) if corpus.frontend is not None else None,
-            "source": corpus.source,
-            "synthetic": corpus.synthetic,
-            "left_out": [asdict(item) for item in corpus.left_out],
-        },
-    )
-
-
-def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
-    """Read a corpus that :func:`write_corpus` wrote.
-
-    Args:
-        folder: where it lies.
-        report: takes what cannot be used; by default the first such thing is raised. Where it returns, a line that
-            is no utterance is left out, NaN frames stay, and a file that cannot be read counts as empty.
-
-    Raises:
-        DataError: ``corpus.json`` or ``utterances.jsonl`` is missing or damaged, or whatever ``report`` raises; the
-            message names the file, and the utterance where one is meant.
-    """
-    header_path = folder / "corpus.json"
-    header = artifacts.read_json(header_path)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(f"{header_path}: not a corpus of format {FORMAT}")
-    try:
-        _check_header(header)
-        lines = _read_utterances(folder / "utterances.jsonl", report)
-        if len(lines) != header["utterances"]:
-            report(
-                DataError(
-                    f"{folder / 'utterances.jsonl'}: {len(lines)} utterances, "
-                    f"corpus.json says {header['utterances']}"
-                )
-            )
-        vocabulary = numbering = text_frames = None
-        if header["vocabulary"]:
-            with told(report):
-                vocabulary = _read_vocabulary(folder)
-        audio = _read_frames(folder / "audio.safetensors", lines, report)
-        if header["text_frames"]:
-            text_frames = _read_frames(folder / "text.safetensors", lines, report)
-        if header.get("numbering"):
-            with told(report):
-                numbering = _read_numbering(folder / "numbering.json")
-        return Corpus(
-            name=header["name"],
-            utterances=tuple(utterance for utterance in lines if utterance is not None),
-            audio=audio,
-            classes={task: tuple(names) for task, names in header["classes"].items()},
-            left_out=tuple(LeftOut(**item) for item in header["left_out"]),
-            text_frames=text_frames,
-            vocabulary=vocabulary,
-            numbering=numbering,
-            frontend=header["frontend"],
-            source=header["source"],
-            synthetic=header["synthetic"],
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{header_path}: damaged ({type(error).__name__}: {error})") from error
-
-
-def _check_header(header: dict[str, Any]) -> None:
-    if not isinstance(header["name"], str) or not isinstance(header["source"], str):
-        raise TypeError("name and source must be text")
-    if not all(isinstance(name, str) for names in header["classes"].values() for name in names):
-        raise TypeError("classes must be text")
-    if not isinstance(header["frontend"], dict | None):
-        raise TypeError("frontend must be a table")
-    if not all(isinstance(part, str) for item in header["left_out"] for part in item.values()):
-        raise TypeError("left_out must be text")
-
-
-def _read_utterances(path: Path, report: Report) -> list[Utterance | None]:
-    """The utterance of each line; None in the place of one that was reported."""
-    utterances: list[Utterance | None] = []
-    seen: set[tuple[str, str]] = set()
-    for number, row in enumerate(artifacts.read_json_lines(path), start=1):
-        try:
-            utterances.append(_line(path, number, row, seen))
-        except DataError as error:
-            report(error)
-            utterances.append(None)
-    return utterances
-
-
-def _line(path: Path, number: int, row: dict[str, Any], seen: set[tuple[str, str]]) -> Utterance:
-    try:
-        utterance = _utterance(row)
-    except (TypeError, KeyError) as error:
-        raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
-    if utterance.split not in SPLITS:
-        raise DataError(
-            f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}"
-        )
-    if (utterance.split, utterance.id) in seen:
-        raise DataError(
-            f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
-        )
-    seen.add((utterance.split, utterance.id))
-    return utterance
-
-
-def _utterance(row: dict[str, Any]) -> Utterance:
-    """An utterance of what a line holds; a TypeError says what is of the wrong kind."""
-    if not isinstance(row["words"], list):
-        raise TypeError("words must be a list")
-    utterance = Utterance(**{**row, "words": tuple(row["words"])})
-    if set(map(type, (utterance.id, utterance.text, *utterance.words))) != {str}:
-        raise TypeError("id, text and words must be text")
-    if not all(isinstance(getattr(utterance, name), str | None) for name in (*GROUPS, "transcriber")):
-        raise TypeError(f"{', '.join(GROUPS)} and transcriber must be text")
-    if not isinstance(utterance.labels, dict):
-        raise TypeError("labels must be a table")
-    if isinstance(utterance.seconds, bool) or not isinstance(utterance.seconds, int | float | None):
-        raise TypeError("seconds must be a number")
-    return utterance
-
-
-def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report) -> Frames:
-    """The frames of the lines that hold an utterance; of none where the file was reported."""
-    kept = [index for index, utterance in enumerate(lines) if utterance is not None]
-    frames = Frames(np.zeros((0, 1), np.float32), np.zeros(len(kept) + 1, np.int64))
-    with told(report):
-        every = _check_frames(path, len(lines))
-        frames = every if len(kept) == len(lines) else every.take(kept)
-    bad = np.flatnonzero(~np.isfinite(frames.flat).all(axis=1))
-    for owner in np.unique(np.searchsorted(frames.offsets, bad, side="right") - 1):
-        utterance = lines[kept[owner]]
-        assert utterance is not None
-        report(
-            UtteranceError(
-                f"{path}: utterance {utterance.id!r} holds NaN or infinite values",
-                kind="non-finite",
-                split=utterance.split,
-                id=utterance.id,
-            )
-        )
-    return frames
-
-
-def _check_frames(path: Path, number: int) -> Frames:
-    """The frames of so many utterances."""
-    arrays, _ = artifacts.read_arrays(path)
-    if set(arrays) != {"frames", "offsets"}:
-        raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected frames and offsets")
-    flat, offsets = arrays["frames"], arrays["offsets"]
-    if flat.ndim != 2 or flat.dtype not in (np.float16, np.float32):
-        raise DataError(
-            f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2"
-        )
-    if offsets.shape != (number + 1,) or offsets.dtype != np.int64:
-        raise DataError(f"{path}: {offsets.size} offsets, expected {number + 1}")
-    if offsets[0] != 0 or offsets[-1] != len(flat) or (np.diff(offsets) < 0).any():
-        raise DataError(f"{path}: offsets do not divide the {len(flat)} frames")
-    return Frames(flat, offsets)
-
-
-def _read_vocabulary(folder: Path) -> CachedVocabulary:
-    index = artifacts.read_json(folder / "vocabulary.json")
-    arrays, _ = artifacts.read_arrays(folder / "vectors.safetensors")
-    if set(arrays) != {"vectors"}:
-        raise DataError(
-            f"{folder / 'vectors.safetensors'}: holds {', '.join(sorted(arrays))}, expected vectors"
-        )
-    vectors = arrays["vectors"]
-    check_vocabulary(index, vectors, folder / "vocabulary.json")
-    return CachedVocabulary(index, vectors)
-
-
-def _read_numbering(path: Path) -> dict[str, int]:
-    index = artifacts.read_json(path)
-    rows = list(index.values()) if isinstance(index, dict) else []
-    if not rows or not all(type(row) is int and 0 < row <= len(rows) for row in rows):
-        raise DataError(f"{path}: not a table of words with an index from 1 on")
-    return dict(index)
-
-
-def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:
-    """Refuse a vocabulary whose indices do not fit its vectors.
-
-    Raises:
-        DataError: with the file and the word.
-    """
-    if not isinstance(index, dict) or not index:
-        raise DataError(f"{path}: not a table of words")
-    if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating) or not np.isfinite(vectors).all():
-        raise DataError(f"{path}: its word vectors are not a finite table of rank 2")
-    for word, position in index.items():
-        if not isinstance(word, str) or isinstance(position, bool) or not isinstance(position, int):
-            raise DataError(
-                f"{path}: {json.dumps(word, default=str)} has index {position!r}, expected a number"
-            )
-        if not 0 < position < len(vectors):
-            raise DataError(f"{path}: {word!r} has index {position}, but there are {len(vectors)} vectors")

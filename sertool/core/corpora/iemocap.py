@@ -7,14 +7,19 @@ from sertool.core.labels import Task
 
 
 def groups(key: str, split: str) -> dict[str, str]:
-    """Of ``Ses01F_impro01_M003``: session Ses01, speaker Ses01M (the turn's), dialogue Ses01F_impro01."""
+    """Of ``Ses01F_impro01_M003``: session Ses01, speaker Ses01M (the turn's), dialogue Ses01F_impro01, male."""
     found = re.match(r"(Ses\d\d)([FM])(?=_)", key)
     dialogue, _, turn = key.rpartition("_")
     if not found:
         return {"dialogue": dialogue} if dialogue else {}
     session, recorded = found.groups()
     gender = turn[0] if re.fullmatch(r"[FM]\d+", turn) else recorded
-    return {"session": session, "speaker": session + gender, "dialogue": dialogue}
+    return {
+        "session": session,
+        "speaker": session + gender,
+        "dialogue": dialogue,
+        "gender": "female" if gender == "F" else "male",
+    }
 
 
 LAYOUT = Layout(

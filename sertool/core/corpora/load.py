@@ -12,9 +12,10 @@ from typing import Any
 
 from sertool.core import artifacts
 from sertool.core.corpora import iemocap, meld, mosei, mosi, vgaf
-from sertool.core.corpora.corpus import Corpus, is_corpus, read_corpus, write_corpus
+from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
 from sertool.core.corpora.faults import Report, refuse
-from sertool.core.corpora.reference_layout import Layout, read
+from sertool.core.corpora.reference_layout import SYNTHETIC, Layout, read
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.labels import SEVEN, SIGN, Task
 
@@ -26,7 +27,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "vgaf": vgaf.LAYOUT,
 }
 # Raise it whenever the readers come to give something else for the same files.
-READER_VERSION = 1
+READER_VERSION = 2
 PACKAGED = "packaged:"
 CONVERTED, NOTE = "sertool", "fingerprint.json"
 # Classes and rule of a score from -3 to 3, by the number of classes that is asked for.
@@ -122,7 +123,8 @@ def _is_copy_of(note: Any, fingerprint: dict[str, Any]) -> bool:
 
 def _fingerprint(folder: Path, layout: Layout) -> dict[str, Any]:
     files = {}
-    for name in layout.sources(folder):
+    marker = [SYNTHETIC] if (folder / SYNTHETIC).is_file() else []
+    for name in [*layout.sources(folder), *marker]:
         status = (folder / name).stat()
         files[name] = [status.st_size, status.st_mtime_ns]
     return {"reader": layout.name, "version": READER_VERSION, "files": files}

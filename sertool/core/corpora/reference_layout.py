@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance, check_vocabulary
+from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus_files import check_vocabulary
 from sertool.core.corpora.faults import Kind, Report, UtteranceError, refuse, told
 from sertool.core.errors import DataError
 from sertool.core.labels import Task
@@ -24,6 +25,8 @@ from sertool.core.text import Vocabulary, clean_words
 MEL_BANDS = 80
 VOCABULARY = "token_to_ix.pkl"
 VECTORS = "train_glove.npy"
+# A file of this name says that the folder's data were generated: tables then say "synthetic".
+SYNTHETIC = "SYNTHETIC"
 # How much the utterances of a file may add up to: float16 doubles as float32, and a word that stands in the file once
 # may be named by two bytes from then on.
 MOST_TIMES, MOST_BYTES = 4, 2**24
@@ -123,6 +126,7 @@ def read(folder: Path, layout: Layout, report: Report = refuse) -> Corpus:
         vocabulary=vocabulary,
         numbering=parts.numbering,
         source=f"{layout.name} in the reference's layout",
+        synthetic=(folder / SYNTHETIC).is_file(),
     )
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from sertool.core.corpora.corpus import GROUPS, SPLITS
+from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
 from sertool.core.corpora.drawing import DRAWN, Draw, deal
 from sertool.core.corpora.label_kinds import TASKS, Label, label_warnings, names_of
 from sertool.core.corpora.records import enumerate_few, numbers
 from sertool.core.corpora.scripts import script_warnings
 
 ID_COLUMNS = ("utterance", "id")
-COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *GROUPS, "start", "end")
+COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")
 
 
@@ -27,7 +27,7 @@ class Row:
         id, split, text: as in :class:`~sertool.core.corpora.corpus.Utterance`.
         audio: the recording.
         labels: by task, see :mod:`~sertool.core.corpora.label_kinds`.
-        groups: speaker, session, dialogue, video, where given.
+        groups: speaker, session, dialogue, video, and the speaker's gender, where given.
         start, end: seconds into the recording; None is its beginning or end.
     """
 

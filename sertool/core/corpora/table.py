@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from sertool.core.corpora.corpus import GROUPS, SPLITS
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.corpora.drawing import Draw
 from sertool.core.corpora.label_kinds import TASKS, list_columns, parse_label
 from sertool.core.corpora.records import Findings, enumerate_few, read_records
@@ -132,7 +132,7 @@ def _row(
     start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
     if start is not None and end is not None and end <= start:
         findings.add("end is not after start", number)
-    groups = {name: record[name] for name in GROUPS if record.get(name)}
+    groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
     return Row(number, id_, split, record.get("text", ""), root / audio, labels, groups, start, end)
 
 

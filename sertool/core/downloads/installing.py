@@ -134,7 +134,7 @@ def _convert(folder: Path, kind: str, progress: Progress) -> str:
 
 
 def _corpus(folder: Path, kind: str, progress: Progress) -> str:
-    from sertool.core.corpora.corpus import read_corpus
+    from sertool.core.corpora.corpus_files import read_corpus
     from sertool.core.corpora.load import convert_corpus
 
     progress(f"reading {folder.name}", 0, 1)
