@@ -43,6 +43,8 @@ def test_single_label_metrics_are_scikit_learns(case):
         assert metrics.METRICS[f"f1_{name}"](*case) == pytest.approx(wanted)
     wanted = sklearn.f1_score(targets, predictions, average=None, **several)
     np.testing.assert_allclose(metrics.f1_per_class(*case), wanted)
+    precision, recall, *_ = sklearn.precision_recall_fscore_support(targets, predictions, **several)
+    np.testing.assert_allclose(metrics.precision_recall(*case), (precision, recall))
 
 
 @settings(deadline=None)
@@ -51,6 +53,25 @@ def test_uar_is_the_recall_of_the_classes_that_occur(case):
     targets, predictions, _ = case
     wanted = sklearn.recall_score(targets, predictions, average="macro", labels=np.unique(targets))
     assert metrics.uar(*case) == pytest.approx(wanted)
+
+
+@settings(deadline=None)
+@given(decisions())
+def test_figures_of_classes_are_audmetrics(case):
+    """With classes that are absent; audmetric counts nothing of nothing as 0, too."""
+    targets, predictions, number = case
+    options = {"labels": list(range(number)), "zero_division": 0}
+    precision, recall = metrics.precision_recall(*case)
+    for found, name in (
+        (precision, "precision"),
+        (recall, "recall"),
+        (metrics.f1_per_class(*case), "fscore"),
+    ):
+        wanted = getattr(audmetric, f"{name}_per_class")(targets, predictions, **options)
+        np.testing.assert_allclose(found, list(wanted.values()))
+    assert metrics.f1_macro(*case) == pytest.approx(
+        audmetric.unweighted_average_fscore(targets, predictions, **options)
+    )
 
 
 @settings(deadline=None)
@@ -78,6 +99,9 @@ def test_multi_label_metrics_are_scikit_learns(case):
     for name in ("macro", "weighted"):
         wanted = sklearn.f1_score(targets, predictions, average=name, zero_division=0)
         assert metrics.METRICS[f"f1_{name}"](targets, predictions, number) == pytest.approx(wanted)
+    precision, recall, f1, _ = sklearn.precision_recall_fscore_support(targets, predictions, zero_division=0)
+    np.testing.assert_allclose(metrics.precision_recall(targets, predictions, number), (precision, recall))
+    np.testing.assert_allclose(metrics.f1_per_class(targets, predictions, number), f1)
     each = [
         sklearn.recall_score(t, p, average="macro", labels=np.unique(t))
         for t, p in zip(targets.T, predictions.T, strict=True)
@@ -92,12 +116,21 @@ def test_a_class_without_targets_changes_no_uar_but_the_mean_f1():
     assert three == pytest.approx(two * 2 / 3)
 
 
-def test_uar_of_many_confusions_at_once():
-    draw = np.random.default_rng(0)
-    targets, predictions = draw.integers(0, 4, (2, 5, 30))
-    counts = np.stack([metrics.confusion(*pair, 4) for pair in zip(targets, predictions, strict=True)])
-    each = [metrics.uar(*pair, 4) for pair in zip(targets, predictions, strict=True)]
-    np.testing.assert_allclose(metrics.uar_of_confusion(counts), each)
+@pytest.mark.parametrize("shape", [(5, 30), (5, 30, 4)], ids=["single", "multi"])
+@pytest.mark.parametrize("name", list(metrics.METRICS))
+def test_metrics_of_many_counts_at_once(shape, name):
+    targets, predictions = np.random.default_rng(0).integers(0, 4 if len(shape) == 2 else 2, (2, *shape))
+    pairs = list(zip(targets, predictions, strict=True))
+    sums = np.stack([metrics.indicators(*pair, 4).sum(0) for pair in pairs])
+    found = metrics.COUNTED[name](metrics.counts_of(sums, multi=len(shape) == 3))
+    np.testing.assert_allclose(found, [metrics.METRICS[name](*pair, 4) for pair in pairs])
+
+
+@pytest.mark.parametrize("name", list(metrics.METRICS))
+def test_metrics_of_nothing_are_nothing(name):
+    """A resample may hold none of the utterances that count."""
+    nothing = metrics.counts_of(np.zeros((2, 10)), multi=False)
+    np.testing.assert_array_equal(metrics.COUNTED[name](nothing), [0, 0])
 
 
 def test_decisions():

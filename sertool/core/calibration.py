@@ -81,14 +81,25 @@ def expected_calibration_error(
         kind: ``single`` or ``multi``.
         temperature: of the probabilities.
     """
+    confidence, right = confidences(logits, targets, kind, temperature)
+    gaps = np.bincount(bin_of(confidence), weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def confidences(
+    logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The probability of what is decided, and whether it is right, of all N decisions, or N times C where ``multi``."""
     logits, targets = _single(logits, targets, kind)
     shares = probabilities(logits, "single", temperature)
     # By the logits, so that rounding of probabilities never changes a decision.
     decisions = logits.argmax(-1)
-    confidence = shares[np.arange(len(shares)), decisions]
-    bins = np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, side="left").clip(1, BINS) - 1
-    gaps = np.bincount(bins, weights=(decisions == targets) - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(confidence))
+    return shares[np.arange(len(shares)), decisions], decisions == targets
+
+
+def bin_of(confidence: FloatArray) -> IntArray:
+    """The bin of each confidence, from 0."""
+    return np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, side="left").clip(1, BINS) - 1
 
 
 def negative_log_likelihood(

@@ -5,6 +5,7 @@ number, so a class that is absent from a test set counts the same in every metri
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,44 +28,128 @@ def decide(logits: FloatArray, kind: str) -> NDArray[np.int64]:
     return np.asarray(logits.argmax(-1), np.int64)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What every metric of decisions is made of. Leading axes, if there are any, are resamples.
+
+    Attributes:
+        hits: (..., C) utterances of a class that were given it.
+        support: (..., C) utterances of a class.
+        predicted: (..., C) utterances that were given a class.
+        utterances: (...) all of them.
+        multi: whether each class is a decision of its own.
+    """
+
+    hits: NDArray[Any]
+    support: NDArray[Any]
+    predicted: NDArray[Any]
+    utterances: NDArray[Any]
+    multi: bool
+
+    @property
+    def rejected(self) -> NDArray[Any]:
+        """(..., C) utterances that are not of a class and were not given it."""
+        return np.asarray(self.utterances[..., None] - self.support - self.predicted + self.hits)
+
+
+def indicators(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.bool_]:
+    """(N, 3C + 1) what an utterance adds to each of ``Counts``: its sum over utterances is their counts."""
+    if targets.ndim == 2:
+        support, predicted = targets > 0, predictions > 0
+    else:
+        support, predicted = (part[:, None] == np.arange(num_classes) for part in (targets, predictions))
+    return np.hstack([support & predicted, support, predicted, np.ones((len(targets), 1), bool)])
+
+
+def counts_of(sums: NDArray[Any], *, multi: bool) -> Counts:
+    """Sums (..., 3C + 1) of ``indicators`` as counts."""
+    hits, support, predicted = np.split(sums[..., :-1], 3, axis=-1)
+    return Counts(hits, support, predicted, sums[..., -1], multi)
+
+
+def count(targets: IntArray, predictions: IntArray, num_classes: int) -> Counts:
+    """The counts of all utterances."""
+    return counts_of(indicators(targets, predictions, num_classes).sum(0), multi=targets.ndim == 2)
+
+
+def accuracy_of(counts: Counts) -> NDArray[np.float64]:
+    """(...) share of decisions that are right, of all N times C where each class is one."""
+    if counts.multi:
+        right = (counts.hits + counts.rejected).sum(-1)
+        return _ratio(right, counts.utterances * counts.hits.shape[-1])
+    return _ratio(counts.hits.sum(-1), counts.utterances)
+
+
+def uar_of(counts: Counts) -> NDArray[np.float64]:
+    """(...) unweighted average recall over the classes that occur; of yes and no, then over classes, if multi-label."""
+    if counts.multi:
+        others = counts.utterances[..., None] - counts.support
+        occur = (counts.support > 0).astype(np.int64) + (others > 0)
+        return np.asarray(_ratio(recall_of(counts) + _ratio(counts.rejected, others), occur).mean(-1))
+    return _ratio(recall_of(counts).sum(-1), (counts.support > 0).sum(-1))
+
+
+def precision_of(counts: Counts) -> NDArray[np.float64]:
+    """(..., C) precision; 0 where a class was never predicted."""
+    return _ratio(counts.hits, counts.predicted)
+
+
+def recall_of(counts: Counts) -> NDArray[np.float64]:
+    """(..., C) recall; 0 where a class is absent."""
+    return _ratio(counts.hits, counts.support)
+
+
+def f1_of(counts: Counts) -> NDArray[np.float64]:
+    """(..., C) F1; 0 where a class is neither a target nor a prediction."""
+    return _ratio(2 * counts.hits, counts.support + counts.predicted)
+
+
+def f1_macro_of(counts: Counts) -> NDArray[np.float64]:
+    """(...) mean F1 over all classes."""
+    return np.asarray(f1_of(counts).mean(-1))
+
+
+def f1_weighted_of(counts: Counts) -> NDArray[np.float64]:
+    """(...) mean F1 weighted by support."""
+    return _ratio((f1_of(counts) * counts.support).sum(-1), counts.support.sum(-1))
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Part by whole, 0 where there is nothing."""
+    return np.asarray(part / np.where(whole > 0, whole, np.inf), np.float64)
+
+
 def accuracy(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
     """Share of decisions that are right; for (N, C) decisions over all N times C."""
-    return float((targets == predictions).mean())
+    return float(accuracy_of(count(targets, predictions, num_classes)))
 
 
 def uar(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
     """Unweighted average recall over the classes that occur in the targets."""
-    if targets.ndim == 2:
-        return float(np.mean([uar(t, p, 2) for t, p in zip(targets.T, predictions.T, strict=True)]))
-    return float(uar_of_confusion(confusion(targets, predictions, num_classes)))
+    return float(uar_of(count(targets, predictions, num_classes)))
 
 
-def uar_of_confusion(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """UAR of confusion counts (..., C, C), over the classes that occur."""
-    support = counts.sum(-1)
-    recall = np.diagonal(counts, axis1=-2, axis2=-1) / np.maximum(support, 1)
-    return np.asarray(recall.sum(-1) / np.maximum((support > 0).sum(-1), 1), np.float64)
+def precision_recall(
+    targets: IntArray, predictions: IntArray, num_classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(C,) precision and (C,) recall of each class; 0 where a class is never predicted, and where it is absent."""
+    counts = count(targets, predictions, num_classes)
+    return precision_of(counts), recall_of(counts)
 
 
 def f1_per_class(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.float64]:
     """(C,) F1 of each class; 0 where a class is neither a target nor a prediction."""
-    if targets.ndim == 2:
-        hits = (targets & predictions).sum(0)
-        return np.asarray(2 * hits / np.maximum(targets.sum(0) + predictions.sum(0), 1), np.float64)
-    counts = confusion(targets, predictions, num_classes)
-    return np.asarray(2 * np.diagonal(counts) / np.maximum(counts.sum(0) + counts.sum(1), 1), np.float64)
+    return f1_of(count(targets, predictions, num_classes))
 
 
 def f1_macro(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
     """Mean F1 over all classes."""
-    return float(f1_per_class(targets, predictions, num_classes).mean())
+    return float(f1_macro_of(count(targets, predictions, num_classes)))
 
 
 def f1_weighted(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
     """Mean F1 weighted by how often a class is a target."""
-    support = targets.sum(0) if targets.ndim == 2 else np.bincount(targets, minlength=num_classes)
-    weights = support / max(support.sum(), 1)
-    return float((f1_per_class(targets, predictions, num_classes) * weights).sum())
+    return float(f1_weighted_of(count(targets, predictions, num_classes)))
 
 
 METRICS: dict[str, Callable[[IntArray, IntArray, int], float]] = {
@@ -72,6 +157,12 @@ METRICS: dict[str, Callable[[IntArray, IntArray, int], float]] = {
     "uar": uar,
     "f1_macro": f1_macro,
     "f1_weighted": f1_weighted,
+}
+COUNTED: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
+    "accuracy": accuracy_of,
+    "uar": uar_of,
+    "f1_macro": f1_macro_of,
+    "f1_weighted": f1_weighted_of,
 }
 
 

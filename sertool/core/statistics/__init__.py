@@ -1,0 +1,29 @@
+"""How sure a figure is, and whether two differ: bootstrap over clusters, and tests of decisions."""
+
+from sertool.core.statistics.bootstrap import Bootstrap, Clusters, Difference, Estimate, choose_clusters
+from sertool.core.statistics.comparing import McNemar, cohens_h, fisher_less, holm, mcnemar
+from sertool.core.statistics.decisions import (
+    Interval,
+    class_estimates,
+    decision_differences,
+    decision_estimates,
+    uar_interval,
+)
+
+__all__ = [
+    "Bootstrap",
+    "Clusters",
+    "Difference",
+    "Estimate",
+    "Interval",
+    "McNemar",
+    "choose_clusters",
+    "class_estimates",
+    "cohens_h",
+    "decision_differences",
+    "decision_estimates",
+    "fisher_less",
+    "holm",
+    "mcnemar",
+    "uar_interval",
+]
