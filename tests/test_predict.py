@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import sertool
 from sertool.cli import app
-from sertool.commands.demo import next_command
+from sertool.commands.demo import next_commands
 from sertool.commands.predictions import show
 from sertool.core import artifacts
 from sertool.core.calibration import Calibration, read_calibration, write_calibration
@@ -796,12 +796,12 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(here):
 def test_the_demo_ends_with_a_prediction_to_try(monkeypatch, tmp_path):
     root = Path(sertool.__file__).parent.parent
     monkeypatch.chdir(root)
-    line = next_command(Path("ckpt"), Path())
+    line, report = next_commands(Path("ckpt"), Path())
     assert line == (
         "next: sertool predict --name demo sertool/core/demo/clips/june-01.flac --text 'I think the traffic is useful.'"
     )
     assert (root / line.split()[5]).is_file()
     monkeypatch.chdir(tmp_path)
-    elsewhere = next_command(Path("models"), Path())
+    elsewhere, _ = next_commands(Path("models"), Path())
     assert Path(elsewhere.split()[5]).is_file()
     assert elsewhere.endswith(" --output models")

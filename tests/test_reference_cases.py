@@ -21,7 +21,7 @@ from sertool.core.optim import StackedAdam
 from sertool.core.recipe import load
 from sertool.core.reference_checkpoint import read_reference_checkpoint
 from sertool.core.reference_runs import recipe_of
-from sertool.core.training import losses
+from sertool.core.stepping import losses
 
 CASES = sorted(path.parent.name for path in REFERENCE.glob("*/expected.json"))
 OVERRIDES = ["model.dropout_residual=0.0", "model.dropout_output=0.0"]
@@ -113,7 +113,8 @@ def test_six_steps_of_adam_give_the_references_losses(case, tmp_path):
     for step in range(6):
         index = torch.tensor([[train[(size * step + place) % len(train)] for place in range(size)]])
         logits = model(tables.gather(index, [0]))
-        loss = losses(logits, tables, index, [0], recipe.training, class_weights_of(experiment)).sum()
+        weights = class_weights_of(experiment)
+        loss = losses(logits, tables.targets[index], torch.tensor([0]), recipe.training, weights).sum()
         found.append(loss.item())
         model.zero_grad()
         loss.backward()

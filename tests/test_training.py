@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertool.core import training
-from sertool.core.batches import Tables
 from sertool.core.errors import SertoolError
 from sertool.core.experiment import class_weights_of
 from sertool.core.inference import compute_logits
 from sertool.core.models.build import build, initialise, load_members, member_state
 from sertool.core.optim import StackedAdam, rate_at
 from sertool.core.recipe import Training
-from sertool.core.training import Member, losses, start, train
+from sertool.core.stepping import losses
+from sertool.core.training import Member, start, train
 
 
 def prepared(tmp_path, members=None, *, model=None, corpus=None, dtype=torch.float64, **settings_):
@@ -366,11 +366,6 @@ def test_clipping_bounds_each_member_by_its_own_norm():
 # Losses
 
 
-def tables_with(targets):
-    empty = torch.zeros(1)
-    return Tables(empty, empty, empty, empty, empty, empty, targets)
-
-
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_cross_entropy_is_torchs(smoothing):
     draw = torch.Generator().manual_seed(0)
@@ -379,8 +374,9 @@ def test_cross_entropy_is_torchs(smoothing):
     index = torch.randint(10, (2, 6), generator=draw)
     weights = torch.rand(3, 4, generator=draw) + 0.5
     chosen = Training(label_smoothing=smoothing)
-    plain = losses(logits, tables_with(targets), index, [0, 2], chosen, None)
-    weighted = losses(logits, tables_with(targets), index, [0, 2], chosen, weights)
+    folds = torch.tensor([0, 2])
+    plain = losses(logits, targets[index], folds, chosen, None)
+    weighted = losses(logits, targets[index], folds, chosen, weights)
     for member, fold in enumerate((0, 2)):
         own = targets[index[member]]
         wanted = F.cross_entropy(logits[member], own, reduction="none", label_smoothing=smoothing)
@@ -399,7 +395,9 @@ def test_binary_cross_entropy_is_torchs_summed_over_classes(smoothing):
     logits = torch.randn(2, 5, 6, generator=draw)
     targets = torch.randint(2, (9, 6), generator=draw).float()
     index = torch.randint(9, (2, 5), generator=draw)
-    found = losses(logits, tables_with(targets), index, [0, 0], Training(label_smoothing=smoothing), None)
+    found = losses(
+        logits, targets[index], torch.zeros(2, dtype=torch.int64), Training(label_smoothing=smoothing), None
+    )
     soft = targets[index] * (1 - smoothing) + 0.5 * smoothing
     wanted = F.binary_cross_entropy_with_logits(logits, soft, reduction="none").sum(-1)
     torch.testing.assert_close(found, wanted)

@@ -44,7 +44,7 @@ def demo(
         show_training(plan, train_recipe(plan, here, chosen), title)
         opened = open_ensemble(name, output, here)
         members = opened.depth
-        test = evaluate(opened, ["test"], members, chosen, "sertool demo").results[0]
+        test = evaluate(opened, ["test"], members, chosen, "sertool demo", probed=title == "fused").results[0]
         assert test.targets is not None
         voices = [str(experiment.corpus.utterances[row].speaker) for row in test.utterances]
         interval = uar_interval(
@@ -61,7 +61,7 @@ def demo(
                 "voices": interval.clusters,
             }
         )
-    typer.echo("\n".join([*show(results), next_command(output, here)]))
+    typer.echo("\n".join([*show(results), *next_commands(output, here)]))
     if json is not None:
         write_json(
             json,
@@ -82,8 +82,8 @@ def show(results: list[dict[str, object]]) -> list[str]:
     return lines
 
 
-def next_command(output: Path, here: Path) -> str:
-    """A prediction to try: a packaged test recording and its text."""
+def next_commands(output: Path, here: Path) -> list[str]:
+    """What to try: a prediction on a packaged test recording and its text, and the report."""
     import csv
     import shlex
 
@@ -95,7 +95,7 @@ def next_command(output: Path, here: Path) -> str:
     clip = clips / first["audio"]
     if clip.is_relative_to(Path.cwd()):
         clip = clip.relative_to(Path.cwd())
-    words = ["sertool", "predict", "--name", "demo", str(clip), "--text", first["text"]]
-    if output != DEFAULT_OUTPUT:
-        words += ["--output", str(output)]
-    return f"next: {shlex.join(words)}"
+    elsewhere = ["--output", str(output)] if output != DEFAULT_OUTPUT else []
+    predict = ["predict", "--name", "demo", str(clip), "--text", first["text"], *elsewhere]
+    report = ["report", "--name", "demo", "--html", "report.html", *elsewhere]
+    return [f"next: {shlex.join(['sertool', *words])}" for words in (predict, report)]

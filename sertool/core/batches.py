@@ -5,7 +5,7 @@ whole, once, and a member's batch is a list of row numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,23 +56,28 @@ class Tables:
         """Where the tensors lie."""
         return self.audio.device
 
+    def to(self, device: torch.device) -> "Tables":
+        """The same there; lengths stay on the CPU."""
+        moved = {
+            name: value.to(device)
+            for name in ("text", "text_mask", "audio", "audio_mask", "targets", "mean", "std")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **moved)
+
     def gather(self, rows: Tensor, folds: Sequence[int]) -> Inputs:
         """The inputs of utterances ``rows`` (E, B, on the CPU), member e by the vocabulary of fold ``folds[e]``."""
-        there = rows.to(self.device)
-        fold = torch.tensor(folds, device=self.device)
-        audio_mask = self.audio_mask[there]
-        audio = self.audio[there]
+        inputs = self.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device))
+        return replace(inputs, text_lengths=self.text_lengths[rows], audio_lengths=self.audio_lengths[rows])
+
+    def gather_full(self, rows: Tensor, folds: Tensor) -> Inputs:
+        """The same for rows and folds that lie on the device, every position to be computed; it waits for nothing."""
+        audio_mask = self.audio_mask[rows]
+        audio = self.audio[rows]
         if self.mean is not None and self.std is not None:
-            audio = (audio - self.mean[fold]) / self.std[fold] * audio_mask.unsqueeze(-1)
-        text = self.text[fold.clamp(max=len(self.text) - 1).unsqueeze(1), there]
-        return Inputs(
-            text=text,
-            text_mask=self.text_mask[there],
-            text_lengths=self.text_lengths[rows],
-            audio=audio,
-            audio_mask=audio_mask,
-            audio_lengths=self.audio_lengths[rows],
-        )
+            audio = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
+        text = self.text[folds.clamp(max=len(self.text) - 1).unsqueeze(1), rows]
+        return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None)
 
 
 def make_tables(

@@ -46,8 +46,8 @@ def compute_logits(
             [own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)]
         )
         with precision.context():
-            parts.append(model(tables.gather(index, folds)).float().cpu())
-    joined = torch.cat(parts, dim=1)
+            parts.append(model(tables.gather(index, folds)).float())
+    joined = torch.cat(parts, dim=1).cpu()
     results = []
     for member, (own, o) in enumerate(zip(rows, order, strict=True)):
         logits = torch.empty(len(own), joined.shape[-1])

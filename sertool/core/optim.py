@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
+from sertool.core.kernels.adam import adam_step
+from sertool.core.kernels.adam_numbers import BETAS, EPS, MemberNumbers
 from sertool.core.recipe import Training
-
-BETAS = (0.9, 0.999)
-EPS = 1e-8
 
 
 class StackedAdam:
@@ -70,6 +69,36 @@ class StackedAdam:
             maximize=False,
         )
         self.steps[member] += 1
+
+    def update_at_once(self, rates: Tensor, batch_sizes: Tensor, steps: Tensor) -> None:
+        """The same step, all members in one pass, by numbers that lie on the device: nothing waits for them.
+
+        Args:
+            rates: (E,) learning rates, float32.
+            batch_sizes: (E,) utterances each member saw, float32; 0 leaves it as it is.
+            steps: (E,) updates so far, float64; counted on in place, :attr:`steps` stays as it is.
+        """
+        settings, moved = self.settings, batch_sizes > 0
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if len(gradients) != len(self.parameters):
+            raise RuntimeError("a parameter has no gradient")
+        steps += moved
+        first_share, second_share = (1 - beta**steps for beta in BETAS)
+        scale = torch.ones_like(rates)
+        if settings.clip_norm is not None:
+            squares = torch.stack([g.flatten(1).float().square().sum(1) for g in gradients]).sum(0)
+            scale = (settings.clip_norm * batch_sizes / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+        decay = settings.weight_decay if settings.optimizer == "adamw" else 0.0
+        numbers = MemberNumbers(
+            scale=scale,
+            kept=1 - rates * decay,
+            rate=(rates / first_share).float(),
+            root=second_share.sqrt().float(),
+            moved=moved.float(),
+        )
+        every = zip(self.parameters, gradients, self.first, self.second, strict=True)
+        for parameter, gradient, first, second in every:
+            adam_step(parameter.detach(), gradient, first, second, numbers)
 
 
 def rate_at(settings: Training, step: int, total: int, decays: int) -> float:

@@ -21,12 +21,16 @@ class Precision:
         name: fp32, tf32 (matrix products of float32 in 19 bits) or bf16 (autocast).
         cores: of the CPU that may be used.
         reason: why this was chosen.
+        graphs: whether training steps are recorded as a CUDA graph.
+        memory: bytes of the CUDA device; 0 of a CPU.
     """
 
     device: torch.device
     name: Name
     cores: int
     reason: str
+    graphs: bool = False
+    memory: int = 0
 
     @contextlib.contextmanager
     def threaded(self, threads: int) -> Iterator[None]:
@@ -53,8 +57,15 @@ class Precision:
 def choose(
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["auto", "fp32", "tf32", "bf16"],
+    *,
+    graphs: bool = True,
 ) -> Precision:
     """Resolve ``auto``: CUDA where there is a GPU, bf16 there and fp32 on a CPU.
+
+    Args:
+        device: what the user asked for.
+        precision: the same.
+        graphs: whether a CUDA device records training steps as a graph; a CPU never does.
 
     Raises:
         UsageError: CUDA is asked for and there is none, or tf32 on a CPU.
@@ -73,7 +84,9 @@ def choose(
     if use_cuda:
         card = torch.cuda.get_device_name()
         asked = ", asked for" if device == "cuda" else ""
-        return Precision(torch.device("cuda"), name, cores, f"{card}{asked}, {name}")
+        how = ", steps as a CUDA graph" if graphs else ""
+        memory = torch.cuda.get_device_properties(torch.device("cuda")).total_memory
+        return Precision(torch.device("cuda"), name, cores, f"{card}{asked}, {name}{how}", graphs, memory)
     why = "CPU, asked for" if device == "cpu" else "CPU, no CUDA device"
     count = f"{cores} core{'s' * (cores > 1)}"
     return Precision(torch.device("cpu"), name, cores, f"{why}, {count}, {name}")

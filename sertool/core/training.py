@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sertool.core.batches import Tables
@@ -19,12 +18,14 @@ from sertool.core.errors import SertoolError
 from sertool.core.history import MemberEpoch
 from sertool.core.inference import compute_logits
 from sertool.core.metrics import METRICS, decide
-from sertool.core.models.layers import Noise, generator
+from sertool.core.models.layers import generator
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.optim import StackedAdam, rate_at
+from sertool.core.optim import StackedAdam
 from sertool.core.precision import Precision
 from sertool.core.recipe import Training
+from sertool.core.static_steps import StaticSteps
+from sertool.core.stepping import Stack, plan_epoch, run_steps
 
 NO_SCORE = -1.0  # so that a first epoch is the best so far, whatever it scores
 
@@ -73,6 +74,7 @@ class StackState:
     best_second: list[Tensor]
     best_steps: Tensor
     epoch: int = 0
+    static: StaticSteps | None = None
 
 
 @dataclass(frozen=True)
@@ -157,68 +159,29 @@ def train_epoch(
         m.train[torch.randperm(len(m.train), generator=generator(m.seed, f"order/{m.fold}/{state.epoch}"))]
         for m in members
     ]
-    noise = Noise(_noise_seed(members, state.epoch), tables.device)
-    size = settings.batch_size
-    steps_each = [-(-len(order) // size) for order in orders]
-    total = torch.zeros(len(members), device=tables.device)
-    rates = [0.0] * len(members)
-    for step in range(max(steps_each)):
-        batches = [order[step * size : (step + 1) * size] for order in orders]
-        counts = [len(batch) for batch in batches]
-        index, weight = _stack(batches, [order[0] for order in orders])
-        with precision.context():
-            logits = state.model(tables.gather(index, [m.fold for m in members]), noise)
-        each = losses(logits.float(), tables, index, [m.fold for m in members], settings, class_weights)
-        loss = (each * weight.to(each.device)).sum(1)
-        state.model.zero_grad(set_to_none=True)
-        loss.sum().backward()  # type: ignore[no-untyped-call]
-        for place, steps in enumerate(steps_each):
-            if counts[place]:
-                done, decays = state.epoch * steps + step, state.progress[place].decays
-                rates[place] = rate_at(settings, done, settings.max_epochs * steps, decays)
-        state.adam.update(rates, counts)
-        total += loss.detach()
+    decays = [progress.decays for progress in state.progress]
+    schedule = plan_epoch(orders, settings, state.epoch, decays)
+    stack = Stack(
+        state.model, state.adam, [m.fold for m in members], tables, settings, class_weights, precision
+    )
+    seed = _noise_seed(members, state.epoch)
+    if precision.graphs:
+        if state.static is None:
+            state.static = StaticSteps(stack, schedule)
+        total = state.static.run(schedule, seed)
+    else:
+        total = run_steps(stack, schedule, seed)
     seen = torch.tensor([float(len(order)) for order in orders])
-    return (total.cpu() / seen).tolist(), rates
-
-
-def _stack(batches: Sequence[Tensor], fillers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Batches of unequal size as (E, B) rows and 0/1 weights (E, B)."""
-    longest = max(len(batch) for batch in batches)
-    index = torch.stack([filler.expand(longest) for filler in fillers]).clone()
-    weight = torch.zeros(len(batches), longest)
-    for place, batch in enumerate(batches):
-        index[place, : len(batch)] = batch
-        weight[place, : len(batch)] = 1
-    return index, weight
-
-
-def losses(
-    logits: Tensor,
-    tables: Tables,
-    index: Tensor,
-    folds: Sequence[int],
-    settings: Training,
-    class_weights: Tensor | None,
-) -> Tensor:
-    """The loss (E, B) of each utterance: cross-entropy, or binary cross-entropy summed over the classes."""
-    targets = tables.targets[index.to(tables.device)]
-    smoothing = settings.label_smoothing
-    if targets.dim() == 3:
-        smooth = targets * (1 - smoothing) + smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits, smooth, reduction="none").sum(-1)
-    each = F.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=smoothing
-    ).view(targets.shape)
-    if class_weights is not None:
-        each = each * class_weights[torch.tensor(folds, device=class_weights.device)].gather(1, targets)
-    return each
+    return (total / seen).tolist(), schedule.last_rates()
 
 
 def validate(state: StackState, tables: Tables, settings: Training, precision: Precision) -> list[float]:
     """Each member's score on its own validation utterances."""
     rows = [member.valid for member in state.members]
-    logits = compute_logits(state.model, tables, rows, [m.fold for m in state.members], precision)
+    if state.static is not None:
+        logits = state.static.evaluate(rows)
+    else:
+        logits = compute_logits(state.model, tables, rows, [m.fold for m in state.members], precision)
     scores = []
     for own, result in zip(rows, logits, strict=True):
         targets = tables.targets[own.to(tables.device)].cpu()
@@ -286,6 +249,7 @@ def select_members(state: StackState, keep: Sequence[int]) -> None:
     state.members = [state.members[place] for place in keep]
     state.progress = [state.progress[place] for place in keep]
     index = torch.tensor(keep, dtype=torch.int64)
+    state.static = None  # what was captured knows the members that were
     for parameter in state.model.parameters():
         parameter.grad = None
         parameter.data = parameter.data[index.to(parameter.device)]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sertool.core.models.layers import LSTM, Embedding, Noise, drop
-from sertool.core.models.layout import Layout, packed_layout
+from sertool.core.models.layout import Layout, full_layout, packed_layout
 
 
 @dataclass(frozen=True)
@@ -16,18 +16,18 @@ class Inputs:
     Attributes:
         text: (E, B, L) token ids, or (E, B, L, D) frames.
         text_mask: (E, B, L) True where real.
-        text_lengths: (E, B) on the CPU, see :func:`lengths`.
+        text_lengths: (E, B) on the CPU, see :func:`lengths`; None where every position is computed.
         audio: (E, B, T, M) frames.
         audio_mask: (E, B, T) True where real.
-        audio_lengths: (E, B) on the CPU.
+        audio_lengths: (E, B) on the CPU, or None.
     """
 
     text: Tensor
     text_mask: Tensor
-    text_lengths: Tensor
+    text_lengths: Tensor | None
     audio: Tensor
     audio_mask: Tensor
-    audio_lengths: Tensor
+    audio_lengths: Tensor | None
 
 
 def lengths(mask: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ class Encoder(nn.Module):
         self.lstm = LSTM(members=members, inputs=width, hidden_size=hidden_size)
 
     def forward(
-        self, values: Tensor, mask: Tensor, lengths: Tensor, noise: Noise | None
+        self, values: Tensor, mask: Tensor, lengths: Tensor | None, noise: Noise | None
     ) -> tuple[Tensor, Layout]:
-        layout = packed_layout(mask, lengths)
+        layout = full_layout(mask) if lengths is None else packed_layout(mask, lengths)
         rows = layout.pack(values)
         if self.embedding is not None:
             rows = self.embedding(rows)

@@ -30,6 +30,14 @@ class Noise:
     def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
         self._generator = torch.Generator(device=device).manual_seed(seed)
 
+    def seed(self, seed: int) -> None:
+        """Start anew."""
+        self._generator.manual_seed(seed)
+
+    def register(self, graph: torch.cuda.CUDAGraph) -> None:
+        """Let a graph that is about to be recorded draw new numbers at every replay."""
+        graph.register_generator_state(self._generator)
+
     def dropout(self, values: Tensor, probability: float) -> Tensor:
         """Zero each value with ``probability`` (to 2**-17) and scale the others so that the mean stays."""
         if probability == 0:

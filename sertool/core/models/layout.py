@@ -10,10 +10,14 @@ equal length, each padded to its own longest.
 
 The members of a stack see different utterances at the same place. The number of rows a step is the largest over
 members, so a few rows of padding stay in.
+
+A CUDA graph repeats the same operations on the same shapes, so there the layout is the full one: every position counts,
+and nothing depends on the batch but the masks. On a card that is no loss: it waits for launches, not for arithmetic.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -34,6 +38,7 @@ class Layout:
         utterance: (E, P) which utterance of the batch a packed row belongs to.
         packed_source: (E, P) position of each packed row in the flattened (B * T) padding.
         row_of: (E, B, T) packed row of each padded position; 0 where it was left out.
+        full: whether nothing but the mask depends on the batch.
     """
 
     mask: Tensor
@@ -42,6 +47,7 @@ class Layout:
     utterance: Tensor
     packed_source: Tensor
     row_of: Tensor
+    full: bool = False
 
     def pack(self, padded: Tensor) -> Tensor:
         """Inputs (E, B, T or more, D) -> (E, P, D), and likewise without D; no gradient flows back."""
@@ -177,14 +183,18 @@ def pair(query: Layout, memory: Layout) -> Pairing:
     ranks.scatter_(1, query.order, places)
     position = memory.packed_source % length
     memory_inverse = ranks.gather(1, memory.utterance) * length + position
-    blocks = _blocks(query.step_sizes, batch)
+    static = query.full and memory.full
+    # One block where every utterance is as long as the others; its rows are those of the query, in another order.
+    blocks = (Block(0, batch, len(query.step_sizes), 0),) if static else _blocks(query.step_sizes, batch)
+    queries = _full_exchange(query.step_sizes, members, query.mask.device) if static else None
     has_memory = None
     real = memory.mask.any(-1)
-    if not bool(real.all()):
+    # A look at the values waits for the device, which a captured graph must not.
+    if static or not bool(real.all()):
         has_memory = real.gather(1, query.utterance).unsqueeze(-1).float()
     return Pairing(
         blocks=blocks,
-        queries=_query_exchange(query, blocks),
+        queries=queries or _query_exchange(query.step_sizes, blocks, members, query.mask.device),
         memory=Exchange(memory_source, memory_inverse),
         memory_mask=memory_mask,
         memory_length=length,
@@ -204,8 +214,16 @@ def _blocks(step_sizes: tuple[int, ...], batch: int) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _query_exchange(layout: Layout, blocks: tuple[Block, ...]) -> Exchange:
-    sizes = torch.tensor(layout.step_sizes)
+@cache
+def _full_exchange(step_sizes: tuple[int, ...], members: int, device: torch.device) -> Exchange:
+    """That of a full layout, which is always the same and stays on the device."""
+    return _query_exchange(step_sizes, (Block(0, step_sizes[0], len(step_sizes), 0),), members, device)
+
+
+def _query_exchange(
+    step_sizes: tuple[int, ...], blocks: tuple[Block, ...], members: int, device: torch.device
+) -> Exchange:
+    sizes = torch.tensor(step_sizes)
     starts = sizes.cumsum(0) - sizes
     rows = []
     inverse = torch.empty(int(sizes.sum()), dtype=torch.int64)
@@ -215,9 +233,19 @@ def _query_exchange(layout: Layout, blocks: tuple[Block, ...]) -> Exchange:
         own = torch.where(real, starts[: block.length] + ranks, 0)
         inverse[own[real]] = (torch.arange(own.numel()) + block.start).view(own.shape)[real]
         rows.append(own.flatten())
-    members, device = layout.mask.shape[0], layout.mask.device
     source = torch.cat(rows).to(device).expand(members, -1)
     return Exchange(source, inverse.to(device).expand(members, -1))
+
+
+def full_layout(mask: Tensor) -> Layout:
+    """The layout in which every position of a mask (E, B, T) counts, real or not."""
+    return replace(_full_layout(*mask.shape, mask.device), mask=mask)
+
+
+@cache
+def _full_layout(members: int, batch: int, length: int, device: torch.device) -> Layout:
+    mask = torch.ones(members, batch, length, dtype=torch.bool, device=device)
+    return replace(packed_layout(mask, torch.full((members, batch), length)), full=True)
 
 
 def packed_layout(mask: Tensor, lengths: Tensor) -> Layout:

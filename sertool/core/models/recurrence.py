@@ -8,6 +8,8 @@ passes. Gates in torch's order: input, forget, cell, output (Hochreiter and Schm
 import torch
 from torch import Tensor
 
+from sertool.core.kernels.lstm import step_backward, step_forward
+
 
 def recurrence(gates: Tensor, weight: Tensor, step_sizes: tuple[int, ...]) -> Tensor:
     """Run the recurrence from a zero state.
@@ -40,15 +42,14 @@ class _Recurrence(torch.autograd.Function):
             if start:
                 before = slice(previous, previous + size)
                 gate = torch.baddbmm(gate, hidden[:, before], transposed)
-            act = activated[:, now]
-            torch.sigmoid(gate, out=act)
-            torch.tanh(gate[..., 2 * width : 3 * width], out=act[..., 2 * width : 3 * width])
-            into, forget, cell, out = act.chunk(4, dim=-1)
-            torch.mul(into, cell, out=cells[:, now])
-            if start:
-                cells[:, now].addcmul_(forget, cells[:, before])
-            torch.tanh(cells[:, now], out=squashed[:, now])
-            torch.mul(out, squashed[:, now], out=hidden[:, now])
+            step_forward(
+                gate,
+                cells[:, before] if start else None,
+                activated[:, now],
+                cells[:, now],
+                squashed[:, now],
+                hidden[:, now],
+            )
             start, previous = start + size, start
         ctx.save_for_backward(activated, cells, squashed, hidden, weight)
         ctx.step_sizes = step_sizes
@@ -68,25 +69,22 @@ class _Recurrence(torch.autograd.Function):
         for step in range(len(ctx.step_sizes) - 1, -1, -1):
             size = ctx.step_sizes[step]
             now = slice(end - size, end)
-            into, forget, cell, out = activated[:, now].chunk(4, dim=-1)
-            d_into, d_forget, d_in, d_out = d_gates[:, now].chunk(4, dim=-1)
-            tanh_cell = squashed[:, now]
-            d_h = gradient[:, now] + d_hidden[:, :size]
-            d_c = d_cell[:, :size]
-            # dc += dh * o * (1 - tanh(c)^2)
-            d_c += torch.ops.aten.tanh_backward(d_h * out, tanh_cell)
-            d_out.copy_(torch.ops.aten.sigmoid_backward(d_h * tanh_cell, out))
-            d_into.copy_(torch.ops.aten.sigmoid_backward(d_c * cell, into))
-            d_in.copy_(torch.ops.aten.tanh_backward(d_c * into, cell))
+            before = None
             if step:
                 first = end - size - ctx.step_sizes[step - 1]
                 before = slice(first, first + size)
                 torch.arange(first, first + size, out=before_rows[now])
-                d_forget.copy_(torch.ops.aten.sigmoid_backward(d_c * cells[:, before], forget))
-                d_c *= forget
+            step_backward(
+                gradient[:, now],
+                d_hidden[:, :size],
+                d_cell[:, :size],
+                activated[:, now],
+                squashed[:, now],
+                cells[:, before] if before is not None else None,
+                d_gates[:, now],
+            )
+            if step:
                 torch.bmm(d_gates[:, now], weight, out=d_hidden[:, :size])
-            else:
-                d_forget.zero_()
             end -= size
         first_step = ctx.step_sizes[0]
         before_hidden = hidden.index_select(1, before_rows[first_step:])

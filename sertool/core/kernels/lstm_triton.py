@@ -1,0 +1,162 @@
+"""The element-wise part of an LSTM step as one kernel each way, not seven and eleven; see lstm for the shapes."""
+
+from typing import Any
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+BLOCK = 256
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _tanh(x) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    return 2 * tl.sigmoid(2 * x) - 1
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _forward(  # type: ignore[no-untyped-def]
+    gates,  # noqa: ANN001
+    before,  # noqa: ANN001
+    activated,  # noqa: ANN001
+    cells,  # noqa: ANN001
+    squashed,  # noqa: ANN001
+    hidden,  # noqa: ANN001
+    gates_stride,  # noqa: ANN001
+    activated_stride,  # noqa: ANN001
+    state_stride,  # noqa: ANN001
+    size,  # noqa: ANN001
+    width,  # noqa: ANN001
+    first: tl.constexpr,
+    block: tl.constexpr,
+) -> Any:
+    member = tl.program_id(1).to(tl.int64)
+    own = tl.program_id(0) * block + tl.arange(0, block)
+    inside = own < size
+    wide = (own // width) * 4 * width + own % width
+    gate = gates + member * gates_stride + wide
+    into = tl.sigmoid(tl.load(gate, mask=inside).to(tl.float32))
+    forget = tl.sigmoid(tl.load(gate + width, mask=inside).to(tl.float32))
+    cell = _tanh(tl.load(gate + 2 * width, mask=inside).to(tl.float32))
+    out = tl.sigmoid(tl.load(gate + 3 * width, mask=inside).to(tl.float32))
+    state = member * state_stride + own
+    c = into * cell
+    if not first:
+        c += forget * tl.load(before + state, mask=inside).to(tl.float32)
+    t = _tanh(c)
+    act = activated + member * activated_stride + wide
+    tl.store(act, into, mask=inside)
+    tl.store(act + width, forget, mask=inside)
+    tl.store(act + 2 * width, cell, mask=inside)
+    tl.store(act + 3 * width, out, mask=inside)
+    tl.store(cells + state, c, mask=inside)
+    tl.store(squashed + state, t, mask=inside)
+    tl.store(hidden + state, out * t, mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(  # type: ignore[no-untyped-def]
+    gradient,  # noqa: ANN001
+    d_hidden,  # noqa: ANN001
+    d_cell,  # noqa: ANN001
+    activated,  # noqa: ANN001
+    squashed,  # noqa: ANN001
+    before,  # noqa: ANN001
+    d_gates,  # noqa: ANN001
+    gradient_stride,  # noqa: ANN001
+    flow_stride,  # noqa: ANN001
+    activated_stride,  # noqa: ANN001
+    state_stride,  # noqa: ANN001
+    d_gates_stride,  # noqa: ANN001
+    size,  # noqa: ANN001
+    width,  # noqa: ANN001
+    first: tl.constexpr,
+    block: tl.constexpr,
+) -> Any:
+    member = tl.program_id(1).to(tl.int64)
+    own = tl.program_id(0) * block + tl.arange(0, block)
+    inside = own < size
+    wide = (own // width) * 4 * width + own % width
+    act = activated + member * activated_stride + wide
+    into = tl.load(act, mask=inside).to(tl.float32)
+    forget = tl.load(act + width, mask=inside).to(tl.float32)
+    cell = tl.load(act + 2 * width, mask=inside).to(tl.float32)
+    out = tl.load(act + 3 * width, mask=inside).to(tl.float32)
+    state, flow = member * state_stride + own, member * flow_stride + own
+    t = tl.load(squashed + state, mask=inside).to(tl.float32)
+    dh = tl.load(gradient + member * gradient_stride + own, mask=inside).to(tl.float32)
+    dh += tl.load(d_hidden + flow, mask=inside).to(tl.float32)
+    dc = tl.load(d_cell + flow, mask=inside).to(tl.float32) + dh * out * (1 - t * t)
+    result = d_gates + member * d_gates_stride + wide
+    tl.store(result, dc * cell * into * (1 - into), mask=inside)
+    tl.store(result + 2 * width, dc * into * (1 - cell * cell), mask=inside)
+    tl.store(result + 3 * width, dh * t * out * (1 - out), mask=inside)
+    if first:
+        tl.store(result + width, tl.zeros_like(dc), mask=inside)
+    else:
+        c = tl.load(before + state, mask=inside).to(tl.float32)
+        tl.store(result + width, dc * c * forget * (1 - forget), mask=inside)
+        tl.store(d_cell + flow, dc * forget, mask=inside)
+
+
+def _grid(states: Tensor) -> tuple[int, int]:
+    members, rows, width = states.shape
+    return triton.cdiv(rows * width, BLOCK), members
+
+
+def launch_forward(
+    gates: Tensor,
+    before: Tensor | None,
+    activated: Tensor,
+    cells: Tensor,
+    squashed: Tensor,
+    hidden: Tensor,
+) -> None:
+    """Run the forward kernel."""
+    _, rows, width = cells.shape
+    _forward[_grid(cells)](
+        gates,
+        cells if before is None else before,
+        activated,
+        cells,
+        squashed,
+        hidden,
+        gates.stride(0),
+        activated.stride(0),
+        cells.stride(0),
+        rows * width,
+        width,
+        first=before is None,
+        block=BLOCK,
+    )
+
+
+def launch_backward(
+    gradient: Tensor,
+    d_hidden: Tensor,
+    d_cell: Tensor,
+    activated: Tensor,
+    squashed: Tensor,
+    before: Tensor | None,
+    d_gates: Tensor,
+) -> None:
+    """Run the backward kernel."""
+    _, rows, width = squashed.shape
+    _backward[_grid(squashed)](
+        gradient,
+        d_hidden,
+        d_cell,
+        activated,
+        squashed,
+        squashed if before is None else before,
+        d_gates,
+        gradient.stride(0),
+        d_hidden.stride(0),
+        activated.stride(0),
+        squashed.stride(0),
+        d_gates.stride(0),
+        rows * width,
+        width,
+        first=before is None,
+        block=BLOCK,
+    )

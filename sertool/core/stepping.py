@@ -1,0 +1,159 @@
+"""The steps of an epoch: who sees which utterances at which rate, and one step after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sertool.core.batches import Tables
+from sertool.core.models.layers import Noise
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.optim import StackedAdam, rate_at
+from sertool.core.precision import Precision
+from sertool.core.recipe import Training
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All steps of an epoch, on the CPU.
+
+    Attributes:
+        index: (S, E, B) positions of the utterances; a batch that is not full repeats a filler behind them.
+        sizes: (S, E) utterances that count; 0 where a member has no batch any more.
+        rates: (S, E) learning rates, float32.
+    """
+
+    index: Tensor
+    sizes: Tensor
+    rates: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def weights(self) -> Tensor:
+        """(S, E, B) 1 for an utterance that counts, 0 for a filler."""
+        return (torch.arange(self.index.shape[2]) < self.sizes.unsqueeze(-1)).float()
+
+    def last_rates(self) -> list[float]:
+        """The rate of each member's last update."""
+        last = self.sizes.ne(0).sum(0) - 1
+        rates: list[float] = self.rates.gather(0, last.unsqueeze(0))[0].tolist()
+        return rates
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a step needs and does not change, but for weights and moments.
+
+    Attributes:
+        model, adam: of the members.
+        folds: of each member, whose vocabulary, statistics and class weights it uses.
+        tables: the corpus.
+        settings: the recipe's section.
+        class_weights: (V, C) of each class in the loss by fold, or None.
+        precision: device and number format.
+    """
+
+    model: MAT | MNT
+    adam: StackedAdam
+    folds: Sequence[int]
+    tables: Tables
+    settings: Training
+    class_weights: Tensor | None
+    precision: Precision
+
+    def loss(self, logits: Tensor, index: Tensor, weight: Tensor, folds: Tensor) -> Tensor:
+        """(E,) losses, summed over the utterances that count.
+
+        Args:
+            logits: (E, B, C).
+            index: (E, B) positions of the utterances, on the device.
+            weight: (E, B) 1 or 0, there too.
+            folds: (E,) there too.
+        """
+        each = losses(logits.float(), self.tables.targets[index], folds, self.settings, self.class_weights)
+        return (each * weight).sum(1)
+
+
+def plan_epoch(orders: Sequence[Tensor], settings: Training, epoch: int, decays: Sequence[int]) -> Schedule:
+    """Cut every member's utterances into batches.
+
+    Args:
+        orders: for each member its utterances (N_e,) in the order of this epoch.
+        settings: the recipe's section.
+        epoch: number of epochs before this one.
+        decays: how often each member's rate has decayed.
+    """
+    size = settings.batch_size
+    steps = [-(-len(order) // size) for order in orders]
+    index = torch.stack([order[0].expand(max(steps) * size) for order in orders]).clone()
+    sizes = torch.zeros(max(steps), len(orders), dtype=torch.int64)
+    rates = torch.zeros(max(steps), len(orders), dtype=torch.float64)
+    for member, (order, own) in enumerate(zip(orders, steps, strict=True)):
+        index[member, : len(order)] = order
+        sizes[:own, member] = size
+        sizes[own - 1, member] = len(order) - (own - 1) * size
+        for step in range(own):
+            done, total = epoch * own + step, settings.max_epochs * own
+            rates[step, member] = rate_at(settings, done, total, decays[member])
+    longest = int(sizes.max())
+    cut = index.view(len(orders), -1, size)[:, :, :longest]
+    return Schedule(cut.transpose(0, 1).contiguous(), sizes, rates)
+
+
+def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Tensor:
+    """Do one step after the other, each as short as its longest batch and its longest utterance.
+
+    Args:
+        stack: members, corpus and settings; weights and moments move.
+        schedule: of the epoch.
+        seed: of the dropout.
+
+    Returns:
+        (E,) losses summed over the epoch.
+    """
+    device = stack.tables.device
+    noise = Noise(seed, device)
+    total = torch.zeros(len(stack.folds), device=device)
+    folds = torch.tensor(stack.folds, device=device)
+    weights = schedule.weights()
+    for index, weight, sizes, rates in zip(
+        schedule.index, weights, schedule.sizes, schedule.rates, strict=True
+    ):
+        longest = int(sizes.max())
+        index, weight = index[:, :longest], weight[:, :longest]
+        with stack.precision.context():
+            logits = stack.model(stack.tables.gather(index, stack.folds), noise)
+        loss = stack.loss(logits, index.to(device), weight.to(device), folds)
+        stack.model.zero_grad(set_to_none=True)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        stack.adam.update(rates.tolist(), sizes.tolist())
+        total += loss.detach()
+    return total.cpu()
+
+
+def losses(
+    logits: Tensor, targets: Tensor, folds: Tensor, settings: Training, class_weights: Tensor | None
+) -> Tensor:
+    """The loss (E, B) of each utterance: cross-entropy, or binary cross-entropy summed over the classes.
+
+    Args:
+        logits: (E, B, C).
+        targets: (E, B) classes, or (E, B, C) 0/1.
+        folds: (E,) whose class weights are a member's.
+        settings: the recipe's section.
+        class_weights: (V, C), or None.
+    """
+    smoothing = settings.label_smoothing
+    if targets.dim() == 3:
+        smooth = targets * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, smooth, reduction="none").sum(-1)
+    each = F.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=smoothing
+    ).view(targets.shape)
+    if class_weights is not None:
+        each = each * class_weights[folds].gather(1, targets)
+    return each
