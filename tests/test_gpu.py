@@ -1,20 +1,30 @@
-"""The same code on a CUDA device: skipped, saying so, where there is none."""
+"""The same code on a CUDA device, and the fast path against the plain one: skipped, saying so, where there is none."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
-from builders import CPU, NO_DROPOUT, make_inputs, tiny_recipe, write_tiny
+from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_tiny, tiny_recipe, write_tiny
 
-from sertool.core.experiment import open_experiment
+from sertool.core.ensembling import open_ensemble, predict_sets
+from sertool.core.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.models.build import build, initialise
-from sertool.core.planning import plan_training
+from sertool.core.models.recurrence import recurrence
+from sertool.core.planning import new_stack, plan_training
 from sertool.core.precision import choose
 from sertool.core.runs import train_recipe
-from sertool.core.training import Epoch
+from sertool.core.static_steps import StaticSteps
+from sertool.core.stepping import Stack, plan_epoch, run_steps
+from sertool.core.training import Epoch, Member, start, train
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
 ]
+CASES = sorted(path.parent.name for path in REFERENCE.glob("*/expected.json"))
+LARGER = {"hidden_size": 64, "ffn_size": 128, "num_heads": 4, "num_layers": 2, "embedding_size": 32}
 
 
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])
@@ -31,14 +41,114 @@ def test_logits_are_those_of_the_cpu(architecture):
     torch.testing.assert_close(got.cpu(), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("graphs", [True, False])
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_training_follows_the_cpu(precision, tmp_path):
+def test_training_follows_the_cpu(precision, graphs, tmp_path):
     recipe = tiny_recipe(model=NO_DROPOUT, training={"precision": precision})
     experiment = open_experiment(recipe, write_tiny(tmp_path / "data"))
     losses = {}
-    for where in (CPU, choose("cuda", precision)):
+    for where in (CPU, choose("cuda", precision, graphs=graphs)):
         plan = plan_training(experiment, tmp_path / where.device.type, [1, 2, 3], 3, where)
         epochs = [e for e in train_recipe(plan, tmp_path / "data", where) if isinstance(e, Epoch)]
         losses[where.device.type] = [row.loss for _, row in epochs[0].rows]
     tolerance = 1e-3 if precision == "fp32" else 5e-2
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=tolerance)
+
+
+def a_stack(tmp_path, precision, **sections):
+    """A stack of two members on the device, and an epoch of 51 steps for it."""
+    model = {**NO_DROPOUT, **LARGER, **sections.pop("model", {})}
+    recipe = tiny_recipe(model=model, training={"batch_size": 4, "learning_rate": 1e-4}, **sections)
+    experiment, _ = open_tiny(tmp_path, recipe)
+    inputs = fit_inputs(experiment)
+    stacked = new_stack(experiment, inputs, 2)
+    initialise(stacked, [1, 2], [None] * 2)
+    tables = tables_of(experiment, inputs, precision.device)
+    rows = [torch.tensor(experiment.folds[0].sets[name]) for name in ("train", "valid")]
+    members = [Member(seed, 0, *rows) for seed in (1, 2)]
+    state = start(stacked.to(precision.device), members, recipe.training)
+    stack = Stack(state.model, state.adam, [0, 0], tables, recipe.training, None, precision)
+    orders = [rows[0][torch.randint(len(rows[0]), (204,))] for _ in members]
+    return stack, plan_epoch(orders, recipe.training, 0, [0, 0])
+
+
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize(("name", "tolerance"), [("fp32", 1e-4), ("bf16", 2e-2)])
+def test_fifty_recorded_steps_are_fifty_plain_ones(tmp_path, architecture, name, tolerance):
+    results = []
+    for graphs in (True, False):
+        torch.manual_seed(1)
+        precision = choose("cuda", name, graphs=graphs)
+        stack, schedule = a_stack(tmp_path / str(graphs), precision, model={"architecture": architecture})
+        assert len(schedule) == 51
+        total = StaticSteps(stack, schedule).run(schedule, 1) if graphs else run_steps(stack, schedule, 1)
+        with torch.no_grad(), precision.context():
+            logits = stack.model(stack.tables.gather(torch.arange(48).expand(2, -1), [0, 0]))
+        results.append((total, logits.float().cpu()))
+    (fast, fast_logits), (plain, plain_logits) = results
+    torch.testing.assert_close(fast, plain, rtol=tolerance, atol=0)
+    assert float((fast_logits - plain_logits).norm() / plain_logits.norm()) < 10 * tolerance
+
+
+def test_an_epoch_draws_new_dropout_at_every_replay(tmp_path):
+    precision = choose("cuda", "fp32")
+    stack, schedule = a_stack(tmp_path, precision, model={"dropout_output": 0.5})
+    still = replace(schedule, rates=torch.zeros_like(schedule.rates))
+    steps = StaticSteps(stack, still)
+    first, again, other = (steps.run(still, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_of_the_recurrence_against_float64(dtype):
+    torch.manual_seed(1)
+    gates, weight = torch.randn(3, 40, 4 * 64), torch.randn(3, 4 * 64, 64) / 8
+    up, sizes = torch.randn(3, 40, 64), (12, 12, 10, 6)
+    results = {}
+    for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
+        own = [part.to(device, kind).requires_grad_() for part in (gates, weight)]
+        hidden = recurrence(*own, sizes)
+        hidden.backward(up.to(device, kind))
+        results[device] = [part.detach().cpu().double() for part in (hidden, own[0].grad, own[1].grad)]
+    for ours, theirs in zip(results["cuda"], results["cpu"], strict=True):
+        assert float((ours - theirs).norm() / theirs.norm()) < (1e-5 if dtype == torch.float32 else 2e-2)
+
+
+def test_kernels_are_their_definitions(monkeypatch, tmp_path):
+    """The same steps with the kernels and without them."""
+    pytest.importorskip("triton")
+    results = []
+    for off in ("0", "1"):
+        monkeypatch.setenv("SERTOOL_PLAIN_KERNELS", off)
+        torch.manual_seed(1)
+        stack, schedule = a_stack(tmp_path / off, choose("cuda", "fp32"))
+        results.append(StaticSteps(stack, schedule).run(schedule, 1))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=0)
+
+
+def test_members_that_stop_leave_the_recorded_stack(tmp_path):
+    precision = choose("cuda", "fp32")
+    recipe = tiny_recipe(training={"max_epochs": 12, "patience": 1})
+    experiment, _ = open_tiny(tmp_path, recipe)
+    inputs = fit_inputs(experiment)
+    rows = [torch.tensor(experiment.folds[0].sets[name]) for name in ("train", "valid")]
+    stacked = new_stack(experiment, inputs, 4)
+    initialise(stacked, [1, 2, 3, 4], [None] * 4)
+    state = start(stacked.cuda(), [Member(seed, 0, *rows) for seed in (1, 2, 3, 4)], recipe.training)
+    tables = tables_of(experiment, inputs, precision.device)
+    epochs = list(train(state, tables, recipe.training, None, precision))
+    sizes = [len(epoch.rows) for epoch in epochs]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sum(len(epoch.finished) for epoch in epochs) == 4
+    assert not state.members
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_reference_cases(case, tmp_path):
+    numbers = json.loads((REFERENCE / case / "expected.json").read_text())
+    folder = copy_case(case, tmp_path)
+    ensemble = open_ensemble("ref", folder / "ckpt", folder / "data")
+    for result in predict_sets(ensemble, list(numbers["sets"]), choose("cuda", "fp32")):
+        both = numbers["sets"][result.set]["ensemble_logits"]
+        np.testing.assert_allclose(result.ensemble_logits(2), np.array(both), rtol=0, atol=1e-4)

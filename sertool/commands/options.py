@@ -31,3 +31,24 @@ PrecisionOption = Annotated[
     Literal["auto", "fp32", "tf32", "bf16"] | None,
     typer.Option("--precision", help="Number format of the arithmetic; the recipe's."),
 ]
+GraphsOption = Annotated[
+    bool,
+    typer.Option("--graphs/--no-graphs", help="Record a training step as a CUDA graph; a CPU never does."),
+]
+
+LauncherOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--launcher", help="Where the work is done: this machine, or a Ray cluster."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="auto|IP:PORT",
+        help="Of the Ray cluster; one of this machine alone if not given.",
+    ),
+]
+GpusOption = Annotated[
+    float,
+    typer.Option("--gpus-each", min=0.01, max=1, help="GPUs of each of Ray's workers, or a part of one."),
+]
