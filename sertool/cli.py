@@ -10,7 +10,19 @@ import typer
 from typer.core import TyperGroup
 
 from sertool import __version__
-from sertool.commands import demo, doctor, ensemble, export, fetch_data, predict, prepare, recipes, train
+from sertool.commands import (
+    compare,
+    demo,
+    doctor,
+    ensemble,
+    export,
+    fetch_data,
+    predict,
+    prepare,
+    recipes,
+    report,
+    train,
+)
 from sertool.core.errors import SertoolError
 
 
@@ -75,5 +87,7 @@ app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("ensemble")(ensemble.ensemble)
 app.command("predict")(predict.predict)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.add_typer(recipes.app, name="recipes")

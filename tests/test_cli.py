@@ -29,6 +29,8 @@ COMMANDS = [
     "train",
     "ensemble",
     "predict",
+    "report",
+    "compare",
     "recipes",
     "recipes list",
     "recipes show",

@@ -167,7 +167,7 @@ def read_set(folder: Path, name: str) -> StoredSet:
             spoken=_spoken(facts["spoken"], len(facts["ids"])),
         )
         _check(stored, name)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error!s:.120})", hint=again) from error
     return stored
 
@@ -202,7 +202,7 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
             raise ValueError("they belong to other predictions")
         if any(array.shape != predictions.logits.shape for array in arrays.values()):
             raise ValueError("their shape is not that of the predictions")
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path}: cannot be used ({type(error).__name__}: {error!s:.120})",
             hint=f"make them anew: sertool ensemble --name {folder.name} --sets {predictions.set} --probe",
@@ -210,11 +210,26 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
     return arrays
 
 
+_KINDS: Mapping[str, Any] = {
+    "selected_on_test": bool,
+    "synthetic": bool,
+    "machine_text": bool,
+    "started_from": str | None,
+    "counts": dict,
+    "train_classes": list,
+    "doctor": list | None,
+    "made": dict,
+}
+
+
 def _origin(content: Mapping[str, Any]) -> Origin:
     origin = Origin(**content)
     texts = (origin.run, origin.recipe, origin.recipe_name, origin.dataset, origin.task, origin.data_hash)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text of its origin is none")
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(origin, name), kind):
+            raise TypeError(f"{name} of its origin")
     if origin.protocol not in ("paper", "honest") or origin.rule not in RULES:
         raise ValueError(f"protocol {origin.protocol!r}, rule {origin.rule!r}")
     whole = [origin.seen_in_test, origin.folds, *origin.counts.values(), *origin.train_classes]

@@ -1,0 +1,54 @@
+"""``sertool compare``: is one run better than another, or is it chance?"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sertool.commands.options import DEFAULT_OUTPUT, JsonOption, OutputOption
+
+METRICS = "accuracy,uar,f1_weighted"
+NARROWEST = 80  # columns that a table is made for
+
+
+def compare(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Two runs or more; all against the first.")
+    ],
+    set_: Annotated[
+        str, typer.Option("--set", metavar="test|valid", help="What they are judged on.")
+    ] = "test",
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="M,...", help="accuracy, uar, f1_macro, f1_weighted.")
+    ] = METRICS,
+    flips: Annotated[
+        int, typer.Option("--flips", metavar="N", min=0, help="Show so many utterances that flipped.")
+    ] = 10,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write all that flipped there.", dir_okay=False),
+    ] = None,
+    json: JsonOption = None,
+    output: OutputOption = DEFAULT_OUTPUT,
+) -> None:
+    """Compare runs by their stored predictions: paired intervals over speakers, tests, and what flipped.
+
+    sertool ensemble --name NAME --sets test stores predictions.
+    """
+    from sertool.core.artifacts import write_json, write_text
+    from sertool.core.comparing.files import flips_csv, to_json
+    from sertool.core.comparing.pairs import compare as compare_runs
+    from sertool.core.comparing.text import show
+
+    comparison = compare_runs(names, output, set_, [part.strip() for part in metric.split(",")])
+    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    typer.echo("\n".join(show(comparison, width, flips)))
+    if csv is not None:
+        write_text(csv, flips_csv(comparison))
+    if json is not None:
+        write_json(json, to_json(comparison))
+    for path in (csv, json):
+        if path is not None:
+            typer.echo(f"written: {path}")

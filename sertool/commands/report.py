@@ -1,0 +1,145 @@
+"""``sertool report``: every result with its protocol, its spread and its interval, beside the published one."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, OutputOption
+from sertool.commands.talk import console, say
+
+if TYPE_CHECKING:
+    from sertool.core.reporting.contents import Report
+
+NARROWEST = 80  # columns that a table is made for
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+SEVERITY = re.compile(rf"({'|'.join(COLOURS)}): ")
+
+
+def _file(name: str, text: str) -> Any:
+    return typer.Option(name, metavar="FILE", help=text, dir_okay=False)
+
+
+def report(
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name", metavar="NAME", help="A run: a folder below --output; may be given several times."
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All runs below --output.")] = False,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", metavar="RECIPE|published", help="Say where such a recipe has no result."),
+    ] = None,
+    html: Annotated[Path | None, _file("--html", "Write one HTML file that needs no network.")] = None,
+    markdown: Annotated[Path | None, _file("--markdown", "Write Markdown with GitHub's tables.")] = None,
+    json: Annotated[Path | None, _file("--json", "Write everything as plain data.")] = None,
+    csv: Annotated[Path | None, _file("--csv", "Write a row a figure.")] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option("--recordings", metavar="DIR|TABLE", help="Recordings that the HTML plays, if small."),
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+    output: OutputOption = DEFAULT_OUTPUT,
+) -> None:
+    """Report runs: tables beside the published figures, intervals, classes, calibration, slices, what misleads.
+
+    It reads stored predictions alone: sertool ensemble --name NAME --sets valid,test --probe stores them. Exit code
+    1 where nothing could be reported; findings are no failure.
+    """
+    from sertool.core.errors import DataError, UsageError
+    from sertool.core.reporting.building import build_report, runs_below
+    from sertool.core.reporting.text import show
+
+    if not (name or every or expect):
+        there = runs_below(output)
+        raise UsageError(
+            "which runs? --name NAME, or --all",
+            hint=f"{output} holds {', '.join(there)}"
+            if there
+            else f"{output} holds none: sertool train makes one",
+        )
+    if recordings is not None and html is None:
+        raise UsageError("--recordings: are played by the HTML report alone", hint="--html FILE")
+    names = [*(name or ()), *(runs_below(output) if every else ())]
+    files = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv, "--recordings": recordings}
+    command = _command(name or [], expect or [], files, data, output, every=every)
+    made = build_report(names, output, data, expect=expect or (), command=command)
+    if not (made.runs or made.tasks or made.problems):
+        raise DataError(f"{output}: holds no runs", hint="sertool train --recipe NAME")
+    out = Console(highlight=False)
+    for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
+        out.print(_coloured(line), soft_wrap=True)
+    _write(made, html, markdown, json, csv, recordings)
+    if not made.runs:
+        raise DataError(
+            "nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe"
+        )
+    if not any((html, markdown, json, csv)):
+        typer.echo(f"\nnext: {command} --html report.html")
+
+
+def _coloured(line: str) -> Text:
+    """A line whose first word says how grave it is, in the colour of that."""
+    text, found = Text(line), SEVERITY.match(line)
+    if found:
+        text.stylize(f"bold {COLOURS[found[1]]}", 0, len(found[1]))
+    return text
+
+
+def _write(
+    made: "Report",
+    html: Path | None,
+    markdown: Path | None,
+    json: Path | None,
+    csv: Path | None,
+    recordings: Path | None,
+) -> None:
+    """Write the files that were asked for, and say so."""
+    from sertool.core.artifacts import write_json, write_text
+    from sertool.core.reporting.markdown import to_markdown
+    from sertool.core.reporting.plain_json import to_json
+    from sertool.core.reporting.tables_csv import to_csv
+
+    if html is not None:
+        from sertool.core.reporting.html import render
+        from sertool.core.reporting.recordings import attach
+
+        playing, sentences = attach(made, recordings)
+        for sentence in sentences:
+            say(console(), sentence)
+        write_text(html, render(playing))
+    if markdown is not None:
+        write_text(markdown, to_markdown(made))
+    if json is not None:
+        write_json(json, to_json(made))
+    if csv is not None:
+        write_text(csv, to_csv(made))
+    written = [path for path in (html, markdown, json, csv) if path is not None]
+    for path in written:
+        typer.echo(("\n" if path == written[0] else "") + f"written: {path}")
+
+
+def _command(
+    names: list[str],
+    expect: list[str],
+    files: dict[str, Path | None],
+    data: Path,
+    output: Path,
+    *,
+    every: bool,
+) -> str:
+    """What makes this report again."""
+    words = ["sertool", "report", *(word for name in names for word in ("--name", name))]
+    words += ["--all"] * every + [word for name in expect for word in ("--expect", name)]
+    places = {**files, "--data": data, "--output": output}
+    defaults = {"--data": DEFAULT_DATA, "--output": DEFAULT_OUTPUT}
+    for option, path in places.items():
+        words += [] if path == defaults.get(option) else [option, str(path)]
+    return shlex.join(words)

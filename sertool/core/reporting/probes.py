@@ -1,0 +1,62 @@
+"""Reading or listening? What it costs a model when a modality is masked, or is somebody else's."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.metrics import decide
+from sertool.core.predicted import Predictions
+from sertool.core.reporting.contents import ProbeRow
+from sertool.core.reporting.loading import Probes
+from sertool.core.statistics import Bootstrap, Estimate, decision_differences, decision_estimates
+
+ORDER = ("text masked", "text shuffled", "audio masked", "audio shuffled")
+SMALL = 0.01  # accuracy; what costs less costs nothing
+SIGNIFICANT = 0.05
+
+
+def probe_rows(
+    predictions: Predictions, decisions: NDArray[np.int64], probes: Probes, k: int, bootstrap: Bootstrap
+) -> tuple[ProbeRow, ...]:
+    """A row a probe, in a fixed order.
+
+    Args:
+        predictions: of the set, with its targets.
+        decisions: of the first k members.
+        probes: logits (E, N, C) by name.
+        k: members that are averaged.
+        bootstrap: of the set's utterances.
+    """
+    targets, classes = predictions.targets, len(predictions.classes)
+    assert targets is not None
+    rows = []
+    for name in [name for name in ORDER if name in probes]:
+        probed = decide(probes[name][:k].mean(0), predictions.kind)
+        drop = decision_differences(targets, probed, decisions, classes, bootstrap)["accuracy"]
+        found = decision_estimates(targets, probed, classes, bootstrap)
+        rows.append(
+            ProbeRow(
+                name=name,
+                metrics={metric: found[metric] for metric in ("accuracy", "uar")},
+                drop=Estimate(drop.value, drop.low, drop.high),
+                p=math.nan if drop.p is None else drop.p,
+            )
+        )
+    return tuple(rows)
+
+
+def ignored(rows: Sequence[ProbeRow]) -> str | None:
+    """The modality whose loss costs nothing while that of the other does: ``text``, ``audio``, or None.
+
+    A probe costs something if the accuracy falls by a point or more, and significantly so (p < 0.05). A modality is
+    ignored if it was shuffled, none of its probes costs anything, and one of the other modality's does.
+    """
+    costs = {row.name: row.drop.value >= SMALL and row.p < SIGNIFICANT for row in rows}
+    for modality, other in (("audio", "text"), ("text", "audio")):
+        own = [cost for name, cost in costs.items() if name.startswith(modality)]
+        others = [cost for name, cost in costs.items() if name.startswith(other)]
+        if f"{modality} shuffled" in costs and not any(own) and any(others):
+            return modality
+    return None

@@ -1,0 +1,192 @@
+"use strict";
+// Texts of a corpus are only ever set as textContent: nothing of what they hold can become a part of the page.
+(() => {
+  const PAGE = 50;
+  const pool = JSON.parse(document.getElementById("pool").textContent);
+  const SORTS = {
+    confidence: (row) => row[4],
+    members: (row) => row[5],
+    words: (row) => pool.utterances[row[0]][5],
+    seconds: (row) => pool.utterances[row[0]][4],
+  };
+
+  function make(tag, text, className) {
+    const node = document.createElement(tag);
+    if (text !== undefined) node.textContent = text;
+    if (className) node.className = className;
+    return node;
+  }
+
+  const percent = (thousandths) => (thousandths === null ? "–" : (thousandths / 10).toFixed(1));
+
+  function player(place, id) {
+    const audio = make("audio");
+    audio.controls = true;
+    audio.preload = "none";
+    audio.src = pool.recordings[place];
+    audio.ariaLabel = `recording of ${id}`;
+    return audio;
+  }
+
+  class Browser {
+    constructor(root) {
+      const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+      Object.assign(this, { root, data, shown: data.rows, page: 0, sort: null, falling: true });
+      this.form = root.querySelector("form");
+      this.body = root.querySelector("tbody");
+      this.heads = [...root.querySelectorAll("th[data-sort]")];
+      this.fillForm();
+      this.makeButtons();
+      this.update();
+      this.form.hidden = false;
+      root.querySelector(".pages").hidden = false;
+    }
+
+    fillForm() {
+      const { labels, rows } = this.data;
+      const fill = (name, places, texts) => {
+        for (const place of [...new Set(places)].filter((place) => place >= 0).sort((a, b) => texts[a] < texts[b] ? -1 : 1)) {
+          const option = make("option", texts[place] || "none");
+          option.value = place;
+          this.form.elements[name].append(option);
+        }
+      };
+      fill("speaker", rows.map((row) => pool.utterances[row[0]][2]), pool.speakers);
+      fill("target", rows.map((row) => row[1]), labels);
+      fill("decision", rows.map((row) => row[2]), labels);
+      this.form.addEventListener("input", () => this.update());
+      this.form.addEventListener("submit", (event) => event.preventDefault());
+      this.form.querySelector("button").addEventListener("click", () => {
+        this.form.reset();
+        this.update();
+      });
+    }
+
+    makeButtons() {
+      for (const head of this.heads) {
+        const button = make("button", head.textContent);
+        button.type = "button";
+        button.addEventListener("click", () => {
+          this.falling = this.sort === head.dataset.sort ? !this.falling : true;
+          this.sort = head.dataset.sort;
+          this.update();
+        });
+        head.replaceChildren(button);
+      }
+      for (const button of this.root.querySelectorAll("[data-page]")) {
+        button.addEventListener("click", () => {
+          this.page += Number(button.dataset.page);
+          this.show();
+        });
+      }
+    }
+
+    update() {
+      const wanted = Object.fromEntries(new FormData(this.form));
+      const text = wanted.text.trim().toLowerCase();
+      const is = (name, value) => !wanted[name] || Number(wanted[name]) === value;
+      this.shown = this.data.rows.filter((row) => {
+        const [id, said, speaker] = pool.utterances[row[0]];
+        return is("speaker", speaker) && is("target", row[1]) && is("decision", row[2]) && is("right", row[3])
+          && is("recording", Number(row[6] >= 0))
+          && (!text || said.toLowerCase().includes(text) || id.toLowerCase().includes(text));
+      });
+      if (this.sort) {
+        const value = SORTS[this.sort];
+        const sign = this.falling ? -1 : 1;
+        const known = (row) => value(row) !== null;
+        this.shown.sort((a, b) => known(b) - known(a) || sign * (value(a) - value(b)));
+      }
+      for (const head of this.heads) {
+        if (head.dataset.sort === this.sort) head.ariaSort = this.falling ? "descending" : "ascending";
+        else head.removeAttribute("aria-sort");
+        const arrow = head.dataset.sort !== this.sort ? "" : this.falling ? " ↓" : " ↑";
+        head.firstChild.textContent = head.firstChild.textContent.replace(/ [↓↑]$/, "") + arrow;
+      }
+      this.page = 0;
+      this.show();
+    }
+
+    show() {
+      const first = this.page * PAGE;
+      const rows = this.shown.slice(first, first + PAGE);
+      this.body.replaceChildren(...rows.map((row) => this.row(row)));
+      const count = this.shown.length.toLocaleString("en");
+      const order = this.sort ? "" : ", wrong ones first, the surest at the top";
+      this.root.querySelector(".status").textContent = rows.length
+        ? `${first + 1} to ${first + rows.length} of ${count}${order}.` : "None is like that.";
+      const pages = Math.max(1, Math.ceil(this.shown.length / PAGE));
+      const [earlier, later] = this.root.querySelectorAll("[data-page]");
+      earlier.disabled = this.page === 0;
+      later.disabled = this.page >= pages - 1;
+      this.root.querySelector(".pages span").textContent = `page ${this.page + 1} of ${pages}`;
+    }
+
+    row([place, target, decision, right, confidence, members, recording, ...probabilities]) {
+      const [id, text, speaker, dialogue, seconds, words] = pool.utterances[place];
+      const { labels, classes } = this.data;
+      const row = make("tr", undefined, right ? "" : "wrong");
+      const head = make("th");
+      head.scope = "row";
+      const said = make("span", text || "(no text)", "said");
+      said.dir = "auto";
+      head.append(said, make("small", id));
+      if (recording >= 0) head.append(player(recording, id));
+      const who = make("td", speaker < 0 ? "–" : pool.speakers[speaker]);
+      if (dialogue >= 0) who.append(make("small", pool.dialogues[dialogue]));
+      const decided = make("td", `${right ? "✓" : "✗"} ${labels[decision] || "none"}`);
+      const most = probabilities.map((value, at) => [value, at]).sort((a, b) => b[0] - a[0]).slice(0, 4);
+      decided.append(make("small", most.map(([value, at]) => `${classes[at]} ${percent(value)}`).join(" · ")));
+      row.append(head, who, make("td", labels[target] || "none"), decided);
+      for (const value of [percent(confidence), `${members} of ${this.data.members}`, words, seconds === null ? "–" : seconds.toFixed(1)]) {
+        row.append(make("td", value, "n"));
+      }
+      return row;
+    }
+  }
+
+  document.querySelectorAll(".browser").forEach((root) => new Browser(root));
+
+  // Dark or light by button; at first it is what the reader's system says.
+  const theme = document.getElementById("theme");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+  const name = () => { theme.textContent = isDark() ? "Light" : "Dark"; };
+  theme.addEventListener("click", () => {
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+    name();
+  });
+  dark.addEventListener("change", name);
+  name();
+  theme.hidden = false;
+
+  // Where the reader is, in the contents.
+  const links = new Map();
+  for (const link of document.querySelectorAll(".contents a")) {
+    const target = document.getElementById(link.hash.slice(1));
+    if (target) links.set(target.matches("section") ? target.querySelector("h2") : target, link);
+  }
+  const seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      links.get(target).setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "0px 0px -75% 0px" });
+  for (const target of links.keys()) seen.observe(target);
+
+  // A link into what is folded unfolds it; so does printing, in browsers whose style cannot.
+  const unfold = () => {
+    for (let node = document.getElementById(location.hash.slice(1)); node; node = node.parentElement) {
+      if (node.tagName === "DETAILS") node.open = true;
+    }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("main details:not([open])")];
+    for (const one of folded) one.open = true;
+  });
+  addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+})();
