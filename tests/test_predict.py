@@ -797,6 +797,7 @@ def test_the_demo_ends_with_a_prediction_to_try(monkeypatch, tmp_path):
     root = Path(sertool.__file__).parent.parent
     monkeypatch.chdir(root)
     line, report = next_commands(Path("ckpt"), Path())
+    assert report == "next: sertool report --name demo --html report.html"
     assert line == (
         "next: sertool predict --name demo sertool/core/demo/clips/june-01.flac --text 'I think the traffic is useful.'"
     )

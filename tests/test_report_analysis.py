@@ -21,9 +21,8 @@ from sertool.core.recipe import load
 from sertool.core.reporting.building import build_report
 from sertool.core.reporting.contents import Report, RunReport
 from sertool.core.reporting.findings import KINDS, SEVERITIES
-from sertool.core.reporting.sets import clusters_of
 from sertool.core.reporting.slices import slice_rows
-from sertool.core.statistics import Bootstrap
+from sertool.core.statistics import Bootstrap, clusters_of
 
 PAPER = tiny_recipe(protocol="paper")
 PAPERS = make_origin(PAPER, selected_on_test=True)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from sertool.core.predicted import Predictions
 
 
+PROBED = "reading or listening?"
+
+
 def ensemble(
     name: Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")],
     sets: Annotated[str, typer.Option("--sets", metavar="test,valid", help="test, valid, private.")] = "test",
@@ -117,22 +120,22 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
 
 
 def show_probes(result: "Predictions", evaluation: "Evaluation") -> list[str]:
-    """What a masked or shuffled modality costs, a line each; none where that was not asked."""
-    from sertool.core.metrics import METRICS, decide
+    """What a masked or shuffled modality costs, a line each, and a verdict; none where that was not asked."""
+    from sertool.core.reporting.probes import verdict
 
-    probes = evaluation.probes.get(result.set, {})
-    if not probes or result.targets is None:
+    rows = evaluation.probes.get(result.set, ())
+    if not rows:
         return []
-    named = {"as it is": result.logits, **probes}
-    width = max(map(len, named))
-    lines = ["", f"{'reading or listening?':<{max(width, 21)}}  accuracy  UAR"]
-    for name, logits in named.items():
-        decisions = decide(logits[: evaluation.k].mean(0), result.kind)
-        values = [
-            METRICS[metric](result.targets, decisions, len(result.classes)) for metric in ("accuracy", "uar")
-        ]
-        lines.append(f"{name:<{max(width, 21)}}  {values[0]:.4f}    {values[1]:.4f}")
-    return lines
+    accuracy = result.metric("accuracy", evaluation.k)
+    lines = ["", f"{PROBED}  accuracy  falls by  95 % interval"]
+    lines.append(f"{'as it is':<{len(PROBED)}}  {accuracy:.4f}")
+    for row in rows:
+        low, high = row.drop.low, row.drop.high
+        interval = f"{low:.4f} to {high:.4f}" if low is not None and high is not None else ""
+        value = f"{row.name:<{len(PROBED)}}  {row.metrics['accuracy'].value:.4f}    {row.drop.value:7.4f}   {interval}"
+        lines.append(value.rstrip())
+    found = verdict(rows, accuracy)
+    return [*lines, *([f"it {found}"] if found is not None else [])]
 
 
 def show_calibration(evaluation: "Evaluation") -> str:

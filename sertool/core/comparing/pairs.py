@@ -25,12 +25,11 @@ from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reporting.wording import plural
 from sertool.core.statistics import (
     Bootstrap,
-    choose_clusters,
+    clusters_of,
     cohens_h,
     decision_differences,
     mcnemar,
 )
-from sertool.core.statistics.bootstrap import UNITS
 
 Decisions = NDArray[np.int64]
 
@@ -98,7 +97,7 @@ def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
 def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
     shared = _shared(a, b)
     spoken = [a.stored.spoken[row] for row in shared.rows_a]
-    clusters = choose_clusters({unit: [getattr(one, unit) for one in spoken] for unit in UNITS}, len(spoken))
+    clusters = clusters_of(spoken)
     classes = len(a.stored.predictions.classes)
     differences = decision_differences(shared.targets, shared.a, shared.b, classes, Bootstrap(clusters))
     of_a, of_b = (

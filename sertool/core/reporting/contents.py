@@ -1,4 +1,4 @@
-"""What a report says, as plain data: every output (terminal, Markdown, HTML, CSV, JSON) shows this and computes nothing.
+"""What a report says, as plain data; every output (terminal, Markdown, HTML, CSV, JSON) shows it and computes nothing.
 
 Figures are fractions, not percent; an :class:`~sertool.core.statistics.Estimate` carries its 95 % interval.
 """
@@ -360,4 +360,3 @@ class Report:
     problems: tuple[str, ...]
     command: str
     recordings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-

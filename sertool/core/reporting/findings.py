@@ -7,7 +7,7 @@ from sertool.core.plain_text import printable
 from sertool.core.reporting.choosing import Choice, stamp
 from sertool.core.reporting.contents import CalibrationRow, Finding, LabelRead, SetReport, SliceRow
 from sertool.core.reporting.loading import Loaded
-from sertool.core.reporting.probes import ignored
+from sertool.core.reporting.probes import ignored, verdict
 from sertool.core.reporting.wording import plural
 from sertool.core.statistics import Estimate
 
@@ -181,17 +181,13 @@ def _miscalibration(row: CalibrationRow) -> str:
 
 
 def _ignoring(run: Loaded, own: SetReport) -> Iterator[Finding]:
-    modality = ignored(own.probes) if len(run.recipe.dataset.modalities) == 2 else None
-    if modality is None:
-        return
-    shuffled = next(row for row in own.probes if row.name == f"{modality} shuffled").metrics["accuracy"]
-    does = "reads and does not listen" if modality == "audio" else "listens and does not read"
-    others = "other people's audio" if modality == "audio" else "other utterances' text"
-    yield _found(
-        f"ignores-{modality}",
-        f"{own.set}: {does}: with {others} the accuracy stays at {_percent(shuffled.value)} "
-        f"({_percent(own.metrics['accuracy'].value)} as it is)",
+    found = (
+        verdict(own.probes, own.metrics["accuracy"].value)
+        if len(run.recipe.dataset.modalities) == 2
+        else None
     )
+    if found is not None:
+        yield _found(f"ignores-{ignored(own.probes)}", f"{own.set}: {found}")
 
 
 def _read_often(reads: tuple[LabelRead, ...]) -> list[Finding]:

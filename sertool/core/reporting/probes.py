@@ -60,3 +60,19 @@ def ignored(rows: Sequence[ProbeRow]) -> str | None:
         if f"{modality} shuffled" in costs and not any(own) and any(others):
             return modality
     return None
+
+
+def verdict(rows: Sequence[ProbeRow], accuracy: float) -> str | None:
+    """That a model reads and does not listen, or the other way round, in a sentence; None where it does both.
+
+    Args:
+        rows: of :func:`probe_rows`.
+        accuracy: of the model as it is.
+    """
+    modality = ignored(rows)
+    if modality is None:
+        return None
+    does = "reads and does not listen" if modality == "audio" else "listens and does not read"
+    others = "other people's audio" if modality == "audio" else "other utterances' text"
+    (shuffled,) = (row.metrics["accuracy"].value for row in rows if row.name == f"{modality} shuffled")
+    return f"{does}: with {others} the accuracy stays at {100 * shuffled:.1f} ({100 * accuracy:.1f} as it is)"

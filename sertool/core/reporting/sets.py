@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sertool.core.calibration import confidences, probabilities
 from sertool.core.metrics import METRICS, confusion, decide
 from sertool.core.predicted import Predictions
-from sertool.core.prediction_store import Spoken, StoredSet
+from sertool.core.prediction_store import StoredSet
 from sertool.core.recipe import Expected, Recipe
 from sertool.core.reporting.calibrating import calibration_row
 from sertool.core.reporting.contents import ClassRow, MemberRow, SetReport, Size, Spread, Utterance
@@ -18,13 +18,11 @@ from sertool.core.reporting.slices import rightness, slice_rows
 from sertool.core.scores import score_estimates
 from sertool.core.statistics import (
     Bootstrap,
-    Clusters,
     Estimate,
-    choose_clusters,
     class_estimates,
+    clusters_of,
     decision_estimates,
 )
-from sertool.core.statistics.bootstrap import UNITS
 
 QUICK = 2_000  # resamples
 
@@ -71,12 +69,6 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
         probes=probe_rows(own, decisions, run.probes.get(name, {}), k, quick),
         rows=_utterances(stored, k, temperature or 1.0),
     )
-
-
-def clusters_of(spoken: Sequence[Spoken]) -> Clusters:
-    """What the intervals over some utterances are taken over."""
-    groups = {unit: [getattr(one, unit) for one in spoken] for unit in UNITS}
-    return choose_clusters(groups, len(spoken))
 
 
 def published_counts(recipe: Recipe, name: str) -> Expected | None:

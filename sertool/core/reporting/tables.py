@@ -10,9 +10,8 @@ from sertool.core.recipe import Recipe
 from sertool.core.reporting.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reporting.expecting import Missing
 from sertool.core.reporting.runs import Reported
-from sertool.core.reporting.sets import clusters_of
 from sertool.core.reporting.wording import plural
-from sertool.core.statistics import Bootstrap, Difference, Estimate, decision_differences
+from sertool.core.statistics import Bootstrap, Difference, Estimate, clusters_of, decision_differences
 
 Task = tuple[str, str]  # data set and task
 

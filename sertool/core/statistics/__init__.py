@@ -1,6 +1,13 @@
 """How sure a figure is, and whether two differ: bootstrap over clusters, and tests of decisions."""
 
-from sertool.core.statistics.bootstrap import Bootstrap, Clusters, Difference, Estimate, choose_clusters
+from sertool.core.statistics.bootstrap import (
+    Bootstrap,
+    Clusters,
+    Difference,
+    Estimate,
+    choose_clusters,
+    clusters_of,
+)
 from sertool.core.statistics.comparing import McNemar, cohens_h, fisher_less, holm, mcnemar
 from sertool.core.statistics.decisions import (
     Interval,
@@ -19,6 +26,7 @@ __all__ = [
     "McNemar",
     "choose_clusters",
     "class_estimates",
+    "clusters_of",
     "cohens_h",
     "decision_differences",
     "decision_estimates",

@@ -106,6 +106,13 @@ def _note(groups: Mapping[str, Sequence[str | None]], sizes: Mapping[str, int], 
     return f"{few}: the interval is {middle}, and says nothing about other {first}s"
 
 
+def clusters_of(utterances: Sequence[object]) -> Clusters:
+    """:func:`choose_clusters` of utterances that have the attributes ``UNITS``, None where unknown."""
+    return choose_clusters(
+        {unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances)
+    )
+
+
 class Bootstrap:
     """The same resamples of clusters for every figure of a set of utterances, so that figures are paired.
 
