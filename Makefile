@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 OUTPUT ?= ckpt
+SYNTHETIC ?=
 FUZZ_SECONDS ?= 60
 TORCH ?=
 PIP_FLAGS ?=
@@ -56,18 +57,19 @@ fuzz: $(VENV)/.installed-dev  ## look for files that break a reader, for FUZZ_SE
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -q atheris==3.0.0
 	$(BIN)/python tests/fuzzing/fuzz_readers.py -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -rss_limit_mb=2048
 
-bench: $(VENV)/.installed-dev  ## measure speed on the CPU
+bench: $(VENV)/.installed-dev  ## measure speed on the CPU (results/cpu.json)
 	$(BIN)/python -m benchmarks
 
 bench-data: $(VENV)/.installed-dev  ## measure downloads and the reading of a large corpus
 	$(BIN)/python -m benchmarks.downloads
 	$(BIN)/python -m benchmarks.reading
 
-bench-gpu: $(VENV)/.installed-dev  ## measure speed on a CUDA device
-	$(BIN)/python -m benchmarks --device cuda
+# Whatever Python there is will do: a machine with a GPU may have its own PyTorch and no network.
+bench-gpu:  ## measure speed on a CUDA device (results/gpu-NAME.json)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks --device cuda
 
-reproduce-all: $(VENV)/.installed  ## train and evaluate every recipe of the paper; can be stopped and goes on
-	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT)
+reproduce-all: $(VENV)/.installed  ## train, judge and report on every recipe of the paper (SYNTHETIC=1: generated data)
+	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT) $(if $(filter-out 0,$(SYNTHETIC)),--synthetic)
 
 clean:  ## remove the environment and caches, never data or models
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
