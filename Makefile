@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 DATA ?= data
 OUTPUT ?= ckpt
 SYNTHETIC ?=
+LAUNCHER ?= local
+ADDRESS ?=
 FUZZ_SECONDS ?= 60
 TORCH ?=
 PIP_FLAGS ?=
@@ -25,7 +27,7 @@ endif
 # pip's own output is a hundred lines; a name a package shows that it is alive.
 SHORT := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
 
-.PHONY: help demo test test-slow test-data lint type docs fuzz bench bench-data bench-gpu reproduce-all clean
+.PHONY: help demo test test-slow test-data test-cluster test-kernels lint type docs fuzz bench bench-data bench-gpu reproduce-all clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +45,10 @@ test-data: $(VENV)/.installed-dev  ## the tests on real corpora in the folder SE
 	@test -n "$${SERTOOL_TEST_DATA:-}" || { echo "set SERTOOL_TEST_DATA to the folder that holds the corpora (emodb, ...)"; exit 2; }
 	$(BIN)/pytest -m data
 
+test-cluster: $(VENV)/.installed-dev  ## the tests on a Ray cluster of this machine; installs Ray (240 MB)
+	@$(BIN)/python -c 'import ray' 2>/dev/null || $(PIP) -q -c constraints.txt -e ".[cluster]"
+	$(BIN)/pytest tests/test_launching.py
+
 lint: $(VENV)/.installed-dev  ## style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -52,6 +58,10 @@ type: $(VENV)/.installed-dev  ## types
 
 docs: $(VENV)/.installed-dev  ## check that the documentation agrees with the code
 	$(BIN)/pytest tests/test_docs.py
+
+test-kernels: $(VENV)/.installed-dev  ## the Triton kernels in Triton's interpreter (installs Triton, 0.3 GB)
+	@$(BIN)/python -c 'import triton' 2>/dev/null || $(PIP) -q triton==3.9.0
+	$(BIN)/pytest tests/test_kernels.py
 
 fuzz: $(VENV)/.installed-dev  ## look for files that break a reader, for FUZZ_SECONDS (60)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -q atheris==3.0.0
@@ -69,7 +79,8 @@ bench-gpu:  ## measure speed on a CUDA device (results/gpu-NAME.json)
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks --device cuda
 
 reproduce-all: $(VENV)/.installed  ## train, judge and report on every recipe of the paper (SYNTHETIC=1: generated data)
-	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT) $(if $(filter-out 0,$(SYNTHETIC)),--synthetic)
+	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT) --launcher $(LAUNCHER) \
+		$(if $(ADDRESS),--address $(ADDRESS)) $(if $(filter-out 0,$(SYNTHETIC)),--synthetic)
 
 clean:  ## remove the environment and caches, never data or models
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -161,7 +161,7 @@ def main() -> None:
         return
     import torch
 
-    from benchmarks.machine import describe_machine
+    from sertool.core.benchmarking.device import describe_machine
 
     machine = describe_machine(torch.device("cpu"))
     result = {"machine": machine, "downloads": measure(options.pairs)}

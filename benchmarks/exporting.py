@@ -17,9 +17,9 @@ import onnxruntime
 import torch
 
 from benchmarks.corpora import make_corpus
-from benchmarks.machine import describe_machine
 from sertool.core import artifacts
 from sertool.core.batches import make_tables
+from sertool.core.benchmarking.device import describe_machine
 from sertool.core.bundles.bundle_check import Trial, feeds_of
 from sertool.core.bundles.exporting import save
 from sertool.core.bundles.onnx_ensemble import ensemble_model

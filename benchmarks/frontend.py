@@ -21,16 +21,17 @@ import soxr
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import describe_machine
-from benchmarks.speed import RESULTS, compare
 from sertool.core import artifacts
 from sertool.core.acoustics import extract_frames, log_mels, log_mels_batch, read_audio
+from sertool.core.benchmarking.device import describe_machine
+from sertool.core.benchmarking.turns import compare
 from sertool.core.feature_cache import FeatureCache
 from sertool.core.recipe import Frontend
 
 TARGETS = {"times_real_time": 200, "ratio": 5}
 FRONTEND = Frontend()
 CPU = torch.device("cpu")
+RESULTS = Path(__file__).parent / "results"
 # What users have: name, ending, Hz, channels. EMO-DB's own files come before these.
 KINDS = (
     ("WAV 22.05 kHz", "wav", 22050, 1),

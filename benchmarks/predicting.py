@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 import sertool
-from benchmarks.machine import describe_machine
 from sertool.core import artifacts
+from sertool.core.benchmarking.device import describe_machine
 
 CLIPS = Path(sertool.__file__).parent / "core" / "demo" / "clips"
 MANY = 100

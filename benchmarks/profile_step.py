@@ -7,17 +7,22 @@ which the profilers lengthen.
 import argparse
 import cProfile
 import pstats
+from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.speed import Ours, open_bench
+from sertool.core.benchmarking.stacks import StackSide
+from sertool.core.benchmarking.workload import open_workload
 from sertool.core.precision import choose
+from sertool.core.recipe import load
 
 
 def main() -> None:
     """Warm up, then run a few steps under each profiler."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile_step", description=__doc__)
+    parser.add_argument("--recipe", default="iemocap")
+    parser.add_argument("--precision", choices=["auto", "fp32", "tf32", "bf16"], default="fp32")
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--threads", type=int, help="of torch; default: torch's")
@@ -26,23 +31,25 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    ours = Ours(open_bench(choose(options.device, "fp32")), options.members)
+    precision = choose(options.device, options.precision)
+    ours = StackSide(open_workload(load(options.recipe), Path("data"), precision), options.members)
+    ours.settle(options.steps)
 
-    def work(steps: int) -> None:
+    def work() -> None:
         if options.evaluation:
-            ours.evaluate()
+            ours.evaluate(len(ours.work.held_out))
         else:
-            ours.train(steps * options.members * ours.settings.batch_size)
+            ours.train()
 
-    work(1)
+    work()
     activities = [ProfilerActivity.CPU]
     if options.device == "cuda":
         activities.append(ProfilerActivity.CUDA)
     with profile(activities=activities) as operators:
-        work(options.steps)
+        work()
     print(operators.key_averages().table(sort_by=f"self_{options.device}_time_total", row_limit=25))
     functions = cProfile.Profile()
-    functions.runcall(work, options.steps)
+    functions.runcall(work)
     pstats.Stats(functions).sort_stats("tottime").print_stats(25)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import describe_machine
 from sertool.core import artifacts
+from sertool.core.benchmarking.device import describe_machine
 from sertool.core.corpora.load import convert_corpus, load_corpus
 
 SPLITS = {"train": 16327, "valid": 1871, "test": 4662}

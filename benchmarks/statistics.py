@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import describe_machine
 from sertool.core import artifacts
+from sertool.core.benchmarking.device import describe_machine
 from sertool.core.labels import SEVEN
 from sertool.core.reliability import ece_estimate
 from sertool.core.scores import score_estimates

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from sertool import __version__
 from sertool.commands import (
+    bench,
     compare,
     demo,
     doctor,
@@ -90,4 +91,5 @@ app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
+app.command("bench")(bench.bench)
 app.add_typer(recipes.app, name="recipes")

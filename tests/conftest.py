@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# As the command line sets it, before torch is imported: with two test processes on two cores, OpenMP's busy waiting
+# makes small models many times slower.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

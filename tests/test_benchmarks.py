@@ -1,15 +1,17 @@
-"""The benchmarks compare like with like: the plain implementation computes what sertool's MAT computes."""
+"""The benchmarks compare like with like: the plain models compute what sertool's MAT and MNT compute."""
 
 import numpy as np
 import pytest
 import torch
+from builders import make_inputs
 
-from benchmarks import baseline, speed
-from benchmarks.corpora import WORDS, fill, make_corpus, shorten
-from sertool.core.models.build import initialise, member_state
-from sertool.core.models.inputs import Inputs, lengths
+from benchmarks.corpora import make_corpus, shorten
+from sertool.core.benchmarking import baseline
+from sertool.core.benchmarking.plain import Utterances
+from sertool.core.benchmarking.random_corpus import WORDS
+from sertool.core.benchmarking.workload import fill
+from sertool.core.models.build import ARCHITECTURES, initialise, member_state
 from sertool.core.models.layers import Noise
-from sertool.core.models.mat import MAT
 
 SIZES = {
     "hidden_size": 8,
@@ -21,8 +23,8 @@ SIZES = {
 }
 
 
-def stack(members: int) -> MAT:
-    model = MAT(
+def stack(architecture: str, members: int):
+    model = ARCHITECTURES[architecture](
         members=members,
         text_rows=20,
         text_width=6,
@@ -35,8 +37,10 @@ def stack(members: int) -> MAT:
     return model
 
 
-def plain(model: MAT, member: int) -> baseline.MAT:
-    own = baseline.MAT(20, embedding_size=6, dropout_residual=0.0, dropout_output=0.0, **SIZES)
+def plain(architecture: str, model, member: int) -> baseline.Plain:
+    own = baseline.ARCHITECTURES[architecture](
+        20, text_width=6, dropout_residual=0.0, dropout_output=0.0, **SIZES
+    )
     own.load_state_dict(baseline.from_sertool(member_state(model, member)))
     return own
 
@@ -53,29 +57,27 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return tokens, mels
 
 
-def stacked(tokens: torch.Tensor, mels: torch.Tensor, members: int) -> Inputs:
-    text = tokens.expand(members, *tokens.shape)
-    audio = mels.expand(members, *mels.shape)
-    text_mask, audio_mask = text != 0, audio.abs().sum(-1) != 0
-    return Inputs(text, text_mask, lengths(text_mask), audio, audio_mask, lengths(audio_mask))
+def stacked(tokens: torch.Tensor, mels: torch.Tensor, members: int):
+    return make_inputs(tokens.expand(members, *tokens.shape), mels.expand(members, *mels.shape))
 
 
-def test_the_plain_model_gives_the_logits_of_each_member():
-    model = stack(2)
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+def test_the_plain_model_gives_the_logits_of_each_member(architecture):
+    model = stack(architecture, 2)
     tokens, mels = batch()
     with torch.no_grad():
         ours = model(stacked(tokens, mels, 2))
         for member in range(2):
-            torch.testing.assert_close(
-                plain(model, member).eval()(tokens, mels), ours[member], atol=1e-5, rtol=1e-4
-            )
+            own = plain(architecture, model, member).eval()
+            torch.testing.assert_close(own(tokens, mels), ours[member], atol=1e-5, rtol=1e-4)
 
 
-def test_the_plain_model_gives_the_gradients_of_a_member():
-    model = stack(1)
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+def test_the_plain_model_gives_the_gradients_of_a_member(architecture):
+    model = stack(architecture, 1)
     tokens, mels = batch()
     targets = torch.tensor([0, 1, 2, 1])
-    own = plain(model, 0)
+    own = plain(architecture, model, 0)
     ours = model(stacked(tokens, mels, 1), Noise(0))[0]
     torch.nn.functional.cross_entropy(ours, targets, reduction="sum").backward()
     torch.nn.functional.cross_entropy(own(tokens, mels), targets, reduction="sum").backward()
@@ -86,14 +88,17 @@ def test_the_plain_model_gives_the_gradients_of_a_member():
         torch.testing.assert_close(theirs[name].grad, gradient, atol=1e-4, rtol=1e-3, msg=name)
 
 
-def test_the_plain_model_has_the_published_number_of_parameters():
-    model = baseline.MAT(1)
-    assert sum(p.numel() for name, p in model.named_parameters() if name != "embedding.weight") == 15_507_462
+@pytest.mark.parametrize(("architecture", "parameters"), [("mat", 15_507_462), ("mnt", 14_977_030)])
+def test_the_plain_models_have_the_published_number_of_parameters(architecture, parameters):
+    model = baseline.ARCHITECTURES[architecture](1)
+    own = sum(p.numel() for name, p in model.named_parameters() if name != "embedding.weight")
+    assert own == parameters
 
 
 def test_utterances_are_padded_and_cut():
     mels = [np.ones((2, 5), np.float32), np.ones((9, 5), np.float32)]
-    utterances = baseline.Utterances([[3, 4], [5] * 9], mels, [0, 2], max_text_length=4, max_audio_length=3)
+    text = [np.array([3, 4]), np.array([5] * 9)]
+    utterances = Utterances(text, mels, [0, 2], max_text_length=4, max_audio_length=3)
     tokens, frames, target = utterances[0]
     assert tokens.tolist() == [3, 4, 0, 0]
     assert frames.sum(1).tolist() == [5, 5, 0]
@@ -105,7 +110,7 @@ def test_utterances_are_padded_and_cut():
 
 
 def test_the_corpus_fills_two_thirds_of_the_padded_positions():
-    measured = fill(make_corpus(train=1500, test=500))
+    measured = fill(make_corpus(train=1500, test=500), 15, 40)
     assert measured.words == pytest.approx(11, abs=0.5)
     assert measured.frames == pytest.approx(26, abs=1)
     assert 0.2 < measured.words_cut < 0.5
@@ -127,24 +132,3 @@ def test_a_shortened_corpus_keeps_its_size():
     assert short.audio is whole.audio
     assert len(short.vocabulary.index) <= WORDS
     assert len(short.vocabulary.vectors) == max(short.vocabulary.index.values()) + 1
-
-
-def test_the_ratio_is_taken_pair_by_pair():
-    plain = [speed.Turn(10.0, 10.0), speed.Turn(20.0, 10.0), speed.Turn(10.0, 10.0)]
-    ours = [speed.Turn(30.0, 20.0), speed.Turn(30.0, 20.0), speed.Turn(20.0, 20.0)]
-    row = speed.Comparison(2, plain, ours).row()
-    assert row["ratio"] == {"min": 1.5, "median": 2.0, "max": 3.0}
-    assert row["cpu_ratio"] == {"min": 2.0, "median": 2.0, "max": 2.0}
-    assert row["pairs"] == [[10.0, 30.0], [20.0, 30.0], [10.0, 20.0]]
-
-
-def test_sides_take_turns_and_the_first_pair_warms_up():
-    order = []
-
-    def turn(name: str) -> int:
-        order.append(name)
-        return 1
-
-    result = speed.compare(1, lambda: turn("plain"), lambda: turn("sertool"), 2, torch.device("cpu"))
-    assert order == ["plain", "sertool"] * 3
-    assert len(result.plain) == len(result.sertool) == 2

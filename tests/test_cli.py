@@ -31,6 +31,7 @@ COMMANDS = [
     "predict",
     "report",
     "compare",
+    "bench",
     "recipes",
     "recipes list",
     "recipes show",

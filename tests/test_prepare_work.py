@@ -294,7 +294,7 @@ def test_texts_are_kept_until_the_corpus_is_complete(folder, whisper, monkeypatc
         raise artifacts.write_error(folder, OSError(errno.ENOSPC, ""))
 
     with monkeypatch.context() as patched:
-        patched.setattr("sertool.core.corpora.corpus.write_corpus", fails)
+        patched.setattr("sertool.core.corpora.corpus_files.write_corpus", fails)
         assert isinstance(
             run(folder / "t.csv", "--out", folder / "SET", "--transcribe", "tiny").exception, SertoolError
         )

@@ -73,6 +73,14 @@ def finish(folder, accuracy=0.7):
     (folder / "ensemble.json").write_text(json.dumps(result))
 
 
+def test_a_launcher_is_passed_to_every_training(run, tmp_path):
+    (tmp_path / "data" / "VGAF").mkdir(parents=True)
+    _, _, calls = run("--only", "vgaf", "--launcher", "ray", "--address", "10.0.0.2:6379")
+    assert calls[0][0] == "train"
+    assert calls[0][-4:] == ["--launcher", "ray", "--address", "10.0.0.2:6379"]
+    assert "ray" not in calls[1]
+
+
 def test_it_runs_both_protocols_and_nothing_of_ours(tool):
     names = [recipe.name for recipe in tool.published_recipes()]
     assert names == [

@@ -79,9 +79,9 @@ def test_they_grow_after_each_epoch(planned):
     assert seen == [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]]
 
 
-@pytest.mark.parametrize(("share", "saved"), [(1e9, (2, 3)), (1e-9, (1,))], ids=["often", "rarely"])
+@pytest.mark.parametrize(("share", "saved"), [(1e9, (2, 3)), (1e-9, ())], ids=["often", "never"])
 def test_a_killed_training_goes_on_without_a_doubled_point(planned, monkeypatch, share, saved):
-    """Where states are saved rarely, the curves had reached epochs that the state had not."""
+    """Where no state was saved yet, the curves had reached epochs that are trained again."""
     monkeypatch.setattr(runs, "SAVING_SHARE", share)
     settings = {"patience": None, "max_epochs": 5}
     plan, data = planned(training=settings)
@@ -93,8 +93,8 @@ def test_a_killed_training_goes_on_without_a_doubled_point(planned, monkeypatch,
     plan, data = planned(training=settings)
     events = tracked(plan, train_recipe(plan, data, CPU))
     resumed = [event.epoch for event in events if isinstance(event, runs.Resumed)]
-    assert len(resumed) == 1
-    assert resumed[0] in saved
+    assert len(resumed) == (1 if saved else 0)
+    assert set(resumed) <= set(saved)
     for run in ("run-1", "run-2", "run-3"):
         found = curves(plan.folder / "tensorboard" / run)
         assert [step for step, _ in found["loss"]] == [1, 2, 3, 4, 5]

@@ -45,12 +45,13 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Places:
-    """Where corpora lie and models go, and how sertool is called and changed."""
+    """Where corpora lie and models go, how sertool is called and changed, and where it trains."""
 
     data: Path
     output: Path
     sertool: Sequence[str]
     overrides: Sequence[str]
+    launcher: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def main(arguments: Sequence[str] | None = None, sertool: Sequence[str] = SERTOO
         print(NO_FIGURES, flush=True)
         if _call([sys.executable, str(HERE / "synthetic_corpora.py"), "--out", str(data)]):
             return 1
-    places = Places(data, output, sertool, overrides)
+    launcher = ["--launcher", options.launcher] if options.launcher != "local" else []
+    launcher += ["--address", options.address] if options.address else []
+    places = Places(data, output, sertool, overrides, launcher)
     begun = time.monotonic()
     try:
         rows = [reproduce(recipe, places) for recipe in published_recipes(options.only)]
@@ -110,6 +113,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--synthetic", action="store_true", help="small, on generated corpora: DIR/synthetic of both folders"
     )
+    parser.add_argument(
+        "--launcher", choices=["local", "ray"], default="local", help="where members are trained"
+    )
+    parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster; one of this machine")
     parser.add_argument(
         "--only",
         action="append",
@@ -147,7 +154,7 @@ def reproduce(recipe: Recipe, places: Places) -> Row:
     changes = [part for override in places.overrides for part in ("--set", override)]
     sets = "test" if selected_on_test(recipe) else "valid,test"
     for command in (
-        ["train", "--recipe", name, *folders, *changes],
+        ["train", "--recipe", name, *folders, *changes, *places.launcher],
         ["ensemble", "--name", name, "--sets", sets, "--probe", *folders, "--json", str(result)],
     ):
         print(f"\n{name}: sertool {' '.join(command)}", flush=True)

@@ -2,24 +2,37 @@
 
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
+    AddressOption,
     DataOption,
     DeviceOption,
+    GpusOption,
     JsonOption,
+    LauncherOption,
     OutputOption,
     PrecisionOption,
 )
 from sertool.commands.predictions import left_out, predictions_csv, predictions_table, show
 from sertool.commands.progress import counting
 from sertool.commands.talk import console, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sertool.core.launching.launcher import Launcher
+    from sertool.core.precision import Precision
+    from sertool.core.predictions.clips import Clip, Refused
+    from sertool.core.predictions.listening import Listener
+    from sertool.core.predictions.predicting import Prediction, Predictor
 
 MANY = 20  # recordings whose reading is worth a progress bar
 
@@ -72,6 +85,9 @@ def predict(
     output: OutputOption = DEFAULT_OUTPUT,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
+    launcher: LauncherOption = "local",
+    address: AddressOption = None,
+    gpus_each: GpusOption = 1.0,
 ) -> None:
     """Judge recordings, texts, or both: the class, its probability, and that of every class.
 
@@ -86,19 +102,21 @@ def predict(
     check_abstain(abstain)
     clips, refused = collect(audio or [], text, table, divided=window is not None)
 
+    from sertool.core.launching.opening import open_launcher
     from sertool.core.precision import choose
     from sertool.core.predictions.listening import Listener
     from sertool.core.predictions.predicting import open_predictor
     from sertool.core.predictions.prediction_notes import notes
 
-    chosen = choose(device, precision or "fp32")
-    opened = open_predictor(output / name, data, index, chosen)
-    listener = Listener(opened.trained.recipe, window, hop)
-    # One thread: a recording is too short to divide.
-    with chosen.threaded(1), counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
-        passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
-    predictions = opened.judge(passages)
     talk = console()
+    with open_launcher(launcher, address, gpus_each) as where:
+        cluster = where if launcher == "ray" else None
+        chosen = where.choose(device, precision or "fp32")
+        opened = open_predictor(
+            output / name, data, index, chosen if cluster is None else choose("cpu", "fp32")
+        )
+        listener = Listener(opened.trained.recipe, window, hop)
+        predictions, bad = _judge(opened, listener, clips, refused, skip_bad, chosen, cluster)
     for line in notes(opened, listener, clips, predictions):
         say(talk, line)
     width = get_terminal_size().columns if sys.stdout.isatty() else None
@@ -109,3 +127,33 @@ def predict(
         write_text(csv, predictions_csv(opened, predictions, abstain))
     if json is not None:
         write_json(json, predictions_table(opened, predictions, abstain, bad))
+
+
+def _judge(
+    opened: "Predictor",
+    listener: "Listener",
+    clips: "Sequence[Clip]",
+    refused: "Sequence[Refused]",
+    skip_bad: bool,
+    chosen: "Precision",
+    cluster: "Launcher | None",
+) -> "tuple[list[Prediction], list[Refused]]":
+    """Read and judge, here or on a cluster, with progress where there is much to read."""
+    from sertool.core.predictions.shards import judge_by
+
+    with counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
+        if cluster is not None:
+            return judge_by(
+                cluster,
+                opened,
+                listener,
+                clips,
+                refused,
+                precision=chosen,
+                skip_bad=skip_bad,
+                progress=progress,
+                tell=partial(say, console()),
+            )
+        with chosen.threaded(1):  # a recording is too short to divide
+            passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
+    return opened.judge(passages), bad

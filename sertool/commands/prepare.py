@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as Grid
 
-from sertool.commands.options import JsonOption, SetOption
+from sertool.commands.options import AddressOption, JsonOption, LauncherOption, SetOption
 from sertool.commands.progress import counting
 from sertool.commands.talk import console, say
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sertool.core.corpora.corpus import Corpus
     from sertool.core.corpora.rows import Table
     from sertool.core.inspection.inspecting import Inspection
+    from sertool.core.launching.launcher import Launcher
     from sertool.core.preparing import Decoded, Preparation
     from sertool.core.recipe import Frontend
     from sertool.core.transcribing import Transcriber
@@ -73,6 +75,8 @@ def prepare(
     language: LanguageOption = None,
     workers: WorkersOption = None,
     skip_bad: SkipOption = False,
+    launcher: LauncherOption = "local",
+    address: AddressOption = None,
     json_file: JsonOption = None,
     force: ForceOption = False,
 ) -> None:
@@ -88,8 +92,12 @@ def prepare(
     from sertool.core.corpora.drawing import Draw, parse_shares
     from sertool.core.corpora.folder_table import read_folder
     from sertool.core.corpora.table import read_table
+    from sertool.core.errors import UsageError
+    from sertool.core.launching.opening import open_launcher
     from sertool.core.transcribing import open_transcriber
 
+    if launcher == "ray" and workers is not None:
+        raise UsageError("--workers: of this machine; --launcher ray uses the CPUs of the cluster")
     draw = Draw(parse_shares(splits), seed)
     preparing.check_target(out, force=force)
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
@@ -102,7 +110,9 @@ def prepare(
     cache, transcriber = out / preparing.CACHE, None
     if transcribe is not None and not all(row.text for row in checked.rows):
         transcriber = open_transcriber(transcribe, language, cache / "texts")
-    decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber)
+    with open_launcher(launcher, address) as where:
+        cluster = where if launcher == "ray" else None
+        decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
     preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
     write_corpus(preparation.corpus, out)
     shutil.rmtree(cache, ignore_errors=True)
@@ -117,6 +127,7 @@ def _decode(
     workers: int | None,
     skip_bad: bool,
     transcriber: "Transcriber | None",
+    cluster: "Launcher | None",
 ) -> "Decoded":
     """Frames, and texts where a transcriber is given, with progress."""
     from sertool.core import preparing
@@ -125,7 +136,14 @@ def _decode(
     number = workers or default_workers(len(table.rows))
     with counting("recordings") as progress:
         decoded = preparing.decode(
-            table, frontend, progress, cache=cache / "frames", workers=number, skip_bad=skip_bad
+            table,
+            frontend,
+            progress,
+            cache=cache / "frames",
+            workers=number,
+            skip_bad=skip_bad,
+            launcher=cluster,
+            tell=partial(say, console()),
         )
     if transcriber is not None:
         with counting("transcripts") as progress:

@@ -10,9 +10,13 @@ from sertool.commands.display import show_training
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
+    AddressOption,
     DataOption,
     DeviceOption,
+    GpusOption,
+    GraphsOption,
     JsonOption,
+    LauncherOption,
     OutputOption,
     PrecisionOption,
     SetOption,
@@ -25,39 +29,48 @@ if TYPE_CHECKING:
     from sertool.core.recipe import Recipe
 
 
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")
+]
+NameOption = Annotated[str | None, typer.Option("--name", help="Folder below --output; the recipe's name.")]
+RunsOption = Annotated[int | None, typer.Option("--runs", min=1, help="Members: seeds 1 to N.")]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="NAME|DIR", help="Start from the weights of an earlier run."),
+]
+GroupOption = Annotated[
+    int | None, typer.Option("--group-size", min=1, help="Members that train together; by memory.")
+]
+TensorboardOption = Annotated[
+    bool, typer.Option("--tensorboard", help="Write curves for TensorBoard beside the runs, live.")
+]
+
+
 def train(
-    recipe: Annotated[
-        str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")
-    ],
-    name: Annotated[
-        str | None, typer.Option("--name", help="Folder below --output; the recipe's name.")
-    ] = None,
-    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Members: seeds 1 to N.")] = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")
-    ] = None,
-    from_: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="NAME|DIR", help="Start from the weights of an earlier run."),
-    ] = None,
+    recipe: RecipeOption,
+    name: NameOption = None,
+    runs: RunsOption = None,
+    seeds: SeedsOption = None,
+    from_: FromOption = None,
     set_: SetOption = None,
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
-    group_size: Annotated[
-        int | None, typer.Option("--group-size", min=1, help="Members that train together; by memory.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard beside the runs, live.")
-    ] = False,
+    graphs: GraphsOption = True,
+    group_size: GroupOption = None,
+    tensorboard: TensorboardOption = False,
+    launcher: LauncherOption = "local",
+    address: AddressOption = None,
+    gpus_each: GpusOption = 1.0,
     json: JsonOption = None,
 ) -> None:
     """Train a recipe's members; the same command goes on where a killed one was."""
     from sertool.core.artifacts import write_json
     from sertool.core.experiment import open_experiment
+    from sertool.core.launching.opening import open_launcher
     from sertool.core.planning import plan_training
-    from sertool.core.precision import choose
     from sertool.core.recipe import load
     from sertool.core.runs import train_recipe, training_summary
     from sertool.core.tracking import check_tensorboard, tracked
@@ -65,18 +78,19 @@ def train(
     if tensorboard:
         check_tensorboard()
     settings = load(recipe, set_)
-    chosen = choose(device, precision or settings.training.precision)
     members = parse_seeds(seeds, runs, settings)
     experiment = open_experiment(settings, data)
     folder = output / folder_name(name or settings.name)
     source = str(from_) if from_ is not None else None
-    plan = plan_training(experiment, folder, members, group_size, chosen, source)
-    talk = console()
-    for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
-        say(talk, line)
-    say(talk, f"{describe_plan(plan)} · {chosen.reason}")
-    events = train_recipe(plan, data, chosen)
-    show_training(plan, tracked(plan, events) if tensorboard else events)
+    with open_launcher(launcher, address, gpus_each) as where:
+        chosen = where.choose(device, precision or settings.training.precision, graphs=graphs)
+        plan = plan_training(experiment, folder, members, group_size, chosen, source)
+        talk = console()
+        for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
+            say(talk, line)
+        say(talk, f"{describe_plan(plan)} · {chosen.reason}")
+        events = train_recipe(plan, data, chosen, where)
+        show_training(plan, tracked(plan, events) if tensorboard else events)
     summary = training_summary(plan)
     for line in show_summary(summary):
         typer.echo(line)

@@ -18,12 +18,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sertool.core import artifacts
@@ -143,48 +144,81 @@ def _tensors(state: StackState) -> dict[str, Tensor]:
     return {**named, "steps": state.adam.steps, "best_steps": state.best_steps}
 
 
-def write_state(path: Path, state: StackState) -> None:
-    """Write a stack between two epochs; one file, so it is whole or the one before."""
+@dataclass(frozen=True)
+class PackedState:
+    """A stack between two epochs, as plain data.
+
+    Attributes:
+        header: epoch, members and where their schedules stand.
+        arrays: weights and moments by name. Of a stack on the CPU they are its own memory, and hold until it trains
+            on.
+    """
+
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def members(self) -> list[tuple[int, int]]:
+        """(seed, fold) of each, in order."""
+        return [(seed, fold) for seed, fold in self.header["members"]]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """Where the schedule of each stands."""
+        return [_read_progress(content) for content in self.header["progress"]]
+
+
+def pack_state(state: StackState) -> PackedState:
+    """A stack between two epochs as plain data."""
     header = {
         "epoch": state.epoch,
         "members": [[member.seed, member.fold] for member in state.members],
         "progress": [asdict(progress) for progress in state.progress],
     }
-    arrays = {name: tensor.cpu().numpy() for name, tensor in _tensors(state).items()}
-    artifacts.write_arrays(path, arrays, {"state": json.dumps(header)})
+    return PackedState(header, {name: tensor.cpu().numpy() for name, tensor in _tensors(state).items()})
 
 
-def saved_members(path: Path) -> set[tuple[int, int]]:
-    """(seed, fold) of the members of a saved state.
+def write_state(path: Path, packed: PackedState) -> None:
+    """Write a stack between two epochs; one file, so it is whole or the one before."""
+    artifacts.write_arrays(path, packed.arrays, {"state": json.dumps(packed.header)})
+
+
+def read_state(path: Path) -> PackedState:
+    """Read what :func:`write_state` wrote.
 
     Raises:
         DataError: the file is damaged.
     """
-    _, metadata = artifacts.read_arrays(path)
-    try:
-        return {(int(seed), int(fold)) for seed, fold in json.loads(metadata["state"])["members"]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
-
-
-def restore_state(path: Path, state: StackState) -> None:
-    """Put a freshly started stack where :func:`write_state` left it; members that had stopped leave it.
-
-    Raises:
-        DataError: the file is damaged or belongs to another run.
-    """
     arrays, metadata = artifacts.read_arrays(path)
     try:
         header = json.loads(metadata["state"])
-        saved = [(int(seed), int(fold)) for seed, fold in header["members"]]
+        header["members"] = [[int(seed), int(fold)] for seed, fold in header["members"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
+    return PackedState(header, arrays)
+
+
+def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
+    """Put a freshly started stack where :func:`pack_state` found it; members that had stopped leave it.
+
+    Args:
+        packed: where it was.
+        state: from :func:`sertool.core.training.start`; changed in place.
+        path: the file that it comes from, for the message.
+
+    Raises:
+        DataError: it belongs to another run.
+    """
+    arrays = packed.arrays
+    try:
         places = {(member.seed, member.fold): place for place, member in enumerate(state.members)}
-        select_members(state, [places[key] for key in saved])
+        select_members(state, [places[key] for key in packed.members])
         for name, tensor in _tensors(state).items():
             if tensor.shape != arrays[name].shape:
                 raise ValueError(f"{name} is {arrays[name].shape}, expected {tuple(tensor.shape)}")
-            tensor.copy_(torch.from_numpy(arrays[name]))
-        state.epoch = int(header["epoch"])
-        state.progress = [_read_progress(content) for content in header["progress"]]
+            tensor.copy_(torch.tensor(arrays[name]))  # a copy, because what came by Ray is read-only
+        state.epoch = int(packed.header["epoch"])
+        state.progress = packed.progress
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: does not belong to this run ({type(error).__name__}: {error})",

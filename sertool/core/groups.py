@@ -4,7 +4,6 @@
 it can be pickled, and corpus, frames and labels are there only as the padded tensors that training reads.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +21,8 @@ from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe
 from sertool.core.starting_weights import Start, take_over
 from sertool.core.training import Epoch, Member, StackState, start, train
+
+DISK_RATE = 1e9  # bytes a second, roughly
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ class GroupTraining:
     def _train(
         self, state: StackState, tables: Tables, weights: torch.Tensor | None
     ) -> Iterator[Epoch | Saved]:
-        saved, waited = -math.inf, 0.0
+        # What the first state will cost is not known yet; a short training ends before it would be worth that.
+        saved, waited = time.monotonic(), _state_bytes(state) / DISK_RATE
         for epoch in train(state, tables, self.recipe.training, weights, self.precision):
             # What is given away has been written, or is on its way, when this goes on.
             begun = time.monotonic()
@@ -124,3 +126,8 @@ class GroupTraining:
                 yield Saved(pack_state(state))
                 saved = time.monotonic()
                 waited = saved - now
+
+
+def _state_bytes(state: StackState) -> int:
+    """Of the state of a stack, roughly: weights, moments, and the best of each."""
+    return 6 * sum(parameter.numel() * parameter.element_size() for parameter in state.model.parameters())

@@ -30,6 +30,11 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
     )
 
 
+def is_small(trained: Trained) -> bool:
+    """Whether members are judged as one stack by one thread, because they are small."""
+    return trained.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
+
+
 def mean_logits(
     trained: Trained,
     stack: MAT | MNT,
@@ -48,7 +53,7 @@ def mean_logits(
         rows: positions of N utterances in the tables.
         precision: where and how it computes.
     """
-    small = trained.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
+    small = is_small(trained)
     apart = precision.device.type == "cpu" and not small
     compute = compute_logits_apart if apart else compute_logits
     with precision.threaded(1 if small else precision.cores):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from sertool.core.models.build import build
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
-from sertool.core.recipe import Recipe, load
+from sertool.core.recipe import Recipe, Training, load
 from sertool.core.reference_store import is_reference_folder
 from sertool.core.run_files import is_done
 from sertool.core.starting_weights import check_seen, read_source
@@ -29,6 +29,7 @@ CUDA_SHARE = 0.7
 # costs more than doing it, and a second thread more than it saves. Larger members are faster alone, side by side, see
 # docs/performance.md.
 SMALL_HIDDEN_SIZE = 128
+PART_UTTERANCES = 8  # of a lone member's batch at least
 STACK_BYTES = 2**24  # the largest intermediate result of a stack on a CPU; beyond, it falls out of the cache
 
 
@@ -95,7 +96,7 @@ def divide(
     """Members a group, groups at the same time, and threads of each; ``group_size`` where the user gave one."""
     each = member_bytes(experiment)
     if precision.device.type == "cuda":
-        budget = int(torch.cuda.get_device_properties(precision.device).total_memory * CUDA_SHARE)
+        budget = int(precision.memory * CUDA_SHARE)
         return group_size or max(1, min(members, budget // each)), 1, precision.cores
     if is_small(experiment):
         # Side by side they would spend their time waiting for Python's lock.
@@ -104,6 +105,21 @@ def divide(
     cores, groups = precision.cores, -(-members // size)
     workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
     return size, workers, max(1, cores // workers)
+
+
+def parted(precision: Precision, settings: Training, size: int, threads: int) -> Precision:
+    """The precision with a lone member's batches divided among the threads of its worker.
+
+    Args:
+        precision: as it was chosen.
+        settings: the recipe's section.
+        size: members a group.
+        threads: of a worker.
+    """
+    if precision.device.type == "cuda" or size > 1:
+        return precision
+    parts = max(1, min(threads, settings.batch_size // PART_UTTERANCES))
+    return replace(precision, parts=parts, part_threads=threads // parts)
 
 
 def _largest_bytes(experiment: Experiment) -> int:
@@ -139,17 +155,30 @@ def member_bytes(experiment: Experiment) -> int:
     return 4 * (7 * parameters + positions * a_position)
 
 
-def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
-    """A stack of the experiment's sizes, not yet initialised; its embedding fits the largest vocabulary."""
+@dataclass(frozen=True)
+class Sizes:
+    """What a corpus decides about the sizes of a stack; see :func:`sertool.core.models.build.build`."""
+
+    text_rows: int | None
+    text_width: int
+    audio_width: int
+    num_classes: int
+
+
+def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
+    """The sizes of a stack; its embedding fits the largest vocabulary."""
     text = experiment.corpus.text_frames
-    return build(
-        experiment.recipe.model,
-        members=members,
+    return Sizes(
         text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
         text_width=experiment.recipe.model.embedding_size if text is None else text.width,
         audio_width=experiment.corpus.audio.width,
         num_classes=len(experiment.task.classes),
     )
+
+
+def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
+    """A stack of the experiment's sizes, not yet initialised."""
+    return build(experiment.recipe.model, members=members, **asdict(sizes_of(experiment, inputs)))
 
 
 def corpus_note(experiment: Experiment) -> dict[str, object]:

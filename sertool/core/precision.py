@@ -23,6 +23,8 @@ class Precision:
         reason: why this was chosen.
         graphs: whether training steps are recorded as a CUDA graph.
         memory: bytes of the CUDA device; 0 of a CPU.
+        parts: of a lone member's batch in training that a CPU computes side by side.
+        part_threads: of each.
     """
 
     device: torch.device
@@ -31,6 +33,8 @@ class Precision:
     reason: str
     graphs: bool = False
     memory: int = 0
+    parts: int = 1
+    part_threads: int = 1
 
     @contextlib.contextmanager
     def threaded(self, threads: int) -> Iterator[None]:

@@ -11,10 +11,12 @@ from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.label_kinds import classes_of, stored
 from sertool.core.corpora.records import enumerate_few, numbers
 from sertool.core.corpora.rows import Row, Table
-from sertool.core.decoding import extracts
+from sertool.core.decoding import extracts, extracts_by
 from sertool.core.errors import DataError, UsageError
 from sertool.core.feature_cache import FeatureCache
+from sertool.core.launching.launcher import Launcher
 from sertool.core.recipe import Frontend
+from sertool.core.shard_cache import ShardCache
 from sertool.core.text import clean_words
 from sertool.core.transcribing import Transcriber
 
@@ -77,6 +79,8 @@ def decode(
     cache: Path | None = None,
     workers: int = 1,
     skip_bad: bool = False,
+    launcher: Launcher | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Decoded:
     """Decode the recordings of a table.
 
@@ -87,13 +91,19 @@ def decode(
         cache: folder that keeps what is done, so that the same call goes on after a kill.
         workers: processes; the result does not depend on it.
         skip_bad: leave recordings out that cannot be used.
+        launcher: decodes them in the place of ``workers``; needs a cache.
+        tell: called with what a user should know of the launcher.
 
     Raises:
         DataError: recordings cannot be used, all of them with ``skip_bad``; every one is named, with its row.
         SertoolError: the cache cannot be written.
     """
     found: list[Extract | str] = []
-    for one in extracts(table.rows, frontend, FeatureCache(cache) if cache else None, workers):
+    if launcher is not None and cache is not None:
+        each = extracts_by(launcher, table.rows, frontend, ShardCache(cache), tell)
+    else:
+        each = extracts(table.rows, frontend, FeatureCache(cache) if cache else None, workers)
+    for one in each:
         found.append(one)
         if progress is not None:
             progress(len(found), len(table.rows))

@@ -5,10 +5,8 @@ recipe in it is refused.
 """
 
 import fcntl
-import queue
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,38 +16,23 @@ import torch
 
 from sertool import __version__
 from sertool.core import artifacts, checkpoint
-from sertool.core.batches import Tables
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.experiment import (
-    Experiment,
-    FoldInputs,
-    class_weights_of,
-    embedding_tables,
-    fit_inputs,
-    tables_of,
-)
-from sertool.core.models.build import initialise
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
-from sertool.core.planning import Plan, corpus_note, new_stack
+from sertool.core.experiment import class_weights_of, embedding_tables, fit_inputs, tables_of
+from sertool.core.groups import Group, GroupTraining, Saved, Stack
+from sertool.core.groups import Resumed as Resumed
+from sertool.core.launching.launcher import Job, Launcher, Share, describe_placement
+from sertool.core.launching.local import LocalLauncher
+from sertool.core.planning import Plan, corpus_note, parted, sizes_of
 from sertool.core.precision import Precision
 from sertool.core.recipe import resolved
-from sertool.core.run_files import list_runs
+from sertool.core.run_files import is_done, list_runs
 from sertool.core.sealing import append_log
 from sertool.core.seen import seen_by_fold
 from sertool.core.starting import prepare_start
-from sertool.core.starting_weights import WEIGHTS, Start, forget_start, take_over, write_start
-from sertool.core.training import Epoch, Member, StackState, start, train
+from sertool.core.starting_weights import WEIGHTS, forget_start, write_start
+from sertool.core.training import Epoch, Member
 
 SAVING_SHARE = 0.05  # of the time may go into writing the state
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """A group goes on from a saved state: its number and the epochs it already has."""
-
-    group: int
-    epoch: int
 
 
 @dataclass(frozen=True)
@@ -62,8 +45,16 @@ class Note:
 Event = Resumed | Note | Epoch
 
 
-def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event]:
+def train_recipe(
+    plan: Plan, data: Path, precision: Precision, launcher: Launcher | None = None
+) -> Iterator[Event]:
     """Train what is not done yet; yields notes and epochs.
+
+    Args:
+        plan: members, groups and folder.
+        data: folder that holds the corpora.
+        precision: of the device that groups are trained on.
+        launcher: where they are; None is this process.
 
     Raises:
         SertoolError: another process trains in the same folder, or a file cannot be read or written.
@@ -74,7 +65,6 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
     with _locked(folder), precision.threaded(plan.threads):
         inputs = fit_inputs(experiment)
         weights = class_weights_of(experiment)
-        weights = weights.to(precision.device) if weights is not None else None
         vectors, notes = embedding_tables(experiment, inputs, data) if unfinished else ([], [])
         origin = None
         if plan.source is not None and unfinished:
@@ -94,11 +84,22 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
         elif plan.source is None:
             forget_start(folder)
         if unfinished:
-            tables = tables_of(experiment, inputs, precision.device)
             yield from (Note(note) for note in notes)
-            common = _Common(plan, inputs, tables, vectors, weights, precision, origin)
-            streams = [_train_group(common, number) for number in range(len(plan.groups))]
-            yield from _side_by_side(streams, plan.workers)
+            training = GroupTraining(
+                recipe=experiment.recipe,
+                task=experiment.task,
+                sizes=sizes_of(experiment, inputs),
+                inputs=inputs,
+                tables=tables_of(experiment, inputs, torch.device("cpu")),
+                vectors=vectors,
+                class_weights=weights,
+                precision=parted(
+                    precision, experiment.recipe.training, max(map(len, plan.groups)), plan.threads
+                ),
+                origin=origin,
+                saving_share=SAVING_SHARE,
+            )
+            yield from _train_groups(plan, training, launcher or LocalLauncher())
         if not any((folder / "state").glob("group-*.safetensors")):  # other seeds' groups may have begun
             (folder / WEIGHTS).unlink(missing_ok=True)
         with suppress(OSError):
@@ -106,85 +107,16 @@ def train_recipe(plan: Plan, data: Path, precision: Precision) -> Iterator[Event
     _log(plan, precision, time.time() - begun)
 
 
-@dataclass(frozen=True)
-class _Common:
-    """What all groups of a training share, and only read."""
-
-    plan: Plan
-    inputs: Sequence[FoldInputs]
-    tables: Tables
-    vectors: Sequence[torch.Tensor | None]
-    weights: torch.Tensor | None
-    precision: Precision
-    origin: Start | None
-
-
-def _train_group(common: _Common, number: int) -> Iterator[Event]:
-    """Train one group from its start or its saved state, and keep its files."""
-    plan, settings = common.plan, common.plan.experiment.recipe.training
-    path = plan.folder / "state" / f"group-{number}.safetensors"
-    for members in _stacks(plan, plan.groups[number], path):
-        model = _new_model(common, members)
-        state = start(model.to(common.precision.device), members, settings)
-        if path.is_file():
-            checkpoint.restore_state(path, state)
-            yield Resumed(number, state.epoch)
-        rows = [own.vocabulary.rows for own in common.inputs]
-        saver = _Saver(path, plan.folder, plan.experiment, rows, common.origin)
-        for epoch in train(state, common.tables, settings, common.weights, common.precision):
-            saver.after(epoch, state)
-            yield epoch
-        path.unlink(missing_ok=True)
-
-
-def _side_by_side(streams: Sequence[Iterator[Event]], workers: int) -> Iterator[Event]:
-    """The events of several streams, ``workers`` of them running at a time, each in a thread.
-
-    On a CPU two members that train side by side with a thread each get more done than one with two threads: nothing
-    waits for anything. What a stream computes does not depend on the others.
-    """
-    if workers == 1:
-        for stream in streams:
-            yield from stream
-        return
-    waiting: queue.SimpleQueue[Iterator[Event]] = queue.SimpleQueue()
-    for stream in streams:
-        waiting.put(stream)
-    events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            while not stop.is_set():
-                for event in waiting.get_nowait():
-                    events.put(event)
-                    if stop.is_set():
-                        return
-        except queue.Empty:
-            pass
-        except BaseException as error:
-            events.put(error)
-        finally:
-            events.put(None)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    try:
-        running = workers
-        while running:
-            event = events.get()
-            if event is None:
-                running -= 1
-            elif isinstance(event, BaseException):
-                raise event
-            else:
-                yield event
-    finally:
-        stop.set()
-        for thread in threads:
-            # After an interrupt nobody wants to wait for the end of an epoch; what is on the disk is whole.
-            thread.join(timeout=2)
+def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> Iterator[Event]:
+    """Let groups be trained, and keep the files of each."""
+    keepers = [_Keeper(plan, number, training) for number in range(len(plan.groups))]
+    share = Share(plan.workers, plan.threads, gpu=training.precision.device.type == "cuda")
+    jobs = [Job(f"group {keeper.number + 1}", keeper.describe, keeper.take) for keeper in keepers]
+    for event in launcher.run(training, jobs, share):
+        if isinstance(event, Epoch | Resumed):
+            yield event
+        elif not isinstance(event, Saved):
+            yield Note(describe_placement(event))
 
 
 def _sweep(plan: Plan) -> None:
@@ -193,69 +125,65 @@ def _sweep(plan: Plan) -> None:
         part.unlink(missing_ok=True)
     done = {(plan.members[place].seed, plan.members[place].fold) for place in plan.done}
     for path in (plan.folder / "state").glob("group-*.safetensors"):
-        if checkpoint.saved_members(path) <= done:
+        if set(checkpoint.read_state(path).members) <= done:
             path.unlink()
 
 
-def _stacks(plan: Plan, group: Sequence[int], path: Path) -> Iterator[list[Member]]:
-    """The members of a group that go on from its saved state, then those that neither have one nor are done.
+class _Keeper:
+    """Knows from a group's files what is left of it to train, and writes what comes of that."""
 
-    A member may have been done after the state was saved. It finishes again, in the stack it was in, because the
-    dropout of the others depends on who is in the stack.
-    """
-    members = [plan.members[place] for place in group]
-    todo = [plan.members[place] for place in group if place not in plan.done]
-    if todo and path.is_file():
-        saved = checkpoint.saved_members(path)
-        there = {(member.seed, member.fold) for member in members}
-        if not saved <= there:
-            raise DataError(
-                f"{path}: holds the members (seed, fold) {_listed(saved)}; this group has {_listed(there)}",
-                hint="give the same seeds and --group-size, or delete it to train this group from its start",
-            )
-        yield [member for member in members if (member.seed, member.fold) in saved]
-        todo = [member for member in todo if (member.seed, member.fold) not in saved]
-    if todo:
-        yield todo
+    def __init__(self, plan: Plan, number: int, training: GroupTraining) -> None:
+        self.plan, self.number, self.training = plan, number, training
+        self.path = plan.folder / "state" / f"group-{number}.safetensors"
+        self.members = [plan.members[place] for place in plan.groups[number]]
+
+    def describe(self) -> Group:
+        """What is left to train, as the folder has it now.
+
+        A member may have been done after the state was saved. It finishes again, in the stack it was in, because the
+        dropout of the others depends on who is in the stack.
+        """
+        todo = [member for member in self.members if not is_done(self._folder(member))]
+        stacks = []
+        if todo and self.path.is_file():
+            packed = checkpoint.read_state(self.path)
+            saved, there = set(packed.members), {(member.seed, member.fold) for member in self.members}
+            if not saved <= there:
+                raise DataError(
+                    f"{self.path}: holds the members (seed, fold) {_listed(saved)}; "
+                    f"this group has {_listed(there)}",
+                    hint="give the same seeds and --group-size, or delete it to train this group from its start",
+                )
+            stacks.append(Stack([m for m in self.members if (m.seed, m.fold) in saved], packed))
+            todo = [member for member in todo if (member.seed, member.fold) not in saved]
+        if todo:
+            stacks.append(Stack(todo, None))
+        return Group(self.number, stacks, self.path)
+
+    def take(self, event: Resumed | Epoch | Saved) -> None:
+        """Write finished members, or the state of those that are not."""
+        recipe = self.training.recipe
+        if isinstance(event, Epoch):
+            for finished in event.finished:
+                member = finished.member
+                rows = self.training.inputs[member.fold].vocabulary.rows
+                origin = self.training.origin
+                began = origin.record(member.seed) if origin is not None else None
+                checkpoint.write_run(self._folder(member), finished, recipe.training.select, rows, began)
+            if len(event.finished) == len(event.rows):  # the stack is at its end
+                self.path.unlink(missing_ok=True)
+        elif isinstance(event, Saved):
+            places = {(member.seed, member.fold): member for member in self.members}
+            for key, progress in zip(event.state.members, event.state.progress, strict=True):
+                checkpoint.write_history(self._folder(places[key]), progress)
+            checkpoint.write_state(self.path, event.state)
+
+    def _folder(self, member: Member) -> Path:
+        return checkpoint.run_folder(self.plan.folder, member, len(self.plan.experiment.folds))
 
 
 def _listed(members: set[tuple[int, int]]) -> str:
     return ", ".join(f"({seed}, {fold})" for seed, fold in sorted(members))
-
-
-class _Saver:
-    """Writes finished members at once, and the state as often as keeps the time for it below a twentieth."""
-
-    def __init__(
-        self, path: Path, folder: Path, experiment: Experiment, rows: Sequence[int], origin: Start | None
-    ) -> None:
-        self.path, self.folder, self.experiment, self.rows = path, folder, experiment, rows
-        self.origin = origin
-        self.saved_at, self.took = 0.0, 0.0
-
-    def after(self, epoch: Epoch, state: StackState) -> None:
-        folds, select = len(self.experiment.folds), self.experiment.recipe.training.select
-        for finished in epoch.finished:
-            run = checkpoint.run_folder(self.folder, finished.member, folds)
-            began = self.origin.record(finished.member.seed) if self.origin is not None else None
-            checkpoint.write_run(run, finished, select, self.rows[finished.member.fold], began)
-        now = time.monotonic()
-        if not state.members or now - self.saved_at < self.took / SAVING_SHARE:
-            return
-        for member, progress in zip(state.members, state.progress, strict=True):
-            checkpoint.write_history(checkpoint.run_folder(self.folder, member, folds), progress)
-        checkpoint.write_state(self.path, state)
-        self.saved_at = time.monotonic()
-        self.took = self.saved_at - now
-
-
-def _new_model(common: _Common, members: Sequence[Member]) -> MAT | MNT:
-    experiment, inputs, vectors = common.plan.experiment, common.inputs, common.vectors
-    model = new_stack(experiment, inputs, len(members))
-    initialise(model, [member.seed for member in members], [vectors[member.fold] for member in members])
-    if common.origin is not None:
-        take_over(model, members, common.origin, inputs, experiment.task)
-    return model
 
 
 @contextmanager

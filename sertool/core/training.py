@@ -22,6 +22,7 @@ from sertool.core.models.layers import generator
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.optim import StackedAdam
+from sertool.core.parted_steps import run_parted_steps
 from sertool.core.precision import Precision
 from sertool.core.recipe import Training
 from sertool.core.static_steps import StaticSteps
@@ -169,6 +170,8 @@ def train_epoch(
         if state.static is None:
             state.static = StaticSteps(stack, schedule)
         total = state.static.run(schedule, seed)
+    elif precision.parts > 1 and len(members) == 1:
+        total = run_parted_steps(stack, schedule, seed)
     else:
         total = run_steps(stack, schedule, seed)
     seen = torch.tensor([float(len(order)) for order in orders])

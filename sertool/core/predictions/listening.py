@@ -1,7 +1,8 @@
 """From clips to what a model is given: frames and words, whole recordings or windows of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -34,6 +35,7 @@ class Passage:
         start, end: seconds into the file, of a segment or a window; None for a whole recording.
         cut: ``text`` and ``audio``, where there is more of it than the model sees.
         silent: the recording holds no sound.
+        clip: place of the clip among those that were asked for.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Passage:
     end: float | None = None
     cut: tuple[str, ...] = ()
     silent: bool = False
+    clip: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,17 +172,44 @@ class Listener:
         """
         passages: list[Passage] = []
         bad = list(refused)
-        for number, clip in enumerate(clips, start=1):
-            try:
-                passages += self.listen(clip)
-            except DataError as error:
-                where = f"row {clip.row}: " if clip.row is not None else ""
-                bad.append(Refused(clip.name, where + printable(str(error)), error.hint))
+        for place, clip in enumerate(clips):
+            heard = self.attempt(clip, place)
+            if isinstance(heard, Refused):
+                bad.append(heard)
+            else:
+                passages += heard
             if progress is not None:
-                progress(number, len(clips))
-        if bad and not (skip_bad and passages):
-            raise refusal(bad, len(clips) + len(refused), skipped=skip_bad)
+                progress(place + 1, len(clips))
+        check_refused(bad, len(clips) + len(refused), skip_bad=skip_bad, usable=bool(passages))
         return passages, bad
+
+    def attempt(self, clip: Clip, place: int, folder: Path | None = None) -> list[Passage] | Refused:
+        """The passages of a clip, or why there are none.
+
+        Args:
+            clip: what is asked for.
+            place: of it among all clips.
+            folder: where its path starts, if that is not this process's own.
+        """
+        there = clip
+        if folder is not None and clip.audio is not None:
+            there = replace(clip, audio=folder / clip.audio)
+        try:
+            return [replace(passage, clip=place) for passage in self.listen(there)]
+        except DataError as error:
+            reason = str(error).replace(str(there.audio), str(clip.audio))
+            where = f"row {clip.row}: " if clip.row is not None else ""
+            return Refused(clip.name, where + printable(reason), error.hint)
+
+
+def check_refused(refused: Sequence[Refused], clips: int, *, skip_bad: bool, usable: bool) -> None:
+    """Go on only if nothing was refused, or it is to be skipped and something is left.
+
+    Raises:
+        DataError: all that was refused, at once.
+    """
+    if refused and not (skip_bad and usable):
+        raise refusal(refused, clips, skipped=skip_bad)
 
 
 def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tensor:

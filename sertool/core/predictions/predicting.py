@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, overload
 
@@ -22,6 +23,7 @@ from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
 from sertool.core.trained import Trained, open_runs, stack_of
 
+SHARD = 512  # clips whose passages are judged together; it does not matter where that is
 BATCH = 2048  # passages laid out as tensors at a time, so that a day of windows fits into memory
 
 # The number of threads and the number format are torch's and the whole process's, not a call's or a model's.
@@ -226,8 +228,10 @@ class Predictor:
 
 
 def _parts(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
-    for start in range(0, len(passages), BATCH):
-        yield passages[start : start + BATCH]
+    for _, shard in groupby(passages, key=lambda passage: passage.clip // SHARD):
+        together = list(shard)
+        for start in range(0, len(together), BATCH):
+            yield together[start : start + BATCH]
 
 
 def _pairs(audio: Any, text: Any) -> Iterator[tuple[Any, str]]:

@@ -1,22 +1,15 @@
-"""What the figures are relative to: MAT as one writes it in plain PyTorch, one model at a time, loader processes.
+"""What the figures are relative to: MAT and MNT as one writes them in plain PyTorch.
 
-It computes what sertool's MAT computes (a test compares the logits) and trains the way the reference system does:
-utterances padded to a fixed length by a ``Dataset``, a ``DataLoader`` with eight processes, ``torch.optim.Adam``, one
-seed after the other. Nothing in the toolkit uses it.
+They compute what sertool's compute (a test compares logits and gradients). How they are trained is in ``plain``.
+Nothing but ``sertool bench`` uses them.
 """
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-
-BATCH_SIZE = 32
-WORKERS = 8
 
 
 class LayerNorm(nn.Module):
@@ -33,6 +26,17 @@ class LayerNorm(nn.Module):
         mean = x.mean(-1, keepdim=True)
         std = x.std(-1, keepdim=True)
         return self.gain * (x - mean) / (std + self.eps) + self.bias
+
+
+class ModulatedLayerNorm(LayerNorm):
+    """(gain + gamma) * (x - mean) / (std + eps) + (bias + beta)."""
+
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:  # type: ignore[override]
+        """Values (B, T, D), gamma and beta (B, D) -> (B, T, D)."""
+        mean = x.mean(-1, keepdim=True)
+        std = x.std(-1, keepdim=True)
+        gain, bias = self.gain + gamma.unsqueeze(1), self.bias + beta.unsqueeze(1)
+        return gain * (x - mean) / (std + self.eps) + bias
 
 
 class MultiHeadAttention(nn.Module):
@@ -130,101 +134,117 @@ class AudioBlock(nn.Module):
         return self.norm3(y + self.dropout(self.ffn(y)))  # type: ignore[no-any-return]
 
 
-class MAT(nn.Module):
-    """Token ids (B, Tx) and mel frames (B, Ty, M) -> logits (B, C)."""
+class ModulatedBlock(nn.Module):
+    """Self-attention and feed-forward over the audio, behind norms that the text modulates."""
+
+    def __init__(self, hidden_size: int, ffn_size: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = MultiHeadAttention(hidden_size, num_heads, dropout)
+        self.ffn = FeedForward(hidden_size, ffn_size, hidden_size, dropout)
+        self.norm1 = ModulatedLayerNorm(hidden_size)
+        self.norm2 = ModulatedLayerNorm(hidden_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, y: Tensor, y_mask: Tensor, modulation: Tensor) -> Tensor:
+        """Audio y (B, T, D), modulation (B, 4D) -> (B, T, D)."""
+        gamma1, beta1, gamma2, beta2 = modulation.chunk(4, dim=-1)
+        y = self.norm1(y + self.dropout(self.self_attn(y, y, y_mask)), gamma1, beta1)
+        return self.norm2(y + self.dropout(self.ffn(y)), gamma2, beta2)  # type: ignore[no-any-return]
+
+
+class Plain(nn.Module):
+    """Base of both: token ids (B, Tx), or frames (B, Tx, I), and mel frames (B, Ty, M) -> logits (B, C).
+
+    Args:
+        rows: of the embedding; None where text is frames.
+        text_width: of the embedding, or of those frames.
+        fused_size: width of what the pools give.
+        audio_block: of the architecture.
+        audio_width, hidden_size, ffn_size, num_heads, num_layers, num_classes: sizes.
+        dropout_input, dropout_residual, dropout_output: as the recipe has them.
+    """
 
     def __init__(
         self,
-        rows: int,
+        rows: int | None,
         *,
-        embedding_size: int = 300,
+        fused_size: int,
+        audio_block: type[nn.Module],
+        text_width: int = 300,
         audio_width: int = 80,
         hidden_size: int = 512,
         ffn_size: int = 1024,
         num_heads: int = 4,
         num_layers: int = 2,
         num_classes: int = 4,
+        dropout_input: float = 0.0,
         dropout_residual: float = 0.1,
         dropout_output: float = 0.5,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(rows, embedding_size)
-        self.text_lstm = nn.LSTM(embedding_size, hidden_size, batch_first=True)
+        self.embedding = nn.Embedding(rows, text_width) if rows is not None else nn.Identity()
+        self.dropout_input = nn.Dropout(dropout_input)
+        self.text_lstm = nn.LSTM(text_width, hidden_size, batch_first=True)
         self.audio_lstm = nn.LSTM(audio_width, hidden_size, batch_first=True)
-        sizes = (hidden_size, ffn_size, num_heads, dropout_residual)
-        self.text_blocks = nn.ModuleList(TextBlock(*sizes) for _ in range(num_layers))
-        self.audio_blocks = nn.ModuleList(AudioBlock(*sizes) for _ in range(num_layers))
-        self.text_pool = AttFlat(hidden_size, ffn_size, 2 * hidden_size, dropout_residual)
-        self.audio_pool = AttFlat(hidden_size, ffn_size, 2 * hidden_size, dropout_residual)
-        self.norm = LayerNorm(2 * hidden_size)
+        block = (hidden_size, ffn_size, num_heads, dropout_residual)
+        self.text_blocks = nn.ModuleList(TextBlock(*block) for _ in range(num_layers))
+        self.audio_blocks = nn.ModuleList(audio_block(*block) for _ in range(num_layers))
+        self.text_pool = AttFlat(hidden_size, ffn_size, fused_size, dropout_residual)
+        self.audio_pool = AttFlat(hidden_size, ffn_size, fused_size, dropout_residual)
+        self.norm = LayerNorm(fused_size)
         self.dropout = nn.Dropout(dropout_output)
-        self.classifier = nn.Linear(2 * hidden_size, num_classes)
+        self.classifier = nn.Linear(fused_size, num_classes)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """A position is padding if its id is 0, a frame if its absolute values sum to 0."""
-        x_mask = x == 0
+        x_mask = x == 0 if x.dim() == 2 else x.abs().sum(-1) == 0
         y_mask = y.abs().sum(-1) == 0
-        x, _ = self.text_lstm(self.embedding(x))
-        y, _ = self.audio_lstm(y)
-        for text_block in self.text_blocks:
-            x = text_block(x, x_mask)
-        for audio_block in self.audio_blocks:
-            y = audio_block(y, y_mask, x, x_mask)
-        fused = self.norm(self.text_pool(x, x_mask) + self.audio_pool(y, y_mask))
-        return self.classifier(self.dropout(fused))  # type: ignore[no-any-return]
+        x, _ = self.text_lstm(self.dropout_input(self.embedding(x)))
+        y, _ = self.audio_lstm(self.dropout_input(y))
+        for block in self.text_blocks:
+            x = block(x, x_mask)
+        return self.classifier(self.dropout(self.norm(self.fuse(x, x_mask, y, y_mask))))  # type: ignore[no-any-return]
+
+    def fuse(self, x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+        """Text behind its blocks, audio behind its LSTM -> (B, fused_size)."""
+        raise NotImplementedError
 
 
-class Utterances(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """One utterance at a time, padded to fixed lengths as it is asked for."""
+class MAT(Plain):
+    """The audio attends to the text."""
+
+    def __init__(self, rows: int | None, *, hidden_size: int = 512, **sizes: Any) -> None:
+        super().__init__(
+            rows, fused_size=2 * hidden_size, audio_block=AudioBlock, hidden_size=hidden_size, **sizes
+        )
+
+    def fuse(self, x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+        """See :class:`Plain`."""
+        for block in self.audio_blocks:
+            y = block(y, y_mask, x, x_mask)
+        return self.text_pool(x, x_mask) + self.audio_pool(y, y_mask)  # type: ignore[no-any-return]
+
+
+class MNT(Plain):
+    """The text modulates the norms of the audio."""
 
     def __init__(
-        self,
-        tokens: Sequence[Sequence[int]],
-        mels: Sequence[NDArray[np.float32]],
-        targets: Sequence[int],
-        *,
-        max_text_length: int = 15,
-        max_audio_length: int = 40,
+        self, rows: int | None, *, hidden_size: int = 512, num_layers: int = 2, **sizes: Any
     ) -> None:
-        self.tokens, self.mels, self.targets = tokens, mels, targets
-        self.max_text_length, self.max_audio_length = max_text_length, max_audio_length
+        own = {"hidden_size": hidden_size, "num_layers": num_layers}
+        super().__init__(rows, fused_size=hidden_size, audio_block=ModulatedBlock, **own, **sizes)
+        self.modulation = nn.Linear(hidden_size, 4 * hidden_size * num_layers)
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        ids = np.zeros(self.max_text_length, np.int64)
-        cut = self.tokens[index][: self.max_text_length]
-        ids[: len(cut)] = cut
-        mel = self.mels[index][: self.max_audio_length]
-        frames = np.concatenate([mel, np.zeros((self.max_audio_length - len(mel), mel.shape[1]), np.float32)])
-        return torch.from_numpy(ids), torch.from_numpy(frames), torch.tensor(self.targets[index])
+    def fuse(self, x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+        """See :class:`Plain`."""
+        summary = self.text_pool(x, x_mask)
+        pieces = F.relu(self.modulation(summary)).chunk(len(self.audio_blocks), dim=-1)
+        for block, piece in zip(self.audio_blocks, pieces, strict=True):
+            y = block(y, y_mask, piece)
+        return summary + self.audio_pool(y, y_mask)  # type: ignore[no-any-return]
 
 
-def loader(utterances: Utterances, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
-    """Batches of 32 from eight processes, as the reference loads them."""
-    return DataLoader(utterances, batch_size=BATCH_SIZE, shuffle=shuffle, num_workers=WORKERS)
-
-
-def train_step(
-    model: MAT, optimizer: torch.optim.Optimizer, batch: Sequence[Tensor], device: torch.device
-) -> Tensor:
-    """One update on the summed cross-entropy of a batch; returns the loss."""
-    x, y, target = (part.to(device) for part in batch)
-    optimizer.zero_grad()
-    loss = F.cross_entropy(model(x, y), target, reduction="sum")
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.detach()
-
-
-@torch.no_grad()
-def evaluate(model: MAT, utterances: Utterances, device: torch.device) -> Tensor:
-    """Logits (N, C) on the CPU."""
-    model.eval()
-    parts = [model(x.to(device), y.to(device)).cpu() for x, y, _ in loader(utterances, shuffle=False)]
-    model.train()
-    return torch.cat(parts)
+ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
 
 
 def from_sertool(weights: dict[str, Tensor]) -> dict[str, Tensor]:
