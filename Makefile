@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` and `make test`. Both need Python 3.11 or newer and make, no GPU.
-# PYTHON=python3.12 chooses the interpreter; TORCH=cpu takes PyTorch's small build without CUDA (Linux).
+# PYTHON=python3.12 chooses the interpreter; TEST_WORKERS=2 how many test at a time (all cores); TORCH=cpu takes PyTorch's small build without CUDA (Linux).
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,6 +13,7 @@ SYNTHETIC ?=
 LAUNCHER ?= local
 ADDRESS ?=
 FUZZ_SECONDS ?= 60
+TEST_WORKERS ?= auto
 TORCH ?=
 PIP_FLAGS ?=
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -36,7 +37,7 @@ demo: $(VENV)/.installed  ## set everything up and train on the packaged demo co
 	$(BIN)/sertool demo
 
 test: $(VENV)/.installed-dev  ## all tests but the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n $(TEST_WORKERS) -m "not slow"
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take more than ten seconds each, but for those on real corpora
 	$(BIN)/pytest -m "slow and not data"
