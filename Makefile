@@ -1,5 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Both need Python 3.11 or newer and make, no GPU.
-# PYTHON=python3.12 chooses the interpreter; TEST_WORKERS=2 how many test at a time (all cores); TORCH=cpu takes PyTorch's small build without CUDA (Linux).
+# PYTHON=python3.12 chooses the interpreter; TORCH=cpu takes PyTorch's small build without CUDA (Linux);
+# TEST_WORKERS=2 is how many tests run at a time, by default one a core.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
