@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from sertool.core.history import MemberEpoch
+from sertool.core.reliability import Bin, Point
 from sertool.core.reporting.contents import (
-    Bin,
     CalibrationRow,
     ClassRow,
     DifferenceRow,
@@ -14,7 +14,6 @@ from sertool.core.reporting.contents import (
     LabelRead,
     MemberRow,
     OurRow,
-    Point,
     ProbeRow,
     PublishedRow,
     Report,
@@ -98,12 +97,12 @@ def calibration(*, temperature=1.62):
             Bin(
                 float(confidence),
                 accuracy,
+                count,
                 accuracy - 0.5 / count**0.5,
                 min(1.0, accuracy + 0.5 / count**0.5),
-                count,
             )
         )
-    risk = tuple(Point(0.3 + 0.035 * step, 1 - 0.04 * step, 0.72 + 0.012 * step) for step in range(20))
+    risk = tuple(Point(1 - 0.04 * step, 0.72 + 0.012 * step, 0.3 + 0.035 * step) for step in range(20))
     return CalibrationRow(
         temperature=temperature,
         ece=Estimate(0.071, 0.049, 0.098),

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sertool.core.history import MemberEpoch
+from sertool.core.reliability import Bin, Point
 from sertool.core.reporting import figures
-from sertool.core.reporting.contents import Bin, Point, Size
+from sertool.core.reporting.contents import Size
 from sertool.core.reporting.figures import Group, Interval, drawing
 from sertool.core.statistics import Estimate
 
@@ -171,22 +172,22 @@ def test_training_curves_of_nearly_nothing_are_drawn(histories):
 
 
 def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
-    bins = [Bin(0.4, 0.5, 0.3, 0.7, 20), Bin(0.9, 0.8, 0.75, 0.85, 1200)]
+    bins = [Bin(0.4, 0.5, 20, 0.3, 0.7), Bin(0.9, 0.8, 1200, 0.75, 0.85)]
     figure = figures.reliability(bins)
     assert {"20", "1,200"} <= set(texts(figure))
     assert len(classes(figure, "dot")) == 2
     assert xml(figure)[1].text == "20 at 40 % confidence: 50 % right; 1,200 at 90 % confidence: 80 % right"
     assert inside(figure)
-    assert inside(figures.reliability([Bin(1.0, 1.0, 0.2, 1.0, 1)]))
+    assert inside(figures.reliability([Bin(1.0, 1.0, 1, 0.2, 1.0)]))
     assert inside(figures.reliability([]))
 
 
 def test_a_risk_curve_has_a_point_a_threshold():
-    points = [Point(0.9, 0.25, 0.96), Point(0.5, 1.0, 0.8)]
+    points = [Point(0.25, 0.96, 0.9), Point(1.0, 0.8, 0.5)]
     figure = figures.risk_curve(points)
     assert len(classes(figure, "dot")) == 2
     assert xml(figure)[1].text == "25 % answered, 4 % of these wrong; 100 % answered, 20 % of these wrong"
-    assert inside(figures.risk_curve([Point(0.0, 1.0, 1.0)]))
+    assert inside(figures.risk_curve([Point(1.0, 1.0, 0.0)]))
 
 
 def test_cells_of_tables_are_drawn_for_any_figure():

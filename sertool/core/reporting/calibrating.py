@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sertool.core.calibration import confidences, fit_temperature, negative_log_likelihood
 from sertool.core.predicted import Predictions
 from sertool.core.reliability import brier_estimate, ece_estimate, ece_expected, reliability, risk_coverage
-from sertool.core.reporting.contents import Bin, CalibrationRow, Point
+from sertool.core.reporting.contents import CalibrationRow
 from sertool.core.reporting.loading import Loaded
 from sertool.core.reporting.wording import plural
 from sertool.core.statistics import Bootstrap
@@ -68,12 +68,6 @@ def calibration_row(
         nll=negative_log_likelihood(logits, targets, kind, used),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),
-        bins=tuple(
-            Bin(bin.confidence, bin.accuracy, bin.low, bin.high, bin.count)
-            for bin in reliability(logits, targets, kind, used)
-        ),
-        risk=tuple(
-            Point(point.threshold, point.coverage, point.accuracy)
-            for point in risk_coverage(logits, targets, kind, used)
-        ),
+        bins=tuple(reliability(logits, targets, kind, used)),
+        risk=tuple(risk_coverage(logits, targets, kind, used)),
     )

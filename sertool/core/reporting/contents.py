@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sertool.core.history import MemberEpoch
+from sertool.core.reliability import Bin, Point
 from sertool.core.statistics import Estimate
 
 FORMAT = "sertool-report/1"
@@ -65,26 +66,6 @@ class ClassRow:
     predicted: int
     train: int | None
     published: int | None
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Decisions of about equal confidence: mean confidence, share that was right with its 95 % interval, number."""
-
-    confidence: float
-    accuracy: float
-    low: float
-    high: float
-    count: int
-
-
-@dataclass(frozen=True)
-class Point:
-    """Abstaining below a probability: the share that is still answered, and how much of that is right."""
-
-    threshold: float
-    coverage: float
-    accuracy: float
 
 
 @dataclass(frozen=True)

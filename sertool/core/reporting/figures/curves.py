@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from sertool.core.history import MemberEpoch
-from sertool.core.reporting.contents import Point, Size
+from sertool.core.reliability import Point
+from sertool.core.reporting.contents import Size
 from sertool.core.reporting.figures.drawing import (
     Pair,
     Scale,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sertool.core.reporting.contents import Bin
+from sertool.core.reliability import Bin
 from sertool.core.reporting.figures.drawing import (
     Scale,
     bottom_axis,
