@@ -171,18 +171,21 @@ def judge(
 ) -> list[Predictions]:
     """The predictions of all members on some sets, with the labels that an experiment of :func:`read_labels` shows."""
     run = open_stack(ensemble, precision)
-    return [_judged(ensemble, experiment, name, run(name)) for name in sets]
+    return [_judged(ensemble, experiment, name, run(name, None)) for name in sets]
 
 
-def open_stack(
-    ensemble: Ensemble, precision: Precision, change: Callable[[Tables, Sequence[int]], Tables] | None = None
-) -> Callable[[str], list[NDArray[np.float32]]]:
+Change = Callable[[Tables, Sequence[int]], Tables]  # given the positions of a set's utterances
+Run = Callable[[str, Change | None], list[NDArray[np.float32]]]
+
+
+def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
     """A function that gives the logits (N, C) of each member for its own utterances of a set.
+
+    It takes the set's name, and what is done to the tables first, or None.
 
     Args:
         ensemble: who predicts.
         precision: where and how it computes.
-        change: what is done to the tables first, given the positions of the set's utterances.
     """
     experiment = ensemble.experiment
     tables = tables_of(experiment, ensemble.trained.inputs, precision.device)
@@ -192,7 +195,7 @@ def open_stack(
     compute = compute_logits_apart if apart else compute_logits
     folds = [member.fold for member in ensemble.members]
 
-    def run(name: str) -> list[NDArray[np.float32]]:
+    def run(name: str, change: Change | None) -> list[NDArray[np.float32]]:
         own = tables if change is None else change(tables, _pooled(experiment, name))
         rows = [torch.tensor(experiment.folds[fold].sets[name]) for fold in folds]
         with precision.threaded(1 if small else precision.cores):

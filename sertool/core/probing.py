@@ -5,7 +5,7 @@ architecture promises. Masked is what the models make of a missing modality; shu
 and breaks only what belongs together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from sertool.core.batches import Tables
-from sertool.core.ensembling import Ensemble, open_stack, stacked
+from sertool.core.ensembling import Change, Ensemble, open_stack, stacked
 from sertool.core.models.inputs import lengths
 from sertool.core.precision import Precision
 
 SEED = 1  # of the exchange
-Change = Callable[[Tables, Sequence[int]], Tables]
 
 
 def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, NDArray[np.float32]]:
@@ -29,8 +28,9 @@ def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, NDAr
         name: of the set.
         precision: where and how it computes.
     """
+    run = open_stack(ensemble, precision)
     return {
-        probed: stacked(ensemble, name, open_stack(ensemble, precision, change)(name))
+        probed: stacked(ensemble, name, run(name, change))
         for probed, change in PROBES.items()
         if probed.partition(" ")[0] in ensemble.experiment.recipe.dataset.modalities
     }
