@@ -627,7 +627,9 @@ def test_two_processes_fetch_it_once(server, target):
     server.pace = (20_000, 0.02)
     processes = multiprocessing.get_context("spawn")
     results = processes.Queue()
-    both = [processes.Process(target=hold, args=(server.url(), target, results)) for _ in range(2)]
+    both = [
+        processes.Process(target=hold, args=(server.url(), target, results), daemon=True) for _ in range(2)
+    ]
     for process in both:
         process.start()
     got = sorted(results.get(timeout=30) for _ in both)

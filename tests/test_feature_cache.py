@@ -187,6 +187,23 @@ def test_clearing_removes_entries_and_nothing_else(recording, tmp_path, computed
     assert len(computed) == 2
 
 
+def test_clearing_while_another_process_writes_costs_it_nothing_but_the_entry(
+    recording, tmp_path, monkeypatch
+):
+    cache, write_bytes = FeatureCache(tmp_path / "cache"), Path.write_bytes
+
+    def write_and_lose(path, content):
+        written = write_bytes(path, content)
+        cache.clear()
+        assert not path.exists()
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", write_and_lose)
+    found = cache.extract_frames(recording, None, None, FRONTEND)
+    assert same(found, extract_frames(recording, None, None, FRONTEND))
+    assert entries(cache) == []
+
+
 def fill(folder: Path, recordings: list[Path], rounds: int) -> None:
     cache = FeatureCache(folder)
     for _ in range(rounds):
@@ -200,10 +217,14 @@ def test_processes_that_share_a_folder_and_are_killed_leave_only_whole_entries(t
     recordings = [write(tmp_path / f"{seed}.wav", seed) for seed in range(3)]
     cache = FeatureCache(tmp_path / "cache")
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=fill, args=(cache.folder, recordings, 10**6)) for _ in range(2)]
+    # Daemons end with this process; it would wait for ever for others where an assertion fails.
+    workers = [
+        context.Process(target=fill, args=(cache.folder, recordings, 10**6), daemon=True) for _ in range(2)
+    ]
     for worker in workers:
         worker.start()
     while not cache.folder.exists():
+        assert any(worker.is_alive() for worker in workers)
         time.sleep(0.05)
     for _ in range(5):
         for path in recordings:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sertool.core import acoustics, artifacts
 from sertool.core.acoustics import Extract
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, SertoolError
 from sertool.core.recipe import Frontend
 
 _ENTRIES = ("??/*.safetensors", "??/.*.safetensors.*.part")  # what a killed process left is the second
@@ -112,4 +112,9 @@ def _read(entry: Path) -> Extract | None:
 def _write(entry: Path, found: Extract) -> None:
     seconds = repr(found.seconds)
     facts = {"seconds": seconds, "check": _check(found.frames, seconds)}
-    artifacts.write_arrays(entry, {"frames": found.frames}, facts)
+    try:
+        artifacts.write_arrays(entry, {"frames": found.frames}, facts)
+    except SertoolError as error:
+        # Another process cleared the folder in between, unfinished files included; what it wants is no entry.
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
