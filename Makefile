@@ -61,9 +61,9 @@ type: $(VENV)/.installed-dev  ## types
 docs: $(VENV)/.installed-dev  ## check that the documentation agrees with the code
 	$(BIN)/pytest tests/test_docs.py
 
-test-kernels: $(VENV)/.installed-dev  ## the Triton kernels in Triton's interpreter (installs Triton, 0.3 GB)
+test-kernels: $(VENV)/.installed-dev  ## the Triton kernels: interpreted, and compiled without a GPU (installs Triton, 0.3 GB)
 	@$(BIN)/python -c 'import triton' 2>/dev/null || $(PIP) -q triton==3.9.0
-	$(BIN)/pytest tests/test_kernels.py
+	$(BIN)/pytest -n $(TEST_WORKERS) $(addprefix tests/test_,kernels.py attention_kernel.py pool_kernel.py kernel_compilation.py)
 
 fuzz: $(VENV)/.installed-dev  ## look for files that break a reader, for FUZZ_SECONDS (60)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -q atheris==3.0.0

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks import commands
+from benchmarks.ablation import ablation
 from sertool.core import artifacts
 from sertool.core.benchmarking.device import describe_machine
 from sertool.core.benchmarking.measuring import measure
@@ -87,6 +88,8 @@ def main() -> None:
 
     if options.only != "commands":
         result["throughput"] = throughput(precision, options.rounds, options.seconds, write)
+        if precision.device.type == "cuda":
+            result["without"] = ablation("iemocap", precision)
     # The commands are for a whole installation, and are the same on a CUDA device.
     if options.only != "throughput" and options.device == "cpu":
         result["commands"] = commands.measure(options.device)

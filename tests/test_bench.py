@@ -25,8 +25,8 @@ from sertool.core.benchmarking.stacks import StackSide
 from sertool.core.benchmarking.text import lines
 from sertool.core.benchmarking.turns import Comparison, Spread, Turn, compare
 from sertool.core.benchmarking.workload import fill, open_workload
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import build, initialise
-from sertool.core.models.layers import Noise
 from sertool.core.planning import Sizes
 from sertool.core.precision import choose
 from sertool.core.recipe import USERS_PATH, load, names, resolved

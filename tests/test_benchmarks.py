@@ -10,8 +10,8 @@ from sertool.core.benchmarking import baseline
 from sertool.core.benchmarking.plain import Utterances
 from sertool.core.benchmarking.random_corpus import WORDS
 from sertool.core.benchmarking.workload import fill
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import ARCHITECTURES, initialise, member_state
-from sertool.core.models.layers import Noise
 
 SIZES = {
     "hidden_size": 8,

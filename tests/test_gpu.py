@@ -10,6 +10,7 @@ from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_ti
 
 from sertool.core.ensembling import open_ensemble, predict_sets
 from sertool.core.experiment import fit_inputs, open_experiment, tables_of
+from sertool.core.kernels import NAMES
 from sertool.core.models.build import build, initialise
 from sertool.core.models.recurrence import recurrence
 from sertool.core.planning import new_stack, plan_training
@@ -103,28 +104,49 @@ def test_an_epoch_draws_new_dropout_at_every_replay(tmp_path):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_gradient_of_the_recurrence_against_float64(dtype):
     torch.manual_seed(1)
-    gates, weight = torch.randn(3, 40, 4 * 64), torch.randn(3, 4 * 64, 64) / 8
+    gates, bias, weight = (
+        torch.randn(3, 40, 4 * 64),
+        torch.randn(3, 4 * 64),
+        torch.randn(3, 4 * 64, 64) / 8,
+    )
     up, sizes = torch.randn(3, 40, 64), (12, 12, 10, 6)
     results = {}
     for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
-        own = [part.to(device, kind).requires_grad_() for part in (gates, weight)]
+        # Biases are float32 in every format.
+        kinds = (kind, torch.float32 if device == "cuda" else kind, kind)
+        own = [
+            part.to(device, k).requires_grad_() for part, k in zip((gates, bias, weight), kinds, strict=True)
+        ]
         hidden = recurrence(*own, sizes)
         hidden.backward(up.to(device, kind))
-        results[device] = [part.detach().cpu().double() for part in (hidden, own[0].grad, own[1].grad)]
+        results[device] = [part.detach().cpu().double() for part in (hidden, *(o.grad for o in own))]
     for ours, theirs in zip(results["cuda"], results["cpu"], strict=True):
         assert float((ours - theirs).norm() / theirs.norm()) < (1e-5 if dtype == torch.float32 else 2e-2)
 
 
-def test_kernels_are_their_definitions(monkeypatch, tmp_path):
-    """The same steps with the kernels and without them."""
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("name", NAMES)
+def test_each_kernel_is_its_definition(monkeypatch, tmp_path, name, architecture):
+    """The same steps with one kernel alone and without any."""
     pytest.importorskip("triton")
     results = []
-    for off in ("0", "1"):
+    for off in (",".join(set(NAMES) - {name}), "1"):
         monkeypatch.setenv("SERTOOL_PLAIN_KERNELS", off)
         torch.manual_seed(1)
-        stack, schedule = a_stack(tmp_path / off, choose("cuda", "fp32"))
+        stack, schedule = a_stack(
+            tmp_path / off, choose("cuda", "fp32"), model={"architecture": architecture}
+        )
         results.append(StaticSteps(stack, schedule).run(schedule, 1))
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=0)
+
+
+def test_copies_of_weights_follow_them(tmp_path):
+    stack, schedule = a_stack(tmp_path, choose("cuda", "bf16"))
+    static = StaticSteps(stack, schedule)
+    static.run(schedule, 1)
+    for parameter, copy in zip(stack.model.parameters(), static.working.copies(), strict=True):
+        if copy is not None:
+            assert torch.equal(copy, parameter.bfloat16())
 
 
 def test_members_that_stop_leave_the_recorded_stack(tmp_path):

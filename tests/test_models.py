@@ -10,9 +10,12 @@ from builders import NO_DROPOUT, make_inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sertool.core.kernels.dropout import drop
+from sertool.core.kernels.noise import Noise
+from sertool.core.kernels.norm import Branch, Modulation
 from sertool.core.models.build import ARCHITECTURES, build, initialise, load_members, member_state
 from sertool.core.models.inputs import lengths
-from sertool.core.models.layers import LayerNorm, ModulatedLayerNorm, Noise, drop
+from sertool.core.models.layers import LayerNorm
 from sertool.core.models.layout import packed_layout
 from sertool.core.models.recurrence import recurrence
 from sertool.core.recipe import Model
@@ -320,7 +323,7 @@ def test_the_recurrence_has_the_gradient_of_its_formula(step_sizes):
     rows = sum(step_sizes)
     gates = torch.randn(2, rows, 12, dtype=torch.double, generator=draw, requires_grad=True)
     weight = torch.randn(2, 12, 3, dtype=torch.double, generator=draw, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda g, w: recurrence(g, w, step_sizes), (gates, weight))
+    assert torch.autograd.gradcheck(lambda g, w: recurrence(g, None, w, step_sizes), (gates, weight))
 
 
 def test_the_lstm_is_torchs():
@@ -360,12 +363,14 @@ def test_layer_norm_is_the_references_formula(width, magnitude, seed):
     # The epsilon's place is another: a relative difference of about 1e-6 / std in what is added to the bias.
     allowed = 1e-9 + 2 * norm.gain.unsqueeze(1).abs() * scaled.abs() * (1e-6 / std)
     assert ((norm(rows) - wanted).abs() <= allowed).all()
-    modulated = ModulatedLayerNorm(members=2, width=width).double()
-    modulated.load_state_dict(norm.state_dict())
     gamma, beta = torch.randn(2, 2, 5, width, dtype=torch.double, generator=draw)
     wanted = wanted + gamma * scaled + beta
     allowed = allowed + 2 * gamma.abs() * scaled.abs() * (1e-6 / std)
-    assert ((modulated(rows, gamma, beta) - wanted).abs() <= allowed).all()
+    utterance = torch.tensor([4, 0, 3, 1, 2]).expand(2, -1)  # of each row
+    by_utterance = (part[:, utterance[0].argsort()] for part in (gamma, beta))
+    modulation = Modulation(*by_utterance, utterance, full=False)
+    half = Branch(rows / 2, None)
+    assert ((norm.join(rows / 2, half, 0.0, None, modulation) - wanted).abs() <= allowed).all()
 
 
 def test_a_row_without_variance_becomes_the_bias():

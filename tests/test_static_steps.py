@@ -8,12 +8,12 @@ from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
 
 from sertool.core.experiment import class_weights_of, fit_inputs
 from sertool.core.inference import compute_logits
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import initialise
-from sertool.core.models.layers import Noise
 from sertool.core.planning import new_stack
 from sertool.core.precision import choose
 from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch
+from sertool.core.stepping import Stack, plan_epoch, run_steps
 from sertool.core.training import Member, start, train
 
 STATIC = replace(CPU, graphs=True)
@@ -108,6 +108,43 @@ def test_evaluation_on_fixed_batches(tmp_path, monkeypatch):
     for _ in range(2):
         for ours, theirs in zip(static.evaluate(rows), wanted, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_logits_where_every_position_is_computed(tmp_path):
+    recipe = tiny_recipe(splits=FOLDED)
+    _, tables, members, model = opened(tmp_path, recipe)
+    rows = [member.valid[: 9 + place] for place, member in enumerate(members)]
+    folds = [member.fold for member in members]
+    ours, theirs = (compute_logits(model, tables, rows, folds, precision) for precision in (STATIC, CPU))
+    for own, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+def test_weights_that_are_kept_in_bf16_are_those_that_autocast_makes(tmp_path, architecture):
+    """An epoch on the copies against one in which autocast copies anew; and the copies follow the masters."""
+    results = []
+    for graphs in (True, False):
+        recipe = tiny_recipe(
+            model={**NO_DROPOUT, "architecture": architecture}, training={"precision": "bf16"}
+        )
+        _, tables, members, model = opened(tmp_path / str(graphs), recipe)
+        state = start(model, members, recipe.training)
+        precision = replace(choose("cpu", "bf16"), graphs=graphs)
+        stack = Stack(model, state.adam, [m.fold for m in members], tables, recipe.training, None, precision)
+        schedule = plan_epoch([m.train for m in members], recipe.training, 0, [0] * len(members))
+        if graphs:
+            static = StaticSteps(stack, schedule)
+            results.append(static.run(schedule, 1))
+            copies = static.working.copies()
+            kept = [(p, c) for p, c in zip(model.parameters(), copies, strict=True) if c is not None]
+            assert len(kept) > 20
+            for parameter, copy in kept:
+                assert torch.equal(copy, parameter.bfloat16())
+                assert parameter.grad is None
+        else:
+            results.append(run_steps(stack, schedule, 1))
+    torch.testing.assert_close(*results, rtol=2e-2, atol=0)
 
 
 def test_dropout_differs_between_steps_and_repeats_with_its_seed():

@@ -16,6 +16,8 @@ from sertool.core.precision import Precision
 # More would be no faster: intermediate results leave the cache, and memory that large is fetched anew each time.
 EVALUATION_ROWS = 128
 LEAST_ROWS = 32
+# Where every position is computed a batch is as large as keeps a CUDA device busy: members x utterances x frames.
+FULL_POSITIONS = 2**17
 
 
 @torch.no_grad()
@@ -38,6 +40,9 @@ def compute_logits(
     order = [_by_length(tables, own) for own in rows]
     longest = max(len(own) for own in rows)
     batch = max(LEAST_ROWS, EVALUATION_ROWS // len(rows))
+    if precision.graphs:
+        batch = max(1, min(EVALUATION_ROWS, FULL_POSITIONS // (len(rows) * tables.audio.shape[1])))
+    each_fold = torch.tensor(folds, device=tables.device)
     parts = []
     for start in range(0, longest, batch):
         # A member with fewer utterances repeats its last one; what comes of that is cut off below.
@@ -45,8 +50,12 @@ def compute_logits(
         index = torch.stack(
             [own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)]
         )
+        if precision.graphs:  # nothing waits for the device, and its kernels know these layouts
+            inputs = tables.gather_full(index.to(tables.device), each_fold)
+        else:
+            inputs = tables.gather(index, folds)
         with precision.context():
-            parts.append(model(tables.gather(index, folds)).float())
+            parts.append(model(inputs).float())
     joined = torch.cat(parts, dim=1).cpu()
     results = []
     for member, (own, o) in enumerate(zip(rows, order, strict=True)):

@@ -34,9 +34,7 @@ class StackedAdam:
             rates: learning rate of each member.
             batch_sizes: utterances each member saw; 0 leaves it as it is, momentum and all.
         """
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if len(gradients) != len(self.parameters):
-            raise RuntimeError("a parameter has no gradient")
+        gradients = _gradients(self.parameters)
         for member, (rate, size) in enumerate(zip(rates, batch_sizes, strict=True)):
             if size:
                 self._update_member(member, rate, size, [gradient[member] for gradient in gradients])
@@ -70,18 +68,22 @@ class StackedAdam:
         )
         self.steps[member] += 1
 
-    def update_at_once(self, rates: Tensor, batch_sizes: Tensor, steps: Tensor) -> None:
+    def update_at_once(
+        self, rates: Tensor, batch_sizes: Tensor, steps: Tensor, copies: Sequence[Tensor | None] = ()
+    ) -> None:
         """The same step, all members in one pass, by numbers that lie on the device: nothing waits for them.
 
         Args:
             rates: (E,) learning rates, float32.
             batch_sizes: (E,) utterances each member saw, float32; 0 leaves it as it is.
             steps: (E,) updates so far, float64; counted on in place, :attr:`steps` stays as it is.
+            copies: for each parameter, where there are any, one in a smaller number format that has the gradient
+                and moves along, or None.
         """
         settings, moved = self.settings, batch_sizes > 0
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if len(gradients) != len(self.parameters):
-            raise RuntimeError("a parameter has no gradient")
+        copies = copies or [None] * len(self.parameters)
+        both = zip(self.parameters, copies, strict=True)
+        gradients = _gradients([parameter if copy is None else copy for parameter, copy in both])
         steps += moved
         first_share, second_share = (1 - beta**steps for beta in BETAS)
         scale = torch.ones_like(rates)
@@ -96,9 +98,17 @@ class StackedAdam:
             root=second_share.sqrt().float(),
             moved=moved.float(),
         )
-        every = zip(self.parameters, gradients, self.first, self.second, strict=True)
-        for parameter, gradient, first, second in every:
-            adam_step(parameter.detach(), gradient, first, second, numbers)
+        every = zip(self.parameters, copies, gradients, self.first, self.second, strict=True)
+        for parameter, copy, gradient, first, second in every:
+            into = None if copy is None else copy.detach()
+            adam_step(parameter.detach(), gradient, first, second, numbers, into)
+
+
+def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if len(gradients) != len(parameters):
+        raise RuntimeError("a parameter has no gradient")
+    return gradients
 
 
 def rate_at(settings: Training, step: int, total: int, decays: int) -> float:

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import member_view
-from sertool.core.models.layers import Noise
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.stepping import Schedule, Stack

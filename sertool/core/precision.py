@@ -47,15 +47,21 @@ class Precision:
             torch.set_num_threads(before)
 
     @contextlib.contextmanager
-    def context(self) -> Iterator[None]:
-        """Compute in this precision inside the block."""
+    def products(self) -> Iterator[None]:
+        """Multiply matrices of float32 in this precision inside the block, backward passes included."""
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high" if self.name == "tf32" else "highest")
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.name == "bf16"):
-                yield
+            yield
         finally:
             torch.set_float32_matmul_precision(before)
+
+    @contextlib.contextmanager
+    def context(self) -> Iterator[None]:
+        """Compute a forward pass in this precision inside the block; the backward pass takes its formats from there."""
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.name == "bf16")
+        with self.products(), autocast:
+            yield
 
 
 def choose(

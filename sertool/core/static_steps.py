@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from sertool.core.errors import SertoolError
-from sertool.core.models.layers import Noise
+from sertool.core.kernels.noise import Noise
 from sertool.core.stepping import Schedule, Stack
+from sertool.core.working_weights import WorkingWeights
 
 EVALUATION_ROWS = 128  # utterances a batch and member
 WARM_UPS = 3  # as torch's documentation of CUDA graphs does
@@ -43,6 +44,7 @@ class StaticSteps:
         self.total = torch.zeros(members, device=device)
         self.folds = torch.tensor(stack.folds, device=device)
         self.noise = Noise(0, device)
+        self.working = WorkingWeights(stack.model, stack.precision)
         # Nobody has a batch yet (all sizes are 0), so that rehearsing the step moves nothing.
         self.step = _record(self._step, self.noise, device)
         self._evaluation: _StaticForward | None = None
@@ -50,6 +52,7 @@ class StaticSteps:
     def run(self, schedule: Schedule, seed: int) -> Tensor:
         """An epoch; as :func:`~sertool.core.stepping.run_steps`."""
         adam = self.stack.adam
+        self.working.refresh()
         self.index.copy_(schedule.index, non_blocking=True)
         self.weights.copy_(schedule.weights(), non_blocking=True)
         self.sizes.copy_(schedule.sizes, non_blocking=True)
@@ -70,27 +73,27 @@ class StaticSteps:
             for part in (self.index, self.weights, self.sizes, self.rates)
         )
         with stack.precision.context():
-            logits = stack.model(stack.tables.gather_full(index, self.folds), self.noise)
+            logits = self.working.logits(stack.tables.gather_full(index, self.folds), self.noise)
         loss = stack.loss(logits, index, weight, self.folds)
-        stack.model.zero_grad(set_to_none=True)
+        self.working.zero_grad()
         loss.sum().backward()  # type: ignore[no-untyped-call]
-        stack.adam.update_at_once(rates, sizes, self.updates)
+        stack.adam.update_at_once(rates, sizes, self.updates, self.working.copies())
         self.total += loss.detach()
         self.counter += 1
 
     def evaluate(self, rows: Sequence[Tensor]) -> list[Tensor]:
         """Logits (N_e, C) on the CPU of each member for its own utterances; the same rows at every call."""
         if self._evaluation is None:
-            self._evaluation = _StaticForward(self.stack, self.folds, rows)
+            self._evaluation = _StaticForward(self.stack, self.working, self.folds, rows)
         return self._evaluation.run()
 
 
 class _StaticForward:
     """The same for evaluation: batches of fixed size, the last one filled up."""
 
-    def __init__(self, stack: Stack, folds: Tensor, rows: Sequence[Tensor]) -> None:
+    def __init__(self, stack: Stack, working: WorkingWeights, folds: Tensor, rows: Sequence[Tensor]) -> None:
         device = stack.tables.device
-        self.stack, self.folds = stack, folds
+        self.stack, self.working, self.folds = stack, working, folds
         self.lengths = [len(own) for own in rows]
         batch = min(EVALUATION_ROWS, max(self.lengths))
         steps = -(-max(self.lengths) // batch)
@@ -104,6 +107,7 @@ class _StaticForward:
 
     @torch.no_grad()
     def run(self) -> list[Tensor]:
+        self.working.refresh()
         self.counter.zero_()
         for _ in range(len(self.logits)):
             self.step()
@@ -113,7 +117,7 @@ class _StaticForward:
     def _logits(self) -> Tensor:
         index = self.index.index_select(0, self.counter)[0]
         with self.stack.precision.context():
-            logits: Tensor = self.stack.model(self.stack.tables.gather_full(index, self.folds))
+            logits = self.working.logits(self.stack.tables.gather_full(index, self.folds))
         return logits.float()
 
     def _step(self) -> None:

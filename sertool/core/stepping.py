@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sertool.core.batches import Tables
-from sertool.core.models.layers import Noise
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.optim import StackedAdam, rate_at

@@ -166,14 +166,15 @@ def train_epoch(
         state.model, state.adam, [m.fold for m in members], tables, settings, class_weights, precision
     )
     seed = _noise_seed(members, state.epoch)
-    if precision.graphs:
-        if state.static is None:
-            state.static = StaticSteps(stack, schedule)
-        total = state.static.run(schedule, seed)
-    elif precision.parts > 1 and len(members) == 1:
-        total = run_parted_steps(stack, schedule, seed)
-    else:
-        total = run_steps(stack, schedule, seed)
+    with precision.products():
+        if precision.graphs:
+            if state.static is None:
+                state.static = StaticSteps(stack, schedule)
+            total = state.static.run(schedule, seed)
+        elif precision.parts > 1 and len(members) == 1:
+            total = run_parted_steps(stack, schedule, seed)
+        else:
+            total = run_steps(stack, schedule, seed)
     seen = torch.tensor([float(len(order)) for order in orders])
     return (total / seen).tolist(), schedule.last_rates()
 

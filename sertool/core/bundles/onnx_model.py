@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sertool.core.bundles.onnx_graph import Graph
 from sertool.core.bundles.onnx_inputs import Sequences
-from sertool.core.models.layers import MASKED_SCORE
+from sertool.core.kernels import MASKED_SCORE
 from sertool.core.recipe import Model
 
 Array = NDArray[np.float32]

@@ -13,7 +13,9 @@ from torch import Tensor
 INTERPRETED = (
     "TRITON_INTERPRET"  # Triton's own variable: kernels run in Python, on tensors in the main memory
 )
-OFF = "SERTOOL_PLAIN_KERNELS"
+MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax is uniform, as in the reference
+NAMES = ("adam", "apart", "attention", "dropout", "lstm", "norm", "pool", "relu")
+OFF = "SERTOOL_PLAIN_KERNELS"  # 1 for all of them, or names with commas
 
 
 @cache
@@ -21,7 +23,13 @@ def _installed() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def use_triton(values: Tensor) -> bool:
-    """Whether a kernel can and shall take these values; SERTOOL_PLAIN_KERNELS=1 says no to all of them."""
+def use_triton(values: Tensor, name: str) -> bool:
+    """Whether a kernel can and shall take these values.
+
+    Args:
+        values: of the operation.
+        name: of the kernel, one of NAMES, by which SERTOOL_PLAIN_KERNELS can switch it off; 1 switches off all.
+    """
     there = values.is_cuda or os.environ.get(INTERPRETED) == "1"
-    return there and os.environ.get(OFF) != "1" and _installed()
+    off = os.environ.get(OFF, "").split(",")
+    return there and "1" not in off and name not in off and _installed()

@@ -8,18 +8,33 @@ from sertool.core.kernels.adam_numbers import BETAS, EPS, MemberNumbers
 
 
 def adam_step(
-    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, numbers: MemberNumbers
+    parameter: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    numbers: MemberNumbers,
+    copy: Tensor | None = None,
 ) -> None:
-    """Move a parameter and its moments, (E, ...) each, in place.
+    """Move a parameter and its moments, (E, ...) float32 each, in place.
+
+    Args:
+        parameter: moved.
+        gradient: in any number format.
+        first: moment.
+        second: moment.
+        numbers: of the members.
+        copy: takes the moved parameter in its own number format, or None.
 
     Source: Kingma and Ba, "Adam", 2015; Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
-    if use_triton(parameter):
+    if use_triton(parameter, "adam"):
         from sertool.core.kernels.adam_triton import launch
 
-        launch(parameter, gradient.contiguous(), first, second, numbers)
+        launch(parameter, gradient.contiguous(), first, second, numbers, copy)
     else:
         adam_step_plain(parameter, gradient, first, second, numbers)
+        if copy is not None:
+            copy.copy_(parameter)
 
 
 def adam_step_plain(

@@ -1,4 +1,4 @@
-"""The step of :mod:`~sertool.core.kernels.adam` as one pass over the memory: 28 bytes a weight."""
+"""The step of :mod:`~sertool.core.kernels.adam` as one pass: 28 bytes a weight, with a copy in 16 bits as well."""
 
 from typing import Any
 
@@ -22,10 +22,12 @@ def _step(  # type: ignore[no-untyped-def]
     rate,  # noqa: ANN001
     root,  # noqa: ANN001
     moved,  # noqa: ANN001
+    copy,  # noqa: ANN001
     size,  # noqa: ANN001
     beta1: tl.constexpr,
     beta2: tl.constexpr,
     eps: tl.constexpr,
+    copied: tl.constexpr,
     block: tl.constexpr,
 ) -> Any:
     member = tl.program_id(1)
@@ -43,10 +45,17 @@ def _step(  # type: ignore[no-untyped-def]
         tl.store(first + place, m, mask=inside)
         tl.store(second + place, v, mask=inside)
         tl.store(parameter + place, p, mask=inside)
+        if copied:
+            tl.store(copy + place, p.to(copy.dtype.element_ty), mask=inside)
 
 
 def launch(
-    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, numbers: MemberNumbers
+    parameter: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    numbers: MemberNumbers,
+    copy: Tensor | None,
 ) -> None:
     """Run the kernel on contiguous tensors (E, ...)."""
     members = parameter.shape[0]
@@ -61,9 +70,11 @@ def launch(
         numbers.rate,
         numbers.root,
         numbers.moved,
+        parameter if copy is None else copy,
         size,
         beta1=BETAS[0],
         beta2=BETAS[1],
         eps=EPS,
+        copied=copy is not None,
         block=BLOCK,
     )

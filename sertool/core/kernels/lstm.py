@@ -12,6 +12,8 @@ from sertool.core.kernels import use_triton
 
 def step_forward(
     gates: Tensor,
+    bias: Tensor | None,
+    recurrent: Tensor | None,
     before: Tensor | None,
     activated: Tensor,
     cells: Tensor,
@@ -21,18 +23,22 @@ def step_forward(
     """From gates before their activation to the step's state, in place.
 
     Args:
-        gates: (E, R, 4D).
+        gates: (E, R, 4D), the inputs' part.
+        bias: (E, 4D) that is still to be added, or None.
+        recurrent: (E, R, 4D), the state's part, contiguous; None in the first step, or where it is added already.
         before: (E, R, D) cells of the step before; None in the first step.
         activated: (E, R, 4D), takes the gates.
         cells: (E, R, D), takes the cells.
         squashed: (E, R, D), takes their tanh.
         hidden: (E, R, D), takes the output.
     """
-    if use_triton(gates):
+    if use_triton(gates, "lstm"):
         from sertool.core.kernels.lstm_triton import launch_forward
 
-        launch_forward(gates, before, activated, cells, squashed, hidden)
+        launch_forward(gates, bias, recurrent, before, activated, cells, squashed, hidden)
         return
+    for part in (recurrent, None if bias is None else bias.unsqueeze(1).to(gates.dtype)):
+        gates = gates if part is None else gates + part
     width = cells.shape[-1]
     torch.sigmoid(gates, out=activated)
     torch.tanh(gates[..., 2 * width : 3 * width], out=activated[..., 2 * width : 3 * width])
@@ -64,7 +70,7 @@ def step_backward(
         before: (E, R, D) cells of the step before; None in the first step.
         d_gates: (E, R, 4D), takes the result.
     """
-    if use_triton(activated):
+    if use_triton(activated, "lstm"):
         from sertool.core.kernels.lstm_triton import launch_backward
 
         launch_backward(gradient, d_hidden, d_cell, activated, squashed, before, d_gates)

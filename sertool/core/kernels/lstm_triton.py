@@ -17,6 +17,8 @@ def _tanh(x) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
 @triton.jit  # type: ignore[untyped-decorator]
 def _forward(  # type: ignore[no-untyped-def]
     gates,  # noqa: ANN001
+    bias,  # noqa: ANN001
+    recurrent,  # noqa: ANN001
     before,  # noqa: ANN001
     activated,  # noqa: ANN001
     cells,  # noqa: ANN001
@@ -27,6 +29,8 @@ def _forward(  # type: ignore[no-untyped-def]
     state_stride,  # noqa: ANN001
     size,  # noqa: ANN001
     width,  # noqa: ANN001
+    biased: tl.constexpr,
+    added: tl.constexpr,
     first: tl.constexpr,
     block: tl.constexpr,
 ) -> Any:
@@ -35,10 +39,23 @@ def _forward(  # type: ignore[no-untyped-def]
     inside = own < size
     wide = (own // width) * 4 * width + own % width
     gate = gates + member * gates_stride + wide
-    into = tl.sigmoid(tl.load(gate, mask=inside).to(tl.float32))
-    forget = tl.sigmoid(tl.load(gate + width, mask=inside).to(tl.float32))
-    cell = _tanh(tl.load(gate + 2 * width, mask=inside).to(tl.float32))
-    out = tl.sigmoid(tl.load(gate + 3 * width, mask=inside).to(tl.float32))
+    into = tl.load(gate, mask=inside).to(tl.float32)
+    forget = tl.load(gate + width, mask=inside).to(tl.float32)
+    cell = tl.load(gate + 2 * width, mask=inside).to(tl.float32)
+    out = tl.load(gate + 3 * width, mask=inside).to(tl.float32)
+    if added:
+        more = recurrent + member * 4 * size + wide
+        into += tl.load(more, mask=inside).to(tl.float32)
+        forget += tl.load(more + width, mask=inside).to(tl.float32)
+        cell += tl.load(more + 2 * width, mask=inside).to(tl.float32)
+        out += tl.load(more + 3 * width, mask=inside).to(tl.float32)
+    if biased:
+        shift = bias + member * 4 * width + own % width
+        into += tl.load(shift, mask=inside)
+        forget += tl.load(shift + width, mask=inside)
+        cell += tl.load(shift + 2 * width, mask=inside)
+        out += tl.load(shift + 3 * width, mask=inside)
+    into, forget, cell, out = tl.sigmoid(into), tl.sigmoid(forget), _tanh(cell), tl.sigmoid(out)
     state = member * state_stride + own
     c = into * cell
     if not first:
@@ -106,6 +123,8 @@ def _grid(states: Tensor) -> tuple[int, int]:
 
 def launch_forward(
     gates: Tensor,
+    bias: Tensor | None,
+    recurrent: Tensor | None,
     before: Tensor | None,
     activated: Tensor,
     cells: Tensor,
@@ -116,6 +135,8 @@ def launch_forward(
     _, rows, width = cells.shape
     _forward[_grid(cells)](
         gates,
+        gates if bias is None else bias,
+        gates if recurrent is None else recurrent,
         cells if before is None else before,
         activated,
         cells,
@@ -126,6 +147,8 @@ def launch_forward(
         cells.stride(0),
         rows * width,
         width,
+        biased=bias is not None,
+        added=recurrent is not None,
         first=before is None,
         block=BLOCK,
     )

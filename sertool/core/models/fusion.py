@@ -4,8 +4,10 @@ from typing import TypedDict, Unpack
 
 from torch import Tensor, nn
 
+from sertool.core.kernels.dropout import drop
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.inputs import Encoder, Inputs
-from sertool.core.models.layers import Attention, AttentionPool, FeedForward, LayerNorm, Linear, Noise, drop
+from sertool.core.models.layers import Attention, AttentionPool, FeedForward, LayerNorm, Linear
 from sertool.core.models.layout import Layout, Pairing
 
 
@@ -60,8 +62,8 @@ class TextBlock(nn.Module):
 
     def forward(self, text: Tensor, to_text: Pairing, noise: Noise | None) -> Tensor:
         attended = self.self_attn(text, text, to_text, noise)
-        text = self.norm1(text + drop(attended, self.dropout, noise))
-        return self.norm2(text + drop(self.ffn(text, noise), self.dropout, noise))  # type: ignore[no-any-return]
+        text = self.norm1.join(text, attended, self.dropout, noise)
+        return self.norm2.join(text, self.ffn(text, noise), self.dropout, noise)
 
 
 class Fusion(nn.Module):

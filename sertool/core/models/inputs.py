@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sertool.core.models.layers import LSTM, Embedding, Noise, drop
+from sertool.core.kernels.dropout import drop
+from sertool.core.kernels.noise import Noise
+from sertool.core.models.layers import LSTM, Embedding
 from sertool.core.models.layout import Layout, full_layout, packed_layout
 
 

@@ -13,49 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sertool.core.kernels import MASKED_SCORE, use_triton
+from sertool.core.kernels.attention import attends, attention
+from sertool.core.kernels.dropout import drop, relu_drop
+from sertool.core.kernels.noise import Noise
+from sertool.core.kernels.norm import Branch, Modulation, normalise, residual_norm
+from sertool.core.kernels.pool import pool
 from sertool.core.models.layout import Exchange, Layout, Pairing
 from sertool.core.models.recurrence import recurrence
-
-MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax is uniform, as in the reference
-
-
-class Noise:
-    """Where dropout masks come from: a generator, 16 random bits a value.
-
-    Args:
-        seed: decides all masks drawn from it.
-        device: of the tensors that are dropped.
-    """
-
-    def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
-        self._generator = torch.Generator(device=device).manual_seed(seed)
-
-    def seed(self, seed: int) -> None:
-        """Start anew."""
-        self._generator.manual_seed(seed)
-
-    def register(self, graph: torch.cuda.CUDAGraph) -> None:
-        """Let a graph that is about to be recorded draw new numbers at every replay."""
-        graph.register_generator_state(self._generator)
-
-    def dropout(self, values: Tensor, probability: float) -> Tensor:
-        """Zero each value with ``probability`` (to 2**-17) and scale the others so that the mean stays."""
-        if probability == 0:
-            return values
-        count = values.numel()
-        # One 64-bit draw serves four values, and integer passes are cheap: drawing a float for each value, as
-        # torch's dropout does on a CPU, costs ten times as much.
-        draws = torch.empty((count + 3) // 4, dtype=torch.int64, device=values.device)
-        draws.random_(-(2**63), None, generator=self._generator)
-        dropped = round(probability * 65536)  # of the 65,536 values that 16 bits have
-        bound = dropped - 32769
-        keep = draws.view(torch.int16)[:count].clamp_(bound, bound + 1).sub_(bound).view(values.shape)
-        return values * keep.to(values.dtype).mul_(65536 / (65536 - dropped))
-
-
-def drop(values: Tensor, probability: float, noise: Noise | None) -> Tensor:
-    """Dropout while training, the values themselves otherwise."""
-    return values if noise is None else noise.dropout(values, probability)
 
 
 class Stacked(nn.Module):
@@ -104,11 +69,15 @@ class Linear(Stacked):
     def forward(self, rows: Tensor) -> Tensor:
         return affine(rows, self.weight, self.bias)
 
+    def apart(self, rows: Tensor) -> Branch:
+        """The same with the bias still to be added, where a kernel does it on its way; elsewhere the product does."""
+        if use_triton(rows, "apart"):
+            return Branch(affine(rows, self.weight, None), self.bias)
+        return Branch(self(rows), None)
 
-def affine(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(E, N, I) by weight (E, O, I) and bias (E, O) -> (E, N, O)."""
-    if torch.is_autocast_enabled(rows.device.type):
-        return torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+
+def affine(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(E, N, I) by weight (E, O, I), plus bias (E, O) -> (E, N, O), in autocast's number format if that is on."""
     result: Tensor = _Affine.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     return result
 
@@ -117,15 +86,23 @@ class _Affine(torch.autograd.Function):
     """As autograd would do it, but the weight's gradient comes in the weight's own order and needs no copy."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        ctx.formats = rows.dtype, weight.dtype, None if bias is None else bias.dtype
+        kind = rows.device.type
+        number = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else rows.dtype
+        rows, weight = rows.to(number), weight.to(number)
         ctx.save_for_backward(rows, weight)
-        return torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+        if bias is None:
+            return torch.bmm(rows, weight.transpose(1, 2))
+        return torch.baddbmm(bias.to(number).unsqueeze(1), rows, weight.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
         rows, weight = ctx.saved_tensors
-        d_rows = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
-        return d_rows, torch.bmm(gradient.transpose(1, 2), rows), gradient.sum(1)
+        of_rows, of_weight, of_bias = ctx.formats
+        d_rows = torch.bmm(gradient, weight).to(of_rows) if ctx.needs_input_grad[0] else None
+        d_bias = None if of_bias is None else gradient.sum(1, dtype=of_bias)
+        return d_rows, torch.bmm(gradient.transpose(1, 2), rows).to(of_weight), d_bias
 
 
 class Embedding(Stacked):
@@ -165,16 +142,14 @@ class LSTM(Stacked):
         return dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), bound)
 
     def forward(self, rows: Tensor, layout: Layout) -> Tensor:
-        gates = affine(rows, self.weight_ih, self.bias_ih + self.bias_hh)
-        return recurrence(gates, self.weight_hh, layout.step_sizes)
+        bias = self.bias_ih + self.bias_hh
+        if use_triton(rows, "lstm"):
+            return recurrence(affine(rows, self.weight_ih, None), bias, self.weight_hh, layout.step_sizes)
+        return recurrence(affine(rows, self.weight_ih, bias), None, self.weight_hh, layout.step_sizes)
 
 
 class LayerNorm(Stacked):
-    """gain * (x - mean) / (std + 1e-6) + bias over the last axis, std unbiased.
-
-    Computed as torch's layer norm (biased variance, eps inside the root and vanishing) times sqrt((D - 1) / D). For
-    a std s the two differ by 1e-6 / s relative; where s is 0 both give the bias.
-    """
+    """The norm of :func:`~sertool.core.kernels.norm.normalise` with a member's own gain and bias."""
 
     def __init__(self, *, members: int, width: int) -> None:
         super().__init__()
@@ -187,20 +162,18 @@ class LayerNorm(Stacked):
             self.bias.zero_()
 
     def forward(self, rows: Tensor) -> Tensor:
-        width = rows.shape[-1]
-        gain = self.gain * math.sqrt((width - 1) / width)
-        return torch.addcmul(
-            self.bias.unsqueeze(1), F.layer_norm(rows, (width,), eps=1e-12), gain.unsqueeze(1)
-        )
+        return normalise(rows, self.gain.unsqueeze(1), self.bias.unsqueeze(1))
 
-
-class ModulatedLayerNorm(LayerNorm):
-    """(gain + gamma) * normalised + (bias + beta), gamma and beta (E, N, D) given a row."""
-
-    def forward(self, rows: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:  # type: ignore[override]
-        width = rows.shape[-1]
-        gain = (self.gain.unsqueeze(1) + gamma) * math.sqrt((width - 1) / width)
-        return torch.addcmul(self.bias.unsqueeze(1) + beta, F.layer_norm(rows, (width,), eps=1e-12), gain)
+    def join(
+        self,
+        rows: Tensor,
+        branch: Branch,
+        dropout: float,
+        noise: Noise | None,
+        modulation: Modulation | None = None,
+    ) -> Tensor:
+        """The norm of rows (E, P, D) plus a branch with dropout, perhaps modulated; see ``residual_norm``."""
+        return residual_norm(rows, branch, self.gain, self.bias, dropout, noise, modulation)
 
 
 class Attention(nn.Module):
@@ -218,14 +191,28 @@ class Attention(nn.Module):
         self.value = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
         self.output = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
 
-    def forward(self, rows: Tensor, memory: Tensor, pairing: Pairing, noise: Noise | None) -> Tensor:
-        query = self.query(rows) / math.sqrt(rows.shape[-1] // self.num_heads)
+    def forward(self, rows: Tensor, memory: Tensor, pairing: Pairing, noise: Noise | None) -> Branch:
+        if pairing.full and attends(rows, pairing.memory_mask, self.num_heads):
+            sources = (self.query, rows), (self.key, memory), (self.value, memory)
+            query, key, value = (affine(source, layer.weight, None) for layer, source in sources)
+            biases = self.query.bias, self.key.bias, self.value.bias
+            mixed = attention(
+                query, key, value, biases, pairing.memory_mask, self.num_heads, self.dropout, noise
+            )
+        else:
+            mixed = self._in_blocks(self.query(rows), self.key(memory), self.value(memory), pairing, noise)
+        return self.output.apart(mixed)
+
+    def _in_blocks(
+        self, query: Tensor, key: Tensor, value: Tensor, pairing: Pairing, noise: Noise | None
+    ) -> Tensor:
+        query = query / math.sqrt(query.shape[-1] // self.num_heads)
         if pairing.has_memory is not None:
             # A masked score is exactly -1e9 only if what it is added to is small; here it must be, see Pairing.
-            query = query * pairing.has_memory
+            query = query * pairing.has_memory.to(query.dtype)
         query = pairing.queries.there(query)  # (E, S, D)
-        key = pairing.memory.there(self.key(memory))  # (E, B T', D)
-        value = pairing.memory.there(self.value(memory))
+        key = pairing.memory.there(key)  # (E, B T', D)
+        value = pairing.memory.there(value)
         bias = torch.zeros(pairing.memory_mask.shape, dtype=query.dtype, device=query.device)
         bias.masked_fill_(~pairing.memory_mask, MASKED_SCORE)
         length = pairing.memory_length
@@ -240,7 +227,7 @@ class Attention(nn.Module):
             for block in pairing
         ]
         joined = mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
-        return self.output(pairing.queries.back(joined))  # type: ignore[no-any-return]
+        return pairing.queries.back(joined)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, noise: Noise | None) -> Tensor:
         """One block: queries (E, R T, D), keys and values (E, R T', D), bias (E, R, T'); returns (E, R T, D)."""
@@ -268,8 +255,9 @@ class FeedForward(nn.Module):
         self.inner = Linear(members=members, inputs=inputs, outputs=ffn_size)
         self.outer = Linear(members=members, inputs=ffn_size, outputs=outputs)
 
-    def forward(self, rows: Tensor, noise: Noise | None) -> Tensor:
-        return self.outer(drop(self.inner(rows).relu(), self.dropout, noise))  # type: ignore[no-any-return]
+    def forward(self, rows: Tensor, noise: Noise | None) -> Branch:
+        inner = self.inner.apart(rows)
+        return self.outer.apart(relu_drop(inner.values, inner.bias, self.dropout, noise))
 
 
 class AttentionPool(nn.Module):
@@ -285,10 +273,13 @@ class AttentionPool(nn.Module):
         self.output = Linear(members=members, inputs=hidden_size, outputs=outputs)
 
     def forward(self, rows: Tensor, layout: Layout, noise: Noise | None) -> Tensor:
+        scores = self.score(rows, noise).total()
+        if layout.full:
+            return self.output(pool(scores, rows, layout.mask))  # type: ignore[no-any-return]
         members, batch, length = layout.mask.shape
         places = Exchange(layout.row_of.flatten(1), layout.packed_source)
-        scores = places.there(self.score(rows, noise)).view(members, batch, length)
-        weights = scores.masked_fill(~layout.mask, MASKED_SCORE).softmax(-1)
+        scores = places.there(scores).view(members, batch, length)
+        weights = scores.masked_fill(~layout.mask, MASKED_SCORE).softmax(-1).to(rows.dtype)
         padded = places.there(rows).view(members * batch, length, -1)
         pooled = torch.bmm(weights.view(members * batch, 1, length), padded)
         return self.output(pooled.view(members, batch, -1))  # type: ignore[no-any-return]

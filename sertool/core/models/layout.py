@@ -17,7 +17,7 @@ and nothing depends on the batch but the masks. On a card that is no loss: it wa
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 
 import torch
@@ -49,16 +49,16 @@ class Layout:
     row_of: Tensor
     full: bool = False
 
+    @property
+    def shape(self) -> torch.Size:
+        """(E, B, T)."""
+        return self.mask.shape
+
     def pack(self, padded: Tensor) -> Tensor:
         """Inputs (E, B, T or more, D) -> (E, P, D), and likewise without D; no gradient flows back."""
         members, batch, length = self.mask.shape
         flat = padded[:, :, :length].reshape(members, batch * length, *padded.shape[3:])
         return _take(flat.detach(), self.packed_source)
-
-    def spread(self, values: Tensor) -> Tensor:
-        """(E, B, D) -> (E, P, D): an utterance's vector on each of its rows."""
-        index = self.utterance.unsqueeze(-1).expand(-1, -1, values.shape[-1])
-        return values.gather(1, index)
 
 
 @dataclass(frozen=True)
@@ -156,26 +156,41 @@ class Pairing:
         queries: packed rows (E, P, D) <-> the blocks' rows (E, S, D).
         memory: packed rows (E, P', D) <-> (E, B * T', D), utterances in the queries' order of ranks.
         memory_mask: (E, B, T') in that order.
-        memory_length: T'.
-        has_memory: (E, P, 1) 0 for a query all of whose memory is masked, or None where there is none such.
+        utterance: (E, P) rank of the utterance that a query belongs to.
+        full: whether both layouts are full: ranks are utterances, and rows lie as ``full_layout`` says.
     """
 
     blocks: tuple[Block, ...]
     queries: Exchange
     memory: Exchange
     memory_mask: Tensor
-    memory_length: int
-    has_memory: Tensor | None
+    utterance: Tensor
+    full: bool
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
 
+    @property
+    def memory_length(self) -> int:
+        """T'."""
+        return self.memory_mask.shape[-1]
+
+    @cached_property
+    def has_memory(self) -> Tensor | None:
+        """(E, P, 1) False for a query all of whose memory is masked, or None where there is none such."""
+        real = self.memory_mask.any(-1)
+        # A look at the values waits for the device, which a captured graph must not.
+        if not self.full and bool(real.all()):
+            return None
+        return real.gather(1, self.utterance).unsqueeze(-1)
+
 
 def pair(query: Layout, memory: Layout) -> Pairing:
     """Let the positions of one layout attend to those of another, or of itself, of the same utterance."""
+    if query.full and memory.full:
+        return replace(_pair_full(query.shape, memory.shape, query.mask.device), memory_mask=memory.mask)
     members, batch, length = memory.mask.shape
     rank = query.order.unsqueeze(-1).expand(-1, -1, length)
-    memory_mask = memory.mask.gather(1, rank)
     memory_source = memory.row_of.gather(1, rank).flatten(1)
     # Packed row (utterance u, position t) lies at (rank of u among the queries, t).
     ranks = torch.empty_like(query.order)
@@ -183,22 +198,31 @@ def pair(query: Layout, memory: Layout) -> Pairing:
     ranks.scatter_(1, query.order, places)
     position = memory.packed_source % length
     memory_inverse = ranks.gather(1, memory.utterance) * length + position
-    static = query.full and memory.full
-    # One block where every utterance is as long as the others; its rows are those of the query, in another order.
-    blocks = (Block(0, batch, len(query.step_sizes), 0),) if static else _blocks(query.step_sizes, batch)
-    queries = _full_exchange(query.step_sizes, members, query.mask.device) if static else None
-    has_memory = None
-    real = memory.mask.any(-1)
-    # A look at the values waits for the device, which a captured graph must not.
-    if static or not bool(real.all()):
-        has_memory = real.gather(1, query.utterance).unsqueeze(-1).float()
+    blocks = _blocks(query.step_sizes, batch)
     return Pairing(
         blocks=blocks,
-        queries=queries or _query_exchange(query.step_sizes, blocks, members, query.mask.device),
+        queries=_query_exchange(query.step_sizes, blocks, members, query.mask.device),
         memory=Exchange(memory_source, memory_inverse),
-        memory_mask=memory_mask,
-        memory_length=length,
-        has_memory=has_memory,
+        memory_mask=memory.mask.gather(1, rank),
+        utterance=ranks.gather(1, query.utterance),
+        full=False,
+    )
+
+
+@cache
+def _pair_full(query: torch.Size, memory: torch.Size, device: torch.device) -> Pairing:
+    """That of two full layouts but for the mask: always the same, it stays on the device."""
+    mine, other = _full_layout(*query, device), _full_layout(*memory, device)
+    members, batch, length = query
+    # One block, as every utterance is as long as the others; its rows are those of the query, in another order.
+    block = Block(0, batch, length, 0)
+    return Pairing(
+        blocks=(block,),
+        queries=_query_exchange(mine.step_sizes, (block,), members, device),
+        memory=Exchange(other.row_of.flatten(1), other.packed_source),
+        memory_mask=other.mask,
+        utterance=mine.utterance,
+        full=True,
     )
 
 
@@ -212,12 +236,6 @@ def _blocks(step_sizes: tuple[int, ...], batch: int) -> tuple[Block, ...]:
         blocks.append(Block(first, last, length, start))
         start += (last - first) * length
     return tuple(blocks)
-
-
-@cache
-def _full_exchange(step_sizes: tuple[int, ...], members: int, device: torch.device) -> Exchange:
-    """That of a full layout, which is always the same and stays on the device."""
-    return _query_exchange(step_sizes, (Block(0, step_sizes[0], len(step_sizes), 0),), members, device)
 
 
 def _query_exchange(

@@ -7,9 +7,10 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
+from sertool.core.kernels.noise import Noise
 from sertool.core.models.fusion import Fusion, Sizes, block_sizes
 from sertool.core.models.inputs import Inputs
-from sertool.core.models.layers import Attention, FeedForward, LayerNorm, Noise, drop
+from sertool.core.models.layers import Attention, FeedForward, LayerNorm
 from sertool.core.models.layout import Pairing, pair
 
 
@@ -38,10 +39,10 @@ class CrossBlock(nn.Module):
         self, audio: Tensor, to_audio: Pairing, text: Tensor, to_text: Pairing, noise: Noise | None
     ) -> Tensor:
         attended = self.self_attn(audio, audio, to_audio, noise)
-        audio = self.norm1(audio + drop(attended, self.dropout, noise))
+        audio = self.norm1.join(audio, attended, self.dropout, noise)
         crossed = self.cross_attn(audio, text, to_text, noise)
-        audio = self.norm2(audio + drop(crossed, self.dropout, noise))
-        return self.norm3(audio + drop(self.ffn(audio, noise), self.dropout, noise))  # type: ignore[no-any-return]
+        audio = self.norm2.join(audio, crossed, self.dropout, noise)
+        return self.norm3.join(audio, self.ffn(audio, noise), self.dropout, noise)
 
 
 class MAT(Fusion):

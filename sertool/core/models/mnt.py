@@ -7,9 +7,11 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
+from sertool.core.kernels.noise import Noise
+from sertool.core.kernels.norm import Modulation
 from sertool.core.models.fusion import Fusion, Sizes, block_sizes
 from sertool.core.models.inputs import Inputs
-from sertool.core.models.layers import Attention, FeedForward, Linear, ModulatedLayerNorm, Noise, drop
+from sertool.core.models.layers import Attention, FeedForward, LayerNorm, Linear
 from sertool.core.models.layout import Layout, Pairing, pair
 
 
@@ -24,20 +26,24 @@ class ModulatedBlock(nn.Module):
         self.self_attn = Attention(
             members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout
         )
-        self.norm1 = ModulatedLayerNorm(members=members, width=hidden_size)
+        self.norm1 = LayerNorm(members=members, width=hidden_size)
         self.ffn = FeedForward(
             members=members, inputs=hidden_size, ffn_size=ffn_size, outputs=hidden_size, dropout=dropout
         )
-        self.norm2 = ModulatedLayerNorm(members=members, width=hidden_size)
+        self.norm2 = LayerNorm(members=members, width=hidden_size)
 
     def forward(
         self, audio: Tensor, layout: Layout, to_audio: Pairing, modulation: Tensor, noise: Noise | None
     ) -> Tensor:
         """``modulation`` (E, B, 4D): gamma and beta of the first norm, then of the second."""
-        gamma1, beta1, gamma2, beta2 = (layout.spread(part) for part in modulation.chunk(4, dim=-1))
+        gamma1, beta1, gamma2, beta2 = modulation.chunk(4, dim=-1)
+        first, second = (
+            Modulation(gamma, beta, layout.utterance, layout.full)
+            for gamma, beta in ((gamma1, beta1), (gamma2, beta2))
+        )
         attended = self.self_attn(audio, audio, to_audio, noise)
-        audio = self.norm1(audio + drop(attended, self.dropout, noise), gamma1, beta1)
-        return self.norm2(audio + drop(self.ffn(audio, noise), self.dropout, noise), gamma2, beta2)  # type: ignore[no-any-return]
+        audio = self.norm1.join(audio, attended, self.dropout, noise, first)
+        return self.norm2.join(audio, self.ffn(audio, noise), self.dropout, noise, second)
 
 
 class MNT(Fusion):
