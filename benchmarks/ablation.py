@@ -4,29 +4,28 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from sertool.core.benchmarking.measuring import measure
 from sertool.core.benchmarking.results import Wishes
 from sertool.core.kernels import NAMES, OFF
 from sertool.core.precision import Precision
-from sertool.core.recipe import load
+from sertool.core.recipe import Recipe
 
 WISHES = Wishes(members=10, rounds=3, seconds=1.0, evaluation=False, baseline=False)
 
 
-def ablation(recipe: str, precision: Precision, wishes: Wishes = WISHES) -> dict[str, Any]:
+def ablation(recipe: Recipe, data: Path, precision: Precision, wishes: Wishes = WISHES) -> dict[str, Any]:
     """Utterances a second, median and spread, with everything and without each part.
 
     The first is measured twice, at the beginning and at the end: their difference is what a ratio may be off by.
     """
     rates = {}
     for without in ("nothing", *NAMES, "all kernels", "graph", "nothing again"):
-        os.environ[OFF] = {"all kernels": "1"}.get(without, without if without in NAMES else "")
+        off = {name: name for name in NAMES} | {"all kernels": "1"}
         chosen = replace(precision, graphs=False) if without == "graph" else precision
-        try:
-            found = measure(load(recipe), Path("data"), chosen, wishes)
-        finally:
-            del os.environ[OFF]
+        with patch.dict(os.environ, {OFF: off.get(without, "")}):
+            found = measure(recipe, data, chosen, wishes)
         assert found.training is not None
         rates[without] = found.training.rate
         print(f"without {without}: {rates[without].median:,.0f} utterances a second", flush=True)

@@ -89,7 +89,7 @@ def main() -> None:
     if options.only != "commands":
         result["throughput"] = throughput(precision, options.rounds, options.seconds, write)
         if precision.device.type == "cuda":
-            result["without"] = ablation("iemocap", precision)
+            result["without"] = ablation(load("iemocap"), Path("data"), precision)
     # The commands are for a whole installation, and are the same on a CUDA device.
     if options.only != "throughput" and options.device == "cpu":
         result["commands"] = commands.measure(options.device)

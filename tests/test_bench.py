@@ -1,6 +1,7 @@
 """`sertool bench`: operations counted on paper are those that torch counts, turns, workloads, text and JSON."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from builders import CPU, NO_DROPOUT, make_inputs, tiny_recipe, write_tiny
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
+from benchmarks.ablation import ablation
 from sertool.cli import app
 from sertool.core import artifacts
 from sertool.core.benchmarking import device, measuring, plain
@@ -25,6 +27,7 @@ from sertool.core.benchmarking.stacks import StackSide
 from sertool.core.benchmarking.text import lines
 from sertool.core.benchmarking.turns import Comparison, Spread, Turn, compare
 from sertool.core.benchmarking.workload import fill, open_workload
+from sertool.core.kernels import NAMES, OFF
 from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import build, initialise
 from sertool.core.planning import Sizes
@@ -283,6 +286,23 @@ def test_what_is_not_wanted_is_not_measured(tmp_path, monkeypatch):
     assert found.to_json()["training"] is None
     assert found.to_json()["evaluation"]["baseline"] is None
     assert not [line for line in lines(found) if "plain" in line or "step" in line]
+
+
+def test_what_each_part_of_the_cuda_path_is_worth(tmp_path, monkeypatch):
+    seen = []
+
+    def spied(recipe, data, precision, wishes):
+        seen.append((os.environ[OFF], precision.graphs))
+        return measure(recipe, data, precision, wishes)
+
+    monkeypatch.setattr("benchmarks.ablation.measure", spied)
+    wishes = Wishes(members=2, rounds=1, seconds=0, evaluation=False, baseline=False)
+    found = ablation(tiny_recipe(), write_tiny(tmp_path), replace(CPU, graphs=True), wishes)
+    assert list(found) == ["nothing", *NAMES, "all kernels", "graph", "nothing again"]
+    assert seen == [("", True), *((name, True) for name in NAMES), ("1", True), ("", False), ("", True)]
+    assert OFF not in os.environ
+    assert found["nothing"]["ratio"] == 1
+    assert all(row["utterances_s"]["median"] > 0 for row in found.values())
 
 
 def a_bench(**changes) -> Bench:

@@ -38,6 +38,15 @@ def test_whole_models_are_those_without_kernels():
         assert distance < (rounded if "bfloat16" in name else 1e-4), name
 
 
+@needs_triton
+@pytest.mark.slow
+def test_steps_with_kernels_train_as_those_without():
+    worst = interpret("training.py")
+    assert len(worst) == 8
+    for name, distance in worst.items():
+        assert distance < (2e-2 if "bf16" in name else 1e-4), name
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
 def test_all_members_at_once_move_as_each_alone(optimizer, clip_norm):
