@@ -34,9 +34,10 @@ class WorkingWeights:
             for name, parameter in _product_weights(model).items()
             if precision.name == "bf16"
         }
+        self.refresh()
 
     def refresh(self) -> None:
-        """Copy the masters, which something else than :meth:`copies`' receiver may have moved."""
+        """Copy the masters, which somebody else than Adam may have moved."""
         masters = dict(self._model.named_parameters())
         with torch.no_grad():
             for name, copy in self._copies.items():

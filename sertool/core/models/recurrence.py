@@ -44,9 +44,8 @@ class _Recurrence(torch.autograd.Function):
         transposed = weight.transpose(1, 2)
         activated = torch.empty_like(gates)
         cells, squashed, hidden = (gates.new_empty(members, rows, width) for _ in range(3))
-        apart = use_triton(
-            gates, "lstm"
-        )  # the kernel adds the two parts of the gates, elsewhere the product does
+        # The kernel adds the two parts of the gates, elsewhere the product does.
+        apart = use_triton(gates, "lstm")
         start, previous = 0, 0
         for size in step_sizes:
             now = slice(start, start + size)
