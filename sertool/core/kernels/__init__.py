@@ -20,6 +20,8 @@ OFF = "SERTOOL_PLAIN_KERNELS"  # 1 for all of them, or names with commas
 
 @cache
 def _installed() -> bool:
+    # A multiplication and an addition in one, as ever; Triton 3.9 asks for a word about it, 3.10 would change it.
+    os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
     return importlib.util.find_spec("triton") is not None
 
 
