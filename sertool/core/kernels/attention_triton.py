@@ -9,7 +9,7 @@ import triton.language as tl
 from torch import Tensor
 
 from sertool.core.kernels import MASKED_SCORE
-from sertool.core.kernels.dropout_triton import keep_scale
+from sertool.core.kernels.masks_triton import keep_scale
 
 _MASKED_SCORE = tl.constexpr(MASKED_SCORE)
 SMALLEST = 16  # side of a tile that tl.dot takes

@@ -8,7 +8,7 @@ from sertool.core.kernels.noise import Noise, dropped_steps
 
 
 def drop(values: Tensor, probability: float, noise: Noise | None) -> Tensor:
-    """Dropout while training, the values themselves otherwise."""
+    """Dropout of values (E, N, D) while training, the values themselves otherwise."""
     if noise is None or probability == 0:
         return values
     if use_triton(values, "dropout"):
@@ -37,14 +37,14 @@ def relu_drop(values: Tensor, bias: Tensor | None, probability: float, noise: No
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values: Tensor, dropped: int, key: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        from sertool.core.kernels.relu_triton import launch_forward
+        from sertool.core.kernels.dropout_triton import launch_forward
 
         ctx.dropped, ctx.key = dropped, key
         return launch_forward(values, None, dropped, key, relu=False)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        from sertool.core.kernels.relu_triton import launch_forward
+        from sertool.core.kernels.dropout_triton import launch_forward
 
         return launch_forward(gradient, None, ctx.dropped, ctx.key, relu=False), None, None
 
@@ -52,7 +52,7 @@ class _Drop(torch.autograd.Function):
 class _ReluDrop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        from sertool.core.kernels.relu_triton import launch_forward
+        from sertool.core.kernels.dropout_triton import launch_forward
 
         result = launch_forward(values, bias, dropped, key, relu=True)
         ctx.save_for_backward(result)
@@ -61,7 +61,7 @@ class _ReluDrop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        from sertool.core.kernels.relu_triton import launch_backward
+        from sertool.core.kernels.dropout_triton import launch_backward
 
         (result,) = ctx.saved_tensors
         d_values, d_bias = launch_backward(gradient, result, ctx.dropped)

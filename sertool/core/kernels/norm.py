@@ -36,7 +36,7 @@ class Modulation:
     """What is added to gain and bias, a row.
 
     Attributes:
-        gamma, beta: (E, B, D) of the utterances.
+        gamma, beta: (E, B, D) of the utterances, slices of one tensor.
         utterance: (E, P) which a row belongs to.
         full: whether that is ``row % B``, as in a full layout.
     """

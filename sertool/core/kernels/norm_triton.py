@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.kernels.dropout_triton import VALUES, keep_scale
+from sertool.core.kernels.masks_triton import VALUES, keep_scale
 from sertool.core.kernels.groups import groups_of
 
 TILE = 2048  # values
