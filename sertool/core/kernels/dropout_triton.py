@@ -7,8 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.kernels.masks_triton import keep_scale
 from sertool.core.kernels.groups import groups_of
+from sertool.core.kernels.masks_triton import keep_scale
 from sertool.core.kernels.noise import STEPS
 
 ROWS, COLUMNS = 16, 128  # of a tile

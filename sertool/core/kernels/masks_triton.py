@@ -1,4 +1,4 @@
-"""The masks of dropout, drawn inside the kernels that need one: which values stay follows from a key and a place, so no mask is stored and none is read.
+"""The masks of dropout, drawn inside kernels from a key and a place, so that none is stored and none is read.
 
 Random bits by Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), a counter for eight
 values, 16 bits each.

@@ -7,8 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.kernels.masks_triton import VALUES, keep_scale
 from sertool.core.kernels.groups import groups_of
+from sertool.core.kernels.masks_triton import VALUES, keep_scale
 
 TILE = 2048  # values
 EPS = tl.constexpr(1e-6)
