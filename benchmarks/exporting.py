@@ -29,10 +29,9 @@ from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.models.build import initialise, member_state
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.planning import new_stack
 from sertool.core.precision import choose
 from sertool.core.recipe import load
-from sertool.core.trained import Trained, TrainedMember
+from sertool.core.trained import Trained, TrainedMember, new_stack
 
 TARGET = 2.0
 RESULTS = Path(__file__).parent / "results"

@@ -25,8 +25,9 @@ from sertool.core.models.inputs import lengths
 from sertool.core.optim import StackedAdam
 from sertool.core.precision import Name, choose
 from sertool.core.recipe import Recipe, load
+from sertool.core.schedule import plan_epoch
 from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch
+from sertool.core.stepping import Stack
 
 ARCHITECTURES = (80, 90)  # compute capabilities: A100, H100
 RECIPES = ("iemocap", "mosei-2")

@@ -26,9 +26,9 @@ from sertool.core.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.launching.launcher import Began, Job, Share
 from sertool.core.launching.opening import open_launcher
 from sertool.core.models.build import initialise
-from sertool.core.planning import new_stack
 from sertool.core.precision import choose
 from sertool.core.recipe import load
+from sertool.core.trained import new_stack
 from sertool.core.training import Finished, Member, Progress, start
 
 RECIPE, OVERRIDES = "iemocap", ["dataset.vectors=none"]

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sertool.version import __version__
+
 if TYPE_CHECKING:
     from sertool.core.predictions.predicting import Predictor
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 
 
 def load(

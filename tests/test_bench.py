@@ -30,9 +30,9 @@ from sertool.core.benchmarking.workload import fill, open_workload
 from sertool.core.kernels import NAMES, OFF
 from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import build, initialise
-from sertool.core.planning import Sizes
 from sertool.core.precision import choose
 from sertool.core.recipe import USERS_PATH, load, names, resolved
+from sertool.core.trained import Sizes
 
 PUBLISHED = [name for name in names() if load(name, users_path=USERS_PATH).dataset.reader != "corpus"]
 SMALL = {"train": 60, "valid": 40, "test": 40, "private": 8}

@@ -22,12 +22,11 @@ from sertool.core.calibration import (
     fit_temperature,
     negative_log_likelihood,
     probabilities,
-    read_calibration,
-    write_calibration,
 )
 from sertool.core.errors import DataError
 from sertool.core.metrics import decide
 from sertool.core.recipe import resolved
+from sertool.core.temperature import read_calibration, write_calibration
 
 STORED = Calibration(("run-2", "run-1"), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0)
 

@@ -32,7 +32,7 @@ from sertool.core.bundles.export_source import open_trained
 from sertool.core.bundles.onnx_ensemble import ensemble_model
 from sertool.core.bundles.onnx_frontend import waveform_frames
 from sertool.core.bundles.onnx_graph import FLOAT, Graph
-from sertool.core.calibration import Calibration, probabilities, write_calibration
+from sertool.core.calibration import Calibration, probabilities
 from sertool.core.ensembling import open_ensemble
 from sertool.core.errors import SertoolError
 from sertool.core.experiment import FoldInputs, open_experiment
@@ -41,6 +41,7 @@ from sertool.core.models.build import build, initialise, member_state
 from sertool.core.planning import plan_training
 from sertool.core.recipe import Frontend
 from sertool.core.runs import train_recipe
+from sertool.core.temperature import write_calibration
 from sertool.core.text import Vocabulary, clean_words
 from sertool.core.trained import Trained, TrainedMember, stack_of
 

@@ -13,11 +13,13 @@ from sertool.core.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.kernels import NAMES
 from sertool.core.models.build import build, initialise
 from sertool.core.models.recurrence import recurrence
-from sertool.core.planning import new_stack, plan_training
+from sertool.core.planning import plan_training
 from sertool.core.precision import choose
 from sertool.core.runs import train_recipe
+from sertool.core.schedule import plan_epoch
 from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch, run_steps
+from sertool.core.stepping import Stack, run_steps
+from sertool.core.trained import new_stack
 from sertool.core.training import Epoch, Member, start, train
 
 pytestmark = [

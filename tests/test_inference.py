@@ -9,7 +9,7 @@ from builders import CPU, open_tiny, tiny_recipe
 from sertool.core import inference
 from sertool.core.experiment import fit_inputs
 from sertool.core.models.build import initialise, member_view
-from sertool.core.planning import new_stack
+from sertool.core.trained import new_stack
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
 from sertool.core.experiment import fit_inputs
 from sertool.core.models.build import initialise
 from sertool.core.parted_steps import _deal, run_parted_steps
-from sertool.core.planning import new_stack, parted
-from sertool.core.stepping import Stack, plan_epoch, run_steps
+from sertool.core.planning import parted
+from sertool.core.schedule import plan_epoch
+from sertool.core.stepping import Stack, run_steps
+from sertool.core.trained import new_stack
 from sertool.core.training import Member, start, train_epoch
 
 

@@ -25,12 +25,13 @@ from sertool.cli import app
 from sertool.commands.demo import next_commands
 from sertool.commands.predictions import show
 from sertool.core import artifacts
-from sertool.core.calibration import Calibration, read_calibration, write_calibration
+from sertool.core.calibration import Calibration
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.labels import Task
 from sertool.core.predictions.clips import collect
 from sertool.core.predictions.predicting import Prediction, Predictor
 from sertool.core.predictions.windows import windows
+from sertool.core.temperature import read_calibration, write_calibration
 from sertool.core.trained import open_runs, stack_of
 
 RATE = 22050

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.commands.report import COLOURS, _coloured
+from sertool.core.plain_text import INTERVAL
 from sertool.core.prediction_store import set_path
-from sertool.core.reporting.blocks import INTERVAL
 from sertool.core.reporting.contents import Spread
 from sertool.core.reporting.findings import KINDS
 from sertool.core.reporting.grids import aligned

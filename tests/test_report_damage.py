@@ -15,7 +15,7 @@ from sertool.core import artifacts
 from sertool.core.errors import UsageError
 from sertool.core.predicted import MemberScore
 from sertool.core.prediction_store import set_path, write_probes, write_set
-from sertool.core.reporting.building import runs_below
+from sertool.core.run_files import runs_below
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from sertool.core.experiment import class_weights_of, fit_inputs
 from sertool.core.inference import compute_logits
 from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import initialise
-from sertool.core.planning import new_stack
 from sertool.core.precision import choose
+from sertool.core.schedule import plan_epoch
 from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch, run_steps
+from sertool.core.stepping import Stack, run_steps
+from sertool.core.trained import new_stack
 from sertool.core.training import Member, start, train
 
 STATIC = replace(CPU, graphs=True)

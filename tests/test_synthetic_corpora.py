@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_score
 
-from sertool.core.corpora.load import LAYOUTS, load_corpus
+from sertool.core.corpora.layouts import LAYOUTS
+from sertool.core.corpora.load import load_corpus
 from sertool.core.corpora.reference_layout import read
 from sertool.core.errors import DataError
 from sertool.core.experiment import open_experiment

@@ -16,8 +16,9 @@ from sertool.core.errors import SertoolError
 from sertool.core.experiment import class_weights_of
 from sertool.core.inference import compute_logits
 from sertool.core.models.build import build, initialise, load_members, member_state
-from sertool.core.optim import StackedAdam, rate_at
+from sertool.core.optim import StackedAdam
 from sertool.core.recipe import Training
+from sertool.core.schedule import rate_at
 from sertool.core.stepping import losses
 from sertool.core.training import Member, start, train
 

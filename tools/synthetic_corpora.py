@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core import artifacts
-from sertool.core.corpora.load import LAYOUTS
+from sertool.core.corpora.layouts import LAYOUTS
 from sertool.core.corpora.reference_layout import MEL_BANDS, SYNTHETIC, VECTORS, VOCABULARY, Layout
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.text import Vocabulary, clean_words

@@ -15,7 +15,7 @@ def demo(
     output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None
 ) -> None:
     """Train on the packaged synthetic speech: text alone, audio alone, both; judge all three on unseen voices."""
-    from sertool.commands.train import describe
+    from sertool.commands.display import describe
     from sertool.core.artifacts import write_json
     from sertool.core.ensembling import open_ensemble
     from sertool.core.evaluating import evaluate

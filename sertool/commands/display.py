@@ -1,6 +1,7 @@
 """What a training shows while it runs: a row a member on a terminal, plain lines elsewhere; all of it on stderr."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from sertool.commands.progress import clock
 from sertool.commands.talk import console, say
 
 if TYPE_CHECKING:
+    from sertool.core.experiment import Experiment
     from sertool.core.history import MemberEpoch
     from sertool.core.planning import Plan
     from sertool.core.runs import Event
@@ -149,3 +151,32 @@ class _Lines:
     def _name(self, member: "Member") -> str:
         folds = self.plan.experiment.folds
         return f"seed {member.seed}" + (f" fold {folds[member.fold].name}" if len(folds) > 1 else "")
+
+
+def describe(experiment: "Experiment") -> list[str]:
+    """The corpus in a line, and a line for each thing that its user should know."""
+    corpus, task = experiment.corpus, experiment.task
+    counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
+    voices = {utterance.speaker for utterance in corpus.utterances} - {None}
+    speakers = f" · {len(voices)} speakers" if voices else ""
+    lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
+    lines += left_out(experiment)
+    if experiment.selected_on_test:
+        lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
+    return lines
+
+
+def left_out(experiment: "Experiment") -> list[str]:
+    """A line on the utterances that could not be used, and why; none where all could."""
+    reasons = Counter(item.reason for item in experiment.corpus.left_out)
+    if not reasons:
+        return []
+    listed = ", ".join(f"{reason}: {number}" for reason, number in sorted(reasons.items()))
+    return [f"left out: {reasons.total()} utterances ({listed})"]
+
+
+def _set_sizes(experiment: "Experiment") -> dict[str, int]:
+    if len(experiment.folds) > 1:
+        labelled = sum(target is not None for target in experiment.targets)
+        return {"utterances": labelled, "folds": len(experiment.folds)}
+    return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}

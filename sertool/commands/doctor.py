@@ -56,14 +56,21 @@ def doctor(
 
 def _environment(json: Path | None, overrides: list[str] | None) -> None:
     from sertool.core.artifacts import write_json
+    from sertool.core.corpora.load import corpora_in
     from sertool.core.environment import environment
     from sertool.core.errors import UsageError
+    from sertool.core.run_files import runs_below
 
     if overrides:
         raise UsageError(
             "--set: changes a recipe, and none is given", hint="sertool doctor --recipe NAME --set ..."
         )
-    found = environment(DEFAULT_DATA, DEFAULT_OUTPUT)
+    found = environment(
+        {
+            "data": (DEFAULT_DATA, corpora_in(DEFAULT_DATA)),
+            "ckpt": (DEFAULT_OUTPUT, runs_below(DEFAULT_OUTPUT)),
+        }
+    )
     if json is not None:
         write_json(json, found)
     width = max(map(len, found))

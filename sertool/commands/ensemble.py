@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sertool.commands.display import left_out
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
@@ -18,7 +19,6 @@ from sertool.commands.options import (
     PrecisionOption,
 )
 from sertool.commands.talk import console, say
-from sertool.commands.train import left_out
 
 if TYPE_CHECKING:
     from sertool.core.ensembling import Ensemble
@@ -71,7 +71,7 @@ def ensemble(
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
     for result in results:
-        typer.echo("\n".join([*show(opened, result, k), *show_probes(result, evaluation)]))
+        typer.echo("\n".join([*show(opened, result, k), *show_probes(opened, result, evaluation)]))
     typer.echo(show_calibration(evaluation))
     if evaluation.unstored:
         say(talk, evaluation.unstored)
@@ -119,13 +119,13 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     return lines
 
 
-def show_probes(result: "Predictions", evaluation: "Evaluation") -> list[str]:
+def show_probes(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> list[str]:
     """What a masked or shuffled modality costs, a line each, and a verdict; none where that was not asked."""
-    from sertool.core.reporting.probes import verdict
+    from sertool.core.reporting.probes import probe_rows_of, verdict
 
-    rows = evaluation.probes.get(result.set, ())
-    if not rows:
+    if result.set not in evaluation.probes:
         return []
+    rows = probe_rows_of(opened.experiment.corpus, result, dict(evaluation.probes[result.set]), evaluation.k)
     accuracy = result.metric("accuracy", evaluation.k)
     lines = ["", f"{PROBED}  accuracy  falls by  95 % interval"]
     lines.append(f"{'as it is':<{len(PROBED)}}  {accuracy:.4f}")

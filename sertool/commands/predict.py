@@ -93,8 +93,8 @@ def predict(
 
     All inputs are read first, and one that cannot be used stops the command before anything is judged.
     """
+    from sertool.commands.predict import check_abstain
     from sertool.core.artifacts import write_json, write_text
-    from sertool.core.calibration import check_abstain
     from sertool.core.predictions.clips import collect
     from sertool.core.predictions.windows import check_window
 
@@ -157,3 +157,15 @@ def _judge(
         with chosen.threaded(1):  # a recording is too short to divide
             passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
     return opened.judge(passages), bad
+
+
+def check_abstain(probability: float | None) -> None:
+    """Refuse what is no probability to abstain below.
+
+    Raises:
+        UsageError: with what was expected.
+    """
+    from sertool.core.errors import UsageError
+
+    if probability is not None and not 0 <= probability <= 1:
+        raise UsageError(f"--abstain {probability:g}: expected a probability, from 0 to 1")

@@ -54,8 +54,9 @@ def report(
     1 where nothing could be reported; findings are no failure.
     """
     from sertool.core.errors import DataError, UsageError
-    from sertool.core.reporting.building import build_report, runs_below
+    from sertool.core.reporting.building import build_report
     from sertool.core.reporting.text import show
+    from sertool.core.run_files import runs_below
 
     if not (name or every or expect):
         there = runs_below(output)

@@ -1,12 +1,11 @@
 """``sertool train``: a recipe into a folder of trained members."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.display import show_training
+from sertool.commands.display import describe, show_training
 from sertool.commands.options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
@@ -133,19 +132,6 @@ def folder_name(name: str) -> str:
     return name
 
 
-def describe(experiment: "Experiment") -> list[str]:
-    """The corpus in a line, and a line for each thing that its user should know."""
-    corpus, task = experiment.corpus, experiment.task
-    counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
-    voices = {utterance.speaker for utterance in corpus.utterances} - {None}
-    speakers = f" · {len(voices)} speakers" if voices else ""
-    lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
-    lines += left_out(experiment)
-    if experiment.selected_on_test:
-        lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
-    return lines
-
-
 def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
     """What `sertool doctor` would find, in a line; none where that is nothing."""
     from sertool.core.corpora.load import corpus_folder
@@ -163,22 +149,6 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
         doctor_command(recipe, overrides, path, corpus_folder(path, data)),
     )
     return [line for line in [summary_line(inspection)] if line]
-
-
-def _set_sizes(experiment: "Experiment") -> dict[str, int]:
-    if len(experiment.folds) > 1:
-        labelled = sum(target is not None for target in experiment.targets)
-        return {"utterances": labelled, "folds": len(experiment.folds)}
-    return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}
-
-
-def left_out(experiment: "Experiment") -> list[str]:
-    """A line on the utterances that could not be used, and why; none where all could."""
-    reasons = Counter(item.reason for item in experiment.corpus.left_out)
-    if not reasons:
-        return []
-    listed = ", ".join(f"{reason}: {number}" for reason, number in sorted(reasons.items()))
-    return [f"left out: {reasons.total()} utterances ({listed})"]
 
 
 def describe_plan(plan: "Plan") -> str:

@@ -8,18 +8,12 @@ Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neur
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core import artifacts
-from sertool.core.errors import DataError, UsageError
-
-FORMAT = "sertool-calibration/1"
-FILE = "calibration.json"
 BINS = 15  # of the calibration error, as in the source
 BOUNDS = (0.05, 20.0)  # of the temperature
 
@@ -143,55 +137,6 @@ def calibrate(logits: FloatArray, targets: IntArray, kind: str, *, members: Sequ
     ece = [expected_calibration_error(logits, targets, kind, t) for t in (1.0, temperature)]
     nll = [negative_log_likelihood(logits, targets, kind, t) for t in (1.0, temperature)]
     return Calibration(tuple(members), temperature, "valid", len(logits), *ece, *nll)
-
-
-def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Store a calibration with its run.
-
-    Raises:
-        SertoolError: the folder cannot be written.
-    """
-    artifacts.write_json(folder / FILE, {"format": FORMAT, **asdict(calibration)})
-
-
-def read_calibration(folder: Path) -> Calibration | None:
-    """The calibration that is stored with a run; None where there is none.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    content = artifacts.read_json(path)
-    try:
-        if content["format"] != FORMAT:
-            raise DataError(f"{path}: format {content['format']!r}, expected {FORMAT}")
-        figures = ("temperature", "ece_before", "ece_after", "nll_before", "nll_after")
-        calibration = Calibration(
-            members=tuple(str(name) for name in content["members"]),
-            set=str(content["set"]),
-            utterances=int(content["utterances"]),
-            **{name: float(content[name]) for name in figures},
-        )
-        if not 0 < calibration.temperature < math.inf:
-            raise ValueError(f"a temperature of {calibration.temperature:g}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: damaged ({type(error).__name__}: {error})",
-            hint="delete it; `sertool ensemble` makes it anew",
-        ) from error
-    return calibration
-
-
-def check_abstain(probability: float | None) -> None:
-    """Refuse what is no probability to abstain below.
-
-    Raises:
-        UsageError: with what was expected.
-    """
-    if probability is not None and not 0 <= probability <= 1:
-        raise UsageError(f"--abstain {probability:g}: expected a probability, from 0 to 1")
 
 
 def _two_class(logits: FloatArray) -> NDArray[np.float64]:

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from sertool.core import artifacts
 from sertool.core.batches import Tables
-from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.experiment import Experiment, open_experiment, tables_of
+from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
+from sertool.core.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.labels import SCORED
 from sertool.core.metrics import accuracy, decide, report_table
-from sertool.core.planning import corpus_note, is_small
+from sertool.core.planning import is_small
 from sertool.core.precision import Precision
 from sertool.core.predicted import MemberScore, Predictions
-from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.run_files import check_folder, log_reads
 from sertool.core.seen import overlaps
 from sertool.core.starting_weights import read_source
 from sertool.core.trained import Trained, TrainedMember, open_runs, stack_of
@@ -93,24 +93,6 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
     return Ensemble(folder, trained, experiment, source.name, seen)
 
 
-def check_folder(folder: Path, output: Path) -> None:
-    """Refuse a folder without runs, with the nearest name below ``output``.
-
-    Raises:
-        UsageError: there is no such folder, or it holds something else.
-    """
-    if (folder / "recipe.yaml").is_file():
-        return
-    there = sorted(path.name for path in output.glob("[!.]*") if path.is_dir()) if output.is_dir() else []
-    raise UsageError(
-        f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
-        + did_you_mean(folder.name, there),
-        hint=f"{output} holds: {', '.join(there)}"
-        if there
-        else f"{output} is empty; `sertool train` fills it",
-    )
-
-
 def _check_data(experiment: Experiment, folder: Path) -> None:
     before, now = artifacts.read_json(folder / "corpus.json"), corpus_note(experiment)
     if not isinstance(before, dict) or before.get("hash") != now["hash"]:
@@ -162,7 +144,7 @@ def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experim
         return ensemble.experiment
     experiment = ensemble.experiment.unsealed(reader, f"judged {len(ensemble.members)} members")
     with suppress(SertoolError):  # a folder of the reference's checkpoints may be read-only
-        experiment.seal.log(ensemble.folder)
+        log_reads(ensemble.folder, experiment.seal)
     return experiment
 
 

@@ -5,13 +5,11 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sertool import __version__
-from sertool.core.corpora.corpus_files import is_corpus
-from sertool.core.corpora.load import CONVERTED, LAYOUTS
+from sertool.version import __version__
 
 PACKAGE = "sertool"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -20,50 +18,21 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def environment(data: Path, output: Path) -> dict[str, str]:
+def environment(held: Mapping[str, tuple[Path, Sequence[str]]]) -> dict[str, str]:
     """The environment as text by key, in the order to show it.
 
     Args:
-        data: folder of the corpora.
-        output: folder of the trained models.
+        held: by the name to show, a folder and the names of what lies in it: corpora, trained models.
     """
     found = {"sertool": __version__, "python": _python(), "system": _system()}
     needed, extras = _requirements()
     found |= {name: _version(name) or "not installed" for name in needed}
     found |= dict(_compute())
     found["memory"] = _memory()
-    for name, folder, held in (("data", data, corpora_in(data)), ("ckpt", output, runs_in(output))):
-        found[name] = f"{_free(folder)} free · " + (", ".join(held) or "nothing there")
+    for name, (folder, contents) in held.items():
+        found[name] = f"{_free(folder)} free · " + (", ".join(contents) or "nothing there")
     found |= {f"extra {extra}": _completeness(packages) for extra, packages in extras.items()}
     return found
-
-
-def corpora_in(folder: Path) -> list[str]:
-    """Names of the corpora below a folder, in the project's own format or as pickles."""
-    return [
-        child.name
-        for child in _folders(folder)
-        if is_corpus(child)
-        or is_corpus(child / CONVERTED)
-        or any(layout.sources(child) for layout in LAYOUTS.values())
-    ]
-
-
-def runs_in(folder: Path) -> list[str]:
-    """Names of the folders of trained models below a folder, this project's or the reference's."""
-    return [
-        child.name
-        for child in _folders(folder)
-        if (child / "recipe.yaml").is_file() or any(child.glob("best*.pkl"))
-    ]
-
-
-def _folders(folder: Path) -> list[Path]:
-    with suppress(OSError):  # it is not there, or may not be entered
-        return sorted(
-            child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
-        )
-    return []
 
 
 def _python() -> str:

@@ -12,19 +12,15 @@ from sertool.core.calibration import (
     calibrate,
     expected_calibration_error,
     negative_log_likelihood,
-    write_calibration,
 )
 from sertool.core.ensembling import Ensemble, check_sets, judge, read_labels
 from sertool.core.errors import SertoolError
-from sertool.core.experiment import Experiment
 from sertool.core.precision import Precision
 from sertool.core.predicted import Predictions
 from sertool.core.prediction_store import write_probes
 from sertool.core.probing import probe
-from sertool.core.reporting.contents import ProbeRow
-from sertool.core.reporting.probes import probe_rows
-from sertool.core.statistics import Bootstrap, clusters_of
 from sertool.core.storing import store
+from sertool.core.temperature import write_calibration
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Evaluation:
         results: one a set, in the order asked for.
         k: members that are averaged.
         calibration: of the first k members; None where there is nothing to fit it on.
-        probes: what masking and shuffling costs, by set; empty where that was not asked for.
+        probes: logits (E, N, C) of each probe, by set; empty where that was not asked for.
         note: why there is no calibration; empty where there is one.
         unstored: why nothing could be stored; empty where all is well.
     """
@@ -43,7 +39,7 @@ class Evaluation:
     results: tuple[Predictions, ...]
     k: int
     calibration: Calibration | None
-    probes: Mapping[str, tuple[ProbeRow, ...]]
+    probes: Mapping[str, Mapping[str, NDArray[np.float32]]]
     note: str = ""
     unstored: str = ""
 
@@ -92,19 +88,7 @@ def evaluate(
             write_calibration(ensemble.folder, calibration)
     except SertoolError as error:  # a folder of the reference's checkpoints may be read-only
         unstored = f"not stored for report, predict and export: {error}"
-    rows = {
-        result.set: _probe_rows(experiment, result, probes[result.set], k)
-        for result in results
-        if result.set in probes
-    }
-    return Evaluation(asked, k, calibration, rows, obstacle, unstored)
-
-
-def _probe_rows(
-    experiment: Experiment, result: Predictions, probes: Mapping[str, NDArray[np.float32]], k: int
-) -> tuple[ProbeRow, ...]:
-    utterances = [experiment.corpus.utterances[row] for row in result.utterances]
-    return probe_rows(result, result.decisions(k), probes, k, Bootstrap(clusters_of(utterances)))
+    return Evaluation(asked, k, calibration, probes, obstacle, unstored)
 
 
 def _calibrated(ensemble: Ensemble, k: int, results: Sequence[Predictions]) -> Calibration:

@@ -218,3 +218,26 @@ def class_weights_of(experiment: Experiment) -> Tensor | None:
         counts = np.bincount(own, minlength=len(classes))
         rows.append(len(own) / (len(classes) * np.maximum(counts, 1)))
     return torch.tensor(np.array(rows), dtype=torch.float32)
+
+
+def corpus_note(experiment: Experiment) -> dict[str, object]:
+    """What identifies the data of a run: counts, and a hash of utterances, targets, division and frames."""
+    digest, corpus = hashlib.blake2b(digest_size=16), experiment.corpus
+    digest.update(experiment.label_hash.encode())
+    digest.update(corpus.audio.offsets.tobytes())
+    digest.update(np.ascontiguousarray(corpus.audio.flat).data)
+    return {
+        "name": corpus.name,
+        "task": experiment.task.name,
+        "classes": list(experiment.task.classes),
+        "rule": experiment.task.rule,
+        "audio_width": corpus.audio.width,
+        "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
+        "counts": corpus.counts(),
+        "folds": [
+            {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
+        ],
+        "hash": digest.hexdigest(),
+        "synthetic": corpus.synthetic,
+        "machine_text": corpus.machine_text,
+    }

@@ -16,10 +16,10 @@ from sertool.core.checkpoint import PackedState, pack_state, restore_state
 from sertool.core.experiment import FoldInputs
 from sertool.core.labels import Task
 from sertool.core.models.build import build, initialise
-from sertool.core.planning import Sizes
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe
 from sertool.core.starting_weights import Start, take_over
+from sertool.core.trained import Sizes
 from sertool.core.training import Epoch, Member, StackState, start, train
 
 DISK_RATE = 1e9  # bytes a second, roughly

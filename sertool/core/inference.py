@@ -102,3 +102,9 @@ def _by_length(tables: Tables, rows: Tensor) -> Tensor:
     """An order of rows in which neighbours are of about equal length, in audio first."""
     longest_text = int(tables.text_lengths.max()) + 1
     return (tables.audio_lengths[rows] * longest_text + tables.text_lengths[rows]).argsort(stable=True)
+
+
+# Up to this hidden size a stack is faster than its members one by one: an operation is so short that calling it
+# costs more than doing it, and a second thread more than it saves. Larger members are faster alone, side by side, see
+# docs/performance.md.
+SMALL_HIDDEN_SIZE = 128

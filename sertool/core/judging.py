@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from sertool.core.batches import Tables, make_tables
 from sertool.core.corpora.corpus import Corpus
-from sertool.core.inference import compute_logits, compute_logits_apart
+from sertool.core.inference import SMALL_HIDDEN_SIZE, compute_logits, compute_logits_apart
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.planning import SMALL_HIDDEN_SIZE
 from sertool.core.precision import Precision
 from sertool.core.trained import Trained
 

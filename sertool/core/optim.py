@@ -1,6 +1,5 @@
 """Adam for a stack: every member has its own step count and learning rate; and the learning rate's schedules."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -109,33 +108,3 @@ def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
     if len(gradients) != len(parameters):
         raise RuntimeError("a parameter has no gradient")
     return gradients
-
-
-def rate_at(settings: Training, step: int, total: int, decays: int) -> float:
-    """The learning rate of a member's next update.
-
-    Args:
-        settings: the recipe's section.
-        step: updates done.
-        total: updates of the whole training.
-        decays: how often the rollback schedule went back.
-
-    ``onecycle`` follows torch's OneCycleLR (Smith and Topin 2018) with cosine annealing: up from 1/25 of the rate,
-    down to 1/250,000. ``cosine`` warms up linearly from 0 and falls to 0.
-    """
-    peak = settings.learning_rate
-    if settings.schedule == "rollback":
-        return peak * settings.lr_decay**decays
-    warm = settings.warmup * total
-    if settings.schedule == "onecycle":
-        warm -= 1  # torch's counts the steps from the first rate to the peak
-        if step < warm:
-            return _cosine(peak / 25, peak, step / warm)
-        return _cosine(peak, peak / 250_000, (step - warm) / max(total - 1 - warm, 1))
-    if step < warm:
-        return peak * (step + 1) / (warm + 1)
-    return _cosine(peak, 0.0, (step - warm) / max(total - warm, 1))
-
-
-def _cosine(start: float, end: float, progress: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

@@ -15,7 +15,8 @@ from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import member_view
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.stepping import Schedule, Stack
+from sertool.core.schedule import Schedule
+from sertool.core.stepping import Stack
 
 
 def run_parted_steps(stack: Stack, schedule: Schedule, seed: int) -> Tensor:

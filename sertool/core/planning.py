@@ -1,19 +1,16 @@
 """What a training will do before it does it: members, groups, workers; and whether its folder is the right one."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sertool.core import artifacts, checkpoint
 from sertool.core.errors import UsageError
-from sertool.core.experiment import Experiment, FoldInputs
+from sertool.core.experiment import Experiment, corpus_note
+from sertool.core.inference import SMALL_HIDDEN_SIZE
 from sertool.core.models.build import build
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe, Training, load
 from sertool.core.reference_store import is_reference_folder
@@ -25,10 +22,6 @@ from sertool.core.training import Member
 # division, and with it every byte of the result, depends on the recipe and the number of cores alone.
 CPU_BYTES = 2**32
 CUDA_SHARE = 0.7
-# Up to this hidden size a stack is faster than its members one by one: an operation is so short that calling it
-# costs more than doing it, and a second thread more than it saves. Larger members are faster alone, side by side, see
-# docs/performance.md.
-SMALL_HIDDEN_SIZE = 128
 PART_UTTERANCES = 8  # of a lone member's batch at least
 STACK_BYTES = 2**24  # the largest intermediate result of a stack on a CPU; beyond, it falls out of the cache
 
@@ -153,55 +146,6 @@ def member_bytes(experiment: Experiment) -> int:
     a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
     positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)
     return 4 * (7 * parameters + positions * a_position)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a corpus decides about the sizes of a stack; see :func:`sertool.core.models.build.build`."""
-
-    text_rows: int | None
-    text_width: int
-    audio_width: int
-    num_classes: int
-
-
-def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
-    """The sizes of a stack; its embedding fits the largest vocabulary."""
-    text = experiment.corpus.text_frames
-    return Sizes(
-        text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
-        text_width=experiment.recipe.model.embedding_size if text is None else text.width,
-        audio_width=experiment.corpus.audio.width,
-        num_classes=len(experiment.task.classes),
-    )
-
-
-def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
-    """A stack of the experiment's sizes, not yet initialised."""
-    return build(experiment.recipe.model, members=members, **asdict(sizes_of(experiment, inputs)))
-
-
-def corpus_note(experiment: Experiment) -> dict[str, object]:
-    """What identifies the data of a run: counts, and a hash of utterances, targets, division and frames."""
-    digest, corpus = hashlib.blake2b(digest_size=16), experiment.corpus
-    digest.update(experiment.label_hash.encode())
-    digest.update(corpus.audio.offsets.tobytes())
-    digest.update(np.ascontiguousarray(corpus.audio.flat).data)
-    return {
-        "name": corpus.name,
-        "task": experiment.task.name,
-        "classes": list(experiment.task.classes),
-        "rule": experiment.task.rule,
-        "audio_width": corpus.audio.width,
-        "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
-        "counts": corpus.counts(),
-        "folds": [
-            {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
-        ],
-        "hash": digest.hexdigest(),
-        "synthetic": corpus.synthetic,
-        "machine_text": corpus.machine_text,
-    }
 
 
 def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:

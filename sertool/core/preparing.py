@@ -9,12 +9,12 @@ from sertool.core.acoustics import FEATURE_FLOOR, Extract, mel_filters
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
 from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.label_kinds import classes_of, stored
-from sertool.core.corpora.records import enumerate_few, numbers
 from sertool.core.corpora.rows import Row, Table
 from sertool.core.decoding import extracts, extracts_by
 from sertool.core.errors import DataError, UsageError
 from sertool.core.feature_cache import FeatureCache
 from sertool.core.launching.launcher import Launcher
+from sertool.core.plain_text import enumerate_few, numbers
 from sertool.core.recipe import Frontend
 from sertool.core.shard_cache import ShardCache
 from sertool.core.text import clean_words

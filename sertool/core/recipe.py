@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from sertool.core.artifacts import read_text, write_text
-from sertool.core.errors import UsageError
-from sertool.core.recipe_errors import did_you_mean, problems
+from sertool.core.errors import UsageError, did_you_mean
+from sertool.core.recipe_errors import problems
 from sertool.core.recipe_schema import Dataset as Dataset
 from sertool.core.recipe_schema import Expected as Expected
 from sertool.core.recipe_schema import Frontend as Frontend

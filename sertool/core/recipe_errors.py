@@ -1,12 +1,13 @@
 """What pydantic finds wrong with a recipe, told as lines a user can act on."""
 
-import difflib
 import json
 import re
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
+from sertool.core.errors import did_you_mean
 
 # pydantic tries each kind of a union and reports them all; the user is told once what fits.
 _UNIONS = {
@@ -28,12 +29,6 @@ _KINDS = {
     "string_pattern_mismatch": "expected letters, digits, dots, dashes, underscores; a letter or digit first",
 }
 _SHOWN = 60
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """``, did you mean 'x'?`` where a known word is near, else nothing."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:

@@ -10,11 +10,10 @@ from typing import Any
 from sertool.core.errors import DataError
 from sertool.core.experiment import Experiment, fit_inputs, open_experiment
 from sertool.core.models.reference_keys import from_reference
-from sertool.core.planning import new_stack
 from sertool.core.recipe import Recipe, load
 from sertool.core.reference_checkpoint import ReferenceCheckpoint
 from sertool.core.reference_store import list_checkpoints, read_checkpoint
-from sertool.core.trained import Trained, TrainedMember
+from sertool.core.trained import Trained, TrainedMember, new_stack
 
 # data set, task, outputs -> the recipe that says the rest. MOSI had two outputs whatever was asked for.
 _RECIPES = {

@@ -1,6 +1,7 @@
 """The finished members of a run's folder, without what it takes to run them; see checkpoint for the whole folder."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sertool.core import artifacts
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.history import MemberEpoch
+from sertool.core.prediction_store import FOLDER
+from sertool.core.sealing import Seal
 
 RUN_FORMAT = "sertool-run/1"
 HISTORY = "history.jsonl"
+LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,53 @@ def _epoch(row: Mapping[str, Any], path: Path) -> MemberEpoch:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+
+
+def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Append entries to a run's log, a line each.
+
+    Raises:
+        SertoolError: it cannot be written.
+    """
+    path = folder / LOG
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    except OSError as error:
+        raise artifacts.write_error(path, error) from error
+
+
+def runs_below(output: Path) -> list[str]:
+    """The folders that hold runs, ours or the reference's, or stored predictions, by name."""
+    marks = ("recipe.yaml", "run-*/run.json", "best*.pkl", f"{FOLDER}/*.safetensors")
+    folders = sorted(path for path in output.glob("[!.]*") if path.is_dir())
+    return [path.name for path in folders if any(any(path.glob(mark)) for mark in marks)]
+
+
+def check_folder(folder: Path, output: Path) -> None:
+    """Refuse a folder without runs, with the nearest name below ``output``.
+
+    Raises:
+        UsageError: there is no such folder, or it holds something else.
+    """
+    if (folder / "recipe.yaml").is_file():
+        return
+    there = sorted(path.name for path in output.glob("[!.]*") if path.is_dir()) if output.is_dir() else []
+    raise UsageError(
+        f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
+        + did_you_mean(folder.name, there),
+        hint=f"{output} holds: {', '.join(there)}"
+        if there
+        else f"{output} is empty; `sertool train` fills it",
+    )
+
+
+def log_reads(folder: Path, seal: Seal) -> None:
+    """Append to the run's log who read test labels since the last call.
+
+    Raises:
+        SertoolError: the log cannot be written.
+    """
+    append_log(folder, seal.reads)
+    seal.reads.clear()

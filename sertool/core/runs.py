@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sertool import __version__
 from sertool.core import artifacts, checkpoint
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.experiment import class_weights_of, embedding_tables, fit_inputs, tables_of
+from sertool.core.experiment import class_weights_of, corpus_note, embedding_tables, fit_inputs, tables_of
 from sertool.core.groups import Group, GroupTraining, Saved, Stack
 from sertool.core.groups import Resumed as Resumed
 from sertool.core.launching.launcher import Job, Launcher, Share, describe_placement
 from sertool.core.launching.local import LocalLauncher
-from sertool.core.planning import Plan, corpus_note, parted, sizes_of
+from sertool.core.planning import Plan, parted
 from sertool.core.precision import Precision
 from sertool.core.recipe import resolved
-from sertool.core.run_files import is_done, list_runs
-from sertool.core.sealing import append_log
+from sertool.core.run_files import append_log, is_done, list_runs, log_reads
 from sertool.core.seen import seen_by_fold
 from sertool.core.starting import prepare_start
 from sertool.core.starting_weights import WEIGHTS, forget_start, write_start
+from sertool.core.trained import sizes_of
 from sertool.core.training import Epoch, Member
+from sertool.version import __version__
 
 SAVING_SHARE = 0.05  # of the time may go into writing the state
 
@@ -75,7 +75,7 @@ def train_recipe(
         seen = seen_by_fold(experiment.corpus, experiment.folds)
         if experiment.selected_on_test and unfinished:
             experiment.seal.note("sertool train", "selected the best epoch on them", len(experiment.tested))
-        experiment.seal.log(folder)
+        log_reads(folder, experiment.seal)
         artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
         checkpoint.write_inputs(folder, inputs)
         _sweep(plan)

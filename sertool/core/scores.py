@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.calibration import probabilities
-from sertool.core.labels import SEVEN
 from sertool.core.metrics import FloatArray
 from sertool.core.statistics import Bootstrap, Estimate
 
-VALUES = np.array([float(name) for name in SEVEN])
+VALUES = np.arange(-3.0, 4.0)
 
 Array = NDArray[np.float64]
 

@@ -6,19 +6,15 @@ that; whoever needs the labels asks for them, which is one entry in the run's lo
 utterances (the paper's protocol) there is nothing left to seal, and the reads are entries all the same.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from sertool.core import artifacts
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.labels import Target
 from sertool.core.splitting import Fold
 
-LOG = "log.jsonl"
 READ = "test labels"
 
 
@@ -41,15 +37,6 @@ class Seal:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         entry = {"read": READ, "time": now, "by": reader, "purpose": purpose, "utterances": utterances}
         self.reads.append(entry)
-
-    def log(self, folder: Path) -> None:
-        """Append the reads so far to the log in a run's folder.
-
-        Raises:
-            SertoolError: the log cannot be written.
-        """
-        append_log(folder, self.reads)
-        self.reads.clear()
 
 
 def seal(corpus: Corpus, targets: Sequence[Target | None], folds: Sequence[Fold]) -> Seal:
@@ -81,18 +68,3 @@ def with_labels(
         utterances[row] = replace(utterances[row], labels=labels)
     seen = tuple(hidden.targets.get(row, target) for row, target in enumerate(targets))
     return replace(corpus, utterances=tuple(utterances)), seen
-
-
-def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Append entries to a run's log, a line each.
-
-    Raises:
-        SertoolError: it cannot be written.
-    """
-    path = folder / LOG
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(entry) + "\n" for entry in entries)
-    except OSError as error:
-        raise artifacts.write_error(path, error) from error

@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import Corpus, Frames
-from sertool.core.inspection.audio import hash_each
 from sertool.core.splitting import Fold
 
 # 48 bits: among MOSEI's 21,000 utterances two that differ are taken for one with a chance of one in a million.
@@ -67,3 +67,12 @@ def unpack(text: str) -> frozenset[bytes]:
     if len(joined) % HASH_BYTES:
         raise ValueError(f"{len(joined)} bytes of hashes of {HASH_BYTES}")
     return frozenset(joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES))
+
+
+def hash_each(frames: Frames, wanted: NDArray[np.bool_]) -> tuple[bytes, ...]:
+    """A hash of each utterance's frames; empty where there are none, or it is not wanted."""
+    flat = np.ascontiguousarray(frames.flat)
+    return tuple(
+        hashlib.blake2b(flat[start:end].data, digest_size=16).digest() if hashed and start < end else b""
+        for start, end, hashed in zip(frames.offsets[:-1], frames.offsets[1:], wanted, strict=True)
+    )

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sertool.core import artifacts
-from sertool.core.ensembling import check_folder
 from sertool.core.errors import DataError, UsageError
 from sertool.core.experiment import Experiment, FoldInputs
 from sertool.core.planning import Plan, is_started
 from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.run_files import check_folder
 from sertool.core.seen import seen_by_fold, unpack
 from sertool.core.starting_weights import (
     Source,

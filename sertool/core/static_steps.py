@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sertool.core.errors import SertoolError
 from sertool.core.kernels.noise import Noise
-from sertool.core.stepping import Schedule, Stack
+from sertool.core.schedule import Schedule
+from sertool.core.stepping import Stack
 from sertool.core.working_weights import WorkingWeights
 
 EVALUATION_ROWS = 128  # utterances a batch and member

@@ -11,37 +11,10 @@ from sertool.core.batches import Tables
 from sertool.core.kernels.noise import Noise
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.optim import StackedAdam, rate_at
+from sertool.core.optim import StackedAdam
 from sertool.core.precision import Precision
 from sertool.core.recipe import Training
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """All steps of an epoch, on the CPU.
-
-    Attributes:
-        index: (S, E, B) positions of the utterances; a batch that is not full repeats a filler behind them.
-        sizes: (S, E) utterances that count; 0 where a member has no batch any more.
-        rates: (S, E) learning rates, float32.
-    """
-
-    index: Tensor
-    sizes: Tensor
-    rates: Tensor
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def weights(self) -> Tensor:
-        """(S, E, B) 1 for an utterance that counts, 0 for a filler."""
-        return (torch.arange(self.index.shape[2]) < self.sizes.unsqueeze(-1)).float()
-
-    def last_rates(self) -> list[float]:
-        """The rate of each member's last update."""
-        last = self.sizes.ne(0).sum(0) - 1
-        rates: list[float] = self.rates.gather(0, last.unsqueeze(0))[0].tolist()
-        return rates
+from sertool.core.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -76,32 +49,6 @@ class Stack:
         """
         each = losses(logits.float(), self.tables.targets[index], folds, self.settings, self.class_weights)
         return (each * weight).sum(1)
-
-
-def plan_epoch(orders: Sequence[Tensor], settings: Training, epoch: int, decays: Sequence[int]) -> Schedule:
-    """Cut every member's utterances into batches.
-
-    Args:
-        orders: for each member its utterances (N_e,) in the order of this epoch.
-        settings: the recipe's section.
-        epoch: number of epochs before this one.
-        decays: how often each member's rate has decayed.
-    """
-    size = settings.batch_size
-    steps = [-(-len(order) // size) for order in orders]
-    index = torch.stack([order[0].expand(max(steps) * size) for order in orders]).clone()
-    sizes = torch.zeros(max(steps), len(orders), dtype=torch.int64)
-    rates = torch.zeros(max(steps), len(orders), dtype=torch.float64)
-    for member, (order, own) in enumerate(zip(orders, steps, strict=True)):
-        index[member, : len(order)] = order
-        sizes[:own, member] = size
-        sizes[own - 1, member] = len(order) - (own - 1) * size
-        for step in range(own):
-            done, total = epoch * own + step, settings.max_epochs * own
-            rates[step, member] = rate_at(settings, done, total, decays[member])
-    longest = int(sizes.max())
-    cut = index.view(len(orders), -1, size)[:, :, :longest]
-    return Schedule(cut.transpose(0, 1).contiguous(), sizes, rates)
 
 
 def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Tensor:

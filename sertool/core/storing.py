@@ -6,15 +6,14 @@ import time
 import numpy as np
 import torch
 
-from sertool import __version__
 from sertool.core.ensembling import Ensemble
-from sertool.core.experiment import Experiment
+from sertool.core.experiment import Experiment, corpus_note
 from sertool.core.inspection.inspecting import inspect_opened
-from sertool.core.planning import corpus_note
 from sertool.core.precision import Precision
 from sertool.core.predicted import Predictions
 from sertool.core.prediction_store import Origin, Spoken, StoredSet, write_set
 from sertool.core.recipe import resolved
+from sertool.version import __version__
 
 
 def store(

@@ -1,12 +1,13 @@
 """Trained members with all that judging utterances needs; the corpus they were trained on is not part of it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sertool.core import artifacts, checkpoint
 from sertool.core.errors import DataError, UsageError
-from sertool.core.experiment import FoldInputs
+from sertool.core.experiment import Experiment, FoldInputs
 from sertool.core.labels import RULES, Task
 from sertool.core.models.build import build, load_members
 from sertool.core.models.mat import MAT
@@ -134,3 +135,29 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
     except ValueError as error:
         raise DataError(f"{trained.name}: a checkpoint of another architecture: {error}") from error
     return model
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a corpus decides about the sizes of a stack; see :func:`sertool.core.models.build.build`."""
+
+    text_rows: int | None
+    text_width: int
+    audio_width: int
+    num_classes: int
+
+
+def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
+    """The sizes of a stack; its embedding fits the largest vocabulary."""
+    text = experiment.corpus.text_frames
+    return Sizes(
+        text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
+        text_width=experiment.recipe.model.embedding_size if text is None else text.width,
+        audio_width=experiment.corpus.audio.width,
+        num_classes=len(experiment.task.classes),
+    )
+
+
+def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
+    """A stack of the experiment's sizes, not yet initialised."""
+    return build(experiment.recipe.model, members=members, **asdict(sizes_of(experiment, inputs)))

@@ -25,8 +25,9 @@ from sertool.core.optim import StackedAdam
 from sertool.core.parted_steps import run_parted_steps
 from sertool.core.precision import Precision
 from sertool.core.recipe import Training
+from sertool.core.schedule import plan_epoch
 from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch, run_steps
+from sertool.core.stepping import Stack, run_steps
 
 NO_SCORE = -1.0  # so that a first epoch is the best so far, whatever it scores
 

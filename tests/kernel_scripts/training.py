@@ -18,8 +18,9 @@ from sertool.core.models.build import build, initialise
 from sertool.core.models.inputs import lengths
 from sertool.core.optim import StackedAdam
 from sertool.core.precision import choose
+from sertool.core.schedule import plan_epoch
 from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch
+from sertool.core.stepping import Stack
 
 UTTERANCES = 10
 

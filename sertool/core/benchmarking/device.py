@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from sertool import __version__
 from sertool.core.precision import Precision
+from sertool.version import __version__
 
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}  # rows and columns: large enough to reach the highest rate
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**30}  # more than any cache holds

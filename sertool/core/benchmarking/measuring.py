@@ -14,9 +14,9 @@ from sertool.core.benchmarking.stacks import StackSide
 from sertool.core.benchmarking.turns import Spread, take_turn
 from sertool.core.benchmarking.workload import Workload, fill, open_workload
 from sertool.core.inference import EVALUATION_ROWS
-from sertool.core.planning import Sizes, sizes_of
 from sertool.core.precision import Precision
 from sertool.core.recipe import Model, Recipe
+from sertool.core.trained import Sizes, sizes_of
 from sertool.core.training import Epoch
 
 FEW_STEPS = 2  # of an epoch that only tells how long a step takes

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sertool.core.planning import Sizes
 from sertool.core.recipe import Model
+from sertool.core.trained import Sizes
 
 # A product y = x W' has two in its backward pass, dx = dy W and dW = dy' x, each of the same size.
 PASSES_OF_TRAINING = 3

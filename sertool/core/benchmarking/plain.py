@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from sertool.core.benchmarking.baseline import ARCHITECTURES, MAT, MNT
 from sertool.core.benchmarking.workload import Workload
 from sertool.core.labels import Target, Task
-from sertool.core.planning import sizes_of
+from sertool.core.trained import sizes_of
 
 WORKERS = 8
 Batch = Sequence[Tensor]

@@ -13,7 +13,8 @@ from sertool.core.inference import compute_logits, compute_logits_apart
 from sertool.core.models.build import initialise
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.planning import divide, is_small, new_stack, parted
+from sertool.core.planning import divide, is_small, parted
+from sertool.core.trained import new_stack
 from sertool.core.training import Epoch, Member, StackState, start, train, train_epoch
 
 

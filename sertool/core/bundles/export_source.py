@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core import artifacts
-from sertool.core.calibration import Calibration, read_calibration
-from sertool.core.ensembling import Ensemble, check_folder, chosen_size, open_ensemble, predict_sets
+from sertool.core.calibration import Calibration
+from sertool.core.ensembling import Ensemble, chosen_size, open_ensemble, predict_sets
 from sertool.core.errors import SertoolError
-from sertool.core.experiment import Experiment
-from sertool.core.planning import corpus_note
+from sertool.core.experiment import Experiment, corpus_note
 from sertool.core.precision import choose
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.run_files import check_folder
 from sertool.core.statistics import Interval, uar_interval
+from sertool.core.temperature import read_calibration
 from sertool.core.trained import Trained, TrainedMember, open_runs
 
 

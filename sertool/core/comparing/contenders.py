@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.comparing.contents import Contender
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.plain_text import plural
 from sertool.core.prediction_store import StoredSet, set_path
-from sertool.core.recipe_errors import did_you_mean
 from sertool.core.reporting.choosing import choose_size, stamp
 from sertool.core.reporting.loading import SETS, Loaded, load_run
-from sertool.core.reporting.wording import plural
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,9 @@ from sertool.core.comparing.contents import (
     Pair,
 )
 from sertool.core.comparing.verdicts import corrected
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.metrics import METRICS
-from sertool.core.recipe_errors import did_you_mean
-from sertool.core.reporting.wording import plural
+from sertool.core.plain_text import plural
 from sertool.core.statistics import (
     Bootstrap,
     clusters_of,

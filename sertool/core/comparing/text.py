@@ -9,17 +9,9 @@ from sertool.core.comparing.contents import (
     MetricRow,
     Pair,
 )
-from sertool.core.plain_text import printable
+from sertool.core.plain_text import plural, printable
 from sertool.core.reporting.grids import aligned, cut, wrapped
-from sertool.core.reporting.wording import (
-    figure,
-    metric_name,
-    p_equals,
-    p_value,
-    plural,
-    points,
-    points_interval,
-)
+from sertool.core.reporting.wording import figure, metric_name, p_equals, p_value, points, points_interval
 
 LETTERS = 26  # runs that a letter is left for
 LONGEST_CLASS = 16  # columns, on a terminal

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from sertool.core import artifacts
 from sertool.core.corpora.drawing import Draw
-from sertool.core.corpora.records import enumerate_few
 from sertool.core.corpora.rows import Row, Table, divided
 from sertool.core.corpora.table import is_unicode
 from sertool.core.errors import DataError
-from sertool.core.plain_text import printable
+from sertool.core.plain_text import enumerate_few, printable
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
 # The last ones are not readable, but recordings all the same: they are told of and not passed over.

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sertool.core.corpora.records import Findings, numbers
+from sertool.core.corpora.records import Findings
+from sertool.core.plain_text import numbers
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
 SCORE = "score"

@@ -6,11 +6,12 @@ Rows are numbered as a spreadsheet does, from 1 and with the header; in JSON Lin
 import csv
 import io
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from sertool.core import artifacts
 from sertool.core.errors import DataError, UsageError
+from sertool.core.plain_text import enumerate_few, numbers
 
 Records = list[tuple[int, dict[str, str]]]
 
@@ -40,20 +41,6 @@ class Findings:
             + (f": {enumerate_few(examples)}" if examples else "")
             for kind, (rows, examples) in self._found.items()
         ]
-
-
-def enumerate_few(items: Iterable[str], limit: int = 5) -> str:
-    """``a, b, c and 3 more``."""
-    every = list(items)
-    more = len(every) - limit
-    return ", ".join(every[:limit]) + (f" and {more} more" if more > 0 else "")
-
-
-def numbers(rows: Sequence[int | None]) -> str:
-    """``row 3`` or ``rows 3, 5, 7 and 12 more``; ``3 files`` where these are no rows of a table."""
-    if None in rows:
-        return f"{len(rows)} file{'s' * (len(rows) > 1)}"
-    return ("row " if len(rows) == 1 else "rows ") + enumerate_few(map(str, rows), 10)
 
 
 def read_records(path: Path, columns: Collection[str], findings: Findings) -> tuple[list[str], Records]:

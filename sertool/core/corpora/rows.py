@@ -10,8 +10,8 @@ from pathlib import Path
 from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
 from sertool.core.corpora.drawing import DRAWN, Draw, deal
 from sertool.core.corpora.label_kinds import TASKS, Label, label_warnings, names_of
-from sertool.core.corpora.records import enumerate_few, numbers
 from sertool.core.corpora.scripts import script_warnings
+from sertool.core.plain_text import enumerate_few, numbers
 
 ID_COLUMNS = ("utterance", "id")
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")

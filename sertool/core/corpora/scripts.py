@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 
-from sertool.core.corpora.records import numbers
+from sertool.core.plain_text import numbers
 
 _TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # are mixed with Chinese signs
 

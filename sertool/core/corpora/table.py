@@ -22,10 +22,10 @@ from pathlib import Path
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.corpora.drawing import Draw
 from sertool.core.corpora.label_kinds import TASKS, list_columns, parse_label
-from sertool.core.corpora.records import Findings, enumerate_few, read_records
+from sertool.core.corpora.records import Findings, read_records
 from sertool.core.corpora.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
-from sertool.core.errors import DataError
-from sertool.core.recipe_errors import did_you_mean
+from sertool.core.errors import DataError, did_you_mean
+from sertool.core.plain_text import enumerate_few
 
 SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
 HINT = "correct the table, nothing was written yet; audio paths start at its folder or at --audio-root"

@@ -7,9 +7,9 @@ from urllib.parse import urljoin
 import requests
 import urllib3
 
-from sertool import __version__
 from sertool.core.downloads import http_replies as replies
 from sertool.core.downloads.http_replies import shown
+from sertool.version import __version__
 
 CHUNK = 512 << 10
 MAX_REDIRECTS = 20

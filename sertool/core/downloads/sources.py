@@ -8,8 +8,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from sertool.core.errors import UsageError
-from sertool.core.recipe_errors import did_you_mean, problems
+from sertool.core.errors import UsageError, did_you_mean
+from sertool.core.recipe_errors import problems
 from sertool.core.yaml_file import read_yaml
 
 Kind = Literal["iemocap", "mosi", "mosei", "meld", "vgaf", "corpus", "models", "vectors", "emodb", "files"]

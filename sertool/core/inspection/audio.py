@@ -1,12 +1,12 @@
 """One pass over all audio frames: extremes and a hash of each utterance."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import Frames
+from sertool.core.seen import hash_each
 
 CEILING = 1.0  # of log-mel values
 FLOOR = 1e-8  # acoustics.FEATURE_FLOOR, which lies behind an import of torch; a test holds them equal
@@ -61,12 +61,3 @@ def _rows(flat: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.f
             low[part], high[part] = block.min(axis=1), block.max(axis=1)
             ceilings[part] = (block == CEILING).sum(axis=1)
     return low, high, ceilings
-
-
-def hash_each(frames: Frames, wanted: NDArray[np.bool_]) -> tuple[bytes, ...]:
-    """A hash of each utterance's frames; empty where there are none, or it is not wanted."""
-    flat = np.ascontiguousarray(frames.flat)
-    return tuple(
-        hashlib.blake2b(flat[start:end].data, digest_size=16).digest() if hashed and start < end else b""
-        for start, end, hashed in zip(frames.offsets[:-1], frames.offsets[1:], wanted, strict=True)
-    )

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.inspection.audio import CEILING
-from sertool.core.inspection.findings import Finding, count, found, place, places, share
+from sertool.core.inspection.findings import Finding, found, place, places
 from sertool.core.inspection.subject import Subject
+from sertool.core.plain_text import plural as count
+from sertool.core.plain_text import share
 
 # What the reader of the reference's layout writes as a reason, by kind of finding.
 _REASONS = {"no-text": "no words in ", "no-audio": "no audio in ", "no-label": "no label in "}

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sertool.core.corpora.corpus import SPLITS
-from sertool.core.inspection.findings import Finding, count, found
+from sertool.core.inspection.findings import Finding, found
 from sertool.core.inspection.subject import Subject
+from sertool.core.plain_text import plural as count
 
 
 @dataclass(frozen=True)

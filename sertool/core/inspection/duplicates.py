@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
-from sertool.core.inspection.findings import Finding, count, found, place
+from sertool.core.inspection.findings import Finding, found, place
 from sertool.core.inspection.subject import Subject
+from sertool.core.plain_text import plural as count
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -239,17 +239,6 @@ def found(kind: str, number: int, text: str, examples: Iterable[str] = (), advic
     )
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """``1 utterance``, ``1,085 utterances``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def share(part: int, whole: int) -> str:
-    """``3 % of 1,085``."""
-    percent = 100 * part / max(whole, 1)
-    return f"{percent:.0f} % of {whole:,}" if percent >= 1 else f"under 1 % of {whole:,}"
-
-
 def places(corpus: Corpus, rows: Iterable[int]) -> Iterable[str]:
     """``id (split)`` of utterances, one after the other."""
     return (place(corpus, row) for row in rows)

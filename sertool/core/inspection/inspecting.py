@@ -10,10 +10,11 @@ from sertool.core.corpora.load import load_corpus, task_for
 from sertool.core.errors import DataError, UsageError
 from sertool.core.inspection import content, counts, duplicates, leakage, reading, words
 from sertool.core.inspection.counts import SplitCount
-from sertool.core.inspection.findings import KINDS, SEVERITIES, Finding, Severity, count
+from sertool.core.inspection.findings import KINDS, SEVERITIES, Finding, Severity
 from sertool.core.inspection.locating import doctor_command
 from sertool.core.inspection.subject import Subject
 from sertool.core.labels import Target, Task
+from sertool.core.plain_text import plural as count
 from sertool.core.plain_text import printable
 from sertool.core.recipe import Recipe
 from sertool.core.splitting import Fold, make_folds, targets_of

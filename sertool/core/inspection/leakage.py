@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from sertool.core.corpora.corpus import GROUPS
-from sertool.core.inspection.findings import Finding, count, found, place
+from sertool.core.inspection.findings import Finding, found, place
 from sertool.core.inspection.subject import Subject
+from sertool.core.plain_text import plural as count
 from sertool.core.splitting import Fold
 
 _SETS = ("train", "valid", "test")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sertool.core import recipe as recipes
 from sertool.core.corpora.corpus_files import is_corpus
-from sertool.core.corpora.load import CONVERTED, LAYOUTS, PACKAGED, corpus_folder
+from sertool.core.corpora.layouts import LAYOUTS
+from sertool.core.corpora.load import CONVERTED, PACKAGED, corpus_folder
 from sertool.core.errors import DataError, UsageError
 from sertool.core.recipe import Recipe
 

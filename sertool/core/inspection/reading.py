@@ -7,8 +7,9 @@ from sertool.core.corpora.faults import UtteranceError
 from sertool.core.corpora.load import frontend_differences
 from sertool.core.corpora.reference_layout import MEL_BANDS
 from sertool.core.errors import DataError
-from sertool.core.inspection.findings import Finding, count, found, places
+from sertool.core.inspection.findings import Finding, found, places
 from sertool.core.inspection.subject import Subject
+from sertool.core.plain_text import plural as count
 
 _TEXTS = {
     "words": "whose words are no list of texts",

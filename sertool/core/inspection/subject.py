@@ -10,9 +10,10 @@ import numpy as np
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.faults import UtteranceError
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.inspection.audio import AudioFacts, audio_facts, hash_each
+from sertool.core.inspection.audio import AudioFacts, audio_facts
 from sertool.core.labels import Target, Task
 from sertool.core.recipe import Recipe
+from sertool.core.seen import hash_each
 from sertool.core.splitting import Fold
 
 

@@ -7,8 +7,10 @@ import numpy as np
 
 from sertool.core.corpora.corpus import CachedVocabulary
 from sertool.core.errors import DataError, UsageError
-from sertool.core.inspection.findings import Finding, count, found, share
+from sertool.core.inspection.findings import Finding, found
 from sertool.core.inspection.subject import Subject
+from sertool.core.plain_text import plural as count
+from sertool.core.plain_text import share
 
 
 def check(subject: Subject, data_dir: Path) -> Iterator[Finding]:

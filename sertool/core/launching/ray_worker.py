@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sertool import __version__
 from sertool.core.errors import SertoolError
 from sertool.core.launching.launcher import Work
+from sertool.version import __version__
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.corpora.folder_table import SUFFIXES
-from sertool.core.corpora.records import Findings, enumerate_few, read_records
+from sertool.core.corpora.records import Findings, read_records
 from sertool.core.errors import DataError, UsageError
-from sertool.core.plain_text import few, printable, unicode_only
+from sertool.core.plain_text import enumerate_few, few, printable, unicode_only
 
 COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
 

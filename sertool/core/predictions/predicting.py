@@ -10,9 +10,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.calibration import Calibration, probabilities, read_calibration
+from sertool.core.calibration import Calibration, probabilities
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
-from sertool.core.ensembling import check_folder, chosen_size
+from sertool.core.ensembling import chosen_size
 from sertool.core.errors import DataError, UsageError
 from sertool.core.judging import mean_logits, tables_for
 from sertool.core.metrics import decide
@@ -21,6 +21,8 @@ from sertool.core.predictions.clips import Clip
 from sertool.core.predictions.listening import Listener, Passage, resample
 from sertool.core.reference_runs import open_reference
 from sertool.core.reference_store import is_reference_folder
+from sertool.core.run_files import check_folder
+from sertool.core.temperature import read_calibration
 from sertool.core.trained import Trained, open_runs, stack_of
 
 SHARD = 512  # clips whose passages are judged together; it does not matter where that is

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from sertool.core.corpora.records import enumerate_few
-from sertool.core.plain_text import printable
+from sertool.core.plain_text import enumerate_few, printable
 from sertool.core.predictions.clips import Clip
 from sertool.core.predictions.listening import Listener
 from sertool.core.predictions.predicting import Prediction, Predictor

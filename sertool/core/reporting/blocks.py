@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-INTERVAL = "95 %"  # header of a column that belongs to the one before it
-
 Rows = tuple[tuple[str, ...], ...]
 
 

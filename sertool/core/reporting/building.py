@@ -4,16 +4,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sertool import __version__
-from sertool.core.errors import DataError, UsageError
-from sertool.core.prediction_store import FOLDER, stored_sets
-from sertool.core.recipe_errors import did_you_mean
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.plain_text import plural
+from sertool.core.prediction_store import stored_sets
 from sertool.core.reporting.contents import Report
 from sertool.core.reporting.expecting import expected_recipes, missing
 from sertool.core.reporting.runs import Reported, report_run
 from sertool.core.reporting.tables import task_reports
 from sertool.core.reporting.traces import told
-from sertool.core.reporting.wording import plural
+from sertool.core.run_files import runs_below
+from sertool.version import __version__
 
 
 def build_report(
@@ -80,13 +80,6 @@ def _check_names(names: Sequence[str], output: Path) -> None:
         if there
         else f"{output} holds no runs; `sertool train` makes one",
     )
-
-
-def runs_below(output: Path) -> list[str]:
-    """The folders that hold runs, ours or the reference's, or stored predictions, by name."""
-    marks = ("recipe.yaml", "run-*/run.json", "best*.pkl", f"{FOLDER}/*.safetensors")
-    folders = sorted(path for path in output.glob("[!.]*") if path.is_dir())
-    return [path.name for path in folders if any(any(path.glob(mark)) for mark in marks)]
 
 
 def _title(names: Sequence[str]) -> str:

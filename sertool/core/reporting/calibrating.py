@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.calibration import confidences, fit_temperature, negative_log_likelihood
+from sertool.core.plain_text import plural
 from sertool.core.predicted import Predictions
 from sertool.core.reliability import brier_estimate, ece_estimate, ece_expected, reliability, risk_coverage
 from sertool.core.reporting.contents import CalibrationRow
 from sertool.core.reporting.loading import Loaded
-from sertool.core.reporting.wording import plural
 from sertool.core.statistics import Bootstrap
 
 

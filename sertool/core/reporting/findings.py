@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from sertool.core.inspection.findings import KINDS as INSPECTED
-from sertool.core.plain_text import printable
+from sertool.core.plain_text import plural, printable
 from sertool.core.reporting.choosing import Choice, stamp
 from sertool.core.reporting.contents import CalibrationRow, Finding, LabelRead, SetReport, SliceRow
 from sertool.core.reporting.loading import Loaded
 from sertool.core.reporting.probes import ignored, verdict
-from sertool.core.reporting.wording import plural
 from sertool.core.statistics import Estimate
 
 SEVERITIES = ("error", "warning", "note")

@@ -3,8 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from sertool.core.plain_text import printable
-from sertool.core.reporting.blocks import INTERVAL
+from sertool.core.plain_text import INTERVAL, printable
 
 GAP = 2  # columns between cells
 SHORTEST = 10  # columns that remain of a name that is cut

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sertool.core.plain_text import plural
 from sertool.core.reporting import figures, html_views, wording
 from sertool.core.reporting.browsing import PAGE, Pool
 from sertool.core.reporting.contents import Report
@@ -76,7 +77,7 @@ def _environment() -> Environment:
         "points_interval": _points_interval,
         "p_value": lambda p: _typeset(wording.p_value(p)),
         "metric": wording.metric_name,
-        "plural": wording.plural,
+        "plural": plural,
         "begun": lambda text: text[:1].upper() + text[1:],
         "percent": lambda value: "–" if value != value else f"{100 * value:.1f}",
     }

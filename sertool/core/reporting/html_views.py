@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from sertool.core.plain_text import plural
 from sertool.core.reporting import figures
 from sertool.core.reporting.browsing import PAGE, Pool, browser_data, gravest_first
 from sertool.core.reporting.contents import (
@@ -19,7 +20,7 @@ from sertool.core.reporting.contents import (
     Utterance,
 )
 from sertool.core.reporting.figures import Group, Interval
-from sertool.core.reporting.wording import NAMES, plural
+from sertool.core.reporting.wording import NAMES
 
 SETS = ("test", "valid")  # in this order; others after them
 SEVERITIES = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.calibration import Calibration, read_calibration
+from sertool.core.calibration import Calibration
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.history import MemberEpoch
 from sertool.core.predicted import MemberScore, Predictions
@@ -20,6 +20,7 @@ from sertool.core.recipe import Recipe, validate
 from sertool.core.reporting.contents import LabelRead
 from sertool.core.reporting.traces import read_histories, read_log, telling
 from sertool.core.run_files import list_runs
+from sertool.core.temperature import read_calibration
 from sertool.core.yaml_file import parse_yaml
 
 SETS = ("test", "valid")

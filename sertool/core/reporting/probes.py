@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.corpora.corpus import Corpus
 from sertool.core.metrics import decide
 from sertool.core.predicted import Predictions
 from sertool.core.reporting.contents import ProbeRow
 from sertool.core.reporting.loading import Probes
-from sertool.core.statistics import Bootstrap, Estimate, decision_differences, decision_estimates
+from sertool.core.statistics import Bootstrap, Estimate, clusters_of, decision_differences, decision_estimates
 
 ORDER = ("text masked", "text shuffled", "audio masked", "audio shuffled")
 SMALL = 0.01  # accuracy; what costs less costs nothing
@@ -76,3 +77,9 @@ def verdict(rows: Sequence[ProbeRow], accuracy: float) -> str | None:
     others = "other people's audio" if modality == "audio" else "other utterances' text"
     (shuffled,) = (row.metrics["accuracy"].value for row in rows if row.name == f"{modality} shuffled")
     return f"{does}: with {others} the accuracy stays at {100 * shuffled:.1f} ({100 * accuracy:.1f} as it is)"
+
+
+def probe_rows_of(corpus: Corpus, predictions: Predictions, probes: Probes, k: int) -> tuple[ProbeRow, ...]:
+    """The rows of a set of a corpus, with intervals over its clusters; see :func:`probe_rows`."""
+    utterances = [corpus.utterances[row] for row in predictions.utterances]
+    return probe_rows(predictions, predictions.decisions(k), probes, k, Bootstrap(clusters_of(utterances)))

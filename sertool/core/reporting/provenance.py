@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sertool.core import recipe as recipes
+from sertool.core.plain_text import plural
 from sertool.core.prediction_store import Origin
 from sertool.core.recipe import Recipe
 from sertool.core.reporting.loading import Loaded
-from sertool.core.reporting.wording import plural
 
 DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}
 

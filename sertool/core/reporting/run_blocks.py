@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 
-from sertool.core.reporting.blocks import INTERVAL, Block, Section
+from sertool.core.plain_text import INTERVAL, plural
+from sertool.core.reporting.blocks import Block, Section
 from sertool.core.reporting.contents import CalibrationRow, ClassRow, RunReport, SetReport, SliceRow
 from sertool.core.reporting.set_details import details
 from sertool.core.reporting.wording import (
@@ -13,7 +14,6 @@ from sertool.core.reporting.wording import (
     metric_name,
     p_equals,
     p_value,
-    plural,
     points,
     points_interval,
     spread,

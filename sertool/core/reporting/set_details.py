@@ -1,6 +1,7 @@
 """What of a set is too long for a terminal: sizes, members, the confusion matrix, reliability, risk and coverage."""
 
-from sertool.core.reporting.blocks import INTERVAL, Block
+from sertool.core.plain_text import INTERVAL
+from sertool.core.reporting.blocks import Block
 from sertool.core.reporting.contents import RunReport, SetReport
 from sertool.core.reporting.wording import figure, metric_name
 

@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 
 from sertool.core.metrics import METRICS
+from sertool.core.plain_text import plural
 from sertool.core.recipe import Recipe
 from sertool.core.reporting.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reporting.expecting import Missing
 from sertool.core.reporting.runs import Reported
-from sertool.core.reporting.wording import plural
 from sertool.core.statistics import Bootstrap, Difference, Estimate, clusters_of, decision_differences
 
 Task = tuple[str, str]  # data set and task

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from sertool.core.metrics import METRICS
-from sertool.core.reporting.blocks import INTERVAL, Block, Rows, Section
+from sertool.core.plain_text import INTERVAL, plural
+from sertool.core.reporting.blocks import Block, Rows, Section
 from sertool.core.reporting.contents import DifferenceRow, OurRow, PublishedRow, Report, TaskReport
 from sertool.core.reporting.wording import (
     figure,
     interval,
     metric_name,
     p_equals,
-    plural,
     points,
     points_interval,
     spread,

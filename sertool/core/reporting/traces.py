@@ -11,8 +11,8 @@ from sertool.core.errors import DataError, SertoolError
 from sertool.core.history import MemberEpoch
 from sertool.core.plain_text import printable
 from sertool.core.reporting.contents import LabelRead
-from sertool.core.run_files import read_history
-from sertool.core.sealing import LOG, READ
+from sertool.core.run_files import LOG, read_history
+from sertool.core.sealing import READ
 
 
 def told(error: SertoolError) -> str:

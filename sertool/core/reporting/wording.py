@@ -74,10 +74,5 @@ def p_equals(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def plural(number: int, word: str) -> str:
-    """A number of things, as in "1 utterance" and "1,085 utterances"."""
-    return f"{number:,} {word}{'s' * (number != 1)}"
-
-
 def _unsigned(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:.1f}"
