@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from sertool.version import __version__
 
 if TYPE_CHECKING:
-    from sertool.core.predictions.predicting import Predictor
+    from sertool.core.inference.predictor import Predictor
 
 __all__ = ["__version__", "load"]
 
@@ -33,7 +33,7 @@ def load(
     Raises:
         sertool.core.errors.SertoolError: it cannot be opened; the message says why, ``hint`` what to try.
     """
-    from sertool.core.precision import choose
-    from sertool.core.predictions.predicting import open_predictor
+    from sertool.core.compute.device import choose
+    from sertool.core.inference.predictor import open_predictor
 
     return open_predictor(Path(folder), Path(data), index, choose(device, precision))

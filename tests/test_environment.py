@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from sertool import __version__
 from sertool.cli import app
-from sertool.core import environment as module
+from sertool.core.compute import environment as module
+from sertool.core.compute.environment import environment
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.load import corpora_in
-from sertool.core.environment import environment
-from sertool.core.run_files import runs_below
+from sertool.core.runs.folder import runs_below
 
 
 @pytest.fixture

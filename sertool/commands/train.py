@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.display import describe, show_training
-from sertool.commands.options import (
+from sertool.commands._console import console, say
+from sertool.commands._options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
     AddressOption,
@@ -20,12 +20,12 @@ from sertool.commands.options import (
     PrecisionOption,
     SetOption,
 )
-from sertool.commands.talk import console, say
+from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
-    from sertool.core.experiment import Experiment
-    from sertool.core.planning import Plan
-    from sertool.core.recipe import Recipe
+    from sertool.core.recipe.load import Recipe
+    from sertool.core.runs.experiment import Experiment
+    from sertool.core.runs.plan import Plan
 
 
 RecipeOption = Annotated[
@@ -66,13 +66,13 @@ def train(
     json: JsonOption = None,
 ) -> None:
     """Train a recipe's members; the same command goes on where a killed one was."""
-    from sertool.core.artifacts import write_json
-    from sertool.core.experiment import open_experiment
-    from sertool.core.launching.opening import open_launcher
-    from sertool.core.planning import plan_training
-    from sertool.core.recipe import load
-    from sertool.core.runs import train_recipe, training_summary
-    from sertool.core.tracking import check_tensorboard, tracked
+    from sertool.core.compute.launchers import open_launcher
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.recipe.load import load
+    from sertool.core.runs.experiment import open_experiment
+    from sertool.core.runs.plan import plan_training
+    from sertool.core.runs.tensorboard import check_tensorboard, tracked
+    from sertool.core.runs.train import train_recipe, training_summary
 
     if tensorboard:
         check_tensorboard()
@@ -135,8 +135,8 @@ def folder_name(name: str) -> str:
 def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
     """What `sertool doctor` would find, in a line; none where that is nothing."""
     from sertool.core.corpora.load import corpus_folder
-    from sertool.core.inspection.inspecting import inspect_opened, summary_line
-    from sertool.core.inspection.locating import doctor_command
+    from sertool.core.doctor.inspect import inspect_opened, summary_line
+    from sertool.core.doctor.locate import doctor_command
 
     path = experiment.recipe.dataset.path
     experiment = experiment.unsealed("sertool train", "the doctor counted the classes of every split")

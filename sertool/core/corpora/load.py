@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sertool.core import artifacts
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
-from sertool.core.corpora.faults import Report, refuse
-from sertool.core.corpora.layouts import LAYOUTS
-from sertool.core.corpora.reference_layout import SYNTHETIC, Layout, read
+from sertool.core.corpora.readers.layouts import LAYOUTS
+from sertool.core.corpora.readers.pickles import SYNTHETIC, Layout, read
+from sertool.core.corpora.reading_errors import Report, refuse
+from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.labels import SEVEN, SIGN, Task
+from sertool.core.files import artifacts
 
 # Raise it whenever the readers come to give something else for the same files.
 READER_VERSION = 2
@@ -130,7 +130,7 @@ def corpus_folder(path: str, data: Path) -> Path:
         DataError: it is at neither place; the message tells what to do.
     """
     if path.startswith(PACKAGED):
-        return Path(__file__).resolve().parent.parent / path.removeprefix(PACKAGED)
+        return Path(__file__).resolve().parent / path.removeprefix(PACKAGED)
     for candidate in (data / path, Path(path)):
         if candidate.is_dir():
             return candidate
