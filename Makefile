@@ -49,7 +49,7 @@ test-data: $(VENV)/.installed-dev  ## the tests on real corpora in the folder SE
 
 test-cluster: $(VENV)/.installed-dev  ## the tests on a Ray cluster of this machine; installs Ray (240 MB)
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(PIP) -q -c constraints.txt -e ".[cluster]"
-	$(BIN)/pytest tests/test_launching.py
+	$(BIN)/pytest tests/core/compute/test_launchers.py
 
 lint: $(VENV)/.installed-dev  ## style
 	$(BIN)/ruff check
@@ -63,7 +63,7 @@ docs: $(VENV)/.installed-dev  ## check that the documentation agrees with the co
 
 test-kernels: $(VENV)/.installed-dev  ## the Triton kernels: interpreted, and compiled without a GPU (installs Triton, 0.3 GB)
 	@$(BIN)/python -c 'import triton' 2>/dev/null || $(PIP) -q triton==3.9.0
-	$(BIN)/pytest -n $(TEST_WORKERS) $(addprefix tests/test_,kernels.py attention_kernel.py pool_kernel.py kernel_compilation.py)
+	$(BIN)/pytest -n $(TEST_WORKERS) tests/core/models/kernels
 
 fuzz: $(VENV)/.installed-dev  ## look for files that break a reader, for FUZZ_SECONDS (60)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -q atheris==3.0.0
@@ -73,8 +73,8 @@ bench: $(VENV)/.installed-dev  ## measure speed on the CPU (results/cpu.json)
 	$(BIN)/python -m benchmarks
 
 bench-data: $(VENV)/.installed-dev  ## measure downloads and the reading of a large corpus
-	$(BIN)/python -m benchmarks.downloads
-	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.fetch
+	$(BIN)/python -m benchmarks.corpora
 
 # Whatever Python there is will do: a machine with a GPU may have its own PyTorch and no network.
 bench-gpu:  ## measure speed on a CUDA device (results/gpu-NAME.json)

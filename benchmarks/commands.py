@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.corpora import make_corpus, shorten
+from benchmarks._corpus import make_corpus, shorten
 from sertool.core.corpora.corpus_files import write_corpus
 
 HELP_RUNS = 9
@@ -72,7 +72,7 @@ def _observed(folder: Path, arguments: list[str]) -> dict[str, float]:
     note = folder / "observed.json"
     places = ["--data", str(folder), "--output", str(folder / "ckpt")]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.observed", str(time.monotonic()), note, *arguments, *places],
+        [sys.executable, "-m", "benchmarks._observed", str(time.monotonic()), note, *arguments, *places],
         cwd=Path(__file__).parent.parent,
         env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         capture_output=True,

@@ -22,7 +22,8 @@ from sertool.core.compute.device import Name, choose
 from sertool.core.models import kernels
 from sertool.core.models.build import build, initialise
 from sertool.core.models.inputs import lengths
-from sertool.core.recipe.load import Recipe, load
+from sertool.core.recipe.load import load
+from sertool.core.recipe.schema import Recipe
 from sertool.core.training.batches import Tables
 from sertool.core.training.graph_steps import StaticSteps
 from sertool.core.training.optimizer import StackedAdam

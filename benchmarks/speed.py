@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks import commands
-from benchmarks.ablation import ablation
+from benchmarks.training_ablation import ablation
 from sertool.core.bench.device import describe_machine
 from sertool.core.bench.measure import measure
 from sertool.core.bench.results import Wishes

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_export import run_alone
+from bundle_running import run_alone
 from typer.testing import CliRunner
 
 from sertool.cli import app

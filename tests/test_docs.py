@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import pytest
 import typer.main
+from places import ROOT
 
 from sertool.cli import app
 from sertool.core.recipe import load as recipes
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/README.md", ROOT / "ckpt/README.md"]
 )

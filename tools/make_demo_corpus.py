@@ -2,7 +2,7 @@
 
 Needs espeak-ng (Debian: ``apt-get install espeak-ng``). The same YAML and the same espeak-ng give the same bytes::
 
-    python tools/make_demo_corpus.py [--out sertool/core/demo]
+    python tools/make_demo_corpus.py [--out sertool/core/corpora/demo]
 
 What is said and how (sentences, voices, prosody) is drawn from one seed before espeak-ng is ever called, so it does
 not depend on the machine; the log-mels are those of ``sertool.core.features.log_mel``.
@@ -33,7 +33,7 @@ from sertool.core.corpora.vocabulary import clean_words
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files.artifacts import write_bytes, write_text
 from sertool.core.files.yaml_file import read_yaml
-from sertool.core.recipe.load import Frontend
+from sertool.core.recipe.schema import Frontend
 
 PLAN = Path(__file__).with_suffix("").with_name("demo_corpus.yaml")
 OUT = Path(__file__).resolve().parent.parent / "sertool" / "core" / "corpora" / "demo"

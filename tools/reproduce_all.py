@@ -18,7 +18,7 @@ from pathlib import Path
 from sertool.core.errors import DataError
 from sertool.core.files.artifacts import read_json
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 HERE = Path(__file__).resolve().parent
 SERTOOL = (sys.executable, "-m", "sertool")

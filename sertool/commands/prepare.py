@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.assemble import Decoded, Preparation
     from sertool.core.prepare.rows import Table
-    from sertool.core.recipe.load import Frontend
+    from sertool.core.recipe.schema import Frontend
 
 
 TableArgument = Annotated[

@@ -23,7 +23,7 @@ from sertool.commands._options import (
 from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
-    from sertool.core.recipe.load import Recipe
+    from sertool.core.recipe.schema import Recipe
     from sertool.core.runs.experiment import Experiment
     from sertool.core.runs.plan import Plan
 

@@ -8,13 +8,12 @@ import pickle
 import tarfile
 import zipfile
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import torch
+from places import REFERENCE
 from safetensors.numpy import save
 
-REFERENCE = Path(__file__).parent.parent / "reference"
 FILES = {"MELD/train_mels.p": b"abc" * 400, "MELD/": b"", "read me.txt": b"hi\n", "__MACOSX/._x": b"1"}
 # What to insert: pieces that mean something to one of the readers.
 PIECES = [

@@ -14,7 +14,7 @@ from sertool.core.bench.stack_side import StackSide
 from sertool.core.bench.turns import Spread, take_turn
 from sertool.core.bench.workload import Workload, fill, open_workload
 from sertool.core.compute.device import Precision
-from sertool.core.recipe.load import Model, Recipe
+from sertool.core.recipe.schema import Model, Recipe
 from sertool.core.runs.members import Sizes, sizes_of
 from sertool.core.training.logits import EVALUATION_ROWS
 from sertool.core.training.loop import Epoch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sertool.core.recipe.load import Model
+from sertool.core.recipe.schema import Model
 from sertool.core.runs.members import Sizes
 
 # A product y = x W' has two in its backward pass, dx = dy W and dW = dy' x, each of the same size.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.load import task_for
 from sertool.core.corpora.tasks import Task
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 WORDS = 3000  # of the vocabulary, Zipf-distributed
 BANDS = 80

@@ -8,7 +8,7 @@ from sertool.core.bench.stack_side import Ended
 from sertool.core.bench.turns import Comparison, Spread, Turn
 from sertool.core.bench.workload import Fill
 from sertool.core.compute.device import Precision
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sertool.core.bench.random_corpus import random_corpus
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
 from sertool.core.training.batches import Tables
 

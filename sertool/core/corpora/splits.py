@@ -9,7 +9,7 @@ from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import DataError, UsageError
-from sertool.core.recipe.load import Splits
+from sertool.core.recipe.schema import Splits
 
 
 @dataclass(frozen=True)

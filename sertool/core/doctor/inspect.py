@@ -20,7 +20,7 @@ from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import plural as count
 from sertool.core.formatting import printable
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 NAMED = 4  # kinds of finding that a summary names
 

@@ -10,7 +10,7 @@ from sertool.core.corpora.load import CONVERTED, PACKAGED, corpus_folder
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import DataError, UsageError
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 DATA = Path("data")
 

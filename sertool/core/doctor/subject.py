@@ -14,7 +14,7 @@ from sertool.core.corpora.splits import Fold
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor.frame_statistics import AudioFacts, audio_facts
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)

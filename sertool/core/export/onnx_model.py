@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sertool.core.export.onnx_graph import Graph
 from sertool.core.export.onnx_inputs import Sequences
 from sertool.core.models.kernels import MASKED_SCORE
-from sertool.core.recipe.load import Model
+from sertool.core.recipe.schema import Model
 
 Array = NDArray[np.float32]
 

@@ -18,7 +18,7 @@ from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import log_mel as acoustics
 from sertool.core.features.log_mel import Extract
 from sertool.core.files import artifacts
-from sertool.core.recipe.load import Frontend
+from sertool.core.recipe.schema import Frontend
 
 _ENTRIES = ("??/*.safetensors", "??/.*.safetensors.*.part")  # what a killed process left is the second
 

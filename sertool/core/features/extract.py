@@ -22,7 +22,7 @@ from sertool.core.features.cache import FeatureCache
 from sertool.core.features.log_mel import Extract, extract_frames
 from sertool.core.features.shard_cache import ShardCache, read_entry, write_entry
 from sertool.core.prepare.rows import Row
-from sertool.core.recipe.load import Frontend
+from sertool.core.recipe.schema import Frontend
 
 _EACH = 1000  # recordings; so many are decoded while a process starts and imports torch
 SHARD = 64  # recordings handed to a worker of a cluster at a time

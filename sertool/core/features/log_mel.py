@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sertool.core.features.audio import read_audio as read_audio
-from sertool.core.recipe.load import Frontend
+from sertool.core.recipe.schema import Frontend
 
 ALGORITHM = 1  # raised when the frames of a recording change for the same settings
 TRIM_HOP = 512  # samples; librosa.effects.trim's own, whatever the sampling rate

@@ -19,7 +19,7 @@ from sertool.core.features import log_mel as acoustics
 from sertool.core.features.log_mel import Extract
 from sertool.core.files import artifacts
 from sertool.core.prepare.rows import Row
-from sertool.core.recipe.load import Frontend
+from sertool.core.recipe.schema import Frontend
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from sertool.core.features.log_mel import FEATURE_FLOOR, log_mels_batch
 from sertool.core.formatting import printable
 from sertool.core.inference.clips import Clip, Refused, refusal
 from sertool.core.inference.windows import check_window, windows
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 Progress = Callable[[int, int], None]
 

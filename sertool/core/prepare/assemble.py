@@ -18,7 +18,7 @@ from sertool.core.features.transcribe import Transcriber
 from sertool.core.formatting import enumerate_few, numbers
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
-from sertool.core.recipe.load import Frontend
+from sertool.core.recipe.schema import Frontend
 
 SHOWN = 20  # utterances named in a warning; the corpus lists them all
 LONG = 600  # seconds; a recording of so many is hardly one utterance

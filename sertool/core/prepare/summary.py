@@ -7,7 +7,7 @@ from typing import Any
 from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.tasks import SIGN
 from sertool.core.prepare.assemble import Preparation
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 
 
 def tasks_of(corpus: Corpus) -> list[str]:

@@ -14,14 +14,7 @@ from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.artifacts import read_text, write_text
 from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
 from sertool.core.recipe.problems import problems
-from sertool.core.recipe.schema import Dataset as Dataset
-from sertool.core.recipe.schema import Expected as Expected
-from sertool.core.recipe.schema import Frontend as Frontend
-from sertool.core.recipe.schema import Model as Model
-from sertool.core.recipe.schema import Published as Published
-from sertool.core.recipe.schema import Recipe as Recipe
-from sertool.core.recipe.schema import Splits as Splits
-from sertool.core.recipe.schema import Training as Training
+from sertool.core.recipe.schema import Recipe
 
 SUFFIXES = (".yaml", ".yml")
 # What stands for the folder in recipes that leave it to the user (custom) wherever they are only shown.

@@ -7,7 +7,7 @@ from pathlib import Path
 from sertool.core.corpora.load import PACKAGED, corpus_folder
 from sertool.core.errors import DataError
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.folder import is_done
 from sertool.core.runs.prediction_files import set_path
 

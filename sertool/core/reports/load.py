@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.yaml_file import parse_yaml
 from sertool.core.metrics.calibration import Calibration
-from sertool.core.recipe.load import Recipe, validate
+from sertool.core.recipe.load import validate
+from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import LabelRead
 from sertool.core.reports.traces import read_histories, read_log, telling
 from sertool.core.runs.folder import list_runs

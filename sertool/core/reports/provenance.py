@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.prediction_files import Origin
 

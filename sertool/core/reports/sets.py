@@ -9,7 +9,7 @@ from sertool.core.metrics import Bootstrap, Estimate, class_estimates, clusters_
 from sertool.core.metrics.calibration import confidences, probabilities
 from sertool.core.metrics.classification import METRICS, confusion, decide
 from sertool.core.metrics.sentiment import score_estimates
-from sertool.core.recipe.load import Expected, Recipe
+from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import calibration_row
 from sertool.core.reports.contents import ClassRow, MemberRow, SetReport, Size, Spread, Utterance
 from sertool.core.reports.load import Loaded

@@ -8,7 +8,7 @@ import numpy as np
 from sertool.core.formatting import plural
 from sertool.core.metrics import Bootstrap, Difference, Estimate, clusters_of, decision_differences
 from sertool.core.metrics.classification import METRICS
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reports.expected import Missing
 from sertool.core.reports.run import Reported

@@ -18,7 +18,7 @@ from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import UsageError
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.training.batches import Standardization, Tables, fit_standardization, make_tables
 
 

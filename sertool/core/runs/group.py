@@ -14,7 +14,7 @@ import torch
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.tasks import Task
 from sertool.core.models.build import build, initialise
-from sertool.core.recipe.load import Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.checkpoint import PackedState, pack_state, restore_state
 from sertool.core.runs.experiment import FoldInputs
 from sertool.core.runs.members import Sizes

@@ -11,7 +11,8 @@ from sertool.core.files import artifacts
 from sertool.core.models.build import build, load_members
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.recipe.load import Recipe, load
+from sertool.core.recipe.load import load
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import list_runs

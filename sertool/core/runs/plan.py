@@ -11,7 +11,8 @@ from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.reference_store import is_reference_folder
 from sertool.core.models.build import build
-from sertool.core.recipe.load import Recipe, Training, load
+from sertool.core.recipe.load import load
+from sertool.core.recipe.schema import Recipe, Training
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import is_done

@@ -10,7 +10,8 @@ from typing import Any
 from sertool.core.errors import DataError
 from sertool.core.files.reference_checkpoints import ReferenceCheckpoint
 from sertool.core.files.reference_store import list_checkpoints, read_checkpoint
-from sertool.core.recipe.load import Recipe, load
+from sertool.core.recipe.load import load
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, fit_inputs, open_experiment
 from sertool.core.runs.members import Trained, TrainedMember, new_stack
 from sertool.core.runs.reference_keys import from_reference

@@ -15,7 +15,7 @@ from sertool.core.corpora.corpus import Corpus, Frames
 from sertool.core.corpora.tasks import Target
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.models.inputs import Inputs, lengths
-from sertool.core.recipe.load import Dataset
+from sertool.core.recipe.schema import Dataset
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.models.layers import generator
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.recipe.load import Training
+from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
 from sertool.core.training.graph_steps import StaticSteps
 from sertool.core.training.history import MemberEpoch

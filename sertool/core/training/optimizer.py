@@ -8,7 +8,7 @@ from torch.optim.adam import adam
 
 from sertool.core.models.kernels.adam import adam_step
 from sertool.core.models.kernels.adam_numbers import BETAS, EPS, MemberNumbers
-from sertool.core.recipe.load import Training
+from sertool.core.recipe.schema import Training
 
 
 class StackedAdam:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sertool.core.recipe.load import Training
+from sertool.core.recipe.schema import Training
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sertool.core.compute.device import Precision
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.recipe.load import Training
+from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.schedule import Schedule

@@ -1,7 +1,6 @@
 """A comparison as lines for a terminal."""
 
-from sertool.core.formatting import plural, printable
-from sertool.core.grids import aligned, cut, wrapped
+from sertool.core.formatting import aligned, cut, plural, printable, wrapped
 from sertool.core.reports.compare.contents import (
     RIGHT_TO_WRONG,
     WRONG_TO_RIGHT,

@@ -1,7 +1,6 @@
 """A report as lines for a terminal: the tables first, then each run with what a reader must not miss."""
 
-from sertool.core.formatting import printable
-from sertool.core.grids import aligned, wrapped
+from sertool.core.formatting import aligned, printable, wrapped
 from sertool.core.reports.contents import Report
 from sertool.core.reports.text.blocks import Block, Section
 from sertool.core.reports.text.sections import run_section

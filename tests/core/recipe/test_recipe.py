@@ -1,0 +1,477 @@
+"""Recipes: what is refused and in which words, what `extends` and `--set` do, and that nothing else does."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sertool.core.errors import UsageError
+from sertool.core.files.yaml_file import MAX_DEPTH, dump_yaml, parse_yaml
+from sertool.core.recipe import load as recipe
+from sertool.core.recipe.schema import Dataset, Recipe, Splits, Training
+
+QUICK = settings(deadline=None, max_examples=60)
+MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}
+
+
+def refused(**changes) -> list[str]:
+    """The problems of a minimal recipe with some changes, one a line."""
+    with pytest.raises(UsageError) as caught:
+        recipe.validate({**MINIMAL, **changes}, "x.yaml")
+    first, *lines = str(caught.value).split("\n")
+    assert first == f"x.yaml: {len(lines)} problem{'s' * (len(lines) > 1)}"
+    return [line.removeprefix("  ") for line in lines]
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+# What is refused, and in which words
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"dataset": {}}, "dataset.path: is missing; give it with --set dataset.path=data/MYSET"),
+        ({"trainig": {}}, "trainig: unknown key, did you mean 'training'?"),
+        ({"training": {"batch": 3}}, "training.batch: unknown key, did you mean 'batch_size'?"),
+        (
+            {"expected": {"test": {"utterances": 2, "zzz": 1}}},
+            "expected.test.zzz: unknown key, expected one of utterances, classes",
+        ),
+        ({"model": 5}, "model: expected a table of keys (got 5)"),
+        ({"model": None}, "model: expected a table of keys (got null)"),
+        ({"about": ""}, 'about: must not be empty (got "")'),
+        ({"about": 5}, 'about: expected text; quote it: "5" (got 5)'),
+        ({"about": True}, "about: expected text (got true)"),
+        (
+            {"name": "../x"},
+            'name: expected letters, digits, dots, dashes, underscores; a letter or digit first (got "../x")',
+        ),
+        (
+            {"training": {"select": "uarr"}},
+            "training.select: expected accuracy, uar or f1_weighted, did you mean 'uar'? (got \"uarr\")",
+        ),
+        ({"training": {"runs": 0}}, "training.runs: must be at least 1 (got 0)"),
+        ({"training": {"runs": 1.5}}, "training.runs: expected a whole number (got 1.5)"),
+        ({"training": {"learning_rate": "fast"}}, 'training.learning_rate: expected a number (got "fast")'),
+        (
+            {"training": {"learning_rate": float("nan")}},
+            "training.learning_rate: expected a finite number (got NaN)",
+        ),
+        (
+            {"training": {"clip_norm": float("inf")}},
+            "training.clip_norm: expected a finite number (got Infinity)",
+        ),
+        ({"training": {"learning_rate": 0}}, "training.learning_rate: must be above 0 (got 0)"),
+        ({"training": {"warmup": 1}}, "training.warmup: must be below 1 (got 1)"),
+        (
+            {"training": {"class_weights": "equal"}},
+            "training.class_weights: expected none, balanced, or a list of one number above 0 a class",
+        ),
+        ({"training": {"weight_decay": 0.1}}, "training.weight_decay: only with optimizer: adamw"),
+        (
+            {"training": {"seed": 2**31 - 2}},
+            "training.seed: the last run's would be above 2147483647",
+        ),
+        ({"training": {"seed": 10**70}}, f"training.seed: must be at most 2147483647 (got 1{'0' * 58}…)"),
+        ({"model": {"hidden_size": 511}}, "model.hidden_size 511 is not a multiple of num_heads 8"),
+        (
+            {"frontend": {"window_length": 4096}},
+            "frontend.window_length 4096 is longer than fft_size 2048",
+        ),
+        ({"published": [{"metric": "uar", "value": 0.5}]}, "published[0].source: is missing"),
+        (
+            {"expected": {"dev": {"utterances": 3}}},
+            'expected.dev: expected train, valid, test or private (got "dev")',
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_key(changes, problem):
+    assert refused(**changes) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "problem"),
+    [
+        ({"reader": "mosi"}, "dataset.task: reader mosi knows sentiment (got 'emotion')"),
+        ({"reader": "mosi", "task": "sentiment"}, "dataset.num_classes: mosi sentiment needs 2 or 7"),
+        (
+            {"reader": "mosei", "num_classes": 7},
+            "dataset.num_classes: mosei emotion always has 6 classes; leave it out",
+        ),
+        (
+            {"reader": "meld", "task": "mood"},
+            "dataset.task: reader meld knows emotion and sentiment (got 'mood')",
+        ),
+        ({"reader": "mosi", "task": "sentiment", "num_classes": 3}, "dataset.num_classes: expected 2 or 7"),
+        ({"modalities": ["text", "text"]}, "dataset.modalities: text is given twice"),
+        ({"modalities": []}, "dataset.modalities: expected at least 1 of them (got [])"),
+    ],
+)
+def test_a_data_set_must_fit_its_reader(dataset, problem):
+    assert refused(dataset={"path": "P", **dataset}) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("splits", "problem"),
+    [
+        (
+            {"valid": "test"},
+            "splits: valid and test are both 'test', so the best epoch would be picked on test;"
+            " only protocol: paper does that",
+        ),
+        (
+            {"scheme": "folds", "folds": 2},
+            "splits.folds: at least 3 are needed (one tests, the next one validates, the rest train)",
+        ),
+        (
+            {"scheme": "folds"},
+            "splits.folds: at least 3 are needed (one tests, the next one validates, the rest train)",
+        ),
+        ({"folds": 5}, "splits.folds: only with scheme: folds"),
+        ({"scheme": "folds", "folds": [["a"], ["b"], ["a"]]}, "splits.folds: 'a' is given twice"),
+        (
+            {"scheme": "folds", "folds": [["a"], ["b"], []]},
+            "splits.folds: expected how many folds, or a list of lists of group names",
+        ),
+        ({"valid_groups": ["a"]}, "splits.valid_groups: only with scheme: holdout"),
+        ({"scheme": "holdout", "valid_groups": [3, "3"]}, "splits.valid_groups: '3' is given twice"),
+        (
+            {"scheme": "holdout", "valid_fraction": 0},
+            "splits.valid_fraction: 0 leaves nothing to validate on; give valid_groups or a share above 0",
+        ),
+        ({"test_fraction": 0.1}, "splits.test_fraction: only with scheme: holdout"),
+        (
+            {"scheme": "holdout", "valid_fraction": 0.5, "test_fraction": 0.5},
+            "splits.valid_fraction and test_fraction leave nothing to train on",
+        ),
+    ],
+)
+def test_splits_must_make_sense(splits, problem):
+    assert refused(splits=splits) == [problem]
+
+
+def test_all_problems_are_told_at_once():
+    found = refused(trainig={}, model={"hiden_size": 3}, training={"runs": 0, "select": "best"})
+    assert found == [
+        "model.hiden_size: unknown key, did you mean 'hidden_size'?",
+        "training.runs: must be at least 1 (got 0)",
+        'training.select: expected accuracy, uar or f1_weighted (got "best")',
+        "trainig: unknown key, did you mean 'training'?",
+    ]
+
+
+def test_class_weights_must_be_one_a_class_where_the_classes_are_known():
+    changes = {"dataset": {"path": "P", "reader": "meld"}, "training": {"class_weights": [1, 2]}}
+    assert refused(**changes) == ["training.class_weights: 2 given, the task has 7 classes"]
+
+
+def test_the_paper_protocol_may_validate_on_test():
+    made = recipe.validate({**MINIMAL, "protocol": "paper", "splits": {"valid": "test"}}, "x")
+    assert made.splits.valid == made.splits.test == "test"
+
+
+def test_numbered_groups_are_names():
+    splits = {"scheme": "folds", "folds": [[3, "08"], [9], [10]]}
+    assert recipe.validate({**MINIMAL, "splits": splits}, "x").splits.folds == [["3", "08"], ["9"], ["10"]]
+
+
+# YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("5E3", 5e3),
+        ("-1.5e+2", -150.0),
+        (".5", 0.5),
+        ("3.", 3.0),
+        ("1_000", 1000),
+        ("07", "07"),
+        ("0x10", "0x10"),
+        ("1:30", "1:30"),
+        ("no", "no"),
+        ("Yes", "Yes"),
+        ("true", True),
+        ("~", None),
+        ("", None),
+        ("2026-01-01", "2026-01-01"),
+        ("<<", "<<"),
+        ("=", "="),
+        ("[03, 10]", ["03", 10]),
+        (".inf", float("inf")),
+    ],
+)
+def test_plain_words_are_read_as_meant(text, value):
+    parsed = parse_yaml(text, "x")
+    assert (parsed, type(parsed)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\nb: 2\na: 3", "x, line 3, column 1: key 'a' is given twice"),
+        ("a: &n 1\nb: *n", "x, line 2, column 4: aliases (*name) are not supported"),
+        (
+            "a: !!python/object/apply:os.system [ls]",
+            "x, line 1, column 4: tags (tag:yaml.org,2002:python/object/apply:os.system) are not supported",
+        ),
+        ("a: !!str 1", "x, line 1, column 4: tags (tag:yaml.org,2002:str) are not supported"),
+        ("1: 2", "x, line 1, column 1: key 1 is not text"),
+        ("[a]: 2", "x, line 1, column 1: key ['a'] is not text"),
+        ("[" * 2000, f"x, line 1, column {MAX_DEPTH + 1}: nested more than {MAX_DEPTH} deep"),
+        ('"\\ud800"', "x, line 1, column 1: half a character (a lone surrogate) is not text"),
+        ("a: [1", "x, line 1, column 6: expected ',' or ']', but got '<stream end>'"),
+        ("9" * 5000, "x: not valid YAML (Exceeds the limit (4300 digits) for integer string conversion"),
+        ("--- 1\n--- 2", "x, line 2, column 1: but found another document"),
+    ],
+)
+def test_yaml_that_is_refused(text, problem):
+    with pytest.raises(UsageError) as caught:
+        parse_yaml(text, "x")
+    assert str(caught.value).startswith(problem)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+WORDS = st.sampled_from(
+    ["1e-4", "no", "03", "1:30", "null", "~", "", "=", "<<", "0x1", "1_0", ".inf", "-", "? a", "a: b"]
+)
+LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT | WORDS
+CONTENT = st.recursive(
+    LEAF,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | WORDS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@QUICK
+@given(st.dictionaries(TEXT | WORDS, CONTENT, max_size=4))
+def test_what_is_dumped_is_read_back(content):
+    assert parse_yaml(dump_yaml(content), "x") == content
+
+
+@QUICK
+@given(st.text(max_size=80) | st.text("[]{}:,-&*!|>'\"%@`#? \n\tab01.e~<=", max_size=60))
+def test_any_text_is_yaml_or_refused(text):
+    with suppress(UsageError):
+        parse_yaml(text, "x")
+
+
+# Files, extends and --set
+
+
+def test_extends_changes_only_what_is_given(tmp_path):
+    path = write(tmp_path, "mine.yaml", "extends: iemocap\ntraining: {runs: 3}\n")
+    made, base = recipe.load(path), recipe.load("iemocap")
+    assert made.name == "mine"
+    assert made.training == base.training.model_copy(update={"runs": 3})
+    assert (made.dataset, made.model, made.published) == (base.dataset, base.model, base.published)
+
+
+def test_a_relative_path_is_meant_from_the_file_that_names_it(tmp_path):
+    write(tmp_path, "base.yaml", "about: b\ndataset: {path: P}\n")
+    (tmp_path / "inner").mkdir()
+    assert recipe.load(write(tmp_path / "inner", "top.yaml", "extends: ../base.yaml\n")).about == "b"
+
+
+def test_a_circle_of_extends_is_refused(tmp_path):
+    write(tmp_path, "a.yaml", "extends: b.yaml\n")
+    path = write(tmp_path, "b.yaml", f"extends: ../{tmp_path.name}/a.yaml\n")
+    with pytest.raises(UsageError, match=r"b\.yaml: extends itself through b -> a -> b$"):
+        recipe.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "mine.yaml: a recipe is a table of keys, this is empty"),
+        ("- 1\n", "mine.yaml: a recipe is a table of keys, this is a list"),
+        ("extends: [a]\n", "mine.yaml: extends: expected the name of a recipe, got ['a']"),
+        ("extends: iemocp\n", "mine.yaml: extends: no recipe 'iemocp', did you mean 'iemocap'?"),
+        ("extends: none.yaml\n", "none.yaml: no such recipe file"),
+        ("\xff", "mine.yaml: a recipe is a table of keys, this is text"),
+    ],
+)
+def test_a_file_that_is_no_recipe(tmp_path, text, problem):
+    with pytest.raises(UsageError) as caught:
+        recipe.load(write(tmp_path, "mine.yaml", text))
+    assert str(caught.value).endswith(problem)
+
+
+def test_a_file_that_is_not_text(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(b"about: \xff")
+    with pytest.raises(UsageError, match=r"mine\.yaml: not UTF-8 text \(byte 7\)$"):
+        recipe.load(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("iemcap", "no recipe 'iemcap', did you mean 'iemocap'?"),
+        ("zzzzzz", "no recipe 'zzzzzz'"),
+        ("../recipes/iemocap", "no recipe '../recipes/iemocap', did you mean 'iemocap'?"),
+        ("mosii.yaml", "mosii.yaml: no such recipe file, did you mean 'mosi'?"),
+        ("a" * 5000 + ".yaml", "a" * 5000 + ".yaml: no such recipe file"),
+        ("\0.yaml", "\0.yaml: no such recipe file"),
+    ],
+)
+def test_a_recipe_that_is_not_there(name, problem):
+    with pytest.raises(UsageError) as caught:
+        recipe.load(name)
+    assert str(caught.value) == problem
+
+
+def test_set_changes_a_key_and_the_last_one_wins():
+    made = recipe.load(
+        "iemocap", ["training.batch_size=64", "training.learning_rate=1e-3", "training.batch_size=8"]
+    )
+    assert (made.training.batch_size, made.training.learning_rate) == (8, 1e-3)
+    assert recipe.load("iemocap").training.batch_size == 32
+
+
+def test_set_takes_lists_and_null():
+    made = recipe.load(
+        "iemocap-folds", ["splits.folds=[[Ses01], [Ses02], [Ses03, Ses04]]", "training.patience=null"]
+    )
+    assert made.splits.folds == [["Ses01"], ["Ses02"], ["Ses03", "Ses04"]]
+    assert made.training.patience is None
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        (
+            "training.batch_size",
+            "--set training.batch_size: expected section.key=value, for example training.batch_size=64",
+        ),
+        ("=3", "--set =3: expected section.key=value, for example training.batch_size=64"),
+        (
+            "training..x=3",
+            "--set training..x=3: expected section.key=value, for example training.batch_size=64",
+        ),
+        ("about.x=3", "--set about.x=3: about holds no keys"),
+        (
+            "training.runs=[1",
+            "--set training.runs=[1, line 1, column 3: expected ',' or ']', but got '<stream end>'",
+        ),
+        (
+            "extends=mosi",
+            "--set extends=mosi: a recipe file names what it extends; copy it with `sertool recipes copy`",
+        ),
+    ],
+)
+def test_a_set_that_is_refused(override, problem):
+    with pytest.raises(UsageError) as caught:
+        recipe.load("iemocap", [override])
+    assert str(caught.value) == problem
+
+
+def test_a_set_with_an_unknown_key_names_the_nearest():
+    with pytest.raises(UsageError) as caught:
+        recipe.load("iemocap", ["training.batchsize=3"])
+    assert str(caught.value).endswith(
+        "1 problem\n  training.batchsize: unknown key, did you mean 'batch_size'?"
+    )
+
+
+@QUICK
+@given(st.lists(st.sampled_from(["a", "training", "runs", "dataset", ""]), max_size=4), st.text(max_size=20))
+def test_any_set_loads_or_is_refused(parts, value):
+    with suppress(UsageError):
+        recipe.load("iemocap", [".".join(parts) + "=" + value])
+
+
+def test_custom_asks_for_the_data():
+    with pytest.raises(
+        UsageError, match=r"dataset\.path: is missing; give it with --set dataset\.path=data/MYSET$"
+    ):
+        recipe.load("custom")
+    assert recipe.load("custom", ["dataset.path=data/CALLS"]).dataset.path == "data/CALLS"
+
+
+# Whatever a file holds, it loads or it is refused
+
+KEYS = st.sampled_from(
+    sorted(
+        {
+            *Recipe.model_fields,
+            *Dataset.model_fields,
+            *Splits.model_fields,
+            *Training.model_fields,
+            "extends",
+        }
+    )
+)
+SECTION = st.dictionaries(
+    KEYS | TEXT, CONTENT | st.sampled_from(["holdout", "folds", "adamw", 0.5, 3]), max_size=5
+)
+
+
+@QUICK
+@given(st.dictionaries(KEYS | TEXT, SECTION | CONTENT, max_size=5))
+def test_any_content_is_a_recipe_or_refused(content):
+    with suppress(UsageError):
+        made = recipe.validate({**MINIMAL, **content}, "x.yaml")
+        assert recipe.validate(parse_yaml(recipe.resolved(made), "again"), "again") == made
+
+
+@st.composite
+def whole_recipes(draw):
+    """Recipes that are valid by construction, with awkward texts and numbers."""
+    fraction, positive = (
+        st.floats(0, 1, exclude_max=True),
+        st.floats(0, exclude_min=True, allow_infinity=False),
+    )
+    name = TEXT.filter(bool) | WORDS.filter(bool)
+    group = st.lists(name, min_size=1, max_size=2)
+    return recipe.Recipe(
+        name="x",
+        about=draw(name),
+        dataset=recipe.Dataset(
+            path=draw(name),
+            task=draw(name),
+            vectors=draw(name),
+            max_text_length=draw(st.integers(1, 2**31 - 1)),
+        ),
+        frontend=recipe.Frontend(trim_db=draw(st.none() | positive), preemphasis=draw(fraction)),
+        splits=recipe.Splits(
+            scheme="folds",
+            folds=draw(
+                st.lists(group, min_size=3, max_size=4).filter(
+                    lambda all_: len({g for f in all_ for g in f}) == sum(map(len, all_))
+                )
+            ),
+        )
+        if draw(st.booleans())
+        else recipe.Splits(scheme="holdout", valid_fraction=draw(st.floats(1e-9, 0.4)), valid_groups=None),
+        training=recipe.Training(
+            learning_rate=draw(positive),
+            class_weights=draw(st.just("balanced") | st.lists(positive, min_size=2, max_size=3)),
+            patience=draw(st.none() | st.integers(1, 9)),
+        ),
+        choices=draw(st.lists(TEXT, max_size=2)),
+        published=[recipe.Published(metric="uar", value=draw(st.floats(0, 1)), source=draw(name))],
+        expected={"test": recipe.Expected(utterances=3, classes=[1, 2])},
+    )
+
+
+@QUICK
+@given(whole_recipes())
+def test_a_resolved_recipe_is_the_same_recipe(made):
+    text = recipe.resolved(made)
+    assert recipe.validate(parse_yaml(text, "again"), "again") == made
+    assert recipe.resolved(made) == text
+
+
+def test_a_resolved_recipe_holds_every_key_in_order():
+    content = yaml.safe_load(recipe.resolved(recipe.load("iemocap")))
+    assert list(content) == list(Recipe.model_fields)
+    assert list(content["training"]) == list(Training.model_fields)

@@ -1,0 +1,322 @@
+"""The HTML report in a browser, from a file, as its reader opens it: Debian's chromium, driven by Playwright."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import report_example
+from builders import spoken
+from report_pages import HOSTILE, hostile_report
+
+from sertool.core.reports import recordings
+from sertool.core.reports.html.page import render
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"
+)
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+    )
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report = report_example.example(130)
+    path.write_text(render(replace(report, runs=report.runs[:2])), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(browser, file):
+    """Opens the report, and watches that it says nothing and asks for nothing."""
+    talk, contexts = [], []
+
+    def open_(path=file, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: talk.append(message.text))
+        page.on("pageerror", lambda error: talk.append(str(error)))
+        page.on("dialog", lambda dialog: (talk.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: talk.extend([request.url] * (request.url != path.as_uri())))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert [line for line in talk if not line.startswith("data:")] == []
+
+
+def first_browser(page):
+    return page.locator(".browser").first
+
+
+def column(own, number):
+    return own.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
+
+
+def figures_of(own, number):
+    """The numbers at the start of a column's cells."""
+    return [float(text.split()[0]) for text in column(own, number)]
+
+
+def test_it_opens_without_errors_and_requests(opened):
+    page = opened()
+    assert page.title() == "Four runs on IEMOCAP, MOSI and MOSEI"
+    assert first_browser(page).locator("tbody tr").count() == 50
+    assert first_browser(page).locator(".status").inner_text() == (
+        "1 to 50 of 130, wrong ones first, the surest at the top."
+    )
+
+
+def test_pages_lead_through_all_utterances(opened):
+    own = first_browser(opened())
+    seen = column(own, 1)
+    assert own.get_by_role("button", name="Earlier").is_disabled()
+    for _ in range(2):
+        own.get_by_role("button", name="Later").click()
+        seen += column(own, 1)
+    assert own.locator(".pages span").inner_text() == "page 3 of 3"
+    assert own.get_by_role("button", name="Later").is_disabled()
+    assert len(set(seen)) == len(seen) == 130
+
+
+def test_filters_narrow_the_rows_together(opened):
+    own = first_browser(opened())
+    rows = report_example.example(130).runs[0].sets["test"].rows
+    own.get_by_label("Label").select_option("sad")
+    own.get_by_label("Right?").select_option("wrong")
+    wanted = {row.id for row in rows if row.target == "sad" and not row.right}
+    assert {text.split("\n")[-1] for text in column(own, 1)} == wanted
+    own.get_by_label("Speaker").select_option("Ses01F-0")
+    fewer = {row.id for row in rows if row.id in wanted and row.speaker == "Ses01F-0"}
+    assert {text.split("\n")[-1] for text in column(own, 1)} == fewer != wanted
+    own.get_by_role("button", name="Show all").click()
+    assert own.locator(".status").inner_text().startswith("1 to 50 of 130")
+
+
+def test_words_are_searched_in_texts_and_ids_without_regard_to_case(opened):
+    own = first_browser(opened())
+    rows = report_example.example(130).runs[0].sets["test"].rows
+    own.get_by_label("Text or id").fill("MOTHER")
+    wanted = [row for row in rows if "mother" in row.text.lower()]
+    assert (
+        own.locator(".status").inner_text().split(",")[0] == f"1 to {min(50, len(wanted))} of {len(wanted)}"
+    )
+    own.get_by_label("Text or id").fill(rows[7].id)
+    assert column(own, 1)[0].endswith(rows[7].id)
+    own.get_by_label("Text or id").fill("no such word")
+    assert own.locator(".status").inner_text() == "None is like that."
+
+
+@pytest.mark.parametrize(("name", "number"), [("confidence, %", 5), ("members agreeing", 6), ("words", 7)])
+def test_a_head_sorts_and_says_how(opened, name, number):
+    own = first_browser(opened())
+    head = own.locator("thead th", has_text=name)
+    assert head.get_attribute("aria-sort") is None
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert figures_of(own, number) == sorted(figures_of(own, number), reverse=True)
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert figures_of(own, number) == sorted(figures_of(own, number))
+    assert own.locator("th[aria-sort]").count() == 1
+
+
+def test_unknown_lengths_come_last_whichever_way_is_sorted(opened):
+    own = first_browser(opened())
+    for _ in range(2):
+        own.get_by_role("button", name="seconds").click()
+        assert "–" not in column(own, 8)
+    for _ in range(2):
+        own.get_by_role("button", name="Later").click()
+    assert column(own, 8)[-1] == "–"
+
+
+def test_everything_is_done_with_the_keyboard(opened):
+    page = opened()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#main"
+    first_browser(page).get_by_label("Text or id").focus()
+    seen = []
+    while not seen or not seen[-1].startswith("confidence"):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.innerText ?? ''"))
+        assert len(seen) < 12
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    own = first_browser(page)
+    assert own.locator("th[data-sort=confidence]").get_attribute("aria-sort") == "descending"
+    # Sorting leaves the focus where it was, and Tab leads on.
+    assert page.evaluate("document.activeElement.innerText") == "confidence, % ↓"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "members agreeing"
+
+
+def test_tab_leaves_the_page_in_the_end(opened):
+    """No trap: every stop is another element, until there is none."""
+    page = opened(viewport={"width": 390, "height": 800})
+    stops = page.evaluate("document.querySelectorAll('a, button, input, select, summary').length")
+    for _ in range(2 * stops):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            return
+    last = page.evaluate("document.activeElement.outerHTML")
+    pytest.fail(f"still inside after {2 * stops} stops, at {last:.100}")
+
+
+def colours(page):
+    return page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,"
+        " getComputedStyle(document.querySelector('svg .interval')).stroke]"
+    )
+
+
+def test_dark_mode_follows_the_system_and_the_button(opened):
+    light, dark = (colours(opened(color_scheme=scheme)) for scheme in ("light", "dark"))
+    assert all(one != other for one, other in zip(light, dark, strict=True))
+    page = opened(color_scheme="light")
+    page.get_by_role("button", name="Dark").click()
+    assert colours(page) == dark
+    page.get_by_role("button", name="Light").click()
+    assert colours(page) == light
+
+
+CONTRAST = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+  };
+  let least = [Infinity, ""];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || !node.checkVisibility() || node.disabled) continue;
+    const style = getComputedStyle(node);
+    const text = node.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    let back = ground(node);
+    if (node.matches("svg .count, svg .share, svg text.none")) {
+      // On the darkest shade there can be.
+      const shade = parse(getComputedStyle(document.querySelector(".shade")).fill);
+      if (!node.matches(".none")) back = back.map((value, at) => 0.62 * shade[at] + 0.38 * value);
+    }
+    const [high, low] = [light(parse(text)), light(back)].sort((a, b) => b - a);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < least[0]) least = [ratio, `${ratio} ${node.outerHTML.slice(0, 80)}`];
+  }
+  return least;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_the_contrast_of_wcag_aa(opened, scheme):
+    ratio, where = opened(color_scheme=scheme).evaluate(CONTRAST)
+    assert ratio >= 4.5, where
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_page_itself_never_scrolls_sideways(opened, width):
+    page = opened(viewport={"width": width, "height": 800})
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_link_into_what_is_folded_unfolds_it(opened, file):
+    page = opened()
+    page.evaluate("location.hash = '#run-1-valid-classes'")
+    page.wait_for_function("document.getElementById('run-1-valid').open")
+    assert page.locator("#run-1-valid-classes").is_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_print_unfolds_everything_and_shows_no_controls(opened, scripts):
+    page = opened(java_script_enabled=scripts, color_scheme="dark")
+    hidden = page.locator("#run-1-valid-classes")
+    assert not hidden.is_visible()
+    page.emulate_media(media="print")
+    assert hidden.is_visible()
+    assert not page.locator(".contents").is_visible()
+    assert not first_browser(page).get_by_label("Text or id").is_visible()
+    assert page.locator("th[data-sort=confidence]").first.inner_text().startswith("confidence, %")
+    assert page.locator("#run-2").evaluate("node => getComputedStyle(node).breakBefore") == "page"
+    white = page.locator("h1").evaluate("node => getComputedStyle(node).color")
+    assert white == "rgb(28, 33, 38)", "dark text, also where the reader's system is dark"
+
+
+def test_without_a_script_the_page_says_what_is_missing(opened):
+    page = opened(java_script_enabled=False)
+    assert page.locator("noscript p").is_visible()
+    assert first_browser(page).locator("tbody tr").count() == 50
+    assert not page.locator("#theme").is_visible()
+    assert not first_browser(page).locator("form").is_visible()
+
+
+@pytest.mark.parametrize("bad", HOSTILE)
+def test_hostile_texts_are_shown_and_do_not_run(opened, tmp_path, bad):
+    path = tmp_path / "report.html"
+    path.write_text(render(hostile_report(bad)), encoding="utf-8")
+    page = opened(path)
+    own = first_browser(page)
+    own.get_by_role("button", name="words").click()
+    own.get_by_label("Label").select_option(bad)
+    own.get_by_label("Text or id").fill(bad)
+    assert [text.split("\n")[0] for text in column(own, 1)] == [bad] * 6
+    assert page.locator("h1").inner_text() == bad
+    assert page.locator("img").count() == 0
+    page.wait_for_timeout(100)  # time for what should not run
+
+
+def test_a_script_that_was_smuggled_in_is_stopped_by_the_policy(browser, tmp_path):
+    """The second wall: even in the page as an element, nothing runs that is not the page's own."""
+    path = tmp_path / "report.html"
+    page = render(report_example.example(12))
+    bad = "<script>document.title = 'run'</script><img src=x onerror='document.title = 1'>"
+    path.write_text(page.replace("</main>", f"{bad}</main>"), encoding="utf-8")
+    opened = browser.new_page()
+    opened.goto(path.as_uri())
+    opened.wait_for_timeout(100)
+    assert opened.title() == "Four runs on IEMOCAP, MOSI and MOSEI"
+    opened.close()
+
+
+def test_recordings_play(opened, tmp_path):
+    report = report_example.example(12)
+    row = report.runs[0].sets["test"].rows[3]
+    spoken(tmp_path / "sounds" / f"{row.id}.wav", seconds=0.5)
+    report, _ = recordings.attach(replace(report, runs=report.runs[:1]), tmp_path / "sounds")
+    path = tmp_path / "report.html"
+    path.write_text(render(report), encoding="utf-8")
+    own = first_browser(opened(path))
+    own.locator("select[name=recording]").select_option("there")
+    assert [text.split("\n")[-1] for text in column(own, 1)] == [row.id]
+    audio = own.locator("audio")
+    assert audio.get_attribute("preload") == "none"
+    assert audio.get_attribute("aria-label") == f"recording of {row.id}"
+    loaded = audio.evaluate(
+        "node => new Promise((done) => { node.onloadedmetadata = () => done(node.duration);"
+        " node.onerror = () => done(node.error.message); node.load(); node.preload = 'metadata'; })"
+    )
+    assert loaded == pytest.approx(0.5, abs=0.01)

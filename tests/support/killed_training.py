@@ -1,0 +1,76 @@
+"""A training that is killed again and again, and what it leaves in its folder."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from builders import tiny_recipe, write_tiny
+
+from sertool.core.files import artifacts
+from sertool.core.recipe.load import resolved
+
+UNEVEN = {"max_epochs": 12, "patience": 2, "max_decays": 1}
+
+
+DROPOUT = {"dropout_input": 0.2, "dropout_residual": 0.1, "dropout_output": 0.5}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a run but its log, which holds the time; nothing half-written may lie there."""
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if name not in ("log.jsonl", ".lock")}
+
+
+class Process:
+    """``sertool train`` on a tiny corpus in a process of its own."""
+
+    def __init__(self, folder: Path, *extra: str) -> None:
+        self.folder, self.extra = folder, extra
+
+    def start(self, name: str) -> subprocess.Popen:
+        arguments = ["train", "--recipe", "tiny.yaml", "--name", name, "--runs", "3", *self.extra]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "sertool", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, name: str) -> float:
+        """Seconds that a whole run takes."""
+        begun = time.monotonic()
+        process = self.start(name)
+        _, talk = process.communicate(timeout=300)
+        assert process.returncode == 0, talk
+        return time.monotonic() - begun
+
+
+def kill_and_go_on(tmp_path, kills, *extra, splits=None):
+    """Kill a training ``kills`` times, then let it end; every file is as without that."""
+    recipe = tiny_recipe(
+        splits=splits or {},
+        model=DROPOUT,
+        training={**UNEVEN, "max_epochs": 60, "patience": 40, "max_decays": 9},
+    )
+    artifacts.write_text(tmp_path / "tiny.yaml", resolved(recipe))
+    write_tiny(tmp_path / "data")
+    process = Process(tmp_path, *extra)
+    whole = process.finish("whole")
+    # A process spends most of its time on importing torch: it is killed in what comes after the first file, too.
+    draw = random.Random(7)
+    for _ in range(kills):
+        victim = process.start("killed")
+        time.sleep(draw.uniform(0.3, 1.0) * whole)
+        if victim.poll() is None:
+            victim.send_signal(signal.SIGKILL)
+        victim.communicate()
+        assert victim.returncode in (0, -signal.SIGKILL)
+    process.finish("killed")
+    assert contents(tmp_path / "ckpt/killed") == contents(tmp_path / "ckpt/whole")

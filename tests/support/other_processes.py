@@ -1,0 +1,38 @@
+"""What tests let other processes do; a child can import it, unlike a test file."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+from sertool.core.features.cache import FeatureCache
+from sertool.core.fetch.download import Policy, download
+from sertool.core.recipe.schema import Frontend
+
+
+def die(row, frontend, cache):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill(folder: Path, recordings: list[Path], rounds: int) -> None:
+    cache = FeatureCache(folder)
+    for _ in range(rounds):
+        for path in recordings:
+            cache.extract_frames(path, None, None, Frontend(sample_rate=8000))
+        cache.clear()
+
+
+QUICK = Policy(
+    tries=4,
+    first_wait=0.001,
+    longest_wait=0.002,
+    longest_retry_after=5.0,
+    connect_timeout=2.0,
+    stall_timeout=0.2,
+    lock_wait=0.1,
+)
+
+
+def hold(url: str, target: Path, results) -> None:
+    slow = replace(QUICK, lock_wait=10.0)
+    results.put(download([url], target, policy=slow).url)

@@ -1,0 +1,146 @@
+"""Runs as they lie on the disk after `sertool ensemble`, made of random numbers without any training."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from builders import CLASSES, tiny_recipe
+
+from sertool.core.metrics.calibration import calibrate
+from sertool.core.metrics.classification import accuracy, decide
+from sertool.core.recipe.load import resolved
+from sertool.core.recipe.schema import Recipe
+from sertool.core.reports.build import build_report
+from sertool.core.reports.contents import Report, RunReport
+from sertool.core.runs.folder import runs_below
+from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
+from sertool.core.runs.predictions import MemberScore, Predictions
+from sertool.core.runs.temperature import write_calibration
+
+MEMBERS = 3
+SHARPNESS = 3.0  # of true logits: about 80 % of labels are the likeliest class
+
+
+def make_origin(recipe: Recipe | None = None, **changes) -> Origin:
+    """What a clean, honest run of the tiny recipe is made by; ``changes`` are of its fields."""
+    recipe = recipe or tiny_recipe()
+    origin = Origin(
+        run=recipe.name,
+        recipe=resolved(recipe),
+        recipe_name=recipe.name,
+        dataset="TINY",
+        task="emotion",
+        rule="name",
+        protocol=recipe.protocol,
+        selected_on_test=False,
+        synthetic=False,
+        machine_text=False,
+        started_from=None,
+        seen_in_test=0,
+        data_hash="0123abcd",
+        folds=1,
+        counts={"train": 800, "valid": 200, "test": 400},
+        train_classes=[300, 250, 250],
+        doctor=[],
+        made={"time": "2026-01-02T03:04:05Z", "device": "CPU", "precision": "fp32", "sertool": "0.1.0"},
+    )
+    return replace(origin, **changes)
+
+
+def make_set(
+    name: str = "test",
+    number: int = 400,
+    *,
+    origin: Origin | None = None,
+    classes: Sequence[str] = CLASSES,
+    kind: str = "single",
+    members: int = MEMBERS,
+    speakers: int = 10,
+    seed: int = 1,
+) -> StoredSet:
+    """Predictions whose probabilities are right: labels are drawn by them, and members add a little noise."""
+    random = np.random.default_rng([seed, name == "test"])
+    true = random.normal(0, SHARPNESS, (number, len(classes)))
+    if kind == "multi":
+        targets = (random.random(true.shape) < 1 / (1 + np.exp(-true))).astype(np.int64)
+    else:
+        targets = (true + random.gumbel(size=true.shape)).argmax(-1)
+    logits = (true + random.normal(0, 0.5, (members, *true.shape))).astype(np.float32)
+    words = random.integers(1, 13, number).tolist()
+    spoken = tuple(
+        Spoken(
+            text=" ".join(["word"] * words[row]),
+            speaker=f"{name}-{row % speakers}",
+            session=None,
+            dialogue=None,
+            video=None,
+            gender="fm"[row % speakers % 2],
+            seconds=words[row] / 2.5,
+            words=words[row],
+            frames=5 * words[row],
+        )
+        for row in range(number)
+    )
+    scores = [accuracy(targets, decide(one, kind), len(classes)) for one in logits]
+    own = Predictions(
+        set=name,
+        utterances=tuple(range(number)),
+        ids=tuple(f"{name}{row}" for row in range(number)),
+        logits=logits,
+        targets=targets,
+        kind=kind,
+        classes=tuple(classes),
+        members=tuple(MemberScore(f"run-{place + 1}", 0, score, 0.8) for place, score in enumerate(scores)),
+    )
+    return StoredSet(origin or make_origin(), own, spoken)
+
+
+def changed(stored: StoredSet, **changes) -> StoredSet:
+    """The set with other fields of its predictions."""
+    return replace(stored, predictions=replace(stored.predictions, **changes))
+
+
+def shuffled(stored: StoredSet, seed: int = 5) -> np.ndarray:
+    """Logits that belong to other utterances, as of a probe that costs much."""
+    order = np.random.default_rng(seed).permutation(len(stored.predictions.ids))
+    return stored.predictions.logits[:, order]
+
+
+def write_run(
+    folder: Path,
+    *sets: StoredSet,
+    probes: Callable[[StoredSet], dict[str, np.ndarray]] | None = None,
+    calibrated: bool = True,
+    judged: int = 1,
+) -> Path:
+    """Put sets into a run's folder, with probes, a calibration of all members and a log; returns the folder."""
+    for stored in sets:
+        write_set(folder, stored)
+        if probes is not None:
+            write_probes(folder, stored.predictions, probes(stored))
+        own = stored.predictions
+        if own.set == "valid" and calibrated:
+            names = [member.name for member in own.members]
+            logits = own.ensemble_logits(len(own.logits))
+            write_calibration(folder, calibrate(logits, own.targets, own.kind, members=names))
+    looks = [{"by": "sertool train", "purpose": "the doctor counted the classes of every split"}]
+    looks += [{"by": "sertool ensemble", "purpose": "judged 3 members"}] * judged
+    entries = [
+        {"read": "test labels", "time": "2026-01-02T03:04:05Z", "utterances": 400, **look} for look in looks
+    ]
+    entries.insert(1, {"finished": "2026-01-02T03:04:05Z", "seconds": 7.5})
+    (folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return folder
+
+
+def report(folder: Path, *names: str, **options) -> Report:
+    """The report on runs below a folder, without any corpora."""
+    return build_report(names or runs_below(folder), folder, folder / "nodata", **options)
+
+
+def only(folder: Path) -> RunReport:
+    """The one run below a folder."""
+    (run,) = report(folder).runs
+    return run
