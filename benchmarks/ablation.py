@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from sertool.core.benchmarking.measuring import measure
-from sertool.core.benchmarking.results import Wishes
-from sertool.core.kernels import NAMES, OFF
-from sertool.core.precision import Precision
-from sertool.core.recipe import Recipe
+from sertool.core.bench.measure import measure
+from sertool.core.bench.results import Wishes
+from sertool.core.compute.device import Precision
+from sertool.core.models.kernels import NAMES, OFF
+from sertool.core.recipe.load import Recipe
 
 WISHES = Wishes(members=10, rounds=3, seconds=1.0, evaluation=False, baseline=False)
 

@@ -1,12 +1,12 @@
-"""The random corpus of IEMOCAP's size that the benchmarks share; see :mod:`sertool.core.benchmarking.random_corpus`."""
+"""The random corpus of IEMOCAP's size that the benchmarks share; see :mod:`sertool.core.bench.random_corpus`."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from sertool.core.benchmarking.random_corpus import random_corpus
+from sertool.core.bench.random_corpus import random_corpus
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus
-from sertool.core.recipe import load
+from sertool.core.recipe.load import load
 
 TRAIN, TEST = 4446, 1085
 

@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from sertool.core import artifacts
+from sertool.core.files import artifacts
 
 SIZE = 200_000_000
 PAIRS = 9
@@ -161,7 +161,7 @@ def main() -> None:
         return
     import torch
 
-    from sertool.core.benchmarking.device import describe_machine
+    from sertool.core.bench.device import describe_machine
 
     machine = describe_machine(torch.device("cpu"))
     result = {"machine": machine, "downloads": measure(options.pairs)}

@@ -17,22 +17,21 @@ import onnxruntime
 import torch
 
 from benchmarks.corpora import make_corpus
-from sertool.core import artifacts
-from sertool.core.batches import make_tables
-from sertool.core.benchmarking.device import describe_machine
-from sertool.core.bundles.bundle_check import Trial, feeds_of
-from sertool.core.bundles.exporting import save
-from sertool.core.bundles.onnx_ensemble import ensemble_model
+from sertool.core.bench.device import describe_machine
+from sertool.core.compute.device import choose
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.experiment import fit_inputs, open_experiment
-from sertool.core.inference import compute_logits, compute_logits_apart
+from sertool.core.export.check import Trial, feeds_of
+from sertool.core.export.export import save
+from sertool.core.export.onnx_ensemble import ensemble_model
+from sertool.core.files import artifacts
 from sertool.core.models.build import initialise, member_state
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.planning import new_stack
-from sertool.core.precision import choose
-from sertool.core.recipe import load
-from sertool.core.trained import Trained, TrainedMember
+from sertool.core.recipe.load import load
+from sertool.core.runs.experiment import fit_inputs, open_experiment
+from sertool.core.runs.members import Trained, TrainedMember, new_stack
+from sertool.core.training.batches import make_tables
+from sertool.core.training.logits import compute_logits, compute_logits_apart
 
 TARGET = 2.0
 RESULTS = Path(__file__).parent / "results"

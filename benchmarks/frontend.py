@@ -21,12 +21,12 @@ import soxr
 import torch
 from threadpoolctl import threadpool_limits
 
-from sertool.core import artifacts
-from sertool.core.acoustics import extract_frames, log_mels, log_mels_batch, read_audio
-from sertool.core.benchmarking.device import describe_machine
-from sertool.core.benchmarking.turns import compare
-from sertool.core.feature_cache import FeatureCache
-from sertool.core.recipe import Frontend
+from sertool.core.bench.device import describe_machine
+from sertool.core.bench.turns import compare
+from sertool.core.features.cache import FeatureCache
+from sertool.core.features.log_mel import extract_frames, log_mels, log_mels_batch, read_audio
+from sertool.core.files import artifacts
+from sertool.core.recipe.load import Frontend
 
 TARGETS = {"times_real_time": 200, "ratio": 5}
 FRONTEND = Frontend()

@@ -18,15 +18,16 @@ from unittest.mock import patch
 
 import torch
 
-from sertool.core import kernels
-from sertool.core.batches import Tables
+from sertool.core.compute.device import Name, choose
+from sertool.core.models import kernels
 from sertool.core.models.build import build, initialise
 from sertool.core.models.inputs import lengths
-from sertool.core.optim import StackedAdam
-from sertool.core.precision import Name, choose
-from sertool.core.recipe import Recipe, load
-from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch
+from sertool.core.recipe.load import Recipe, load
+from sertool.core.training.batches import Tables
+from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.optimizer import StackedAdam
+from sertool.core.training.schedule import plan_epoch
+from sertool.core.training.steps import Stack
 
 ARCHITECTURES = (80, 90)  # compute capabilities: A100, H100
 RECIPES = ("iemocap", "mosei-2")

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 
 import sertool
-from sertool.core import artifacts
-from sertool.core.benchmarking.device import describe_machine
+from sertool.core.bench.device import describe_machine
+from sertool.core.files import artifacts
 
-CLIPS = Path(sertool.__file__).parent / "core" / "demo" / "clips"
+CLIPS = Path(sertool.__file__).parent / "core" / "corpora" / "demo" / "clips"
 MANY = 100
 TARGETS = {"one_s": 0.05}
 RESULT = Path(__file__).parent / "results" / "predicting.json"

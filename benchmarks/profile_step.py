@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sertool.core.benchmarking.stacks import StackSide
-from sertool.core.benchmarking.workload import open_workload
-from sertool.core.precision import choose
-from sertool.core.recipe import load
+from sertool.core.bench.stack_side import StackSide
+from sertool.core.bench.workload import open_workload
+from sertool.core.compute.device import choose
+from sertool.core.recipe.load import load
 
 
 def main() -> None:

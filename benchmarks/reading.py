@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from sertool.core import artifacts
-from sertool.core.benchmarking.device import describe_machine
+from sertool.core.bench.device import describe_machine
 from sertool.core.corpora.load import convert_corpus, load_corpus
+from sertool.core.files import artifacts
 
 SPLITS = {"train": 16327, "valid": 1871, "test": 4662}
 FRAMES, BANDS, WORDS, VOCABULARY = 50, 80, 20, 15_000

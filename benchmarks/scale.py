@@ -18,18 +18,18 @@ from typing import Any
 import torch
 
 from benchmarks.corpora import make_corpus
-from sertool.core import artifacts
-from sertool.core.benchmarking.device import describe_machine
-from sertool.core.checkpoint import PackedState, pack_state, write_state
+from sertool.core.bench.device import describe_machine
+from sertool.core.compute.device import choose
+from sertool.core.compute.jobs import Began, Job, Share
+from sertool.core.compute.launchers import open_launcher
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.experiment import fit_inputs, open_experiment, tables_of
-from sertool.core.launching.launcher import Began, Job, Share
-from sertool.core.launching.opening import open_launcher
+from sertool.core.files import artifacts
 from sertool.core.models.build import initialise
-from sertool.core.planning import new_stack
-from sertool.core.precision import choose
-from sertool.core.recipe import load
-from sertool.core.training import Finished, Member, Progress, start
+from sertool.core.recipe.load import load
+from sertool.core.runs.checkpoint import PackedState, pack_state, write_state
+from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
+from sertool.core.runs.members import new_stack
+from sertool.core.training.loop import Finished, Member, Progress, start
 
 RECIPE, OVERRIDES = "iemocap", ["dataset.vectors=none"]
 EVENTS = 1000

@@ -13,13 +13,13 @@ import torch
 
 from benchmarks import commands
 from benchmarks.ablation import ablation
-from sertool.core import artifacts
-from sertool.core.benchmarking.device import describe_machine
-from sertool.core.benchmarking.measuring import measure
-from sertool.core.benchmarking.results import Wishes
-from sertool.core.benchmarking.text import lines
-from sertool.core.precision import Precision, choose
-from sertool.core.recipe import load
+from sertool.core.bench.device import describe_machine
+from sertool.core.bench.measure import measure
+from sertool.core.bench.results import Wishes
+from sertool.core.bench.table import lines
+from sertool.core.compute.device import Precision, choose
+from sertool.core.files import artifacts
+from sertool.core.recipe.load import load
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -15,18 +15,18 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from sertool.core import artifacts
-from sertool.core.benchmarking.device import describe_machine
-from sertool.core.labels import SEVEN
-from sertool.core.reliability import ece_estimate
-from sertool.core.scores import score_estimates
-from sertool.core.statistics import (
+from sertool.core.bench.device import describe_machine
+from sertool.core.corpora.tasks import SEVEN
+from sertool.core.files import artifacts
+from sertool.core.metrics import (
     Bootstrap,
     Clusters,
     class_estimates,
     decision_differences,
     decision_estimates,
 )
+from sertool.core.metrics.reliability import ece_estimate
+from sertool.core.metrics.sentiment import score_estimates
 
 CLASSES = len(SEVEN)
 TARGET_S = 1.0

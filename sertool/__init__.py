@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from sertool.core.predictions.predicting import Predictor
+from sertool.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from sertool.core.inference.predictor import Predictor
+
+__all__ = ["__version__", "load"]
 
 
 def load(
@@ -31,7 +33,7 @@ def load(
     Raises:
         sertool.core.errors.SertoolError: it cannot be opened; the message says why, ``hint`` what to try.
     """
-    from sertool.core.precision import choose
-    from sertool.core.predictions.predicting import open_predictor
+    from sertool.core.compute.device import choose
+    from sertool.core.inference.predictor import open_predictor
 
     return open_predictor(Path(folder), Path(data), index, choose(device, precision))

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sertool import __version__
 from sertool.commands import (
     bench,
     compare,
@@ -25,6 +24,7 @@ from sertool.commands import (
     train,
 )
 from sertool.core.errors import SertoolError
+from sertool.version import __version__
 
 
 class _Group(TyperGroup):

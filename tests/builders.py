@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sertool.core import recipe as recipes
-from sertool.core.batches import Tables
+from sertool.core.compute.device import choose
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.experiment import Experiment, fit_inputs, open_experiment, tables_of
 from sertool.core.models.inputs import Inputs, lengths
-from sertool.core.precision import choose
+from sertool.core.recipe import load as recipes
+from sertool.core.runs.experiment import Experiment, fit_inputs, open_experiment, tables_of
+from sertool.core.training.batches import Tables
 
 REFERENCE = Path(__file__).parent / "reference"
 CPU = choose("cpu", "fp32")

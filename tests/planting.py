@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sertool.core import recipe as recipes
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.recipe import Frontend, Recipe
-from sertool.core.text import clean_words
+from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.load import Frontend, Recipe
 
 SIZES = {"train": 12, "valid": 6, "test": 6}
 EXPECTED = {split: {"utterances": size, "classes": [size // 2, size // 2]} for split, size in SIZES.items()}

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sertool.core.history import MemberEpoch
-from sertool.core.reliability import Bin, Point
-from sertool.core.reporting.contents import (
+from sertool.core.metrics import Estimate
+from sertool.core.metrics.reliability import Bin, Point
+from sertool.core.reports.contents import (
     CalibrationRow,
     ClassRow,
     DifferenceRow,
@@ -25,7 +25,7 @@ from sertool.core.reporting.contents import (
     TaskReport,
     Utterance,
 )
-from sertool.core.statistics import Estimate
+from sertool.core.training.history import MemberEpoch
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 WORDS = (

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from builders import CLASSES, tiny_recipe
 
-from sertool.core.calibration import calibrate, write_calibration
-from sertool.core.metrics import accuracy, decide
-from sertool.core.predicted import MemberScore, Predictions
-from sertool.core.prediction_store import Origin, Spoken, StoredSet, write_probes, write_set
-from sertool.core.recipe import Recipe, resolved
-from sertool.core.reporting.building import build_report, runs_below
-from sertool.core.reporting.contents import Report, RunReport
+from sertool.core.metrics.calibration import calibrate
+from sertool.core.metrics.classification import accuracy, decide
+from sertool.core.recipe.load import Recipe, resolved
+from sertool.core.reports.build import build_report
+from sertool.core.reports.contents import Report, RunReport
+from sertool.core.runs.folder import runs_below
+from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
+from sertool.core.runs.predictions import MemberScore, Predictions
+from sertool.core.runs.temperature import write_calibration
 
 MEMBERS = 3
 SHARPNESS = 3.0  # of true logits: about 80 % of labels are the likeliest class

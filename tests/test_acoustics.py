@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import frontend as benchmark
-from sertool.core import acoustics
-from sertool.core.acoustics import (
+from sertool.core.features import log_mel as acoustics
+from sertool.core.features.log_mel import (
     FEATURE_FLOOR,
     extract_frames,
     log_mels,
@@ -19,7 +19,7 @@ from sertool.core.acoustics import (
     mel_filters,
     trim,
 )
-from sertool.core.recipe import Frontend
+from sertool.core.recipe.load import Frontend
 
 REFERENCE = Frontend()
 EVERY_FRAME = Frontend(frame_step=1)

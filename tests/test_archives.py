@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sertool.core import archives
-from sertool.core.archives import Limits, kind_of, unpack, unpacked_size
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.tar_stream import TarStream
+from sertool.core.files import archives
+from sertool.core.files.archives import Limits, kind_of, unpack, unpacked_size
+from sertool.core.files.tar_stream import TarStream
 
 FILES = {
     "MELD/train_mels.p": b"\x80\x04" + bytes(range(256)) * 50,
@@ -487,7 +487,7 @@ def test_memory_stays_small(make, tmp_path):
     script = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from sertool.core.archives import Limits, unpack\n"
+        "from sertool.core.files.archives import Limits, unpack\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]), limits=Limits(ratio=2000))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

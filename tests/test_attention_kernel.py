@@ -4,7 +4,7 @@ import pytest
 import torch
 from kernel_running import interpret, needs_triton
 
-from sertool.core.kernels.attention import LONGEST, attends, attention_plain
+from sertool.core.models.kernels.attention import LONGEST, attends, attention_plain
 from sertool.core.models.layers import Attention, reset
 from sertool.core.models.layout import full_layout, pair
 
@@ -39,7 +39,9 @@ def test_the_definition_is_that_of_the_layer():
     ("length", "keys", "fits"), [(LONGEST, LONGEST, True), (LONGEST + 1, 3, False), (3, LONGEST + 1, False)]
 )
 def test_long_utterances_take_another_path(monkeypatch, length, keys, fits):
-    monkeypatch.setattr("sertool.core.kernels.attention.use_triton", lambda values, name: name == "attention")
+    monkeypatch.setattr(
+        "sertool.core.models.kernels.attention.use_triton", lambda values, name: name == "attention"
+    )
     assert attends(torch.zeros(1, length * 2, 6), torch.ones(1, 2, keys, dtype=torch.bool), 2) is fits
 
 

@@ -19,9 +19,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core import audio_files
-from sertool.core.audio_files import read_audio
 from sertool.core.errors import DataError
+from sertool.core.features import audio as audio_files
+from sertool.core.features.audio import read_audio
 
 READABLE = "readable are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 FORMATS = {

@@ -15,24 +15,26 @@ from typer.testing import CliRunner
 
 from benchmarks.ablation import ablation
 from sertool.cli import app
-from sertool.core import artifacts
-from sertool.core.benchmarking import device, measuring, plain
-from sertool.core.benchmarking.device import Rates, describe_machine, peak_bytes, reset_peak
-from sertool.core.benchmarking.measuring import measure
-from sertool.core.benchmarking.operations import Positions, forward_operations, training_operations
-from sertool.core.benchmarking.plain import PlainSide, batches_of, utterances_of
-from sertool.core.benchmarking.random_corpus import random_corpus
-from sertool.core.benchmarking.results import Bench, Measured, Wishes
-from sertool.core.benchmarking.stacks import StackSide
-from sertool.core.benchmarking.text import lines
-from sertool.core.benchmarking.turns import Comparison, Spread, Turn, compare
-from sertool.core.benchmarking.workload import fill, open_workload
-from sertool.core.kernels import NAMES, OFF
-from sertool.core.kernels.noise import Noise
+from sertool.core.bench import device
+from sertool.core.bench import measure as measuring
+from sertool.core.bench import plain_side as plain
+from sertool.core.bench.device import Rates, describe_machine, peak_bytes, reset_peak
+from sertool.core.bench.measure import measure
+from sertool.core.bench.operations import Positions, forward_operations, training_operations
+from sertool.core.bench.plain_side import PlainSide, batches_of, utterances_of
+from sertool.core.bench.random_corpus import random_corpus
+from sertool.core.bench.results import Bench, Measured, Wishes
+from sertool.core.bench.stack_side import StackSide
+from sertool.core.bench.table import lines
+from sertool.core.bench.turns import Comparison, Spread, Turn, compare
+from sertool.core.bench.workload import fill, open_workload
+from sertool.core.compute.device import choose
+from sertool.core.files import artifacts
 from sertool.core.models.build import build, initialise
-from sertool.core.planning import Sizes
-from sertool.core.precision import choose
-from sertool.core.recipe import USERS_PATH, load, names, resolved
+from sertool.core.models.kernels import NAMES, OFF
+from sertool.core.models.kernels.noise import Noise
+from sertool.core.recipe.load import USERS_PATH, load, names, resolved
+from sertool.core.runs.members import Sizes
 
 PUBLISHED = [name for name in names() if load(name, users_path=USERS_PATH).dataset.reader != "corpus"]
 SMALL = {"train": 60, "valid": 40, "test": 40, "private": 8}
@@ -56,7 +58,7 @@ def small(monkeypatch):
         wanted = {"train", recipe.splits.valid, recipe.splits.test} & set(SMALL) | set(recipe.expected)
         return random_corpus(recipe, 0, {split: SMALL[split] for split in SMALL if split in wanted})
 
-    monkeypatch.setattr("sertool.core.benchmarking.workload.random_corpus", few)
+    monkeypatch.setattr("sertool.core.bench.workload.random_corpus", few)
 
 
 def tiny_workload(folder: Path, precision=CPU, **sections):
@@ -152,8 +154,8 @@ def test_every_published_recipe_has_a_workload(name, small):
 
 
 def test_the_sizes_are_those_of_the_published_corpora(monkeypatch):
-    monkeypatch.setattr("sertool.core.benchmarking.random_corpus._Content.frames", lambda *_: 0)
-    monkeypatch.setattr("sertool.core.benchmarking.random_corpus.Frames.join", lambda arrays, width: None)
+    monkeypatch.setattr("sertool.core.bench.random_corpus._Content.frames", lambda *_: 0)
+    monkeypatch.setattr("sertool.core.bench.random_corpus.Frames.join", lambda arrays, width: None)
     for name, counts in (
         ("iemocap", {"train": 4446, "test": 1085}),
         ("mosei-2", {"train": 16327, "valid": 1871, "test": 4662, "private": 1800}),
@@ -239,7 +241,7 @@ def test_recorded_steps_are_timed_as_a_training_does_them(tmp_path):
 
 
 def test_a_stack_is_held_for_each_worker_not_for_each_member(tmp_path, monkeypatch):
-    monkeypatch.setattr("sertool.core.benchmarking.stacks.divide", lambda *_: (1, 2, 1))
+    monkeypatch.setattr("sertool.core.bench.stack_side.divide", lambda *_: (1, 2, 1))
     ours = StackSide(tiny_workload(tmp_path), 5)
     assert ours.train() == 5 * 24
     assert len(ours.stacks) == 2
@@ -415,9 +417,9 @@ def test_the_benchmarks_need_little(tmp_path):
     code = (
         f"import sys\nfor name in {blocked!r}: sys.modules[name] = None\n"
         "from benchmarks.speed import CASES, measure\n"
-        "from sertool.core.recipe import load\nfrom sertool.core.precision import choose\n"
+        "from sertool.core.recipe.load import load\nfrom sertool.core.compute.device import choose\n"
         "from sertool.core.benchmarking import plain, workload\nplain.WORKERS = 1\n"
-        "from sertool.core.benchmarking.results import Wishes\n"
+        "from sertool.core.bench.results import Wishes\n"
         "from pathlib import Path\nfull = workload.random_corpus\n"
         "workload.random_corpus = lambda recipe: full(recipe, 0, {'train': 16, 'test': 16})\n"
         "changes = ['model.hidden_size=8', 'model.ffn_size=8', 'training.batch_size=8']\n"

@@ -6,12 +6,12 @@ import torch
 from builders import make_inputs
 
 from benchmarks.corpora import make_corpus, shorten
-from sertool.core.benchmarking import baseline
-from sertool.core.benchmarking.plain import Utterances
-from sertool.core.benchmarking.random_corpus import WORDS
-from sertool.core.benchmarking.workload import fill
-from sertool.core.kernels.noise import Noise
+from sertool.core.bench import plain_models as baseline
+from sertool.core.bench.plain_side import Utterances
+from sertool.core.bench.random_corpus import WORDS
+from sertool.core.bench.workload import fill
 from sertool.core.models.build import ARCHITECTURES, initialise, member_state
+from sertool.core.models.kernels.noise import Noise
 
 SIZES = {
     "hidden_size": 8,

@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import artifacts
-from sertool.core.calibration import (
+from sertool.core.errors import DataError
+from sertool.core.files import artifacts
+from sertool.core.metrics.calibration import (
     BOUNDS,
     Calibration,
     calibrate,
@@ -22,12 +23,10 @@ from sertool.core.calibration import (
     fit_temperature,
     negative_log_likelihood,
     probabilities,
-    read_calibration,
-    write_calibration,
 )
-from sertool.core.errors import DataError
-from sertool.core.metrics import decide
-from sertool.core.recipe import resolved
+from sertool.core.metrics.classification import decide
+from sertool.core.recipe.load import resolved
+from sertool.core.runs.temperature import read_calibration, write_calibration
 
 STORED = Calibration(("run-2", "run-1"), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0)
 
@@ -323,8 +322,8 @@ def test_a_folder_that_cannot_be_written_is_a_note(tmp_path):
 
 
 def test_a_write_that_fails_is_a_note(tmp_path, monkeypatch):
-    from sertool.core import evaluating
     from sertool.core.errors import SertoolError
+    from sertool.core.inference import evaluate as evaluating
 
     def refuse(folder, calibration):
         raise SertoolError(f"{folder}: cannot be written (Read-only file system)")

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from sertool import __version__
 from sertool.cli import app
-from sertool.core import artifacts
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.recipe import resolved
+from sertool.core.files import artifacts
+from sertool.core.recipe.load import resolved
 
 COMMANDS = [
     "demo",

@@ -19,15 +19,15 @@ from stored_sets import changed, make_origin, make_set, write_run
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core.comparing.contents import Comparison, Contender, Flip, MetricRow, Pair
-from sertool.core.comparing.files import flips_csv
-from sertool.core.comparing.pairs import compare
-from sertool.core.comparing.text import show
-from sertool.core.comparing.verdicts import verdict
-from sertool.core.plain_text import printable
-from sertool.core.predicted import MemberScore
-from sertool.core.prediction_store import set_path
-from sertool.core.statistics import Difference, McNemar, holm
+from sertool.core.formatting import printable
+from sertool.core.metrics import Difference, McNemar, holm
+from sertool.core.reports.compare.contents import Comparison, Contender, Flip, MetricRow, Pair
+from sertool.core.reports.compare.data_files import flips_csv
+from sertool.core.reports.compare.pairs import compare
+from sertool.core.reports.compare.terminal import show
+from sertool.core.reports.compare.verdicts import verdict
+from sertool.core.runs.prediction_files import set_path
+from sertool.core.runs.predictions import MemberScore
 
 TARGETS = [0, 1, 2, 1] * 10
 WRONG_A = {0, 1, 2, 3, 11, 12, 20, 27, 32, 39}

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sertool.core import artifacts
 from sertool.core.corpora.corpus import SPLITS, CachedVocabulary, Corpus, Frames, LeftOut, Utterance
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
 from sertool.core.errors import DataError, SertoolError
+from sertool.core.files import artifacts
 
 text = st.text(max_size=8)
 labels = st.dictionaries(

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sertool.core.corpora import iemocap, meld, vgaf
 from sertool.core.corpora import load as load_module
 from sertool.core.corpora.corpus import Corpus, Frames, LeftOut, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.load import load_corpus, task_for
-from sertool.core.corpora.reference_layout import video_of
+from sertool.core.corpora.readers import iemocap, meld, vgaf
+from sertool.core.corpora.readers.pickles import video_of
 from sertool.core.errors import DataError, UsageError
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -398,7 +398,7 @@ class TestConversion:
         def full(*_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("sertool.core.artifacts.os.fsync", full)
+        monkeypatch.setattr("sertool.core.files.artifacts.os.fsync", full)
         assert load_corpus("vgaf", write_split(tmp_path)).counts() == {"train": 2}
         monkeypatch.undo()
         assert not (tmp_path / "sertool" / "corpus.json").exists()

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertool.core import recipe as recipes
-from sertool.core.acoustics import log_mels, read_audio
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import read_corpus
-from sertool.core.recipe import Frontend
-from sertool.core.text import clean_words
-from sertool.core.yaml_file import read_yaml
+from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.features.log_mel import log_mels, read_audio
+from sertool.core.files.yaml_file import read_yaml
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.load import Frontend
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "sertool" / "core" / "demo"

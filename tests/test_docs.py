@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from sertool.cli import app
-from sertool.core import recipe as recipes
+from sertool.core.recipe import load as recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(

@@ -15,18 +15,18 @@ from planting import FORMATS, SIZES, clean_tables, recipe_for, write
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import artifacts
-from sertool.core import recipe as recipes
-from sertool.core.acoustics import FEATURE_FLOOR
 from sertool.core.corpora.corpus import LeftOut, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.load import load_corpus
+from sertool.core.doctor.findings import KINDS, SHOWN
+from sertool.core.doctor.frame_statistics import FLOOR
+from sertool.core.doctor.inspect import inspect, inspect_opened, summary_line
 from sertool.core.errors import DataError
-from sertool.core.experiment import open_experiment
-from sertool.core.inspection.audio import FLOOR
-from sertool.core.inspection.findings import KINDS, SHOWN
-from sertool.core.inspection.inspecting import inspect, inspect_opened, summary_line
-from sertool.core.recipe import resolved
+from sertool.core.features.log_mel import FEATURE_FLOOR
+from sertool.core.files import artifacts
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.load import resolved
+from sertool.core.runs.experiment import open_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 A, B = "train0[0]", "train0[1]"  # negative, positive

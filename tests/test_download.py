@@ -22,12 +22,12 @@ from bad_server import Act, BadServer, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sertool.core.downloads import http_client, part_file
-from sertool.core.downloads import http_replies as replies
-from sertool.core.downloads.download import Downloaded, Policy, Progress, check_link, download
-from sertool.core.downloads.part_file import Known, PartFile, address_id
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.plain_text import readable_size
+from sertool.core.fetch import http_client, part_file
+from sertool.core.fetch import http_replies as replies
+from sertool.core.fetch.download import Downloaded, Policy, Progress, check_link, download
+from sertool.core.fetch.part_file import Known, PartFile, address_id
+from sertool.core.formatting import readable_size
 
 QUICK = Policy(
     tries=4,

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from bad_server import BadServer, serving
 
-from sertool.core.downloads.http_client import CHUNK
-from sertool.core.downloads.part_file import PartFile
+from sertool.core.fetch.http_client import CHUNK
+from sertool.core.fetch.part_file import PartFile
 
 CONTENT = b"PK\x03\x04" + random.Random(1).randbytes(12_000_000)
 # What the server has handed to the system and the client has not written yet: the buffers of both sockets, of which

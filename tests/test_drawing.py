@@ -7,9 +7,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core.corpora.drawing import Draw, deal, parse_shares
-from sertool.core.corpora.table import read_table
 from sertool.core.errors import UsageError
+from sertool.core.prepare.draw_splits import Draw, deal, parse_shares
+from sertool.core.prepare.table import read_table
 
 SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}
 EMOTIONS = ["angry", "happy", "sad"]

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from sertool.core.corpora import emodb
 from sertool.core.errors import DataError
+from sertool.core.prepare import emodb
 
 
 def test_a_name_is_speaker_sentence_emotion_and_take():

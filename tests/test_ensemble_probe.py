@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core.corpora.corpus import Frames
-from sertool.core.recipe import resolved
+from sertool.core.recipe.load import resolved
 
 SIZES = {"train": 90, "valid": 60, "test": 60}
 TRAINING = {"runs": 2, "max_epochs": 12, "learning_rate": 0.02}

@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from sertool import __version__
 from sertool.cli import app
-from sertool.core import environment as module
+from sertool.core.compute import environment as module
+from sertool.core.compute.environment import environment
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.environment import corpora_in, environment, runs_in
+from sertool.core.corpora.load import corpora_in
+from sertool.core.runs.folder import runs_below
 
 
 @pytest.fixture
@@ -24,8 +26,14 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def held() -> dict[str, tuple[Path, list[str]]]:
+    """What `sertool doctor` shows of the two folders."""
+    data, output = Path("data"), Path("ckpt")
+    return {"data": (data, corpora_in(data)), "ckpt": (output, runs_below(output))}
+
+
 def test_versions_are_those_installed(here):
-    found = environment(Path("data"), Path("ckpt"))
+    found = environment(held())
     assert list(found)[:6] == ["sertool", "python", "system", "torch", "numpy", "spacy"]
     assert (found["sertool"], found["torch"]) == (__version__, importlib.metadata.version("torch"))
     for line in importlib.metadata.requires("sertool"):
@@ -40,14 +48,14 @@ def test_versions_are_those_installed(here):
 
 def test_an_extra_names_what_it_lacks(here, monkeypatch):
     monkeypatch.setattr(module, "_version", lambda name: None if name in ("onnx", "onnxruntime") else "1.0")
-    found = environment(Path("data"), Path("ckpt"))
+    found = environment(held())
     assert found["extra export"] == "lacks onnx, onnxruntime"
     assert found["extra asr"] == "there"
 
 
 def test_a_package_that_was_never_installed_still_has_versions(here, monkeypatch):
     monkeypatch.setattr(module, "PACKAGE", "no-such-package")
-    found = environment(Path("data"), Path("ckpt"))
+    found = environment(held())
     assert found["numpy"] == importlib.metadata.version("numpy")
     assert not [key for key in found if key.startswith("extra ")]
 
@@ -56,7 +64,7 @@ def test_device_precision_and_threads(here, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    found = environment(Path("data"), Path("ckpt"))
+    found = environment(held())
     assert found["device"].startswith("CPU (torch is built ")
     assert found["precision"] == "auto takes fp32"
     assert re.fullmatch(
@@ -79,12 +87,12 @@ def test_a_card_is_told_with_memory_capability_and_driver(here, monkeypatch, tmp
         "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Mon Jan 1\nGCC version: 12\n"
     )
     monkeypatch.setattr(module, "_DRIVER", driver)
-    found = environment(Path("data"), Path("ckpt"))
+    found = environment(held())
     assert found["device"] == "A Card 9000, 16.0 GiB, capability 9.0"
     assert found["cuda"] == "runtime 12.8, driver 570.86.15"
     assert found["precision"] == "auto takes bf16"
     monkeypatch.setattr(module, "_DRIVER", tmp_path / "none")
-    assert environment(Path("data"), Path("ckpt"))["cuda"] == "runtime 12.8, driver unknown"
+    assert environment(held())["cuda"] == "runtime 12.8, driver unknown"
 
 
 def test_a_torch_that_cannot_be_imported_is_told(here, monkeypatch):
@@ -96,7 +104,7 @@ def test_a_torch_that_cannot_be_imported_is_told(here, monkeypatch):
         return imports(name, *arguments, **more)
 
     monkeypatch.setattr(builtins, "__import__", refusing)
-    found = environment(Path("data"), Path("ckpt"))
+    found = environment(held())
     assert found["device"] == "unknown, torch cannot be imported (ImportError)"
     assert "precision" not in found
 
@@ -114,8 +122,8 @@ def test_corpora_and_runs_are_named(here):
     (here / "ckpt/released/best72.5_1.pkl").write_bytes(b"")
     (here / "ckpt/empty").mkdir()
     assert corpora_in(Path("data")) == ["MELD", "TINY", "VGAF"]
-    assert runs_in(Path("ckpt")) == ["mine", "released"]
-    found = environment(Path("data"), Path("ckpt"))
+    assert runs_below(Path("ckpt")) == ["mine", "released"]
+    found = environment(held())
     assert re.fullmatch(r"\d+\.\d GiB free · MELD, TINY, VGAF", found["data"])
     assert re.fullmatch(r"\d+\.\d GiB free · mine, released", found["ckpt"])
 

@@ -22,27 +22,31 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core.acoustics import log_mels
-from sertool.core.artifacts import sha256
-from sertool.core.audio_files import read_audio
-from sertool.core.batches import Standardization
-from sertool.core.bundles import bundle_check, export_source, exporting, quantising
-from sertool.core.bundles.bundle_check import TOLERANCE, feeds_of, make_trial, torch_judge, with_recordings
-from sertool.core.bundles.export_source import open_trained
-from sertool.core.bundles.onnx_ensemble import ensemble_model
-from sertool.core.bundles.onnx_frontend import waveform_frames
-from sertool.core.bundles.onnx_graph import FLOAT, Graph
-from sertool.core.calibration import Calibration, probabilities, write_calibration
-from sertool.core.ensembling import open_ensemble
+from sertool.core.corpora.tasks import Task
+from sertool.core.corpora.vocabulary import Vocabulary, clean_words
 from sertool.core.errors import SertoolError
-from sertool.core.experiment import FoldInputs, open_experiment
-from sertool.core.labels import Task
+from sertool.core.export import check as bundle_check
+from sertool.core.export import export as exporting
+from sertool.core.export import quantise as quantising
+from sertool.core.export import source as export_source
+from sertool.core.export.check import TOLERANCE, feeds_of, make_trial, torch_judge, with_recordings
+from sertool.core.export.onnx_ensemble import ensemble_model
+from sertool.core.export.onnx_frontend import waveform_frames
+from sertool.core.export.onnx_graph import FLOAT, Graph
+from sertool.core.export.source import open_trained
+from sertool.core.features.audio import read_audio
+from sertool.core.features.log_mel import log_mels
+from sertool.core.files.artifacts import sha256
+from sertool.core.inference.ensemble import open_ensemble
+from sertool.core.metrics.calibration import Calibration, probabilities
 from sertool.core.models.build import build, initialise, member_state
-from sertool.core.planning import plan_training
-from sertool.core.recipe import Frontend
-from sertool.core.runs import train_recipe
-from sertool.core.text import Vocabulary, clean_words
-from sertool.core.trained import Trained, TrainedMember, stack_of
+from sertool.core.recipe.load import Frontend
+from sertool.core.runs.experiment import FoldInputs, open_experiment
+from sertool.core.runs.members import Trained, TrainedMember, stack_of
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.temperature import write_calibration
+from sertool.core.runs.train import train_recipe
+from sertool.core.training.batches import Standardization
 
 CLIPS = bundle_check.CLIPS
 CLASSES = ("angry", "happy", "sad")

@@ -12,11 +12,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core import acoustics, feature_cache
-from sertool.core.acoustics import extract_frames
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.feature_cache import FeatureCache
-from sertool.core.recipe import Frontend
+from sertool.core.features import cache as feature_cache
+from sertool.core.features import log_mel as acoustics
+from sertool.core.features.cache import FeatureCache
+from sertool.core.features.log_mel import extract_frames
+from sertool.core.recipe.load import Frontend
 
 FRONTEND = Frontend(frame_step=4)
 

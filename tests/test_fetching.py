@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.downloads.download import Policy
-from sertool.core.downloads.fetching import Request, fetch, state_of
-from sertool.core.downloads.receipts import read_receipt, receipt_path
-from sertool.core.downloads.sources import load_sources
 from sertool.core.errors import DataError
-from sertool.core.yaml_file import dump_yaml
+from sertool.core.fetch.download import Policy
+from sertool.core.fetch.fetch import Request, fetch, state_of
+from sertool.core.fetch.receipts import read_receipt, receipt_path
+from sertool.core.fetch.sources import load_sources
+from sertool.core.files.yaml_file import dump_yaml
 
 CORPORA = {"IEMOCAP": "iemocap-mat", "MOSI": "mosi-mnt", "MOSEI": "mosei2-mat", "MELD": "meld7-mat"}
 QUICK = Policy(tries=2, first_wait=0.01, longest_wait=0.02, connect_timeout=2, stall_timeout=2)
@@ -444,7 +444,7 @@ def test_damaged_receipts_are_told(tmp_path):
 def test_too_little_space_is_told_before_anything_is_unpacked(tmp_path, monkeypatch):
     data_zip(tmp_path / "d.zip", "MOSI")
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("sertool.core.downloads.fetching.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("sertool.core.fetch.fetch.shutil.disk_usage", lambda _: usage)
     error = run("data", "--from", "d.zip", code=1).stderr
     assert "are needed to unpack and convert, 0.0 GB are free" in error
     assert tree(tmp_path / "data") == {".fetched"}

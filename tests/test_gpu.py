@@ -8,17 +8,19 @@ import pytest
 import torch
 from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_tiny, tiny_recipe, write_tiny
 
-from sertool.core.ensembling import open_ensemble, predict_sets
-from sertool.core.experiment import fit_inputs, open_experiment, tables_of
-from sertool.core.kernels import NAMES
+from sertool.core.compute.device import choose
+from sertool.core.inference.ensemble import open_ensemble, predict_sets
 from sertool.core.models.build import build, initialise
-from sertool.core.models.recurrence import recurrence
-from sertool.core.planning import new_stack, plan_training
-from sertool.core.precision import choose
-from sertool.core.runs import train_recipe
-from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch, run_steps
-from sertool.core.training import Epoch, Member, start, train
+from sertool.core.models.kernels import NAMES
+from sertool.core.models.kernels.recurrence import recurrence
+from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
+from sertool.core.runs.members import new_stack
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import train_recipe
+from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.loop import Epoch, Member, start, train
+from sertool.core.training.schedule import plan_epoch
+from sertool.core.training.steps import Stack, run_steps
 
 pytestmark = [
     pytest.mark.gpu,

@@ -15,11 +15,12 @@ import torch
 from fuzzing.seeds import checkpoint, zip_of
 from safetensors.numpy import save
 
-from sertool.core import safe_pickle, torch_files
-from sertool.core.artifacts import read_arrays, read_json, read_json_lines
 from sertool.core.errors import DataError
-from sertool.core.reference_checkpoint import read_reference_checkpoint
-from sertool.core.safe_pickle import load_array, load_pickle
+from sertool.core.files import pickles as safe_pickle
+from sertool.core.files import torch_files
+from sertool.core.files.artifacts import read_arrays, read_json, read_json_lines
+from sertool.core.files.pickles import load_array, load_pickle
+from sertool.core.files.reference_checkpoints import read_reference_checkpoint
 
 NAME = "best50.0_1.pkl"
 ENDING = ", which is not allowed in a data file; nothing of it was run"
@@ -300,7 +301,7 @@ def test_real_bombs_stay_below_the_real_bound(step, tmp_path):
         "import resource, sys\n"
         "from pathlib import Path\n"
         "from sertool.core.errors import DataError\n"
-        "from sertool.core.safe_pickle import load_pickle\n"
+        "from sertool.core.files.pickles import load_pickle\n"
         "try: load_pickle(Path(sys.argv[1]))\n"
         "except DataError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, error)\n"
     )

@@ -6,10 +6,10 @@ import pytest
 import torch
 from builders import CPU, open_tiny, tiny_recipe
 
-from sertool.core import inference
-from sertool.core.experiment import fit_inputs
 from sertool.core.models.build import initialise, member_view
-from sertool.core.planning import new_stack
+from sertool.core.runs.experiment import fit_inputs
+from sertool.core.runs.members import new_stack
+from sertool.core.training import logits as inference
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from kernel_running import needs_triton, printed
 
-from sertool.core import kernels
+from sertool.core.models import kernels
 
 # Bytes of a thread: the assembler itself gives up a register or two where that lets more warps run side by side.
 FEW = 16

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sertool.core.corpora.tasks import RULES, SEVEN, SIGN, Task
 from sertool.core.errors import DataError
-from sertool.core.labels import RULES, SEVEN, SIGN, Task
 
 FOUR = ("neutral", "happy", "sad", "angry")
 SIX = ("happy", "sad", "angry", "fear", "disgust", "surprise")

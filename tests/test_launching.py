@@ -23,22 +23,24 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import decoding, runs
-from sertool.core.corpora.drawing import Draw
-from sertool.core.corpora.table import read_table
-from sertool.core.decoding import Decoding, _Shard, extracts, extracts_by
+from sertool.core.compute import ray_cluster, ray_launcher
+from sertool.core.compute.jobs import Began, Job, Lost, Share, Waiting, describe_placement
+from sertool.core.compute.launchers import open_launcher
+from sertool.core.compute.local import LocalLauncher
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.experiment import open_experiment
-from sertool.core.launching import ray_cluster, ray_launcher
-from sertool.core.launching.launcher import Began, Job, Lost, Share, Waiting, describe_placement
-from sertool.core.launching.local import LocalLauncher
-from sertool.core.launching.opening import open_launcher
-from sertool.core.planning import plan_training
-from sertool.core.predictions import predicting, shards
-from sertool.core.recipe import load
-from sertool.core.runs import Note, Resumed, train_recipe
-from sertool.core.shard_cache import ShardCache
-from sertool.core.training import Epoch
+from sertool.core.features import extract as decoding
+from sertool.core.features.extract import Decoding, _Shard, extracts, extracts_by
+from sertool.core.features.shard_cache import ShardCache
+from sertool.core.inference import distributed as shards
+from sertool.core.inference import predictor as predicting
+from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.table import read_table
+from sertool.core.recipe.load import load
+from sertool.core.runs import train as runs
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import Note, Resumed, train_recipe
+from sertool.core.training.loop import Epoch
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the package ray (make test-cluster)")
 UNEVEN = {"max_epochs": 12, "patience": 2, "max_decays": 1}
@@ -403,7 +405,7 @@ def test_other_versions_are_told(launcher, monkeypatch):
     monkeypatch.setattr(ray_launcher, "versions", lambda: {"sertool": "9.9", "torch": "1.2.0"})
     with pytest.raises(SertoolError) as caught:
         list(launcher.run(Counting(), [Counted("a").job], Share()))
-    from sertool.core.launching.ray_worker import versions
+    from sertool.core.compute.ray_worker import versions
 
     there = versions()
     assert str(caught.value).endswith(

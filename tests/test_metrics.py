@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from sertool.core import metrics
+from sertool.core.metrics import classification as metrics
 
 
 @st.composite

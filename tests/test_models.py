@@ -10,15 +10,15 @@ from builders import NO_DROPOUT, make_inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core.kernels.dropout import drop
-from sertool.core.kernels.noise import Noise
-from sertool.core.kernels.norm import Branch, Modulation
 from sertool.core.models.build import ARCHITECTURES, build, initialise, load_members, member_state
 from sertool.core.models.inputs import lengths
+from sertool.core.models.kernels.dropout import drop
+from sertool.core.models.kernels.noise import Noise
+from sertool.core.models.kernels.norm import Branch, Modulation
+from sertool.core.models.kernels.recurrence import recurrence
 from sertool.core.models.layers import LayerNorm
 from sertool.core.models.layout import packed_layout
-from sertool.core.models.recurrence import recurrence
-from sertool.core.recipe import Model
+from sertool.core.recipe.load import Model
 
 SMALL = {"hidden_size": 8, "ffn_size": 12, "num_heads": 2, "num_layers": 2, "embedding_size": 6, **NO_DROPOUT}
 ROWS, WIDTH, CLASSES = 9, 5, 3

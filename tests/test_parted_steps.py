@@ -6,12 +6,14 @@ import pytest
 import torch
 from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
 
-from sertool.core.experiment import fit_inputs
 from sertool.core.models.build import initialise
-from sertool.core.parted_steps import _deal, run_parted_steps
-from sertool.core.planning import new_stack, parted
-from sertool.core.stepping import Stack, plan_epoch, run_steps
-from sertool.core.training import Member, start, train_epoch
+from sertool.core.runs.experiment import fit_inputs
+from sertool.core.runs.members import new_stack
+from sertool.core.runs.plan import parted
+from sertool.core.training.loop import Member, start, train_epoch
+from sertool.core.training.parallel_steps import _deal, run_parted_steps
+from sertool.core.training.schedule import plan_epoch
+from sertool.core.training.steps import Stack, run_steps
 
 
 def a_stack(folder, parts, **sections):
@@ -65,7 +67,7 @@ def test_an_epoch_takes_parts_where_they_are_wanted(tmp_path, monkeypatch):
         calls.append(stack.precision.parts)
         return torch.zeros(1)
 
-    monkeypatch.setattr("sertool.core.training.run_parted_steps", noted)
+    monkeypatch.setattr("sertool.core.training.loop.run_parted_steps", noted)
     for parts in (1, 2):
         stack, _, state = a_stack(tmp_path / str(parts), parts)
         train_epoch(state, stack.tables, stack.settings, None, stack.precision)

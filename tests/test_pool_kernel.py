@@ -3,7 +3,7 @@
 import torch
 from kernel_running import interpret, needs_triton
 
-from sertool.core.kernels.pool import pool
+from sertool.core.models.kernels.pool import pool
 
 
 @needs_triton

@@ -22,16 +22,17 @@ from typer.testing import CliRunner
 
 import sertool
 from sertool.cli import app
+from sertool.commands._predictions import show
 from sertool.commands.demo import next_commands
-from sertool.commands.predictions import show
-from sertool.core import artifacts
-from sertool.core.calibration import Calibration, read_calibration, write_calibration
+from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.labels import Task
-from sertool.core.predictions.clips import collect
-from sertool.core.predictions.predicting import Prediction, Predictor
-from sertool.core.predictions.windows import windows
-from sertool.core.trained import open_runs, stack_of
+from sertool.core.files import artifacts
+from sertool.core.inference.clips import collect
+from sertool.core.inference.predictor import Prediction, Predictor
+from sertool.core.inference.windows import windows
+from sertool.core.metrics.calibration import Calibration
+from sertool.core.runs.members import open_runs, stack_of
+from sertool.core.runs.temperature import read_calibration, write_calibration
 
 RATE = 22050
 CLASSES = ("high", "low")
@@ -799,7 +800,8 @@ def test_the_demo_ends_with_a_prediction_to_try(monkeypatch, tmp_path):
     line, report = next_commands(Path("ckpt"), Path())
     assert report == "next: sertool report --name demo --html report.html"
     assert line == (
-        "next: sertool predict --name demo sertool/core/demo/clips/june-01.flac --text 'I think the traffic is useful.'"
+        "next: sertool predict --name demo sertool/core/corpora/demo/clips/june-01.flac "
+        "--text 'I think the traffic is useful.'"
     )
     assert (root / line.split()[5]).is_file()
     monkeypatch.chdir(tmp_path)

@@ -9,15 +9,15 @@ from builders import CPU, tiny_recipe, write_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core import artifacts
-from sertool.core.ensembling import open_ensemble
 from sertool.core.errors import DataError
-from sertool.core.evaluating import evaluate
-from sertool.core.experiment import open_experiment
-from sertool.core.planning import plan_training
-from sertool.core.prediction_store import read_probes, read_set, set_path, stored_sets, write_set
-from sertool.core.probing import probe
-from sertool.core.runs import train_recipe
+from sertool.core.files import artifacts
+from sertool.core.inference.ensemble import open_ensemble
+from sertool.core.inference.evaluate import evaluate
+from sertool.core.inference.probe import probe
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.prediction_files import read_probes, read_set, set_path, stored_sets, write_set
+from sertool.core.runs.train import train_recipe
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 
 from sertool.cli import app as sertool_app
 from sertool.commands import prepare as command
-from sertool.core import artifacts
-from sertool.core.acoustics import log_mels, read_audio
 from sertool.core.corpora.corpus import LeftOut
 from sertool.core.corpora.corpus_files import read_corpus
-from sertool.core.corpora.rows import COLUMNS
-from sertool.core.corpora.table import read_table
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.prepared import summary
-from sertool.core.preparing import decode, prepare
-from sertool.core.recipe import Frontend
+from sertool.core.features.log_mel import log_mels, read_audio
+from sertool.core.files import artifacts
+from sertool.core.prepare.assemble import decode, prepare
+from sertool.core.prepare.rows import COLUMNS
+from sertool.core.prepare.summary import summary
+from sertool.core.prepare.table import read_table
+from sertool.core.recipe.load import Frontend
 
 FRONTEND = Frontend(sample_rate=16000, frame_step=4)
 RATE = 16000

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import artifacts
 from sertool.core.corpora.corpus_files import read_corpus
-from sertool.core.corpora.label_kinds import classes_of, list_columns, parse_label, stored
 from sertool.core.corpora.load import task_for
-from sertool.core.corpora.records import Findings
-from sertool.core.corpora.table import read_table
+from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import DataError
-from sertool.core.inspection.inspecting import inspect
-from sertool.core.recipe import load
+from sertool.core.files import artifacts
+from sertool.core.prepare.labels import classes_of, list_columns, parse_label, stored
+from sertool.core.prepare.records import Findings
+from sertool.core.prepare.table import read_table
+from sertool.core.recipe.load import load
 
 RATE = 8000
 SMALL = (

@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 from sertool.cli import app as sertool_app
 from sertool.commands import prepare as command
-from sertool.core import artifacts, decoding
 from sertool.core.corpora.corpus_files import read_corpus
-from sertool.core.corpora.folder_table import read_folder
-from sertool.core.corpora.scripts import script_of, script_warnings
-from sertool.core.corpora.table import read_table
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.recipe import Frontend
+from sertool.core.features import extract as decoding
+from sertool.core.files import artifacts
+from sertool.core.prepare.folder import read_folder
+from sertool.core.prepare.scripts import script_of, script_warnings
+from sertool.core.prepare.table import read_table
+from sertool.core.recipe.load import Frontend
 
 RATE = 8000
 SMALL = ("--set", "frontend.sample_rate=8000")

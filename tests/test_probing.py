@@ -5,13 +5,13 @@ import pytest
 import torch
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 
-from sertool.core.ensembling import open_ensemble, predict_sets
-from sertool.core.experiment import fit_inputs, open_experiment, tables_of
-from sertool.core.inference import compute_logits
-from sertool.core.planning import plan_training
-from sertool.core.probing import PROBES, probe
-from sertool.core.runs import train_recipe
-from sertool.core.trained import stack_of
+from sertool.core.inference.ensemble import open_ensemble, predict_sets
+from sertool.core.inference.probe import PROBES, probe
+from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
+from sertool.core.runs.members import stack_of
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import train_recipe
+from sertool.core.training.logits import compute_logits
 
 TRAINING = {"runs": 2, "max_epochs": 1}
 

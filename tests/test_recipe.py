@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core import recipe
 from sertool.core.errors import UsageError
-from sertool.core.yaml_file import MAX_DEPTH, dump_yaml, parse_yaml
+from sertool.core.files.yaml_file import MAX_DEPTH, dump_yaml, parse_yaml
+from sertool.core.recipe import load as recipe
 
 QUICK = settings(deadline=None, max_examples=60)
 MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sertool.commands.recipes import app
-from sertool.core import recipe as recipes
 from sertool.core.errors import UsageError
-from sertool.core.yaml_file import read_yaml
+from sertool.core.files.yaml_file import read_yaml
+from sertool.core.recipe import load as recipes
 
 PAPER = [
     "iemocap",

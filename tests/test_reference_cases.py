@@ -12,16 +12,16 @@ import pytest
 import torch
 from builders import CPU, REFERENCE, copy_case
 
-from sertool.core.ensembling import Predictions, open_ensemble, predict_sets
-from sertool.core.experiment import class_weights_of, fit_inputs, open_experiment, tables_of
-from sertool.core.inference import compute_logits
+from sertool.core.files.reference_checkpoints import read_reference_checkpoint
+from sertool.core.inference.ensemble import Predictions, open_ensemble, predict_sets
 from sertool.core.models.build import build, load_members
-from sertool.core.models.reference_keys import from_reference, reference_key
-from sertool.core.optim import StackedAdam
-from sertool.core.recipe import load
-from sertool.core.reference_checkpoint import read_reference_checkpoint
-from sertool.core.reference_runs import recipe_of
-from sertool.core.stepping import losses
+from sertool.core.recipe.load import load
+from sertool.core.runs.experiment import class_weights_of, fit_inputs, open_experiment, tables_of
+from sertool.core.runs.reference import recipe_of
+from sertool.core.runs.reference_keys import from_reference, reference_key
+from sertool.core.training.logits import compute_logits
+from sertool.core.training.optimizer import StackedAdam
+from sertool.core.training.steps import losses
 
 CASES = sorted(path.parent.name for path in REFERENCE.glob("*/expected.json"))
 OVERRIDES = ["model.dropout_residual=0.0", "model.dropout_output=0.0"]

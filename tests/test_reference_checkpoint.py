@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sertool.core.errors import DataError
-from sertool.core.reference_checkpoint import read_reference_checkpoint
-from sertool.core.reference_store import list_checkpoints
+from sertool.core.files.reference_checkpoints import read_reference_checkpoint
+from sertool.core.files.reference_store import list_checkpoints
 
 REFERENCE = Path(__file__).parent / "reference"
 CHECKPOINTS = sorted(REFERENCE.glob("*/ckpt/ref/best*.pkl"))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import brier_score_loss
 
-from sertool.core.calibration import confidences, expected_calibration_error, probabilities
-from sertool.core.reliability import (
+from sertool.core.metrics import Bootstrap, Clusters, Estimate
+from sertool.core.metrics.calibration import confidences, expected_calibration_error, probabilities
+from sertool.core.metrics.reliability import (
     Bin,
     Point,
     brier,
@@ -21,7 +22,6 @@ from sertool.core.reliability import (
     risk_coverage,
     risk_coverage_area,
 )
-from sertool.core.statistics import Bootstrap, Clusters, Estimate
 
 KINDS = pytest.mark.parametrize("kind", ["single", "multi"])
 

@@ -12,17 +12,17 @@ from stored_sets import changed, make_origin, make_set, only, report, shuffled, 
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import artifacts
-from sertool.core.calibration import fit_temperature
-from sertool.core.metrics import METRICS, decide
-from sertool.core.predicted import MemberScore
-from sertool.core.prediction_store import write_set
-from sertool.core.recipe import load
-from sertool.core.reporting.building import build_report
-from sertool.core.reporting.contents import Report, RunReport
-from sertool.core.reporting.findings import KINDS, SEVERITIES
-from sertool.core.reporting.slices import slice_rows
-from sertool.core.statistics import Bootstrap, clusters_of
+from sertool.core.files import artifacts
+from sertool.core.metrics import Bootstrap, clusters_of
+from sertool.core.metrics.calibration import fit_temperature
+from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.recipe.load import load
+from sertool.core.reports.build import build_report
+from sertool.core.reports.contents import Report, RunReport
+from sertool.core.reports.findings import KINDS, SEVERITIES
+from sertool.core.reports.slices import slice_rows
+from sertool.core.runs.prediction_files import write_set
+from sertool.core.runs.predictions import MemberScore
 
 PAPER = tiny_recipe(protocol="paper")
 PAPERS = make_origin(PAPER, selected_on_test=True)

@@ -8,8 +8,8 @@ import report_example
 from test_report_html import HOSTILE, hostile_report
 from test_report_recordings import spoken
 
-from sertool.core.reporting import recordings
-from sertool.core.reporting.html import render
+from sertool.core.reports import recordings
+from sertool.core.reports.html.page import render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(

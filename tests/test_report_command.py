@@ -22,17 +22,16 @@ from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.commands.report import COLOURS, _coloured
-from sertool.core.prediction_store import set_path
-from sertool.core.reporting.blocks import INTERVAL
-from sertool.core.reporting.contents import Spread
-from sertool.core.reporting.findings import KINDS
-from sertool.core.reporting.grids import aligned
-from sertool.core.reporting.markdown import escaped, to_markdown
-from sertool.core.reporting.plain_json import to_json
-from sertool.core.reporting.tables_csv import to_csv
-from sertool.core.reporting.text import show
-from sertool.core.reporting.wording import figure, interval, p_value, points, points_interval, spread
-from sertool.core.statistics import Estimate
+from sertool.core.formatting import INTERVAL, aligned
+from sertool.core.metrics import Estimate
+from sertool.core.reports.contents import Spread
+from sertool.core.reports.data_files import to_csv
+from sertool.core.reports.findings import KINDS
+from sertool.core.reports.plain_json import to_json
+from sertool.core.reports.text.markdown import escaped, to_markdown
+from sertool.core.reports.text.terminal import show
+from sertool.core.reports.wording import figure, interval, p_value, points, points_interval, spread
+from sertool.core.runs.prediction_files import set_path
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "report.md"
 

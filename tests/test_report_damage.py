@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_sets import changed, make_origin, make_set, only, report, shuffled, write_run
 
-from sertool.core import artifacts
 from sertool.core.errors import UsageError
-from sertool.core.predicted import MemberScore
-from sertool.core.prediction_store import set_path, write_probes, write_set
-from sertool.core.reporting.building import runs_below
+from sertool.core.files import artifacts
+from sertool.core.runs.folder import runs_below
+from sertool.core.runs.prediction_files import set_path, write_probes, write_set
+from sertool.core.runs.predictions import MemberScore
 
 
 @pytest.fixture

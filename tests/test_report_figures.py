@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sertool.core.history import MemberEpoch
-from sertool.core.reliability import Bin, Point
-from sertool.core.reporting import figures
-from sertool.core.reporting.contents import Size
-from sertool.core.reporting.figures import Group, Interval, drawing
-from sertool.core.statistics import Estimate
+from sertool.core.metrics import Estimate
+from sertool.core.metrics.reliability import Bin, Point
+from sertool.core.reports.contents import Size
+from sertool.core.reports.html import figures
+from sertool.core.reports.html.figures import Group, Interval, drawing
+from sertool.core.training.history import MemberEpoch
 
 
 def xml(figure):

@@ -14,10 +14,10 @@ import report_example
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sertool.core.reporting.contents import Report
-from sertool.core.reporting.figures import drawing
-from sertool.core.reporting.html import render
-from sertool.core.statistics import Estimate
+from sertool.core.metrics import Estimate
+from sertool.core.reports.contents import Report
+from sertool.core.reports.html.figures import drawing
+from sertool.core.reports.html.page import render
 
 HOSTILE = (
     "<script>alert(1)</script>",

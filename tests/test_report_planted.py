@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from sertool.cli import app
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.recipe import resolved
-from sertool.core.reporting.building import build_report
-from sertool.core.reporting.contents import Report, RunReport
+from sertool.core.recipe.load import resolved
+from sertool.core.reports.build import build_report
+from sertool.core.reports.contents import Report, RunReport
 
 pytestmark = pytest.mark.slow
 

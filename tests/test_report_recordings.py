@@ -11,9 +11,9 @@ import soundfile
 from test_report_html import data_of, parsed
 
 from sertool.core.errors import DataError, UsageError
-from sertool.core.reporting import recordings
-from sertool.core.reporting.contents import Report
-from sertool.core.reporting.html import render
+from sertool.core.reports import recordings
+from sertool.core.reports.contents import Report
+from sertool.core.reports.html.page import render
 
 
 def spoken(path, seconds=0.2, rate=8000):

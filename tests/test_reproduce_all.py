@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sertool.core import recipe as recipes
+from sertool.core.recipe import load as recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,14 +14,17 @@ from pathlib import Path
 import pytest
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 
-from sertool.core import artifacts, planning, runs, training
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.experiment import open_experiment
-from sertool.core.planning import plan_training
-from sertool.core.recipe import resolved
-from sertool.core.run_files import list_runs
-from sertool.core.runs import Resumed, train_recipe
-from sertool.core.training import Epoch
+from sertool.core.files import artifacts
+from sertool.core.recipe.load import resolved
+from sertool.core.runs import plan as planning
+from sertool.core.runs import train as runs
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.folder import list_runs
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import Resumed, train_recipe
+from sertool.core.training import loop as training
+from sertool.core.training.loop import Epoch
 
 UNEVEN = {"max_epochs": 12, "patience": 2, "max_decays": 1}
 DROPOUT = {"dropout_input": 0.2, "dropout_residual": 0.1, "dropout_output": 0.5}

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sertool.core.errors import DataError
-from sertool.core.safe_pickle import MAX_DEPTH, load_pickle
+from sertool.core.files.pickles import MAX_DEPTH, load_pickle
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core.calibration import probabilities
-from sertool.core.labels import SEVEN, SIGN
-from sertool.core.scores import ccc, pearson, score_estimates, score_of
-from sertool.core.statistics import Bootstrap, Clusters, Estimate
+from sertool.core.corpora.tasks import SEVEN, SIGN
+from sertool.core.metrics import Bootstrap, Clusters, Estimate
+from sertool.core.metrics.calibration import probabilities
+from sertool.core.metrics.sentiment import ccc, pearson, score_estimates, score_of
 
 ALL = ["acc2_with_zeros", "acc2_without_zeros", "acc7", "mae", "pearson", "ccc"]
 HALVES = st.integers(-6, 6).map(lambda value: value / 2)

@@ -8,12 +8,11 @@ from builders import CPU, make_corpus, open_tiny, tiny_recipe, write_tiny
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core.ensembling import open_ensemble, predict_sets
 from sertool.core.errors import SertoolError
-from sertool.core.experiment import open_experiment
-from sertool.core.planning import corpus_note
-from sertool.core.recipe import resolved
-from sertool.core.sealing import append_log
+from sertool.core.inference.ensemble import open_ensemble, predict_sets
+from sertool.core.recipe.load import resolved
+from sertool.core.runs.experiment import corpus_note, open_experiment
+from sertool.core.runs.folder import append_log, log_reads
 
 FAST = {"runs": 2, "max_epochs": 2}
 
@@ -53,8 +52,8 @@ def test_breaking_the_seal_is_an_entry(tmp_path):
     assert [(one["by"], one["purpose"], one["utterances"]) for one in experiment.seal.reads] == [
         ("somebody", "was curious", 12)
     ]
-    experiment.seal.log(tmp_path / "run")
-    experiment.seal.log(tmp_path / "run")
+    log_reads(tmp_path / "run", experiment.seal)
+    log_reads(tmp_path / "run", experiment.seal)
     assert reads(tmp_path / "run") == [("somebody", "was curious", 12)]
 
 
@@ -131,7 +130,7 @@ def test_judging_where_nothing_can_be_written_still_judges(tmp_path, monkeypatch
     def refuse(folder, entries):
         raise SertoolError("read-only")
 
-    monkeypatch.setattr("sertool.core.sealing.append_log", refuse)
+    monkeypatch.setattr("sertool.core.runs.folder.append_log", refuse)
     (result,) = predict_sets(ensemble, ["test"], CPU)
     assert result.targets is not None
     assert np.isfinite(result.logits).all()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core.acoustics import Extract
-from sertool.core.corpora.rows import Row
-from sertool.core.recipe import Frontend
-from sertool.core.shard_cache import ShardCache, read_entry, write_entry
+from sertool.core.features.log_mel import Extract
+from sertool.core.features.shard_cache import ShardCache, read_entry, write_entry
+from sertool.core.prepare.rows import Row
+from sertool.core.recipe.load import Frontend
 
 
 @st.composite

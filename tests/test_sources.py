@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sertool.core.downloads.sources import CORPORA, KINDS, checksum, find_sources, is_address, load_sources
 from sertool.core.errors import UsageError
-from sertool.core.yaml_file import dump_yaml
+from sertool.core.fetch.sources import CORPORA, KINDS, checksum, find_sources, is_address, load_sources
+from sertool.core.files.yaml_file import dump_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {

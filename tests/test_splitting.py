@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.splits import Fold, group_of, make_folds, targets_of
+from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
-from sertool.core.labels import Task
-from sertool.core.recipe import Splits
-from sertool.core.splitting import Fold, group_of, make_folds, targets_of
+from sertool.core.recipe.load import Splits
 
 TASK = Task("emotion", ("a", "b"), "name")
 

@@ -6,15 +6,16 @@ import pytest
 import torch
 from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
 
-from sertool.core.experiment import class_weights_of, fit_inputs
-from sertool.core.inference import compute_logits
-from sertool.core.kernels.noise import Noise
+from sertool.core.compute.device import choose
 from sertool.core.models.build import initialise
-from sertool.core.planning import new_stack
-from sertool.core.precision import choose
-from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch, run_steps
-from sertool.core.training import Member, start, train
+from sertool.core.models.kernels.noise import Noise
+from sertool.core.runs.experiment import class_weights_of, fit_inputs
+from sertool.core.runs.members import new_stack
+from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.logits import compute_logits
+from sertool.core.training.loop import Member, start, train
+from sertool.core.training.schedule import plan_epoch
+from sertool.core.training.steps import Stack, run_steps
 
 STATIC = replace(CPU, graphs=True)
 FOLDED = {"scheme": "folds", "group": "speaker", "folds": 3}
@@ -95,7 +96,7 @@ def test_logits_of_every_position_are_those_without_padding(tmp_path, architectu
 
 
 def test_evaluation_on_fixed_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("sertool.core.static_steps.EVALUATION_ROWS", 5)
+    monkeypatch.setattr("sertool.core.training.graph_steps.EVALUATION_ROWS", 5)
     recipe = tiny_recipe(splits=FOLDED)
     _, tables, members, model = opened(tmp_path, recipe)
     folds = [member.fold for member in members]

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
-from sertool.core.metrics import METRICS, uar
-from sertool.core.statistics import (
+from sertool.core.metrics import (
     Bootstrap,
     Clusters,
     Difference,
@@ -27,6 +26,7 @@ from sertool.core.statistics import (
     mcnemar,
     uar_interval,
 )
+from sertool.core.metrics.classification import METRICS, uar
 
 
 def speakers(number, each):

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_score
 
-from sertool.core.corpora.load import LAYOUTS, load_corpus
-from sertool.core.corpora.reference_layout import read
+from sertool.core.corpora.load import load_corpus
+from sertool.core.corpora.readers.layouts import LAYOUTS
+from sertool.core.corpora.readers.pickles import read
+from sertool.core.corpora.splits import targets_of
 from sertool.core.errors import DataError
-from sertool.core.experiment import open_experiment
-from sertool.core.splitting import targets_of
+from sertool.core.runs.experiment import open_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sertool.core.corpora.vocabulary import Vocabulary, clean_words
 from sertool.core.errors import DataError
-from sertool.core.text import Vocabulary, clean_words
 
 CASES = sorted((Path(__file__).parent / "reference").glob("*/expected.json"))
 words = st.lists(st.text(max_size=6), max_size=12)

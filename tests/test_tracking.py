@@ -9,15 +9,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import runs, tracking
-from sertool.core.artifacts import write_json_lines
 from sertool.core.errors import UsageError
-from sertool.core.experiment import open_experiment
-from sertool.core.planning import plan_training
-from sertool.core.run_files import read_history
-from sertool.core.runs import train_recipe
-from sertool.core.tracking import check_tensorboard, tracked
-from sertool.core.training import Epoch
+from sertool.core.files.artifacts import write_json_lines
+from sertool.core.runs import tensorboard as tracking
+from sertool.core.runs import train as runs
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.folder import read_history
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.tensorboard import check_tensorboard, tracked
+from sertool.core.runs.train import train_recipe
+from sertool.core.training.loop import Epoch
 
 TAGS = ["learning_rate", "loss", "valid/accuracy"]
 

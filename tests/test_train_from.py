@@ -14,18 +14,19 @@ from test_resume import kill_and_go_on
 from typer.testing import CliRunner
 
 from sertool.cli import app
-from sertool.core import artifacts, runs
 from sertool.core.corpora.corpus import Frames
-from sertool.core.ensembling import open_ensemble, predict_sets
+from sertool.core.corpora.fingerprints import HASH_BYTES, content_hashes, pack, unpack
+from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.errors import DataError, UsageError
-from sertool.core.experiment import open_experiment
-from sertool.core.planning import plan_training
-from sertool.core.recipe import Frontend, load, resolved
-from sertool.core.run_files import list_runs
-from sertool.core.runs import Note, train_recipe
-from sertool.core.seen import HASH_BYTES, content_hashes, pack, unpack
-from sertool.core.starting_weights import shared_rows, weights_hash
-from sertool.core.text import Vocabulary
+from sertool.core.files import artifacts
+from sertool.core.inference.ensemble import open_ensemble, predict_sets
+from sertool.core.recipe.load import Frontend, load, resolved
+from sertool.core.runs import train as runs
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.folder import list_runs
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import Note, train_recipe
+from sertool.core.runs.transfer_weights import shared_rows, weights_hash
 
 STANDING = {
     "learning_rate": 1e-12,

@@ -11,15 +11,16 @@ from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core import training
 from sertool.core.errors import SertoolError
-from sertool.core.experiment import class_weights_of
-from sertool.core.inference import compute_logits
 from sertool.core.models.build import build, initialise, load_members, member_state
-from sertool.core.optim import StackedAdam, rate_at
-from sertool.core.recipe import Training
-from sertool.core.stepping import losses
-from sertool.core.training import Member, start, train
+from sertool.core.recipe.load import Training
+from sertool.core.runs.experiment import class_weights_of
+from sertool.core.training import loop as training
+from sertool.core.training.logits import compute_logits
+from sertool.core.training.loop import Member, start, train
+from sertool.core.training.optimizer import StackedAdam
+from sertool.core.training.schedule import rate_at
+from sertool.core.training.steps import losses
 
 
 def prepared(tmp_path, members=None, *, model=None, corpus=None, dtype=torch.float64, **settings_):

@@ -12,8 +12,8 @@ from spacy.lang.en import English
 from spacy.strings import hash_string
 from spacy.vectors import Vectors
 
+from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import DataError, UsageError
-from sertool.core.word_vectors import load_vectors
 
 KNOWN = {"well": [1.0, 2.0], "known": [3.0, 6.0], "do": [0.5, 0.25], "nt": [1.5, 0.75], "happy": [-1.0, 4.0]}
 WORDS = ["well known", "dont", "happy", "xqzzy", "happy xqzzy", "  "]

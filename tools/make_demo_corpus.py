@@ -5,7 +5,7 @@ Needs espeak-ng (Debian: ``apt-get install espeak-ng``). The same YAML and the s
     python tools/make_demo_corpus.py [--out sertool/core/demo]
 
 What is said and how (sentences, voices, prosody) is drawn from one seed before espeak-ng is ever called, so it does
-not depend on the machine; the log-mels are those of ``sertool.core.acoustics``.
+not depend on the machine; the log-mels are those of ``sertool.core.features.log_mel``.
 """
 
 import argparse
@@ -27,16 +27,16 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from sertool.core.acoustics import log_mels
-from sertool.core.artifacts import write_bytes, write_text
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.recipe import Frontend
-from sertool.core.text import clean_words
-from sertool.core.yaml_file import read_yaml
+from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.features.log_mel import log_mels
+from sertool.core.files.artifacts import write_bytes, write_text
+from sertool.core.files.yaml_file import read_yaml
+from sertool.core.recipe.load import Frontend
 
 PLAN = Path(__file__).with_suffix("").with_name("demo_corpus.yaml")
-OUT = Path(__file__).resolve().parent.parent / "sertool" / "core" / "demo"
+OUT = Path(__file__).resolve().parent.parent / "sertool" / "core" / "corpora" / "demo"
 FRONTEND = Frontend(frame_step=10)
 CLIPS_BY_CLASS = 3
 

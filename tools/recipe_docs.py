@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sertool.core import recipe as recipes
-from sertool.core.recipe_schema import MAX_SEED
-from sertool.core.yaml_file import dump_yaml
+from sertool.core.files.yaml_file import dump_yaml
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.schema import MAX_SEED
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "recipes.md"
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertool.core import recipe as recipes
-from sertool.core.artifacts import read_json
 from sertool.core.errors import DataError
-from sertool.core.recipe import Recipe
+from sertool.core.files.artifacts import read_json
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.load import Recipe
 
 HERE = Path(__file__).resolve().parent
 SERTOOL = (sys.executable, "-m", "sertool")

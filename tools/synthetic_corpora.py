@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core import artifacts
-from sertool.core.corpora.load import LAYOUTS
-from sertool.core.corpora.reference_layout import MEL_BANDS, SYNTHETIC, VECTORS, VOCABULARY, Layout
+from sertool.core.corpora.readers.layouts import LAYOUTS
+from sertool.core.corpora.readers.pickles import MEL_BANDS, SYNTHETIC, VECTORS, VOCABULARY, Layout
+from sertool.core.corpora.vocabulary import Vocabulary, clean_words
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.text import Vocabulary, clean_words
+from sertool.core.files import artifacts
 
 VERSION = 1  # raise it whenever the same seed comes to give other files
 WORD_WIDTH = 32  # of the word vectors; a recipe's model.embedding_size must agree

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from sertool.commands.options import (
+from sertool.commands._console import console, say
+from sertool.commands._options import (
     DEFAULT_DATA,
     DataOption,
     DeviceOption,
@@ -13,7 +14,6 @@ from sertool.commands.options import (
     PrecisionOption,
     SetOption,
 )
-from sertool.commands.talk import console, say
 
 
 def bench(
@@ -35,13 +35,13 @@ def bench(
     json: JsonOption = None,
 ) -> None:
     """Measure the speed of a recipe on this machine; published corpora are random content of their size."""
-    from sertool.core.artifacts import write_json
-    from sertool.core.benchmarking.measuring import measure
-    from sertool.core.benchmarking.results import Wishes
-    from sertool.core.benchmarking.text import lines
+    from sertool.core.bench.measure import measure
+    from sertool.core.bench.results import Wishes
+    from sertool.core.bench.table import lines
+    from sertool.core.compute.device import choose
     from sertool.core.errors import UsageError
-    from sertool.core.precision import choose
-    from sertool.core.recipe import load
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.recipe.load import load
 
     if not training and not evaluation:
         raise UsageError("--no-training --no-evaluation: nothing is left to measure")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sertool.commands.options import DEFAULT_OUTPUT, JsonOption, OutputOption
+from sertool.commands._options import DEFAULT_OUTPUT, JsonOption, OutputOption
 
 METRICS = "accuracy,uar,f1_weighted"
 NARROWEST = 80  # columns that a table is made for
@@ -37,10 +37,10 @@ def compare(
 
     sertool ensemble --name NAME --sets test stores predictions.
     """
-    from sertool.core.artifacts import write_json, write_text
-    from sertool.core.comparing.files import flips_csv, to_json
-    from sertool.core.comparing.pairs import compare as compare_runs
-    from sertool.core.comparing.text import show
+    from sertool.core.files.artifacts import write_json, write_text
+    from sertool.core.reports.compare.data_files import flips_csv, to_json
+    from sertool.core.reports.compare.pairs import compare as compare_runs
+    from sertool.core.reports.compare.terminal import show
 
     comparison = compare_runs(names, output, set_, [part.strip() for part in metric.split(",")])
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import typer
 
-from sertool.commands.display import show_training
-from sertool.commands.options import DEFAULT_OUTPUT, DeviceOption, JsonOption, OutputOption
-from sertool.commands.talk import console, say
+from sertool.commands._console import console, say
+from sertool.commands._options import DEFAULT_OUTPUT, DeviceOption, JsonOption, OutputOption
+from sertool.commands._training import show_training
 
 ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
 
@@ -15,16 +15,16 @@ def demo(
     output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None
 ) -> None:
     """Train on the packaged synthetic speech: text alone, audio alone, both; judge all three on unseen voices."""
-    from sertool.commands.train import describe
-    from sertool.core.artifacts import write_json
-    from sertool.core.ensembling import open_ensemble
-    from sertool.core.evaluating import evaluate
-    from sertool.core.experiment import open_experiment
-    from sertool.core.planning import plan_training
-    from sertool.core.precision import choose
-    from sertool.core.recipe import load
-    from sertool.core.runs import train_recipe
-    from sertool.core.statistics import uar_interval
+    from sertool.commands._training import describe
+    from sertool.core.compute.device import choose
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.inference.ensemble import open_ensemble
+    from sertool.core.inference.evaluate import evaluate
+    from sertool.core.metrics import uar_interval
+    from sertool.core.recipe.load import load
+    from sertool.core.runs.experiment import open_experiment
+    from sertool.core.runs.plan import plan_training
+    from sertool.core.runs.train import train_recipe
 
     talk = console()
     results: list[dict[str, object]] = []

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption, SetOption
+from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption, SetOption
 
 if TYPE_CHECKING:
-    from sertool.core.inspection.findings import Finding
-    from sertool.core.inspection.inspecting import Inspection
+    from sertool.core.doctor.findings import Finding
+    from sertool.core.doctor.inspect import Inspection
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 HARD_SPACE = "\N{NO-BREAK SPACE}"
@@ -35,13 +35,13 @@ def doctor(
 
     Exit code 1 where the corpus has an error.
     """
-    from sertool.core.artifacts import write_json
+    from sertool.core.files.artifacts import write_json
 
     if data is None and recipe is None:
         _environment(json, set_)
         return
-    from sertool.core.inspection.inspecting import inspect
-    from sertool.core.inspection.locating import locate
+    from sertool.core.doctor.inspect import inspect
+    from sertool.core.doctor.locate import locate
 
     place = locate(data, recipe, set_ or ())
     inspection = inspect(place.recipe, place.folder, data_dir=place.data_dir, command=place.doctor)
@@ -55,15 +55,22 @@ def doctor(
 
 
 def _environment(json: Path | None, overrides: list[str] | None) -> None:
-    from sertool.core.artifacts import write_json
-    from sertool.core.environment import environment
+    from sertool.core.compute.environment import environment
+    from sertool.core.corpora.load import corpora_in
     from sertool.core.errors import UsageError
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.runs.folder import runs_below
 
     if overrides:
         raise UsageError(
             "--set: changes a recipe, and none is given", hint="sertool doctor --recipe NAME --set ..."
         )
-    found = environment(DEFAULT_DATA, DEFAULT_OUTPUT)
+    found = environment(
+        {
+            "data": (DEFAULT_DATA, corpora_in(DEFAULT_DATA)),
+            "ckpt": (DEFAULT_OUTPUT, runs_below(DEFAULT_OUTPUT)),
+        }
+    )
     if json is not None:
         write_json(json, found)
     width = max(map(len, found))

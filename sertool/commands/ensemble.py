@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.options import (
+from sertool.commands._console import console, say
+from sertool.commands._options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
     DataOption,
@@ -17,13 +18,12 @@ from sertool.commands.options import (
     OutputOption,
     PrecisionOption,
 )
-from sertool.commands.talk import console, say
-from sertool.commands.train import left_out
+from sertool.commands._training import left_out
 
 if TYPE_CHECKING:
-    from sertool.core.ensembling import Ensemble
-    from sertool.core.evaluating import Evaluation
-    from sertool.core.predicted import Predictions
+    from sertool.core.inference.ensemble import Ensemble
+    from sertool.core.inference.evaluate import Evaluation
+    from sertool.core.runs.predictions import Predictions
 
 
 PROBED = "reading or listening?"
@@ -56,10 +56,10 @@ def ensemble(
 
     A temperature is fitted on validation and stored with the run: `sertool predict` makes its probabilities with it.
     """
-    from sertool.core.artifacts import write_json, write_text
-    from sertool.core.ensembling import chosen_size, open_ensemble, result_table
-    from sertool.core.evaluating import calibration_table, evaluate
-    from sertool.core.precision import choose
+    from sertool.core.compute.device import choose
+    from sertool.core.files.artifacts import write_json, write_text
+    from sertool.core.inference.ensemble import chosen_size, open_ensemble, result_table
+    from sertool.core.inference.evaluate import calibration_table, evaluate
 
     opened = open_ensemble(name, output, data)
     k = chosen_size(opened.depth, index)
@@ -71,7 +71,7 @@ def ensemble(
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
     for result in results:
-        typer.echo("\n".join([*show(opened, result, k), *show_probes(result, evaluation)]))
+        typer.echo("\n".join([*show(opened, result, k), *show_probes(opened, result, evaluation)]))
     typer.echo(show_calibration(evaluation))
     if evaluation.unstored:
         say(talk, evaluation.unstored)
@@ -119,13 +119,13 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     return lines
 
 
-def show_probes(result: "Predictions", evaluation: "Evaluation") -> list[str]:
+def show_probes(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> list[str]:
     """What a masked or shuffled modality costs, a line each, and a verdict; none where that was not asked."""
-    from sertool.core.reporting.probes import verdict
+    from sertool.core.reports.probes import probe_rows_of, verdict
 
-    rows = evaluation.probes.get(result.set, ())
-    if not rows:
+    if result.set not in evaluation.probes:
         return []
+    rows = probe_rows_of(opened.experiment.corpus, result, dict(evaluation.probes[result.set]), evaluation.k)
     accuracy = result.metric("accuracy", evaluation.k)
     lines = ["", f"{PROBED}  accuracy  falls by  95 % interval"]
     lines.append(f"{'as it is':<{len(PROBED)}}  {accuracy:.4f}")
@@ -140,7 +140,7 @@ def show_probes(result: "Predictions", evaluation: "Evaluation") -> list[str]:
 
 def show_calibration(evaluation: "Evaluation") -> str:
     """The temperature and what it does to the calibration error, or why there is none."""
-    from sertool.core.evaluating import calibration_table
+    from sertool.core.inference.evaluate import calibration_table
 
     if evaluation.calibration is None:
         return f"calibration: none; {evaluation.note}"
@@ -151,7 +151,7 @@ def show_calibration(evaluation: "Evaluation") -> str:
 
 def predictions_csv(results: Sequence["Predictions"], k: int) -> str:
     """All sets' predictions as one CSV."""
-    from sertool.core.predicted import prediction_rows
+    from sertool.core.runs.predictions import prediction_rows
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, JsonOption, OutputOption
-from sertool.commands.talk import console
-from sertool.core.plain_text import readable_size
+from sertool.commands._console import console
+from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, JsonOption, OutputOption
+from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
-    from sertool.core.bundles.exporting import Exported
+    from sertool.core.export.export import Exported
 
 
 def export(
@@ -31,8 +31,8 @@ def export(
     json: JsonOption = None,
 ) -> None:
     """Write the ensemble as ONNX with a script and a model card, checked against PyTorch."""
-    from sertool.core.artifacts import write_json
-    from sertool.core.bundles.exporting import export as write_bundle
+    from sertool.core.export.export import export as write_bundle
+    from sertool.core.files.artifacts import write_json
 
     with console().status(f"{name}: writing the graph and comparing it with PyTorch"):
         done = write_bundle(

@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
-from sertool.commands.progress import fetching
-from sertool.commands.talk import console, say
-from sertool.core.plain_text import readable_size
+from sertool.commands._console import console, say
+from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
+from sertool.commands._progress import fetching
+from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
-    from sertool.core.downloads.fetching import Fetched, Request
-    from sertool.core.downloads.sources import Source
+    from sertool.core.fetch.fetch import Fetched, Request
+    from sertool.core.fetch.sources import Source
 
 
 def fetch_data(
@@ -52,9 +52,9 @@ def fetch_data(
     A download goes on where it was stopped. Nothing of what comes is ever run: archives are checked while they
     are unpacked, pickles are read once by a reader that knows only data, and kept in sertool's own format.
     """
-    from sertool.core.artifacts import write_json
-    from sertool.core.downloads.sources import find_sources, load_sources
     from sertool.core.errors import SertoolError
+    from sertool.core.fetch.sources import find_sources, load_sources
+    from sertool.core.files.artifacts import write_json
 
     sources = load_sources(manifest or [])
     wanted = find_sources(names or (["all"] if check_links else []), sources)
@@ -79,9 +79,9 @@ def _requests(
     force: bool,
     keep_archive: bool,
 ) -> list["Request"]:
-    from sertool.core.downloads.fetching import Request
-    from sertool.core.downloads.sources import checksum
     from sertool.core.errors import UsageError
+    from sertool.core.fetch.fetch import Request
+    from sertool.core.fetch.sources import checksum
 
     if sha256 is not None:
         if len(wanted) > 1:
@@ -107,9 +107,9 @@ def _dest(source: "Source", dest: Path | None) -> Path:
 
 def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[str]]:
     """Fetch one after the other; one that fails does not stop the next."""
-    from sertool.core.downloads.download import Policy
-    from sertool.core.downloads.fetching import fetch
     from sertool.core.errors import SertoolError
+    from sertool.core.fetch.download import Policy
+    from sertool.core.fetch.fetch import fetch
 
     talk = console()
     rows: list[dict[str, Any]] = []
@@ -176,8 +176,8 @@ def _host(url: str) -> str:
 
 def _next(request: "Request", name: str) -> str:
     """The command that uses a folder."""
-    from sertool.core.corpora.emodb import TABLE_OF_FOUR
-    from sertool.core.inspection.locating import doctor_command, recipe_for
+    from sertool.core.doctor.locate import doctor_command, recipe_for
+    from sertool.core.prepare.emodb import TABLE_OF_FOUR
 
     kind, folder = request.source.unpacks_to[name], request.dest / name
     if kind == "models":
@@ -194,7 +194,7 @@ def _next(request: "Request", name: str) -> str:
 
 def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:
     """Show what there is to fetch and what is here."""
-    from sertool.core.downloads.fetching import state_of
+    from sertool.core.fetch.fetch import state_of
 
     rows = [
         {
@@ -219,8 +219,8 @@ def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dic
     """Ask all addresses; a source fails if none of its own works."""
     from dataclasses import asdict
 
-    from sertool.core.downloads.download import Policy
-    from sertool.core.downloads.obtaining import links
+    from sertool.core.fetch.download import Policy
+    from sertool.core.fetch.obtain import links
 
     rows, working = [], set()
     width = max(map(len, wanted))

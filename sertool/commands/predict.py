@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.options import (
+from sertool.commands._console import console, say
+from sertool.commands._options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
     AddressOption,
@@ -21,18 +22,17 @@ from sertool.commands.options import (
     OutputOption,
     PrecisionOption,
 )
-from sertool.commands.predictions import left_out, predictions_csv, predictions_table, show
-from sertool.commands.progress import counting
-from sertool.commands.talk import console, say
+from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
+from sertool.commands._progress import counting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sertool.core.launching.launcher import Launcher
-    from sertool.core.precision import Precision
-    from sertool.core.predictions.clips import Clip, Refused
-    from sertool.core.predictions.listening import Listener
-    from sertool.core.predictions.predicting import Prediction, Predictor
+    from sertool.core.compute.device import Precision
+    from sertool.core.compute.jobs import Launcher
+    from sertool.core.inference.clips import Clip, Refused
+    from sertool.core.inference.passages import Listener
+    from sertool.core.inference.predictor import Prediction, Predictor
 
 MANY = 20  # recordings whose reading is worth a progress bar
 
@@ -93,20 +93,20 @@ def predict(
 
     All inputs are read first, and one that cannot be used stops the command before anything is judged.
     """
-    from sertool.core.artifacts import write_json, write_text
-    from sertool.core.calibration import check_abstain
-    from sertool.core.predictions.clips import collect
-    from sertool.core.predictions.windows import check_window
+    from sertool.commands.predict import check_abstain
+    from sertool.core.files.artifacts import write_json, write_text
+    from sertool.core.inference.clips import collect
+    from sertool.core.inference.windows import check_window
 
     check_window(window, hop)
     check_abstain(abstain)
     clips, refused = collect(audio or [], text, table, divided=window is not None)
 
-    from sertool.core.launching.opening import open_launcher
-    from sertool.core.precision import choose
-    from sertool.core.predictions.listening import Listener
-    from sertool.core.predictions.predicting import open_predictor
-    from sertool.core.predictions.prediction_notes import notes
+    from sertool.core.compute.device import choose
+    from sertool.core.compute.launchers import open_launcher
+    from sertool.core.inference.notes import notes
+    from sertool.core.inference.passages import Listener
+    from sertool.core.inference.predictor import open_predictor
 
     talk = console()
     with open_launcher(launcher, address, gpus_each) as where:
@@ -139,7 +139,7 @@ def _judge(
     cluster: "Launcher | None",
 ) -> "tuple[list[Prediction], list[Refused]]":
     """Read and judge, here or on a cluster, with progress where there is much to read."""
-    from sertool.core.predictions.shards import judge_by
+    from sertool.core.inference.distributed import judge_by
 
     with counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
         if cluster is not None:
@@ -157,3 +157,15 @@ def _judge(
         with chosen.threaded(1):  # a recording is too short to divide
             passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
     return opened.judge(passages), bad
+
+
+def check_abstain(probability: float | None) -> None:
+    """Refuse what is no probability to abstain below.
+
+    Raises:
+        UsageError: with what was expected.
+    """
+    from sertool.core.errors import UsageError
+
+    if probability is not None and not 0 <= probability <= 1:
+        raise UsageError(f"--abstain {probability:g}: expected a probability, from 0 to 1")

@@ -12,20 +12,20 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as Grid
 
-from sertool.commands.options import AddressOption, JsonOption, LauncherOption, SetOption
-from sertool.commands.progress import counting
-from sertool.commands.talk import console, say
+from sertool.commands._console import console, say
+from sertool.commands._options import AddressOption, JsonOption, LauncherOption, SetOption
+from sertool.commands._progress import counting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sertool.core.compute.jobs import Launcher
     from sertool.core.corpora.corpus import Corpus
-    from sertool.core.corpora.rows import Table
-    from sertool.core.inspection.inspecting import Inspection
-    from sertool.core.launching.launcher import Launcher
-    from sertool.core.preparing import Decoded, Preparation
-    from sertool.core.recipe import Frontend
-    from sertool.core.transcribing import Transcriber
+    from sertool.core.doctor.inspect import Inspection
+    from sertool.core.features.transcribe import Transcriber
+    from sertool.core.prepare.assemble import Decoded, Preparation
+    from sertool.core.prepare.rows import Table
+    from sertool.core.recipe.load import Frontend
 
 
 TableArgument = Annotated[
@@ -86,15 +86,15 @@ def prepare(
     dialogue, split (train, valid, test, private), start and end in seconds. A command that was killed goes on when it
     is given again.
     """
-    from sertool.core import preparing
-    from sertool.core import recipe as recipes
+    from sertool.core.compute.launchers import open_launcher
     from sertool.core.corpora.corpus_files import write_corpus
-    from sertool.core.corpora.drawing import Draw, parse_shares
-    from sertool.core.corpora.folder_table import read_folder
-    from sertool.core.corpora.table import read_table
     from sertool.core.errors import UsageError
-    from sertool.core.launching.opening import open_launcher
-    from sertool.core.transcribing import open_transcriber
+    from sertool.core.features.transcribe import open_transcriber
+    from sertool.core.prepare import assemble as preparing
+    from sertool.core.prepare.draw_splits import Draw, parse_shares
+    from sertool.core.prepare.folder import read_folder
+    from sertool.core.prepare.table import read_table
+    from sertool.core.recipe import load as recipes
 
     if launcher == "ray" and workers is not None:
         raise UsageError("--workers: of this machine; --launcher ray uses the CPUs of the cluster")
@@ -130,8 +130,8 @@ def _decode(
     cluster: "Launcher | None",
 ) -> "Decoded":
     """Frames, and texts where a transcriber is given, with progress."""
-    from sertool.core import preparing
-    from sertool.core.decoding import default_workers
+    from sertool.core.features.extract import default_workers
+    from sertool.core.prepare import assemble as preparing
 
     number = workers or default_workers(len(table.rows))
     with counting("recordings") as progress:
@@ -160,8 +160,8 @@ def _report(
     json_file: Path | None,
 ) -> None:
     """The counts, what the doctor says and the next command, printed and as JSON."""
-    from sertool.core.artifacts import write_json
-    from sertool.core.prepared import summary
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.prepare.summary import summary
 
     result = summary(preparation, table_warnings)
     settings, inspection = _inspect(preparation.corpus, recipe, overrides, out)
@@ -176,10 +176,10 @@ def _inspect(
     corpus: "Corpus", recipe: str, overrides: list[str], out: Path
 ) -> "tuple[list[str], Inspection | None]":
     """The settings that training needs, and what `sertool doctor` would find; None where no label is known."""
-    from sertool.core import recipe as recipes
-    from sertool.core.inspection.inspecting import inspect
-    from sertool.core.inspection.locating import doctor_command
-    from sertool.core.prepared import tasks_of, training_settings
+    from sertool.core.doctor.inspect import inspect
+    from sertool.core.doctor.locate import doctor_command
+    from sertool.core.prepare.summary import tasks_of, training_settings
+    from sertool.core.recipe import load as recipes
 
     opened = recipes.load(recipe, overrides, users_path=str(out))
     settings = [*overrides, *training_settings(corpus, opened)]
@@ -218,7 +218,7 @@ def _show(result: dict[str, Any], out: Path) -> None:
 
 def _show_next(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> None:
     """What `sertool doctor` would find, and the command that trains."""
-    from sertool.core.inspection.inspecting import summary_line
+    from sertool.core.doctor.inspect import summary_line
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if inspection is not None and (line := summary_line(inspection)):

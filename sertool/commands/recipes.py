@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sertool.commands.options import JsonOption, SetOption
+from sertool.commands._options import JsonOption, SetOption
 
 app = typer.Typer(
     no_args_is_help=True, help="List, show, copy and check recipes, the settings of experiments."
@@ -21,8 +21,8 @@ def list_recipes(json_file: JsonOption = None) -> None:
     from rich.console import Console
     from rich.table import Table as Grid
 
-    from sertool.core import recipe as recipes
-    from sertool.core.artifacts import write_json
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.recipe import load as recipes
 
     rows = [recipes.summary(name) for name in recipes.names()]
     if json_file is not None:
@@ -48,7 +48,7 @@ def show(
     overrides: SetOption = None,
 ) -> None:
     """Print a recipe with everything it extends and every default, as YAML."""
-    from sertool.core import recipe as recipes
+    from sertool.core.recipe import load as recipes
 
     typer.echo(recipes.resolved(recipes.load(name, overrides, users_path=recipes.USERS_PATH)), nl=False)
 
@@ -60,7 +60,7 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
 ) -> None:
     """Copy a recipe, comments included, to change it."""
-    from sertool.core import recipe as recipes
+    from sertool.core.recipe import load as recipes
 
     recipes.copy(name, destination, force=force)
     typer.echo(f"{destination}: a copy of {name}")
@@ -74,8 +74,8 @@ def check(
     ] = None,
 ) -> None:
     """Check recipes: every unknown key and wrong value is told; nothing is run."""
-    from sertool.core import recipe as recipes
     from sertool.core.errors import UsageError
+    from sertool.core.recipe import load as recipes
 
     problems = []
     for name in names or recipes.names():

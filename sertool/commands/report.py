@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sertool.commands.options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, OutputOption
-from sertool.commands.talk import console, say
+from sertool.commands._console import console, say
+from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, OutputOption
 
 if TYPE_CHECKING:
-    from sertool.core.reporting.contents import Report
+    from sertool.core.reports.contents import Report
 
 NARROWEST = 80  # columns that a table is made for
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -54,8 +54,9 @@ def report(
     1 where nothing could be reported; findings are no failure.
     """
     from sertool.core.errors import DataError, UsageError
-    from sertool.core.reporting.building import build_report, runs_below
-    from sertool.core.reporting.text import show
+    from sertool.core.reports.build import build_report
+    from sertool.core.reports.text.terminal import show
+    from sertool.core.runs.folder import runs_below
 
     if not (name or every or expect):
         there = runs_below(output)
@@ -102,14 +103,14 @@ def _write(
     recordings: Path | None,
 ) -> None:
     """Write the files that were asked for, and say so."""
-    from sertool.core.artifacts import write_json, write_text
-    from sertool.core.reporting.markdown import to_markdown
-    from sertool.core.reporting.plain_json import to_json
-    from sertool.core.reporting.tables_csv import to_csv
+    from sertool.core.files.artifacts import write_json, write_text
+    from sertool.core.reports.data_files import to_csv
+    from sertool.core.reports.plain_json import to_json
+    from sertool.core.reports.text.markdown import to_markdown
 
     if html is not None:
-        from sertool.core.reporting.html import render
-        from sertool.core.reporting.recordings import attach
+        from sertool.core.reports.html.page import render
+        from sertool.core.reports.recordings import attach
 
         playing, sentences = attach(made, recordings)
         for sentence in sentences:

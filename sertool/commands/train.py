@@ -1,13 +1,12 @@
 """``sertool train``: a recipe into a folder of trained members."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands.display import show_training
-from sertool.commands.options import (
+from sertool.commands._console import console, say
+from sertool.commands._options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
     AddressOption,
@@ -21,12 +20,12 @@ from sertool.commands.options import (
     PrecisionOption,
     SetOption,
 )
-from sertool.commands.talk import console, say
+from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
-    from sertool.core.experiment import Experiment
-    from sertool.core.planning import Plan
-    from sertool.core.recipe import Recipe
+    from sertool.core.recipe.load import Recipe
+    from sertool.core.runs.experiment import Experiment
+    from sertool.core.runs.plan import Plan
 
 
 RecipeOption = Annotated[
@@ -67,13 +66,13 @@ def train(
     json: JsonOption = None,
 ) -> None:
     """Train a recipe's members; the same command goes on where a killed one was."""
-    from sertool.core.artifacts import write_json
-    from sertool.core.experiment import open_experiment
-    from sertool.core.launching.opening import open_launcher
-    from sertool.core.planning import plan_training
-    from sertool.core.recipe import load
-    from sertool.core.runs import train_recipe, training_summary
-    from sertool.core.tracking import check_tensorboard, tracked
+    from sertool.core.compute.launchers import open_launcher
+    from sertool.core.files.artifacts import write_json
+    from sertool.core.recipe.load import load
+    from sertool.core.runs.experiment import open_experiment
+    from sertool.core.runs.plan import plan_training
+    from sertool.core.runs.tensorboard import check_tensorboard, tracked
+    from sertool.core.runs.train import train_recipe, training_summary
 
     if tensorboard:
         check_tensorboard()
@@ -133,24 +132,11 @@ def folder_name(name: str) -> str:
     return name
 
 
-def describe(experiment: "Experiment") -> list[str]:
-    """The corpus in a line, and a line for each thing that its user should know."""
-    corpus, task = experiment.corpus, experiment.task
-    counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
-    voices = {utterance.speaker for utterance in corpus.utterances} - {None}
-    speakers = f" · {len(voices)} speakers" if voices else ""
-    lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
-    lines += left_out(experiment)
-    if experiment.selected_on_test:
-        lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
-    return lines
-
-
 def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
     """What `sertool doctor` would find, in a line; none where that is nothing."""
     from sertool.core.corpora.load import corpus_folder
-    from sertool.core.inspection.inspecting import inspect_opened, summary_line
-    from sertool.core.inspection.locating import doctor_command
+    from sertool.core.doctor.inspect import inspect_opened, summary_line
+    from sertool.core.doctor.locate import doctor_command
 
     path = experiment.recipe.dataset.path
     experiment = experiment.unsealed("sertool train", "the doctor counted the classes of every split")
@@ -163,22 +149,6 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
         doctor_command(recipe, overrides, path, corpus_folder(path, data)),
     )
     return [line for line in [summary_line(inspection)] if line]
-
-
-def _set_sizes(experiment: "Experiment") -> dict[str, int]:
-    if len(experiment.folds) > 1:
-        labelled = sum(target is not None for target in experiment.targets)
-        return {"utterances": labelled, "folds": len(experiment.folds)}
-    return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}
-
-
-def left_out(experiment: "Experiment") -> list[str]:
-    """A line on the utterances that could not be used, and why; none where all could."""
-    reasons = Counter(item.reason for item in experiment.corpus.left_out)
-    if not reasons:
-        return []
-    listed = ", ".join(f"{reason}: {number}" for reason, number in sorted(reasons.items()))
-    return [f"left out: {reasons.total()} utterances ({listed})"]
 
 
 def describe_plan(plan: "Plan") -> str:

@@ -1,5 +1,7 @@
 """What goes wrong in a user's hands: one message, an optional next step, an exit code."""
 
+import difflib
+
 
 class SertoolError(Exception):
     """A failure that is told to the user as one message, without a traceback.
@@ -24,3 +26,9 @@ class UsageError(SertoolError):
 
 class DataError(SertoolError):
     """A file or a corpus cannot be used as it is (exit code 1)."""
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """``, did you mean 'x'?`` where a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else ""

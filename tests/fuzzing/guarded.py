@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sertool.core.archives import unpack, unpacked_size
-from sertool.core.artifacts import read_arrays, read_json, read_json_lines
 from sertool.core.errors import DataError
-from sertool.core.reference_checkpoint import read_reference_checkpoint
-from sertool.core.safe_pickle import load_array, load_pickle
+from sertool.core.files.archives import unpack, unpacked_size
+from sertool.core.files.artifacts import read_arrays, read_json, read_json_lines
+from sertool.core.files.pickles import load_array, load_pickle
+from sertool.core.files.reference_checkpoints import read_reference_checkpoint
 
 NAME = "best50.0_1.pkl"  # a checkpoint's name says its accuracy and its seed
 _FORBIDDEN = (

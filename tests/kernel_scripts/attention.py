@@ -7,9 +7,9 @@ import triton
 from comparing import OneKey, factors
 from interpreter import let_dot_take_bfloat16
 
-from sertool.core.kernels.attention import attends, attention, attention_plain
-from sertool.core.kernels.attention_triton import SMALLEST
-from sertool.core.kernels.noise import dropped_steps
+from sertool.core.models.kernels.attention import attends, attention, attention_plain
+from sertool.core.models.kernels.attention_triton import SMALLEST
+from sertool.core.models.kernels.noise import dropped_steps
 
 DROPOUT = 0.3
 NOISE = OneKey(7)

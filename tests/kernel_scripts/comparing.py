@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.kernels.masks_triton import keep_scale
+from sertool.core.models.kernels.common_triton import keep_scale
 
 
 def plainly(function: Callable, *arguments: object) -> object:

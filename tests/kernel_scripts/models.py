@@ -12,9 +12,9 @@ from builders import make_inputs, tiny_recipe
 from comparing import distance, plainly
 from interpreter import let_dot_take_bfloat16
 
-from sertool.core.kernels.noise import Noise
 from sertool.core.models.build import build, initialise
 from sertool.core.models.inputs import Inputs
+from sertool.core.models.kernels.noise import Noise
 
 SIZES = {"hidden_size": 24, "ffn_size": 40, "num_heads": 2, "num_layers": 2}
 OFF = {"dropout_input": 0.0, "dropout_residual": 0.0, "dropout_output": 0.0}

@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from sertool.core.kernels.pool import pool, pool_plain
+from sertool.core.models.kernels.pool import pool, pool_plain
 
 torch.manual_seed(1)
 

@@ -5,9 +5,9 @@ import json
 import torch
 from comparing import OneKey, distance, factors, plainly
 
-from sertool.core.kernels.dropout import drop, relu_drop
-from sertool.core.kernels.noise import STEPS, dropped_steps
-from sertool.core.kernels.norm import Branch, Modulation, residual_norm
+from sertool.core.models.kernels.dropout import drop, relu_drop
+from sertool.core.models.kernels.noise import STEPS, dropped_steps
+from sertool.core.models.kernels.norm import Branch, Modulation, residual_norm
 
 worst: dict[str, float] = {}
 

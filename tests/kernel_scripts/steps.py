@@ -5,10 +5,10 @@ import json
 import torch
 from comparing import distance, plainly
 
-from sertool.core.kernels import NAMES, use_triton
-from sertool.core.kernels.adam import adam_step, adam_step_plain
-from sertool.core.kernels.adam_numbers import MemberNumbers
-from sertool.core.models.recurrence import recurrence
+from sertool.core.models.kernels import NAMES, use_triton
+from sertool.core.models.kernels.adam import adam_step, adam_step_plain
+from sertool.core.models.kernels.adam_numbers import MemberNumbers
+from sertool.core.models.kernels.recurrence import recurrence
 
 worst = {}
 torch.manual_seed(1)

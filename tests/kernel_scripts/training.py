@@ -13,13 +13,14 @@ from builders import NO_DROPOUT, tiny_recipe
 from comparing import distance, plainly
 from interpreter import let_dot_take_bfloat16
 
-from sertool.core.batches import Tables
+from sertool.core.compute.device import choose
 from sertool.core.models.build import build, initialise
 from sertool.core.models.inputs import lengths
-from sertool.core.optim import StackedAdam
-from sertool.core.precision import choose
-from sertool.core.static_steps import StaticSteps
-from sertool.core.stepping import Stack, plan_epoch
+from sertool.core.training.batches import Tables
+from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.optimizer import StackedAdam
+from sertool.core.training.schedule import plan_epoch
+from sertool.core.training.steps import Stack
 
 UTTERANCES = 10
 

@@ -1,1 +1,1 @@
-"""Corpora: the project's own format, readers of the published data sets, recordings."""
+"""The data: a corpus, its files, readers of published sets, splits, vocabulary."""

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core import artifacts
 from sertool.core.corpora.corpus import (
     KNOWN_OF_SPEECH,
     SPLITS,
@@ -29,8 +28,9 @@ from sertool.core.corpora.corpus import (
     LeftOut,
     Utterance,
 )
-from sertool.core.corpora.faults import Report, UtteranceError, refuse, told
+from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, told
 from sertool.core.errors import DataError
+from sertool.core.files import artifacts
 
 FORMAT = "sertool-corpus/1"
 

@@ -10,22 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sertool.core import artifacts
-from sertool.core.corpora import iemocap, meld, mosei, mosi, vgaf
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
-from sertool.core.corpora.faults import Report, refuse
-from sertool.core.corpora.reference_layout import SYNTHETIC, Layout, read
+from sertool.core.corpora.readers.layouts import LAYOUTS
+from sertool.core.corpora.readers.pickles import SYNTHETIC, Layout, read
+from sertool.core.corpora.reading_errors import Report, refuse
+from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.labels import SEVEN, SIGN, Task
+from sertool.core.files import artifacts
 
-LAYOUTS: Mapping[str, Layout] = {
-    "iemocap": iemocap.LAYOUT,
-    "mosi": mosi.LAYOUT,
-    "mosei": mosei.LAYOUT,
-    "meld": meld.LAYOUT,
-    "vgaf": vgaf.LAYOUT,
-}
 # Raise it whenever the readers come to give something else for the same files.
 READER_VERSION = 2
 PACKAGED = "packaged:"
@@ -137,7 +130,7 @@ def corpus_folder(path: str, data: Path) -> Path:
         DataError: it is at neither place; the message tells what to do.
     """
     if path.startswith(PACKAGED):
-        return Path(__file__).resolve().parent.parent / path.removeprefix(PACKAGED)
+        return Path(__file__).resolve().parent / path.removeprefix(PACKAGED)
     for candidate in (data / path, Path(path)):
         if candidate.is_dir():
             return candidate
@@ -191,3 +184,22 @@ def _rule_of(corpus: Corpus, task: str) -> str:
     """``present`` for labels that hold one 0 or 1 a class, ``name`` for the name of one class."""
     labels = (utterance.labels[task] for utterance in corpus.utterances if task in utterance.labels)
     return "present" if isinstance(next(labels, None), list) else "name"
+
+
+def corpora_in(folder: Path) -> list[str]:
+    """Names of the corpora below a folder, in the project's own format or as pickles."""
+    return [
+        child.name
+        for child in _folders(folder)
+        if is_corpus(child)
+        or is_corpus(child / CONVERTED)
+        or any(layout.sources(child) for layout in LAYOUTS.values())
+    ]
+
+
+def _folders(folder: Path) -> list[Path]:
+    with suppress(OSError):  # it is not there, or may not be entered
+        return sorted(
+            child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
+        )
+    return []

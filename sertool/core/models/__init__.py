@@ -1,1 +1,1 @@
-"""MAT and MNT, and the stacked layers they are made of. Models know no recipe and no files."""
+"""Layers with a member axis, MAT and MNT, and the kernels below them; knows no files, and no recipe but in build."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sertool.core.models.layers import Embedding, reset
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.recipe import Model
+from sertool.core.recipe.load import Model
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sertool.core.kernels.dropout import drop
-from sertool.core.kernels.noise import Noise
+from sertool.core.models.kernels.dropout import drop
+from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.layers import LSTM, Embedding
 from sertool.core.models.layout import Layout, full_layout, packed_layout
 

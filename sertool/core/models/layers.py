@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sertool.core.kernels import MASKED_SCORE, use_triton
-from sertool.core.kernels.attention import attends, attention
-from sertool.core.kernels.dropout import drop, relu_drop
-from sertool.core.kernels.noise import Noise
-from sertool.core.kernels.norm import Branch, Modulation, normalise, residual_norm
-from sertool.core.kernels.pool import pool
+from sertool.core.models.kernels import MASKED_SCORE, use_triton
+from sertool.core.models.kernels.attention import attends, attention
+from sertool.core.models.kernels.dropout import drop, relu_drop
+from sertool.core.models.kernels.noise import Noise
+from sertool.core.models.kernels.norm import Branch, Modulation, normalise, residual_norm
+from sertool.core.models.kernels.pool import pool
+from sertool.core.models.kernels.recurrence import recurrence
 from sertool.core.models.layout import Exchange, Layout, Pairing
-from sertool.core.models.recurrence import recurrence
 
 
 class Stacked(nn.Module):
@@ -149,7 +149,7 @@ class LSTM(Stacked):
 
 
 class LayerNorm(Stacked):
-    """The norm of :func:`~sertool.core.kernels.norm.normalise` with a member's own gain and bias."""
+    """The norm of :func:`~sertool.core.models.kernels.norm.normalise` with a member's own gain and bias."""
 
     def __init__(self, *, members: int, width: int) -> None:
         super().__init__()

@@ -7,9 +7,9 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
-from sertool.core.kernels.noise import Noise
 from sertool.core.models.fusion import Fusion, Sizes, block_sizes
 from sertool.core.models.inputs import Inputs
+from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.layers import Attention, FeedForward, LayerNorm
 from sertool.core.models.layout import Pairing, pair
 

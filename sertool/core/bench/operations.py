@@ -1,0 +1,92 @@
+"""What a step must compute and move: matrix operations and bytes, counted on paper.
+
+A product of (n, i) by (i, o) is n * i * o multiplications and as many additions: 2 n i o operations. Only matrix
+products are counted; activations, norms, softmax and dropout are passes over memory, and Adam is counted in bytes.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sertool.core.recipe.load import Model
+from sertool.core.runs.members import Sizes
+
+# A product y = x W' has two in its backward pass, dx = dy W and dW = dy' x, each of the same size.
+PASSES_OF_TRAINING = 3
+# Adam reads weight, gradient and two moments, and writes weight and moments; float32.
+BYTES_OF_ADAM = 7 * 4
+
+
+@dataclass(frozen=True)
+class Positions:
+    """How many positions of an utterance are computed, on average over utterances.
+
+    Attributes:
+        text, audio: positions.
+        text_pairs, audio_pairs: positions squared, as each attends to each.
+        cross_pairs: audio times text positions.
+    """
+
+    text: float
+    audio: float
+    text_pairs: float
+    audio_pairs: float
+    cross_pairs: float
+
+    @classmethod
+    def real(cls, text_lengths: Tensor, audio_lengths: Tensor) -> "Positions":
+        """Those of utterances of such lengths, (N,) each."""
+        text, audio = text_lengths.double(), audio_lengths.double()
+        pairs = (text * text, audio * audio, audio * text)
+        return cls(*(float(values.mean()) for values in (text, audio, *pairs)))
+
+    @classmethod
+    def padded(cls, text: int, audio: int) -> "Positions":
+        """Those of utterances that are all padded to these lengths."""
+        return cls(text, audio, text * text, audio * audio, audio * text)
+
+
+def forward_operations(model: Model, sizes: Sizes, each: Positions) -> float:
+    """Operations in the matrix products of one utterance's way through one model.
+
+    With hidden size D, feed-forward size F, layers L, classes C, t text and a audio positions:
+
+    * LSTM: 4 gates from input (I wide) and state: 2 * 4D * I a position, 2 * 4D * D a position but the first, whose
+      state is zero.
+    * Self-attention: query, key, value, output, 4 * 2 D^2 a position; scores and their weighted sum, over all heads
+      together 2 * 2 D a pair of positions.
+    * Attention to the text (MAT): query and output 2 * 2 D^2 an audio position, key and value 2 * 2 D^2 a text
+      position, 2 * 2 D a pair.
+    * Feed-forward: 2 * 2 D F a position.
+    * Pool to O: score 2 D F + 2 F and weighted sum 2 D a position, 2 D O an utterance.
+    * MAT: L blocks over the text, L with attention to the text over the audio, O = 2D, classifier 2 * 2D * C.
+    * MNT: L blocks over the text and over the audio, modulation 2 D * 4 D L, O = D, classifier 2 D C.
+
+    Args:
+        model: the recipe's section.
+        sizes: what the corpus decides.
+        each: positions of an utterance.
+    """
+    d, f, layers, classes = model.hidden_size, model.ffn_size, model.num_layers, sizes.num_classes
+    text, audio = each.text, each.audio
+    lstm = sum(
+        8 * d * (width * length + d * (length - 1))
+        for width, length in ((sizes.text_width, text), (sizes.audio_width, audio))
+    )
+    a_position = 8 * d * d + 4 * d * f
+    blocks = layers * (a_position * (text + audio) + 4 * d * (each.text_pairs + each.audio_pairs))
+    pool = (2 * d * f + 2 * f + 2 * d) * (text + audio)
+    if model.architecture == "mat":
+        blocks += layers * 4 * d * d * (audio + text) + layers * 4 * d * each.cross_pairs
+        head = 2 * (2 * d * 2 * d) + 2 * 2 * d * classes
+    else:
+        head = 2 * (2 * d * d) + 2 * d * 4 * d * layers + 2 * d * classes
+    return lstm + blocks + pool + head
+
+
+def training_operations(model: Model, sizes: Sizes, each: Positions) -> float:
+    """The same for a training step's share of an utterance: forward and backward.
+
+    Too high by the gradient of the audio frames, which nobody asks for (one part in a hundred at IEMOCAP's size).
+    """
+    return PASSES_OF_TRAINING * forward_operations(model, sizes, each)

@@ -1,0 +1,91 @@
+"""What is trained and evaluated: random content of a published corpus's size, or a corpus of one's own."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sertool.core.bench.random_corpus import random_corpus
+from sertool.core.compute.device import Precision
+from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus_files import write_corpus
+from sertool.core.recipe.load import Recipe
+from sertool.core.runs.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
+from sertool.core.training.batches import Tables
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What both sides work on.
+
+    Attributes:
+        experiment: recipe and corpus.
+        inputs: of each fold.
+        tables: the corpus on the device.
+        precision: device and number format.
+        generated: whether the corpus is random.
+        train, held_out: (N,) positions of the utterances of the first fold that train and that are evaluated.
+    """
+
+    experiment: Experiment
+    inputs: list[FoldInputs]
+    tables: Tables
+    precision: Precision
+    generated: bool
+    train: torch.Tensor
+    held_out: torch.Tensor
+
+
+def open_workload(recipe: Recipe, data: Path, precision: Precision) -> Workload:
+    """The corpus of a recipe: a random one of the published one's size, or the user's own below ``data``.
+
+    Raises:
+        DataError, UsageError: one's own corpus is not there, or does not fit the recipe.
+    """
+    generated = recipe.dataset.reader != "corpus"
+    if generated:
+        # Word vectors would have to be fetched, and cost a step nothing: the embedding is trained either way.
+        dataset = recipe.dataset.model_copy(update={"vectors": "none"})
+        recipe = recipe.model_copy(update={"dataset": dataset})
+        with tempfile.TemporaryDirectory() as folder:
+            write_corpus(random_corpus(recipe), Path(folder) / recipe.dataset.path)
+            experiment = open_experiment(recipe, Path(folder))
+    else:
+        experiment = open_experiment(recipe, data)
+    inputs = fit_inputs(experiment)
+    sets = experiment.folds[0].sets
+    return Workload(
+        experiment=experiment,
+        inputs=inputs,
+        tables=tables_of(experiment, inputs, precision.device),
+        precision=precision,
+        generated=generated,
+        train=torch.tensor(sets["train"]),
+        held_out=torch.tensor(sets.get("test") or sets["valid"]),
+    )
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How much of the padded positions is real: mean words and frames after cutting, and the share that is cut."""
+
+    words: float
+    frames: float
+    words_cut: float
+    frames_cut: float
+
+
+def fill(corpus: Corpus, max_text_length: int, max_audio_length: int) -> Fill:
+    """Measure the lengths of a corpus after cutting to the recipe's."""
+    words = np.array([len(utterance.words) for utterance in corpus.utterances])
+    if corpus.text_frames is not None:
+        words = np.diff(corpus.text_frames.offsets)
+    frames = np.diff(corpus.audio.offsets)
+    return Fill(
+        words=float(np.minimum(words, max_text_length).mean()),
+        frames=float(np.minimum(frames, max_audio_length).mean()),
+        words_cut=float((words > max_text_length).mean()),
+        frames_cut=float((frames > max_audio_length).mean()),
+    )

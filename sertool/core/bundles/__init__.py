@@ -1,1 +1,0 @@
-"""Export: a trained ensemble as one ONNX graph in a folder that runs without this toolkit."""

@@ -1,0 +1,1 @@
+"""Where and in which number format work is done: device, threads, cluster."""

@@ -1,0 +1,84 @@
+"""Jobs in threads of this process."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sertool.core.compute.device import Precision, choose
+from sertool.core.compute.jobs import Device, Job, Share, Wanted, Work
+
+
+class LocalLauncher:
+    """Runs ``share.workers`` jobs at a time, each in a thread; one alone in the caller's.
+
+    On a CPU two members that train side by side with a thread each get more done than one with two threads: nothing
+    waits for anything. What a job computes does not depend on the others.
+    """
+
+    def choose(self, device: Device, precision: Wanted, *, graphs: bool = True) -> Precision:
+        """Those of this machine."""
+        return choose(device, precision, graphs=graphs)
+
+    def run(self, work: Work, jobs: Sequence[Job], share: Share) -> Iterator[Any]:
+        """The events of all jobs; a job's error is raised at once, as it is.
+
+        Args:
+            work: what they have in common.
+            jobs: in the order in which they begin.
+            share: ``workers`` is how many run at a time; the number of threads is the caller's to set.
+        """
+        do = work.open()
+        if share.workers == 1:
+            for job in jobs:
+                yield from _events(do, job)
+        else:
+            yield from _side_by_side(do, jobs, share.workers)
+
+
+def _events(do: Callable[[Any], Iterator[Any]], job: Job) -> Iterator[Any]:
+    for event in do(job.describe()):
+        job.take(event)
+        yield event
+
+
+def _side_by_side(do: Callable[[Any], Iterator[Any]], jobs: Sequence[Job], workers: int) -> Iterator[Any]:
+    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+    done = object()  # what a thread puts last
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            while not stop.is_set():
+                for event in _events(do, waiting.get_nowait()):
+                    events.put(event)
+                    if stop.is_set():
+                        return
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            events.put(error)
+        finally:
+            events.put(done)
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    try:
+        running = workers
+        while running:
+            event = events.get()
+            if event is done:
+                running -= 1
+            elif isinstance(event, BaseException):
+                raise event
+            else:
+                yield event
+    finally:
+        stop.set()
+        for thread in threads:
+            # After an interrupt nobody wants to wait for the end of an epoch; what is on the disk is whole.
+            thread.join(timeout=2)

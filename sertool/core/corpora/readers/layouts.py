@@ -1,0 +1,14 @@
+"""The readers of published data sets by name: a new one is added here."""
+
+from collections.abc import Mapping
+
+from sertool.core.corpora.readers import iemocap, meld, mosei, mosi, vgaf
+from sertool.core.corpora.readers.pickles import Layout
+
+LAYOUTS: Mapping[str, Layout] = {
+    "iemocap": iemocap.LAYOUT,
+    "mosi": mosi.LAYOUT,
+    "mosei": mosei.LAYOUT,
+    "meld": meld.LAYOUT,
+    "vgaf": vgaf.LAYOUT,
+}

@@ -1,0 +1,26 @@
+"""MELD, seven emotions or three sentiments, in dialogues whose numbers start again in each split."""
+
+import re
+
+from sertool.core.corpora.readers.pickles import Layout
+from sertool.core.corpora.tasks import Task
+
+EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+
+
+def groups(key: str, split: str) -> dict[str, str]:
+    """Of ``dia12_utt3`` in train: dialogue train_dia12."""
+    found = re.fullmatch(r"(dia\d+)_utt\d+", key)
+    return {"dialogue": f"{split}_{found[1]}"} if found else {}
+
+
+LAYOUT = Layout(
+    name="MELD",
+    prefixes={"train": "train", "valid": "valid", "test": "test"},
+    labels={"emotion": "emotion", "sentiment": "sentiment"},
+    tasks={
+        ("emotion", None): Task("emotion", EMOTIONS, "index"),
+        ("sentiment", None): Task("sentiment", ("neutral", "positive", "negative"), "index"),
+    },
+    groups=groups,
+)

@@ -1,0 +1,23 @@
+"""CMU-MOSEI, sentiment from -3 to 3 as two or seven classes, or six emotions that may be present together.
+
+The order of the emotions is the authors'; the CMU SDK's is happy, sad, anger, surprise, disgust, fear, so
+compare the supports of a report with what you know of the data.
+"""
+
+from sertool.core.corpora.readers.pickles import Layout, video_of
+from sertool.core.corpora.tasks import SEVEN, SIGN, Task
+
+EMOTIONS = ("happy", "sad", "angry", "fear", "disgust", "surprise")
+
+LAYOUT = Layout(
+    name="MOSEI",
+    prefixes={"train": "train", "valid": "valid", "test": "test", "private": "private"},
+    labels={"sentiment": "sentiment", "emotion": "emotion"},
+    tasks={
+        ("sentiment", 2): Task("sentiment", SIGN, "sign"),
+        ("sentiment", 7): Task("sentiment", SEVEN, "seven"),
+        ("emotion", None): Task("emotion", EMOTIONS, "present"),
+    },
+    groups=video_of,
+    unlabelled=("private",),
+)

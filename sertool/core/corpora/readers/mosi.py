@@ -1,0 +1,15 @@
+"""CMU-MOSI, sentiment from -3 to 3: two classes without the zeros, or seven (validated on test)."""
+
+from sertool.core.corpora.readers.pickles import Layout, video_of
+from sertool.core.corpora.tasks import SEVEN, SIGN, Task
+
+LAYOUT = Layout(
+    name="MOSI",
+    prefixes={"train": "trainval", "test": "test"},
+    labels={"sentiment": "sentiment"},
+    tasks={
+        ("sentiment", 2): Task("sentiment", SIGN, "sign-without-zero"),
+        ("sentiment", 7): Task("sentiment", SEVEN, "seven"),
+    },
+    groups=video_of,
+)

@@ -1,0 +1,318 @@
+"""The reference's data on disk: a folder of pickles, one dict ``utterance key -> value`` a file.
+
+Each split has ``<split>_sentences.p`` (words), ``<split>_mels.p`` (frames x 80 log-mels) and a label file a
+task (the unlabelled private set has none). ``token_to_ix.pkl`` and ``train_glove.npy`` cache a vocabulary.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus_files import check_vocabulary
+from sertool.core.corpora.reading_errors import Kind, Report, UtteranceError, refuse, told
+from sertool.core.corpora.tasks import Task
+from sertool.core.corpora.vocabulary import Vocabulary, clean_words
+from sertool.core.errors import DataError
+from sertool.core.files.pickles import load_array, load_pickle
+
+MEL_BANDS = 80
+VOCABULARY = "token_to_ix.pkl"
+VECTORS = "train_glove.npy"
+# A file of this name says that the folder's data were generated: tables then say "synthetic".
+SYNTHETIC = "SYNTHETIC"
+# How much the utterances of a file may add up to: float16 doubles as float32, and a word that stands in the file once
+# may be named by two bytes from then on.
+MOST_TIMES, MOST_BYTES = 4, 2**24
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one data set uses the layout.
+
+    Attributes:
+        name: of the data set, for tables.
+        prefixes: beginning of a split's file names, by split.
+        labels: end of a label file's name, by task; the first that is there decides the utterances' order.
+        tasks: the tasks by (name, number of classes asked for); the number is None where there is no choice.
+        groups: speaker, session, dialogue and video, as far as (key, split) tells.
+        unlabelled: splits without labels.
+    """
+
+    name: str
+    prefixes: Mapping[str, str]
+    labels: Mapping[str, str]
+    tasks: Mapping[tuple[str, int | None], Task]
+    groups: Callable[[str, str], Mapping[str, str]]
+    unlabelled: tuple[str, ...] = field(default=())
+
+    def files(self, split: str) -> dict[str, str]:
+        """File names of a split by what they hold: ``sentences``, ``mels`` and the tasks."""
+        kinds = {"sentences": "sentences", "mels": "mels"} | (
+            {} if split in self.unlabelled else dict(self.labels)
+        )
+        return {kind: f"{self.prefixes[split]}_{end}.p" for kind, end in kinds.items()}
+
+    def rules(self, task: str) -> Task:
+        """The task that checks raw labels: of several the one with most classes, which leaves none out."""
+        return max(
+            (value for (name, _), value in self.tasks.items() if name == task), key=lambda t: len(t.classes)
+        )
+
+    def sources(self, folder: Path) -> list[str]:
+        """Names of the files in ``folder`` that are read."""
+        names = [name for split in self.prefixes for name in self.files(split).values()]
+        return [name for name in (*names, VOCABULARY, VECTORS) if (folder / name).is_file()]
+
+
+def video_of(key: str, split: str) -> dict[str, str]:
+    """The video of a key of MOSI or MOSEI: of ``2iD-tVS8NPw[3]`` or ``2iD-tVS8NPw_3`` the first part."""
+    found = re.fullmatch(r"(.+?)(?:\[.*\]|_\d+)", key)
+    return {"video": found[1] if found else key}
+
+
+@dataclass
+class _Parts:
+    """What the splits have given so far."""
+
+    utterances: list[Utterance] = field(default_factory=list)
+    frames: list[NDArray[np.float32]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    numbering: Mapping[str, int] | None = None
+
+
+def read(folder: Path, layout: Layout, report: Report = refuse) -> Corpus:
+    """Read a data set's pickles.
+
+    Args:
+        folder: holds them.
+        layout: the data set's.
+        report: takes what cannot be used; by default the first such thing is raised. Where it returns, a split
+            with a file that is missing or unreadable is left out, and an utterance goes without the words, frames
+            or label that were reported (NaN frames stay).
+
+    Raises:
+        DataError: there are no such files, or whatever ``report`` raises.
+    """
+    parts = _Parts()
+    found = [
+        split
+        for split in layout.prefixes
+        if any((folder / name).is_file() for name in layout.files(split).values())
+    ]
+    if not found:
+        expected = "".join(f"\n  {', '.join(layout.files(split).values())}" for split in layout.prefixes)
+        raise DataError(
+            f"{folder}: no {layout.name} data there, expected the files of at least one split:{expected}",
+            hint="`sertool fetch-data data` brings the published ones",
+        )
+    for split in found:
+        with told(report):
+            _read_split(folder, layout, split, parts, report)
+    vocabulary = None
+    with told(report):
+        vocabulary = _read_vocabulary(folder)
+    return Corpus(
+        name=layout.name,
+        utterances=tuple(parts.utterances),
+        audio=Frames.join(list(parts.frames), MEL_BANDS),
+        left_out=tuple(parts.left_out),
+        vocabulary=vocabulary,
+        numbering=parts.numbering,
+        source=f"{layout.name} in the reference's layout",
+        synthetic=(folder / SYNTHETIC).is_file(),
+    )
+
+
+def _read_split(folder: Path, layout: Layout, split: str, parts: _Parts, report: Report) -> None:
+    paths = {kind: folder / name for kind, name in layout.files(split).items()}
+    there = {kind: path for kind, path in paths.items() if path.is_file()}
+    tasks = [task for task in layout.labels if task in there]
+    missing = [paths[kind].name for kind in ("sentences", "mels") if kind not in there]
+    if not tasks and split not in layout.unlabelled:
+        missing.append(" or ".join(paths[task].name for task in layout.labels))
+    if missing:
+        raise DataError(
+            f"{folder}: the {split} split lacks {' and '.join(missing)} (there: "
+            f"{', '.join(path.name for path in there.values())})"
+        )
+    tables = {}
+    for kind, path in there.items():
+        with told(report):
+            tables[kind] = _read_table(path)
+            _check_size(path, kind, tables[kind])
+    if len(tables) < len(there):
+        return
+    values = _Values(split, paths, tables, layout, report)
+    labelled = {key: None for task in tasks for key in tables[task]} if tasks else tables["sentences"]
+    if split == "train":
+        # The reference numbers the words of every training sentence, also of those it then leaves out.
+        sentences = [values.words(key) for key in tables["sentences"]]
+        parts.numbering = Vocabulary.build(clean_words(words) for words in sentences).index
+    count = len(parts.utterances)
+    for key in labelled | tables["sentences"] | tables["mels"]:
+        absent = [(kind, paths[kind].name) for kind in ("sentences", "mels") if key not in tables[kind]]
+        reasons = [f"no {'words' if kind == 'sentences' else 'audio'} in {name}" for kind, name in absent]
+        if key not in labelled:
+            reasons.append(f"no label in {' or '.join(paths[task].name for task in tasks)}" if tasks else "")
+        if any(reasons):
+            parts.left_out.append(LeftOut(key, split, ", ".join(filter(None, reasons))))
+            continue
+        words = values.words(key)
+        labels = values.labels(key, tasks)
+        groups: dict[str, Any] = dict(layout.groups(key, split))
+        parts.frames.append(values.frames(key))
+        parts.utterances.append(Utterance(key, split, " ".join(words), clean_words(words), labels, **groups))
+    if len(parts.utterances) == count:
+        raise DataError(
+            f"{folder}: the {split} split is empty, no utterance is in all of "
+            f"{', '.join(path.name for path in there.values())}"
+        )
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    table = load_pickle(path)
+    if not isinstance(table, dict):
+        raise DataError(f"{path}: holds {type(table).__name__}, expected a dict of utterances")
+    for key in table:
+        if not isinstance(key, str):
+            raise DataError(f"{path}: utterance key {key!r:.60} is {type(key).__name__}, expected text")
+    return {str(key): value for key, value in table.items()}
+
+
+def _check_size(path: Path, kind: str, table: Mapping[str, Any]) -> None:
+    """Refuse one list or array that thousands of keys share: copied out, it would not fit into the memory."""
+    if kind not in ("sentences", "mels"):
+        return
+    different = {id(value): value for value in table.values()}
+    sizes = {key: _size(value) for key, value in different.items()}
+    total, size = sum(sizes[id(value)] for value in table.values()), path.stat().st_size
+    if total > MOST_BYTES + MOST_TIMES * size:
+        raise DataError(
+            f"{path}: its utterances would take {total:,} bytes, the file has {size:,}: many of them share one "
+            f"{'list of words' if kind == 'sentences' else 'array'}",
+            hint="if you trust the file, save it again with each utterance's own data",
+        )
+
+
+def _size(value: Any) -> int:
+    """Bytes of words, as characters with a space behind each, or of frames, as float32."""
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return int(value.size) * 4 if value.dtype.kind != "U" else int(value.nbytes)
+    value = list(value.flat) if isinstance(value, np.ndarray) else value
+    return (
+        sum(len(word) + 1 for word in value if isinstance(word, str))
+        if isinstance(value, list | tuple)
+        else 0
+    )
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What the files of a split hold of an utterance; where that cannot be used it is told, and nothing is left."""
+
+    split: str
+    paths: Mapping[str, Path]
+    tables: Mapping[str, Mapping[str, Any]]
+    layout: Layout
+    report: Report
+    read_words: dict[str, list[str]] = field(default_factory=dict)
+
+    def words(self, key: str) -> list[str]:
+        """The words as they stand there; checked, and told, once."""
+        if key not in self.read_words:
+            self.read_words[key] = []
+            with self._told("sentences", "words", key):
+                self.read_words[key] = _words(self.tables["sentences"][key])
+        return self.read_words[key]
+
+    def frames(self, key: str) -> NDArray[np.float32]:
+        """(T, 80); NaN where there are any."""
+        frames = np.zeros((0, MEL_BANDS), np.float32)
+        with self._told("mels", "width", key):
+            frames = _frames(self.tables["mels"][key])
+        with self._told("mels", "non-finite", key):
+            if not np.isfinite(frames).all():
+                raise DataError(f" holds NaN or infinite values in frame {_first_bad(frames)}")
+        return frames
+
+    def labels(self, key: str, tasks: Sequence[str]) -> dict[str, Any]:
+        """Raw label by task, as JSON holds them."""
+        labels = {}
+        for task in tasks:
+            if key in self.tables[task]:
+                with self._told(task, "label", key):
+                    labels[task] = _label(self.tables[task][key], self.layout.rules(task))
+        return labels
+
+    @contextmanager
+    def _told(self, file: str, kind: Kind, key: str) -> Iterator[None]:
+        """Tell a problem of the block with file and utterance."""
+        try:
+            yield
+        except DataError as error:
+            message = f"{self.paths[file]}: utterance {key!r}{error!s:.400}"
+            self.report(UtteranceError(message, kind=kind, split=self.split, id=key))
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        raise DataError(f" is {_kind(value)}, expected a list of words")
+    for word in value:
+        if not isinstance(word, str):
+            raise DataError(f" holds the word {word!r:.60}, expected text")
+    return [str(word) for word in value]
+
+
+def _frames(value: Any) -> NDArray[np.float32]:
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.shape[1] != MEL_BANDS:
+        raise DataError(f" is {_kind(value)}, expected frames of shape (any, {MEL_BANDS})")
+    if value.dtype.kind != "f":
+        raise DataError(f" holds {value.dtype}, expected floating-point numbers")
+    # A float64 beyond float32's range becomes infinite, which is then told.
+    with np.errstate(over="ignore"):
+        return value.astype(np.float32, copy=False)
+
+
+def _first_bad(frames: NDArray[np.float32]) -> int:
+    return int(np.flatnonzero(~np.isfinite(frames).all(axis=1))[0])
+
+
+def _label(value: Any, rule: Task) -> Any:
+    """A raw label as JSON holds it, refused where the task's rule refuses it."""
+    if (
+        size := value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sized) else 1
+    ) > 1000:
+        raise DataError(f": a label of {size:,} values or characters is none")
+    raw = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    try:
+        rule.target(raw)
+    except DataError as error:
+        raise DataError(f": {error}") from error
+    return raw
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return f"of type {type(value).__name__}"
+
+
+def _read_vocabulary(folder: Path) -> CachedVocabulary | None:
+    """The cached vocabulary, where both of its files are there."""
+    words_path, vectors_path = folder / VOCABULARY, folder / VECTORS
+    if not (words_path.is_file() and vectors_path.is_file()):
+        return None
+    table = _read_table(words_path)
+    index = {word: int(row) if isinstance(row, np.integer) else row for word, row in table.items()}
+    vectors = load_array(vectors_path)
+    check_vocabulary(index, vectors, words_path)
+    return CachedVocabulary(index, np.array(vectors, np.float32))

@@ -1,0 +1,19 @@
+"""VGAF, emotions of groups in web videos: "1" positive, "2" neutral, "3" negative; valid also tests."""
+
+from sertool.core.corpora.readers.pickles import Layout
+from sertool.core.corpora.tasks import Task
+
+
+def groups(key: str, split: str) -> dict[str, str]:
+    """Of ``123_4``: video 123."""
+    video = key.rpartition("_")[0]
+    return {"video": video} if video else {}
+
+
+LAYOUT = Layout(
+    name="VGAF",
+    prefixes={"train": "train", "valid": "valid"},
+    labels={"emotion": "emotions"},
+    tasks={("emotion", None): Task("emotion", ("positive", "neutral", "negative"), "index-from-one")},
+    groups=groups,
+)

@@ -1,0 +1,192 @@
+"""Which utterances train, validate and test: the corpus's own splits, a cut by group, or folds by group."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sertool.core.corpora.corpus import Corpus, Utterance
+from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
+from sertool.core.corpora.tasks import Target, Task
+from sertool.core.errors import DataError, UsageError
+from sertool.core.recipe.load import Splits
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of a corpus: for each set, the positions of its utterances in the corpus.
+
+    Attributes:
+        name: the test groups, or ``all`` where there is one fold.
+        sets: ``train``, ``valid``, ``test`` and perhaps ``private``.
+    """
+
+    name: str
+    sets: Mapping[str, tuple[int, ...]]
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether validation shares an utterance with the test set, so that figures on it flatter."""
+        return not set(self.sets["valid"]).isdisjoint(self.sets.get("test", ()))
+
+
+def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Target | None]:
+    """The target of every utterance; None where it has none for this task.
+
+    Args:
+        corpus: the utterances.
+        task: names the raw label and its rule.
+        report: takes labels that are of the wrong kind or out of range; by default the first is raised.
+
+    Raises:
+        DataError: what ``report`` raises; the message names the utterance.
+    """
+    targets: list[Target | None] = []
+    for utterance in corpus.utterances:
+        targets.append(None)
+        if task.name not in utterance.labels:
+            continue
+        try:
+            targets[-1] = task.target(utterance.labels[task.name])
+        except DataError as error:
+            message = f"{corpus.name}: utterance {utterance.id!r}: {error}"
+            report(UtteranceError(message, kind="label", split=utterance.split, id=utterance.id))
+    return targets
+
+
+def make_folds(corpus: Corpus, targets: Sequence[Target | None], splits: Splits) -> list[Fold]:
+    """Divide a corpus as a recipe says; utterances without a target are left out, but for the private ones.
+
+    Raises:
+        UsageError: a group or a split that the recipe names is not there.
+        DataError: a set would be empty, or the utterances do not say which group they belong to.
+    """
+    labelled = [index for index, target in enumerate(targets) if target is not None]
+    by_split: dict[str, list[int]] = {}
+    for index in labelled:
+        by_split.setdefault(corpus.utterances[index].split, []).append(index)
+    if splits.scheme == "folds":
+        folds = _folds(corpus, labelled, splits)
+    elif splits.scheme == "holdout":
+        folds = [_holdout(corpus, by_split, splits)]
+    else:
+        sets = {"train": "train", "valid": splits.valid, "test": splits.test}
+        folds = [Fold("all", {name: tuple(by_split.get(split, ())) for name, split in sets.items()})]
+    private = tuple(index for index, u in enumerate(corpus.utterances) if u.split == "private")
+    for fold in folds:
+        _check(corpus, fold, splits)
+    return [Fold(fold.name, {**fold.sets, "private": private}) if private else fold for fold in folds]
+
+
+def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
+    for name in ("train", "valid", "test"):
+        if fold.sets[name]:
+            continue
+        if name == "test" and splits.scheme == "holdout":
+            continue  # a corpus may have no test split; then there is nothing to look at too early
+        there = ", ".join(f"{split} {number}" for split, number in corpus.counts().items()) or "nothing"
+        raise DataError(
+            f"{corpus.name}: no labelled utterance for {name} (the corpus holds {there})",
+            hint="splits.scheme=holdout cuts validation from training by group, folds cross-validates"
+            if name == "valid"
+            else None,
+        )
+
+
+def group_of(utterance: Utterance, group: str) -> str | None:
+    """The name of an utterance's speaker, session, video or dialogue; its own id for ``utterance``."""
+    name: str | None = (
+        f"{utterance.split}/{utterance.id}" if group == "utterance" else getattr(utterance, group)
+    )
+    return name
+
+
+def _groups(corpus: Corpus, indices: Sequence[int], group: str) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for index in indices:
+        name = group_of(corpus.utterances[index], group)
+        if name is None:
+            raise DataError(
+                f"{corpus.name}: utterance {corpus.utterances[index].id!r} has no {group}, "
+                f"and splits.group is {group}",
+                hint="name another group (--set splits.group=utterance divides single utterances)",
+            )
+        groups.setdefault(name, []).append(index)
+    return dict(sorted(groups.items()))
+
+
+def _shuffled(groups: Mapping[str, list[int]], seed: int) -> list[str]:
+    return [str(name) for name in np.random.default_rng(seed).permutation(sorted(groups))]
+
+
+def _holdout(corpus: Corpus, by_split: Mapping[str, list[int]], splits: Splits) -> Fold:
+    train = by_split.get("train", [])
+    groups = _groups(corpus, train, splits.group)
+    test = list(by_split.get(splits.test, []))
+    order = _shuffled(groups, splits.seed)
+    if splits.test_fraction and not test:
+        taken = _take(groups, order, splits.test_fraction * len(train), leave=2)
+        test = [index for name in taken for index in groups[name]]
+        order = [name for name in order if name not in taken]
+    if splits.valid_groups is not None:
+        chosen = _known(splits.valid_groups, groups, splits.group)
+    else:
+        chosen = _take(groups, order, splits.valid_fraction * len(train), leave=1)
+    valid = {index for name in chosen for index in groups[name]}
+    rest = tuple(index for index in train if index not in valid and index not in set(test))
+    return Fold("all", {"train": rest, "valid": tuple(sorted(valid)), "test": tuple(sorted(test))})
+
+
+def _take(groups: Mapping[str, list[int]], order: Sequence[str], wanted: float, *, leave: int) -> list[str]:
+    """Groups from the front of ``order`` until they hold as many utterances as wanted.
+
+    At least one, and then at most so many that ``leave`` remain: few and small groups come before a large one.
+    """
+    most = max(len(order) - leave, 1)
+    taken: list[str] = []
+    while order[len(taken) : most] and (not taken or sum(len(groups[name]) for name in taken) < wanted):
+        taken.append(order[len(taken)])
+    return taken
+
+
+def _known(names: Sequence[str], groups: Mapping[str, list[int]], group: str) -> list[str]:
+    missing = [name for name in names if name not in groups]
+    if missing:
+        raise UsageError(f"splits: no {group} {', '.join(missing)} in the corpus; it has {', '.join(groups)}")
+    return list(names)
+
+
+def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]:
+    groups = _groups(corpus, indices, splits.group)
+    if isinstance(splits.folds, list):
+        dealt = [_known(names, groups, splits.group) for names in splits.folds]
+        flat = [name for names in dealt for name in names]
+        if len(set(flat)) < len(flat):
+            raise UsageError(f"splits.folds: a {splits.group} stands in two folds")
+        if set(flat) != set(groups):
+            raise UsageError(
+                f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}"
+            )
+    else:
+        number = splits.folds or 0
+        if len(groups) < number:
+            raise UsageError(f"splits.folds: {number} folds from {len(groups)} {splits.group}s")
+        # The largest groups first, each to the fold that is smallest so far: folds of about equal size.
+        order = sorted(_shuffled(groups, splits.seed), key=lambda name: -len(groups[name]))
+        dealt = [[] for _ in range(number)]
+        for name in order:
+            min(dealt, key=lambda fold: sum(len(groups[member]) for member in fold)).append(name)
+    members = [tuple(sorted(index for name in names for index in groups[name])) for names in dealt]
+    folds = []
+    for number, names in enumerate(dealt):
+        following = (number + 1) % len(dealt)
+        train = [
+            index for other, part in enumerate(members) if other not in (number, following) for index in part
+        ]
+        folds.append(
+            Fold(
+                "+".join(names),
+                {"train": tuple(sorted(train)), "valid": members[following], "test": members[number]},
+            )
+        )
+    return folds

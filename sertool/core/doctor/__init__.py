@@ -1,0 +1,1 @@
+"""What a corpus lacks, leaks and repeats."""

@@ -1,0 +1,132 @@
+"""What single utterances lack, and how much of them the model sees."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.doctor.findings import Finding, found, place, places
+from sertool.core.doctor.frame_statistics import CEILING
+from sertool.core.doctor.subject import Subject
+from sertool.core.formatting import plural as count
+from sertool.core.formatting import share
+
+# What the reader of the reference's layout writes as a reason, by kind of finding.
+_REASONS = {"no-text": "no words in ", "no-audio": "no audio in ", "no-label": "no label in "}
+_TEXTS = {"no-text": "without words", "no-audio": "without audio", "no-label": "without a label"}
+CLIPPED_SHARE = 0.01
+RANGE_TOLERANCE = 1e-6  # rounding in float32
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Utterances that are left out, lack something, are silent or clipped, and those that are cut."""
+    yield from _left_out(subject)
+    for kind in _REASONS:
+        yield from _lacking(subject, kind)
+    yield from _silent(subject)
+    if subject.has_log_mels:
+        yield from _clipped(subject)
+        yield from _out_of_range(subject)
+    yield from _cut(subject)
+
+
+def _rows(mask: NDArray[np.bool_]) -> list[int]:
+    return [int(row) for row in np.flatnonzero(mask)]
+
+
+def _left_out(subject: Subject) -> Iterator[Finding]:
+    others = [
+        item
+        for item in subject.corpus.left_out
+        if not any(reason in item.reason for reason in _REASONS.values())
+    ]
+    if others:
+        examples = (f"{item.id} ({item.split}): {item.reason}" for item in others)
+        yield found(
+            "left-out", len(others), f"{count(len(others), 'utterance')} left out by the reader", examples
+        )
+
+
+def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:
+    """Utterances without text, audio or label: those the reader left out, and those in the corpus."""
+    left_out = [item for item in subject.corpus.left_out if _REASONS[kind] in item.reason]
+    here = _rows(_lacks(subject, kind))
+    if number := len(left_out) + len(here):
+        text = f"{count(number, 'utterance')} {_TEXTS[kind]}"
+        if left_out:
+            reasons = ", ".join(sorted({item.reason for item in left_out}))
+            text += f"; {len(left_out):,} left out by the reader: {reasons}"
+        examples = [*(f"{item.id} ({item.split})" for item in left_out), *places(subject.corpus, here)]
+        yield found(kind, number, text, examples)
+
+
+def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
+    """(N,): which utterances of the corpus have nothing there; those the reader told of are not counted again."""
+    corpus = subject.corpus
+    if kind == "no-text" and subject.uses("text"):
+        lengths, fault = text_lengths(subject), "words"
+    elif kind == "no-audio" and subject.uses("audio"):
+        lengths, fault = subject.audio.lengths, "width"
+    elif kind == "no-label":
+        name = subject.task.name
+        lengths = np.array([name in u.labels or u.split == "private" for u in corpus.utterances], np.int64)
+        fault = "label"
+    else:
+        return np.zeros(len(corpus.utterances), np.bool_)
+    if not lengths.any() and subject.has_unread_files:
+        return np.zeros(len(corpus.utterances), np.bool_)  # the file that holds them was told of
+    return np.array([not n and not subject.is_faulty(row, fault) for row, n in enumerate(lengths)], np.bool_)
+
+
+def text_lengths(subject: Subject) -> NDArray[np.int64]:
+    """(N,): words, or frames where text is given as frames."""
+    corpus = subject.corpus
+    if corpus.text_frames is not None:
+        return np.diff(corpus.text_frames.offsets)
+    return np.array([len(utterance.words) for utterance in corpus.utterances], np.int64)
+
+
+def _silent(subject: Subject) -> Iterator[Finding]:
+    rows = _rows(subject.audio.silent)
+    if rows and subject.uses("audio"):
+        text = f"{count(len(rows), 'utterance')} silent from beginning to end"
+        yield found("silent", len(rows), text, places(subject.corpus, rows))
+
+
+def _outside(subject: Subject) -> NDArray[np.bool_]:
+    return (subject.audio.low < -RANGE_TOLERANCE) | (subject.audio.high > CEILING + RANGE_TOLERANCE)
+
+
+def _clipped(subject: Subject) -> Iterator[Finding]:
+    shares = subject.audio.clipped
+    rows = _rows((shares > CLIPPED_SHARE) & ~_outside(subject))
+    if rows:
+        text = (
+            f"{count(len(rows), 'utterance')} with more than {CLIPPED_SHARE:.0%} of the values at the ceiling"
+        )
+        examples = (f"{place(subject.corpus, row)}: {shares[row]:.0%}" for row in rows)
+        yield found("clipped", len(rows), text, examples)
+
+
+def _out_of_range(subject: Subject) -> Iterator[Finding]:
+    rows = _rows(_outside(subject))
+    if rows:
+        low, high = subject.audio.low, subject.audio.high
+        text = f"{count(len(rows), 'utterance')} with log-mel values outside 0 to 1"
+        examples = (f"{place(subject.corpus, row)}: {low[row]:.3g} to {high[row]:.3g}" for row in rows)
+        yield found("range", len(rows), text, examples)
+
+
+def _cut(subject: Subject) -> Iterator[Finding]:
+    dataset, utterances = subject.recipe.dataset, len(subject.corpus.utterances)
+    text_unit = "frames" if subject.corpus.text_frames is not None else "words"
+    for kind, modality, lengths, most, unit in (
+        ("cut-text", "text", text_lengths(subject), dataset.max_text_length, text_unit),
+        ("cut-audio", "audio", subject.audio.lengths, dataset.max_audio_length, "frames"),
+    ):
+        rows = _rows(lengths > most)
+        if rows and subject.uses(modality):
+            what = count(len(rows), "text" if modality == "text" else "recording")
+            text = f"{what} ({share(len(rows), utterances)}) cut at {most:,} {unit}"
+            examples = (f"{place(subject.corpus, row)}: {lengths[row]:,}" for row in rows)
+            yield found(kind, len(rows), text, examples)

@@ -1,0 +1,108 @@
+"""How many utterances a split and a class hold, against the published numbers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sertool.core.corpora.corpus import SPLITS
+from sertool.core.doctor.findings import Finding, found
+from sertool.core.doctor.subject import Subject
+from sertool.core.formatting import plural as count
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """One of the corpus's own splits.
+
+    Attributes:
+        split: its name.
+        utterances: that are part of the task; all of an unlabelled split.
+        classes: utterances of each class, of a multi-label task those in which it is present; empty for an
+            unlabelled split.
+        published: what ``utterances`` should be, where known.
+        published_classes: what ``classes`` should be, where known.
+    """
+
+    split: str
+    utterances: int
+    classes: tuple[int, ...]
+    published: int | None = None
+    published_classes: tuple[int, ...] | None = None
+
+    def differences(self, names: tuple[str, ...]) -> list[str]:
+        """``train neutral: 4,709, published 4,710`` for each number that is not the published one."""
+        pairs = [("", self.utterances, self.published)]
+        if self.published_classes is not None:
+            pairs += [
+                (f" {n}", c, p) for n, c, p in zip(names, self.classes, self.published_classes, strict=False)
+            ]
+        return [
+            f"{self.split}{name}: {own:,}, published {published:,}"
+            for name, own, published in pairs
+            if published is not None and own != published
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data for a JSON file."""
+        return asdict(self)
+
+
+def counts(subject: Subject) -> tuple[SplitCount, ...]:
+    """The counts of the splits that are there."""
+    number: Counter[str] = Counter()
+    of_class: Counter[tuple[str, int]] = Counter()
+    for utterance, target in zip(subject.corpus.utterances, subject.targets, strict=True):
+        if target is None and utterance.split != "private":
+            continue
+        number[utterance.split] += 1
+        if target is not None:
+            present = [target] if isinstance(target, int) else [c for c, there in enumerate(target) if there]
+            of_class.update((utterance.split, c) for c in present)
+    result = []
+    published = {str(split): expected for split, expected in subject.recipe.expected.items()}
+    for split in SPLITS:
+        expected = published.get(split)
+        if not number[split]:
+            continue
+        labelled = any(of_class[split, c] for c in range(len(subject.task.classes)))
+        result.append(
+            SplitCount(
+                split,
+                number[split],
+                tuple(of_class[split, c] for c in range(len(subject.task.classes))) if labelled else (),
+                expected.utterances if expected else None,
+                tuple(expected.classes) if expected and expected.classes is not None else None,
+            )
+        )
+    return tuple(result)
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Splits without utterances, and numbers that are not the published ones."""
+    own = counts(subject)
+    if missing := _missing(subject, {split.split for split in own}):
+        held = (
+            ", ".join(f"{name} {number:,}" for name, number in subject.corpus.counts().items()) or "nothing"
+        )
+        text = (
+            f"no labelled utterance in {', '.join(missing)}, which the recipe needs (the corpus holds {held})"
+        )
+        yield found("empty-split", len(missing), text)
+    elif subject.undivided is not None:
+        text = f"the recipe cannot divide it: {subject.undivided}"
+        yield found("division", 1, text, (), subject.undivided.hint or "")
+    differing = {split.split: split.differences(subject.task.classes) for split in own}
+    if splits := [name for name, differences in differing.items() if differences]:
+        examples = [difference for differences in differing.values() for difference in differences]
+        text = f"{count(len(examples), 'count')} of {', '.join(splits)} not the published one"
+        yield found("counts", len(splits), text, examples)
+
+
+def _missing(subject: Subject, there: set[str]) -> list[str]:
+    """The corpus's own splits that the recipe needs and that hold no labelled utterance."""
+    splits = subject.recipe.splits
+    if splits.scheme == "folds":
+        return [] if there - {"private"} else ["any split"]
+    needed = ["train", splits.valid, splits.test] if splits.scheme == "corpus" else ["train"]
+    return [split for split in dict.fromkeys(needed) if split not in there]

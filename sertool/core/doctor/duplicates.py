@@ -1,0 +1,57 @@
+"""Utterances that are there twice, in one split or two, and recordings with two labels."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+
+from sertool.core.doctor.findings import Finding, found, place
+from sertool.core.doctor.subject import Subject
+from sertool.core.formatting import plural as count
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Repeats of the same words and audio, and the same audio with different labels.
+
+    Utterances without sound are left aside: their audio does not tell them apart.
+    """
+    repeats = [rows for rows in _groups(subject.contents) if not _is_copy_of_test(subject, rows)]
+    across = [rows for rows in repeats if len({subject.sets[row] for row in rows}) > 1]
+    within = [rows for rows in repeats if len({subject.sets[row] for row in rows}) == 1]
+    for kind, groups, where in (
+        ("duplicates-across", across, "one in another split"),
+        ("duplicates-within", within, "another one of the split"),
+    ):
+        if number := sum(len(rows) - 1 for rows in groups):
+            verb = "repeats" if number == 1 else "repeat"
+            text = f"{count(number, 'utterance')} {verb} words and audio of {where}"
+            yield found(kind, number, text, (_same(subject, rows) for rows in groups))
+    yield from _contradicting(subject)
+
+
+def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
+    """Utterances of the same key, where there is more than one."""
+    rows = defaultdict(list)
+    for row, key in enumerate(keys):
+        if key:
+            rows[key].append(row)
+    return [group for group in rows.values() if len(group) > 1]
+
+
+def _is_copy_of_test(subject: Subject, rows: Sequence[int]) -> bool:
+    """Whether they are repeats because validation is the test split under another name, which is told once."""
+    return bool(subject.valid_is_test) and {subject.sets[row][0] for row in rows} == {"valid", "test"}
+
+
+def _contradicting(subject: Subject) -> Iterator[Finding]:
+    labelled = [
+        sound if target is not None else b""
+        for sound, target in zip(subject.audio.hashes, subject.targets, strict=True)
+    ]
+    groups = [rows for rows in _groups(labelled) if len({subject.targets[row] for row in rows}) > 1]
+    if groups:
+        text = f"{count(len(groups), 'recording')} with different labels for the very same audio"
+        yield found("contradicting", len(groups), text, (_same(subject, rows) for rows in groups))
+
+
+def _same(subject: Subject, rows: Sequence[int]) -> str:
+    more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
+    return " = ".join(place(subject.corpus, row) for row in rows[:3]) + more

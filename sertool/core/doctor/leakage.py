@@ -1,0 +1,63 @@
+"""What train, valid and test have in common that they should not: the test split itself, speakers, videos."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import combinations
+
+from sertool.core.corpora.corpus import GROUPS
+from sertool.core.corpora.splits import Fold
+from sertool.core.doctor.findings import Finding, found, place
+from sertool.core.doctor.subject import Subject
+from sertool.core.formatting import plural as count
+
+_SETS = ("train", "valid", "test")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Validation that is the test split, and groups in two sets, over all folds."""
+    shared = {
+        row for fold in subject.folds for row in set(fold.sets["valid"]) & set(fold.sets.get("test", ()))
+    }
+    if shared:
+        text = "validation is the test split in this data set: the paper's numbers are selected on test"
+        yield found("selected-on-test", len(shared), text)
+    if copied := subject.valid_is_test:
+        rows = zip(*(subject.folds[0].sets[name] for name in ("valid", "test")), strict=True)
+        text = f"the {count(copied, 'utterance')} of valid have the words and audio of those of test"
+        yield found("valid-is-test", copied, text, (_pair(subject, *pair) for pair in rows))
+    for group in GROUPS:
+        yield from _shared(subject, group)
+
+
+def _pair(subject: Subject, valid: int, test: int) -> str:
+    return f"{place(subject.corpus, valid)}, {place(subject.corpus, test)}"
+
+
+def _shared(subject: Subject, group: str) -> Iterator[Finding]:
+    """Groups with utterances in two sets of a fold."""
+    where: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for fold in subject.folds:
+        for name, sets in _sets_of_groups(subject, fold, group).items():
+            pairs = [pair for pair in combinations(_SETS, 2) if sets >= set(pair)]
+            if fold.selected_on_test or subject.valid_is_test:
+                pairs = [pair for pair in pairs if pair != ("valid", "test")]  # told already
+            where[name].update(pairs)
+    shared = {name: pairs for name, pairs in sorted(where.items()) if pairs}
+    if shared:
+        folds = f" of a fold (of {len(subject.folds)})" if len(subject.folds) > 1 else ""
+        text = f"{count(len(shared), group)} in two of train, valid and test{folds}"
+        examples = (
+            f"{name} ({', '.join(own for own in _SETS if any(own in pair for pair in pairs))})"
+            for name, pairs in shared.items()
+        )
+        yield found(f"shared-{group}s", len(shared), text, examples)
+
+
+def _sets_of_groups(subject: Subject, fold: Fold, group: str) -> dict[str, set[str]]:
+    sets: dict[str, set[str]] = defaultdict(set)
+    for name in _SETS:
+        for row in fold.sets.get(name, ()):
+            value = getattr(subject.corpus.utterances[row], group)
+            if value is not None:
+                sets[value].add(name)
+    return sets

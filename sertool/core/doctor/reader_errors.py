@@ -1,0 +1,66 @@
+"""What the reader told, and a width or frontend that does not fit the recipe."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from sertool.core.corpora.load import frontend_differences
+from sertool.core.corpora.readers.pickles import MEL_BANDS
+from sertool.core.corpora.reading_errors import UtteranceError
+from sertool.core.doctor.findings import Finding, found, places
+from sertool.core.doctor.subject import Subject
+from sertool.core.errors import DataError
+from sertool.core.formatting import plural as count
+
+_TEXTS = {
+    "words": "whose words are no list of texts",
+    "width": "whose frames are not like the others",
+    "non-finite": "with NaN or infinite values",
+    "label": "whose label is none of the task's",
+}
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """What could not be used as it is."""
+    yield from unreadable([error for error in subject.faults if not isinstance(error, UtteranceError)])
+    yield from _frontend(subject)
+    yield from _width(subject)
+    told: dict[str, list[UtteranceError]] = defaultdict(list)
+    for error in subject.faults:
+        if isinstance(error, UtteranceError):
+            told[error.kind].append(error)
+    for kind, text in _TEXTS.items():
+        if errors := told[kind]:
+            # An utterance may hold several such labels, or NaN in words and audio.
+            named = dict.fromkeys(f"{error.id} ({error.split})" for error in errors)
+            yield found(
+                kind, len(named), f"{count(len(named), 'utterance')} {text}; the first: {errors[0]}", named
+            )
+
+
+def unreadable(errors: Sequence[DataError]) -> Iterator[Finding]:
+    """Whole files, splits or lines."""
+    if errors:
+        messages = (" ".join(str(error).split()) for error in errors)
+        text = f"{count(len(errors), 'part')} of it could not be read"
+        yield found("unreadable", len(errors), text, messages, errors[0].hint or "")
+
+
+def _width(subject: Subject) -> Iterator[Finding]:
+    """Log-mel frames of the project's own format that are all of another width than their frontend makes."""
+    corpus, frontend = subject.corpus, subject.corpus.frontend
+    bands = MEL_BANDS if frontend is None else frontend.get("mel_bands")
+    rows = [row for row, length in enumerate(subject.audio.lengths) if length]
+    if subject.has_log_mels and rows and corpus.audio.width != bands:
+        text = f"{count(len(rows), 'utterance')} with frames of {corpus.audio.width} values, expected {bands}"
+        yield found("width", len(rows), text, places(corpus, rows))
+
+
+def _frontend(subject: Subject) -> Iterator[Finding]:
+    corpus, recipe = subject.corpus, subject.recipe
+    if recipe.dataset.reader != "corpus" or corpus.frontend is None:
+        return
+    if differing := frontend_differences(corpus.frontend, recipe.frontend.model_dump()):
+        text = "the corpus was prepared with another frontend than the recipe's"
+        settings = " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items())
+        examples = [f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items()]
+        yield found("frontend", 1, text, examples, f"prepare it again with this recipe, or give {settings}")

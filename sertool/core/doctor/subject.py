@@ -1,0 +1,106 @@
+"""What is inspected: a corpus as a recipe divides it, with what its reader told."""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.fingerprints import hash_each
+from sertool.core.corpora.reading_errors import UtteranceError
+from sertool.core.corpora.splits import Fold
+from sertool.core.corpora.tasks import Target, Task
+from sertool.core.doctor.frame_statistics import AudioFacts, audio_facts
+from sertool.core.errors import DataError, SertoolError
+from sertool.core.recipe.load import Recipe
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A corpus and what a recipe makes of it.
+
+    Attributes:
+        recipe: the settings.
+        corpus: as far as it could be read.
+        task: what is predicted.
+        targets: of every utterance; None where it has none.
+        folds: none where the corpus cannot be divided as the recipe says.
+        faults: what the reader told.
+        undivided: why there are no folds.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    task: Task
+    targets: Sequence[Target | None]
+    folds: Sequence[Fold]
+    faults: Sequence[DataError] = ()
+    undivided: SertoolError | None = None
+
+    @cached_property
+    def audio(self) -> AudioFacts:
+        """What one pass over the audio frames gives."""
+        return audio_facts(self.corpus.audio)
+
+    @cached_property
+    def contents(self) -> tuple[Hashable, ...]:
+        """What each utterance says and how it sounds; None where there is no sound to tell it apart by."""
+        frames = self.corpus.text_frames
+        texts = (
+            hash_each(frames, np.diff(frames.offsets) > 0)
+            if frames is not None
+            else [b""] * len(self.corpus.utterances)
+        )
+        return tuple(
+            (utterance.words, text, sound) if sound else None
+            for utterance, text, sound in zip(self.corpus.utterances, texts, self.audio.hashes, strict=True)
+        )
+
+    @cached_property
+    def valid_is_test(self) -> int:
+        """How many utterances valid holds, where they repeat those of test one by one; 0 where they do not."""
+        for fold in self.folds[:1]:
+            valid, test = fold.sets["valid"], fold.sets.get("test", ())
+            contents = Counter(self.contents[row] for row in valid)
+            if set(valid).isdisjoint(test) and contents == Counter(self.contents[row] for row in test):
+                return len(valid) if set(contents) - {None} else 0
+        return 0
+
+    @cached_property
+    def faulty(self) -> frozenset[tuple[str, str, str]]:
+        """Kind, split and id of what the reader told about utterances."""
+        return frozenset((e.kind, e.split, e.id) for e in self.faults if isinstance(e, UtteranceError))
+
+    @property
+    def has_unread_files(self) -> bool:
+        """Whether the reader told of more than single utterances."""
+        return any(not isinstance(error, UtteranceError) for error in self.faults)
+
+    def is_faulty(self, row: int, kind: str) -> bool:
+        """Whether the reader told this of an utterance."""
+        utterance = self.corpus.utterances[row]
+        return (kind, utterance.split, utterance.id) in self.faulty
+
+    @property
+    def has_log_mels(self) -> bool:
+        """Whether the frames are log-mels of this project's or the reference's frontend, from 0 to 1."""
+        return self.recipe.dataset.reader != "corpus" or self.corpus.frontend is not None
+
+    def uses(self, modality: str) -> bool:
+        """Whether the model is given ``text`` or ``audio``."""
+        return modality in self.recipe.dataset.modalities
+
+    @cached_property
+    def sets(self) -> tuple[tuple[str, ...], ...]:
+        """Of each utterance, the set it is in, by fold; its own split where it is in none.
+
+        Where valid and test are the same utterances, they count as test.
+        """
+        every = [[utterance.split] * max(len(self.folds), 1) for utterance in self.corpus.utterances]
+        for number, fold in enumerate(self.folds):
+            for name in ("private", "train", "valid", "test"):
+                for row in fold.sets.get(name, ()):
+                    every[row][number] = name
+        return tuple(tuple(names) for names in every)

@@ -1,1 +1,0 @@
-"""Fetching: what there is, resumable downloads, and what comes of an archive."""

@@ -1,0 +1,236 @@
+"""Does the exported graph say what the models say? Both judge the same utterances, one by one."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sertool.core.compute.device import choose
+from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.tasks import Target
+from sertool.core.errors import SertoolError
+from sertool.core.features.audio import read_audio
+from sertool.core.features.log_mel import log_mels
+from sertool.core.inference.mean_logits import mean_logits, tables_for
+from sertool.core.metrics.classification import decide
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.runs.experiment import Experiment
+from sertool.core.runs.members import Trained, TrainedMember
+
+TOLERANCE = 1e-4  # of logits
+MOST = 200  # utterances of a corpus that are compared
+TIMED = 20  # of them, for the latency
+CLIPS = Path(__file__).parent.parent / "corpora" / "demo" / "clips"
+
+Array = NDArray[np.float32]
+Feeds = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Utterances to compare on: some of a corpus, or random ones, and a few that are awkward on purpose.
+
+    Attributes:
+        corpus: the utterances, uncut.
+        targets: of those that are labelled.
+        source: what they are, in a few words.
+    """
+
+    corpus: Corpus
+    targets: tuple[Target | None, ...]
+    source: str
+
+    @property
+    def labelled(self) -> list[int]:
+        """Positions of those that have a target."""
+        return [place for place, target in enumerate(self.targets) if target is not None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Attributes:
+        source: what was compared on.
+        largest: largest difference of a logit.
+        differing: utterances with another decision.
+        utterances: how many.
+        onnx_ms, torch_ms: median time for one utterance, in ms.
+        logits: (N, C) of the graph.
+    """
+
+    source: str
+    largest: float
+    differing: int
+    utterances: int
+    onnx_ms: float
+    torch_ms: float
+    logits: Array
+
+
+def make_trial(trained: Trained, experiment: Experiment | None) -> Trial:
+    """Validation utterances of the corpus, spread over all of them, or seeded random ones; and awkward ones."""
+    made = _made(trained, 8 if experiment else 64)
+    if experiment is None:
+        return Trial(made, (None,) * len(made.utterances), f"{len(made.utterances)} seeded random utterances")
+    rows = sorted({row for fold in experiment.folds for row in fold.sets["valid"]})
+    rows = [rows[round(place)] for place in np.linspace(0, len(rows) - 1, min(MOST, len(rows)))]
+    real = experiment.corpus.select(rows)
+    text = None
+    if real.text_frames is not None and made.text_frames is not None:
+        text = _behind(real.text_frames, made.text_frames)
+    joined = Corpus(
+        name=real.name,
+        utterances=real.utterances + made.utterances,
+        audio=_behind(real.audio, made.audio),
+        text_frames=text,
+    )
+    targets = (*(experiment.targets[row] for row in rows), *(None for _ in made.utterances))
+    source = f"{len(rows)} validation utterances of {real.name} and {len(made.utterances)} made ones"
+    return Trial(joined, targets, source)
+
+
+def _behind(first: Frames, second: Frames) -> Frames:
+    arrays = [frames[row] for frames in (first, second) for row in range(len(frames))]
+    return Frames.join(arrays, first.width)
+
+
+def _made(trained: Trained, count: int) -> Corpus:
+    """Random utterances; among them some with no words, no audio, silence inside, and more than the model sees."""
+    dataset, random = trained.recipe.dataset, np.random.default_rng(1)
+    limits = (dataset.max_text_length, dataset.max_audio_length)
+    words = [*trained.inputs[0].vocabulary.index, "a-word-that-nobody-said"]
+    utterances, frames, texts = [], [], []
+    for number in range(count):
+        lengths = [int(random.integers(0, 2 * longest + 1)) for longest in limits]
+        said, heard = (0 if number % 4 == place else length for place, length in enumerate(lengths))
+        own = tuple(random.choice(words, said).tolist())
+        utterances.append(Utterance(f"made-{number}", "private", " ".join(own), own))
+        own_frames = random.uniform(0, 1, (heard, trained.audio_width)).astype(np.float32)
+        if number % 4 == 2:
+            own_frames[1::3] = 0
+        frames.append(own_frames)
+        texts.append(random.normal(size=(said, trained.text_width or 1)).astype(np.float32))
+    width = trained.text_width
+    return Corpus(
+        name="made",
+        utterances=tuple(utterances),
+        audio=Frames.join(frames, trained.audio_width),
+        text_frames=None if width is None else Frames.join(texts, width),
+    )
+
+
+def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]:
+    """The words of a trial with the packaged demo's recordings and their frames, and the recordings' samples."""
+    frontend = trained.recipe.frontend
+    heard = [read_audio(path, frontend.sample_rate) for path in sorted(CLIPS.glob("*.flac"))]
+    heard.append(torch.zeros(frontend.sample_rate))
+    frames = [log_mels(waveform, frontend).numpy() for waveform in heard]
+    count = min(len(trial.corpus.utterances), 4 * len(heard))
+    corpus = Corpus(
+        name=trial.corpus.name,
+        utterances=trial.corpus.utterances[:count],
+        audio=Frames.join([frames[place % len(heard)] for place in range(count)], trained.audio_width),
+    )
+    source = f"their words with the {len(heard) - 1} recordings of the packaged demo"
+    waveforms = [heard[place % len(heard)].numpy() for place in range(count)]
+    return Trial(corpus, (None,) * count, source), waveforms
+
+
+def feeds_of(trained: Trained, trial: Trial, waveforms: Sequence[Array] | None = None) -> list[Feeds]:
+    """The graph's inputs for each utterance by itself, with no padding."""
+    corpus, modalities = trial.corpus, trained.recipe.dataset.modalities
+    every: list[Feeds] = []
+    for row, utterance in enumerate(corpus.utterances):
+        feeds: dict[str, NDArray[Any]] = {}
+        if "text" in modalities and corpus.text_frames is not None:
+            feeds["text"] = corpus.text_frames[row][None].astype(np.float32)
+        elif "text" in modalities:
+            words = utterance.words
+            rows = [own.vocabulary.encode(words, len(words)) for own in trained.inputs]
+            ids = np.array(rows, np.int64).reshape(len(rows), 1, len(words))
+            feeds["tokens"] = ids if len(rows) > 1 else ids[0]
+        if "audio" in modalities and waveforms is not None:
+            feeds["waveform"] = waveforms[row]
+        elif "audio" in modalities:
+            feeds["mels"] = corpus.audio[row][None].astype(np.float32)
+        every.append(feeds)
+    return every
+
+
+def torch_judge(
+    trained: Trained, stack: MAT | MNT, members: Sequence[TrainedMember], trial: Trial
+) -> Callable[[Sequence[int]], Array]:
+    """A function from positions of utterances to the members' mean logits (N, C), as ``sertool predict`` has them."""
+    precision = choose("cpu", "fp32")
+    tables = tables_for(trained, trial.corpus, precision.device)
+    folds = [member.fold for member in members]
+    return lambda rows: mean_logits(trained, stack, folds, tables, rows, precision)
+
+
+def open_session(path: Path) -> Any:
+    """An onnxruntime session on the CPU, as run.py opens it."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def onnx_logits(session: Any, feeds: Sequence[Feeds]) -> Array:
+    """(N, C) logits of utterances judged one by one."""
+    return np.concatenate([session.run(["logits"], one)[0] for one in feeds])
+
+
+def compare(
+    session: Any, feeds: Sequence[Feeds], judge: Callable[[Sequence[int]], Array], trial: Trial, kind: str
+) -> Comparison:
+    """Judge all utterances of a trial with the graph and with PyTorch."""
+    count = len(feeds)
+    theirs, ours = onnx_logits(session, feeds), judge(range(count))
+    timed = np.linspace(0, count - 1, min(TIMED, count)).round().astype(int).tolist()
+    onnx_ms = [_milliseconds(partial(session.run, ["logits"], feeds[place])) for place in timed]
+    torch_ms = [_milliseconds(partial(judge, [place])) for place in timed]
+    differing = (decide(theirs, kind) != decide(ours, kind)).reshape(count, -1).any(1)
+    # NaN is no agreement.
+    largest = float(np.abs(theirs - ours).max()) if np.isfinite(theirs).all() else float("inf")
+    return Comparison(
+        source=trial.source,
+        largest=largest,
+        differing=int(differing.sum()),
+        utterances=count,
+        onnx_ms=statistics.median(onnx_ms),
+        torch_ms=statistics.median(torch_ms),
+        logits=theirs,
+    )
+
+
+def require_equal(found: Comparison) -> None:
+    """Refuse a graph that says something else than PyTorch.
+
+    Raises:
+        SertoolError: a logit differs by more than 1e-4, or a decision does.
+    """
+    if found.largest > TOLERANCE:
+        raise SertoolError(
+            f"export: the graph's logits differ from PyTorch's by {found.largest:.1e}, at most {TOLERANCE:.0e} is "
+            f"accepted ({found.source}); nothing was written",
+            hint="a fault of sertool, or of the onnxruntime that is installed; `sertool doctor` tells the versions",
+        )
+    if found.differing:
+        raise SertoolError(
+            f"export: the graph decides {found.differing} of {found.utterances} utterances otherwise than PyTorch "
+            f"({found.source}); nothing was written"
+        )
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - begun)

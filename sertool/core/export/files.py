@@ -1,0 +1,110 @@
+"""The files of a bundle beside its graphs: script, vocabulary, labels, settings, model card."""
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sertool.core.corpora.vocabulary import REMOVED, TYPOGRAPHIC
+from sertool.core.export.check import Comparison
+from sertool.core.export.model_card import Facts, write_card
+from sertool.core.export.quantise import Loss
+from sertool.core.export.source import Opened, measure
+from sertool.core.files import artifacts
+from sertool.core.runs.members import Trained
+
+FORMAT = "sertool-bundle/1"
+SETTINGS = "settings.json"
+SCRIPT = Path(__file__).parent / "templates" / "run.py.template"
+
+
+def write_texts(
+    opened: Opened,
+    folder: Path,
+    with_frontend: bool,
+    compared: Sequence[Comparison],
+    loss: Loss | None,
+) -> None:
+    """Everything but the graphs; the settings last, with the hashes of the rest."""
+    trained, experiment = opened.trained, opened.experiment
+    task = trained.task
+    artifacts.write_json(folder / "labels.json", {"kind": task.kind, "classes": list(task.classes)})
+    if _has_words(trained):
+        rows = [dict(own.vocabulary.index) for own in trained.inputs]
+        artifacts.write_text(folder / "vocabulary.json", json.dumps(rows, ensure_ascii=False) + "\n")
+    artifacts.write_text(folder / "run.py", script(with_frontend=with_frontend))
+    facts = Facts(
+        trained=trained,
+        members=opened.members,
+        note=opened.note,
+        source=experiment.corpus.source.rstrip(".") if experiment else "",
+        selected_on_test=opened.selected_on_test,
+        started_from=opened.ensemble.started_from if opened.ensemble else None,
+        seen_in_test=opened.ensemble.seen_in_test if opened.ensemble else 0,
+        figure=measure(opened),
+        calibration=opened.calibration,
+        compared=compared,
+        loss=loss,
+        with_frontend=with_frontend,
+    )
+    there = [path.name for path in folder.iterdir()]
+    artifacts.write_text(folder / "README.md", write_card(facts, [*there, "README.md", SETTINGS]))
+    hashes = {path.name: artifacts.sha256(path) for path in sorted(folder.iterdir())}
+    artifacts.write_json(folder / SETTINGS, _settings(opened, with_frontend, hashes))
+
+
+def script(*, with_frontend: bool) -> str:
+    """``run.py``: the template without the lines of the other kind of graph."""
+    left_out = "mels" if with_frontend else "graph"
+    lines, skip = [], False
+    for line in SCRIPT.read_text(encoding="utf-8").splitlines():
+        mark = line.strip()
+        if mark in ("# [mels]", "# [graph]"):
+            skip = mark == f"# [{left_out}]"
+        elif mark in ("# [/mels]", "# [/graph]"):
+            skip = False
+        elif not skip:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _has_words(trained: Trained) -> bool:
+    return "text" in trained.recipe.dataset.modalities and trained.text_width is None
+
+
+def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> dict[str, Any]:
+    trained = opened.trained
+    recipe = trained.recipe
+    frontend = recipe.frontend.model_dump() if trained.audio_width == recipe.frontend.mel_bands else None
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "name": trained.name,
+        "recipe": recipe.name,
+        "protocol": recipe.protocol,
+        "corpus": trained.corpus,
+        "corpus_hash": opened.note["hash"],
+        "synthetic": trained.synthetic,
+        "machine_text": trained.machine_text,
+        "architecture": recipe.model.architecture,
+        "members": [member.name for member in opened.members],
+        "temperature": opened.temperature,
+        "modalities": sorted(recipe.dataset.modalities),
+        "max_text_length": recipe.dataset.max_text_length,
+        "max_audio_length": recipe.dataset.max_audio_length,
+        "audio_width": trained.audio_width,
+        "frontend": frontend,
+        "frontend_in_graph": with_frontend,
+    }
+    if _has_words(trained):
+        tables = {"typographic": TYPOGRAPHIC, "removed": REMOVED}
+        content["words"] = {
+            name: {chr(sign): value for sign, value in table.items()} for name, table in tables.items()
+        }
+    elif "text" in recipe.dataset.modalities:
+        content["text_width"] = trained.text_width
+    content["versions"] = {
+        name: version(name) for name in ("sertool", "onnx", "onnxruntime", "torch", "numpy")
+    }
+    content["files"] = hashes
+    return content

@@ -1,0 +1,193 @@
+"""The model card of an exported bundle: what was trained on what, how good it is, what it must not be used for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sertool.core.export.check import Comparison
+from sertool.core.export.quantise import Loss
+from sertool.core.export.source import Figure
+from sertool.core.metrics.calibration import Calibration
+from sertool.core.runs.members import Trained, TrainedMember
+
+TEMPLATE = Path(__file__).parent / "templates" / "card.md.template"
+FILES = {
+    "model.onnx": "the ensemble; opset 17, any batch, any lengths",
+    "model.onnx.data": "its weights, which do not fit into one file",
+    "model.int8.onnx": "the same with weights of 8 bits: `--model model.int8.onnx`",
+    "model.int8.onnx.data": "its weights",
+    "run.py": "judges a recording; a page of code to start from",
+    "vocabulary.json": "the row of every word; 1 where there is none",
+    "labels.json": "the classes, in the order of the outputs",
+    "settings.json": "lengths, cleaning of words, mel frontend, versions, hashes",
+    "README.md": "this page",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the card tells.
+
+    Attributes:
+        trained: recipe and task.
+        members: that are averaged.
+        note: what identifies the data, as ``planning.corpus_note`` has it.
+        source: sentence on where the corpus comes from; empty where it is not at hand.
+        selected_on_test: whether members were selected on the test utterances.
+        started_from: the run whose weights the members started from; None where they were drawn, or nobody knows.
+        seen_in_test: test utterances that run was trained or selected on.
+        figure: on test; None where the corpus is not at hand or has no labelled test utterances.
+        calibration: that is in the probabilities.
+        compared: graph against PyTorch.
+        loss: of the graph in 8 bits.
+        with_frontend: whether a waveform goes in.
+    """
+
+    trained: Trained
+    members: Sequence[TrainedMember]
+    note: Mapping[str, Any]
+    source: str
+    selected_on_test: bool
+    started_from: str | None
+    seen_in_test: int
+    figure: Figure | None
+    calibration: Calibration | None
+    compared: Sequence[Comparison]
+    loss: Loss | None
+    with_frontend: bool
+
+
+def write_card(facts: Facts, files: Sequence[str]) -> str:
+    """The card as Markdown; ``files`` are those of the bundle."""
+    trained = facts.trained
+    recipe, dataset, classes = trained.recipe, trained.recipe.dataset, ", ".join(trained.task.classes)
+    single = trained.task.kind == "single"
+    lengths = {"text": f"{dataset.max_text_length} words", "audio": f"{dataset.max_audio_length} frames"}
+    model = recipe.model
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        name=trained.name,
+        about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({recipe.about}).",
+        synthetic="\n\n**It was trained on synthetic speech: its figures say nothing about people.**"
+        * trained.synthetic,
+        machine_text="- Some or all of the transcripts it learnt from were written by a machine.\n"
+        * trained.machine_text,
+        inputs=_inputs(facts),
+        answers=f"{'one of' if single else 'any of'} {classes}",
+        model=f"{len(facts.members)} members averaged, {model.architecture.upper()}, hidden size {model.hidden_size}, "
+        f"{model.num_layers} layer{'s' * (model.num_layers > 1)} a modality",
+        corpus=trained.corpus,
+        counts=", ".join(f"{name} {count:,}" for name, count in facts.note["counts"].items()) + " utterances",
+        divided=_divided(facts),
+        protocol=_protocol(facts),
+        calibration=_calibration(facts.calibration),
+        figures=_figures(facts),
+        validation=_validation(facts),
+        compared=", and on ".join(own.source for own in facts.compared),
+        largest=f"{max(own.largest for own in facts.compared):.1e}",
+        int8=_int8(facts.loss),
+        forced="one of its classes, also where none fits"
+        if single
+        else "each class by itself, a yes above one half",
+        lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
+        audio_limit=_audio_limit(facts),
+        source=f"The corpus says of itself: {facts.source}." if facts.source else "",
+        files="\n".join(f"- `{name}`: {FILES[name]}" for name in sorted(files)),
+    )
+
+
+def _inputs(facts: Facts) -> str:
+    dataset = facts.trained.recipe.dataset
+    text = (
+        "words"
+        if facts.trained.text_width is None
+        else f"text as frames of {facts.trained.text_width} values"
+    )
+    made = facts.trained.audio_width == facts.trained.recipe.frontend.mel_bands
+    audio = "a recording" if facts.with_frontend else f"audio frames of {facts.trained.audio_width} values"
+    if made and not facts.with_frontend:
+        audio += ", which run.py makes of a recording"
+    return " and ".join({"text": text, "audio": audio}[modality] for modality in dataset.modalities)
+
+
+def _divided(facts: Facts) -> str:
+    folds, splits = facts.note["folds"], facts.trained.recipe.splits
+    if len(folds) > 1:
+        return f"{len(folds)} folds by {splits.group}; every fold's members are in this ensemble"
+    if splits.scheme == "holdout":
+        return f"{folds[0]['valid']:,} utterances cut from training by {splits.group}"
+    return f"{folds[0]['valid']:,} utterances of the corpus's own {splits.valid} split"
+
+
+def _protocol(facts: Facts) -> str:
+    if facts.selected_on_test:
+        return f"{facts.trained.recipe.protocol}: **selected on test**, members were chosen on the test utterances"
+    started = f"; members started from the weights of {facts.started_from}" if facts.started_from else ""
+    if facts.seen_in_test:
+        return (
+            f"{facts.trained.recipe.protocol}{started}, which was **trained or selected on {facts.seen_in_test} of the "
+            "test utterances**"
+        )
+    return f"{facts.trained.recipe.protocol}: nothing was selected on test{started}"
+
+
+def _calibration(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "not calibrated (temperature 1); `sertool ensemble` fits a temperature"
+    return (
+        f"temperature {calibration.temperature:.3g}, fitted on {calibration.utterances:,} {calibration.set} "
+        f"utterances; calibration error there {calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after"
+    )
+
+
+def _figures(facts: Facts) -> str:
+    figure = facts.figure
+    if figure is None:
+        return f"On test: not measured; `sertool ensemble --name {facts.trained.name} --sets test` does it."
+    interval = "interval not measured"
+    if figure.interval is not None:
+        low, high = figure.interval.low, figure.interval.high
+        clusters = f"{figure.interval.clusters} {figure.interval.unit}s"
+        interval = f"95 % interval {low:.3f} to {high:.3f}, bootstrap over {clusters}"
+    folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
+    flattered = facts.selected_on_test or facts.seen_in_test > 0
+    selected = " Members were selected or trained on these utterances, so the figure is too good." * flattered
+    return (
+        f"On {figure.utterances:,} test utterances{folds}: UAR {figure.uar:.3f} ({interval}), accuracy "
+        f"{figure.accuracy:.3f}.{selected}"
+    )
+
+
+def _validation(facts: Facts) -> str:
+    scores = [member.score for member in facts.members]
+    # The reference's checkpoints carry theirs in percent.
+    worst, best = (value / 100 if max(scores) > 1 else value for value in (min(scores), max(scores)))
+    metric = facts.trained.recipe.training.select
+    return f"On validation, where each member's best epoch was chosen: {metric} {worst:.3f} to {best:.3f} a member."
+
+
+def _int8(loss: Loss | None) -> str:
+    if loss is None:
+        return ""
+    if loss.points is None:
+        return "\nWhat `model.int8.onnx` loses in accuracy was not measured."
+    return (
+        f"\n`model.int8.onnx` has accuracy {loss.int8:.3f} on {loss.utterances} validation utterances, the full one "
+        f"{loss.full:.3f}."
+    )
+
+
+def _audio_limit(facts: Facts) -> str:
+    trained = facts.trained
+    if "audio" not in trained.recipe.dataset.modalities:
+        return ""
+    frontend = trained.recipe.frontend
+    if trained.audio_width != frontend.mel_bands:
+        return "- Its audio frames come from another program, which this folder does not hold.\n"
+    step = frontend.hop_length * frontend.frame_step / frontend.sample_rate
+    heard = trained.recipe.dataset.max_audio_length * step
+    return (
+        f"- A frame is taken every {step:.3f} s, so at most {heard:.1f} s are heard.\n"
+        f"- Recordings of another rate than {frontend.sample_rate} Hz are resampled by run.py with its own filter; "
+        "its features differ from training's by 0.0004 of their range on average.\n"
+    )

@@ -1,0 +1,79 @@
+"""A trained ensemble as one ONNX model: inputs, all members, their average, probabilities."""
+
+from collections.abc import Sequence
+
+import onnx
+
+from sertool.core.export.onnx_frontend import waveform_frames
+from sertool.core.export.onnx_graph import FLOAT, Graph
+from sertool.core.export.onnx_inputs import (
+    Sequences,
+    frame_sequences,
+    missing_frames,
+    missing_tokens,
+    token_sequences,
+)
+from sertool.core.export.onnx_model import average, member_logits
+from sertool.core.runs.members import Trained, TrainedMember
+
+
+def ensemble_model(
+    trained: Trained, members: Sequence[TrainedMember], temperature: float, *, with_frontend: bool
+) -> onnx.ModelProto:
+    """The graph of some members.
+
+    Inputs, of the modalities that the recipe has: ``tokens`` (B, L) int64, or (V, B, L) where cross-validation gives V
+    vocabularies, or ``text`` (B, L, D) frames; ``mels`` (B, T, M), or with the frontend ``waveform`` (samples,), one
+    recording a call. Outputs: ``logits`` (B, C), the mean over members, and ``probabilities`` (B, C).
+
+    Args:
+        trained: recipe, task, vocabularies and statistics.
+        members: that are averaged.
+        temperature: that logits are divided by before they become probabilities.
+        with_frontend: take a waveform instead of frames.
+    """
+    graph = Graph()
+    text, audio = _sequences(graph, trained, with_frontend)
+    logits = [
+        member_logits(graph, text, audio, member.weights, member.fold, trained.recipe.model)
+        for member in members
+    ]
+    mean = average(graph, logits)
+    scaled = graph.add("Div", mean, graph.scalar(temperature))
+    multi = trained.task.kind == "multi"
+    shares = graph.add("Sigmoid", scaled) if multi else graph.add("Softmax", scaled, axis=-1)
+    classes = len(trained.task.classes)
+    graph.output("logits", mean, FLOAT, ["batch", classes])
+    graph.output("probabilities", shares, FLOAT, ["batch", classes])
+    return graph.model(f"{trained.name}: {len(members)} members, {', '.join(trained.task.classes)}")
+
+
+def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Sequences, Sequences]:
+    """Text and audio; a modality that the recipe leaves out is one masked position."""
+    dataset, width = trained.recipe.dataset, trained.audio_width
+    text = audio = None
+    if "text" in dataset.modalities:
+        if trained.text_width is None:
+            text = token_sequences(graph, len(trained.inputs), dataset.max_text_length)
+        else:
+            frames = graph.input("text", FLOAT, ["batch", "words", trained.text_width])
+            text = frame_sequences(graph, frames, dataset.max_text_length)
+    if "audio" in dataset.modalities:
+        if with_frontend:
+            frames = waveform_frames(graph, trained.recipe.frontend, dataset.max_audio_length)
+        else:
+            frames = graph.input("mels", FLOAT, ["batch", "frames", width])
+        statistics = [own.standardization for own in trained.inputs if own.standardization is not None]
+        audio = frame_sequences(graph, frames, dataset.max_audio_length, dataset.standardize, statistics)
+    if text is None:
+        assert audio is not None  # a recipe has a modality
+        if trained.text_width is None:
+            text = missing_tokens(graph, audio.batch)
+        else:
+            text = missing_frames(graph, audio.batch, trained.text_width)
+    return text, audio or missing_frames(graph, text.batch, width)
+
+
+def weight_bytes(model: onnx.ModelProto) -> int:
+    """How large its constants are."""
+    return sum(len(constant.raw_data) for constant in model.graph.initializer)

@@ -1,0 +1,254 @@
+"""MAT and MNT as an ONNX graph: each member's layers written out, its logits averaged with the others'.
+
+Members are separate matrix products, not one product with a member axis: a runtime packs a constant matrix once, when
+it loads the model, and with one utterance at a time packing is most of what a product would cost. Rows are time-major,
+(T * B, D), which is what the LSTM wants.
+
+Padding means what it means to the models (``models.layout``): inputs of any length are cut to the recipe's, and an
+utterance of which everything is masked is looked at over the whole of it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.export.onnx_graph import Graph
+from sertool.core.export.onnx_inputs import Sequences
+from sertool.core.models.kernels import MASKED_SCORE
+from sertool.core.recipe.load import Model
+
+Array = NDArray[np.float32]
+
+
+class Weights:
+    """One member's parameters below a prefix, as constants of the graph."""
+
+    def __init__(self, graph: Graph, arrays: Mapping[str, Array], prefix: str = "") -> None:
+        self.graph, self.arrays, self.prefix = graph, arrays, prefix
+
+    def below(self, name: str) -> "Weights":
+        """The parameters of a part."""
+        return Weights(self.graph, self.arrays, f"{self.prefix}{name}.")
+
+    def array(self, name: str) -> Array:
+        """A parameter."""
+        return self.arrays[self.prefix + name]
+
+
+def linear(graph: Graph, rows: str, *layers: Weights, scales: Sequence[float] = ()) -> str:
+    """(N, I) through one or several linear layers of the same input, side by side: (N, O + O' + ...)."""
+    factors = scales or [1.0] * len(layers)
+    parts = list(zip(layers, factors, strict=True))
+    weight = np.concatenate([layer.array("weight") * np.float32(factor) for layer, factor in parts])
+    bias = np.concatenate([layer.array("bias") * np.float32(factor) for layer, factor in parts])
+    return graph.add("Gemm", rows, graph.constant(weight), graph.constant(bias), transB=1)
+
+
+def lstm(graph: Graph, sequence: str, weights: Weights) -> str:
+    """(T, B, I) -> (T * B, D)."""
+    hidden = weights.array("weight_hh").shape[1]
+
+    def gates(array: Array) -> Array:
+        # Torch: input, forget, cell, output; ONNX: input, output, forget, cell.
+        into, forget, cell, out = np.split(array, 4)
+        return np.concatenate([into, out, forget, cell])[None]
+
+    bias = gates(weights.array("bias_ih") + weights.array("bias_hh"))
+    states = graph.add(
+        "LSTM",
+        sequence,
+        graph.constant(gates(weights.array("weight_ih"))),
+        graph.constant(gates(weights.array("weight_hh"))),
+        graph.constant(np.concatenate([bias, np.zeros_like(bias)], axis=1)),
+        hidden_size=hidden,
+    )
+    return graph.add("Reshape", states, graph.ints(-1, hidden))
+
+
+def normalise(graph: Graph, rows: str, gain: Array, bias: Array) -> str:
+    """Layer norm with the unbiased standard deviation, see ``models.layers.LayerNorm``."""
+    width = len(gain)
+    scale = gain * np.float32(math.sqrt((width - 1) / width))
+    return graph.add(
+        "LayerNormalization", rows, graph.constant(scale), graph.constant(bias), axis=-1, epsilon=1e-12
+    )
+
+
+def norm(graph: Graph, rows: str, weights: Weights) -> str:
+    """A layer norm with its own gain and bias."""
+    return normalise(graph, rows, weights.array("gain"), weights.array("bias"))
+
+
+def masked_softmax(graph: Graph, scores: str, mask: str) -> str:
+    """Softmax over the last axis, masked scores at -1e9."""
+    return graph.add("Softmax", graph.add("Where", mask, scores, graph.scalar(MASKED_SCORE)), axis=-1)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What the blocks of one member share.
+
+    Attributes:
+        graph: is added to.
+        heads: H.
+        width: D.
+        masks: mask (B, 1, 1, T) of the text and of the audio.
+        batch: vector of one integer, B.
+    """
+
+    graph: Graph
+    heads: int
+    width: int
+    masks: Mapping[str, str]
+    batch: str
+
+    def split_heads(self, projected: str, parts: int) -> list[str]:
+        """(T * B, parts * D) -> each part as (B, H, T, K)."""
+        graph = self.graph
+        shape = graph.join(
+            graph.ints(-1), self.batch, graph.ints(parts * self.heads, self.width // self.heads)
+        )
+        apart = graph.add("Transpose", graph.add("Reshape", projected, shape), perm=[1, 2, 0, 3])
+        if parts == 1:
+            return [apart]
+        return graph.add_several("Split", parts, apart, graph.ints(*[self.heads] * parts), axis=1)
+
+    def attend(self, query: str, key: str, value: str, memory: str, output: Weights) -> str:
+        """Queries (B, H, T, K), keys and values (B, H, S, K) of the modality ``memory`` -> (T * B, D)."""
+        graph = self.graph
+        scores = graph.add("MatMul", query, graph.add("Transpose", key, perm=[0, 1, 3, 2]))
+        weights = masked_softmax(graph, scores, self.masks[memory])
+        mixed = graph.add("Transpose", graph.add("MatMul", weights, value), perm=[2, 0, 1, 3])
+        return linear(graph, graph.add("Reshape", mixed, graph.ints(-1, self.width)), output)
+
+    def self_attention(self, rows: str, weights: Weights, modality: str) -> str:
+        """Attention of a sequence to itself."""
+        layers = [weights.below(name) for name in ("query", "key", "value")]
+        projected = linear(self.graph, rows, *layers, scales=[self.query_scale, 1, 1])
+        query, key, value = self.split_heads(projected, 3)
+        return self.attend(query, key, value, modality, weights.below("output"))
+
+    def cross_attention(self, rows: str, key: str, value: str, weights: Weights) -> str:
+        """Attention of the audio to keys and values of the text."""
+        projected = linear(self.graph, rows, weights.below("query"), scales=[self.query_scale])
+        return self.attend(self.split_heads(projected, 1)[0], key, value, "text", weights.below("output"))
+
+    @property
+    def query_scale(self) -> float:
+        """Of the scores, taken into the queries' weights."""
+        return 1 / math.sqrt(self.width // self.heads)
+
+    def feed_forward(self, rows: str, weights: Weights) -> str:
+        """Linear, ReLU, linear."""
+        inner = self.graph.add("Relu", linear(self.graph, rows, weights.below("inner")))
+        return linear(self.graph, inner, weights.below("outer"))
+
+    def residual(self, rows: str, branch: str, weights: Weights) -> str:
+        """A branch added to what it came from, and the norm behind it."""
+        return norm(self.graph, self.graph.add("Add", rows, branch), weights)
+
+    def pool(self, rows: str, weights: Weights, modality: str) -> str:
+        """(T * B, D) -> (B, O): a score a position, softmax over the real ones, weighted sum, linear."""
+        graph = self.graph
+        score = self.feed_forward(rows, weights.below("score"))
+        shape = graph.join(graph.ints(-1), self.batch, graph.ints(1, 1))
+        scores = graph.add("Transpose", graph.add("Reshape", score, shape), perm=[1, 2, 3, 0])  # (B, 1, 1, T)
+        importance = masked_softmax(graph, scores, self.masks[modality])
+        shape = graph.join(graph.ints(-1), self.batch, graph.ints(1, self.width))
+        padded = graph.add("Transpose", graph.add("Reshape", rows, shape), perm=[1, 2, 0, 3])  # (B, 1, T, D)
+        pooled = graph.add("Reshape", graph.add("MatMul", importance, padded), graph.ints(-1, self.width))
+        return linear(graph, pooled, weights.below("output"))
+
+    def text_blocks(self, text: str, weights: Weights, layers: int) -> str:
+        """The blocks over the text."""
+        for number in range(layers):
+            block = weights.below(f"text_blocks.{number}")
+            attended = self.self_attention(text, block.below("self_attn"), "text")
+            text = self.residual(text, attended, block.below("norm1"))
+            text = self.residual(text, self.feed_forward(text, block.below("ffn")), block.below("norm2"))
+        return text
+
+    def classify(self, fused: str, weights: Weights) -> str:
+        """(B, O) -> logits (B, C)."""
+        return linear(self.graph, norm(self.graph, fused, weights.below("norm")), weights.below("classifier"))
+
+
+def mat_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
+    """Modulated attention: see ``models.mat``; the keys and values of all its layers come from one text."""
+    graph = blocks.graph
+    text = blocks.text_blocks(text, weights, layers)
+    owners = [weights.below(f"audio_blocks.{number}") for number in range(layers)]
+    memory = [owner.below(f"cross_attn.{name}") for owner in owners for name in ("key", "value")]
+    heads = blocks.split_heads(linear(graph, text, *memory), len(memory))
+    for number, block in enumerate(owners):
+        attended = blocks.self_attention(audio, block.below("self_attn"), "audio")
+        audio = blocks.residual(audio, attended, block.below("norm1"))
+        crossed = blocks.cross_attention(
+            audio, heads[2 * number], heads[2 * number + 1], block.below("cross_attn")
+        )
+        audio = blocks.residual(audio, crossed, block.below("norm2"))
+        audio = blocks.residual(audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm3"))
+    pooled = [blocks.pool(text, weights.below("text_pool"), "text")]
+    pooled.append(blocks.pool(audio, weights.below("audio_pool"), "audio"))
+    return blocks.classify(graph.add("Add", *pooled), weights)
+
+
+def mnt_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
+    """Modulated normalisation: see ``models.mnt``."""
+    graph, width = blocks.graph, blocks.width
+    text = blocks.text_blocks(text, weights, layers)
+    summary = blocks.pool(text, weights.below("text_pool"), "text")
+    modulation = graph.add("Relu", linear(graph, summary, weights.below("modulation")))
+    # Of each layer: gamma and beta of the first norm, then of the second; (B, D) each.
+    pieces = graph.add_several("Split", 4 * layers, modulation, graph.ints(*[width] * 4 * layers), axis=1)
+    spread = graph.join(graph.ints(-1), blocks.batch, graph.ints(width))
+
+    def modulated(rows: str, branch: str, owner: Weights, gamma: str, beta: str) -> str:
+        gain = graph.add("Add", gamma, graph.constant(owner.array("gain")))
+        shift = graph.add("Add", beta, graph.constant(owner.array("bias")))
+        one = np.ones(width, np.float32)
+        plain = normalise(graph, graph.add("Add", rows, branch), one, np.zeros_like(one))
+        timed = graph.add("Mul", graph.add("Reshape", plain, spread), gain)  # (T, B, D)
+        return graph.add("Reshape", graph.add("Add", timed, shift), graph.ints(-1, width))
+
+    for number in range(layers):
+        block = weights.below(f"audio_blocks.{number}")
+        gamma1, beta1, gamma2, beta2 = pieces[4 * number : 4 * number + 4]
+        attended = blocks.self_attention(audio, block.below("self_attn"), "audio")
+        audio = modulated(audio, attended, block.below("norm1"), gamma1, beta1)
+        audio = modulated(
+            audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm2"), gamma2, beta2
+        )
+    pooled = blocks.pool(audio, weights.below("audio_pool"), "audio")
+    return blocks.classify(graph.add("Add", summary, pooled), weights)
+
+
+LOGITS = {"mat": mat_logits, "mnt": mnt_logits}
+
+
+def member_logits(
+    graph: Graph, text: Sequences, audio: Sequences, arrays: Mapping[str, Any], fold: int, model: Model
+) -> str:
+    """Logits (B, C) of one member by the vocabulary and statistics of its fold."""
+    weights = Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
+    four = {
+        name: graph.add("Unsqueeze", own.mask, graph.ints(1, 2))
+        for name, own in (("text", text), ("audio", audio))
+    }
+    blocks = Blocks(graph, model.num_heads, model.hidden_size, four, audio.batch)
+    encoders = weights.below("text_encoder"), weights.below("audio_encoder")
+    entering = text.of_fold(fold)
+    if "text_encoder.embedding.weight" in arrays:
+        entering = graph.add("Gather", graph.constant(encoders[0].array("embedding.weight")), entering)
+    words = lstm(graph, entering, encoders[0].below("lstm"))
+    frames = lstm(graph, audio.of_fold(fold), encoders[1].below("lstm"))
+    return LOGITS[model.architecture](blocks, words, frames, weights, model.num_layers)
+
+
+def average(graph: Graph, logits: Sequence[str]) -> str:
+    """The mean of all members' logits."""
+    return graph.add("Div", graph.add("Sum", *logits), graph.scalar(len(logits)))

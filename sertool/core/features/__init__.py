@@ -1,0 +1,1 @@
+"""A recording becomes frames: reading, log-mels, caches, transcripts."""

@@ -1,0 +1,163 @@
+"""From an unpacked archive to the folders that it holds, each checked and in sertool's own format.
+
+Every pickle is read here once, by the restricted unpickler; afterwards the copies beside the pickles are read.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertool.core.errors import DataError, SertoolError
+from sertool.core.fetch.sources import CORPORA
+
+DEPTH = 4  # folders around the one that is meant
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A folder that came out of an archive.
+
+    Attributes:
+        name: its name.
+        holds: a kind of :data:`~sertool.core.fetch.sources.Kind`.
+        text: what it holds, in a few words; empty where that could not be found out.
+        problem: why it cannot be used, and where; None where it can.
+    """
+
+    name: str
+    holds: str
+    text: str
+    problem: str | None = None
+
+
+def find_folders(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
+    """Where in an unpacked archive the folders lie that a source names; folders around them are tolerated.
+
+    Args:
+        root: of what was unpacked.
+        wanted: folder name -> what it holds.
+
+    Returns:
+        A path by folder name; those that are not there are missing.
+
+    Raises:
+        DataError: none is there, or several could be meant.
+    """
+    top = _inside(root)
+    found: dict[str, Path] = {}
+    for name, kind in wanted.items():
+        candidates = [path for path in _folders(root) if path.name.casefold() == name.casefold()]
+        if kind in _MARKS:
+            candidates = sorted({path.parent for path in _files(root, _MARKS[kind])})
+        elif len(wanted) == 1 and not candidates:
+            candidates = [top]
+        if len(candidates) > 1 and kind in _MARKS:
+            listed = ", ".join(str(path.relative_to(root)) for path in candidates)
+            raise DataError(f"the archive holds {kind} in several folders: {listed}")
+        if candidates:
+            found[name] = min(candidates, key=lambda path: len(path.parts))
+            if kind not in _MARKS:
+                found[name] = _inside(found[name])  # IEMOCAP/IEMOCAP/...
+    if not found:
+        there = ", ".join(sorted(path.name for path in top.iterdir())[:10])
+        raise DataError(f"the archive holds no {' or '.join(wanted)} (it holds {there or 'nothing'})")
+    return found
+
+
+# What tells the folder of a kind: a file in it.
+_MARKS = {"models": "best*.pkl", "vectors": "key2row", "emodb": "[01][0-9][ab][01][0-9]*.wav"}
+
+
+def _inside(root: Path) -> Path:
+    """The first folder that holds more than a single folder."""
+    content = list(root.iterdir())
+    while len(content) == 1 and content[0].is_dir():
+        root = content[0]
+        content = list(root.iterdir())
+    return root
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    for depth in range(1, DEPTH + 1):
+        yield from (path for path in root.glob("/".join("*" * depth)) if path.is_dir())
+
+
+def _files(root: Path, pattern: str) -> Iterator[Path]:
+    for depth in range(DEPTH + 2):
+        yield from (path for path in root.glob("/".join([*"*" * depth, pattern])) if path.is_file())
+
+
+def install(found: Path, target: Path, place: Path, kind: str, progress: Progress) -> Installed:
+    """Bring one folder into its final form, aside from where it will lie.
+
+    Args:
+        found: the folder in the unpacked archive; it is moved.
+        target: its new place, which is not there yet.
+        place: where it will lie in the end, for messages.
+        kind: what it holds.
+        progress: called with what is being done, how much of it is done and how much there is.
+
+    Returns:
+        What it holds; where its content cannot be used, with the reason, and the files as they were.
+
+    Raises:
+        SertoolError: a file cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if kind in ("vectors", "emodb"):
+        # Of these archives only a part is wanted, which gets a folder of its own.
+        target.mkdir()
+        found.rename(target / {"vectors": "vocab", "emodb": "wav"}[kind])
+    else:
+        found.rename(target)
+    try:
+        return Installed(target.name, kind, _convert(target, kind, progress))
+    except DataError as error:
+        return Installed(target.name, kind, "", str(error).replace(str(target), str(place)))
+
+
+def _convert(folder: Path, kind: str, progress: Progress) -> str:
+    if kind in CORPORA:
+        return _corpus(folder, kind, progress)
+    if kind == "models":
+        return _models(folder, progress)
+    if kind == "vectors":
+        return _vectors(folder)
+    if kind == "emodb":
+        from sertool.core.prepare.emodb import write_tables
+
+        rows = write_tables(folder)
+        return f"{len(rows):,} recordings, {len({row['speaker'] for row in rows})} speakers"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return f"{len(files):,} files"
+
+
+def _corpus(folder: Path, kind: str, progress: Progress) -> str:
+    from sertool.core.corpora.corpus_files import read_corpus
+    from sertool.core.corpora.load import convert_corpus
+
+    progress(f"reading {folder.name}", 0, 1)
+    corpus = read_corpus(folder) if kind == "corpus" else convert_corpus(kind, folder)
+    progress(f"reading {folder.name}", 1, 1)
+    splits = ", ".join(f"{split} {number:,}" for split, number in corpus.counts().items())
+    left_out = f", {len(corpus.left_out)} left out" if corpus.left_out else ""
+    return f"{len(corpus.utterances):,} utterances ({splits}){left_out}"
+
+
+def _models(folder: Path, progress: Progress) -> str:
+    from sertool.core.files.reference_store import convert_checkpoints
+
+    models = convert_checkpoints(folder, lambda done, total: progress(f"reading {folder.name}", done, total))
+    best = max(model.validation_accuracy for model in models)
+    return f"{len(models)} models, best validation accuracy {100 * best:.1f}"
+
+
+def _vectors(folder: Path) -> str:
+    from sertool.core.corpora.word_vectors import load_vectors
+
+    try:
+        width = load_vectors(str(folder), ["the"], data_dir=folder).array.shape[1]
+    except SertoolError as error:
+        raise DataError(str(error)) from error
+    return f"word vectors, {width}-d"

@@ -1,0 +1,282 @@
+"""A file in the making beside its target: what is surely on the disk survives kills, reboots and power cuts.
+
+``.NAME.part`` holds the bytes, ``.NAME.part.json`` what is known of them. Within one boot every byte that was
+written can be trusted, since the system keeps it when a process dies. After another boot only what was flushed before
+the state file said so can, since a power cut may leave holes.
+"""
+
+import errno
+import glob
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from sertool.core.errors import DataError, SertoolError
+from sertool.core.files import artifacts
+from sertool.core.files.artifacts import write_error
+from sertool.core.formatting import readable_size
+
+FLUSH_EVERY = 32 << 20
+_BATCH = 1 << 20  # bytes that are handed to the hash at a time
+_LONGEST_BATCH = 64
+_WAITING_BATCHES = 4  # between the network and the hash; bounds the memory
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_data_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the bytes belong to.
+
+    Args:
+        address: digest of the address asked for: an address may hold a password, which is not written down.
+        validator: what ``If-Range`` takes, if the server gave anything.
+        total: length of the whole file in bytes, if the server told.
+    """
+
+    address: str
+    validator: str | None = None
+    total: int | None = None
+
+
+def address_id(url: str) -> str:
+    """What stands for an address in a state file."""
+    return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()
+
+
+class PartFile:
+    """The part file of ``target``; only the process that holds the target's lock may have one.
+
+    ``known`` is None and ``length`` 0 where nothing usable is there. Every method that writes raises SertoolError when
+    the disk is full or refuses; what was written stays and is gone on with.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f".{target.name}.part")
+        self.state = target.with_name(f".{target.name}.part.json")
+        self.known: Known | None = None
+        self.length = self._flushed = 0
+        self._file: int | None = None
+        self._hash: _Hash | None = None
+        self._flusher = ThreadPoolExecutor(1)
+        self._flushing: Future[None] | None = None
+        self._recall()
+
+    def _recall(self) -> None:
+        try:
+            state = artifacts.read_json(self.state)
+            size = self.path.stat().st_size
+        except (DataError, OSError):
+            return
+        if not isinstance(state, dict):
+            return
+        address, validator, total, flushed = (
+            state.get(name) for name in ("address", "validator", "total", "flushed")
+        )
+        if not isinstance(address, str) or not isinstance(validator, str | None):
+            return
+        if not _is_size(flushed) or not (total is None or _is_size(total)):
+            return
+        same_boot = boot_id() is not None and state.get("boot") == boot_id()
+        self._flushed = min(size, flushed)
+        self.length = size if same_boot else self._flushed
+        self.known = Known(address, validator, total)
+
+    def begin(self, known: Known, keep: int) -> None:
+        """Write what follows after the first ``keep`` bytes, which are read again if their checksum is not at hand."""
+        with self._writing():
+            self._settle()
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            # The old bytes go before the state that would vouch for them comes.
+            os.ftruncate(self._file, keep)
+            os.lseek(self._file, keep, os.SEEK_SET)
+            if self._hash is None or keep != self.length:
+                self._rehash(keep)
+            self.known, self.length, self._flushed = known, keep, min(keep, self._flushed)
+            self._write_state()
+
+    def append(self, chunk: bytes) -> None:
+        """Write ``chunk`` to the end."""
+        assert self._file is not None
+        assert self._hash is not None
+        with self._writing():
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            self._hash.update(chunk)
+            self.length += len(chunk)
+            idle = self._flushing is None or self._flushing.done()
+            if idle and self.length - self._flushed >= FLUSH_EVERY:
+                self._settle()
+                self._flushing = self._flusher.submit(self._flush, self.length)
+
+    def finish(self) -> str:
+        """All bytes on the disk; the hexadecimal SHA-256 of the whole file."""
+        with self._writing():
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+                self._rehash(self.length)
+            assert self._hash is not None
+            self._settle()
+            # The hash works through the last chunks meanwhile.
+            self._flushing = self._flusher.submit(_data_sync, self._file)
+            digest = self._hash.finish()
+            self._hash = None
+            self._settle()
+            return digest
+
+    def publish(self) -> None:
+        """Give the finished file its name."""
+        with self._writing():
+            self._close_file()
+            self.path.replace(self.target)
+            _sync_folder(self.target.parent)
+        self.clear()
+
+    def clear(self) -> None:
+        """Leave nothing of the part file."""
+        with suppress(SertoolError), self._writing():
+            self._settle()
+        self._close_file()
+        self._stop_hash()
+        self.known, self.length, self._flushed = None, 0, 0
+        pattern = (
+            f".{glob.escape(self.state.name)}.*.part"  # a state file that a killed process did not finish
+        )
+        for path in (self.path, self.state, *self.state.parent.glob(pattern)):
+            with suppress(OSError):
+                path.unlink()
+
+    def close(self) -> None:
+        """Flush what is there, so that it counts after a power cut too, and let go of it."""
+        with suppress(SertoolError, OSError):
+            if self._file is not None:
+                self._settle()
+                if self.length > self._flushed:
+                    self._flush(self.length)
+        self._flusher.shutdown()
+        self._close_file()
+        self._stop_hash()
+
+    def _rehash(self, keep: int) -> None:
+        assert self._file is not None
+        self._stop_hash()
+        self._hash = _Hash()
+        place = 0
+        while place < keep:
+            block = os.pread(self._file, min(1 << 18, keep - place), place)
+            if not block:
+                raise OSError(0, "became shorter while it was read")
+            self._hash.update(block)
+            place += len(block)
+
+    def _stop_hash(self) -> None:
+        if self._hash is not None:
+            self._hash.finish()
+            self._hash = None
+
+    def _flush(self, length: int) -> None:
+        assert self._file is not None
+        _data_sync(self._file)
+        self._flushed = length
+        self._write_state()
+
+    def _settle(self) -> None:
+        if self._flushing is not None:
+            flushing, self._flushing = self._flushing, None
+            flushing.result()
+
+    def _write_state(self) -> None:
+        assert self.known is not None
+        state: dict[str, Any] = {
+            "address": self.known.address,
+            "validator": self.known.validator,
+            "total": self.known.total,
+            "flushed": self._flushed,
+            "boot": boot_id(),
+        }
+        artifacts.write_json(self.state, state)
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._write_error(error) from error
+        except SertoolError as error:  # of the state file, written in the other thread
+            cause = error.__cause__
+            raise (self._write_error(cause) if isinstance(cause, OSError) else error) from error
+
+    def _write_error(self, error: OSError) -> SertoolError:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return write_error(self.path, error)
+        return SertoolError(
+            f"{self.target}: no space left on the disk after {readable_size(self.length)}, which are kept",
+            hint="free some space and run the same command again; it goes on from there",
+        )
+
+
+class _Hash:
+    """SHA-256 in a thread of its own, beside the network: hashlib lets go of the interpreter while it works."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._batch: list[bytes] = []
+        self._batches: queue.Queue[list[bytes]] = queue.Queue(_WAITING_BATCHES)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while batch := self._batches.get():
+            for chunk in batch:
+                self._digest.update(chunk)
+
+    def update(self, chunk: bytes) -> None:
+        # Each hand-over costs both threads a wait for the interpreter.
+        self._batch.append(chunk)
+        if sum(map(len, self._batch)) >= _BATCH or len(self._batch) >= _LONGEST_BATCH:
+            self._batches.put(self._batch)
+            self._batch = []
+
+    def finish(self) -> str:
+        if self._batch:
+            self._batches.put(self._batch)
+        self._batches.put([])
+        self._thread.join()
+        return self._digest.hexdigest()
+
+
+def boot_id() -> str | None:
+    """What differs from one boot of the machine to the next; None where the system has nothing like it."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return None
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _sync_folder(folder: Path) -> None:
+    # The new name is durable once the folder is; not every file system can flush one.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

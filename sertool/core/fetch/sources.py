@@ -1,0 +1,117 @@
+"""What can be fetched: the manifest that comes with the package, and those of users."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from sertool.core.errors import UsageError, did_you_mean
+from sertool.core.files.yaml_file import read_yaml
+from sertool.core.recipe.problems import problems
+
+Kind = Literal["iemocap", "mosi", "mosei", "meld", "vgaf", "corpus", "models", "vectors", "emodb", "files"]
+KINDS: tuple[str, ...] = get_args(Kind)
+CORPORA = ("iemocap", "mosi", "mosei", "meld", "vgaf", "corpus")
+_PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_PACKAGED = Path(__file__).resolve().parent / "sources.yaml"
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address that can be fetched from."""
+    return re.fullmatch(r"https?://[^\s/]+(/\S*)?", text) is not None
+
+
+def checksum(text: str) -> str:
+    """A SHA-256 as it is compared, in lower case.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[0-9a-f]{64}", text.lower()):
+        raise ValueError("expected a SHA-256, 64 hexadecimal digits")
+    return text.lower()
+
+
+def _address(text: str) -> str:
+    if not is_address(text):
+        raise ValueError(f"expected an address that starts with http:// or https:// (got {text!r:.60})")
+    return text
+
+
+FileName = Annotated[str, Field(pattern=_PLAIN_NAME, max_length=100)]
+Address = Annotated[str, AfterValidator(_address)]
+Checksum = Annotated[str, AfterValidator(checksum)]
+
+
+class Source(BaseModel):
+    """An archive that can be fetched."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    about: Annotated[str, Field(min_length=1)] = Field(description="what it is, in a sentence")
+    archive: FileName = Field(description="name of the file while it is kept")
+    urls: Annotated[list[Address], Field(min_length=1)] = Field(description="where it is; mirrors follow")
+    size: Annotated[int, Field(ge=1)] | None = Field(None, description="bytes, where published")
+    sha256: Checksum | None = Field(None, description="checksum, where published")
+    licence: Annotated[str, Field(min_length=1)] = Field(description="of the content")
+    terms: Annotated[str, Field(min_length=1)] = Field(description="what its user must know, in a sentence")
+    unpacks_to: Annotated[dict[FileName, Kind], Field(min_length=1)] = Field(
+        description="folder -> what it holds"
+    )
+
+    @property
+    def holds_models(self) -> bool:
+        """Whether it belongs with the trained models; anything else belongs with the data."""
+        return "models" in self.unpacks_to.values()
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: Literal["sertool-sources/1"]
+    sources: Annotated[dict[FileName, Source], Field(min_length=1)]
+
+
+def load_sources(manifests: Sequence[Path] = ()) -> dict[str, Source]:
+    """The packaged sources, and those of users' manifests over them.
+
+    Raises:
+        UsageError: a manifest is missing or wrong; everything that is wrong is told at once.
+    """
+    sources: dict[str, Source] = {}
+    for path in (_PACKAGED, *manifests):
+        sources |= _read(path)
+    return sources
+
+
+def _read(path: Path) -> Mapping[str, Source]:
+    content = read_yaml(path)
+    try:
+        manifest = _Manifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        lines = [line.replace("recipe: ", "manifest: ", 1) for line in problems(error, _Manifest)]
+        plural = "s" if len(lines) > 1 else ""
+        raise UsageError(f"{path}: {len(lines)} problem{plural}\n  " + "\n  ".join(lines)) from error
+    if "all" in manifest.sources:
+        raise UsageError(f"{path}: sources.all: `all` means every source, choose another name")
+    return manifest.sources
+
+
+def find_sources(names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources that names mean; ``all`` means every one.
+
+    Raises:
+        UsageError: there is no such source; the nearest name is told.
+    """
+    found: dict[str, Source] = {}
+    for name in names:
+        if name != "all" and name not in sources:
+            raise UsageError(
+                f"nothing to fetch is called {name!r}{did_you_mean(name, [*sources, 'all'])}",
+                hint=f"there are {', '.join(sources)}, all",
+            )
+        found |= sources if name == "all" else {name: sources[name]}
+    return found

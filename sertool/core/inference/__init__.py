@@ -1,0 +1,1 @@
+"""Trained members at work: on their corpus (ensemble), and on anything else (predict)."""

@@ -1,0 +1,169 @@
+"""What a user wants judged, as recordings, folders and tables name it: one clip each, and what cannot be one."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertool.core.errors import DataError, UsageError
+from sertool.core.formatting import enumerate_few, few, printable, unicode_only
+from sertool.core.prepare.folder import SUFFIXES
+from sertool.core.prepare.records import Findings, read_records
+
+COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of speech, its words, or both.
+
+    Attributes:
+        name: what it is called in results.
+        audio: the recording; None where there is none.
+        text: the transcript; empty where there is none.
+        start, end: seconds into the recording; None is its beginning or end.
+        row: of the table it stands in.
+    """
+
+    name: str
+    audio: Path | None = None
+    text: str = ""
+    start: float | None = None
+    end: float | None = None
+    row: int | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What cannot be judged: its name, and why, with the file or row."""
+
+    name: str
+    reason: str
+    hint: str | None = None
+
+
+def collect(
+    paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False
+) -> tuple[list[Clip], list[Refused]]:
+    """All clips in order, and the rows of the table that are none; no recording is opened yet.
+
+    Args:
+        paths: recordings, and folders in which they are looked for by name, recursively.
+        text: of the one recording, or alone.
+        table: CSV or JSON Lines with audio or text or both, and where wanted id (or utterance), start, end.
+        divided: recordings will be divided into windows, which goes with no text.
+
+    Raises:
+        UsageError: nothing was given, or what does not go together.
+        DataError: the table or a folder cannot be used.
+    """
+    if table is not None:
+        if paths or text is not None:
+            raise UsageError("--table: gives all recordings and texts itself; leave the others out")
+        return _read_table(table)
+    if text is not None:
+        if divided:
+            raise UsageError("--window: divides a recording, and --text cannot be divided with it")
+        if len(paths) > 1 or any(path.is_dir() for path in paths):
+            raise UsageError(
+                "--text: goes with one recording, or with none",
+                hint="--table FILE with the columns audio and text for several",
+            )
+        if not text.strip() and not paths:
+            raise UsageError('--text: is empty, expected words as in --text "I am so happy"')
+        audio = paths[0] if paths else None
+        return [Clip(printable(str(audio)) if audio else "text", audio, unicode_only(text.strip()))], []
+    if not paths:
+        raise UsageError(
+            "nothing to judge was given",
+            hint='a recording, several, a folder, --table FILE, or --text "words"',
+        )
+    return [Clip(printable(str(audio)), audio) for path in paths for audio in _recordings(path)], []
+
+
+def _recordings(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path  # a file is known by its content, whatever its name
+        return
+    # A Mac leaves ._x.wav beside x.wav on foreign disks, and it is no recording.
+    found = sorted(
+        below
+        for below in path.rglob("*")
+        if below.suffix.lower() in SUFFIXES and not _hidden(below.relative_to(path)) and below.is_file()
+    )
+    if not found:
+        raise DataError(f"{path}: no recordings in this folder (names ending in {', '.join(SUFFIXES)})")
+    yield from found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _read_table(path: Path) -> tuple[list[Clip], list[Refused]]:
+    findings = Findings()
+    header, records = read_records(path, COLUMNS, findings)
+    if not findings and not records:
+        findings.add("there is nothing to judge in it")
+    if header and not {"audio", "text"} & set(header):
+        columns = printable(enumerate_few(header, 20))
+        findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
+        records = []  # each row would only say the same
+    for name in sorted({name for name in header if header.count(name) > 1}):
+        findings.add(f"column {name!r} is there twice")
+    clips, refused, seen = [], [], dict[str, int]()
+    for number, record in records:
+        clip = _clip(number, record, path.parent)
+        if isinstance(clip, Clip) and (record.get("utterance") or record.get("id")):
+            first = seen.setdefault(clip.name, number)
+            if first != number:
+                clip = Refused(clip.name, f"row {number}: {clip.name!r} is the id of row {first} already")
+        if isinstance(clip, Clip):
+            clips.append(clip)
+        else:
+            refused.append(clip)
+    if findings:
+        lines = [*findings.lines(), *(item.reason for item in refused)]
+        count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
+        raise DataError(
+            f"{path}: {count}\n  " + "\n  ".join(few(lines)), hint="correct the table; nothing was judged yet"
+        )
+    return clips, [Refused(item.name, f"{path}: {item.reason}") for item in refused]
+
+
+def _clip(number: int, record: dict[str, str], root: Path) -> Clip | Refused:
+    audio, text = record.get("audio", ""), unicode_only(record.get("text", ""))
+    name = printable(record.get("utterance") or record.get("id") or audio or f"row {number}")
+    if not audio and not text:
+        return Refused(name, f"row {number}: has neither audio nor text")
+    start, end = (_seconds(record.get(column, "")) for column in ("start", "end"))
+    for column, seconds in (("start", start), ("end", end)):
+        if seconds is not None and not 0 <= seconds < math.inf:
+            given = printable(record[column])
+            return Refused(name, f"row {number}: {column} {given!r} is not a number of seconds")
+    if start is not None and end is not None and end <= start:
+        return Refused(name, f"row {number}: end is not after start")
+    return Clip(name, root / audio if audio else None, text, start, end, number)
+
+
+def _seconds(value: str) -> float | None:
+    """NaN where it is no number."""
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return math.nan
+
+
+def refusal(refused: Sequence[Refused], clips: int, *, skipped: bool) -> DataError:
+    """One message for all that cannot be judged.
+
+    Args:
+        refused: at least one.
+        clips: how many were asked for.
+        skipped: the user wanted to go on without them, and nothing was left.
+    """
+    if clips == 1:
+        return DataError(refused[0].reason, hint=refused[0].hint)
+    lines = [item.reason for item in refused]
+    hint = None if skipped else "--skip-bad goes on without them"
+    return DataError(f"{len(lines)} of {clips} cannot be judged\n  " + "\n  ".join(few(lines)), hint=hint)

@@ -1,0 +1,135 @@
+"""An ensemble judged on sets of its corpus, and its temperature fitted on validation and stored with the run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.compute.device import Precision
+from sertool.core.errors import SertoolError
+from sertool.core.inference.ensemble import Ensemble, check_sets, judge, read_labels
+from sertool.core.inference.probe import probe
+from sertool.core.inference.storing import store
+from sertool.core.metrics.calibration import (
+    Calibration,
+    calibrate,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
+from sertool.core.runs.prediction_files import write_probes
+from sertool.core.runs.predictions import Predictions
+from sertool.core.runs.temperature import write_calibration
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an ensemble says of the sets that were asked for.
+
+    Attributes:
+        results: one a set, in the order asked for.
+        k: members that are averaged.
+        calibration: of the first k members; None where there is nothing to fit it on.
+        probes: logits (E, N, C) of each probe, by set; empty where that was not asked for.
+        note: why there is no calibration; empty where there is one.
+        unstored: why nothing could be stored; empty where all is well.
+    """
+
+    results: tuple[Predictions, ...]
+    k: int
+    calibration: Calibration | None
+    probes: Mapping[str, Mapping[str, NDArray[np.float32]]]
+    note: str = ""
+    unstored: str = ""
+
+
+def evaluate(
+    ensemble: Ensemble,
+    sets: Sequence[str],
+    k: int,
+    precision: Precision,
+    reader: str = "sertool",
+    *,
+    probed: bool = False,
+) -> Evaluation:
+    """Run all members on some sets, and store with the run what they say there and the temperature of the first k.
+
+    The temperature is fitted on validation; in cross-validation on the pooled validation utterances of all folds,
+    each judged by its own fold.
+
+    Args:
+        ensemble: who predicts.
+        sets: those asked for; validation is judged in any case, where the temperature needs it.
+        k: members that are averaged.
+        precision: where and how it computes.
+        reader: who asks, for the log where test labels are read.
+        probed: whether to run them with a modality masked or shuffled, too.
+
+    Raises:
+        UsageError: a set is unknown, or not in the corpus.
+        DataError: a member's weights do not fit.
+    """
+    check_sets(ensemble, sets)
+    obstacle = _obstacle(ensemble)
+    extra = [] if obstacle or "valid" in sets else ["valid"]
+    experiment = read_labels(ensemble, sets, reader)
+    results = judge(ensemble, experiment, [*sets, *extra], precision)
+    probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
+    asked = tuple(results[: len(sets)])
+    unstored = ""
+    calibration = None if obstacle else _calibrated(ensemble, k, results)
+    try:
+        store(ensemble, experiment, results, precision)
+        for result in results:
+            if result.set in probes:
+                write_probes(ensemble.folder, result, probes[result.set])
+        if calibration is not None:
+            write_calibration(ensemble.folder, calibration)
+    except SertoolError as error:  # a folder of the reference's checkpoints may be read-only
+        unstored = f"not stored for report, predict and export: {error}"
+    return Evaluation(asked, k, calibration, probes, obstacle, unstored)
+
+
+def _calibrated(ensemble: Ensemble, k: int, results: Sequence[Predictions]) -> Calibration:
+    valid = next(result for result in results if result.set == "valid")
+    assert valid.targets is not None
+    names = [member.name for member in ensemble.trained.first(k)]
+    return calibrate(valid.ensemble_logits(k), valid.targets, valid.kind, members=names)
+
+
+def _obstacle(ensemble: Ensemble) -> str:
+    """Why no temperature can be fitted, or nothing."""
+    if ensemble.experiment.selected_on_test:
+        return "validation is the test split here, and a temperature is never fitted on test"
+    if not all(fold.sets.get("valid") for fold in ensemble.experiment.folds):
+        return "there are no validation utterances to fit a temperature on"
+    return ""
+
+
+def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
+    """The calibration as plain data: what was fitted, and ECE and NLL before and after it on each labelled set."""
+    calibration = evaluation.calibration
+    if calibration is None:
+        return {"temperature": None, "note": evaluation.note, "sets": {}}
+    sets = {"valid": {key: asdict(calibration)[key] for key in _FIGURES}}
+    for own in evaluation.results:
+        if own.targets is not None:
+            logits = own.ensemble_logits(evaluation.k)
+            figures = [
+                figure(logits, own.targets, own.kind, temperature)
+                for figure in (expected_calibration_error, negative_log_likelihood)
+                for temperature in (1.0, calibration.temperature)
+            ]
+            sets[own.set] = dict(zip(_FIGURES, figures, strict=True))
+    return {
+        "temperature": calibration.temperature,
+        "members": list(calibration.members),
+        "fitted_on": calibration.set,
+        "utterances": calibration.utterances,
+        "note": evaluation.note,
+        "sets": sets,
+    }
+
+
+_FIGURES = ("ece_before", "ece_after", "nll_before", "nll_after")

@@ -1,0 +1,58 @@
+"""What a user should know about predictions: what the model did not see, and how far to trust it."""
+
+import math
+from collections.abc import Sequence
+
+from sertool.core.formatting import enumerate_few, printable
+from sertool.core.inference.clips import Clip
+from sertool.core.inference.passages import Listener
+from sertool.core.inference.predictor import Prediction, Predictor
+
+
+def notes(
+    opened: Predictor, listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]
+) -> list[str]:
+    """Sentences for stderr, the most serious first."""
+    silent = [own for own in predictions if own.silent]
+    lines = [f"warning: {_of(silent, predictions)}: there is no sound in it"] if silent else []
+    lines += [f"note: {line}" for line in _inputs(listener, clips, predictions)]
+    if opened.calibration is None:
+        members, trained = len(opened.members), opened.trained
+        index = f" --index {opened.k}" * (opened.k < trained.depth)
+        lines.append(
+            f"note: no temperature was fitted for {'this member' if members == 1 else f'these {members} members'}; "
+            f"sertool ensemble --name {trained.name}{index} fits one, if there is validation to fit it on"
+        )
+    return lines
+
+
+def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:
+    lines = []
+    for used, other in (("audio", "text"), ("text", "audio")):
+        if not listener.uses(other) and any(getattr(clip, other) for clip in clips):
+            lines.append(f"this model looks at {used} alone; the {other} is ignored")
+        lacking = [own for own in predictions if other not in own.modalities]
+        if listener.uses(used) and listener.uses(other) and lacking:
+            who = _of(lacking, predictions)
+            lines.append(f"{who}: judged by {used} alone, without {other}; the model was trained on both")
+    if cut := [own for own in predictions if "audio" in own.cut]:
+        fits = math.floor(listener.seen * 10) / 10
+        lines.append(
+            f"{_of(cut, predictions)}: longer than the {listener.seen:.1f} s that this model sees, the rest is "
+            f"ignored; --window {fits:g} looks at all of it"
+        )
+    if cut := [own for own in predictions if "text" in own.cut]:
+        words = listener.recipe.dataset.max_text_length
+        lines.append(f"{_of(cut, predictions)}: only the first {words} words of the text count")
+    if unknown := [word for own in predictions for word in own.unknown_words]:
+        few = enumerate_few(printable(word) for word in dict.fromkeys(unknown))
+        lines.append(f"{len(unknown)} word{'s' * (len(unknown) > 1)} not in training: {few}")
+    return lines
+
+
+def _of(some: Sequence[Prediction], every: Sequence[Prediction]) -> str:
+    """Whose they are."""
+    names = list(dict.fromkeys(printable(own.name) for own in some))
+    if len(some) == len(every) > 1 and len(names) > 1:
+        return f"all {len(every)}"
+    return enumerate_few(names, 3)

@@ -1,0 +1,312 @@
+"""A trained ensemble that judges recordings and texts of its user's own, without the corpus it was trained on."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.compute.device import Precision
+from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.errors import DataError, UsageError
+from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.inference.clips import Clip
+from sertool.core.inference.ensemble import chosen_size
+from sertool.core.inference.mean_logits import mean_logits, tables_for
+from sertool.core.inference.passages import Listener, Passage, resample
+from sertool.core.metrics.calibration import Calibration, probabilities
+from sertool.core.metrics.classification import decide
+from sertool.core.runs.folder import check_folder
+from sertool.core.runs.members import Trained, open_runs, stack_of
+from sertool.core.runs.reference import open_reference
+from sertool.core.runs.temperature import read_calibration
+
+SHARD = 512  # clips whose passages are judged together; it does not matter where that is
+BATCH = 2048  # passages laid out as tensors at a time, so that a day of windows fits into memory
+
+# The number of threads and the number format are torch's and the whole process's, not a call's or a model's.
+_TORCH = threading.Lock()
+
+Audio = str | Path | NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an ensemble says of a recording, a window of one, or a text.
+
+    Attributes:
+        name: of the recording, or what a table calls it.
+        label: the most probable class.
+        labels: the classes that are predicted: the one, or all that are present in a multi-label task.
+        probability: of ``label``.
+        probabilities: of each class; they sum to 1 unless the task is multi-label.
+        calibrated: whether a temperature that was fitted for these members is in the probabilities.
+        logits: of each class, the mean over members, before any temperature.
+        text: as it was given.
+        start, end: seconds into the recording, of a segment or a window; None for a whole one.
+        modalities: ``text`` and ``audio``, as far as the model had them to judge by.
+        cut: those of which there was more than the model sees.
+        silent: the recording holds no sound.
+        unknown_words: of the text, those that training never had.
+    """
+
+    name: str
+    label: str
+    labels: tuple[str, ...]
+    probability: float
+    probabilities: dict[str, float]
+    calibrated: bool
+    logits: tuple[float, ...]
+    text: str = ""
+    start: float | None = None
+    end: float | None = None
+    modalities: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    silent: bool = False
+    unknown_words: tuple[str, ...] = ()
+
+    def unsure(self, abstain: float | None) -> bool:
+        """Whether what it says is less probable than ``abstain``."""
+        return abstain is not None and bool(self.labels) and self.probability < abstain
+
+
+class Predictor:
+    """A trained ensemble in memory; may be used from several threads at once.
+
+    Attributes:
+        trained: all members, recipe, task and vocabularies.
+        k: members that are averaged, of each fold.
+        members: names of those that are averaged.
+        calibration: their temperature; None where none was fitted for them.
+    """
+
+    def __init__(
+        self, trained: Trained, k: int, calibration: Calibration | None, precision: Precision
+    ) -> None:
+        chosen = trained.first(k)
+        self.trained = trained
+        self.k = k
+        self.members = tuple(member.name for member in chosen)
+        self.calibration = calibration if calibration and calibration.fits(self.members) else None
+        self._folds = [member.fold for member in chosen]
+        self._precision = precision
+        self._stack = stack_of(trained, chosen).to(precision.device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the logits."""
+        return self.trained.task.classes
+
+    @overload
+    def predict(
+        self,
+        audio: Audio | None = None,
+        text: str | None = None,
+        *,
+        sample_rate: int | None = None,
+        window: None = None,
+        hop: None = None,
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self,
+        audio: Sequence[Audio | None] | None = None,
+        text: Sequence[str | None] | None = None,
+        *,
+        sample_rate: int | None = None,
+        window: None = None,
+        hop: None = None,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(
+        self,
+        audio: Audio | Sequence[Audio],
+        text: None = None,
+        *,
+        sample_rate: int | None = None,
+        window: float,
+        hop: float | None = None,
+    ) -> list[Prediction]: ...
+
+    def predict(
+        self,
+        audio: Any = None,
+        text: Any = None,
+        *,
+        sample_rate: int | None = None,
+        window: float | None = None,
+        hop: float | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Judge a recording, a text, or both; or lists of them.
+
+        Args:
+            audio: path of a recording; or a waveform (samples,) or (samples, channels), floats with a full scale of
+                1 or integers; or a list of those, with None where there is none.
+            text: the words; or a list of as many.
+            sample_rate: Hz, of waveforms.
+            window: seconds; recordings are judged in pieces of this length.
+            hop: seconds from one window to the next; the window's length if not given.
+
+        Returns:
+            One prediction, or a list in the order of the input if that is a list or there are windows.
+
+        Raises:
+            DataError: a recording cannot be used.
+            UsageError: what was given does not go together.
+        """
+        listener = Listener(self.trained.recipe, window, hop)
+        several = isinstance(audio, list | tuple) or isinstance(text, list | tuple)
+        passages: list[Passage] = []
+        with _TORCH, self._precision.threaded(1):  # a recording is too short to divide
+            for one, words in _pairs(audio, text):
+                passages += self._listen(listener, one, words, sample_rate)
+        predictions = self.judge(passages)
+        return predictions if several or window is not None else predictions[0]
+
+    def _listen(self, listener: Listener, audio: Any, text: str, rate: int | None) -> list[Passage]:
+        if audio is None:
+            return listener.listen(Clip("text", text=text))
+        if isinstance(audio, str | Path):
+            return listener.listen(Clip(str(audio), Path(audio), text))
+        if rate is None:
+            raise UsageError("sample_rate: is needed for a waveform, in Hz")
+        waveform = resample(np.asarray(audio), rate, self.trained.recipe.frontend.sample_rate)
+        return listener.listen(Clip("waveform", text=text), waveform)
+
+    def judge(self, passages: Sequence[Passage]) -> list[Prediction]:
+        """Judge what a :class:`~sertool.core.inference.passages.Listener` made, in its order."""
+        return [prediction for part in _parts(passages) for prediction in self._judge(part)]
+
+    def _judge(self, passages: Sequence[Passage]) -> Iterator[Prediction]:
+        task = self.trained.task
+        logits = self._logits(passages)
+        temperature = self.calibration.temperature if self.calibration else 1.0
+        shares = probabilities(logits, task.kind, temperature)
+        decisions = decide(logits, task.kind)
+        reads = "text" in self.trained.recipe.dataset.modalities
+        for place, passage in enumerate(passages):
+            best = int(logits[place].argmax())
+            if task.kind == "multi":
+                labels = tuple(name for name, yes in zip(task.classes, decisions[place], strict=True) if yes)
+            else:
+                labels = (task.classes[best],)
+            yield Prediction(
+                name=passage.name,
+                label=task.classes[best],
+                labels=labels,
+                probability=float(shares[place, best]),
+                probabilities=dict(zip(task.classes, shares[place].tolist(), strict=True)),
+                calibrated=self.calibration is not None,
+                logits=tuple(logits[place].tolist()),
+                text=passage.text,
+                start=passage.start,
+                end=passage.end,
+                modalities=_modalities(passage, reads),
+                cut=passage.cut,
+                silent=passage.silent,
+                unknown_words=self._unknown(passage.words) if reads else (),
+            )
+
+    def _unknown(self, words: Sequence[str]) -> tuple[str, ...]:
+        seen = words[: self.trained.recipe.dataset.max_text_length]
+        vocabularies = [self.trained.inputs[fold].vocabulary for fold in sorted(set(self._folds))]
+        return tuple(word for word in seen if all(word not in own.index for own in vocabularies))
+
+    def _logits(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        """(N, C) mean logits of the members."""
+        trained, precision = self.trained, self._precision
+        tables = tables_for(trained, _corpus(trained, passages), precision.device)
+        with _TORCH:
+            mean = mean_logits(trained, self._stack, self._folds, tables, range(len(passages)), precision)
+        if not np.isfinite(mean).all():
+            raise DataError(f"{trained.name}: gives values that are not finite; its weights are damaged")
+        return mean
+
+
+def _parts(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
+    for _, shard in groupby(passages, key=lambda passage: passage.clip // SHARD):
+        together = list(shard)
+        for start in range(0, len(together), BATCH):
+            yield together[start : start + BATCH]
+
+
+def _pairs(audio: Any, text: Any) -> Iterator[tuple[Any, str]]:
+    """Audio and text of each clip."""
+    lists = [given for given in (audio, text) if isinstance(given, list | tuple)]
+    count = len(lists[0]) if lists else 1
+    columns = []
+    for name, given in (("audio", audio), ("text", text)):
+        every = given if isinstance(given, list | tuple) else [given] * count
+        if len(every) != count or (given is not None and lists and every is not given):
+            raise UsageError(f"{name}: expected a list of {count}, one for each")
+        columns.append(every)
+    if audio is None and text is None:
+        raise UsageError("nothing to judge was given: audio, text or both")
+    for one, words in zip(*columns, strict=True):
+        yield one, words or ""
+
+
+def _modalities(passage: Passage, reads: bool) -> tuple[str, ...]:
+    there = {"text": reads and bool(passage.words), "audio": len(passage.frames) > 0}
+    return tuple(modality for modality, is_there in there.items() if is_there)
+
+
+def _corpus(trained: Trained, passages: Sequence[Passage]) -> Corpus:
+    """Passages as a corpus, which is what tables are made of."""
+    width = trained.text_width
+    return Corpus(
+        name=trained.corpus,
+        utterances=tuple(Utterance(own.name, "private", own.text, own.words) for own in passages),
+        audio=Frames.join([_frames(trained, own) for own in passages], trained.audio_width),
+        text_frames=None
+        if width is None
+        else Frames.join([np.zeros((0, width), np.float32)] * len(passages), width),
+    )
+
+
+def _frames(trained: Trained, passage: Passage) -> NDArray[np.float32]:
+    # A model of text alone may have been trained beside frames of any width.
+    return passage.frames if len(passage.frames) else np.zeros((0, trained.audio_width), np.float32)
+
+
+def open_predictor(folder: Path, data: Path, index: int | None, precision: Precision) -> Predictor:
+    """Open a trained ensemble for predictions.
+
+    Args:
+        folder: what `sertool train` made, or one with checkpoints of the reference (``best*.pkl``).
+        data: folder that holds the corpora; only checkpoints of the reference need theirs, for its vocabulary.
+        index: members that are averaged, best first; None averages all.
+        precision: where and how it computes.
+
+    Raises:
+        UsageError: there is no model, or not one that can judge recordings and words as they are.
+        DataError: a file of it is missing or damaged.
+    """
+    if is_reference_folder(folder):
+        trained, _ = open_reference(folder, data)
+    else:
+        check_folder(folder, folder.parent)
+        trained = open_runs(folder)
+    _check(trained)
+    return Predictor(trained, chosen_size(trained.depth, index), read_calibration(folder), precision)
+
+
+def _check(trained: Trained) -> None:
+    """Refuse a model whose inputs cannot be made of recordings and words."""
+    modalities, bands = trained.recipe.dataset.modalities, trained.recipe.frontend.mel_bands
+    if "text" in modalities and trained.text_width is not None:
+        raise UsageError(
+            f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "
+            "which cannot be made of words here"
+        )
+    if "audio" in modalities and trained.audio_width != bands:
+        raise UsageError(
+            f"{trained.name}: was trained on audio frames of {trained.audio_width} values, and its frontend "
+            f"makes {bands} of a recording: they came from elsewhere"
+        )

@@ -1,0 +1,91 @@
+"""Reading or listening? The same members once more, with a modality masked, or exchanged among the utterances.
+
+A model whose decisions hardly suffer when every utterance gets somebody else's audio does not listen, whatever its
+architecture promises. Masked is what the models make of a missing modality; shuffled keeps each modality as it is
+and breaks only what belongs together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sertool.core.compute.device import Precision
+from sertool.core.inference.ensemble import Change, Ensemble, open_stack, stacked
+from sertool.core.models.inputs import lengths
+from sertool.core.training.batches import Tables
+
+SEED = 1  # of the exchange
+
+
+def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, NDArray[np.float32]]:
+    """The logits (E, N, C) of a set by probe; no labels are needed.
+
+    Args:
+        ensemble: who predicts.
+        name: of the set.
+        precision: where and how it computes.
+    """
+    run = open_stack(ensemble, precision)
+    return {
+        probed: stacked(ensemble, name, run(name, change))
+        for probed, change in PROBES.items()
+        if probed.partition(" ")[0] in ensemble.experiment.recipe.dataset.modalities
+    }
+
+
+def _mask_text(tables: Tables, rows: Sequence[int]) -> Tables:
+    return replace(
+        tables,
+        text=torch.zeros_like(tables.text),
+        text_mask=(nothing := torch.zeros_like(tables.text_mask)),
+        text_lengths=lengths(nothing),
+    )
+
+
+def _mask_audio(tables: Tables, rows: Sequence[int]) -> Tables:
+    return replace(
+        tables,
+        audio=torch.zeros_like(tables.audio),
+        audio_mask=(nothing := torch.zeros_like(tables.audio_mask)),
+        audio_lengths=lengths(nothing),
+    )
+
+
+def _shuffle_text(tables: Tables, rows: Sequence[int]) -> Tables:
+    order = _exchange(len(tables.text_mask), rows)
+    return replace(
+        tables,
+        text=tables.text[:, order.to(tables.device)],
+        text_mask=tables.text_mask[order.to(tables.device)],
+        text_lengths=tables.text_lengths[order],
+    )
+
+
+def _shuffle_audio(tables: Tables, rows: Sequence[int]) -> Tables:
+    order = _exchange(len(tables.audio_mask), rows)
+    return replace(
+        tables,
+        audio=tables.audio[order.to(tables.device)],
+        audio_mask=tables.audio_mask[order.to(tables.device)],
+        audio_lengths=tables.audio_lengths[order],
+    )
+
+
+def _exchange(number: int, rows: Sequence[int]) -> torch.Tensor:
+    """(number,) from whom each utterance gets the modality: among ``rows`` nobody keeps its own, others all do."""
+    order = np.arange(number)
+    own = np.array(rows)
+    circle = np.random.default_rng(SEED).permutation(own)
+    order[circle] = np.roll(circle, 1)
+    return torch.from_numpy(order)
+
+
+PROBES: Mapping[str, Change] = {
+    "text masked": _mask_text,
+    "audio masked": _mask_audio,
+    "text shuffled": _shuffle_text,
+    "audio shuffled": _shuffle_audio,
+}

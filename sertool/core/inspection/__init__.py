@@ -1,1 +1,0 @@
-"""What is wrong with a corpus: one file a question, one small function a check, no torch."""

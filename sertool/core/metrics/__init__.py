@@ -1,0 +1,37 @@
+"""How sure a figure is, and whether two differ: bootstrap over clusters, and tests of decisions."""
+
+from sertool.core.metrics.bootstrap import (
+    Bootstrap,
+    Clusters,
+    Difference,
+    Estimate,
+    choose_clusters,
+    clusters_of,
+)
+from sertool.core.metrics.intervals import (
+    Interval,
+    class_estimates,
+    decision_differences,
+    decision_estimates,
+    uar_interval,
+)
+from sertool.core.metrics.significance import McNemar, cohens_h, fisher_less, holm, mcnemar
+
+__all__ = [
+    "Bootstrap",
+    "Clusters",
+    "Difference",
+    "Estimate",
+    "Interval",
+    "McNemar",
+    "choose_clusters",
+    "class_estimates",
+    "clusters_of",
+    "cohens_h",
+    "decision_differences",
+    "decision_estimates",
+    "fisher_less",
+    "holm",
+    "mcnemar",
+    "uar_interval",
+]

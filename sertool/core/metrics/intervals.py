@@ -1,0 +1,142 @@
+"""Metrics of decisions with their intervals, and what two models differ by; single-label (N,) or multi-label (N, C)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.metrics.bootstrap import Bootstrap, Clusters, Difference, Estimate
+from sertool.core.metrics.classification import (
+    COUNTED,
+    METRICS,
+    Counts,
+    IntArray,
+    count,
+    counts_of,
+    f1_of,
+    indicators,
+    precision_of,
+    recall_of,
+)
+
+SHARE = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval, and what was resampled to get it."""
+
+    low: float
+    high: float
+    unit: str
+    clusters: int
+
+
+def decision_estimates(
+    targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap
+) -> dict[str, Estimate]:
+    """Accuracy, UAR, macro and weighted F1 with their intervals, by the keys of ``METRICS``.
+
+    A class that is absent from a resample counts there as it does anywhere: in the macro F1, not in the UAR.
+
+    Args:
+        targets: (N,) class numbers, or (N, C) 0/1.
+        predictions: likewise.
+        num_classes: C.
+        bootstrap: of these utterances.
+    """
+    resampled = _resampled(targets, predictions, num_classes, bootstrap)
+    return {
+        name: bootstrap.estimate(metric(targets, predictions, num_classes), COUNTED[name](resampled), SHARE)
+        for name, metric in METRICS.items()
+    }
+
+
+def class_estimates(
+    targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap
+) -> list[dict[str, Estimate]]:
+    """Precision, recall and F1 of each class with their intervals.
+
+    A figure that is not defined (recall of an absent class, precision of one that is never predicted) is 0, without
+    an interval; in a resample it is 0 too.
+
+    Args:
+        targets: (N,) class numbers, or (N, C) 0/1.
+        predictions: likewise.
+        num_classes: C.
+        bootstrap: of these utterances.
+    """
+    own = count(targets, predictions, num_classes)
+    resampled = _resampled(targets, predictions, num_classes, bootstrap)
+    figures = {
+        "precision": (precision_of(own), precision_of(resampled), own.predicted),
+        "recall": (recall_of(own), recall_of(resampled), own.support),
+        "f1": (f1_of(own), f1_of(resampled), own.support + own.predicted),
+    }
+    return [
+        {
+            name: bootstrap.estimate(float(value[c]), values[:, c], SHARE) if of[c] else Estimate(0.0)
+            for name, (value, values, of) in figures.items()
+        }
+        for c in range(num_classes)
+    ]
+
+
+def decision_differences(
+    targets: IntArray, a: IntArray, b: IntArray, num_classes: int, bootstrap: Bootstrap
+) -> dict[str, Difference]:
+    """What the decisions ``b`` are better by than ``a``, metric by metric, on the same resamples of utterances.
+
+    Args:
+        targets: (N,) class numbers, or (N, C) 0/1.
+        a: decisions of the one, likewise.
+        b: decisions of the other.
+        num_classes: C.
+        bootstrap: of these utterances.
+    """
+    of_a, of_b = (_resampled(targets, one, num_classes, bootstrap) for one in (a, b))
+    return {
+        name: bootstrap.difference(
+            metric(targets, b, num_classes) - metric(targets, a, num_classes),
+            COUNTED[name](of_b) - COUNTED[name](of_a),
+            (-1.0, 1.0),
+        )
+        for name, metric in METRICS.items()
+    }
+
+
+def uar_interval(
+    targets: IntArray,
+    predictions: IntArray,
+    num_classes: int,
+    clusters: Sequence[str] | None,
+    *,
+    unit: str = "speaker",
+    resamples: int = 10_000,
+    seed: int = 1,
+) -> Interval:
+    """The interval of the UAR of single-label decisions (N,); the UAR alone where there is one cluster.
+
+    Args:
+        targets: (N,) class numbers.
+        predictions: (N,) class numbers.
+        num_classes: C.
+        clusters: name of each utterance's cluster; None resamples utterances, and says so.
+        unit: what a cluster is.
+        resamples: how many.
+        seed: of the resampling.
+    """
+    index: NDArray[np.integer] = np.arange(len(targets))
+    if clusters is not None:
+        index = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    own = Clusters(index, int(index.max()) + 1, unit if clusters is not None else "utterance")
+    bootstrap = Bootstrap(own, resamples=resamples, seed=seed)
+    found = decision_estimates(targets, predictions, num_classes, bootstrap)["uar"]
+    low, high = (found.value if bound is None else bound for bound in (found.low, found.high))
+    return Interval(low, high, own.unit, own.number)
+
+
+def _resampled(targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap) -> Counts:
+    sums = bootstrap.totals(indicators(targets, predictions, num_classes))
+    return counts_of(sums, multi=targets.ndim == 2)

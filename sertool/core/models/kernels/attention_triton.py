@@ -1,0 +1,296 @@
+"""The kernels of :mod:`~sertool.core.models.kernels.attention`: grid (H, B, E), scores in float32 on the chip."""
+
+import math
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from sertool.core.models.kernels import MASKED_SCORE
+from sertool.core.models.kernels.common_triton import keep_scale
+
+_MASKED_SCORE = tl.constexpr(MASKED_SCORE)
+SMALLEST = 16  # side of a tile that tl.dot takes
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _place(length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Places of the program's rows, from a column on, in (E, length B, H width), and which of them exist."""
+    head, utterance, member = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    batch, whole = tl.num_programs(1), tl.num_programs(0) * width
+    start = (member.to(tl.int64) * length * batch + utterance) * whole + head * width
+    row, own = tl.arange(0, rows)[:, None], column + tl.arange(0, columns)[None, :]
+    return start, row * (batch * whole) + own, (row < length) & (own < width)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _load(values, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    start, place, inside = _place(length, column, width, rows, columns)
+    return tl.load(values + start + place, mask=inside, other=0.0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _load_biased(  # type: ignore[no-untyped-def]
+    values,  # noqa: ANN001
+    bias,  # noqa: ANN001
+    length,  # noqa: ANN001
+    column,  # noqa: ANN001
+    width: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    tile = _load(values, length, column, width, rows, columns)
+    own = column + tl.arange(0, columns)
+    first = (tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)) * width
+    added = tl.load(bias + first + own, mask=own < width, other=0.0)
+    return (tile.to(tl.float32) + added[None, :]).to(tile.dtype)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _store(  # type: ignore[no-untyped-def]
+    values,  # noqa: ANN001
+    tile,  # noqa: ANN001
+    length,  # noqa: ANN001
+    column,  # noqa: ANN001
+    width: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    start, place, inside = _place(length, column, width, rows, columns)
+    tl.store(values + start + place, tile, mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _store_with_sum(  # type: ignore[no-untyped-def]
+    values,  # noqa: ANN001
+    sums,  # noqa: ANN001
+    tile,  # noqa: ANN001
+    length,  # noqa: ANN001
+    column,  # noqa: ANN001
+    width: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    """A tile, and the sum over its rows to the program's part of (E, B, H width)."""
+    _store(values, tile, length, column, width, rows, columns)
+    start, place, inside = _place(1, column, width, 1, columns)
+    tl.store(sums + start + place, tl.sum(tile, axis=0)[None, :], mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _softmax(scores, real, keys, key_rows: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Weights (T, T'), of which a tile's columns beyond the keys get none."""
+    scores = tl.where(real, scores, _MASKED_SCORE)
+    scores = tl.where((tl.arange(0, key_rows) < keys)[None, :], scores, float("-inf"))
+    weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])
+    return weights / tl.sum(weights, axis=1)[:, None]
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _real(mask, keys, key_rows: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """(1, T') whether a key is real, from (E, B, T')."""
+    row = tl.arange(0, key_rows)
+    first = (tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)) * keys
+    return (tl.load(mask + first + row, mask=row < keys, other=0) != 0)[None, :]
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _factors(draw, dropped: tl.constexpr, query_rows: tl.constexpr, key_rows: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Of dropout on the weights (T, T')."""
+    utterance = tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)
+    first = (utterance * tl.num_programs(0) + tl.program_id(0)) * query_rows
+    return keep_scale(draw, first + tl.arange(0, query_rows), dropped, query_rows, key_rows)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _forward(  # type: ignore[no-untyped-def]
+    query,  # noqa: ANN001
+    key,  # noqa: ANN001
+    value,  # noqa: ANN001
+    query_bias,  # noqa: ANN001
+    key_bias,  # noqa: ANN001
+    value_bias,  # noqa: ANN001
+    mask,  # noqa: ANN001
+    draw,  # noqa: ANN001
+    result,  # noqa: ANN001
+    length,  # noqa: ANN001
+    keys,  # noqa: ANN001
+    scale,  # noqa: ANN001
+    width: tl.constexpr,
+    dropped: tl.constexpr,
+    query_rows: tl.constexpr,
+    key_rows: tl.constexpr,
+    columns: tl.constexpr,
+    products: tl.constexpr,
+) -> Any:
+    scores = tl.zeros((query_rows, key_rows), tl.float32)
+    for column in range(0, width, columns):
+        q = _load_biased(query, query_bias, length, column, width, query_rows, columns)
+        k = _load_biased(key, key_bias, keys, column, width, key_rows, columns)
+        scores = tl.dot(q, tl.trans(k), scores, input_precision=products)
+    weights = _softmax(scores * scale, _real(mask, keys, key_rows), keys, key_rows)
+    if dropped > 0:
+        weights *= _factors(draw, dropped, query_rows, key_rows)
+    weights = weights.to(value.dtype.element_ty)
+    for column in range(0, width, columns):
+        v = _load_biased(value, value_bias, keys, column, width, key_rows, columns)
+        mixed = tl.dot(weights, v, input_precision=products)
+        _store(result, mixed, length, column, width, query_rows, columns)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(  # type: ignore[no-untyped-def]
+    gradient,  # noqa: ANN001
+    query,  # noqa: ANN001
+    key,  # noqa: ANN001
+    value,  # noqa: ANN001
+    query_bias,  # noqa: ANN001
+    key_bias,  # noqa: ANN001
+    value_bias,  # noqa: ANN001
+    mask,  # noqa: ANN001
+    draw,  # noqa: ANN001
+    d_query,  # noqa: ANN001
+    d_key,  # noqa: ANN001
+    d_value,  # noqa: ANN001
+    d_query_bias,  # noqa: ANN001
+    d_key_bias,  # noqa: ANN001
+    d_value_bias,  # noqa: ANN001
+    length,  # noqa: ANN001
+    keys,  # noqa: ANN001
+    scale,  # noqa: ANN001
+    width: tl.constexpr,
+    dropped: tl.constexpr,
+    query_rows: tl.constexpr,
+    key_rows: tl.constexpr,
+    columns: tl.constexpr,
+    products: tl.constexpr,
+) -> Any:
+    scores = tl.zeros((query_rows, key_rows), tl.float32)
+    d_weights = tl.zeros((query_rows, key_rows), tl.float32)
+    for column in range(0, width, columns):
+        q = _load_biased(query, query_bias, length, column, width, query_rows, columns)
+        k = _load_biased(key, key_bias, keys, column, width, key_rows, columns)
+        scores = tl.dot(q, tl.trans(k), scores, input_precision=products)
+        g = _load(gradient, length, column, width, query_rows, columns)
+        v = _load_biased(value, value_bias, keys, column, width, key_rows, columns)
+        d_weights = tl.dot(g, tl.trans(v), d_weights, input_precision=products)
+    real = _real(mask, keys, key_rows)
+    weights = _softmax(scores * scale, real, keys, key_rows)
+    kept = weights
+    if dropped > 0:
+        factors = _factors(draw, dropped, query_rows, key_rows)
+        kept = weights * factors
+        d_weights *= factors
+    # A row of padding has g = 0 and so no gradient, a masked key none through its score.
+    d_scores = weights * (d_weights - tl.sum(weights * d_weights, axis=1)[:, None])
+    d_scores = tl.where(real, d_scores * scale, 0.0).to(gradient.dtype.element_ty)
+    kept = kept.to(gradient.dtype.element_ty)
+    for column in range(0, width, columns):
+        g = _load(gradient, length, column, width, query_rows, columns)
+        dv = tl.dot(tl.trans(kept), g, input_precision=products)
+        _store_with_sum(d_value, d_value_bias, dv, keys, column, width, key_rows, columns)
+    # A loop of its own: the weights' registers are free here.
+    for column in range(0, width, columns):
+        q = _load_biased(query, query_bias, length, column, width, query_rows, columns)
+        dk = tl.dot(tl.trans(d_scores), q, input_precision=products)
+        _store_with_sum(d_key, d_key_bias, dk, keys, column, width, key_rows, columns)
+        k = _load_biased(key, key_bias, keys, column, width, key_rows, columns)
+        dq = tl.dot(d_scores, k, input_precision=products)
+        _store_with_sum(d_query, d_query_bias, dq, length, column, width, query_rows, columns)
+
+
+def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: bool) -> dict[str, Any]:
+    """What both kernels take besides tensors.
+
+    The columns of a head come in pieces. Pieces and warps are such that, compiled for sm_80 and sm_90, up to 64 x 64
+    scores stay in registers.
+    """
+    _, batch, keys = mask.shape
+    length, width = query.shape[1] // batch, query.shape[2] // num_heads
+    rows, key_rows, columns = (max(SMALLEST, triton.next_power_of_2(n)) for n in (length, keys, width))
+    half = query.element_size() == 2
+    return {
+        "length": length,
+        "keys": keys,
+        "scale": 1 / math.sqrt(width),
+        "width": width,
+        "dropped": dropped,
+        "query_rows": rows,
+        "key_rows": key_rows,
+        "columns": min(columns, 64 if half else 16),
+        "products": "ieee" if exact else "tf32",
+        "num_warps": 4 if half else 8,
+        "num_stages": 1,  # two pieces are nothing to pipeline, and its buffers would crowd out other programs
+    }
+
+
+def launch_forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_bias: Tensor,
+    key_bias: Tensor,
+    value_bias: Tensor,
+    mask: Tensor,
+    draw: Tensor | None,
+    num_heads: int,
+    dropped: int,
+    exact: bool,
+) -> Tensor:
+    """Run the forward kernel; returns (E, T B, D)."""
+    result = torch.empty_like(query)
+    members, batch, _ = mask.shape
+    _forward[(num_heads, batch, members)](
+        query,
+        key,
+        value,
+        query_bias,
+        key_bias,
+        value_bias,
+        mask,
+        mask if draw is None else draw,
+        result,
+        **_sizes(query, mask, num_heads, dropped, exact),
+    )
+    return result
+
+
+def launch_backward(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_bias: Tensor,
+    key_bias: Tensor,
+    value_bias: Tensor,
+    mask: Tensor,
+    draw: Tensor | None,
+    num_heads: int,
+    dropped: int,
+    exact: bool,
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Run the backward kernel.
+
+    Returns:
+        The gradients of query, key and value, and (3, E, B, D) whose sums over B are those of their biases.
+    """
+    gradients = tuple(torch.empty_like(part) for part in (query, key, value))
+    members, batch, _ = mask.shape
+    partial = torch.empty(3, members, batch, query.shape[2], dtype=torch.float32, device=query.device)
+    _backward[(num_heads, batch, members)](
+        gradient,
+        query,
+        key,
+        value,
+        query_bias,
+        key_bias,
+        value_bias,
+        mask,
+        mask if draw is None else draw,
+        *gradients,
+        *partial,
+        **_sizes(query, mask, num_heads, dropped, exact),
+    )
+    return gradients, partial

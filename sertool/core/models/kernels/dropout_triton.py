@@ -1,0 +1,121 @@
+"""Bias, ReLU and dropout of :mod:`~sertool.core.models.kernels.dropout` as one kernel each way."""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from sertool.core.models.kernels.common_triton import keep_scale
+from sertool.core.models.kernels.groups import groups_of
+from sertool.core.models.kernels.noise import STEPS
+
+ROWS, COLUMNS = 16, 128  # of a tile
+_STEPS = tl.constexpr(STEPS)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _forward(  # type: ignore[no-untyped-def]
+    values,  # noqa: ANN001
+    bias,  # noqa: ANN001
+    key,  # noqa: ANN001
+    result,  # noqa: ANN001
+    size,  # noqa: ANN001
+    width,  # noqa: ANN001
+    relu: tl.constexpr,
+    biased: tl.constexpr,
+    dropped: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    member, block = tl.program_id(2), tl.program_id(1)
+    row = tl.program_id(0) * rows + tl.arange(0, rows)
+    column = block * columns + tl.arange(0, columns)
+    inside = (row[:, None] < size) & (column[None, :] < width)
+    place = (member * size + row).to(tl.int64)[:, None] * width + column[None, :]
+    x = tl.load(values + place, mask=inside, other=0.0).to(tl.float32)
+    if biased:
+        x += tl.load(bias + member * width + column, mask=column < width, other=0.0)[None, :]
+    if relu:
+        x = tl.maximum(x, 0.0)
+    if dropped > 0:
+        number = (member * size + row) * tl.num_programs(1) + block
+        x *= keep_scale(key, number, dropped, rows, columns)
+    tl.store(result + place, x, mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(  # type: ignore[no-untyped-def]
+    gradient,  # noqa: ANN001
+    result,  # noqa: ANN001
+    d_values,  # noqa: ANN001
+    d_bias,  # noqa: ANN001
+    size,  # noqa: ANN001
+    width,  # noqa: ANN001
+    groups,  # noqa: ANN001
+    steps: tl.constexpr,
+    dropped: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    group, member = tl.program_id(0), tl.program_id(2)
+    column = tl.program_id(1) * columns + tl.arange(0, columns)
+    total = tl.zeros((columns,), tl.float32)
+    for step in range(steps):
+        row = (step * groups + group) * rows + tl.arange(0, rows)
+        inside = (row[:, None] < size) & (column[None, :] < width)
+        place = (member * size + row).to(tl.int64)[:, None] * width + column[None, :]
+        above = tl.load(gradient + place, mask=inside, other=0.0).to(tl.float32)
+        # What was dropped or cut off is 0, everything else is not.
+        passed = tl.load(result + place, mask=inside, other=0.0) > 0
+        d = tl.where(passed, above * (_STEPS / (_STEPS - dropped)), 0.0)
+        tl.store(d_values + place, d, mask=inside)
+        total += tl.sum(d, axis=0)
+    tl.store(d_bias + (member * groups + group) * width + column, total, mask=column < width)
+
+
+def launch_forward(
+    values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None, *, relu: bool
+) -> Tensor:
+    """The values (E, N, D) behind bias (E, D), ReLU and dropout, each where it is asked for."""
+    values = values.contiguous()
+    members, size, width = values.shape
+    result = torch.empty_like(values)
+    _forward[(triton.cdiv(size, ROWS), triton.cdiv(width, COLUMNS), members)](
+        values,
+        values if bias is None else bias,
+        values if key is None else key,
+        result,
+        size,
+        width,
+        relu=relu,
+        biased=bias is not None,
+        dropped=dropped,
+        rows=ROWS,
+        columns=COLUMNS,
+    )
+    return result
+
+
+def launch_backward(gradient: Tensor, result: Tensor, dropped: int) -> tuple[Tensor, Tensor]:
+    """Gradients of the values (E, N, D) and of the bias (E, D) behind bias, ReLU and dropout."""
+    gradient = gradient.contiguous()
+    members, size, width = result.shape
+    groups = groups_of(members * triton.cdiv(width, COLUMNS), triton.cdiv(size, ROWS))
+    d_values = torch.empty_like(result)
+    d_bias = torch.empty(members, groups, width, device=result.device)
+    _backward[(groups, triton.cdiv(width, COLUMNS), members)](
+        gradient,
+        result,
+        d_values,
+        d_bias,
+        size,
+        width,
+        groups,
+        steps=triton.cdiv(size, groups * ROWS),
+        dropped=dropped,
+        rows=ROWS,
+        columns=COLUMNS,
+    )
+    return d_values, d_bias.sum(1)

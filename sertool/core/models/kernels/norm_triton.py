@@ -1,0 +1,213 @@
+"""The norm of :mod:`~sertool.core.models.kernels.norm` as one kernel each way; a tile holds whole rows."""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from sertool.core.models.kernels.common_triton import VALUES, keep_scale
+from sertool.core.models.kernels.groups import groups_of
+
+TILE = 2048  # values
+EPS = tl.constexpr(1e-6)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _centre(values, inside, width) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Rows without their mean, and their unbiased standard deviation."""
+    centred = tl.where(inside, values - (tl.sum(values, axis=1) / width)[:, None], 0.0)
+    return centred, tl.sqrt(tl.sum(centred * centred, axis=1) / (width - 1))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _forward(  # type: ignore[no-untyped-def]
+    values,  # noqa: ANN001
+    branch,  # noqa: ANN001
+    branch_bias,  # noqa: ANN001
+    gain,  # noqa: ANN001
+    bias,  # noqa: ANN001
+    gamma,  # noqa: ANN001
+    beta,  # noqa: ANN001
+    key,  # noqa: ANN001
+    summed,  # noqa: ANN001
+    result,  # noqa: ANN001
+    size,  # noqa: ANN001
+    width,  # noqa: ANN001
+    utterances,  # noqa: ANN001
+    member_stride,  # noqa: ANN001
+    utterance_stride,  # noqa: ANN001
+    biased: tl.constexpr,
+    modulated: tl.constexpr,
+    dropped: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    member = tl.program_id(1)
+    row = tl.program_id(0) * rows + tl.arange(0, rows)
+    column = tl.arange(0, columns)
+    real = column < width
+    inside = (row[:, None] < size) & real[None, :]
+    own = member * width + column
+    place = (member * size + row).to(tl.int64)[:, None] * width + column[None, :]
+    added = tl.load(branch + place, mask=inside, other=0.0).to(tl.float32)
+    if biased:
+        added += tl.load(branch_bias + own, mask=real, other=0.0)[None, :]
+    if dropped > 0:
+        added *= keep_scale(key, member * size + row, dropped, rows, columns)
+    x = added + tl.load(values + place, mask=inside, other=0.0).to(tl.float32)
+    # The backward pass sees the sum as it is stored.
+    x = tl.where(inside, x, 0.0).to(summed.dtype.element_ty)
+    tl.store(summed + place, x, mask=inside)
+    centred, std = _centre(x.to(tl.float32), inside, width)
+    scale = tl.load(gain + own, mask=real, other=0.0)[None, :]
+    shift = tl.load(bias + own, mask=real, other=0.0)[None, :]
+    if modulated:
+        spoken = member * member_stride + (row % utterances)[:, None] * utterance_stride + column[None, :]
+        scale += tl.load(gamma + spoken, mask=inside, other=0.0).to(tl.float32)
+        shift += tl.load(beta + spoken, mask=inside, other=0.0).to(tl.float32)
+    tl.store(result + place, scale * centred / (std + EPS)[:, None] + shift, mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(  # type: ignore[no-untyped-def]
+    gradient,  # noqa: ANN001
+    summed,  # noqa: ANN001
+    gain,  # noqa: ANN001
+    gamma,  # noqa: ANN001
+    key,  # noqa: ANN001
+    d_values,  # noqa: ANN001
+    d_branch,  # noqa: ANN001
+    sums,  # noqa: ANN001
+    size,  # noqa: ANN001
+    width,  # noqa: ANN001
+    groups,  # noqa: ANN001
+    member_stride,  # noqa: ANN001
+    utterance_stride,  # noqa: ANN001
+    steps: tl.constexpr,
+    modulated: tl.constexpr,
+    dropped: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    group, member = tl.program_id(0), tl.program_id(1)
+    column = tl.arange(0, columns)
+    real = column < width
+    scale = tl.load(gain + member * width + column, mask=real, other=0.0)
+    if modulated:  # every group is an utterance's rows
+        spoken = member * member_stride + group * utterance_stride + column
+        scale += tl.load(gamma + spoken, mask=real, other=0.0).to(tl.float32)
+    d_scale = tl.zeros((columns,), tl.float32)
+    d_shift = tl.zeros((columns,), tl.float32)
+    d_bias = tl.zeros((columns,), tl.float32)
+    for step in range(steps):
+        row = group + (step * rows + tl.arange(0, rows)) * groups
+        inside = (row[:, None] < size) & real[None, :]
+        place = (member * size + row).to(tl.int64)[:, None] * width + column[None, :]
+        above = tl.load(gradient + place, mask=inside, other=0.0).to(tl.float32)
+        centred, std = _centre(tl.load(summed + place, mask=inside, other=0.0).to(tl.float32), inside, width)
+        inverse = 1.0 / (std + EPS)
+        d_shift += tl.sum(above, axis=0)
+        d_scale += tl.sum(above * centred * inverse[:, None], axis=0)
+        # y = c / (s + eps), s^2 = sum c^2 / (D - 1): dy/dc = 1 / (s + eps) - c c' / ((D - 1) s (s + eps)^2)
+        above *= scale[None, :]
+        # Where the deviation is 0 so is every c.
+        along = tl.sum(above * centred, axis=1) * inverse * inverse / ((width - 1) * tl.maximum(std, EPS))
+        d = above * inverse[:, None] - centred * along[:, None]
+        d = tl.where(inside, d - (tl.sum(d, axis=1) / width)[:, None], 0.0)
+        tl.store(d_values + place, d, mask=inside)
+        if dropped > 0:
+            d *= keep_scale(key, member * size + row, dropped, rows, columns)
+            tl.store(d_branch + place, d, mask=inside)
+        d_bias += tl.sum(d, axis=0)
+    own = sums + (member * groups + group).to(tl.int64) * 3 * width + column
+    tl.store(own, d_scale, mask=real)
+    tl.store(own + width, d_shift, mask=real)
+    tl.store(own + 2 * width, d_bias, mask=real)
+
+
+def _tile(width: int) -> tuple[int, int]:
+    """Rows and columns."""
+    columns = max(triton.next_power_of_2(width), VALUES.value)
+    return max(1, TILE // columns), columns
+
+
+def launch_forward(
+    values: Tensor,
+    branch: Tensor,
+    branch_bias: Tensor | None,
+    gain: Tensor,
+    bias: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    dropped: int,
+    key: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """The norm and what it is the norm of, both (E, P, D) in the branch's number format."""
+    values, branch = values.contiguous(), branch.contiguous()
+    members, size, width = branch.shape
+    rows, columns = _tile(width)
+    result, summed = torch.empty_like(branch), torch.empty_like(branch)
+    _forward[(triton.cdiv(size, rows), members)](
+        values,
+        branch,
+        gain if branch_bias is None else branch_bias,
+        gain,
+        bias,
+        gain if gamma is None else gamma,
+        gain if beta is None else beta,
+        gain if key is None else key,
+        summed,
+        result,
+        size,
+        width,
+        1 if gamma is None else gamma.shape[1],
+        *_strides(gamma),
+        biased=branch_bias is not None,
+        modulated=gamma is not None,
+        dropped=dropped,
+        rows=rows,
+        columns=columns,
+    )
+    return result, summed
+
+
+def launch_backward(
+    gradient: Tensor, summed: Tensor, gain: Tensor, gamma: Tensor | None, dropped: int, key: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of rows and branch (E, P, D), and of gain, bias and the branch's bias by groups of rows (E, G, 3, D).
+
+    With a modulation the groups are the utterances.
+    """
+    gradient = gradient.contiguous()
+    members, size, width = summed.shape
+    rows, columns = _tile(width)
+    groups = groups_of(members, triton.cdiv(size, rows)) if gamma is None else gamma.shape[1]
+    d_values = torch.empty_like(summed)
+    d_branch = torch.empty_like(summed) if dropped else d_values
+    sums = torch.empty(members, groups, 3, width, device=summed.device)
+    _backward[(groups, members)](
+        gradient,
+        summed,
+        gain,
+        gain if gamma is None else gamma,
+        gain if key is None else key,
+        d_values,
+        d_branch,
+        sums,
+        size,
+        width,
+        groups,
+        *_strides(gamma),
+        steps=triton.cdiv(size, groups * rows),
+        modulated=gamma is not None,
+        dropped=dropped,
+        rows=rows,
+        columns=columns,
+    )
+    return d_values, d_branch, sums
+
+
+def _strides(gamma: Tensor | None) -> tuple[int, int]:
+    return (0, 0) if gamma is None else (gamma.stride(0), gamma.stride(1))

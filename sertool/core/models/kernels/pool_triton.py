@@ -1,0 +1,132 @@
+"""Attention pooling as one kernel each way; see pool for the shapes.
+
+Forward, a program takes a block of columns of one utterance, so that few members fill the device too. Backward, it
+takes some positions with all their columns.
+"""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from sertool.core.models.kernels import MASKED_SCORE
+
+TILE = 4096  # values of a program: 32 a thread, all of them loaded before the first is needed
+_MASKED = tl.constexpr(MASKED_SCORE)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _forward(  # type: ignore[no-untyped-def]
+    scores,  # noqa: ANN001
+    rows,  # noqa: ANN001
+    mask,  # noqa: ANN001
+    pooled,  # noqa: ANN001
+    weights,  # noqa: ANN001
+    length,  # noqa: ANN001
+    width,  # noqa: ANN001
+    padded: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    utterance, batch = tl.program_id(1), tl.num_programs(1)
+    member = tl.program_id(2).to(tl.int64)
+    time = tl.arange(0, padded)
+    column = tl.program_id(0) * columns + tl.arange(0, columns)
+    inside, own = time < length, column < width
+    row = time * batch + utterance
+    first = member * length * batch
+    tile = inside[:, None] & own[None, :]
+    at = row[:, None] * width + column[None, :]
+    x = tl.load(rows + first * width + at, mask=tile, other=0.0).to(tl.float32)
+    place = utterance * length + time
+    real = tl.load(mask + first + place, mask=inside, other=False)
+    score = tl.load(scores + first + row, mask=inside, other=0.0).to(tl.float32)
+    # Behind the last position there is nothing, which is less than a masked position has.
+    score = tl.where(inside, tl.where(real, score, _MASKED), float("-inf"))
+    weight = tl.exp(score - tl.max(score, 0))
+    weight = weight / tl.sum(weight, 0)
+    if tl.program_id(0) == 0:
+        tl.store(weights + first + place, weight, mask=inside)
+    result = pooled + (member * batch + utterance) * width + column
+    tl.store(result, tl.sum(weight[:, None] * x, 0), mask=own)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(  # type: ignore[no-untyped-def]
+    gradient,  # noqa: ANN001
+    rows,  # noqa: ANN001
+    mask,  # noqa: ANN001
+    weights,  # noqa: ANN001
+    pooled,  # noqa: ANN001
+    d_scores,  # noqa: ANN001
+    d_rows,  # noqa: ANN001
+    length,  # noqa: ANN001
+    width,  # noqa: ANN001
+    positions: tl.constexpr,
+    columns: tl.constexpr,
+) -> Any:
+    utterance, batch = tl.program_id(1), tl.num_programs(1)
+    member = tl.program_id(2).to(tl.int64)
+    time = tl.program_id(0) * positions + tl.arange(0, positions)
+    column = tl.arange(0, columns)
+    inside, own = time < length, column < width
+    row = time * batch + utterance
+    first = member * length * batch
+    tile = inside[:, None] & own[None, :]
+    at = row[:, None] * width + column[None, :]
+    x = tl.load(rows + first * width + at, mask=tile, other=0.0).to(tl.float32)
+    vector = (member * batch + utterance) * width + column
+    g = tl.load(gradient + vector, mask=own, other=0.0).to(tl.float32)
+    out = tl.load(pooled + vector, mask=own, other=0.0)
+    place = utterance * length + time
+    weight = tl.load(weights + first + place, mask=inside, other=0.0)
+    tl.store(d_rows + first * width + at, weight[:, None] * g[None, :], mask=tile)
+    # dscore_t = w_t (g x_t - sum_s w_s g x_s), and the sum is g times what was pooled.
+    d_score = weight * tl.sum(g[None, :] * (x - out[None, :]), 1)
+    real = tl.load(mask + first + place, mask=inside, other=False)
+    tl.store(d_scores + first + row, tl.where(real, d_score, 0.0), mask=inside)
+
+
+def launch_forward(scores: Tensor, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Run the forward kernel: what is pooled (E, B, D), and weights (E, B, T), both in float32."""
+    members, batch, length = mask.shape
+    width = rows.shape[-1]
+    padded = triton.next_power_of_2(length)
+    columns = min(triton.next_power_of_2(width), TILE // padded)
+    # Not in the rows' format: the backward pass takes small differences to it.
+    pooled = torch.empty(members, batch, width, device=rows.device)
+    weights = torch.empty(mask.shape, device=rows.device)
+    _forward[(triton.cdiv(width, columns), batch, members)](
+        scores, rows, mask, pooled, weights, length, width, padded=padded, columns=columns
+    )
+    return pooled, weights
+
+
+def launch_backward(
+    gradient: Tensor,
+    rows: Tensor,
+    mask: Tensor,
+    weights: Tensor,
+    pooled: Tensor,
+    d_scores: Tensor,
+    d_rows: Tensor,
+) -> None:
+    """Run the backward kernel."""
+    members, batch, length = mask.shape
+    width = rows.shape[-1]
+    columns = triton.next_power_of_2(width)
+    positions = min(triton.next_power_of_2(length), max(1, TILE // columns))
+    _backward[(triton.cdiv(length, positions), batch, members)](
+        gradient,
+        rows,
+        mask,
+        weights,
+        pooled,
+        d_scores,
+        d_rows,
+        length,
+        width,
+        positions=positions,
+        columns=columns,
+    )

@@ -1,1 +1,0 @@
-"""Prediction: a trained ensemble on recordings and texts of its user's own."""

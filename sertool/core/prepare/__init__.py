@@ -1,0 +1,1 @@
+"""A user's table or folder becomes a corpus."""

@@ -1,0 +1,240 @@
+"""From a table of recordings to a corpus: decode, write down what is said, clean words, report what failed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
+
+from sertool.core.compute.jobs import Launcher
+from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus_files import is_corpus
+from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.errors import DataError, UsageError
+from sertool.core.features.cache import FeatureCache
+from sertool.core.features.extract import extracts, extracts_by
+from sertool.core.features.log_mel import FEATURE_FLOOR, Extract, mel_filters
+from sertool.core.features.shard_cache import ShardCache
+from sertool.core.features.transcribe import Transcriber
+from sertool.core.formatting import enumerate_few, numbers
+from sertool.core.prepare.labels import classes_of, stored
+from sertool.core.prepare.rows import Row, Table
+from sertool.core.recipe.load import Frontend
+
+SHOWN = 20  # utterances named in a warning; the corpus lists them all
+LONG = 600  # seconds; a recording of so many is hardly one utterance
+CACHE = ".prepare"  # below the corpus's folder, until the corpus is complete
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The rows of a table whose recordings could be used, their frames, and the others.
+
+    Attributes:
+        rows, extracts: one each, in the order of the table.
+        transcriber: of each row, the machine that wrote its text, or None.
+        left_out: the others, with the reason.
+    """
+
+    rows: tuple[Row, ...]
+    extracts: tuple[Extract, ...]
+    transcriber: tuple[str | None, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A corpus made from a table.
+
+    Attributes:
+        corpus: with the utterances that could not be used in ``left_out``.
+        warnings: what came up while it was made; the table's own are not among them.
+        silent: ids of utterances whose recording holds no sound; they are in the corpus.
+        drawn: by what the splits were drawn; empty where the table has them all.
+    """
+
+    corpus: Corpus
+    warnings: tuple[str, ...]
+    silent: tuple[str, ...]
+    drawn: str
+
+
+def check_target(folder: Path, *, force: bool) -> None:
+    """Refuse to write a corpus over another one, or in the place of a file.
+
+    Raises:
+        UsageError: with what to do instead.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file, expected the name of a new folder")
+    if is_corpus(folder) and not force:
+        raise UsageError(f"{folder}: already holds a corpus", hint="--force to replace it")
+
+
+def decode(
+    table: Table,
+    frontend: Frontend,
+    progress: Progress | None = None,
+    *,
+    cache: Path | None = None,
+    workers: int = 1,
+    skip_bad: bool = False,
+    launcher: Launcher | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Decoded:
+    """Decode the recordings of a table.
+
+    Args:
+        table: of a file or a folder.
+        frontend: how recordings become frames.
+        progress: called with the number of recordings done and of all.
+        cache: folder that keeps what is done, so that the same call goes on after a kill.
+        workers: processes; the result does not depend on it.
+        skip_bad: leave recordings out that cannot be used.
+        launcher: decodes them in the place of ``workers``; needs a cache.
+        tell: called with what a user should know of the launcher.
+
+    Raises:
+        DataError: recordings cannot be used, all of them with ``skip_bad``; every one is named, with its row.
+        SertoolError: the cache cannot be written.
+    """
+    found: list[Extract | str] = []
+    if launcher is not None and cache is not None:
+        each = extracts_by(launcher, table.rows, frontend, ShardCache(cache), tell)
+    else:
+        each = extracts(table.rows, frontend, FeatureCache(cache) if cache else None, workers)
+    for one in each:
+        found.append(one)
+        if progress is not None:
+            progress(len(found), len(table.rows))
+    bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
+    if bad and (not skip_bad or len(bad) == len(found)):
+        lines = sorted(
+            ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
+            key=lambda line: line[0],
+        )
+        count = f"{len(bad)} of {len(found)} recordings cannot be used"
+        raise DataError(
+            "\n  ".join([f"{table.path}: {count}", *(line for _, line in lines)]),
+            hint="correct them and give the same command again, it goes on where it was; or --skip-bad leaves them out",
+        )
+    usable = [isinstance(one, Extract) for one in found]
+    rows = tuple(compress(table.rows, usable))
+    return Decoded(
+        rows=rows,
+        extracts=tuple(one for one in found if isinstance(one, Extract)),
+        transcriber=(None,) * len(rows),
+        left_out=tuple(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad),
+    )
+
+
+def _place(row: Row) -> str:
+    return "" if row.number is None else f"row {row.number}: "
+
+
+def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | None = None) -> Decoded:
+    """Let a machine write the texts that are empty; they are marked as its own.
+
+    Raises:
+        SertoolError: the model failed, or its texts cannot be kept.
+    """
+    rows, marks = list(decoded.rows), list(decoded.transcriber)
+    empty = [place for place, row in enumerate(rows) if not row.text]
+    for done, place in enumerate(empty, start=1):
+        row = rows[place]
+        rows[place] = replace(row, text=transcriber.text_of(row.audio, row.start, row.end))
+        marks[place] = transcriber.name
+        if progress is not None:
+            progress(done, len(empty))
+    return replace(decoded, rows=tuple(rows), transcriber=tuple(marks))
+
+
+def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> Preparation:
+    """The corpus of decoded rows.
+
+    Args:
+        table: they come from.
+        decoded: the rows.
+        frontend: that made the frames; stored with the corpus.
+        name: of the corpus.
+    """
+    classes = classes_of([row.labels for row in decoded.rows])
+    columns = zip(decoded.rows, decoded.extracts, decoded.transcriber, strict=True)
+    corpus = Corpus(
+        name=name,
+        utterances=tuple(
+            Utterance(
+                id=row.id,
+                split=row.split,
+                text=row.text,
+                words=clean_words(row.text),
+                labels=stored(row.labels, classes),
+                seconds=round(extract.seconds, 3),
+                transcriber=transcriber,
+                **row.groups,
+            )
+            for row, extract, transcriber in columns
+        ),
+        audio=Frames.join([extract.frames for extract in decoded.extracts], frontend.mel_bands),
+        classes=classes,
+        left_out=decoded.left_out,
+        frontend=frontend.model_dump(),
+        source=table.path.resolve().name,
+    )
+    silent = [
+        row
+        for row, extract in zip(decoded.rows, decoded.extracts, strict=True)
+        if extract.frames.max() <= FEATURE_FLOOR
+    ]
+    return Preparation(
+        corpus,
+        tuple(_warnings(table, corpus, decoded, silent, frontend)),
+        tuple(row.id for row in silent),
+        table.drawn,
+    )
+
+
+def prepare(table: Table, frontend: Frontend, name: str, *, skip_bad: bool = False) -> Preparation:
+    """Decode and assemble, in this process.
+
+    Raises:
+        DataError: see :func:`decode`.
+    """
+    return assemble(table, decode(table, frontend, skip_bad=skip_bad), frontend, name)
+
+
+def _warnings(
+    table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], frontend: Frontend
+) -> list[str]:
+    warnings = []
+    if corpus.left_out:
+        lines = [f"{item.id} ({item.split}): {item.reason}" for item in corpus.left_out]
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        count = f"left out {len(lines)} of {len(table.rows)} utterances"
+        warnings.append("\n  ".join([count, *lines[:SHOWN], *more]))
+    for split in SPLITS:
+        if split not in corpus.counts() and any(row.split == split for row in table.rows):
+            warnings.append(f"no utterance of {split} could be used")
+    if silent:
+        what = "recording holds no sound and is" if len(silent) == 1 else "recordings hold no sound and are"
+        warnings.append(f"{len(silent)} {what} kept ({_listed(silent)})")
+    long = [row for row, one in zip(decoded.rows, decoded.extracts, strict=True) if one.seconds > LONG]
+    if long:
+        what = "recording lasts" if len(long) == 1 else "recordings last"
+        warnings.append(
+            f"{len(long)} {what} more than {LONG // 60} minutes ({_listed(long)}): "
+            "a row is one utterance, columns start and end cut it out"
+        )
+    filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands)
+    if empty := int((filters.amax(dim=1) == 0).sum()):
+        warnings.append(
+            f"{empty} of {frontend.mel_bands} mel bands are always empty: "
+            "set fewer frontend.mel_bands or a larger frontend.fft_size"
+        )
+    return warnings
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    """``rows 3, 9: u3, u9``."""
+    places = [row.number for row in rows]
+    return ("" if None in places else f"{numbers(places)}: ") + enumerate_few(row.id for row in rows)

@@ -1,0 +1,60 @@
+"""A folder of recordings as a table: its sub-folders are the classes, a file's name is the utterance's id."""
+
+from collections import Counter
+from pathlib import Path
+
+from sertool.core.errors import DataError
+from sertool.core.files import artifacts
+from sertool.core.formatting import enumerate_few, printable
+from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.rows import Row, Table, divided
+from sertool.core.prepare.table import is_unicode
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
+# The last ones are not readable, but recordings all the same: they are told of and not passed over.
+_AUDIO = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
+
+
+def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = False) -> Table:
+    """The table of a folder: ``folder/happy/u1.wav`` is the utterance ``u1`` of the class ``happy``.
+
+    Where two files have the same name, their ids are ``happy/u1.wav`` and ``sad/u1.wav``. Recordings are the files
+    whose name ends as audio does, at any depth below a class's folder.
+
+    Args:
+        folder: of the classes' folders.
+        draw: how splits are drawn.
+        transcribe: the texts come later.
+
+    Raises:
+        DataError: there are no recordings in sub-folders.
+    """
+    try:
+        below = sorted(path for path in folder.rglob("*") if path.is_file())
+    except OSError as error:
+        raise artifacts.read_error(folder, error) from error
+    files = [path for path in below if not _is_hidden(path.relative_to(folder))]
+    taken = [path for path in files if path.suffix.lower() in _AUDIO and path.parent != folder]
+    if not taken:
+        raise DataError(
+            f"{folder}: no recordings in its sub-folders, which are the classes",
+            hint="folder/happy/u1.wav, folder/angry/u2.wav, ... or a table of the recordings",
+        )
+    names = Counter(path.stem for path in taken)
+    rows = []
+    for path in taken:
+        relative = path.relative_to(folder)
+        if not is_unicode(str(relative)):
+            raise DataError(
+                f"{folder}: the file name {str(relative)!a} is not Unicode text", hint="rename it"
+            )
+        own = path.stem if names[path.stem] == 1 else relative.as_posix()
+        rows.append(Row(None, own, "train", "", path, {"emotion": relative.parts[0]}, {}, None, None))
+    table = divided(folder, ("utterance", "audio", "label"), rows, draw or Draw(), transcribe=transcribe)
+    others = [printable(str(path.relative_to(folder))) for path in sorted(set(files) - set(taken))]
+    warnings = (f"not taken, no recording in a sub-folder: {enumerate_few(others)}",) if others else ()
+    return Table(folder, table.rows, (*warnings, *table.warnings), table.drawn)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,102 @@
+"""The labels of a table: one class, several classes, or a score, by column and value.
+
+A value is the name of a class. Where a column has a value with ``|`` in it, all its values are lists of classes
+(``happy|surprised``, ``happy``, a lone ``|`` for none of them). The column ``score`` holds numbers from -3 to 3.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sertool.core.formatting import numbers
+from sertool.core.prepare.records import Findings
+
+TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
+SCORE = "score"
+LOWEST, HIGHEST = -3.0, 3.0
+BETWEEN = "|"
+MANY_CLASSES = 50
+
+Label = str | tuple[str, ...] | float
+Labelled = tuple[int | None, str, Mapping[str, Label]]  # row number, split, labels by task
+
+
+def list_columns(records: Iterable[Mapping[str, str]]) -> set[str]:
+    """The label columns that hold lists of classes."""
+    return {
+        column
+        for record in records
+        for column in TASKS
+        if column != SCORE and BETWEEN in record.get(column, "")
+    }
+
+
+def parse_label(column: str, value: str, *, is_list: bool, number: int, findings: Findings) -> Label:
+    """The label that a non-empty value stands for; a score that is none is noted in ``findings``."""
+    if column != SCORE:
+        parts = {part.strip() for part in value.split(BETWEEN)} - {""}
+        return tuple(sorted(parts)) if is_list else value
+    try:
+        score = float(value)
+    except ValueError:
+        score = HIGHEST + 1
+    if not LOWEST <= score <= HIGHEST:
+        findings.add(f"score is not a number from {LOWEST:g} to {HIGHEST:g}", number, repr(value))
+        return 0.0
+    return score
+
+
+def names_of(label: Label) -> tuple[str, ...]:
+    """The classes of a label; none for a score."""
+    return (label,) if isinstance(label, str) else () if isinstance(label, float) else label
+
+
+def classes_of(labels: Sequence[Mapping[str, Label]]) -> dict[str, tuple[str, ...]]:
+    """The class names by task; a task of scores has none and is not there."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for own in labels:
+        for task, label in own.items():
+            if not isinstance(label, float):
+                names[task].update(names_of(label))
+    return {task: tuple(sorted(names[task])) for task in sorted(names)}
+
+
+def stored(labels: Mapping[str, Label], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The raw labels as a corpus holds them: a name, a number, or one 0 or 1 a class."""
+    return {
+        task: [int(name in label) for name in classes[task]] if isinstance(label, tuple) else label
+        for task, label in labels.items()
+    }
+
+
+def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
+    """What is allowed in labels but looks like a mistake: spellings, single classes, classes outside training."""
+    for task in dict.fromkeys(TASKS.values()):
+        places: dict[str, list[int | None]] = defaultdict(list)
+        splits: dict[str, set[str]] = defaultdict(set)
+        for number, split, labels in rows:
+            for name in names_of(labels.get(task, ())):
+                places[name].append(number)
+                splits[name].add(split)
+        yield from _spellings(task, places)
+        if len(places) == 1:
+            yield f"{task}: there is only one class, {next(iter(places))!r}"
+        if len(places) > MANY_CLASSES:
+            yield (
+                f"{task}: {len(places)} classes; each different label, also a number, is a class of its own "
+                "(numbers from -3 to 3 belong in a column 'score')"
+            )
+        for name in sorted(places):
+            if "train" not in splits[name] and any("train" in found for found in splits.values()):
+                where = " and ".join(sorted(splits[name]))
+                yield f"{task}: class {name!r} ({numbers(places[name])}) is not in train, only in {where}"
+
+
+def _spellings(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterator[str]:
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(places):
+        spellings[" ".join(name.casefold().replace("_", " ").replace("-", " ").split())].append(name)
+    for names in spellings.values():
+        if len(names) > 1:
+            found = " and ".join(f"{name!r} ({numbers(places[name])})" for name in names)
+            yield f"{task}: {found} count as different classes"

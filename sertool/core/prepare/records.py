@@ -1,0 +1,162 @@
+"""The rows of a CSV or JSON Lines file as text by column, and findings about them gathered by kind.
+
+Rows are numbered as a spreadsheet does, from 1 and with the header; in JSON Lines by line.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from sertool.core.errors import DataError, UsageError
+from sertool.core.files import artifacts
+from sertool.core.formatting import enumerate_few, numbers
+
+Records = list[tuple[int, dict[str, str]]]
+
+
+class Findings:
+    """What is wrong with a table, gathered by kind with the rows it was found in."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[list[int], list[str]]] = {}
+
+    def add(self, kind: str, row: int | None = None, example: str | None = None) -> None:
+        """Note a finding; the ones of a kind become one line."""
+        rows, examples = self._found.setdefault(kind, ([], []))
+        if row is not None:
+            rows.append(row)
+        if example is not None and example not in examples:
+            examples.append(example)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def lines(self) -> list[str]:
+        """One line a kind: rows, kind, examples."""
+        return [
+            (f"{numbers(rows)}: " if rows else "")
+            + kind
+            + (f": {enumerate_few(examples)}" if examples else "")
+            for kind, (rows, examples) in self._found.items()
+        ]
+
+
+def read_records(path: Path, columns: Collection[str], findings: Findings) -> tuple[list[str], Records]:
+    """Read a table: its column names in lower case and, by row number, the values used.
+
+    Args:
+        path: ``.csv``, ``.tsv`` or ``.txt`` with comma, semicolon or tab; ``.jsonl``, ``.ndjson`` or
+            ``.json`` with one object a line.
+        columns: what is used; other columns appear among the names only.
+        findings: takes the rows that cannot be read.
+
+    Raises:
+        UsageError: the file is of another kind.
+        DataError: the file is missing or not UTF-8; the message names the lines and how to convert it.
+    """
+    kind = path.suffix.lower()
+    if kind in (".jsonl", ".ndjson", ".json"):
+        return _parse_json_lines(_read_text(path), columns, findings)
+    if kind in (".csv", ".tsv", ".txt"):
+        return _parse_csv(_read_text(path), findings)
+    raise UsageError(
+        f"{path}: a table is a .csv, .tsv or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
+    )
+
+
+def _read_text(path: Path) -> str:
+    """A table's text, which is UTF-8; what spreadsheets write besides is recognised and refused.
+
+    Raises:
+        DataError: the file cannot be read or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise artifacts.read_error(path, error) from error
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: UTF-16 text, expected UTF-8", hint=_convert(path, "UTF-16"))
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        lines = content.split(b"\n")
+        bad = [number for number, line in enumerate(lines, start=1) if not _is_utf8(line)]
+        sign = content[error.start : error.start + 1]
+        line = lines[bad[0] - 1].decode("cp1252", errors="replace").strip()
+        listed = enumerate_few(map(str, bad), 10)
+        where = f"line{'s' * (len(bad) > 1)} {listed}"
+        message = (
+            f"{path}: not UTF-8 text in {where} (byte 0x{sign.hex().upper()}; in Windows-1252 {line!r:.80})"
+        )
+        if any(not line.isascii() and _is_utf8(line) for line in lines):
+            hint = f"two encodings are mixed: correct {where} in an editor and save all as UTF-8"
+            raise DataError(message, hint=hint) from error
+        raise DataError(message, hint=_convert(path, "WINDOWS-1252")) from error
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _convert(path: Path, encoding: str) -> str:
+    return f"iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}, or save it as CSV UTF-8 in the spreadsheet"
+
+
+def _parse_csv(text: str, findings: Findings) -> tuple[list[str], Records]:
+    """The column names and, by row number, what stands below them."""
+    text = text.removeprefix("\ufeff")
+    first_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    records: Records = []
+    number = 0
+    try:
+        for number, fields in enumerate(reader, start=1):
+            values = [field.strip() for field in fields]
+            if not any(values):
+                continue
+            if not header:
+                header = [name.lower() for name in values]
+            elif len(values) != len(header):
+                findings.add(f"not {len(header)} fields, as the header has", number)
+            else:
+                records.append((number, dict(zip(header, values, strict=True))))
+    except csv.Error as error:
+        findings.add(f"not valid CSV ({error})", number + 1)
+    return header, records
+
+
+def _parse_json_lines(text: str, columns: Collection[str], findings: Findings) -> tuple[list[str], Records]:
+    """The keys in order of appearance and, by line number, the objects with all values as text."""
+    header: dict[str, None] = {}
+    records: Records = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            findings.add(f"not valid JSON ({error})", number)
+            continue
+        if not isinstance(content, dict):
+            findings.add("not a JSON object", number)
+            continue
+        record = {}
+        for key, value in content.items():
+            # A lone surrogate, which JSON can spell, could not even be shown in a message.
+            name = key.encode(errors="replace").decode().strip().lower()
+            header[name] = None
+            if name in columns:
+                if isinstance(value, dict | list):
+                    findings.add(f"{name} is not a text or a number", number)
+                record[name] = "" if value is None else str(value).strip()
+        records.append((number, record))
+    used = [name for name in header if name in columns]
+    return list(header), [(number, {**dict.fromkeys(used, ""), **record}) for number, record in records]

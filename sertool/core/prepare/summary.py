@@ -1,0 +1,87 @@
+"""What a prepared corpus holds, in figures, and how it is trained on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sertool.core.corpora.corpus import Corpus, Utterance
+from sertool.core.corpora.tasks import SIGN
+from sertool.core.prepare.assemble import Preparation
+from sertool.core.recipe.load import Recipe
+
+
+def tasks_of(corpus: Corpus) -> list[str]:
+    """The tasks that at least one utterance has a label of, emotion first."""
+    names = {task for utterance in corpus.utterances for task in utterance.labels}
+    return sorted(names, key=lambda name: (name != "emotion", name))
+
+
+def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
+    """The settings that a recipe needs to train on a corpus, ``KEY=VALUE`` each, besides ``dataset.path``."""
+    task = next(iter(tasks_of(corpus)), recipe.dataset.task)
+    settings = [] if task == recipe.dataset.task else [f"dataset.task={task}"]
+    if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
+        settings.append("dataset.num_classes=2")
+    if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
+        settings.append("training.class_weights=none")
+    if "text" in recipe.dataset.modalities and not any(u.words for u in corpus.utterances):
+        settings.append("dataset.modalities=[audio]")
+    return settings
+
+
+def _kind(corpus: Corpus, task: str) -> str:
+    """``single``, ``multi`` or ``score``."""
+    if task not in corpus.classes:
+        return "score"
+    labels = (utterance.labels[task] for utterance in corpus.utterances if task in utterance.labels)
+    return "multi" if isinstance(next(labels, None), list) else "single"
+
+
+def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dict[str, Any]:
+    """The counts of a preparation as plain data, for tables and JSON."""
+    corpus = preparation.corpus
+    return {
+        "utterances": len(corpus.utterances),
+        "splits": corpus.counts(),
+        "splits_drawn_by": preparation.drawn or None,
+        "tasks": {task: _counts(corpus, task) for task in tasks_of(corpus)},
+        "frames": len(corpus.audio.flat),
+        "seconds": _seconds(corpus.utterances),
+        "seconds_by_split": {split: _seconds(_of(corpus, split)) for split in corpus.counts()},
+        "speakers": _speakers(corpus.utterances),
+        "speakers_by_split": {split: _speakers(_of(corpus, split)) for split in corpus.counts()},
+        "transcribed": sum(utterance.transcriber is not None for utterance in corpus.utterances),
+        "frontend": dict(corpus.frontend or {}),
+        "silent": list(preparation.silent),
+        "left_out": [asdict(item) for item in corpus.left_out],
+        "warnings": [*table_warnings, *preparation.warnings],
+    }
+
+
+def _of(corpus: Corpus, split: str) -> list[Utterance]:
+    return [utterance for utterance in corpus.utterances if utterance.split == split]
+
+
+def _seconds(utterances: Sequence[Utterance]) -> float:
+    return round(sum(utterance.seconds or 0.0 for utterance in utterances), 3)
+
+
+def _speakers(utterances: Sequence[Utterance]) -> int:
+    return len({utterance.speaker for utterance in utterances} - {None})
+
+
+def _counts(corpus: Corpus, task: str) -> dict[str, Any]:
+    """Labelled utterances of each class and split; scores by their sign, 0 with the positive ones."""
+    kind = _kind(corpus, task)
+    classes = SIGN if kind == "score" else corpus.classes[task]
+    splits, labelled = {}, {}
+    for split in corpus.counts():
+        labels = [utterance.labels[task] for utterance in _of(corpus, split) if task in utterance.labels]
+        if kind == "score":
+            labels = [SIGN[label >= 0] for label in labels]
+        splits[split] = {
+            name: sum(bool(label[place]) if kind == "multi" else label == name for label in labels)
+            for place, name in enumerate(classes)
+        }
+        labelled[split] = len(labels)
+    return {"kind": kind, "classes": list(classes), "splits": splits, "labelled": labelled}

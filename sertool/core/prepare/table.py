@@ -1,0 +1,187 @@
+"""A user's table of recordings, checked as a whole before any audio is decoded.
+
+Columns, in any order and case; those marked * must be there::
+
+    utterance* (or id)            unique within its split
+    audio*                        file, from the table's folder (or another root)
+    label* / emotion / sentiment  class name, or several with | between them; label is the task emotion
+    score*                        instead: a number from -3 to 3, of the task sentiment
+    split                         train, valid (dev, val, validation), test, private; what is missing is drawn
+    text                          transcript
+    speaker session dialogue video
+    start end                     seconds into the file
+
+Other columns are ignored. A row of a ``private`` split may have no label.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
+from sertool.core.errors import DataError, did_you_mean
+from sertool.core.formatting import enumerate_few
+from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.labels import TASKS, list_columns, parse_label
+from sertool.core.prepare.records import Findings, read_records
+from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
+
+SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
+HINT = "correct the table, nothing was written yet; audio paths start at its folder or at --audio-root"
+
+
+def read_table(
+    path: Path,
+    audio_root: Path | None = None,
+    draw: Draw | None = None,
+    *,
+    missing_audio: bool = False,
+    transcribe: bool = False,
+) -> Table:
+    """Read and check a table.
+
+    Args:
+        path: CSV or JSON Lines, see :func:`~sertool.core.prepare.records.read_records`.
+        audio_root: where relative audio paths start; None is the table's folder.
+        draw: how splits are drawn that the table does not have.
+        missing_audio: a recording that is not there is no problem of the table.
+        transcribe: the texts come later, so that none are missed.
+
+    Raises:
+        UsageError: the file is of another kind.
+        DataError: it cannot be read, or holds problems; all of them are told at once, with their rows.
+    """
+    findings = Findings()
+    header, records = read_records(path, COLUMNS, findings)
+    labelled = any(record.get("split", "").lower() != "private" for _, record in records)
+    _check_header(header, labelled, findings)
+    if not records and not findings:
+        findings.add("there are no utterances in it")
+    root = path.parent if audio_root is None else audio_root
+    lists = list_columns(record for _, record in records)
+    rows = [_row(number, record, root, lists, findings, missing_audio) for number, record in records]
+    _check_ids(rows, findings)
+    if findings:
+        lines = findings.lines()
+        shown = lines[:20] + ([f"... and {len(lines) - 20} more"] if len(lines) > 20 else [])
+        count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
+        raise DataError(f"{path}: {count}\n  " + "\n  ".join(shown), hint=HINT)
+    return divided(path, header, rows, draw or Draw(), transcribe=transcribe)
+
+
+def _check_header(header: list[str], labelled: bool, findings: Findings) -> None:
+    if not header:
+        if not findings:
+            findings.add("is empty: expected a header with utterance, audio and label")
+        return
+    given = set(header)
+    for name in sorted({name for name in header if header.count(name) > 1}):
+        findings.add(f"column {name!r} is there twice")
+    if not given & set(ID_COLUMNS):
+        findings.add(f"missing column 'utterance' or 'id'{_nearest(ID_COLUMNS, header)}{_shown(header)}")
+    if given >= set(ID_COLUMNS):
+        findings.add("columns 'utterance' and 'id' are both there: keep the one that identifies the row")
+    if "audio" not in given:
+        findings.add(f"missing column 'audio'{_nearest(['audio'], header)}{_shown(header)}")
+    if labelled and not given & set(TASKS):
+        nearest = _nearest(TASKS, header)
+        findings.add(f"missing column 'label', 'emotion', 'sentiment' or 'score'{nearest}{_shown(header)}")
+    for one, other in (("label", "emotion"), ("sentiment", "score")):
+        if given >= {one, other}:
+            findings.add(
+                f"columns {one!r} and {other!r} are both there, and both are the task {TASKS[other]!r}"
+            )
+
+
+def _shown(header: list[str]) -> str:
+    return f" (columns: {enumerate_few(header, 20)})"
+
+
+def _nearest(wanted: Iterable[str], header: list[str]) -> str:
+    """``, did you mean ...?`` with a column that is not one of ours."""
+    others = [name for name in header if name not in COLUMNS]
+    return next((hint for hint in (did_you_mean(name, others) for name in wanted) if hint), "")
+
+
+def _row(
+    number: int, record: dict[str, str], root: Path, lists: set[str], findings: Findings, missing_audio: bool
+) -> Row:
+    """One row; where it has problems, they are noted and harmless values stand in."""
+    if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
+        findings.add("holds half a character (a lone surrogate), which is not Unicode text", number)
+        record = {key: value for key, value in record.items() if is_unicode(value)}
+    id_ = record.get("utterance") or record.get("id", "")
+    if not id_ and any(name in record for name in ID_COLUMNS):
+        findings.add("the utterance has no id", number)
+    audio = record.get("audio", "")
+    if not audio and "audio" in record:
+        findings.add("audio is empty", number)
+    elif audio and not missing_audio and not _is_file(root / audio):
+        findings.add(f"no such audio file below {root}", number, audio)
+    split = _split(number, record, findings)
+    labels = {
+        task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
+        for column, task in TASKS.items()
+        if record.get(column)
+    }
+    if split != "private":
+        for column in TASKS:
+            if column in record and not record[column]:
+                findings.add(f"{column} is empty", number)
+    start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
+    if start is not None and end is not None and end <= start:
+        findings.add("end is not after start", number)
+    groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
+    return Row(number, id_, split, record.get("text", ""), root / audio, labels, groups, start, end)
+
+
+def is_unicode(value: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        return False
+
+
+def _split(number: int, record: dict[str, str], findings: Findings) -> str:
+    if "split" not in record:
+        return "train"
+    name = record["split"].lower()
+    if name not in SPLIT_NAMES:
+        wrong = f"unknown split {record['split']!r}" if name else "split is empty"
+        expected = did_you_mean(name, list(SPLIT_NAMES)) or f", expected {', '.join(SPLITS)}"
+        findings.add(wrong + expected, number)
+    return SPLIT_NAMES.get(name, "train")
+
+
+def _seconds(name: str, value: str, number: int, findings: Findings) -> float | None:
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        findings.add(f"{name} {value!r} is not a number of seconds", number)
+        return None
+    return seconds
+
+
+def _check_ids(rows: list[Row], findings: Findings) -> None:
+    places = defaultdict(list)
+    for row in rows:
+        if row.id:
+            places[row.split, row.id].append(row.number)
+    for (_, id_), where in places.items():
+        if len(where) > 1:
+            for number in where:
+                findings.add("utterance is there more than once in its split", number, repr(id_))

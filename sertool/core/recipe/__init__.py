@@ -1,0 +1,1 @@
+"""The settings of an experiment: their schema, reading them, and what is wrong with one."""

@@ -1,0 +1,243 @@
+"""Recipes: one typed, frozen object a YAML file, every problem told at once with the nearest known key.
+
+A recipe is data, settings and what is known of its result. ``extends: NAME`` takes another recipe and changes
+the keys that are given; ``--set section.key=value`` changes one from the command line.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sertool.core.errors import UsageError, did_you_mean
+from sertool.core.files.artifacts import read_text, write_text
+from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
+from sertool.core.recipe.problems import problems
+from sertool.core.recipe.schema import Dataset as Dataset
+from sertool.core.recipe.schema import Expected as Expected
+from sertool.core.recipe.schema import Frontend as Frontend
+from sertool.core.recipe.schema import Model as Model
+from sertool.core.recipe.schema import Published as Published
+from sertool.core.recipe.schema import Recipe as Recipe
+from sertool.core.recipe.schema import Splits as Splits
+from sertool.core.recipe.schema import Training as Training
+
+SUFFIXES = (".yaml", ".yml")
+# What stands for the folder in recipes that leave it to the user (custom) wherever they are only shown.
+USERS_PATH = "data/MYSET"
+
+
+def folder() -> Path:
+    """Where the shipped recipes lie: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent.parent.parent
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def names() -> list[str]:
+    """The shipped recipes, by name."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def find(name_or_path: str) -> Path:
+    """The file of a recipe given by name or by path.
+
+    Raises:
+        UsageError: there is none; the nearest name is told.
+    """
+    if name_or_path.endswith(SUFFIXES):
+        path = Path(name_or_path)
+        if _is_file(path):
+            return path
+        near = did_you_mean(path.stem, names())
+        raise UsageError(
+            f"{name_or_path}: no such recipe file{near}", hint="`sertool recipes list` shows the shipped ones"
+        )
+    if name_or_path in names():
+        return folder() / f"{name_or_path}.yaml"
+    raise UsageError(
+        f"no recipe {name_or_path!r}{did_you_mean(name_or_path, names())}",
+        hint="`sertool recipes list` shows the shipped ones; a path must end in .yaml",
+    )
+
+
+def load(name_or_path: str, overrides: list[str] | None = None, *, users_path: str | None = None) -> Recipe:
+    """Read a recipe, with what it extends and with ``section.key=value`` overrides.
+
+    Args:
+        name_or_path: a shipped recipe, or a path that ends in .yaml.
+        overrides: the later one wins.
+        users_path: stands for ``dataset.path`` where the recipe leaves that to the user; None: an error.
+
+    Raises:
+        UsageError: every unknown key and wrong value, in one message.
+    """
+    path = find(name_or_path)
+    content = _with_base(path, [])
+    for override in overrides or []:
+        _apply(content, override)
+    dataset = content.get("dataset")
+    if users_path is not None and isinstance(dataset, dict):
+        content["dataset"] = {"path": users_path, **dataset}
+    return validate(content, str(path))
+
+
+def validate(content: dict[str, Any], origin: str) -> Recipe:
+    """Check parsed content; ``origin`` names it in errors.
+
+    Raises:
+        UsageError: every unknown key and wrong value, in one message.
+    """
+    try:
+        # Through JSON: strict validation of Python objects refuses what JSON spells otherwise (tuples).
+        return Recipe.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        lines = problems(error, Recipe)
+        plural = "s" if len(lines) > 1 else ""
+        raise UsageError(f"{origin}: {len(lines)} problem{plural}\n  " + "\n  ".join(lines)) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{origin}: holds something that is not text, number, list or table ({error})"
+        ) from error
+
+
+def resolved(recipe: Recipe) -> str:
+    """The whole recipe as YAML: every key, in the schema's order; loading it gives an equal recipe."""
+    return dump_yaml(recipe.model_dump(mode="json"))
+
+
+def summary(name_or_path: str) -> dict[str, Any]:
+    """What a list of recipes shows of one.
+
+    Keys: name, dataset, task, protocol, architecture, runs, folds, path (null where the recipe leaves it to
+    the user), about.
+    """
+    recipe = load(name_or_path, users_path=USERS_PATH)
+    dataset, folds = recipe.dataset, recipe.splits.folds
+    path = None if dataset.path == USERS_PATH else dataset.path
+    own = path.removeprefix("packaged:") if path else "yours"
+    return {
+        "name": recipe.name,
+        "dataset": own if dataset.reader == "corpus" else dataset.reader.upper(),
+        "task": dataset.task,
+        "protocol": recipe.protocol,
+        "architecture": recipe.model.architecture,
+        "runs": recipe.training.runs,
+        "folds": len(folds) if isinstance(folds, list) else folds or 1,
+        "path": path,
+        "about": recipe.about,
+    }
+
+
+def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
+    """Copy a recipe's file as it is, comments and ``extends`` included.
+
+    Args:
+        name_or_path: a shipped recipe, or a path that ends in .yaml.
+        destination: ends in .yaml; its name becomes the recipe's.
+        force: replace a file that is there.
+
+    Raises:
+        UsageError: the copy could not be loaded, or the destination is there already.
+    """
+    source = find(name_or_path)
+    if destination.suffix not in SUFFIXES:
+        raise UsageError(f"{destination}: a recipe's file ends in .yaml")
+    if not force and (destination.exists() or destination.is_symlink()):
+        raise UsageError(f"{destination}: is there already", hint="--force replaces it")
+    content = read_yaml(source)
+    base = content.get("extends") if isinstance(content, dict) else None
+    if (
+        isinstance(base, str)
+        and base.endswith(SUFFIXES)
+        and destination.resolve().parent != source.resolve().parent
+    ):
+        raise UsageError(
+            f"{source}: extends {base}, which lies beside it and would not lie beside {destination}",
+            hint="copy it to the same folder, or copy the other one too and edit `extends`",
+        )
+    merged = _with_base(source, [])
+    if "name" not in content:
+        merged["name"] = destination.stem
+    merged["dataset"] = (
+        {"path": USERS_PATH, **merged["dataset"]} if isinstance(merged.get("dataset"), dict) else {}
+    )
+    validate(merged, str(destination))
+    write_text(destination, read_text(source))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, a folder that may not be entered
+        return False
+
+
+def _with_base(path: Path, seen: list[Path]) -> dict[str, Any]:
+    """The content of a recipe file over that of the recipe it extends; ``name`` is the file's own."""
+    # Resolved, so that a recipe cannot reach itself under ever longer names of the same file.
+    path_seen = path.resolve()
+    if path_seen in seen:
+        raise UsageError(
+            f"{path}: extends itself through {' -> '.join(item.stem for item in [*seen, path_seen])}"
+        )
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: a recipe is a table of keys, this is {_kind(content)}")
+    content = {"name": path.stem, **content}
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise UsageError(f"{path}: extends: expected the name of a recipe, got {base!r}")
+    return _merge(_with_base(_base_path(base, path), [*seen, path_seen]), content)
+
+
+def _base_path(base: str, path: Path) -> Path:
+    """A path is meant from the file that names it; a bare name is a shipped recipe."""
+    try:
+        return find(str(path.parent / base)) if base.endswith(SUFFIXES) else find(base)
+    except UsageError as error:
+        raise UsageError(f"{path}: extends: {error}", hint=error.hint) from error
+
+
+def _kind(content: Any) -> str:
+    names = {
+        type(None): "empty",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
+    return names[type(content)]
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; anything else, lists too, is replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    """Set one key of ``content``; its inner tables are copied on the way."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise UsageError(f"--set {override}: expected section.key=value, for example training.batch_size=64")
+    if parts == ["extends"]:
+        raise UsageError(
+            f"--set {override}: a recipe file names what it extends; copy it with `sertool recipes copy`"
+        )
+    value = parse_yaml(text, f"--set {override}")
+    section = content
+    for depth, part in enumerate(parts[:-1], start=1):
+        inner = section.get(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {override}: {'.'.join(parts[:depth])} holds no keys")
+        section[part] = section = dict(inner)
+    section[parts[-1]] = value

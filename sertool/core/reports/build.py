@@ -1,0 +1,86 @@
+"""A whole report over the runs below a folder."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.formatting import plural
+from sertool.core.reports.contents import Report
+from sertool.core.reports.expected import expected_recipes, missing
+from sertool.core.reports.run import Reported, report_run
+from sertool.core.reports.tasks import task_reports
+from sertool.core.reports.traces import told
+from sertool.core.runs.folder import runs_below
+from sertool.core.runs.prediction_files import stored_sets
+from sertool.version import __version__
+
+
+def build_report(
+    names: Sequence[str],
+    output: Path,
+    data: Path,
+    *,
+    expect: Sequence[str] = (),
+    title: str | None = None,
+    command: str = "",
+) -> Report:
+    """Report on runs from their stored predictions; what cannot be used is told, and the rest reported.
+
+    Args:
+        names: of folders below ``output``.
+        output: folder of all runs.
+        data: folder of the corpora; only looked at for what is missing.
+        expect: recipes that should have a result, or ``published`` for those of the published data sets; where one
+            has none, its table says why. A run of theirs is reported without being named.
+        title: of the report; made of the names otherwise.
+        command: that makes the report again.
+
+    Raises:
+        UsageError: none of the names is a folder, or no recipe is called as expected.
+    """
+    expected = expected_recipes(expect)
+    _check_names(names, output)
+    judged = [name for name in expected if stored_sets(output / name)]
+    runs, problems = [], []
+    for name in dict.fromkeys([*names, *judged]):
+        try:
+            runs.append(_report(name, output, data, command))
+        except DataError as error:
+            problems.append(told(error))
+    lacking = missing(expected, [run.report.name for run in runs if "test" in run.report.sets], output, data)
+    tasks = task_reports(runs, lacking)
+    order = {row.run: place for place, row in enumerate(row for task in tasks for row in task.ours)}
+    runs.sort(key=lambda run: order.get(run.report.name, len(order)))
+    return Report(
+        title=title or _title([run.report.name for run in runs]),
+        made=f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} by sertool {__version__}",
+        tasks=tasks,
+        runs=tuple(run.report for run in runs),
+        problems=(*problems, *(problem for run in runs for problem in run.loaded.problems)),
+        command=command,
+    )
+
+
+def _report(name: str, output: Path, data: Path, command: str) -> Reported:
+    folder = output / name
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder{did_you_mean(name, runs_below(output))}")
+    return report_run(folder, data, command)
+
+
+def _check_names(names: Sequence[str], output: Path) -> None:
+    """Refuse names of which none is there."""
+    if not names or any((output / name).is_dir() for name in names):
+        return
+    there = runs_below(output)
+    raise UsageError(
+        f"{output / names[0]}: no such folder{did_you_mean(names[0], there)}",
+        hint=f"{output} holds: {', '.join(there)}"
+        if there
+        else f"{output} holds no runs; `sertool train` makes one",
+    )
+
+
+def _title(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else plural(len(names), "run")

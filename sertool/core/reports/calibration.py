@@ -1,0 +1,79 @@
+"""How far the probabilities of a run mean what they say, and the temperature they are made with."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.formatting import plural
+from sertool.core.metrics import Bootstrap
+from sertool.core.metrics.calibration import confidences, fit_temperature, negative_log_likelihood
+from sertool.core.metrics.reliability import (
+    brier_estimate,
+    ece_estimate,
+    ece_expected,
+    reliability,
+    risk_coverage,
+)
+from sertool.core.reports.contents import CalibrationRow
+from sertool.core.reports.load import Loaded
+from sertool.core.runs.predictions import Predictions
+
+
+def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
+    """The temperature of the first k members, and where it is from, or why there is none.
+
+    It is the one stored with the run if that was fitted for these members, else fitted anew on the stored validation
+    set. Where validation is the test split there is none: a temperature is never fitted on test.
+    """
+    if run.origin.selected_on_test:
+        return None, "none: validation is the test split, and a temperature is never fitted on test"
+    stored = run.calibration
+    if stored is not None and stored.fits(_names(run.main.predictions, k)):
+        return stored.temperature, f"temperature {stored.temperature:.3f}, stored with the run"
+    if "valid" not in run.sets:
+        return (
+            None,
+            f"none: no temperature of the first {plural(k, 'member')} is stored, nor predictions on validation",
+        )
+    valid = run.sets["valid"].predictions
+    assert valid.targets is not None
+    temperature = fit_temperature(valid.ensemble_logits(k), valid.targets, valid.kind)
+    return (
+        temperature,
+        f"temperature {temperature:.3f}, fitted on validation for the first {plural(k, 'member')}",
+    )
+
+
+def _names(predictions: Predictions, k: int) -> list[str]:
+    """The first k members of every fold, in the order of all members."""
+    seen: dict[int, int] = {}
+    names = []
+    for member in predictions.members:
+        seen[member.fold] = seen.get(member.fold, 0) + 1
+        if seen[member.fold] <= k:
+            names.append(member.name)
+    return names
+
+
+def calibration_row(
+    logits: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    kind: str,
+    temperature: float | None,
+    bootstrap: Bootstrap,
+) -> CalibrationRow:
+    """The calibration of logits (N, C) with a temperature; None leaves them as they are."""
+    used = 1.0 if temperature is None else temperature
+    expected, p = ece_expected(logits, targets, kind, used)
+    confidence, right = confidences(logits, targets, kind, used)
+    return CalibrationRow(
+        temperature=temperature,
+        ece=ece_estimate(logits, targets, kind, used, bootstrap),
+        ece_expected=expected,
+        p=p,
+        brier=brier_estimate(logits, targets, kind, used, bootstrap),
+        nll=negative_log_likelihood(logits, targets, kind, used),
+        confidence=float(confidence.mean()),
+        accuracy=float(right.mean()),
+        bins=tuple(reliability(logits, targets, kind, used)),
+        risk=tuple(risk_coverage(logits, targets, kind, used)),
+    )

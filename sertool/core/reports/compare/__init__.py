@@ -1,0 +1,1 @@
+"""Two runs compared by what they predicted for the same utterances."""

@@ -1,0 +1,202 @@
+"""Two runs on the utterances that both judged: paired intervals, McNemar's test, what flipped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.formatting import plural
+from sertool.core.metrics import Bootstrap, clusters_of, cohens_h, decision_differences, mcnemar
+from sertool.core.metrics.classification import METRICS
+from sertool.core.reports.compare.contents import (
+    RIGHT_TO_WRONG,
+    WRONG_TO_RIGHT,
+    WRONG_TO_WRONG,
+    Comparison,
+    Flip,
+    MetricRow,
+    Pair,
+)
+from sertool.core.reports.compare.runs import Judged, check_together, open_contender
+from sertool.core.reports.compare.verdicts import corrected
+
+Decisions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What two runs decided on the utterances that both judged, in the order of the first."""
+
+    ids: list[str]
+    rows_a: list[int]
+    targets: Decisions
+    a: Decisions
+    b: Decisions
+
+
+def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence[str]) -> Comparison:
+    """Compare runs with the first of them.
+
+    Args:
+        names: two or more folders below ``output``.
+        output: the folder of the trained models.
+        set_name: ``valid`` or ``test``.
+        metrics: keys of ``METRICS``.
+
+    Raises:
+        UsageError: fewer than two runs, one twice, or one that is not there; an unknown metric; runs of different
+            data sets, tasks or classes.
+        DataError: a run has no predictions that can be used, or they do not belong together.
+    """
+    _check_asked(names, metrics)
+    first, *others = (open_contender(name, output, set_name) for name in names)
+    for other in others:
+        check_together(first, other)
+    pairs = corrected([_pair(first, other, metrics) for other in others])
+    own = first.stored
+    caveats = ["synthetic speech"] * own.origin.synthetic + [
+        "machine-made transcripts"
+    ] * own.origin.machine_text
+    return Comparison(
+        dataset=own.origin.dataset,
+        task=own.origin.task,
+        set=set_name,
+        caveats=", ".join(caveats),
+        kind=own.predictions.kind,
+        class_names=own.predictions.classes,
+        contenders=(first.contender, *(other.contender for other in others)),
+        pairs=pairs,
+        tests=sum(row.difference.p is not None for pair in pairs for row in pair.metrics),
+    )
+
+
+def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
+    if len(names) < 2:
+        raise UsageError(f"only {', '.join(names)} is given: two runs are needed", hint="sertool compare A B")
+    for what, given in (("run", names), ("--metric", metrics)):
+        twice = next((one for place, one in enumerate(given) if one in given[:place]), None)
+        if twice is not None:
+            raise UsageError(f"{what} {twice}: is given twice")
+    for metric in metrics:
+        if metric not in METRICS:
+            near = did_you_mean(metric, list(METRICS))
+            raise UsageError(f"--metric {metric}: expected one of {', '.join(METRICS)}{near}")
+
+
+def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
+    shared = _shared(a, b)
+    spoken = [a.stored.spoken[row] for row in shared.rows_a]
+    clusters = clusters_of(spoken)
+    classes = len(a.stored.predictions.classes)
+    differences = decision_differences(shared.targets, shared.a, shared.b, classes, Bootstrap(clusters))
+    of_a, of_b = (
+        {name: metric(shared.targets, decided, classes) for name, metric in METRICS.items()}
+        for decided in (shared.a, shared.b)
+    )
+    right_a, right_b = (shared.targets == decided for decided in (shared.a, shared.b))
+    test = mcnemar(right_a.ravel(), right_b.ravel())
+    return Pair(
+        a=a.contender.name,
+        b=b.contender.name,
+        utterances=len(shared.ids),
+        only_a=len(a.stored.predictions.ids) - len(shared.ids),
+        only_b=len(b.stored.predictions.ids) - len(shared.ids),
+        unit=clusters.unit,
+        clusters=clusters.number,
+        unit_note=clusters.note,
+        metrics=tuple(
+            MetricRow(name, of_a[name], of_b[name], differences[name], None, "") for name in metrics
+        ),
+        mcnemar=test,
+        mcnemar_holm=test.p,
+        cohens_h=cohens_h(of_a["accuracy"], of_b["accuracy"]),
+        flips=_flips(a, shared),
+        notes=_notes(a, b, shared),
+    )
+
+
+def _shared(a: Judged, b: Judged) -> _Shared:
+    """The utterances of both, which must have the same labels in both."""
+    own, other = a.stored.predictions, b.stored.predictions
+    assert own.targets is not None
+    assert other.targets is not None
+    there = {name: row for row, name in enumerate(other.ids)}
+    rows_a = [row for row, name in enumerate(own.ids) if name in there]
+    if not rows_a:
+        raise DataError(
+            f"{a.contender.name} and {b.contender.name} have no utterance of the {own.set} set in common "
+            f"(the first are {own.ids[0]!r} and {other.ids[0]!r})",
+            hint="their corpora are divided differently, or name utterances differently",
+        )
+    rows_b = [there[own.ids[row]] for row in rows_a]
+    targets, others = own.targets[rows_a], other.targets[rows_b]
+    unlike = np.flatnonzero((targets != others).reshape(len(rows_a), -1).any(1))
+    if len(unlike):
+        row = int(unlike[0])
+        labels = _named(targets[row], own.classes), _named(others[row], own.classes)
+        raise DataError(
+            f"{a.contender.name} and {b.contender.name} have different labels for {len(unlike):,} of "
+            f"{plural(len(rows_a), 'utterance')}, the first is {own.ids[rows_a[row]]!r}: "
+            f"{labels[0] or 'none'} and {labels[1] or 'none'}",
+            hint="judge both on the same version of the corpus: sertool ensemble --name NAME --sets "
+            + own.set,
+        )
+    return _Shared(
+        [own.ids[row] for row in rows_a], rows_a, targets, a.decisions[rows_a], b.decisions[rows_b]
+    )
+
+
+def _flips(a: Judged, shared: _Shared) -> tuple[Flip, ...]:
+    classes, number = a.stored.predictions.classes, len(shared.ids)
+    targets, of_a, of_b = (part.reshape(number, -1) for part in (shared.targets, shared.a, shared.b))
+    right_a, right_b = (targets == of_a).all(1), (targets == of_b).all(1)
+    flips = []
+    for row in np.flatnonzero((of_a != of_b).any(1)):
+        spoken = a.stored.spoken[shared.rows_a[row]]
+        flips.append(
+            Flip(
+                id=shared.ids[row],
+                speaker=spoken.speaker,
+                text=spoken.text,
+                target=_named(shared.targets[row], classes),
+                a=_named(shared.a[row], classes),
+                b=_named(shared.b[row], classes),
+                change=RIGHT_TO_WRONG if right_a[row] else WRONG_TO_RIGHT if right_b[row] else WRONG_TO_WRONG,
+            )
+        )
+    return tuple(flips)
+
+
+def _named(decision: Any, classes: Sequence[str]) -> str:
+    """A class's name, or those of the classes that are present."""
+    if np.ndim(decision):
+        return "|".join(name for name, present in zip(classes, decision, strict=True) if present)
+    return classes[int(decision)]
+
+
+def _notes(a: Judged, b: Judged, shared: _Shared) -> tuple[str, ...]:
+    notes = []
+    names = a.contender.name, b.contender.name
+    one_sided = [one.contender.name for one in (a, b) if one.contender.stamp]
+    if len(one_sided) == 1:
+        notes.append(f"only {one_sided[0]} was selected on test, so the difference flatters it")
+    lefts = [len(one.stored.predictions.ids) - len(shared.ids) for one in (a, b)]
+    if any(lefts):
+        notes.append(
+            f"compared on the {plural(len(shared.ids), 'utterance')} that both judged; left out: "
+            + ", ".join(f"{left:,} only of {name}" for left, name in zip(lefts, names, strict=True) if left)
+        )
+    hashes = [one.stored.origin.data_hash for one in (a, b)]
+    if hashes[0] != hashes[1]:
+        trained = [f"{one.stored.origin.counts.get('train', 0):,}" for one in (a, b)]
+        notes.append(
+            "they know different versions or divisions of the data "
+            f"(trained on {trained[0]} and {trained[1]} utterances)"
+        )
+    if np.array_equal(shared.a, shared.b):
+        notes.append(f"{names[0]} and {names[1]} decide alike on every utterance")
+    return tuple(notes)

@@ -1,0 +1,105 @@
+"""A run that is compared: its stored predictions of a set, and how many members are averaged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.formatting import plural
+from sertool.core.reports.choose import choose_size, stamp
+from sertool.core.reports.compare.contents import Contender
+from sertool.core.reports.load import SETS, Loaded, load_run
+from sertool.core.runs.prediction_files import StoredSet, set_path
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run and what it decided: ``decisions`` (N,) or (N, C) of the averaged members, of each utterance."""
+
+    contender: Contender
+    stored: StoredSet
+    decisions: NDArray[np.int64]
+
+
+def open_contender(name: str, output: Path, set_name: str) -> Judged:
+    """Read a run's predictions of a set, and choose k as a report does.
+
+    Args:
+        name: of the run's folder.
+        output: the folder it lies in.
+        set_name: ``valid`` or ``test``.
+
+    Raises:
+        UsageError: there is no such run, or no such set.
+        DataError: the run has no such predictions, or they cannot be used.
+    """
+    if set_name not in SETS:
+        raise UsageError(f"--set {set_name}: expected one of {', '.join(SETS)}")
+    folder = output / name
+    if not folder.is_dir():
+        there = sorted(path.name for path in output.iterdir() if path.is_dir()) if output.is_dir() else []
+        known = f"there are {', '.join(there)}" if there else "sertool train makes one"
+        raise UsageError(f"{folder}: no such run{did_you_mean(name, there)}", hint=known)
+    if not set_path(folder, set_name).is_file():
+        raise DataError(
+            f"{name}: no stored predictions of the {set_name} set",
+            hint=f"sertool ensemble --name {name} --sets {set_name}",
+        )
+    run = load_run(folder)
+    if set_name not in run.sets:
+        why = "; ".join(run.problems)
+        raise DataError(
+            why or f"{set_path(folder, set_name)}: has no labels, so there is nothing to judge by"
+        )
+    choice = choose_size(run)
+    stored = run.sets[set_name]
+    contender = Contender(
+        name=name,
+        k=choice.k,
+        members=len(stored.predictions.logits),
+        folds=run.origin.folds,
+        select=run.recipe.training.select,
+        chosen_by=choice.by,
+        stamp=stamp(run, choice),
+        notes=tuple(_notes(run, choice.note, set_name)),
+    )
+    return Judged(contender, stored, stored.predictions.decisions(choice.k))
+
+
+def check_together(a: Judged, b: Judged) -> None:
+    """Refuse two runs that cannot be compared.
+
+    Raises:
+        UsageError: they are of different data sets, tasks or classes.
+    """
+    names = a.contender.name, b.contender.name
+    for what, *values in (
+        ("data sets", a.stored.origin.dataset, b.stored.origin.dataset),
+        ("tasks", a.stored.origin.task, b.stored.origin.task),
+        ("classes", _listed(a.stored.predictions.classes), _listed(b.stored.predictions.classes)),
+        ("rules for labels", a.stored.origin.rule, b.stored.origin.rule),
+    ):
+        if values[0] != values[1]:
+            raise UsageError(
+                f"{names[0]} and {names[1]} are of different {what}: {values[0]} and {values[1]}",
+                hint="compare runs of one task on one data set",
+            )
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return ", ".join(classes)
+
+
+def _notes(run: Loaded, choice: str, set_name: str) -> list[str]:
+    notes = [choice] if choice else []
+    if run.left_out:
+        notes.append(f"left out, as their logits are not finite: {', '.join(run.left_out)}")
+    if run.origin.seen_in_test and set_name == "test":
+        notes.append(
+            f"{run.origin.started_from}, which it started from, was trained or selected on "
+            f"{plural(run.origin.seen_in_test, 'utterance')} of the test set"
+        )
+    return notes

@@ -1,0 +1,136 @@
+"""A comparison as lines for a terminal."""
+
+from sertool.core.formatting import plural, printable
+from sertool.core.grids import aligned, cut, wrapped
+from sertool.core.reports.compare.contents import (
+    RIGHT_TO_WRONG,
+    WRONG_TO_RIGHT,
+    WRONG_TO_WRONG,
+    Comparison,
+    Contender,
+    MetricRow,
+    Pair,
+)
+from sertool.core.reports.wording import figure, metric_name, p_equals, p_value, points, points_interval
+
+LETTERS = 26  # runs that a letter is left for
+LONGEST_CLASS = 16  # columns, on a terminal
+LEAST_TEXT = 12  # columns; with less, an utterance's text is left out
+SIZES = ((0.2, "below what counts as small"), (0.5, "small"), (0.8, "medium"), (float("inf"), "large"))
+
+
+def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
+    """What was compared, the metrics and their verdicts, McNemar's test, and the utterances that flipped.
+
+    Args:
+        comparison: the result.
+        width: of the terminal; None: nothing is cut.
+        flips: how many utterances of each pair are shown.
+    """
+    names = {own.name: chr(ord("A") + place) for place, own in enumerate(comparison.contenders)}
+    parts = [
+        comparison.dataset + (f" ({comparison.caveats})" if comparison.caveats else ""),
+        f"{comparison.task}, {len(comparison.class_names)} classes",
+        comparison.set,
+        *([plural(comparison.pairs[0].utterances, "utterance")] if len(comparison.pairs) == 1 else []),
+    ]
+    title = " · ".join(parts)
+    lines = wrapped(printable(title), width)
+    for own in comparison.contenders:
+        lines += _contender(own, names[own.name], width)
+    for pair in comparison.pairs:
+        lines += ["", *_pair(comparison, pair, names, width)]
+        lines += ["", *_flips(pair, names, width, flips)]
+    return lines
+
+
+def _contender(own: Contender, letter: str, width: int | None) -> list[str]:
+    by = "" if own.chosen_by == "all" else f", chosen on {own.chosen_by} by {metric_name(own.select)}"
+    folds = f" in each of {own.folds} folds" if own.folds > 1 else ""
+    line = f"{own.name} · {own.k} of {plural(own.members, 'member')}{folds}{by}"
+    lines = wrapped(printable(line), width, "   ", f"{letter}  ")
+    for note in (own.stamp, *own.notes):
+        lines += wrapped(printable(note), width, "   ", "   ") if note else []
+    return lines
+
+
+def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int | None) -> list[str]:
+    a, b = names[pair.a], names[pair.b]
+    several = len(comparison.pairs) > 1
+    lines = [f"{b} against {a}: {plural(pair.utterances, 'utterance')}"] if several else []
+    many = comparison.tests > 1
+    rows = [_row(row, many=many) for row in pair.metrics]
+    header = ["", a, b, f"{b} - {a}", "95 % interval", "p", *(["Holm"] if many else [])]
+    lines += aligned(header, rows, width)
+    lines.append("")
+    by = f" by {pair.unit}"
+    for row in pair.metrics:
+        lines += wrapped(f"{metric_name(row.metric)}: {verdict(row, by)}", width)
+    lines += [""] if pair.metrics else []
+    over = f"intervals over {plural(pair.clusters, pair.unit)}, paired" + (
+        f"; {pair.unit_note}" if pair.unit_note else ""
+    )
+    lines += wrapped(over, width)
+    if many:
+        lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
+    lines += wrapped(_mcnemar(comparison, pair, a, b), width)
+    size = next(word for limit, word in SIZES if abs(pair.cohens_h) < limit)
+    lines += wrapped(f"effect size of the accuracy: Cohen's h {pair.cohens_h:.2f}, {size}", width)
+    for note in pair.notes:
+        lines += wrapped(f"note: {printable(note)}", width)
+    return lines
+
+
+def _row(row: MetricRow, *, many: bool) -> list[str]:
+    own = row.difference
+    cells = [metric_name(row.metric), figure(row.a), figure(row.b), points(own.value), points_interval(own)]
+    return [*cells, p_value(own.p), *([p_value(row.holm)] if many else [])]
+
+
+def verdict(row: MetricRow, by: str) -> str:
+    """A metric's difference in a sentence, as in "+1.9 points, interval -0.8 to 4.5 by speaker: better"."""
+    own = row.difference
+    interval = points_interval(own)
+    between = f", interval {interval}{by}" if own.low is not None else ""
+    return f"{points(own.value, 1)} points{between}: {row.verdict}"
+
+
+def _mcnemar(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
+    test, what = pair.mcnemar, "decisions" if comparison.kind == "multi" else "utterances"
+    several = len(comparison.pairs) > 1
+    corrected = f", {p_equals(pair.mcnemar_holm)} by Holm over {len(comparison.pairs)} pairs" * several
+    return (
+        f"McNemar, exact: only {a} is right {plural(test.only_a, 'time')}, only {b} {test.only_b:,}: "
+        f"{p_equals(test.p)}{corrected}; it takes {what} as independent of each other"
+    )
+
+
+def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> list[str]:
+    counts = [f"{pair.count(change):,} {change}" for change in (WRONG_TO_RIGHT, RIGHT_TO_WRONG)]
+    both = pair.count(WRONG_TO_WRONG)
+    also = f" · {both:,} otherwise wrong" if both else ""
+    a, b = names[pair.a], names[pair.b]
+    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}{also}", width)
+    shown = pair.flips[:flips]
+    if not shown:
+        return lines
+    rows = [
+        [flip.id, flip.change, *(_decision(own, width) for own in (flip.target, flip.a, flip.b))]
+        for flip in shown
+    ]
+    grid = aligned(["utterance", "change", "label", a, b], rows, width, fixed=2)
+    room = None if width is None else width - max(map(len, grid)) - 2
+    if (room is None or room >= LEAST_TEXT) and len(grid) == len(shown) + 1:
+        indent = max(map(len, grid)) + 2
+        texts = ["text", *(printable(flip.text) for flip in shown)]
+        grid = [
+            (line.ljust(indent) + (text if room is None else cut(text, room))).rstrip()
+            for line, text in zip(grid, texts, strict=True)
+        ]
+    more = len(pair.flips) - len(shown)
+    return [*lines, *grid, *([f"and {more:,} more: --flips N shows N, --csv FILE has all"] if more else [])]
+
+
+def _decision(classes: str, width: int | None) -> str:
+    shown = printable(classes or "none")
+    return shown if width is None else cut(shown, LONGEST_CLASS)

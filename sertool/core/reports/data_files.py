@@ -1,0 +1,178 @@
+"""A report as one long table: a row a figure, each with its protocol, for plots and statistics of one's own."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from sertool.core.formatting import printable
+from sertool.core.metrics import Estimate
+from sertool.core.reports.contents import CalibrationRow, Report, RunReport, SetReport, TaskReport
+
+
+class Row(NamedTuple):
+    """A figure.
+
+    ``what`` is published, ensemble, score, size, member, mean, sd, class, confusion, majority, calibration, bin,
+    risk, slice, probe or difference; ``name`` is the member, class, slice and so on that it is of. ``low`` and ``high``
+    are the 95 % interval over ``clusters`` of ``unit``. Shares are fractions.
+    """
+
+    run: str = ""
+    dataset: str = ""
+    task: str = ""
+    protocol: str = ""
+    selected_on_test: str = ""
+    set: str = ""
+    k: int | str = ""
+    what: str = ""
+    name: str = ""
+    metric: str = ""
+    value: float | int | str = ""
+    low: float | str = ""
+    high: float | str = ""
+    unit: str = ""
+    clusters: int | str = ""
+
+
+def to_csv(report: Report) -> str:
+    """All figures of a report; what is not defined is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Row._fields)
+    for task in report.tasks:
+        writer.writerows(map(_written, _task_rows(task)))
+    for run in report.runs:
+        for own in run.sets.values():
+            writer.writerows(map(_written, _set_rows(run, own)))
+    return text.getvalue()
+
+
+def _written(row: Row) -> list[str]:
+    return [
+        printable(cell) if isinstance(cell, str) else "" if cell != cell else repr(cell).removeprefix("np.")
+        for cell in row
+    ]
+
+
+def _task_rows(task: TaskReport) -> Iterator[Row]:
+    base = Row(dataset=task.dataset, task=task.task, set="test")
+    for own in task.published:
+        yield base._replace(
+            what="published", name=own.source, metric=own.metric, value=own.value, k=own.members or ""
+        )
+    stamps = {row.run: row.stamp for row in task.ours}
+    for row in task.differences:
+        pair = base._replace(
+            run=row.paper,
+            protocol="paper - honest",
+            selected_on_test=_selected(stamps.get(row.paper, "")),
+            what="difference",
+            name=f"{row.paper} - {row.honest}",
+        )
+        yield _estimate(pair, row.metric, row.difference)
+        if row.p is not None:
+            yield pair._replace(metric=f"{row.metric} p", value=row.p)
+
+
+def _set_rows(run: RunReport, own: SetReport) -> Iterator[Row]:
+    base = Row(
+        run=run.name,
+        dataset=run.dataset,
+        task=run.task,
+        protocol=run.protocol,
+        selected_on_test=_selected(run.stamp),
+        set=own.set,
+        k=own.k,
+        unit=own.unit,
+        clusters=own.clusters,
+    )
+    yield from _estimates(base._replace(what="ensemble"), own.metrics)
+    yield from _estimates(base._replace(what="score"), own.scores)
+    plain = base._replace(unit="", clusters="")
+    for size in own.sizes:
+        yield from _values(plain._replace(what="size", k=size.k), size.metrics)
+    yield from _member_rows(plain, run, own)
+    yield from _class_rows(base, run, own)
+    if own.majority is not None:
+        yield plain._replace(what="majority", metric="accuracy", value=own.majority)
+    if own.calibration is not None:
+        yield from _calibration_rows(base, own.calibration)
+    for part in own.slices:
+        named = base._replace(what="slice", name=f"{part.kind}: {part.name}", clusters=part.clusters)
+        yield _estimate(named, "accuracy", part.accuracy)
+        rest = {"utterances": part.size, "accuracy to the rest": part.difference}
+        rest |= {} if part.p is None else {"p": part.p}
+        yield from _values(named._replace(unit="", clusters=""), rest | {"weak": int(part.weak)})
+    for probe in own.probes:
+        named = base._replace(what="probe", name=probe.name)
+        yield from _estimates(named, probe.metrics)
+        yield _estimate(named, "accuracy falls by", probe.drop)
+        yield from _values(named._replace(unit="", clusters=""), {"p": probe.p})
+
+
+def _selected(stamp: str) -> str:
+    return stamp.removeprefix("selected on test: ")
+
+
+def _member_rows(base: Row, run: RunReport, own: SetReport) -> Iterator[Row]:
+    single = base._replace(k=1, what="member")
+    for member in own.members:
+        figures = {f"validation {run.select}": member.validation, **member.metrics}
+        yield from _values(single._replace(name=member.name), figures)
+    for metric, spread in own.spread.items():
+        yield single._replace(what="mean", metric=metric, value=spread.mean)
+        if spread.sd is not None:
+            yield single._replace(what="sd", metric=metric, value=spread.sd)
+
+
+def _class_rows(base: Row, run: RunReport, own: SetReport) -> Iterator[Row]:
+    for one in own.classes:
+        named = base._replace(what="class", name=one.name)
+        yield from _estimates(named, {"precision": one.precision, "recall": one.recall, "f1": one.f1})
+        counts = {
+            "support": one.support,
+            "predicted": one.predicted,
+            "train": one.train,
+            "published": one.published,
+        }
+        known = {name: count for name, count in counts.items() if count is not None}
+        yield from _values(named._replace(unit="", clusters=""), known)
+    for label, counts_of in zip(run.class_names, own.confusion or (), strict=False):
+        for decided, number in zip(run.class_names, counts_of, strict=True):
+            yield base._replace(
+                what="confusion", name=label, metric=f"decided {decided}", value=number, unit="", clusters=""
+            )
+
+
+def _calibration_rows(base: Row, own: CalibrationRow) -> Iterator[Row]:
+    named = base._replace(what="calibration")
+    yield from _estimates(named, {"ece": own.ece, "brier": own.brier})
+    plain = named._replace(unit="", clusters="")
+    figures = {"ece expected": own.ece_expected, "p": own.p, "nll": own.nll}
+    figures |= {"mean probability": own.confidence, "accuracy": own.accuracy}
+    figures |= {} if own.temperature is None else {"temperature": own.temperature}
+    yield from _values(plain, figures)
+    for place, one in enumerate(own.bins):
+        own_bin = plain._replace(what="bin", name=f"{place}")
+        share = Estimate(one.accuracy, one.low, one.high)
+        yield _estimate(own_bin._replace(unit="decision", clusters=one.count), "accuracy", share)
+        yield own_bin._replace(metric="mean probability", value=one.confidence)
+    for point in own.risk:
+        at = plain._replace(what="risk", name=f"{point.threshold!r}")
+        yield from _values(at, {"coverage": point.coverage, "accuracy": point.accuracy})
+
+
+def _estimates(base: Row, figures: Mapping[str, Estimate]) -> Iterator[Row]:
+    for metric, own in figures.items():
+        yield _estimate(base, metric, own)
+
+
+def _estimate(base: Row, metric: str, own: Estimate) -> Row:
+    low, high = ("" if bound is None else bound for bound in (own.low, own.high))
+    return base._replace(metric=metric, value=own.value, low=low, high=high)
+
+
+def _values(base: Row, figures: Mapping[str, float | int]) -> Iterator[Row]:
+    for metric, value in figures.items():
+        yield base._replace(metric=metric, value=value)

@@ -1,0 +1,85 @@
+"""Recipes that a report should have a result of and has none, each with what to do about it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertool.core.corpora.load import PACKAGED, corpus_folder
+from sertool.core.errors import DataError
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.load import Recipe
+from sertool.core.runs.folder import is_done
+from sertool.core.runs.prediction_files import set_path
+
+PUBLISHED = "published"  # stands for the recipes of the published data sets
+TUNED = "-tuned"  # ours: nothing was published for them
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A recipe without a result: the table it belongs to, and a sentence."""
+
+    recipe: Recipe
+    dataset: str
+    task: str
+    text: str
+
+
+def expected_recipes(wanted: Sequence[str]) -> dict[str, Recipe]:
+    """The recipes that are asked for by name; ``published`` is all of the five published data sets.
+
+    Raises:
+        UsageError: there is no such recipe; the nearest one is told.
+    """
+    found: dict[str, Recipe] = {}
+    for name in wanted:
+        for each in _published() if name == PUBLISHED else [name]:
+            recipe = recipes.load(each, users_path=recipes.USERS_PATH)
+            found[recipe.name] = recipe
+    return found
+
+
+def _published() -> list[str]:
+    shipped = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
+    return [own.name for own in shipped if own.dataset.reader != "corpus" and not own.name.endswith(TUNED)]
+
+
+def missing(
+    expected: dict[str, Recipe], there: Collection[str], output: Path, data: Path
+) -> tuple[Missing, ...]:
+    """What there is no result of on test.
+
+    Args:
+        expected: recipes by name, which is that of their run's folder.
+        there: the runs that have one.
+        output: folder of all runs.
+        data: folder of the corpora.
+    """
+    return tuple(
+        Missing(recipe, *_table(recipe), f"{name}: {_lack(recipe, output / name, data)}")
+        for name, recipe in expected.items()
+        if name not in there
+    )
+
+
+def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
+    judge = f"sertool ensemble --name {recipe.name} --sets test"
+    if set_path(folder, "test").is_file():
+        return f"its predictions cannot be used: {judge}"
+    if any(is_done(run) for run in folder.glob("run-*")):
+        return f"not judged: {judge}"
+    try:
+        corpus_folder(recipe.dataset.path, data)
+    except DataError:
+        published = recipe.dataset.reader != "corpus"
+        how = "sertool fetch-data data" if published else f"sertool recipes show {recipe.name}"
+        return f"needs {data / recipe.dataset.path}: {how}"
+    return f"not trained: sertool train --recipe {recipe.name}"
+
+
+def _table(recipe: Recipe) -> tuple[str, str]:
+    """Data set and task, as the runs of the recipe name them."""
+    dataset = recipe.dataset
+    own = Path(dataset.path.removeprefix(PACKAGED)).name
+    task = dataset.task if dataset.num_classes is None else f"{dataset.task}, {dataset.num_classes} classes"
+    return own if dataset.reader == "corpus" else dataset.reader.upper(), task

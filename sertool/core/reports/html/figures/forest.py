@@ -1,0 +1,135 @@
+"""Intervals one below the other: all runs in one figure, and one interval in a row of a table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from sertool.core.metrics import Estimate
+from sertool.core.reports.html.figures.drawing import (
+    Scale,
+    bottom_axis,
+    element,
+    figure,
+    label,
+    line,
+    percent,
+    shortened,
+    span,
+)
+
+WIDTH, PLOT, ROW, TOP = 720, (230, 560), 26, 8
+CELL, CELL_HEIGHT = 200, 30  # of one interval in a table
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A row: what it is called, its figure, and whether its mark is open (selected on test) or filled."""
+
+    name: str
+    estimate: Estimate
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that may be compared, and the published figure beside them."""
+
+    name: str
+    published: float | None
+    rows: tuple[Interval, ...]
+
+
+def forest(groups: Sequence[Group], metric: str) -> Markup:
+    """A figure and interval a row; a dashed line at what was published; open marks where the test split chose."""
+    values = [value for group in groups for row in group.rows for value in _ends(row.estimate)]
+    published = [group.published for group in groups if group.published is not None]
+    scale = Scale(*span([*values, *published], least=0.1, floor=0.0, ceiling=1.0), *PLOT)
+    bottom = TOP + ROW * sum(1 + len(group.rows) for group in groups) + 4
+    ticks = scale.ticks(6)
+    parts = [line(scale(tick), TOP, scale(tick), bottom, "grid") for tick in ticks]
+    y = TOP + ROW / 2
+    said = []
+    for group in groups:
+        parts.append(label(0, y + 4, shortened(group.name, 34), "strong"))
+        if group.published is not None:
+            x = scale(group.published)
+            parts.append(line(x, y + 7, x, y + ROW * len(group.rows) + 10, "published"))
+            parts.append(label(x, y + 4, f"published {percent(group.published)}", "tick", "middle"))
+            said.append(f"{group.name}: published {percent(group.published)}")
+        for row in group.rows:
+            y += ROW
+            parts += [label(0, y + 4, shortened(row.name, 34)), *_mark(row.estimate, scale, y, row.is_open)]
+            parts.append(label(WIDTH, y + 4, written(row.estimate), "figures", "end"))
+            said.append(f"{row.name}{', selected on test' * row.is_open}: {written(row.estimate)}")
+        y += ROW
+    parts += bottom_axis(scale, bottom, f"{metric}, %", ticks, [percent(tick) for tick in ticks])
+    return figure(WIDTH, bottom + 40, f"{metric} of every run on test", "; ".join(said), parts)
+
+
+def written(estimate: Estimate) -> str:
+    """``71.9 [66.2, 77.0]``, in percent."""
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def shared_scale(estimates: Iterable[Estimate], *others: float, floor: float = 0.0) -> Scale:
+    """The scale of the intervals of a table's rows."""
+    values = [value for estimate in estimates for value in _ends(estimate)]
+    return Scale(*span([*values, *others], least=0.1, floor=floor, ceiling=1.0), 8, CELL - 8)
+
+
+def interval_cell(estimate: Estimate, scale: Scale, reference: float, *, weak: bool = False) -> Markup:
+    """An interval for a table's cell, whose numbers stand beside it; the line is what it is compared with."""
+    return element(
+        "svg",
+        line(scale(reference), 0, scale(reference), CELL_HEIGHT, "reference"),
+        *_mark(estimate, scale, CELL_HEIGHT / 2, is_open=False, class_="weak" if weak else "interval"),
+        viewBox=f"0 0 {CELL} {CELL_HEIGHT}",
+        width=CELL,
+        height=CELL_HEIGHT,
+        class_="cell",
+        aria_hidden="true",
+    )
+
+
+def scale_cell(scale: Scale) -> Markup:
+    """The scale of such cells, for the table's head."""
+    ticks = scale.ticks(3)
+    return element(
+        "svg",
+        *(
+            label(scale(tick), 11, percent(tick), "tick", _anchor(place, len(ticks)))
+            for place, tick in enumerate(ticks)
+        ),
+        viewBox=f"0 0 {CELL} 14",
+        width=CELL,
+        height=14,
+        class_="cell",
+        aria_hidden="true",
+    )
+
+
+def _anchor(place: int, count: int) -> str:
+    return "start" if place == 0 else "end" if place == count - 1 else "middle"
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    return [value for value in (estimate.value, estimate.low, estimate.high) if value is not None]
+
+
+def _mark(
+    estimate: Estimate, scale: Scale, y: float, is_open: bool, class_: str = "interval"
+) -> list[Markup]:
+    parts = []
+    if estimate.low is not None and estimate.high is not None:
+        parts.append(line(scale(estimate.low), y, scale(estimate.high), y, class_))
+    if estimate.value == estimate.value:
+        x = scale(estimate.value)
+        if is_open:
+            points = f"{x - 6:.1f},{y:.1f} {x:.1f},{y - 6:.1f} {x + 6:.1f},{y:.1f} {x:.1f},{y + 6:.1f}"
+            parts.append(element("polygon", points=points, class_="open"))
+        else:
+            parts.append(element("circle", cx=x, cy=y, r=4.5, class_=f"dot {class_}"))
+    return parts

@@ -1,0 +1,110 @@
+"""Counts: the confusion matrix, the reliability diagram, bars in a table."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from sertool.core.metrics import Estimate
+from sertool.core.metrics.reliability import Bin
+from sertool.core.reports.html.figures.drawing import (
+    Scale,
+    bottom_axis,
+    element,
+    figure,
+    label,
+    left_axis,
+    line,
+    percent,
+    polyline,
+    shortened,
+)
+
+CELL, TOP = 58, 44  # pixels: a cell, the names above
+LETTERS = 20  # of a name at the left
+DARKEST = 0.62  # of the shade: the numbers on it stay readable in both colour schemes
+BAR = 84
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
+    """Targets down, decisions across: the count, and below it the share of its row; the shade says the share, too."""
+    cell = CELL if len(names) <= 8 else 46
+    letters = 8 if len(names) <= 8 else 6
+    head = max(120, 20 + 7 * min(LETTERS, max(map(len, names))))
+    parts = [
+        label(head - 10, 14, "label ↓   decided →", "muted", "end"),
+        *(
+            label(head + (at + 0.5) * cell, TOP - 8, shortened(name, letters), "tick", "middle")
+            for at, name in enumerate(names)
+        ),
+    ]
+    wrong = []
+    for row, (name, values) in enumerate(zip(names, counts, strict=True)):
+        total, y = sum(values), TOP + row * cell
+        parts.append(label(head - 10, y + cell / 2 + 4, shortened(name, LETTERS), None, "end"))
+        for column, count in enumerate(values):
+            share, x = count / total if total else 0.0, head + column * cell
+            right = row == column
+            parts.append(
+                element("rect", x=x + 1, y=y + 1, width=cell - 2, height=cell - 2, rx=3,
+                        class_="shade right" if right else "shade", fill_opacity=f"{DARKEST * share:.2f}")
+            )  # fmt: skip
+            parts.append(
+                label(x + cell / 2, y + cell / 2 - 1, f"{count:,}", "count" if count else "none", "middle")
+            )
+            if total:
+                class_ = "share" if count else "none"
+                parts.append(label(x + cell / 2, y + cell / 2 + 14, f"{100 * share:.0f} %", class_, "middle"))
+            if count and not right:
+                wrong.append((count, f"{name} decided as {names[column]}: {count:,}"))
+    worst = [text for _, text in sorted(wrong, key=lambda one: -one[0])[:5]]
+    said = "Most frequent errors: " + "; ".join(worst) if worst else "No errors"
+    size = head + len(names) * cell + 2, TOP + len(names) * cell + 4
+    return figure(*size, "Confusion matrix, counts and share of each label", said, parts)
+
+
+def reliability(bins: Sequence[Bin]) -> Markup:
+    """Share that was right against confidence, with intervals; below, how many decisions were of that confidence."""
+    left, right, top, middle, bottom = 44, 384, 26, 336, 406
+    x, y = Scale(0, 1, left, right), Scale(0, 1, middle, top)
+    most = max((one.count for one in bins), default=1)
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    parts = left_axis(y, left, right, "right, %")
+    parts.append(line(left, middle, right, top, "reference"))
+    parts.append(polyline([(x(one.confidence), y(one.accuracy)) for one in bins], "curve a"))
+    for one in bins:
+        across = x(one.confidence)
+        tall = 40 * one.count / max(most, 1)
+        parts += [
+            line(across, y(one.low), across, y(one.high), "interval"),
+            element("circle", cx=across, cy=y(one.accuracy), r=4, class_="dot a"),
+            element("rect", x=across - 5, y=bottom - tall, width=10, height=tall, class_="bar"),
+        ]
+    # Every count is in the table below the figure; here only those that do not cover each other.
+    shown = -100.0
+    for one in sorted(bins, key=lambda one: one.confidence):
+        if x(one.confidence) - shown >= 26:
+            shown = x(one.confidence)
+            parts.append(
+                label(shown, bottom - 40 * one.count / max(most, 1) - 4, f"{one.count:,}", "tick", "middle")
+            )
+    parts += bottom_axis(x, bottom, "confidence, %", ticks, [percent(tick) for tick in ticks])
+    said = "; ".join(
+        f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % right"
+        for one in bins
+    )
+    return figure(400, 446, "Reliability: how often decisions of a confidence are right", said, parts)
+
+
+def bar(estimate: Estimate) -> Markup:
+    """A share from 0 to 1 as a bar with its interval, for a table's cell whose number stands beside it."""
+    scale = Scale(0, 1, 0, BAR)
+    value = 0.0 if estimate.value != estimate.value else estimate.value
+    parts = [
+        element("rect", x=0, y=3, width=BAR, height=8, rx=2, class_="track"),
+        element("rect", x=0, y=3, width=scale(value), height=8, rx=2, class_="bar"),
+    ]
+    if estimate.low is not None and estimate.high is not None:
+        parts.append(line(scale(estimate.low), 7, scale(estimate.high), 7, "whisker"))
+    return element(
+        "svg", *parts, viewBox=f"0 0 {BAR} 14", width=BAR, height=14, class_="cell", aria_hidden="true"
+    )

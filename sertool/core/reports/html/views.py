@@ -1,0 +1,161 @@
+"""What the page's templates show, put in their order: nothing is computed here but places and groups."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from sertool.core.formatting import plural
+from sertool.core.reports.contents import (
+    DifferenceRow,
+    Finding,
+    OurRow,
+    Report,
+    RunReport,
+    SetReport,
+    SliceRow,
+    TaskReport,
+    Utterance,
+)
+from sertool.core.reports.html import figures
+from sertool.core.reports.html.browser import PAGE, Pool, browser_data, gravest_first
+from sertool.core.reports.html.figures import Group, Interval
+from sertool.core.reports.wording import NAMES
+
+SETS = ("test", "valid")  # in this order; others after them
+SEVERITIES = {
+    "error": "Figures that are not what they seem",
+    "warning": "Figures that flatter, or are rough",
+    "note": "Worth knowing",
+}
+SLICES = {
+    "gender": "gender",
+    "words": "length in words",
+    "seconds": "length in seconds",
+    "modality": "what there is of it",
+    "class": "label",
+    "speaker": "speaker",
+}
+Kinds = list[tuple[str, list[SliceRow]]]
+SHOWN = 12  # parts of a kind that stand in the page; more are folded away
+
+
+@dataclass(frozen=True)
+class SetView:
+    """A set of a run: the first rows of its browser, and all of them as JSON."""
+
+    own: SetReport
+    place: str
+    rows: tuple[Utterance, ...]
+    data: Markup
+    players: bool
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run: its anchor in the page, its sets in the order to show them."""
+
+    own: RunReport
+    place: str
+    sets: tuple[SetView, ...]
+
+
+def run_views(report: Report, pool: Pool) -> list[RunView]:
+    """All runs; their utterances go into the pool."""
+    views = []
+    for number, run in enumerate(report.runs, start=1):
+        recordings = report.recordings.get(run.name, {})
+        names = sorted(run.sets, key=lambda name: (name not in SETS, SETS.index(name) if name in SETS else 0))
+        sets = (_set_view(run, run.sets[name], f"run-{number}-{name}", pool, recordings) for name in names)
+        views.append(RunView(run, f"run-{number}", tuple(sets)))
+    return views
+
+
+def _set_view(
+    run: RunReport, own: SetReport, place: str, pool: Pool, recordings: Mapping[str, str]
+) -> SetView:
+    rows = gravest_first(own.rows)
+    data = browser_data(rows, run.class_names, len(own.sizes), pool, recordings)
+    return SetView(own, place, tuple(rows[:PAGE]), data, any(row.id in recordings for row in rows))
+
+
+def findings_by_severity(views: Sequence[RunView]) -> list[tuple[str, str, list[tuple[RunView, Finding]]]]:
+    """Severity, its heading, and the findings with their runs; the gravest first, empty ones left out."""
+    every = [(view, finding) for view in views for finding in view.own.findings]
+    groups = [
+        (name, text, [pair for pair in every if pair[1].severity == name])
+        for name, text in SEVERITIES.items()
+    ]
+    return [group for group in groups if group[2]]
+
+
+def metrics_of(task: TaskReport) -> list[str]:
+    """The metrics of a task's table, in one order everywhere."""
+    there = {row.metric for row in task.published} | {row.metric for row in task.differences}
+    there |= {metric for row in task.ours for metric in row.metrics}
+    return [*(name for name in NAMES if name in there), *sorted(there - set(NAMES))]
+
+
+def published_rows(task: TaskReport) -> list[tuple[str, str, dict[str, float]]]:
+    """Source, what it was measured on, and figures by metric."""
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for row in task.published:
+        counts = {"member": row.members, "utterance": row.utterances}
+        of = " · ".join(plural(count, name) for name, count in counts.items() if count is not None)
+        rows.setdefault((row.source, of), {})[row.metric] = row.value
+    return [(source, of, values) for (source, of), values in rows.items()]
+
+
+def by_protocol(task: TaskReport) -> list[tuple[str, list[OurRow]]]:
+    """Our rows under a heading each: as the paper did it, then honestly."""
+    paper = [row for row in task.ours if row.protocol == "paper"]
+    honest = [row for row in task.ours if row.protocol != "paper"]
+    groups = [("Ours, as the paper did it", paper), ("Ours, honest", honest)]
+    return [group for group in groups if group[1]]
+
+
+def difference_rows(task: TaskReport) -> list[tuple[str, str, dict[str, DifferenceRow], list[str]]]:
+    """The two runs, the differences by metric, and the notes."""
+    rows: dict[tuple[str, str], dict[str, DifferenceRow]] = {}
+    for row in task.differences:
+        rows.setdefault((row.paper, row.honest), {})[row.metric] = row
+    return [
+        (paper, honest, own, list(dict.fromkeys(row.note for row in own.values() if row.note)))
+        for (paper, honest), own in rows.items()
+    ]
+
+
+def forest_of(report: Report, metric: str) -> Markup | None:
+    """The intervals of all runs on test, task by task; None where no run has the metric."""
+    groups = []
+    for task in report.tasks:
+        rows = tuple(
+            Interval(row.run, row.metrics[metric], is_open=bool(row.stamp))
+            for row in task.ours
+            if metric in row.metrics
+        )
+        published = next((row.value for row in task.published if row.metric == metric), None)
+        if rows:
+            groups.append(Group(f"{task.dataset} · {task.task}", published, rows))
+    return figures.forest(groups, NAMES.get(metric, metric)) if groups else None
+
+
+def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
+    """The name of a kind and its parts: the kinds that can stand in the page, and those with so many to fold away."""
+    kinds = [*SLICES, *dict.fromkeys(row.kind for row in rows if row.kind not in SLICES)]
+    groups = [(SLICES.get(kind, kind), [row for row in rows if row.kind == kind]) for kind in kinds]
+    return (
+        [group for group in groups if 0 < len(group[1]) <= SHOWN],
+        [group for group in groups if len(group[1]) > SHOWN],
+    )
+
+
+def likeliest(row: Utterance, classes: Sequence[str]) -> list[tuple[str, float]]:
+    """The four classes of the highest probability, as the script shows them, too."""
+    return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
+
+
+def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """The metrics that any row has, in one order everywhere."""
+    there = {metric for row in rows for metric in row}
+    return [name for name in NAMES if name in there]

@@ -1,0 +1,112 @@
+"""Where a run's figures come from, as texts in the order to show them; and the commands that make them again."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from sertool.core.formatting import plural
+from sertool.core.recipe import load as recipes
+from sertool.core.recipe.load import Recipe
+from sertool.core.reports.load import Loaded
+from sertool.core.runs.prediction_files import Origin
+
+DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}
+
+
+def caveats(origin: Origin) -> str:
+    """What is said behind the name wherever a figure is shown, as ``synthetic speech``; often empty."""
+    found = ["synthetic speech"] * origin.synthetic + ["machine-made transcripts"] * origin.machine_text
+    return ", ".join(found)
+
+
+def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
+    """What a reader needs to tell these figures from others.
+
+    Args:
+        run: the run.
+        calibration: where the temperature is from.
+        size: what a reader must know of k; empty where there is nothing.
+    """
+    origin, recipe = run.origin, run.recipe
+    members = run.main.predictions.members
+    model, training = recipe.model, recipe.training
+    counts = ", ".join(f"{name} {number:,}" for name, number in origin.counts.items() if number)
+    doctor = "not asked" if origin.doctor is None else "; ".join(one[-1] for one in origin.doctor if one)
+    made = dict(origin.made)
+    found = {
+        "recipe": f"{origin.recipe_name}: {recipe.about}",
+        "protocol": origin.protocol,
+        "corpus": f"{origin.dataset}{f' ({caveats(origin)})' if caveats(origin) else ''}: {counts}",
+        "division": _division(recipe, origin.folds),
+        "data hash": origin.data_hash,
+        "modalities": ", ".join(recipe.dataset.modalities),
+        "model": (
+            f"{model.architecture.upper()}, hidden size {model.hidden_size}, feed-forward {model.ffn_size}, "
+            f"{plural(model.num_heads, 'head')}, {plural(model.num_layers, 'layer')}, embedding {model.embedding_size}"
+        ),
+        "word vectors": recipe.dataset.vectors,
+        "training": (
+            f"batch {training.batch_size}, learning rate {training.learning_rate:g}, {training.optimizer}, "
+            f"{training.schedule}, at most {training.max_epochs} epochs, best epoch by {training.select}"
+        ),
+        "members": ", ".join(member.name for member in members),
+        "started from": origin.started_from or "random numbers",
+        "seconds of training": "" if run.seconds is None else f"{run.seconds:,.0f}",
+        "size": size,
+        "calibration": calibration,
+        "doctor": doctor or "nothing",
+        "predicted": made.pop("time", ""),
+        **made,
+        "choices": " ".join(recipe.choices),
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _division(recipe: Recipe, folds: int) -> str:
+    splits = recipe.splits
+    if splits.scheme == "folds":
+        return f"{folds} folds by {splits.group}, seed {splits.seed}"
+    if splits.scheme == "holdout":
+        own = ", ".join(splits.valid_groups) if splits.valid_groups else f"{100 * splits.valid_fraction:g} %"
+        return f"validation ({own}) cut from training by {splits.group}, seed {splits.seed}"
+    same = ", which is the test split" if splits.valid == splits.test else ""
+    return f"the corpus's own splits; validation is {splits.valid!r}{same}"
+
+
+def commands(run: Loaded, output: Path, data: Path, command: str) -> tuple[str, ...]:
+    """The commands that train the run, judge it and report on it."""
+    where = {"--output": output, "--data": data}
+    options = {name: str(path) for name, path in where.items() if path != DEFAULTS[name]}
+    named = {"--name": run.name}
+    judge = shlex.join(
+        [
+            "sertool",
+            "ensemble",
+            *_words(named),
+            "--sets",
+            ",".join(sorted(run.sets, reverse=True)),
+            *_words(options),
+        ]
+        + ["--probe"] * any(run.probes.values())
+    )
+    train = [] if run.is_reference else [_train_command(run, options)]
+    return (*train, judge, command or shlex.join(["sertool", "report", *_words(named), *_words(options)]))
+
+
+def _words(options: Mapping[str, str]) -> list[str]:
+    return [word for pair in options.items() for word in pair]
+
+
+def _train_command(run: Loaded, options: Mapping[str, str]) -> str:
+    """Training by the shipped recipe where that is the run's own, else by the one in its folder."""
+    name = run.origin.recipe_name
+    shipped = name in recipes.names() and recipes.load(name, users_path=recipes.USERS_PATH) == run.recipe
+    words = ["--recipe", name if shipped else str(run.folder / "recipe.yaml")]
+    if run.name != name:
+        words += ["--name", run.name]
+    seeds, training = list(run.seeds), run.recipe.training
+    if seeds and seeds != list(range(training.seed, training.seed + training.runs)):
+        words += ["--seeds", ",".join(map(str, seeds))]
+    if run.origin.started_from is not None:
+        words += ["--from", run.origin.started_from]
+    return shlex.join(["sertool", "train", *words, *_words(options)])

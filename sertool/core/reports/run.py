@@ -1,0 +1,71 @@
+"""A run's report, from what its folder holds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertool.core.reports.calibration import find_temperature
+from sertool.core.reports.choose import Choice, choose_size, stamp
+from sertool.core.reports.contents import RunReport
+from sertool.core.reports.findings import findings_of
+from sertool.core.reports.load import Loaded, load_run
+from sertool.core.reports.provenance import caveats, commands, provenance
+from sertool.core.reports.sets import set_report
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A run with its report, and the size that was chosen."""
+
+    loaded: Loaded
+    choice: Choice
+    report: RunReport
+
+
+def report_run(folder: Path, data: Path, command: str = "") -> Reported:
+    """Report on the run in a folder.
+
+    Args:
+        folder: of the run, below the folder of all runs.
+        data: folder of the corpora, for the commands that are shown.
+        command: that makes the report; empty: of this run alone.
+
+    Raises:
+        DataError: there is nothing to report.
+    """
+    run = load_run(folder)
+    choice = choose_size(run)
+    temperature, calibrated = find_temperature(run, choice.k)
+    sets = {name: set_report(run, name, choice.k, temperature) for name in run.sets}
+    origin, own = run.origin, run.main.predictions
+    expected = len(own.members) if run.is_reference else run.recipe.training.runs * origin.folds
+    report = RunReport(
+        name=run.name,
+        recipe=origin.recipe_name,
+        dataset=origin.dataset,
+        task=task_name(run),
+        kind=own.kind,
+        class_names=own.classes,
+        architecture=run.recipe.model.architecture,
+        protocol=origin.protocol,
+        stamp=stamp(run, choice),
+        caveats=caveats(origin),
+        members=len(own.members),
+        expected_members=expected,
+        folds=origin.folds,
+        select=run.recipe.training.select,
+        chosen_by=choice.by,
+        sets=sets,
+        findings=findings_of(run, sets, choice, expected),
+        histories=run.histories,
+        reads=run.reads,
+        data_hash=origin.data_hash,
+        provenance=provenance(run, calibrated, choice.note),
+        commands=commands(run, folder.parent, data, command),
+    )
+    return Reported(run, choice, report)
+
+
+def task_name(run: Loaded) -> str:
+    """The task, with the number of classes where the recipe chooses it: ``emotion``, ``sentiment, 7 classes``."""
+    number = run.recipe.dataset.num_classes
+    return run.origin.task if number is None else f"{run.origin.task}, {number} classes"

@@ -1,0 +1,185 @@
+"""An ensemble on one labelled set: figures with intervals, members, classes, calibration, slices, probes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.metrics import Bootstrap, Estimate, class_estimates, clusters_of, decision_estimates
+from sertool.core.metrics.calibration import confidences, probabilities
+from sertool.core.metrics.classification import METRICS, confusion, decide
+from sertool.core.metrics.sentiment import score_estimates
+from sertool.core.recipe.load import Expected, Recipe
+from sertool.core.reports.calibration import calibration_row
+from sertool.core.reports.contents import ClassRow, MemberRow, SetReport, Size, Spread, Utterance
+from sertool.core.reports.load import Loaded
+from sertool.core.reports.probes import probe_rows
+from sertool.core.reports.slices import rightness, slice_rows
+from sertool.core.runs.prediction_files import StoredSet
+from sertool.core.runs.predictions import Predictions
+
+QUICK = 2_000  # resamples
+
+
+def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> SetReport:
+    """What the first k members of a run do on one of its sets.
+
+    Args:
+        run: the run.
+        name: of the set, one of ``run.sets``.
+        k: members that are averaged.
+        temperature: of their probabilities; None leaves the logits as they are.
+    """
+    stored = run.sets[name]
+    own, bootstrap = stored.predictions, Bootstrap(clusters_of(stored.spoken))
+    # Slices and probes are many, and tested by standard errors: those need fewer resamples than the ends of intervals.
+    quick = Bootstrap(bootstrap.clusters, resamples=QUICK)
+    clusters, logits, decisions = bootstrap.clusters, own.ensemble_logits(k), own.decisions(k)
+    assert own.targets is not None
+    targets, number = own.targets, len(own.classes)
+    expected = published_counts(run.recipe, name)
+    scores: Mapping[str, Estimate] = {}
+    if own.scores is not None and own.kind == "single":
+        scores = score_estimates(own.scores, logits, own.classes, bootstrap, temperature=temperature or 1.0)
+    alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
+    return SetReport(
+        set=name,
+        utterances=len(own.ids),
+        published_utterances=expected.utterances if expected else None,
+        unit=clusters.unit,
+        clusters=clusters.number,
+        unit_note=clusters.note,
+        k=k,
+        metrics=decision_estimates(targets, decisions, number, bootstrap),
+        scores=scores,
+        sizes=tuple(Size(size, _metrics(own, own.decisions(size))) for size in range(1, len(own.logits) + 1)),
+        members=_members(own, alone),
+        spread={metric: _spread([figures[metric] for figures in alone]) for metric in METRICS},
+        classes=_classes(run, own, decisions, expected, bootstrap),
+        confusion=_confusion(own, decisions),
+        majority=float(np.bincount(targets).max() / len(targets)) if own.kind == "single" else None,
+        calibration=calibration_row(logits, targets, own.kind, temperature, bootstrap),
+        slices=slice_rows(stored, rightness(targets, decisions), quick),
+        probes=probe_rows(own, decisions, run.probes.get(name, {}), k, quick),
+        rows=_utterances(stored, k, temperature or 1.0),
+    )
+
+
+def published_counts(recipe: Recipe, name: str) -> Expected | None:
+    """What a set should hold, where the recipe takes it from the corpus as it is."""
+    splits = recipe.splits
+    if splits.scheme == "corpus":
+        split = {"valid": splits.valid, "test": splits.test}[name]
+    elif splits.scheme == "holdout" and name == "test" and not splits.test_fraction:
+        split = splits.test
+    else:
+        return None
+    published = {str(known): counts for known, counts in recipe.expected.items()}
+    return published.get(split)
+
+
+def _metrics(own: Predictions, decisions: NDArray[np.int64]) -> dict[str, float]:
+    assert own.targets is not None
+    return {name: metric(own.targets, decisions, len(own.classes)) for name, metric in METRICS.items()}
+
+
+def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[MemberRow, ...]:
+    """Members one by one; in cross-validation a member judges its own fold, and only its accuracy is stored."""
+    if len(alone) == len(own.members):
+        figures = list(alone)
+    else:
+        figures = [{} if one.accuracy is None else {"accuracy": one.accuracy} for one in own.members]
+    return tuple(
+        MemberRow(one.name, one.fold, one.validation, metrics)
+        for one, metrics in zip(own.members, figures, strict=True)
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    """Over members; in cross-validation over the first of every fold, pooled, the second of every fold, and so on."""
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
+
+
+def _classes(
+    run: Loaded,
+    own: Predictions,
+    decisions: NDArray[np.int64],
+    expected: Expected | None,
+    bootstrap: Bootstrap,
+) -> tuple[ClassRow, ...]:
+    assert own.targets is not None
+    number = len(own.classes)
+    support, predicted = (_counts(part, number) for part in (own.targets, decisions))
+    train: Sequence[int | None] = run.origin.train_classes
+    published: Sequence[int | None] = (expected.classes if expected else None) or ()
+    train, published = (part if len(part) == number else [None] * number for part in (train, published))
+    found = class_estimates(own.targets, decisions, number, bootstrap)
+    return tuple(
+        ClassRow(
+            name,
+            **found[c],
+            support=support[c],
+            predicted=predicted[c],
+            train=train[c],
+            published=published[c],
+        )
+        for c, name in enumerate(own.classes)
+    )
+
+
+def _counts(decisions: NDArray[np.int64], number: int) -> list[int]:
+    counted = decisions.sum(0) if decisions.ndim == 2 else np.bincount(decisions, minlength=number)
+    return [int(value) for value in counted]
+
+
+def _confusion(own: Predictions, decisions: NDArray[np.int64]) -> tuple[tuple[int, ...], ...] | None:
+    if own.kind == "multi":
+        return None
+    assert own.targets is not None
+    table = confusion(own.targets, decisions, len(own.classes))
+    return tuple(tuple(row) for row in table.tolist())
+
+
+def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[Utterance, ...]:
+    own, logits = stored.predictions, stored.predictions.ensemble_logits(k)
+    assert own.targets is not None
+    decisions = own.decisions(k)
+    same = np.stack([decide(one, own.kind) == decisions for one in own.logits])
+    sure = confidences(logits, own.targets, own.kind, temperature)[0]
+    if own.kind == "multi":
+        same, sure = np.asarray(same.all(-1)), sure.reshape(logits.shape).min(-1)
+    columns = zip(
+        own.ids,
+        stored.spoken,
+        _named(own.targets, own.classes),
+        _named(decisions, own.classes),
+        (rightness(own.targets, decisions) == 1).tolist(),
+        sure.tolist(),
+        probabilities(logits, own.kind, temperature).tolist(),
+        same.sum(0).tolist(),
+        strict=True,
+    )
+    return tuple(
+        Utterance(
+            id=id_,
+            text=one.text,
+            speaker=one.speaker,
+            dialogue=one.dialogue,
+            target=target,
+            decision=decision,
+            right=is_right,
+            confidence=confidence,
+            probabilities=tuple(shares),
+            seconds=one.seconds,
+            words=one.words,
+            members=members,
+        )
+        for id_, one, target, decision, is_right, confidence, shares, members in columns
+    )
+
+
+def _named(decisions: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
+    """Decisions as names of classes; all that are present in a multi-label task."""
+    if decisions.ndim == 1:
+        return [classes[number] for number in decisions.tolist()]
+    return [", ".join(name for name, there in zip(classes, row, strict=True) if there) for row in decisions]

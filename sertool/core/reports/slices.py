@@ -1,0 +1,176 @@
+"""Parts of a set on which a model may do worse: speakers, genders, lengths, missing modalities, classes."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.metrics import Bootstrap, Clusters, Estimate, fisher_less, holm
+from sertool.core.reports.contents import SliceRow
+from sertool.core.runs.prediction_files import Spoken, StoredSet
+
+MOST_SPEAKERS = 60  # with more, a row each is no help
+LEAST = 10  # utterances of a part, and of the rest, for a p-value
+ENOUGH = 5  # clusters of a part, and of the rest, for a bootstrap of their difference
+WEAK = 0.05  # how far below the rest, and the corrected p-value
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Part:
+    kind: str
+    name: str
+    mask: Mask
+
+
+def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstrap) -> tuple[SliceRow, ...]:
+    """Accuracy in each part of a set, and which parts are weak.
+
+    A part is weak if it is more than 5 points below the rest, and significantly so: p < 0.05, one-sided, Holm-corrected
+    over all parts of the set. Where part and rest span five clusters each, p is that of the difference over its
+    standard error in resamples of clusters, by Student's t with the degrees of freedom of the fewer clusters; else it
+    is Fisher's exact test, which takes utterances as independent (of a multi-label task: those right in every class).
+    There is no p below ten utterances, nor for a gender of fewer than five speakers: what would be tested is those.
+
+    Args:
+        stored: the set.
+        right: (N,) share of an utterance's decisions that are right; 0 or 1 in a single-label task.
+        bootstrap: of the set's utterances.
+    """
+    parts = list(_parts(stored))
+    if not parts:
+        return ()
+    masks = np.stack([part.mask for part in parts], axis=-1)
+    columns = np.hstack([masks * right[:, None], masks, right[:, None], np.ones((len(right), 1))])
+    totals = bootstrap.totals(columns)
+    rows, tested = [], []
+    for number, part in enumerate(parts):
+        inside, outside = right[part.mask], right[~part.mask]
+        difference = float(inside.mean() - outside.mean())
+        rows.append(
+            SliceRow(
+                kind=part.kind,
+                name=part.name,
+                size=len(inside),
+                clusters=len(np.unique(bootstrap.clusters.index[part.mask])),
+                accuracy=_estimate(inside, part.mask, bootstrap),
+                difference=difference,
+                p=None,
+                weak=False,
+            )
+        )
+        if min(len(inside), len(outside)) >= LEAST and not _is_few_people(part, stored):
+            resampled = totals[:, [number, len(parts) + number, -2, -1]]
+            tested.append((number, _p_below(inside, outside, part.mask, resampled, bootstrap.clusters)))
+    for (number, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
+        rows[number] = replace(rows[number], p=p, weak=p < WEAK and rows[number].difference < -WEAK)
+    return tuple(rows)
+
+
+def _is_few_people(part: _Part, stored: StoredSet) -> bool:
+    """Whether a gender, or the other one, is a few speakers, so that it cannot be told from who they are."""
+    speakers: tuple[set[str], set[str]] = (set(), set())
+    for inside, one in zip(part.mask, stored.spoken, strict=True):
+        if one.speaker is not None:
+            speakers[int(inside)].add(one.speaker)
+    return part.kind == "gender" and 0 < min(map(len, speakers)) < ENOUGH
+
+
+def _estimate(inside: NDArray[np.float64], mask: Mask, bootstrap: Bootstrap) -> Estimate:
+    """The accuracy of a part with its interval: over the set's clusters, over utterances inside a single one."""
+    _, index = np.unique(bootstrap.clusters.index[mask], return_inverse=True)
+    own = Clusters(index, int(index.max()) + 1, bootstrap.clusters.unit)
+    if own.number == 1:
+        own = Clusters(np.arange(len(inside)), len(inside), "utterance")
+    resampled = Bootstrap(own, resamples=bootstrap.resamples, seed=bootstrap.seed)
+    sums = resampled.totals(np.stack([inside, np.ones_like(inside)], axis=-1))
+    return resampled.estimate(float(inside.mean()), sums[:, 0] / sums[:, 1], (0.0, 1.0))
+
+
+def _p_below(
+    inside: NDArray[np.float64],
+    outside: NDArray[np.float64],
+    mask: Mask,
+    totals: NDArray[np.float64],
+    clusters: Clusters,
+) -> float:
+    """One-sided p-value of a part whose accuracy is not below that of the rest.
+
+    ``totals`` (R, 4): right and all utterances of the part, right and all of the set, in each resample.
+    """
+    from scipy.special import stdtr  # slow to import, and only needed here
+
+    fewer = min(len(np.unique(clusters.index[own])) for own in (mask, ~mask))
+    right, size, all_right, all_size = totals.T
+    there = (size > 0) & (size < all_size)
+    if fewer >= ENOUGH and there.any():
+        rest = (all_right[there] - right[there]) / (all_size[there] - size[there])
+        error = float((right[there] / size[there] - rest).std()) * math.sqrt(fewer / (fewer - 1))
+        if error > 0:
+            return float(stdtr(fewer - 1, (inside.mean() - outside.mean()) / error))
+    whole = [int((own == 1).sum()) for own in (inside, outside)]
+    return fisher_less(whole[0], len(inside), whole[1], len(outside))
+
+
+def _parts(stored: StoredSet) -> Iterator[_Part]:
+    """All parts that are neither empty nor the whole set."""
+    spoken, own = stored.spoken, stored.predictions
+    speakers = [one.speaker for one in spoken]
+    named = [("gender", [one.gender for one in spoken])]
+    if len(set(speakers) - {None}) <= MOST_SPEAKERS:
+        named.insert(0, ("speaker", speakers))
+    named.append(("modality", [_modality(one) for one in spoken]))
+    for kind, values in named:
+        for value in sorted({value for value in values if value is not None}):
+            yield from _part(kind, value, np.array([one == value for one in values]))
+    words = np.array([one.words for one in spoken], np.float64)
+    yield from _part("words", "no words", words == 0)
+    yield from _thirds("words", words, words > 0)
+    seconds = np.array([math.nan if one.seconds is None else one.seconds for one in spoken])
+    yield from _thirds("seconds", seconds, np.isfinite(seconds))
+    assert own.targets is not None
+    for number, name in enumerate(own.classes):
+        has = own.targets[:, number] > 0 if own.kind == "multi" else own.targets == number
+        yield from _part("class", name, has)
+
+
+def _part(kind: str, name: str, mask: Mask) -> Iterator[_Part]:
+    if mask.any() and not mask.all():
+        yield _Part(kind, name, mask)
+
+
+def _thirds(kind: str, values: NDArray[np.float64], known: Mask) -> Iterator[_Part]:
+    """Short, middle and long utterances of those whose length is known, about as many of each."""
+    if not known.any():
+        return
+    edges = np.quantile(values[known], [1 / 3, 2 / 3], method="lower")
+    place = np.searchsorted(edges, values, side="left")
+    for third in range(3):
+        mask = known & (place == third)
+        if mask.any():
+            yield from _part(kind, _span(kind, float(values[mask].min()), float(values[mask].max())), mask)
+
+
+def _span(kind: str, low: float, high: float) -> str:
+    """``3 to 7 words``, ``1.2 to 3.4 s``."""
+    if kind == "seconds":
+        return f"{low:.1f} to {high:.1f} s" if f"{low:.1f}" != f"{high:.1f}" else f"{low:.1f} s"
+    return f"{low:.0f} to {high:.0f} words" if low != high else f"{low:.0f} word{'s' * (low != 1)}"
+
+
+def _modality(one: Spoken) -> str:
+    """What of an utterance is there."""
+    if one.words and one.frames:
+        return "text and audio"
+    return "no audio" if one.words else "no text" if one.frames else "no text, no audio"
+
+
+def rightness(
+    targets: Sequence[int] | NDArray[np.int64], decisions: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(N,) share of each utterance's decisions that are right."""
+    same = (np.asarray(targets) == decisions).astype(np.float64)
+    return np.asarray(same if same.ndim == 1 else same.mean(1))

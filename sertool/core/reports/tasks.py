@@ -1,0 +1,157 @@
+"""Tables by data set and task: what was published, what we reach as the paper did it, honestly, and the difference."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+
+from sertool.core.formatting import plural
+from sertool.core.metrics import Bootstrap, Difference, Estimate, clusters_of, decision_differences
+from sertool.core.metrics.classification import METRICS
+from sertool.core.recipe.load import Recipe
+from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
+from sertool.core.reports.expected import Missing
+from sertool.core.reports.run import Reported
+
+Task = tuple[str, str]  # data set and task
+
+
+def task_reports(runs: Sequence[Reported], missing: Sequence[Missing]) -> tuple[TaskReport, ...]:
+    """A table each, in the order of the runs, then of what is missing."""
+    keys = [_key(run) for run in runs] + [(one.dataset, one.task) for one in missing]
+    return tuple(
+        _task_report(
+            key,
+            [run for run in runs if _key(run) == key],
+            [one for one in missing if (one.dataset, one.task) == key],
+        )
+        for key in dict.fromkeys(keys)
+    )
+
+
+def _key(run: Reported) -> Task:
+    return run.report.dataset, run.report.task
+
+
+def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]) -> TaskReport:
+    recipes = [run.loaded.recipe for run in runs] + [one.recipe for one in missing]
+    published = dict.fromkeys(
+        PublishedRow(own.metric, own.value, own.members, own.utterances, own.source)
+        for recipe in recipes
+        for own in recipe.published
+    )
+    pairs = [
+        (paper, honest)
+        for paper, honest in product(runs, runs)
+        if paper.loaded.flattered and not honest.loaded.flattered and _differ_in_protocol(paper, honest)
+    ]
+    return TaskReport(
+        dataset=key[0],
+        task=key[1],
+        published=tuple(published),
+        ours=tuple(_our_row(run) for run in runs if "test" in run.report.sets),
+        differences=tuple(row for pair in pairs for row in _differences(*pair)),
+        missing=tuple(one.text for one in missing),
+    )
+
+
+def _our_row(run: Reported) -> OurRow:
+    report, test = run.report, run.report.sets["test"]
+    notes = [report.caveats, f"{report.folds} folds" if report.folds > 1 else "", run.choice.note]
+    return OurRow(
+        run=report.name,
+        recipe=report.recipe,
+        protocol=report.protocol,
+        stamp=report.stamp,
+        k=test.k,
+        members=report.members,
+        metrics={**test.metrics, **test.scores},
+        spread=test.spread,
+        train=run.loaded.origin.counts.get("train", 0),
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
+    """Whether two runs of a task, both judged on test, have the same settings but for division and seeds."""
+    judged = "test" in paper.report.sets and "test" in honest.report.sets
+    return judged and _settings(paper.loaded.recipe) == _settings(honest.loaded.recipe)
+
+
+def _settings(recipe: Recipe) -> Mapping[str, object]:
+    own = recipe.model_dump(include={"dataset", "frontend", "model", "training"})
+    return {
+        **own,
+        "dataset": {**own["dataset"], "path": ""},
+        "training": {**own["training"], "runs": 0, "seed": 0},
+    }
+
+
+def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:
+    """Paper less honest in every metric, over the utterances that both judged."""
+    found, notes = _paired(paper, honest)
+    trained = [_trained(run) for run in (honest, paper)]
+    if trained[0] != trained[1]:
+        notes.append(f"the honest run trained on {trained[0]}, the paper's on {trained[1]}")
+    return [
+        DifferenceRow(
+            metric=metric,
+            paper=paper.report.name,
+            honest=honest.report.name,
+            difference=Estimate(own.value, own.low, own.high),
+            p=own.p,
+            note="; ".join(notes),
+        )
+        for metric, own in found.items()
+    ]
+
+
+def _trained(run: Reported) -> str:
+    """On how many utterances; of folds each member sees its own part of them."""
+    number = plural(run.loaded.origin.counts.get("train", 0), "utterance")
+    return f"parts of {number}" if run.report.folds > 1 else number
+
+
+def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], list[str]]:
+    """The differences, and what a reader must know of the utterances they are over."""
+    places = [_places(run) for run in (paper, honest)]
+    shared = [id_ for id_ in places[0] if id_ in places[1]]
+    tests = [run.loaded.sets["test"] for run in (paper, honest)]
+    rows = [np.array([place[id_] for id_ in shared], np.int64) for place in places]
+    targets = [_targets(run)[row] for run, row in zip((paper, honest), rows, strict=True)]
+    if not shared or tests[0].predictions.classes != tests[1].predictions.classes:
+        return _unpaired(paper, honest), ["over different utterances: no interval can be given"]
+    if not np.array_equal(targets[0], targets[1]):
+        return _unpaired(paper, honest), [
+            "the labels of the same utterances differ: no interval can be given"
+        ]
+    decided = [
+        test.predictions.decisions(run.choice.k)[row]
+        for test, run, row in zip(tests, (paper, honest), rows, strict=True)
+    ]
+    bootstrap = Bootstrap(clusters_of([tests[0].spoken[row] for row in rows[0]]))
+    number = len(tests[0].predictions.classes)
+    found = decision_differences(targets[0], decided[1], decided[0], number, bootstrap)
+    whole = all(len(test.predictions.ids) == len(shared) for test in tests)
+    return found, [] if whole else [f"over the {len(shared):,} utterances both judged"]
+
+
+def _places(run: Reported) -> dict[str, int]:
+    """Where each utterance stands in the test set, by id; ids of several utterances tell nothing and are left out."""
+    ids = run.loaded.sets["test"].predictions.ids
+    places = {id_: place for place, id_ in enumerate(ids)}
+    if len(places) == len(ids):
+        return places
+    twice = {id_ for place, id_ in enumerate(ids) if places[id_] != place}
+    return {id_: place for id_, place in places.items() if id_ not in twice}
+
+
+def _targets(run: Reported) -> np.ndarray:
+    targets = run.loaded.sets["test"].predictions.targets
+    assert targets is not None
+    return targets
+
+
+def _unpaired(paper: Reported, honest: Reported) -> dict[str, Difference]:
+    figures = [run.report.sets["test"].metrics for run in (paper, honest)]
+    return {name: Difference(figures[0][name].value - figures[1][name].value) for name in METRICS}

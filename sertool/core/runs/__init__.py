@@ -1,0 +1,1 @@
+"""A folder below ckpt/: planned, trained, resumed, opened, started from."""

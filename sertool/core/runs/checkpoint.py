@@ -1,0 +1,231 @@
+"""A run's folder: what is written while a stack trains and when a member is done, and how it is read back.
+
+::
+
+    ckpt/<name>/
+      recipe.yaml                     the resolved recipe
+      corpus.json                     which utterances, by hash, and how they were divided
+      vocabulary.json                 of the training utterances (vocabulary-<fold>.json in cross-validation)
+      standardization.json            mean and standard deviation of the training frames, if the recipe asks
+      log.jsonl                       when it was started, on what device, how long it took
+      start.json                      the run that members start from, if any; see starting_weights
+      state/group-<k>.safetensors     a stack in training; gone when it is done
+      run-<seed>[-<fold>]/            one member
+        model.safetensors             its best weights
+        history.jsonl                 loss, score, learning rate of every epoch
+        run.json                      seed, fold, best score, start; written last, so its presence means "done"
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sertool.core.corpora.vocabulary import Vocabulary
+from sertool.core.errors import DataError
+from sertool.core.files import artifacts
+from sertool.core.runs.experiment import FoldInputs
+from sertool.core.runs.folder import HISTORY, RUN_FORMAT
+from sertool.core.training.batches import Standardization
+from sertool.core.training.history import MemberEpoch
+from sertool.core.training.loop import Finished, Member, Progress, StackState, select_members
+
+RESTART = "delete it to train this group from its start"
+
+
+def run_folder(folder: Path, member: Member, folds: int) -> Path:
+    """Where a member's files lie."""
+    suffix = f"-{member.fold}" if folds > 1 else ""
+    return folder / f"run-{member.seed}{suffix}"
+
+
+def write_run(
+    run: Path, finished: Finished, select: str, rows: int, began: Mapping[str, str] | None = None
+) -> None:
+    """Write a member that has left the stack.
+
+    Args:
+        run: its folder.
+        finished: its weights and history.
+        select: the metric of its score.
+        rows: of its embedding that are its own.
+        began: run, member and hash of the weights that it started from; None where they were drawn.
+    """
+    progress = finished.progress
+    weights = {
+        name: (weight[:rows] if name.endswith("embedding.weight") else weight).cpu().numpy()
+        for name, weight in finished.weights.items()
+    }
+    artifacts.write_arrays(run / "model.safetensors", weights)
+    write_history(run, progress)
+    artifacts.write_json(
+        run / "run.json",
+        {
+            "format": RUN_FORMAT,
+            "seed": finished.member.seed,
+            "fold": finished.member.fold,
+            "select": select,
+            "score": progress.best,
+            "epochs": len(progress.history),
+            "best_epoch": max(row.epoch for row in progress.history if row.outcome.startswith("better")),
+            **({"start": dict(began)} if began is not None else {}),
+        },
+    )
+
+
+def write_history(run: Path, progress: Progress) -> None:
+    """Write a member's epochs so far."""
+    artifacts.write_json_lines(run / HISTORY, [asdict(row) for row in progress.history])
+
+
+def _fold_file(folder: Path, stem: str, fold: int, folds: int) -> Path:
+    return folder / (f"{stem}-{fold}.json" if folds > 1 else f"{stem}.json")
+
+
+def write_inputs(folder: Path, inputs: Sequence[FoldInputs]) -> None:
+    """Write the vocabulary and the statistics of every fold."""
+    for fold, own in enumerate(inputs):
+        artifacts.write_json(_fold_file(folder, "vocabulary", fold, len(inputs)), own.vocabulary.to_json())
+        if own.standardization is not None:
+            path = _fold_file(folder, "standardization", fold, len(inputs))
+            artifacts.write_json(path, asdict(own.standardization))
+
+
+def read_inputs(folder: Path, folds: int, *, standardized: bool) -> list[FoldInputs]:
+    """Read what :func:`write_inputs` wrote.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    inputs = []
+    for fold in range(folds):
+        path = _fold_file(folder, "vocabulary", fold, folds)
+        vocabulary = Vocabulary.from_json(artifacts.read_json(path), str(path))
+        standardization = _read_standardization(folder, fold, folds) if standardized else None
+        inputs.append(FoldInputs(vocabulary, standardization))
+    return inputs
+
+
+def _read_standardization(folder: Path, fold: int, folds: int) -> Standardization:
+    path = _fold_file(folder, "standardization", fold, folds)
+    content = artifacts.read_json(path)
+    try:
+        mean, std = (tuple(float(value) for value in content[key]) for key in ("mean", "std"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    if len(mean) != len(std) or not all(np.isfinite(mean)) or not all(value > 0 for value in std):
+        raise DataError(f"{path}: damaged (means and standard deviations do not fit)")
+    return Standardization(mean, std)
+
+
+def _tensors(state: StackState) -> dict[str, Tensor]:
+    """All tensors of a stack by the name they have on the disk; the lists are empty where a schedule keeps none."""
+    names = [name for name, _ in state.model.named_parameters()]
+    groups: dict[str, Sequence[Tensor]] = {
+        "weight": [p.detach() for p in state.model.parameters()],
+        "first": state.adam.first,
+        "second": state.adam.second,
+        "best_weight": state.best_weights,
+        "best_first": state.best_first,
+        "best_second": state.best_second,
+    }
+    named = {
+        f"{group}/{name}": tensor
+        for group, tensors in groups.items()
+        if tensors
+        for name, tensor in zip(names, tensors, strict=True)
+    }
+    return {**named, "steps": state.adam.steps, "best_steps": state.best_steps}
+
+
+@dataclass(frozen=True)
+class PackedState:
+    """A stack between two epochs, as plain data.
+
+    Attributes:
+        header: epoch, members and where their schedules stand.
+        arrays: weights and moments by name. Of a stack on the CPU they are its own memory, and hold until it trains
+            on.
+    """
+
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def members(self) -> list[tuple[int, int]]:
+        """(seed, fold) of each, in order."""
+        return [(seed, fold) for seed, fold in self.header["members"]]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """Where the schedule of each stands."""
+        return [_read_progress(content) for content in self.header["progress"]]
+
+
+def pack_state(state: StackState) -> PackedState:
+    """A stack between two epochs as plain data."""
+    header = {
+        "epoch": state.epoch,
+        "members": [[member.seed, member.fold] for member in state.members],
+        "progress": [asdict(progress) for progress in state.progress],
+    }
+    return PackedState(header, {name: tensor.cpu().numpy() for name, tensor in _tensors(state).items()})
+
+
+def write_state(path: Path, packed: PackedState) -> None:
+    """Write a stack between two epochs; one file, so it is whole or the one before."""
+    artifacts.write_arrays(path, packed.arrays, {"state": json.dumps(packed.header)})
+
+
+def read_state(path: Path) -> PackedState:
+    """Read what :func:`write_state` wrote.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    arrays, metadata = artifacts.read_arrays(path)
+    try:
+        header = json.loads(metadata["state"])
+        header["members"] = [[int(seed), int(fold)] for seed, fold in header["members"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
+    return PackedState(header, arrays)
+
+
+def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
+    """Put a freshly started stack where :func:`pack_state` found it; members that had stopped leave it.
+
+    Args:
+        packed: where it was.
+        state: from :func:`sertool.core.training.loop.start`; changed in place.
+        path: the file that it comes from, for the message.
+
+    Raises:
+        DataError: it belongs to another run.
+    """
+    arrays = packed.arrays
+    try:
+        places = {(member.seed, member.fold): place for place, member in enumerate(state.members)}
+        select_members(state, [places[key] for key in packed.members])
+        for name, tensor in _tensors(state).items():
+            if tensor.shape != arrays[name].shape:
+                raise ValueError(f"{name} is {arrays[name].shape}, expected {tuple(tensor.shape)}")
+            tensor.copy_(torch.tensor(arrays[name]))  # a copy, because what came by Ray is read-only
+        state.epoch = int(packed.header["epoch"])
+        state.progress = packed.progress
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: does not belong to this run ({type(error).__name__}: {error})",
+            hint=RESTART,
+        ) from error
+
+
+def _read_progress(content: Mapping[str, Any]) -> Progress:
+    history = [MemberEpoch(**row) for row in content["history"]]
+    return Progress(content["best"], content["decays"], content["waited"], history)

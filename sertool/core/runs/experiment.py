@@ -1,0 +1,243 @@
+"""A recipe and a corpus, joined: task, folds, vocabularies, statistics and tables."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertool.core.corpora.corpus import CachedVocabulary, Corpus
+from sertool.core.corpora.load import corpus_folder, frontend_differences, load_corpus, task_for
+from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
+from sertool.core.corpora.splits import Fold, make_folds, targets_of
+from sertool.core.corpora.tasks import Target, Task
+from sertool.core.corpora.vocabulary import Vocabulary
+from sertool.core.corpora.word_vectors import load_vectors
+from sertool.core.errors import UsageError
+from sertool.core.recipe.load import Recipe
+from sertool.core.training.batches import Standardization, Tables, fit_standardization, make_tables
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a recipe makes of a corpus, before any model.
+
+    Attributes:
+        recipe: the settings.
+        corpus: the utterances; without the labels that are under seal.
+        task: what is predicted.
+        targets: of every utterance; None where the task leaves it out, or where it is under seal.
+        folds: one, or several in cross-validation.
+        seal: the labels of the test utterances, see :mod:`~sertool.core.corpora.seal`.
+        label_hash: of ids, splits, words and targets of all utterances, hexadecimal.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    task: Task
+    targets: tuple[Target | None, ...]
+    folds: tuple[Fold, ...]
+    seal: Seal
+    label_hash: str
+
+    def unsealed(self, reader: str, purpose: str) -> "Experiment":
+        """The experiment with the labels of its test utterances.
+
+        Args:
+            reader: who looks at them, for the run's log.
+            purpose: what for.
+        """
+        self.seal.note(reader, purpose, len(self.tested))
+        corpus, targets = with_labels(self.corpus, self.targets, self.seal)
+        return replace(self, corpus=corpus, targets=targets)
+
+    @property
+    def tested(self) -> frozenset[int]:
+        """Positions of the utterances that test in any fold."""
+        return frozenset(row for fold in self.folds for row in fold.sets.get("test", ()))
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether any fold validates on its test utterances."""
+        return any(fold.selected_on_test for fold in self.folds)
+
+
+@dataclass(frozen=True)
+class FoldInputs:
+    """What a fold's training utterances decide about the inputs; stored with the model."""
+
+    vocabulary: Vocabulary
+    standardization: Standardization | None
+
+
+def open_experiment(recipe: Recipe, data: Path) -> Experiment:
+    """Read the recipe's corpus below ``data`` and divide it.
+
+    Raises:
+        DataError, UsageError: the corpus cannot be read, or does not fit the recipe.
+    """
+    dataset = recipe.dataset
+    folder = corpus_folder(dataset.path, data)
+    corpus = load_corpus(dataset.reader, folder)
+    task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
+    if dataset.reader == "corpus" and corpus.frontend is not None:
+        _check_frontend(recipe, corpus, folder)
+    targets = targets_of(corpus, task)
+    folds = make_folds(corpus, targets, recipe.splits)
+    hidden = seal(corpus, targets, folds)
+    visible, seen = without_labels(corpus, targets, hidden)
+    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, _label_hash(corpus, targets))
+
+
+def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for utterance, target in zip(corpus.utterances, targets, strict=True):
+        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
+    return digest.hexdigest()
+
+
+def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
+    differing = frontend_differences(corpus.frontend or {}, recipe.frontend.model_dump())
+    if differing:
+        listed = ", ".join(f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items())
+        raise UsageError(
+            f"{folder}: was prepared with another frontend: {listed}",
+            hint=f"prepare it again with --recipe {recipe.name}, or train with "
+            + " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items()),
+        )
+
+
+def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
+    """Vocabulary and statistics of each fold, from its training utterances alone."""
+    fitted = []
+    # A vocabulary that came with the corpus is that of the corpus's own training split. Where the recipe divides
+    # otherwise, it would give words of held-out utterances a row.
+    as_published = experiment.recipe.splits.scheme == "corpus"
+    cached, numbering = experiment.corpus.vocabulary, experiment.corpus.numbering
+    for fold in experiment.folds:
+        train = fold.sets["train"]
+        if cached is not None and as_published:
+            vocabulary = Vocabulary(dict(cached.index), rows=len(cached.vectors))
+        elif numbering is not None and as_published:
+            # The reference numbers words by all training sentences, also those that lack audio or a label of the task.
+            vocabulary = Vocabulary.of(numbering)
+        else:
+            vocabulary = Vocabulary.build(_training_words(experiment, fold))
+        standardization = None
+        if experiment.recipe.dataset.standardize == "corpus":
+            standardization = fit_standardization(
+                experiment.corpus, train, experiment.recipe.dataset.max_audio_length
+            )
+        fitted.append(FoldInputs(vocabulary, standardization))
+    return fitted
+
+
+def _training_words(experiment: Experiment, fold: Fold) -> list[Sequence[str]]:
+    return [experiment.corpus.utterances[row].words for row in fold.sets["train"]]
+
+
+def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torch.device) -> Tables:
+    """The corpus as tensors on the device, by the folds' vocabularies and statistics."""
+    return make_tables(
+        experiment.corpus,
+        experiment.targets,
+        vocabularies=[fold.vocabulary for fold in inputs],
+        standardizations=[fold.standardization for fold in inputs],
+        dataset=experiment.recipe.dataset,
+        num_classes=len(experiment.task.classes),
+        multi_label=experiment.task.kind == "multi",
+        device=device,
+    )
+
+
+def embedding_tables(
+    experiment: Experiment, inputs: Sequence[FoldInputs], data: Path
+) -> tuple[list[Tensor | None], list[str]]:
+    """Initial word vectors (rows, D) of each fold, or None where they are drawn; and sentences for the user."""
+    width = experiment.recipe.model.embedding_size
+    cached = experiment.corpus.vocabulary
+    source = experiment.recipe.dataset.vectors
+    uses_words = "text" in experiment.recipe.dataset.modalities and experiment.corpus.text_frames is None
+    if not uses_words:
+        return [None] * len(inputs), []
+    tables: list[Tensor | None]
+    if cached is not None:
+        tables = [_cached_rows(cached, fold.vocabulary) for fold in inputs]
+        notes = [f"word vectors: {len(cached.vectors)} rows that came with the data"]
+    elif source == "none":
+        return [None] * len(inputs), ["word vectors: none, the embedding starts from random numbers"]
+    else:
+        loaded = [load_vectors(source, fold.vocabulary.words_by_row(), data_dir=data) for fold in inputs]
+        tables = [torch.from_numpy(vectors.array) for vectors in loaded]
+        missing = sum(not found for found in loaded[0].found)
+        notes = [f"word vectors: {loaded[0].source}; {missing} of {len(loaded[0].found)} words have none"]
+    for table in tables:
+        if table is not None and table.shape[1] != width:
+            raise UsageError(
+                f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}"
+            )
+    return tables, notes
+
+
+def _cached_rows(cached: CachedVocabulary, vocabulary: Vocabulary) -> Tensor:
+    """The vectors that came with a corpus, in the order of a vocabulary's rows; zeros for a word without one."""
+    table = torch.zeros(vocabulary.rows, cached.vectors.shape[1])
+    for row, word in enumerate(vocabulary.words_by_row()):
+        # Row 0 is the padding, which starts as the vector of the unknown word does.
+        place = 0 if row == 0 else cached.index.get(word)
+        if place is not None:
+            table[row] = torch.from_numpy(np.asarray(cached.vectors[place], np.float32))
+    return table
+
+
+def class_weights_of(experiment: Experiment) -> Tensor | None:
+    """(V, C) weight of each class in the loss by fold, or None.
+
+    ``balanced`` is n / (C * n_c) of the fold's training utterances, as scikit-learn defines it.
+
+    Raises:
+        UsageError: a list of another length than the classes, or weights for a multi-label task.
+    """
+    wanted = experiment.recipe.training.class_weights
+    classes = experiment.task.classes
+    if wanted == "none":
+        return None
+    if experiment.task.kind == "multi":
+        raise UsageError("training.class_weights: only for tasks with one class an utterance")
+    if isinstance(wanted, list):
+        if len(wanted) != len(classes):
+            raise UsageError(f"training.class_weights: {len(wanted)} weights for {len(classes)} classes")
+        return torch.tensor([wanted] * len(experiment.folds))
+    rows = []
+    for fold in experiment.folds:
+        own = [target for row in fold.sets["train"] if isinstance(target := experiment.targets[row], int)]
+        counts = np.bincount(own, minlength=len(classes))
+        rows.append(len(own) / (len(classes) * np.maximum(counts, 1)))
+    return torch.tensor(np.array(rows), dtype=torch.float32)
+
+
+def corpus_note(experiment: Experiment) -> dict[str, object]:
+    """What identifies the data of a run: counts, and a hash of utterances, targets, division and frames."""
+    digest, corpus = hashlib.blake2b(digest_size=16), experiment.corpus
+    digest.update(experiment.label_hash.encode())
+    digest.update(corpus.audio.offsets.tobytes())
+    digest.update(np.ascontiguousarray(corpus.audio.flat).data)
+    return {
+        "name": corpus.name,
+        "task": experiment.task.name,
+        "classes": list(experiment.task.classes),
+        "rule": experiment.task.rule,
+        "audio_width": corpus.audio.width,
+        "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
+        "counts": corpus.counts(),
+        "folds": [
+            {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
+        ],
+        "hash": digest.hexdigest(),
+        "synthetic": corpus.synthetic,
+        "machine_text": corpus.machine_text,
+    }

@@ -1,0 +1,141 @@
+"""The finished members of a run's folder, without what it takes to run them; see checkpoint for the whole folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sertool.core.corpora.seal import Seal
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.files import artifacts
+from sertool.core.runs.prediction_files import FOLDER
+from sertool.core.training.history import MemberEpoch
+
+RUN_FORMAT = "sertool-run/1"
+HISTORY = "history.jsonl"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished member as it lies on the disk."""
+
+    folder: Path
+    seed: int
+    fold: int
+    score: float
+    epochs: int
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Its parameters by name, without the member axis."""
+        arrays, _ = artifacts.read_arrays(self.folder / "model.safetensors")
+        return arrays
+
+
+def is_done(run: Path) -> bool:
+    """Whether a member's folder is complete."""
+    return (run / "run.json").is_file()
+
+
+def list_runs(folder: Path) -> list[Run]:
+    """The finished members of a folder, best validation score first, equal ones by seed and fold.
+
+    Raises:
+        DataError: a run.json is damaged.
+    """
+    runs = []
+    for path in folder.glob("run-*/run.json"):
+        content = artifacts.read_json(path)
+        try:
+            if content["format"] != RUN_FORMAT:
+                raise DataError(f"{path}: format {content['format']!r}, expected {RUN_FORMAT}")
+            runs.append(
+                Run(
+                    path.parent,
+                    int(content["seed"]),
+                    int(content["fold"]),
+                    float(content["score"]),
+                    int(content["epochs"]),
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    return sorted(runs, key=lambda run: (-run.score, run.seed, run.fold))
+
+
+def read_history(run: Path) -> list[MemberEpoch]:
+    """The epochs of a member, finished or not; none where nothing was written yet.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = run / HISTORY
+    if not path.is_file():
+        return []
+    return [_epoch(row, path) for row in artifacts.read_json_lines(path)]
+
+
+def _epoch(row: Mapping[str, Any], path: Path) -> MemberEpoch:
+    try:
+        return MemberEpoch(
+            int(row["epoch"]),
+            float(row["loss"]),
+            float(row["score"]),
+            float(row["learning_rate"]),
+            str(row["outcome"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+
+
+def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Append entries to a run's log, a line each.
+
+    Raises:
+        SertoolError: it cannot be written.
+    """
+    path = folder / LOG
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    except OSError as error:
+        raise artifacts.write_error(path, error) from error
+
+
+def runs_below(output: Path) -> list[str]:
+    """The folders that hold runs, ours or the reference's, or stored predictions, by name."""
+    marks = ("recipe.yaml", "run-*/run.json", "best*.pkl", f"{FOLDER}/*.safetensors")
+    folders = sorted(path for path in output.glob("[!.]*") if path.is_dir())
+    return [path.name for path in folders if any(any(path.glob(mark)) for mark in marks)]
+
+
+def check_folder(folder: Path, output: Path) -> None:
+    """Refuse a folder without runs, with the nearest name below ``output``.
+
+    Raises:
+        UsageError: there is no such folder, or it holds something else.
+    """
+    if (folder / "recipe.yaml").is_file():
+        return
+    there = sorted(path.name for path in output.glob("[!.]*") if path.is_dir()) if output.is_dir() else []
+    raise UsageError(
+        f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
+        + did_you_mean(folder.name, there),
+        hint=f"{output} holds: {', '.join(there)}"
+        if there
+        else f"{output} is empty; `sertool train` fills it",
+    )
+
+
+def log_reads(folder: Path, seal: Seal) -> None:
+    """Append to the run's log who read test labels since the last call.
+
+    Raises:
+        SertoolError: the log cannot be written.
+    """
+    append_log(folder, seal.reads)
+    seal.reads.clear()

@@ -1,0 +1,164 @@
+"""Trained members with all that judging utterances needs; the corpus they were trained on is not part of it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sertool.core.corpora.tasks import RULES, Task
+from sertool.core.errors import DataError, UsageError
+from sertool.core.files import artifacts
+from sertool.core.models.build import build, load_members
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.recipe.load import Recipe, load
+from sertool.core.runs import checkpoint
+from sertool.core.runs.experiment import Experiment, FoldInputs
+from sertool.core.runs.folder import list_runs
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """One model: where it comes from, its fold, its validation score as a fraction, its weights by our names."""
+
+    name: str
+    fold: int
+    score: float
+    weights: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The members of a folder, best first within each fold.
+
+    Attributes:
+        name: of the folder.
+        recipe: what they were trained by.
+        task: what they predict.
+        inputs: vocabulary and statistics of each fold.
+        members: of all folds.
+        audio_width: values an audio frame.
+        text_width: values a text frame; None where text is words.
+        corpus: name of the data set.
+        synthetic: whether it is synthetic speech, which is said wherever a figure is shown.
+        machine_text: whether a machine wrote any of its texts, which is said as well.
+    """
+
+    name: str
+    recipe: Recipe
+    task: Task
+    inputs: tuple[FoldInputs, ...]
+    members: tuple[TrainedMember, ...]
+    audio_width: int
+    text_width: int | None
+    corpus: str
+    synthetic: bool
+    machine_text: bool = False
+
+    @property
+    def depth(self) -> int:
+        """How many members can be averaged: all, or in cross-validation those of the fold that has fewest."""
+        folds = [member.fold for member in self.members]
+        return min(folds.count(fold) for fold in set(folds))
+
+    def first(self, k: int) -> tuple[TrainedMember, ...]:
+        """The best k members of every fold."""
+        seen: dict[int, int] = {}
+        chosen = []
+        for member in self.members:
+            seen[member.fold] = seen.get(member.fold, 0) + 1
+            if seen[member.fold] <= k:
+                chosen.append(member)
+        return tuple(chosen)
+
+
+def open_runs(folder: Path) -> Trained:
+    """Open the finished runs that `sertool train` left in a folder.
+
+    Raises:
+        UsageError: no run is finished.
+        DataError: a file is missing or damaged.
+    """
+    recipe = load(str(folder / "recipe.yaml"))
+    path = folder / "corpus.json"
+    note = artifacts.read_json(path)
+    try:
+        task = Task(note["task"], tuple(note["classes"]), note["rule"])
+        folds, widths = len(note["folds"]), (int(note["audio_width"]), note["text_width"])
+        name, caveats = str(note["name"]), (bool(note["synthetic"]), bool(note["machine_text"]))
+        if task.rule not in RULES:
+            raise ValueError(f"rule {task.rule!r}")
+        if not task.classes or not folds:
+            raise ValueError("no classes or no folds")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: damaged, or of an older sertool ({type(error).__name__}: {error})"
+        ) from error
+    inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
+    runs = list_runs(folder)
+    if not runs:
+        raise UsageError(
+            f"{folder}: no run is finished",
+            hint=f"sertool train --recipe {recipe.name} --name {folder.name} goes on",
+        )
+    for run in runs:
+        if run.fold not in range(folds):
+            raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {path} has {folds}")
+    members = (TrainedMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs)
+    return Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats)
+
+
+def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
+    """Members as one model.
+
+    Raises:
+        DataError: a member's weights do not fit the architecture or its vocabulary; it is named.
+    """
+    text = trained.text_width
+    model = build(
+        trained.recipe.model,
+        members=len(members),
+        text_rows=max(own.vocabulary.rows for own in trained.inputs) if text is None else None,
+        text_width=trained.recipe.model.embedding_size if text is None else text,
+        audio_width=trained.audio_width,
+        num_classes=len(trained.task.classes),
+    )
+    for member in members:
+        rows = trained.inputs[member.fold].vocabulary.rows
+        table = member.weights.get("text_encoder.embedding.weight")
+        if table is not None and len(table) != rows:
+            raise DataError(
+                f"{trained.name}: {member.name} was trained with another vocabulary "
+                f"({len(table)} rows, the one here has {rows})"
+            )
+    try:
+        load_members(model, [member.weights for member in members])
+    except ValueError as error:
+        raise DataError(f"{trained.name}: a checkpoint of another architecture: {error}") from error
+    return model
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a corpus decides about the sizes of a stack; see :func:`sertool.core.models.build.build`."""
+
+    text_rows: int | None
+    text_width: int
+    audio_width: int
+    num_classes: int
+
+
+def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
+    """The sizes of a stack; its embedding fits the largest vocabulary."""
+    text = experiment.corpus.text_frames
+    return Sizes(
+        text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
+        text_width=experiment.recipe.model.embedding_size if text is None else text.width,
+        audio_width=experiment.corpus.audio.width,
+        num_classes=len(experiment.task.classes),
+    )
+
+
+def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
+    """A stack of the experiment's sizes, not yet initialised."""
+    return build(experiment.recipe.model, members=members, **asdict(sizes_of(experiment, inputs)))

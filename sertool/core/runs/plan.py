@@ -1,0 +1,204 @@
+"""What a training will do before it does it: members, groups, workers; and whether its folder is the right one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from sertool.core.compute.device import Precision
+from sertool.core.errors import UsageError
+from sertool.core.files import artifacts
+from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.models.build import build
+from sertool.core.recipe.load import Recipe, Training, load
+from sertool.core.runs import checkpoint
+from sertool.core.runs.experiment import Experiment, corpus_note
+from sertool.core.runs.folder import is_done
+from sertool.core.runs.transfer_weights import check_seen, read_source
+from sertool.core.training.logits import SMALL_HIDDEN_SIZE
+from sertool.core.training.loop import Member
+
+# What all members that train at the same time may take on a CPU. Fixed rather than what is free, so that the
+# division, and with it every byte of the result, depends on the recipe and the number of cores alone.
+CPU_BYTES = 2**32
+CUDA_SHARE = 0.7
+PART_UTTERANCES = 8  # of a lone member's batch at least
+STACK_BYTES = 2**24  # the largest intermediate result of a stack on a CPU; beyond, it falls out of the cache
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training will do.
+
+    Attributes:
+        experiment: recipe and corpus.
+        folder: where it goes.
+        members: all of them, in order.
+        groups: places of the members that train together, as one stack.
+        workers: groups that train at the same time, each in a thread of its own.
+        threads: of a worker's operations on the CPU.
+        done: places of the members whose folders are complete.
+        source: the run whose weights members start from, as ``--from`` names it; None: they are drawn.
+    """
+
+    experiment: Experiment
+    folder: Path
+    members: tuple[Member, ...]
+    groups: tuple[tuple[int, ...], ...]
+    workers: int
+    threads: int
+    done: frozenset[int]
+    source: str | None = None
+
+
+def plan_training(
+    experiment: Experiment,
+    folder: Path,
+    seeds: Sequence[int],
+    group_size: int | None,
+    precision: Precision,
+    source: str | None = None,
+) -> Plan:
+    """Lay out members and groups, and find what is done.
+
+    Raises:
+        UsageError: the folder holds a run of another recipe, of other data or from another start.
+    """
+    folds = experiment.folds
+    members = tuple(
+        Member(seed, number, torch.tensor(fold.sets["train"]), torch.tensor(fold.sets["valid"]))
+        for seed in seeds
+        for number, fold in enumerate(folds)
+    )
+    size, workers, threads = divide(experiment, len(members), group_size, precision)
+    groups = tuple(
+        tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size)
+    )
+    _check_folder(experiment, folder, source)
+    done = frozenset(
+        place
+        for place, member in enumerate(members)
+        if is_done(checkpoint.run_folder(folder, member, len(folds)))
+    )
+    return Plan(experiment, folder, members, groups, workers, threads, done, source)
+
+
+def divide(
+    experiment: Experiment, members: int, group_size: int | None, precision: Precision
+) -> tuple[int, int, int]:
+    """Members a group, groups at the same time, and threads of each; ``group_size`` where the user gave one."""
+    each = member_bytes(experiment)
+    if precision.device.type == "cuda":
+        budget = int(precision.memory * CUDA_SHARE)
+        return group_size or max(1, min(members, budget // each)), 1, precision.cores
+    if is_small(experiment):
+        # Side by side they would spend their time waiting for Python's lock.
+        return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
+    size = group_size or 1
+    cores, groups = precision.cores, -(-members // size)
+    workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
+    return size, workers, max(1, cores // workers)
+
+
+def parted(precision: Precision, settings: Training, size: int, threads: int) -> Precision:
+    """The precision with a lone member's batches divided among the threads of its worker.
+
+    Args:
+        precision: as it was chosen.
+        settings: the recipe's section.
+        size: members a group.
+        threads: of a worker.
+    """
+    if precision.device.type == "cuda" or size > 1:
+        return precision
+    parts = max(1, min(threads, settings.batch_size // PART_UTTERANCES))
+    return replace(precision, parts=parts, part_threads=threads // parts)
+
+
+def _largest_bytes(experiment: Experiment) -> int:
+    """The largest intermediate result of one member's batch: attention weights, or the feed-forward layer's inside."""
+    recipe = experiment.recipe
+    frames = max(recipe.dataset.max_audio_length, recipe.dataset.max_text_length)
+    return (
+        4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
+    )
+
+
+def is_small(experiment: Experiment) -> bool:
+    """Whether members are so small that on a CPU a stack with one thread is faster than members one by one."""
+    return experiment.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
+
+
+def member_bytes(experiment: Experiment) -> int:
+    """Roughly what one member in training takes: parameters, gradient, optimizer, best copies and activations."""
+    recipe = experiment.recipe
+    words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
+    model, sizes = recipe.model, recipe.dataset
+    shape = build(
+        model,
+        members=1,
+        text_rows=1,
+        text_width=model.embedding_size,
+        audio_width=experiment.corpus.audio.width,
+        num_classes=len(experiment.task.classes),
+    )
+    parameters = sum(p.numel() for p in shape.parameters()) + len(words) * model.embedding_size
+    a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
+    positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)
+    return 4 * (7 * parameters + positions * a_position)
+
+
+def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:
+    """Refuse to go on in a folder that holds a run of another recipe or other data, or that starts from itself."""
+    if source is not None and folder.resolve() in (
+        (folder.parent / source).resolve(),
+        Path(source).resolve(),
+    ):
+        raise UsageError(f"--from {source}: a run cannot start from itself", hint="choose another --name")
+    if not is_started(folder):
+        if is_reference_folder(folder):
+            raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
+        return
+    before = load(str(folder / "recipe.yaml"))
+    changed = differences(before, experiment.recipe)
+    earlier = read_source(folder)
+    started = earlier.name if earlier is not None else None
+    if started != source:
+        changed.append(f"--from {started or 'nothing'} -> {source or 'nothing'}")
+    if changed:
+        raise UsageError(
+            f"{folder}: holds a run of another recipe: " + "; ".join(changed),
+            hint="choose another --name, or delete the folder",
+        )
+    if earlier is not None:
+        check_seen(experiment, earlier)  # the protocol may have changed
+    note = corpus_note(experiment)
+    content = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
+    if not isinstance(content, dict) or {key: content.get(key) for key in note} != note:
+        raise UsageError(
+            f"{folder}: holds a run on other data than {experiment.corpus.name} as it is now",
+            hint="choose another --name, or delete the folder",
+        )
+
+
+def is_started(folder: Path) -> bool:
+    """Whether anything was trained there; a recipe alone, of a command that failed at once, may be replaced."""
+    trained = any(folder.glob("run-*/run.json")) or any(folder.glob("state/group-*.safetensors"))
+    return trained and (folder / "recipe.yaml").is_file()
+
+
+def differences(before: Recipe, after: Recipe) -> list[str]:
+    """What two recipes differ in that changes a member, as ``key old -> new``."""
+    differing = []
+    for section in ("dataset", "frontend", "splits", "model", "training"):
+        old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
+        for key in old:
+            # More members, or others, can join those that are there.
+            if old[key] != new[key] and (section, key) not in (
+                ("training", "runs"),
+                ("training", "seed"),
+                ("dataset", "path"),
+            ):
+                differing.append(f"{section}.{key} {old[key]} -> {new[key]}")
+    return differing

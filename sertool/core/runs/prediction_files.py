@@ -1,0 +1,301 @@
+"""Predictions as they lie in a run's folder: all that a report needs, so that it never needs the model or the corpus.
+
+::
+
+    ckpt/<name>/predictions/
+      test.safetensors           logits (E, N, C), targets, scores, and what is known of run and utterances
+      test-probes.safetensors    logits of the same members with a modality masked or shuffled
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.corpora.tasks import RULES
+from sertool.core.errors import DataError
+from sertool.core.files import artifacts
+from sertool.core.runs.predictions import MemberScore, Predictions
+
+FORMAT = "sertool-predictions/1"
+PROBES_FORMAT = "sertool-probes/1"
+FOLDER = "predictions"
+AGAIN = "make it anew: sertool ensemble --name {}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What predictions were made by and on.
+
+    Attributes:
+        run: name of the folder of the members.
+        recipe: as YAML, resolved.
+        recipe_name: of the recipe.
+        dataset: name of the corpus.
+        task, rule: as in :class:`~sertool.core.corpora.tasks.Task`.
+        protocol: ``paper`` or ``honest``.
+        selected_on_test: whether any fold validated on its test utterances.
+        synthetic, machine_text: caveats of the corpus.
+        started_from: the run whose weights the members started from, if any.
+        seen_in_test: of the test utterances, how many that run was trained or selected on.
+        data_hash: of the corpus and its division.
+        folds: of cross-validation; 1 without.
+        counts: utterances by set, over all folds.
+        train_classes: training utterances of each class.
+        doctor: what `sertool doctor` finds in the corpus, as (kind, severity, text); None where it was not asked.
+        made: when and with what: time, device, precision, versions.
+    """
+
+    run: str
+    recipe: str
+    recipe_name: str
+    dataset: str
+    task: str
+    rule: str
+    protocol: str
+    selected_on_test: bool
+    synthetic: bool
+    machine_text: bool
+    started_from: str | None
+    seen_in_test: int
+    data_hash: str
+    folds: int
+    counts: dict[str, int]
+    train_classes: list[int]
+    doctor: list[list[str]] | None
+    made: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What is known of an utterance besides its label; words and frames are 0 where the modality is missing."""
+
+    text: str
+    speaker: str | None
+    session: str | None
+    dialogue: str | None
+    video: str | None
+    gender: str | None
+    seconds: float | None
+    words: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """The predictions of a run on a set.
+
+    Attributes:
+        origin: what made them.
+        predictions: logits, targets, members.
+        spoken: of each utterance.
+    """
+
+    origin: Origin
+    predictions: Predictions
+    spoken: tuple[Spoken, ...]
+
+
+def set_path(folder: Path, name: str) -> Path:
+    """Where the predictions of a set lie in a run's folder."""
+    return folder / FOLDER / f"{name}.safetensors"
+
+
+def probes_path(folder: Path, name: str) -> Path:
+    """Where those of the probes lie."""
+    return folder / FOLDER / f"{name}-probes.safetensors"
+
+
+def write_set(folder: Path, stored: StoredSet) -> None:
+    """Store predictions in a run's folder.
+
+    Raises:
+        SertoolError: they cannot be written.
+    """
+    own = stored.predictions
+    facts = {
+        "format": FORMAT,
+        "set": own.set,
+        "kind": own.kind,
+        "classes": own.classes,
+        "members": [asdict(member) for member in own.members],
+        "origin": asdict(stored.origin),
+        "ids": own.ids,
+        "spoken": {
+            field.name: [getattr(one, field.name) for one in stored.spoken] for field in fields(Spoken)
+        },
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        "logits": own.logits,
+        "positions": np.array(own.utterances, np.int64),
+        # As bytes of an array: a header may not be as long as the texts of a large set.
+        "facts": np.frombuffer(json.dumps(facts, ensure_ascii=False).encode(), np.uint8),
+    }
+    if own.targets is not None:
+        arrays["targets"] = own.targets
+    if own.scores is not None:
+        arrays["scores"] = own.scores
+    artifacts.write_arrays(set_path(folder, own.set), arrays)
+
+
+def stored_sets(folder: Path) -> list[str]:
+    """Names of the sets whose predictions lie in a run's folder."""
+    there = (folder / FOLDER).glob("*.safetensors")
+    return sorted(path.stem for path in there if not path.stem.endswith("-probes"))
+
+
+def read_set(folder: Path, name: str) -> StoredSet:
+    """Read what :func:`write_set` wrote.
+
+    Raises:
+        DataError: the file is missing, damaged or of another version.
+    """
+    path = set_path(folder, name)
+    arrays, _ = artifacts.read_arrays(path)
+    again = AGAIN.format(folder.name)
+    try:
+        facts = json.loads(arrays["facts"].tobytes())
+        if facts["format"] != FORMAT:
+            raise DataError(f"{path}: format {facts['format']!r}, expected {FORMAT}", hint=again)
+        stored = StoredSet(
+            origin=_origin(facts["origin"]),
+            predictions=_predictions(facts, arrays),
+            spoken=_spoken(facts["spoken"], len(facts["ids"])),
+        )
+        _check(stored, name)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error!s:.120})", hint=again) from error
+    return stored
+
+
+def write_probes(folder: Path, predictions: Predictions, probes: Mapping[str, NDArray[np.float32]]) -> None:
+    """Store the logits (E, N, C) of probes by their name, beside the predictions they belong to.
+
+    Raises:
+        SertoolError: they cannot be written.
+    """
+    names = json.dumps([member.name for member in predictions.members])
+    described = {"format": PROBES_FORMAT, "members": names, "ids": json.dumps(predictions.ids)}
+    note = np.frombuffer(json.dumps(described).encode(), np.uint8)
+    artifacts.write_arrays(probes_path(folder, predictions.set), {**probes, "facts": note})
+
+
+def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.float32]]:
+    """The probes of predictions by name; none where there are none.
+
+    Raises:
+        DataError: the file is damaged, or belongs to other predictions.
+    """
+    path = probes_path(folder, predictions.set)
+    if not path.is_file():
+        return {}
+    arrays, _ = artifacts.read_arrays(path)
+    try:
+        facts = json.loads(arrays.pop("facts").tobytes())
+        names = [member.name for member in predictions.members]
+        same = json.loads(facts["members"]) == names and json.loads(facts["ids"]) == list(predictions.ids)
+        if facts["format"] != PROBES_FORMAT or not same:
+            raise ValueError("they belong to other predictions")
+        if any(array.shape != predictions.logits.shape for array in arrays.values()):
+            raise ValueError("their shape is not that of the predictions")
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{path}: cannot be used ({type(error).__name__}: {error!s:.120})",
+            hint=f"make them anew: sertool ensemble --name {folder.name} --sets {predictions.set} --probe",
+        ) from error
+    return arrays
+
+
+_KINDS: Mapping[str, Any] = {
+    "selected_on_test": bool,
+    "synthetic": bool,
+    "machine_text": bool,
+    "started_from": str | None,
+    "counts": dict,
+    "train_classes": list,
+    "doctor": list | None,
+    "made": dict,
+}
+
+
+def _origin(content: Mapping[str, Any]) -> Origin:
+    origin = Origin(**content)
+    texts = (origin.run, origin.recipe, origin.recipe_name, origin.dataset, origin.task, origin.data_hash)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text of its origin is none")
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(origin, name), kind):
+            raise TypeError(f"{name} of its origin")
+    if origin.protocol not in ("paper", "honest") or origin.rule not in RULES:
+        raise ValueError(f"protocol {origin.protocol!r}, rule {origin.rule!r}")
+    whole = [origin.seen_in_test, origin.folds, *origin.counts.values(), *origin.train_classes]
+    if not all(type(number) is int and number >= 0 for number in whole):
+        raise TypeError("a count of its origin is no number")
+    if not all(isinstance(part, str) for found in origin.doctor or () for part in found):
+        raise TypeError("a finding is no text")
+    if not all(isinstance(part, str) for part in (*origin.made, *origin.made.values())):
+        raise TypeError("what it was made with is no text")
+    return origin
+
+
+def _predictions(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Predictions:
+    if facts["kind"] not in ("single", "multi"):
+        raise ValueError(f"kind {facts['kind']!r}")
+    names = (*facts["classes"], *facts["ids"])
+    if not all(isinstance(name, str) for name in names) or not isinstance(facts["set"], str):
+        raise TypeError("a name is no text")
+    return Predictions(
+        set=facts["set"],
+        utterances=tuple(arrays["positions"].tolist()),
+        ids=tuple(facts["ids"]),
+        logits=arrays["logits"],
+        targets=arrays.get("targets"),
+        kind=facts["kind"],
+        classes=tuple(facts["classes"]),
+        members=tuple(
+            MemberScore(
+                str(member["name"]),
+                int(member["fold"]),
+                None if member["accuracy"] is None else float(member["accuracy"]),
+                float(member["validation"]),
+            )
+            for member in facts["members"]
+        ),
+        scores=arrays.get("scores"),
+    )
+
+
+def _spoken(columns: Mapping[str, list[Any]], number: int) -> tuple[Spoken, ...]:
+    names = [field.name for field in fields(Spoken)]
+    values = [columns[name] for name in names]
+    if not all(isinstance(column, list) and len(column) == number for column in values):
+        raise ValueError("its columns are not as long as its utterances are many")
+    for name, column in zip(names, values, strict=True):
+        kind = {"text": str, "words": int, "frames": int, "seconds": float | int | None}.get(name, str | None)
+        if not all(isinstance(value, kind) for value in column):
+            raise TypeError(f"a value of {name}")
+    return tuple(Spoken(*row) for row in zip(*values, strict=True))
+
+
+def _check(stored: StoredSet, name: str) -> None:
+    own, number = stored.predictions, len(stored.predictions.ids)
+    if own.set != name:
+        raise ValueError(f"it holds the set {own.set!r}")
+    if not number or (len(set(own.ids)) < number and stored.origin.folds == 1):
+        raise ValueError("no utterances, or one of them twice")
+    if own.logits.dtype != np.float32 or own.logits.shape[1:] != (number, len(own.classes)):
+        raise ValueError(f"logits are {own.logits.dtype} {own.logits.shape}")
+    if not len(own.logits) or len(own.utterances) != number:
+        raise ValueError("no members, or positions that do not fit")
+    if own.targets is not None:
+        shape = (number, len(own.classes)) if own.kind == "multi" else (number,)
+        classes = 2 if own.kind == "multi" else len(own.classes)
+        whole = own.targets.dtype == np.int64 and own.targets.shape == shape
+        if not whole or own.targets.min() < 0 or own.targets.max() >= classes:
+            raise ValueError("targets do not fit")
+    if own.scores is not None and (own.scores.shape != (number,) or own.scores.dtype != np.float64):
+        raise ValueError("scores do not fit")

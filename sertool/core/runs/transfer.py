@@ -1,0 +1,192 @@
+"""Opening the run that a training starts from: does it fit, and what has it seen of the new test set."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sertool.core.corpora.fingerprints import seen_by_fold, unpack
+from sertool.core.errors import DataError, UsageError
+from sertool.core.files import artifacts
+from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.runs.experiment import Experiment, FoldInputs
+from sertool.core.runs.folder import check_folder
+from sertool.core.runs.members import Trained, open_runs, stack_of
+from sertool.core.runs.plan import Plan, is_started
+from sertool.core.runs.reference import open_reference
+from sertool.core.runs.transfer_weights import (
+    Source,
+    Start,
+    StartingMember,
+    check_seen,
+    read_members,
+    read_source,
+    shared_rows,
+    weights_hash,
+)
+
+SIZES = ("architecture", "hidden_size", "ffn_size", "num_heads", "num_layers", "embedding_size")
+
+
+def prepare_start(plan: Plan, inputs: Sequence[FoldInputs], data: Path) -> tuple[Start, list[str]]:
+    """What the members that are not done start from, and sentences for the user.
+
+    A training that is past its start has its own copy of the weights. Only for members that join later, and start
+    from others of the source's, it is read again, and must then be as it was.
+
+    Raises:
+        UsageError: the source does not fit the recipe, or an honest recipe's test set was seen by it.
+        DataError: a file is missing, damaged, or has changed.
+    """
+    assert plan.source is not None
+    experiment = plan.experiment
+    source = read_source(plan.folder) if is_started(plan.folder) else None
+    seeds = [member.seed for place, member in enumerate(plan.members) if place not in plan.done]
+    if source is not None:
+        start = Start(source, read_members(plan.folder), stored=True)
+        needed = {start.place(seed) for seed in seeds}
+        if needed <= set(start.members):
+            for place in needed:
+                _check_hash(start, place, plan.folder)
+            return start, _seen_notes(source, check_seen(experiment, source))
+    trained, seen = _open(plan.source, plan.folder, data)
+    _check_sizes(plan.source, trained, experiment)
+    known = source or Source(
+        plan.source,
+        experiment.recipe.training.seed,
+        trained.task.name,
+        trained.task.classes,
+        tuple(trained.recipe.dataset.modalities),
+        tuple((member.name, weights_hash(member.weights)) for member in trained.members),
+        seen,
+    )
+    shared = check_seen(experiment, known)
+    start = _pick(Start(known, {}), seeds, trained, plan)
+    return start, [*_notes(experiment, inputs, start, trained), *_seen_notes(known, shared)]
+
+
+def _pick(start: Start, seeds: Sequence[int], trained: Trained, plan: Plan) -> Start:
+    """The start with the weights that the seeds need, as they were when the training began."""
+    there = {member.name: member for member in trained.members}
+    members = {}
+    for place in sorted({start.place(seed) for seed in seeds}):
+        name, hashed = start.source.members[place]
+        member = there.get(name)
+        if member is None or weights_hash(member.weights) != hashed:
+            raise DataError(
+                f"--from {start.source.name}: {name} is not what {plan.folder} started from any more",
+                hint="choose another --name to start from it as it is now",
+            )
+        stack_of(trained, (member,))  # tells what is wrong with its weights
+        members[place] = StartingMember(member.weights, trained.inputs[member.fold].vocabulary)
+    return Start(start.source, members)
+
+
+def _check_hash(start: Start, place: int, folder: Path) -> None:
+    if weights_hash(start.members[place].weights) != start.source.members[place][1]:
+        raise DataError(
+            f"{folder / 'state/start.safetensors'}: damaged (the hash of its weights is another one)",
+            hint="delete it: the weights are then read from the earlier run again",
+        )
+
+
+def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes]]:
+    """The members of a source, beside ``folder`` or at a path of its own, and what they have seen."""
+    beside = folder.parent / name
+    source = beside if beside.is_dir() or not Path(name).is_dir() else Path(name)
+    if is_reference_folder(source):
+        trained, experiment = open_reference(source, data)
+        return trained, _union(seen_by_fold(experiment.corpus, experiment.folds))
+    check_folder(source, folder.parent)
+    trained = open_runs(source)
+    path = source / "corpus.json"
+    note = artifacts.read_json(path)
+    try:
+        seen = _union(note["seen"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: damaged, or of an older sertool ({type(error).__name__}: {error})"
+        ) from error
+    earlier = read_source(source)
+    return trained, seen | (earlier.seen if earlier is not None else frozenset())
+
+
+def _union(packed: Sequence[str]) -> frozenset[bytes]:
+    return frozenset().union(*(unpack(text) for text in packed))
+
+
+def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
+    """All parameters but the embedding's rows and the classifier's must have the shapes of the source's."""
+    theirs, ours, corpus = trained.recipe, experiment.recipe, experiment.corpus
+    if not set(theirs.dataset.modalities) & set(ours.dataset.modalities):
+        (has,), (lacks,) = theirs.dataset.modalities, ours.dataset.modalities
+        raise UsageError(
+            f"--from {name}: was trained on {has} alone, and the recipe trains on {lacks} alone",
+            hint=f"--set dataset.modalities=[text,audio] would start {lacks} anew beside its {has}",
+        )
+    frames = corpus.text_frames.width if corpus.text_frames is not None else None
+    keys = {key: (getattr(theirs.model, key), getattr(ours.model, key)) for key in SIZES}
+    if trained.text_width is not None or frames is not None:
+        del keys["embedding_size"]
+    differing = {f"model.{key}": pair for key, pair in keys.items() if pair[0] != pair[1]}
+    listed = [f"{key} {there} (recipe: {here})" for key, (there, here) in differing.items()]
+    if trained.audio_width != corpus.audio.width:
+        listed.append(f"audio frames of {trained.audio_width} values ({corpus.name}: {corpus.audio.width})")
+    if trained.text_width != frames:
+        listed.append(f"text as {_text(trained.text_width)} ({corpus.name}: {_text(frames)})")
+    if not listed:
+        return
+    hints = []
+    if differing:
+        hints.append(" ".join(f"--set {key}={there}" for key, (there, _) in differing.items()))
+    if len(listed) > len(differing):
+        hints.append("frames must be made by the same frontend")
+    raise UsageError(
+        f"--from {name}: its weights are of other sizes: {'; '.join(listed)}", hint="; ".join(hints)
+    )
+
+
+def _text(width: int | None) -> str:
+    return "words" if width is None else f"frames of {width} values"
+
+
+def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, trained: Trained) -> list[str]:
+    """What is taken over and what is not."""
+    source, ours = start.source, experiment.recipe
+    number = len(source.members)
+    parts = []
+    if trained.text_width is None and {"text"} <= {*ours.dataset.modalities} & {*source.modalities}:
+        vocabulary = inputs[0].vocabulary
+        shared = shared_rows(vocabulary, start.members[min(start.members)].vocabulary, words=True)
+        parts.append(f"{len(shared) - 2} of {vocabulary.rows - 2} words known to it")
+    known = [
+        name
+        for name in experiment.task.classes
+        if source.task == experiment.task.name and name in source.classes
+    ]
+    new = [name for name in experiment.task.classes if name not in known]
+    parts += [f"classes known: {', '.join(known)}"] if known else []
+    parts += [f"new: {', '.join(new)}"] if new else []
+    notes = [
+        f"starting from {source.name} ({number} member{'s' * (number > 1)}, best first): " + "; ".join(parts)
+    ]
+    notes += [
+        f"{source.name} was trained without {modality}: what reads it starts untrained"
+        for modality in ours.dataset.modalities
+        if modality not in source.modalities
+    ]
+    theirs = trained.recipe
+    before = {**theirs.frontend.model_dump(), "standardize": theirs.dataset.standardize}
+    now = {**ours.frontend.model_dump(), "standardize": ours.dataset.standardize}
+    changed = [f"{key} {before[key]} (here {now[key]})" for key in now if before[key] != now[key]]
+    if changed and "audio" in ours.dataset.modalities:
+        notes.append(f"{source.name} was given other audio frames: {', '.join(changed)}")
+    return notes
+
+
+def _seen_notes(source: Source, shared: Mapping[str, tuple[int, int]]) -> list[str]:
+    """What the source has seen of what judges the new members."""
+    return [
+        f"warning: {source.name} was trained or selected on {seen} of the {of} {name} utterances: {meaning}"
+        for name, meaning in (("test", "figures on them flatter"), ("valid", "validation flatters"))
+        for seen, of in [shared[name]]
+        if seen
+    ]

@@ -1,0 +1,255 @@
+"""The weights of an earlier run's members as the start of new ones, with another vocabulary and other classes.
+
+What a training starts from is copied into its folder before the first epoch, so that it does not matter afterwards
+whether the earlier run has changed or is gone::
+
+    ckpt/<name>/
+      start.json                 name of the earlier run, its members with hashes of their weights, what they have seen
+      state/start.safetensors    the weights of those that are needed, with their vocabularies; gone at the end
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sertool.core.corpora.fingerprints import overlaps, pack, unpack
+from sertool.core.corpora.tasks import Task
+from sertool.core.corpora.vocabulary import PADDING_INDEX, UNKNOWN, UNKNOWN_INDEX, Vocabulary
+from sertool.core.errors import DataError, UsageError
+from sertool.core.files import artifacts
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.runs.experiment import Experiment, FoldInputs
+from sertool.core.training.loop import Member
+
+FORMAT = "sertool-start/1"
+NOTE, WEIGHTS = "start.json", Path("state", "start.safetensors")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of the run that a training starts from.
+
+    Attributes:
+        name: as ``--from`` named it.
+        first_seed: of the new members, the one that starts from the best; see :meth:`Start.place`.
+        task, classes: what it predicts.
+        modalities: what it was given.
+        members: name of each member and the hash of its weights, best validation score first, over all folds.
+        seen: hashes of the utterances it was trained or selected on, or any run that it started from itself.
+    """
+
+    name: str
+    first_seed: int
+    task: str
+    classes: tuple[str, ...]
+    modalities: tuple[str, ...]
+    members: tuple[tuple[str, str], ...]
+    seen: frozenset[bytes]
+
+
+@dataclass(frozen=True)
+class StartingMember:
+    """Weights by name, without the member axis, and the vocabulary that the embedding belongs to."""
+
+    weights: Mapping[str, Any]
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True)
+class Start:
+    """A source with the weights of the members that are needed, by their place among its members.
+
+    Seed ``first_seed + i`` starts from the source's i-th best member in every fold, and from the best again where
+    there are fewer. ``stored`` says whether it lies in the training's folder already.
+    """
+
+    source: Source
+    members: Mapping[int, StartingMember]
+    stored: bool = False
+
+    def place(self, seed: int) -> int:
+        """Which of the source's members a seed starts from."""
+        return (seed - self.source.first_seed) % len(self.source.members)
+
+    def record(self, seed: int) -> dict[str, str]:
+        """What a member's run.json says about its start."""
+        name, weights = self.source.members[self.place(seed)]
+        return {"from": self.source.name, "member": name, "weights": weights}
+
+
+def check_seen(experiment: Experiment, source: Source) -> dict[str, tuple[int, int]]:
+    """Of test and valid, how many utterances the source has seen, and how many there are.
+
+    Raises:
+        UsageError: it has seen some of the test set, and the recipe is an honest one.
+    """
+    shared = overlaps(experiment.corpus, experiment.folds, source.seen)
+    seen, of = shared["test"]
+    if seen and experiment.recipe.protocol == "honest":
+        raise UsageError(
+            f"--from {source.name}: was trained or selected on {seen} of the {of} test utterances of "
+            f"{experiment.corpus.name}: no figure on them would be honest",
+            hint="start from a run that has not seen them; only recipes of `protocol: paper` may go on from here",
+        )
+    return shared
+
+
+def weights_hash(weights: Mapping[str, Any]) -> str:
+    """Hexadecimal hash of named weights, whatever file they came from."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name])
+        digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def take_over(
+    model: MAT | MNT, members: Sequence[Member], start: Start, inputs: Sequence[FoldInputs], task: Task
+) -> None:
+    """Put the weights of the start over those that were drawn.
+
+    Words and classes that both know keep their rows; those that are new, and all words where the source was trained
+    without text, stay as they were drawn.
+
+    Args:
+        model: an initialised stack of the sizes of the source.
+        members: of the stack.
+        start: holds the members they start from.
+        inputs: vocabularies of the folds.
+        task: what the new members predict.
+    """
+    classes = _shared_classes(start.source, task)
+    with torch.no_grad():
+        for number, member in enumerate(members):
+            own = start.members[start.place(member.seed)]
+            words = shared_rows(
+                inputs[member.fold].vocabulary,
+                own.vocabulary,
+                words="text" in start.source.modalities,
+            )
+            for name, parameter in model.named_parameters():
+                value, target = torch.as_tensor(own.weights[name]), parameter[number]
+                if name.endswith("embedding.weight"):
+                    _copy_rows(value, target, words)
+                elif name.startswith("classifier."):
+                    _copy_rows(value, target, classes)
+                else:
+                    target.copy_(value)
+
+
+def _copy_rows(value: torch.Tensor, target: torch.Tensor, rows: Mapping[int, int]) -> None:
+    target[list(rows)] = value[list(rows.values())]
+
+
+def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, int]:
+    """Row of the old embedding for each row of the new one that is taken over.
+
+    The padding and the unknown word always are; the others, where ``words`` says so, by word.
+    """
+    rows = {PADDING_INDEX: PADDING_INDEX, UNKNOWN_INDEX: UNKNOWN_INDEX}
+    for row, word in enumerate(new.words_by_row()):
+        if words and row not in rows and word != UNKNOWN and word in old.index:
+            rows[row] = old.index[word]
+    return rows
+
+
+def _shared_classes(source: Source, task: Task) -> dict[int, int]:
+    if source.task != task.name:
+        return {}
+    return {
+        row: source.classes.index(name) for row, name in enumerate(task.classes) if name in source.classes
+    }
+
+
+def write_start(folder: Path, start: Start) -> None:
+    """Write what a training starts from, before its first epoch."""
+    arrays = {
+        f"{place}/{name}": np.asarray(weight)
+        for place, member in start.members.items()
+        for name, weight in member.weights.items()
+    }
+    vocabularies = {place: member.vocabulary.to_json() for place, member in start.members.items()}
+    artifacts.write_arrays(folder / WEIGHTS, arrays, {"vocabularies": json.dumps(vocabularies)})
+    source = start.source
+    content = {
+        "format": FORMAT,
+        "from": source.name,
+        "first_seed": source.first_seed,
+        "task": source.task,
+        "classes": source.classes,
+        "modalities": source.modalities,
+        "members": [{"member": name, "weights": weights} for name, weights in source.members],
+        "seen": pack(source.seen),
+    }
+    artifacts.write_json(folder / NOTE, content)
+
+
+def forget_start(folder: Path) -> None:
+    """Remove what an earlier command left that failed before its first epoch."""
+    for path in (folder / NOTE, folder / WEIGHTS):
+        path.unlink(missing_ok=True)
+
+
+def read_source(folder: Path) -> Source | None:
+    """What the runs in a folder started from; None where from nothing.
+
+    Raises:
+        DataError: start.json is damaged.
+    """
+    path = folder / NOTE
+    if not path.is_file():
+        return None
+    content = artifacts.read_json(path)
+    try:
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
+        source = Source(
+            str(content["from"]),
+            int(content["first_seed"]),
+            str(content["task"]),
+            tuple(str(name) for name in content["classes"]),
+            tuple(str(name) for name in content["modalities"]),
+            tuple((str(row["member"]), str(row["weights"])) for row in content["members"]),
+            unpack(content["seen"]),
+        )
+        if not source.members:
+            raise ValueError("no members")
+        return source
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+
+
+def read_members(folder: Path) -> dict[int, StartingMember]:
+    """The weights that lie in a folder for its training to start from; none where there is no such file.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        return {}
+    arrays, metadata = artifacts.read_arrays(path)
+    try:
+        vocabularies = json.loads(metadata["vocabularies"])
+        members = {}
+        for place, content in vocabularies.items():
+            weights = {
+                name.partition("/")[2]: array
+                for name, array in arrays.items()
+                if name.startswith(f"{int(place)}/")
+            }
+            members[int(place)] = StartingMember(weights, Vocabulary.from_json(content, str(path)))
+        return members
+    except (KeyError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"{path}: damaged ({type(error).__name__}: {error})",
+            hint="delete it: the weights are then read from the earlier run again",
+        ) from error

@@ -1,0 +1,1 @@
+"""One loop and its steps, on tensors; writes no files."""

@@ -1,0 +1,175 @@
+"""A corpus as padded tensors on the device, and the batches of a stack gathered from them.
+
+There are no loader processes: the largest corpus of the field is a few hundred megabytes, so it lies on the device
+whole, once, and a member's batch is a list of row numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertool.core.corpora.corpus import Corpus, Frames
+from sertool.core.corpora.tasks import Target
+from sertool.core.corpora.vocabulary import Vocabulary
+from sertool.core.models.inputs import Inputs, lengths
+from sertool.core.recipe.load import Dataset
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """Mean and standard deviation (D,) of the training frames, a value at a time."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All utterances of a corpus as tensors.
+
+    Attributes:
+        text: (V, N, L) token ids by each of V vocabularies, or (1, N, L, D) frames.
+        text_mask: (N, L).
+        text_lengths: (N,) on the CPU.
+        audio: (N, T, M).
+        audio_mask: (N, T).
+        audio_lengths: (N,) on the CPU.
+        targets: (N,) class numbers, or (N, C) 0/1 as floats; -1 and zeros where there is none.
+        mean, std: (V, 1, 1, M) of the training frames, or None.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    text_lengths: Tensor
+    audio: Tensor
+    audio_mask: Tensor
+    audio_lengths: Tensor
+    targets: Tensor
+    mean: Tensor | None = None
+    std: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.audio.device
+
+    def to(self, device: torch.device) -> "Tables":
+        """The same there; lengths stay on the CPU."""
+        moved = {
+            name: value.to(device)
+            for name in ("text", "text_mask", "audio", "audio_mask", "targets", "mean", "std")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **moved)
+
+    def gather(self, rows: Tensor, folds: Sequence[int]) -> Inputs:
+        """The inputs of utterances ``rows`` (E, B, on the CPU), member e by the vocabulary of fold ``folds[e]``."""
+        inputs = self.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device))
+        return replace(inputs, text_lengths=self.text_lengths[rows], audio_lengths=self.audio_lengths[rows])
+
+    def gather_full(self, rows: Tensor, folds: Tensor) -> Inputs:
+        """The same for rows and folds that lie on the device, every position to be computed; it waits for nothing."""
+        audio_mask = self.audio_mask[rows]
+        audio = self.audio[rows]
+        if self.mean is not None and self.std is not None:
+            audio = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
+        text = self.text[folds.clamp(max=len(self.text) - 1).unsqueeze(1), rows]
+        return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None)
+
+
+def make_tables(
+    corpus: Corpus,
+    targets: Sequence[Target | None],
+    *,
+    vocabularies: Sequence[Vocabulary],
+    standardizations: Sequence[Standardization | None],
+    dataset: Dataset,
+    num_classes: int,
+    multi_label: bool,
+    device: torch.device,
+) -> Tables:
+    """Pad a corpus to the recipe's lengths and put it on the device.
+
+    A modality that the recipe leaves out is one masked position, which is what the models make of a missing one.
+    """
+    if "text" not in dataset.modalities:
+        if corpus.text_frames is not None:
+            text = torch.zeros(1, len(targets), 1, corpus.text_frames.width)
+        else:
+            text = torch.zeros(len(vocabularies), len(targets), 1, dtype=torch.int64)
+        text_mask = torch.zeros(len(targets), 1, dtype=torch.bool)
+    elif corpus.text_frames is not None:
+        padded = _pad(corpus.text_frames, dataset.max_text_length)
+        text, text_mask = padded.unsqueeze(0), _real(padded)
+    else:
+        words = [utterance.words for utterance in corpus.utterances]
+        ids = [[v.encode(w, dataset.max_text_length) for w in words] for v in vocabularies]
+        text = torch.tensor(ids, dtype=torch.int64).view(
+            len(vocabularies), len(words), dataset.max_text_length
+        )
+        text_mask = text[0] != 0
+    use_audio = "audio" in dataset.modalities
+    audio = _pad(corpus.audio, dataset.max_audio_length if use_audio else 1)
+    if not use_audio:
+        audio.zero_()
+    audio_mask = _real(audio)
+    if dataset.standardize == "utterance":
+        audio = _standardize_each(audio, audio_mask)
+    mean = std = None
+    if use_audio and dataset.standardize == "corpus":
+        given = [s for s in standardizations if s is not None]
+        mean = torch.tensor([s.mean for s in given]).view(len(given), 1, 1, -1).to(device)
+        std = torch.tensor([s.std for s in given]).view(len(given), 1, 1, -1).to(device)
+    return Tables(
+        text=text.to(device),
+        text_mask=text_mask.to(device),
+        text_lengths=lengths(text_mask),
+        audio=audio.to(device),
+        audio_mask=audio_mask.to(device),
+        audio_lengths=lengths(audio_mask),
+        targets=_targets(targets, num_classes, multi_label).to(device),
+        mean=mean,
+        std=std,
+    )
+
+
+def fit_standardization(corpus: Corpus, rows: Sequence[int], max_audio_length: int) -> Standardization:
+    """Mean and standard deviation of the real frames that the model sees of some utterances."""
+    frames = np.concatenate([corpus.audio[row][:max_audio_length] for row in rows]).astype(np.float64)
+    frames = frames[np.abs(frames).sum(axis=1) > 0]
+    if not len(frames):
+        frames = np.zeros((1, corpus.audio.width))
+    # A band that never moves stays as it is but for its mean.
+    std = np.where(frames.std(0) > 1e-6, frames.std(0), 1.0)
+    return Standardization(tuple(frames.mean(0).tolist()), tuple(std.tolist()))
+
+
+def _pad(frames: Frames, length: int) -> Tensor:
+    padded = np.zeros((len(frames), length, frames.width), np.float32)
+    for row in range(len(frames)):
+        values = frames[row][:length]
+        padded[row, : len(values)] = values
+    return torch.from_numpy(padded)
+
+
+def _real(frames: Tensor) -> Tensor:
+    """(N, T): a frame is masked where its absolute values sum to 0."""
+    return frames.abs().sum(-1) != 0
+
+
+def _standardize_each(audio: Tensor, mask: Tensor) -> Tensor:
+    weights = mask.unsqueeze(-1).float()
+    count = weights.sum(1, keepdim=True).clamp(min=1)
+    mean = (audio * weights).sum(1, keepdim=True) / count
+    variance = ((audio - mean).square() * weights).sum(1, keepdim=True) / count
+    return (audio - mean) / variance.sqrt().clamp(min=1e-3) * weights
+
+
+def _targets(targets: Sequence[Target | None], num_classes: int, multi_label: bool) -> Tensor:
+    if multi_label:
+        rows = [target if isinstance(target, tuple) else (0,) * num_classes for target in targets]
+        return torch.tensor(rows, dtype=torch.float32).view(len(rows), num_classes)
+    return torch.tensor([target if isinstance(target, int) else -1 for target in targets], dtype=torch.int64)

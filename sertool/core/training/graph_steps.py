@@ -1,0 +1,152 @@
+"""The steps of an epoch on fixed shapes, so that a CUDA device repeats one recorded step without the host.
+
+Everything a step needs lies on the device: the corpus, the epoch's whole schedule, and a counter that says which
+step it is. A batch is always full (fillers weigh nothing), every position is computed (masked ones reach no logit).
+On a CUDA device the step is recorded once as a CUDA graph, and an epoch is so many replays and one wait at its end;
+elsewhere the same operations run one by one, which is how the tests hold them to the plain steps.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from sertool.core.errors import SertoolError
+from sertool.core.models.kernels.noise import Noise
+from sertool.core.training.schedule import Schedule
+from sertool.core.training.steps import Stack
+from sertool.core.training.working_weights import WorkingWeights
+
+EVALUATION_ROWS = 128  # utterances a batch and member
+WARM_UPS = 3  # as torch's documentation of CUDA graphs does
+
+
+class StaticSteps:
+    """Recorded steps of one stack; they end with it, when a member leaves.
+
+    Args:
+        stack: members, corpus and settings.
+        schedule: of any of its epochs; only its shape counts.
+
+    Raises:
+        SertoolError: the step cannot be recorded.
+    """
+
+    def __init__(self, stack: Stack, schedule: Schedule) -> None:
+        device = stack.tables.device
+        members = len(stack.folds)
+        self.stack = stack
+        self.index = schedule.index.to(device)
+        self.weights = torch.zeros(schedule.index.shape, device=device)
+        self.sizes = torch.zeros(schedule.sizes.shape, device=device)
+        self.rates = torch.zeros(schedule.rates.shape, device=device)
+        self.counter = torch.zeros(1, dtype=torch.int64, device=device)
+        self.updates = torch.zeros(members, dtype=torch.float64, device=device)
+        self.total = torch.zeros(members, device=device)
+        self.folds = torch.tensor(stack.folds, device=device)
+        self.noise = Noise(0, device)
+        self.working = WorkingWeights(stack.model, stack.precision)
+        # Nobody has a batch yet (all sizes are 0), so that rehearsing the step moves nothing.
+        self.step = _record(self._step, self.noise, device)
+        self._evaluation: _StaticForward | None = None
+
+    def run(self, schedule: Schedule, seed: int) -> Tensor:
+        """An epoch; as :func:`~sertool.core.training.steps.run_steps`."""
+        adam = self.stack.adam
+        self.working.refresh()
+        self.index.copy_(schedule.index, non_blocking=True)
+        self.weights.copy_(schedule.weights(), non_blocking=True)
+        self.sizes.copy_(schedule.sizes, non_blocking=True)
+        self.rates.copy_(schedule.rates, non_blocking=True)
+        self.updates.copy_(adam.steps)
+        self.counter.zero_()
+        self.total.zero_()
+        self.noise.seed(seed)
+        for _ in range(len(schedule)):
+            self.step()
+        adam.steps = self.updates.to("cpu", torch.float32)
+        return self.total.cpu().clone()  # on a CPU it would be the running total itself
+
+    def _step(self) -> None:
+        stack = self.stack
+        index, weight, sizes, rates = (
+            part.index_select(0, self.counter)[0]
+            for part in (self.index, self.weights, self.sizes, self.rates)
+        )
+        with stack.precision.context():
+            logits = self.working.logits(stack.tables.gather_full(index, self.folds), self.noise)
+        loss = stack.loss(logits, index, weight, self.folds)
+        self.working.zero_grad()
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        stack.adam.update_at_once(rates, sizes, self.updates, self.working.copies())
+        self.total += loss.detach()
+        self.counter += 1
+
+    def evaluate(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """Logits (N_e, C) on the CPU of each member for its own utterances; the same rows at every call."""
+        if self._evaluation is None:
+            self._evaluation = _StaticForward(self.stack, self.working, self.folds, rows)
+        return self._evaluation.run()
+
+
+class _StaticForward:
+    """The same for evaluation: batches of fixed size, the last one filled up."""
+
+    def __init__(self, stack: Stack, working: WorkingWeights, folds: Tensor, rows: Sequence[Tensor]) -> None:
+        device = stack.tables.device
+        self.stack, self.working, self.folds = stack, working, folds
+        self.lengths = [len(own) for own in rows]
+        batch = min(EVALUATION_ROWS, max(self.lengths))
+        steps = -(-max(self.lengths) // batch)
+        padded = torch.stack([torch.cat([own, own[:1].expand(steps * batch - len(own))]) for own in rows])
+        self.index = padded.view(len(rows), steps, batch).transpose(0, 1).contiguous().to(device)
+        self.counter = torch.zeros(1, dtype=torch.int64, device=device)
+        with torch.no_grad():
+            like = self._logits()
+            self.logits = torch.zeros(steps, *like.shape, device=device)
+            self.step = _record(self._step, None, device)
+
+    @torch.no_grad()
+    def run(self) -> list[Tensor]:
+        self.working.refresh()
+        self.counter.zero_()
+        for _ in range(len(self.logits)):
+            self.step()
+        every = self.logits.transpose(0, 1).flatten(1, 2).cpu()
+        return [own[:length] for own, length in zip(every, self.lengths, strict=True)]
+
+    def _logits(self) -> Tensor:
+        index = self.index.index_select(0, self.counter)[0]
+        with self.stack.precision.context():
+            logits = self.working.logits(self.stack.tables.gather_full(index, self.folds))
+        return logits.float()
+
+    def _step(self) -> None:
+        self.logits.index_copy_(0, self.counter, self._logits().unsqueeze(0))
+        self.counter += 1
+        self.counter.clamp_(max=len(self.logits) - 1)
+
+
+def _record(step: Callable[[], None], noise: Noise | None, device: torch.device) -> Callable[[], None]:
+    """A step as a CUDA graph's replay; the step itself on any other device."""
+    if device.type != "cuda":
+        return step
+    try:
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                step()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        if noise is not None:
+            noise.register(graph)
+        with torch.cuda.graph(graph):
+            step()
+    except RuntimeError as error:
+        raise SertoolError(
+            f"the training step cannot be recorded as a CUDA graph ({error!s:.200})",
+            hint="--no-graphs launches every operation on its own",
+        ) from error
+    replay: Callable[[], None] = graph.replay
+    return replay

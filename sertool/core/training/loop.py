@@ -1,0 +1,275 @@
+"""The training of a stack: one loop that yields what happened after each epoch. It knows no files and no recipe names.
+
+Each member has its own utterances and their order, learning rate, patience, best weights and optimizer state. A member
+that has stopped leaves the stack at the end of the epoch. All that an interrupted training needs to go on lies in
+``StackState``; random numbers come from (seed, epoch), so there is no generator to save.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sertool.core.compute.device import Precision
+from sertool.core.errors import SertoolError
+from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.models.layers import generator
+from sertool.core.models.mat import MAT
+from sertool.core.models.mnt import MNT
+from sertool.core.recipe.load import Training
+from sertool.core.training.batches import Tables
+from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.history import MemberEpoch
+from sertool.core.training.logits import compute_logits
+from sertool.core.training.optimizer import StackedAdam
+from sertool.core.training.parallel_steps import run_parted_steps
+from sertool.core.training.schedule import plan_epoch
+from sertool.core.training.steps import Stack, run_steps
+
+NO_SCORE = -1.0  # so that a first epoch is the best so far, whatever it scores
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who a member is and what it sees.
+
+    Attributes:
+        seed: decides its initial weights and the order of its utterances.
+        fold: number of the fold whose vocabulary and statistics it uses.
+        train, valid: (N,) positions of its utterances in the tables.
+    """
+
+    seed: int
+    fold: int
+    train: Tensor
+    valid: Tensor
+
+    @property
+    def name(self) -> str:
+        """Unique in a run; decides the member's random numbers together with the seed."""
+        return f"{self.seed}/{self.fold}"
+
+
+@dataclass
+class Progress:
+    """Where a member's schedule stands."""
+
+    best: float = NO_SCORE
+    decays: int = 0
+    waited: int = 0
+    history: list[MemberEpoch] = field(default_factory=list)
+
+
+@dataclass
+class StackState:
+    """A stack in training: its members in order, their weights, optimizer, best copies and schedules."""
+
+    members: list[Member]
+    model: MAT | MNT
+    adam: StackedAdam
+    progress: list[Progress]
+    best_weights: list[Tensor]
+    best_first: list[Tensor]
+    best_second: list[Tensor]
+    best_steps: Tensor
+    epoch: int = 0
+    static: StaticSteps | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A member that has left the stack: its place in it, its best weights by name, its history."""
+
+    member: Member
+    weights: dict[str, Tensor]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of a stack brought: a row a member that took part, and the members that left."""
+
+    number: int
+    rows: list[tuple[Member, MemberEpoch]]
+    finished: list[Finished]
+
+
+def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> StackState:
+    """A stack before its first epoch; ``model`` holds the initial weights."""
+    parameters = list(model.parameters())
+    adam = StackedAdam(parameters, settings)
+    keeps_optimizer = settings.schedule == "rollback"
+    return StackState(
+        members=list(members),
+        model=model,
+        adam=adam,
+        progress=[Progress() for _ in members],
+        best_weights=[p.detach().clone() for p in parameters],
+        best_first=[m.clone() for m in adam.first] if keeps_optimizer else [],
+        best_second=[m.clone() for m in adam.second] if keeps_optimizer else [],
+        best_steps=adam.steps.clone(),
+    )
+
+
+def train(
+    state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
+) -> Iterator[Epoch]:
+    """Train until every member has stopped; yields after each epoch, when ``state`` can be saved.
+
+    Args:
+        state: from :func:`start`, or restored; changed in place.
+        tables: the corpus on the device.
+        settings: the recipe's section.
+        class_weights: (V, C) weight of each class in the loss by fold, or None.
+        precision: device and number format.
+
+    Raises:
+        SertoolError: a member's loss became infinite or NaN; it is named.
+    """
+    while state.members:
+        losses, rates = train_epoch(state, tables, settings, class_weights, precision)
+        _check_losses(state, losses)
+        scores = validate(state, tables, settings, precision)
+        state.epoch += 1
+        rows = []
+        for place, member in enumerate(state.members):
+            outcome = _judge(state, place, scores[place], settings)
+            row = MemberEpoch(state.epoch, losses[place], scores[place], rates[place], outcome)
+            state.progress[place].history.append(row)
+            rows.append((member, row))
+        yield Epoch(state.epoch, rows, _release(state))
+
+
+def _check_losses(state: StackState, losses: Sequence[float]) -> None:
+    for member, loss in zip(state.members, losses, strict=True):
+        if not math.isfinite(loss):
+            raise SertoolError(
+                f"seed {member.seed}: the loss of epoch {state.epoch + 1} is not a finite number",
+                hint="a lower training.learning_rate, or training.clip_norm=1.0",
+            )
+
+
+def train_epoch(
+    state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
+) -> tuple[list[float], list[float]]:
+    """One pass over every member's utterances; mean loss an utterance and last learning rate of each member."""
+    members = state.members
+    orders = [
+        m.train[torch.randperm(len(m.train), generator=generator(m.seed, f"order/{m.fold}/{state.epoch}"))]
+        for m in members
+    ]
+    decays = [progress.decays for progress in state.progress]
+    schedule = plan_epoch(orders, settings, state.epoch, decays)
+    stack = Stack(
+        state.model, state.adam, [m.fold for m in members], tables, settings, class_weights, precision
+    )
+    seed = _noise_seed(members, state.epoch)
+    with precision.products():
+        if precision.graphs:
+            if state.static is None:
+                state.static = StaticSteps(stack, schedule)
+            total = state.static.run(schedule, seed)
+        elif precision.parts > 1 and len(members) == 1:
+            total = run_parted_steps(stack, schedule, seed)
+        else:
+            total = run_steps(stack, schedule, seed)
+    seen = torch.tensor([float(len(order)) for order in orders])
+    return (total / seen).tolist(), schedule.last_rates()
+
+
+def validate(state: StackState, tables: Tables, settings: Training, precision: Precision) -> list[float]:
+    """Each member's score on its own validation utterances."""
+    rows = [member.valid for member in state.members]
+    if state.static is not None:
+        logits = state.static.evaluate(rows)
+    else:
+        logits = compute_logits(state.model, tables, rows, [m.fold for m in state.members], precision)
+    scores = []
+    for own, result in zip(rows, logits, strict=True):
+        targets = tables.targets[own.to(tables.device)].cpu()
+        kind = "multi" if targets.dim() == 2 else "single"
+        decisions = decide(result.numpy(), kind)
+        scores.append(METRICS[settings.select](targets.long().numpy(), decisions, result.shape[-1]))
+    return scores
+
+
+def _judge(state: StackState, place: int, score: float, settings: Training) -> str:
+    """Apply the schedule to one member after an epoch; what it decided, in a word or two."""
+    progress = state.progress[place]
+    last = state.epoch >= settings.max_epochs
+    if score > progress.best:
+        progress.best, progress.waited = score, 0
+        _copy_member(state, place, to_best=True)
+        return "better, stopped" if last else "better"
+    if settings.schedule == "rollback" and progress.decays < settings.max_decays:
+        progress.decays += 1
+        _copy_member(state, place, to_best=False)
+        return "went back, stopped" if last else "went back"
+    progress.waited += 1
+    patient = settings.patience is None or progress.waited < settings.patience
+    return "worse" if patient and not last else "worse, stopped"
+
+
+def _copy_member(state: StackState, place: int, *, to_best: bool) -> None:
+    pairs: list[tuple[Sequence[Tensor], Sequence[Tensor]]] = [
+        (list(state.model.parameters()), state.best_weights),
+        (state.adam.first, state.best_first),
+        (state.adam.second, state.best_second),
+    ]
+    with torch.no_grad():
+        for current, best in pairs:
+            # Only the rollback schedule keeps the optimizer's best state; its lists are empty otherwise.
+            for now, kept in zip(current, best, strict=False):
+                source, target = (now, kept) if to_best else (kept, now)
+                target[place].copy_(source[place])
+        source, target = (
+            (state.adam.steps, state.best_steps) if to_best else (state.best_steps, state.adam.steps)
+        )
+        target[place] = source[place]
+
+
+def _release(state: StackState) -> list[Finished]:
+    """Take the members that have stopped out of the stack."""
+    names = [name for name, _ in state.model.named_parameters()]
+    stopped = [place for place, p in enumerate(state.progress) if p.history[-1].outcome.endswith("stopped")]
+    finished = [
+        Finished(
+            state.members[place],
+            {name: best[place].clone() for name, best in zip(names, state.best_weights, strict=True)},
+            state.progress[place],
+        )
+        for place in stopped
+    ]
+    if stopped:
+        keep = [place for place in range(len(state.members)) if place not in stopped]
+        select_members(state, keep)
+    return finished
+
+
+def select_members(state: StackState, keep: Sequence[int]) -> None:
+    """Keep only some members of a stack, in place."""
+    state.members = [state.members[place] for place in keep]
+    state.progress = [state.progress[place] for place in keep]
+    index = torch.tensor(keep, dtype=torch.int64)
+    state.static = None  # what was captured knows the members that were
+    for parameter in state.model.parameters():
+        parameter.grad = None
+        parameter.data = parameter.data[index.to(parameter.device)]
+    for tensors in (
+        state.best_weights,
+        state.best_first,
+        state.best_second,
+        state.adam.first,
+        state.adam.second,
+    ):
+        tensors[:] = [tensor[index.to(tensor.device)] for tensor in tensors]
+    state.best_steps = state.best_steps[index]
+    state.adam.steps = state.adam.steps[index]
+
+
+def _noise_seed(members: Sequence[Member], epoch: int) -> int:
+    text = f"dropout/{epoch}/" + ",".join(member.name for member in members)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") % 2**63
