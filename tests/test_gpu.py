@@ -10,11 +10,13 @@ from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_ti
 
 from sertool.core.ensembling import open_ensemble, predict_sets
 from sertool.core.experiment import fit_inputs, open_experiment, tables_of
+from sertool.core.inference import compute_logits
 from sertool.core.kernels import NAMES
 from sertool.core.models.build import build, initialise
 from sertool.core.models.recurrence import recurrence
 from sertool.core.planning import new_stack, plan_training
 from sertool.core.precision import choose
+from sertool.core.probing import probe
 from sertool.core.runs import train_recipe
 from sertool.core.static_steps import StaticSteps
 from sertool.core.stepping import Stack, plan_epoch, run_steps
@@ -89,6 +91,24 @@ def test_fifty_recorded_steps_are_fifty_plain_ones(tmp_path, architecture, name,
     (fast, fast_logits), (plain, plain_logits) = results
     torch.testing.assert_close(fast, plain, rtol=tolerance, atol=0)
     assert float((fast_logits - plain_logits).norm() / plain_logits.norm()) < 10 * tolerance
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_epoch_may_be_shorter_than_the_rehearsals_of_its_step(tmp_path, number):
+    results = []
+    for graphs in (True, False):
+        torch.manual_seed(1)
+        precision = choose("cuda", "fp32", graphs=graphs)
+        stack, long = a_stack(tmp_path / str(graphs), precision)
+        short = replace(long, index=long.index[:number], sizes=long.sizes[:number], rates=long.rates[:number])
+        rows = [torch.arange(5), torch.arange(3)]
+        if graphs:
+            steps = StaticSteps(stack, short)
+            results.append((steps.run(short, 1), *steps.evaluate(rows)))
+        else:
+            total = run_steps(stack, short, 1)
+            results.append((total, *compute_logits(stack.model, stack.tables, rows, [0, 0], precision)))
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-3)
 
 
 def test_an_epoch_draws_new_dropout_at_every_replay(tmp_path):
@@ -174,3 +194,15 @@ def test_the_reference_cases(case, tmp_path):
     for result in predict_sets(ensemble, list(numbers["sets"]), choose("cuda", "fp32")):
         both = numbers["sets"][result.set]["ensemble_logits"]
         np.testing.assert_allclose(result.ensemble_logits(2), np.array(both), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_probes_are_those_of_the_cpu(graphs, tmp_path):
+    folder = copy_case(CASES[0], tmp_path)
+    ensemble = open_ensemble("ref", folder / "ckpt", folder / "data")
+    ours, theirs = (
+        probe(ensemble, "test", precision) for precision in (choose("cuda", "fp32", graphs=graphs), CPU)
+    )
+    assert set(ours) == set(theirs)
+    for name, logits in ours.items():
+        np.testing.assert_allclose(logits, theirs[name], rtol=0, atol=1e-4)
