@@ -5,7 +5,9 @@ Needs no more than torch, numpy, pydantic, PyYAML, safetensors, Typer and rich o
 
 import argparse
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +43,15 @@ CASES = {
 }
 
 
-def throughput(precision: Precision, rounds: int, seconds: float, write: Any) -> list[dict[str, Any]]:
+Rows = list[dict[str, Any]]
+
+
+def throughput(precision: Precision, rounds: int, seconds: float, write: Callable[[Rows], None]) -> Rows:
     """Every case of the device; ``write`` is given what is there after each, so that an interruption costs one."""
     rows = []
     for case in CASES[precision.device.type]:
         wishes = Wishes(case.members, rounds, seconds, finish=case.finish)
-        found = measure(load(case.recipe), Path("data"), precision, wishes)
+        found = measure(load(case.recipe), Path("data"), precision, wishes, partial(print, flush=True))
         print("\n".join(lines(found)), flush=True)
         wanted = f"; evaluation {case.evaluation}" if case.evaluation is not None else ""
         print(f"wanted ratios: training {case.training}{wanted}\n", flush=True)
@@ -83,13 +88,14 @@ def main() -> None:
     result["machine"] = describe_machine(precision.device)
     print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), flush=True)
 
-    def write(rows: list[dict[str, Any]]) -> None:
-        artifacts.write_json(target, {**result, "throughput": rows})
+    def write(key: str, rows: Any) -> None:
+        result[key] = rows
+        artifacts.write_json(target, result)
 
     if options.only != "commands":
-        result["throughput"] = throughput(precision, options.rounds, options.seconds, write)
+        throughput(precision, options.rounds, options.seconds, partial(write, "throughput"))
         if precision.device.type == "cuda":
-            result["without"] = ablation(load("iemocap"), Path("data"), precision)
+            ablation(load("iemocap"), Path("data"), precision, write=partial(write, "without"))
     # The commands are for a whole installation, and are the same on a CUDA device.
     if options.only != "throughput" and options.device == "cpu":
         result["commands"] = commands.measure(options.device)
