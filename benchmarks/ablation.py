@@ -7,39 +7,39 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from sertool.core.benchmarking.measuring import measure
-from sertool.core.benchmarking.results import Wishes
-from sertool.core.benchmarking.turns import Spread
+from sertool.core.benchmarking.stacks import StackSide
+from sertool.core.benchmarking.turns import Spread, take_turn
+from sertool.core.benchmarking.workload import open_workload
 from sertool.core.kernels import NAMES, OFF
 from sertool.core.precision import Precision
 from sertool.core.recipe import Recipe
 
-WISHES = Wishes(members=10, rounds=3, seconds=1.0, evaluation=False, baseline=False)
+MEMBERS, STEPS, TURNS = 10, 20, 5
+PARTS = ("nothing", *NAMES, "nothing again", "all kernels", "graph")
 
 
 def ablation(
-    recipe: Recipe,
-    data: Path,
-    precision: Precision,
-    wishes: Wishes = WISHES,
-    write: Callable[[dict[str, Any]], None] = lambda rows: None,
+    recipe: Recipe, data: Path, precision: Precision, write: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Utterances a second, median and spread, with everything and without each part.
+    """Utterances a second, median and spread, with everything and without each part, by one stack.
 
-    The first is measured twice, at the beginning and at the end: their difference is what a ratio may be off by.
-    ``write`` is given what is there after each, so that an interruption costs one.
+    With everything it is measured twice: the difference is what a ratio may be off by. ``write`` is given what is there
+    after each part, so that an interruption costs one.
     """
+    ours = StackSide(open_workload(recipe, data, precision), MEMBERS)
+    ours.settle(STEPS)
     rates: dict[str, Spread] = {}
     rows: dict[str, Any] = {}
-    for without in ("nothing", *NAMES, "all kernels", "graph", "nothing again"):
+    for without in PARTS:
+        for state in ours.stacks.values():
+            state.static = None  # to be recorded anew
+        ours.precision = replace(ours.precision, graphs=precision.graphs and without != "graph")
         off = {name: name for name in NAMES} | {"all kernels": "1"}
-        chosen = replace(precision, graphs=False) if without == "graph" else precision
         with patch.dict(os.environ, {OFF: off.get(without, "")}):
-            found = measure(recipe, data, chosen, wishes)
-        assert found.training is not None
-        rates[without] = found.training.rate
-        print(f"without {without}: {rates[without].median:,.0f} utterances a second", flush=True)
+            ours.train()
+            rates[without] = Spread.of([take_turn(ours.train, precision.device).wall for _ in range(TURNS)])
         ratio = rates[without].median / rates["nothing"].median
+        print(f"without {without}: {rates[without].median:,.0f} utterances a second, {ratio:.3f}", flush=True)
         rows[without] = {"utterances_s": rates[without].to_json(), "ratio": ratio}
         write(rows)
     return rows
