@@ -5,7 +5,9 @@ Needs no more than torch, numpy, pydantic, PyYAML, safetensors, Typer and rich o
 
 import argparse
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +43,17 @@ CASES = {
 }
 
 
-def throughput(precision: Precision, rounds: int, seconds: float, write: Any) -> list[dict[str, Any]]:
-    """Every case of the device; ``write`` is given what is there after each, so that an interruption costs one."""
-    rows = []
-    for case in CASES[precision.device.type]:
+Rows = list[dict[str, Any]]
+
+
+def throughput(
+    cases: Sequence[Case], precision: Precision, rounds: int, seconds: float, write: Callable[[Rows], None]
+) -> Rows:
+    """Every case; ``write`` is given what is there after each, so that an interruption costs one."""
+    rows: Rows = []
+    for case in cases:
         wishes = Wishes(case.members, rounds, seconds, finish=case.finish)
-        found = measure(load(case.recipe), Path("data"), precision, wishes)
+        found = measure(load(case.recipe), Path("data"), precision, wishes, partial(print, flush=True))
         print("\n".join(lines(found)), flush=True)
         wanted = f"; evaluation {case.evaluation}" if case.evaluation is not None else ""
         print(f"wanted ratios: training {case.training}{wanted}\n", flush=True)
@@ -72,26 +79,38 @@ def main() -> None:
     parser.add_argument("--precision", choices=["auto", "fp32", "tf32", "bf16"], default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="launch every operation on its own")
     parser.add_argument("--threads", type=int, help="of torch on both sides; default: torch's")
-    parser.add_argument("--only", choices=["throughput", "commands"], help="leave the other figures out")
+    parser.add_argument("--only", choices=["throughput", "without", "commands"], help="leave the rest out")
+    parser.add_argument("--recipe", help="throughput of this one alone, beside what the file holds of others")
     parser.add_argument("--json", type=Path, help="default benchmarks/results/cpu.json or gpu-NAME.json")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     precision = choose(options.device, options.precision, graphs=not options.no_graphs)
     target = options.json or result_file(precision.device)
-    result: dict[str, Any] = artifacts.read_json(target) if options.only and target.is_file() else {}
+    result: dict[str, Any] = (
+        artifacts.read_json(target) if (options.only or options.recipe) and target.is_file() else {}
+    )
     result["machine"] = describe_machine(precision.device)
     print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), flush=True)
 
-    def write(rows: list[dict[str, Any]]) -> None:
-        artifacts.write_json(target, {**result, "throughput": rows})
+    def write(key: str, rows: Any) -> None:
+        result[key] = rows
+        artifacts.write_json(target, result)
 
-    if options.only != "commands":
-        result["throughput"] = throughput(precision, options.rounds, options.seconds, write)
-        if precision.device.type == "cuda":
-            result["without"] = ablation(load("iemocap"), Path("data"), precision)
+    if options.only in (None, "throughput"):
+        kept = [row for row in result.get("throughput", []) if options.recipe not in (None, row["recipe"])]
+        throughput(
+            [case for case in CASES[precision.device.type] if options.recipe in (None, case.recipe)],
+            precision,
+            options.rounds,
+            options.seconds,
+            lambda rows: write("throughput", [*kept, *rows]),
+        )
+    # There is nothing like it on a CPU.
+    if options.only in (None, "without") and precision.device.type == "cuda":
+        ablation(load("iemocap"), Path("data"), precision, partial(write, "without"))
     # The commands are for a whole installation, and are the same on a CUDA device.
-    if options.only != "throughput" and options.device == "cpu":
+    if options.only in (None, "commands") and options.device == "cpu":
         result["commands"] = commands.measure(options.device)
     artifacts.write_json(target, result)
 

@@ -1,36 +1,45 @@
 """What each part of the CUDA path is worth: the same training without one of them, one after the other."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from sertool.core.bench.measure import measure
-from sertool.core.bench.results import Wishes
+from sertool.core.bench.stack_side import StackSide
+from sertool.core.bench.turns import Spread, take_turn
+from sertool.core.bench.workload import open_workload
 from sertool.core.compute.device import Precision
 from sertool.core.models.kernels import NAMES, OFF
 from sertool.core.recipe.schema import Recipe
 
-WISHES = Wishes(members=10, rounds=3, seconds=1.0, evaluation=False, baseline=False)
+MEMBERS, STEPS, TURNS = 10, 20, 5
+PARTS = ("nothing", *NAMES, "nothing again", "all kernels", "graph")
 
 
-def ablation(recipe: Recipe, data: Path, precision: Precision, wishes: Wishes = WISHES) -> dict[str, Any]:
-    """Utterances a second, median and spread, with everything and without each part.
+def ablation(
+    recipe: Recipe, data: Path, precision: Precision, write: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Utterances a second, median and spread, with everything and without each part, by one stack.
 
-    The first is measured twice, at the beginning and at the end: their difference is what a ratio may be off by.
+    With everything it is measured twice: the difference is what a ratio may be off by. ``write`` is given what is there
+    after each part, so that an interruption costs one.
     """
-    rates = {}
-    for without in ("nothing", *NAMES, "all kernels", "graph", "nothing again"):
+    ours = StackSide(open_workload(recipe, data, precision), MEMBERS)
+    ours.settle(STEPS)
+    rates: dict[str, Spread] = {}
+    rows: dict[str, Any] = {}
+    for without in PARTS:
+        for state in ours.stacks.values():
+            state.static = None  # to be recorded anew
+        ours.precision = replace(ours.precision, graphs=precision.graphs and without != "graph")
         off = {name: name for name in NAMES} | {"all kernels": "1"}
-        chosen = replace(precision, graphs=False) if without == "graph" else precision
         with patch.dict(os.environ, {OFF: off.get(without, "")}):
-            found = measure(recipe, data, chosen, wishes)
-        assert found.training is not None
-        rates[without] = found.training.rate
-        print(f"without {without}: {rates[without].median:,.0f} utterances a second", flush=True)
-    every = rates["nothing"].median
-    return {
-        without: {"utterances_s": rate.to_json(), "ratio": rate.median / every}
-        for without, rate in rates.items()
-    }
+            ours.train()
+            rates[without] = Spread.of([take_turn(ours.train, precision.device).wall for _ in range(TURNS)])
+        ratio = rates[without].median / rates["nothing"].median
+        print(f"without {without}: {rates[without].median:,.0f} utterances a second, {ratio:.3f}", flush=True)
+        rows[without] = {"utterances_s": rates[without].to_json(), "ratio": ratio}
+        write(rows)
+    return rows

@@ -47,7 +47,8 @@ def main() -> None:
         activities.append(ProfilerActivity.CUDA)
     with profile(activities=activities) as operators:
         work()
-    print(operators.key_averages().table(sort_by=f"self_{options.device}_time_total", row_limit=25))
+    times = operators.key_averages()
+    print(times.table(sort_by=f"self_{options.device}_time_total", row_limit=40, max_name_column_width=100))
     functions = cProfile.Profile()
     functions.runcall(work)
     pstats.Stats(functions).sort_stats("tottime").print_stats(25)

@@ -70,6 +70,11 @@ def batches_of(utterances: Utterances, batch_size: int, *, shuffle: bool) -> Ite
         return iter(loader)
 
 
+def _endless(utterances: Utterances, batch_size: int) -> Iterator[Batch]:
+    while True:
+        yield from batches_of(utterances, batch_size, shuffle=True)
+
+
 def train_step(
     model: MAT | MNT, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device
 ) -> float:
@@ -108,11 +113,9 @@ class PlainSide:
         ).to(self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.training.learning_rate)
         self.work = work
-        self.batches = self._endless(utterances_of(work, work.train))
-
-    def _endless(self, utterances: Utterances) -> Iterator[Batch]:
-        while True:
-            yield from batches_of(utterances, self.batch_size, shuffle=True)
+        # Nothing of it refers to this object: a loader that ends in a circle of references waits five seconds for
+        # each of its processes.
+        self.batches = _endless(utterances_of(work, work.train), self.batch_size)
 
     def train(self, utterances: int) -> int:
         """About that many utterances, in whole batches; returns how many."""

@@ -33,10 +33,13 @@ class Inputs:
 
 
 def lengths(mask: Tensor) -> Tensor:
-    """How far each row of a mask (..., T) must be computed: behind its last True, or all of it where there is none."""
+    """How far each row of a mask (..., T) must be computed: behind its last True, or all of it where there is none.
+
+    On the CPU wherever the mask lies, as layouts are planned there.
+    """
     reversed_first = mask.flip(-1).int().argmax(-1)
     length = mask.shape[-1]
-    return torch.where(mask.any(-1), length - reversed_first, length)
+    return torch.where(mask.any(-1), length - reversed_first, length).cpu()
 
 
 class Encoder(nn.Module):

@@ -47,7 +47,7 @@ class StaticSteps:
         self.noise = Noise(0, device)
         self.working = WorkingWeights(stack.model, stack.precision)
         # Nobody has a batch yet (all sizes are 0), so that rehearsing the step moves nothing.
-        self.step = _record(self._step, self.noise, device)
+        self.step = _record(self._step, self.counter, self.noise)
         self._evaluation: _StaticForward | None = None
 
     def run(self, schedule: Schedule, seed: int) -> Tensor:
@@ -104,7 +104,7 @@ class _StaticForward:
         with torch.no_grad():
             like = self._logits()
             self.logits = torch.zeros(steps, *like.shape, device=device)
-            self.step = _record(self._step, None, device)
+            self.step = _record(self._step, self.counter, None)
 
     @torch.no_grad()
     def run(self) -> list[Tensor]:
@@ -124,19 +124,18 @@ class _StaticForward:
     def _step(self) -> None:
         self.logits.index_copy_(0, self.counter, self._logits().unsqueeze(0))
         self.counter += 1
-        self.counter.clamp_(max=len(self.logits) - 1)
 
 
-def _record(step: Callable[[], None], noise: Noise | None, device: torch.device) -> Callable[[], None]:
-    """A step as a CUDA graph's replay; the step itself on any other device."""
-    if device.type != "cuda":
+def _record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> Callable[[], None]:
+    """A step as a CUDA graph's replay; the step itself, rehearsed all the same, on any other device."""
+    if not counter.is_cuda:
+        _rehearse(step, counter)
         return step
     try:
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            for _ in range(WARM_UPS):
-                step()
+            _rehearse(step, counter)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         if noise is not None:
@@ -150,3 +149,10 @@ def _record(step: Callable[[], None], noise: Noise | None, device: torch.device)
         ) from error
     replay: Callable[[], None] = graph.replay
     return replay
+
+
+def _rehearse(step: Callable[[], None], counter: Tensor) -> None:
+    """Always the first step, as there may be no other."""
+    for _ in range(WARM_UPS):
+        counter.zero_()
+        step()

@@ -1,9 +1,11 @@
 """`sertool bench`: operations counted on paper are those that torch counts, turns, workloads, text and JSON."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from sertool.core.bench.random_corpus import random_corpus
 from sertool.core.bench.results import Bench, Measured, Wishes
 from sertool.core.bench.stack_side import StackSide
 from sertool.core.bench.table import lines
-from sertool.core.bench.turns import Comparison, Spread, Turn, compare
+from sertool.core.bench.turns import Comparison, Spread, Turn, compare, take_turn
 from sertool.core.bench.workload import fill, open_workload
 from sertool.core.compute.device import choose
 from sertool.core.files import artifacts
@@ -213,6 +215,15 @@ def test_the_plain_side_sees_what_ours_sees(tmp_path):
     assert torch.equal(targets, work.tables.targets[work.train[:5]])
 
 
+def test_the_loaders_processes_end_with_the_plain_side(tmp_path):
+    side = PlainSide(tiny_workload(tmp_path))
+    side.train(8)
+    began = time.monotonic()
+    del side
+    assert time.monotonic() - began < 4  # torch ends those that do not answer within 5 seconds
+    assert not multiprocessing.active_children()
+
+
 def test_several_labels_and_sealed_ones(small):
     work = open_workload(load("mosei-emotion"), Path("nowhere"), CPU)
     targets = next(batches_of(utterances_of(work, work.train[:8]), 8, shuffle=False))[2]
@@ -292,17 +303,21 @@ def test_what_is_not_wanted_is_not_measured(tmp_path, monkeypatch):
 
 
 def test_what_each_part_of_the_cuda_path_is_worth(tmp_path, monkeypatch):
-    seen = []
+    seen, written = [], []
 
-    def spied(recipe, data, precision, wishes):
-        seen.append((os.environ[OFF], precision.graphs))
-        return measure(recipe, data, precision, wishes)
+    def spied(work, device):
+        seen.append(os.environ[OFF])
+        return take_turn(work, device)
 
-    monkeypatch.setattr("benchmarks.training_ablation.measure", spied)
-    wishes = Wishes(members=2, rounds=1, seconds=0, evaluation=False, baseline=False)
-    found = ablation(tiny_recipe(), write_tiny(tmp_path), replace(CPU, graphs=True), wishes)
-    assert list(found) == ["nothing", *NAMES, "all kernels", "graph", "nothing again"]
-    assert seen == [("", True), *((name, True) for name in NAMES), ("1", True), ("", False), ("", True)]
+    monkeypatch.setattr("benchmarks.training_ablation.TURNS", 1)
+    monkeypatch.setattr("benchmarks.training_ablation.MEMBERS", 2)
+    monkeypatch.setattr("benchmarks.training_ablation.take_turn", spied)
+    found = ablation(
+        tiny_recipe(), write_tiny(tmp_path), replace(CPU, graphs=True), lambda rows: written.append(len(rows))
+    )
+    assert list(found) == ["nothing", *NAMES, "nothing again", "all kernels", "graph"]
+    assert written == [*range(1, len(found) + 1)]
+    assert seen == ["", *NAMES, "", "1", ""]
     assert OFF not in os.environ
     assert found["nothing"]["ratio"] == 1
     assert all(row["utterances_s"]["median"] > 0 for row in found.values())

@@ -10,6 +10,7 @@ from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_ti
 
 from sertool.core.compute.device import choose
 from sertool.core.inference.ensemble import open_ensemble, predict_sets
+from sertool.core.inference.probe import probe
 from sertool.core.models.build import build, initialise
 from sertool.core.models.kernels import NAMES
 from sertool.core.models.kernels.recurrence import recurrence
@@ -18,6 +19,7 @@ from sertool.core.runs.members import new_stack
 from sertool.core.runs.plan import plan_training
 from sertool.core.runs.train import train_recipe
 from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.logits import compute_logits
 from sertool.core.training.loop import Epoch, Member, start, train
 from sertool.core.training.schedule import plan_epoch
 from sertool.core.training.steps import Stack, run_steps
@@ -91,6 +93,24 @@ def test_fifty_recorded_steps_are_fifty_plain_ones(tmp_path, architecture, name,
     (fast, fast_logits), (plain, plain_logits) = results
     torch.testing.assert_close(fast, plain, rtol=tolerance, atol=0)
     assert float((fast_logits - plain_logits).norm() / plain_logits.norm()) < 10 * tolerance
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_epoch_may_be_shorter_than_the_rehearsals_of_its_step(tmp_path, number):
+    results = []
+    for graphs in (True, False):
+        torch.manual_seed(1)
+        precision = choose("cuda", "fp32", graphs=graphs)
+        stack, long = a_stack(tmp_path / str(graphs), precision)
+        short = replace(long, index=long.index[:number], sizes=long.sizes[:number], rates=long.rates[:number])
+        rows = [torch.arange(5), torch.arange(3)]
+        if graphs:
+            steps = StaticSteps(stack, short)
+            results.append((steps.run(short, 1), *steps.evaluate(rows)))
+        else:
+            total = run_steps(stack, short, 1)
+            results.append((total, *compute_logits(stack.model, stack.tables, rows, [0, 0], precision)))
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-3)
 
 
 def test_an_epoch_draws_new_dropout_at_every_replay(tmp_path):
@@ -176,3 +196,15 @@ def test_the_reference_cases(case, tmp_path):
     for result in predict_sets(ensemble, list(numbers["sets"]), choose("cuda", "fp32")):
         both = numbers["sets"][result.set]["ensemble_logits"]
         np.testing.assert_allclose(result.ensemble_logits(2), np.array(both), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_probes_are_those_of_the_cpu(graphs, tmp_path):
+    folder = copy_case(CASES[0], tmp_path)
+    ensemble = open_ensemble("ref", folder / "ckpt", folder / "data")
+    ours, theirs = (
+        probe(ensemble, "test", precision) for precision in (choose("cuda", "fp32", graphs=graphs), CPU)
+    )
+    assert set(ours) == set(theirs)
+    for name, logits in ours.items():
+        np.testing.assert_allclose(logits, theirs[name], rtol=0, atol=1e-4)

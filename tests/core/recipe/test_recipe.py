@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sertool.core.errors import UsageError
 from sertool.core.files.yaml_file import MAX_DEPTH, dump_yaml, parse_yaml
 from sertool.core.recipe import load as recipe
-from sertool.core.recipe.schema import Dataset, Recipe, Splits, Training
+from sertool.core.recipe.schema import Dataset, Expected, Frontend, Published, Recipe, Splits, Training
 
 QUICK = settings(deadline=None, max_examples=60)
 MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}
@@ -432,17 +432,17 @@ def whole_recipes(draw):
     )
     name = TEXT.filter(bool) | WORDS.filter(bool)
     group = st.lists(name, min_size=1, max_size=2)
-    return recipe.Recipe(
+    return Recipe(
         name="x",
         about=draw(name),
-        dataset=recipe.Dataset(
+        dataset=Dataset(
             path=draw(name),
             task=draw(name),
             vectors=draw(name),
             max_text_length=draw(st.integers(1, 2**31 - 1)),
         ),
-        frontend=recipe.Frontend(trim_db=draw(st.none() | positive), preemphasis=draw(fraction)),
-        splits=recipe.Splits(
+        frontend=Frontend(trim_db=draw(st.none() | positive), preemphasis=draw(fraction)),
+        splits=Splits(
             scheme="folds",
             folds=draw(
                 st.lists(group, min_size=3, max_size=4).filter(
@@ -451,15 +451,15 @@ def whole_recipes(draw):
             ),
         )
         if draw(st.booleans())
-        else recipe.Splits(scheme="holdout", valid_fraction=draw(st.floats(1e-9, 0.4)), valid_groups=None),
-        training=recipe.Training(
+        else Splits(scheme="holdout", valid_fraction=draw(st.floats(1e-9, 0.4)), valid_groups=None),
+        training=Training(
             learning_rate=draw(positive),
             class_weights=draw(st.just("balanced") | st.lists(positive, min_size=2, max_size=3)),
             patience=draw(st.none() | st.integers(1, 9)),
         ),
         choices=draw(st.lists(TEXT, max_size=2)),
-        published=[recipe.Published(metric="uar", value=draw(st.floats(0, 1)), source=draw(name))],
-        expected={"test": recipe.Expected(utterances=3, classes=[1, 2])},
+        published=[Published(metric="uar", value=draw(st.floats(0, 1)), source=draw(name))],
+        expected={"test": Expected(utterances=3, classes=[1, 2])},
     )
 
 

@@ -12,7 +12,7 @@ BLOCK = 1024
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _step(  # type: ignore[no-untyped-def]
+def _adam_step(  # type: ignore[no-untyped-def]
     parameter,  # noqa: ANN001
     gradient,  # noqa: ANN001
     first,  # noqa: ANN001
@@ -60,7 +60,7 @@ def launch(
     """Run the kernel on contiguous tensors (E, ...)."""
     members = parameter.shape[0]
     size = parameter.numel() // members
-    _step[(triton.cdiv(size, BLOCK), members)](
+    _adam_step[(triton.cdiv(size, BLOCK), members)](
         parameter,
         gradient,
         first,

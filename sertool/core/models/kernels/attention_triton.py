@@ -105,7 +105,7 @@ def _factors(draw, dropped: tl.constexpr, query_rows: tl.constexpr, key_rows: tl
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _forward(  # type: ignore[no-untyped-def]
+def _attention_forward(  # type: ignore[no-untyped-def]
     query,  # noqa: ANN001
     key,  # noqa: ANN001
     value,  # noqa: ANN001
@@ -141,7 +141,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _backward(  # type: ignore[no-untyped-def]
+def _attention_backward(  # type: ignore[no-untyped-def]
     gradient,  # noqa: ANN001
     query,  # noqa: ANN001
     key,  # noqa: ANN001
@@ -242,7 +242,7 @@ def launch_forward(
     """Run the forward kernel; returns (E, T B, D)."""
     result = torch.empty_like(query)
     members, batch, _ = mask.shape
-    _forward[(num_heads, batch, members)](
+    _attention_forward[(num_heads, batch, members)](
         query,
         key,
         value,
@@ -279,7 +279,7 @@ def launch_backward(
     gradients = tuple(torch.empty_like(part) for part in (query, key, value))
     members, batch, _ = mask.shape
     partial = torch.empty(3, members, batch, query.shape[2], dtype=torch.float32, device=query.device)
-    _backward[(num_heads, batch, members)](
+    _attention_backward[(num_heads, batch, members)](
         gradient,
         query,
         key,

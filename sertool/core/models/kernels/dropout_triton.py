@@ -16,7 +16,7 @@ _STEPS = tl.constexpr(STEPS)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _forward(  # type: ignore[no-untyped-def]
+def _dropout_forward(  # type: ignore[no-untyped-def]
     values,  # noqa: ANN001
     bias,  # noqa: ANN001
     key,  # noqa: ANN001
@@ -46,7 +46,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _backward(  # type: ignore[no-untyped-def]
+def _dropout_backward(  # type: ignore[no-untyped-def]
     gradient,  # noqa: ANN001
     result,  # noqa: ANN001
     d_values,  # noqa: ANN001
@@ -82,7 +82,7 @@ def launch_forward(
     values = values.contiguous()
     members, size, width = values.shape
     result = torch.empty_like(values)
-    _forward[(triton.cdiv(size, ROWS), triton.cdiv(width, COLUMNS), members)](
+    _dropout_forward[(triton.cdiv(size, ROWS), triton.cdiv(width, COLUMNS), members)](
         values,
         values if bias is None else bias,
         values if key is None else key,
@@ -105,7 +105,7 @@ def launch_backward(gradient: Tensor, result: Tensor, dropped: int) -> tuple[Ten
     groups = groups_of(members * triton.cdiv(width, COLUMNS), triton.cdiv(size, ROWS))
     d_values = torch.empty_like(result)
     d_bias = torch.empty(members, groups, width, device=result.device)
-    _backward[(groups, triton.cdiv(width, COLUMNS), members)](
+    _dropout_backward[(groups, triton.cdiv(width, COLUMNS), members)](
         gradient,
         result,
         d_values,

@@ -15,7 +15,7 @@ def _tanh(x) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _forward(  # type: ignore[no-untyped-def]
+def _lstm_forward(  # type: ignore[no-untyped-def]
     gates,  # noqa: ANN001
     bias,  # noqa: ANN001
     recurrent,  # noqa: ANN001
@@ -72,7 +72,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _backward(  # type: ignore[no-untyped-def]
+def _lstm_backward(  # type: ignore[no-untyped-def]
     gradient,  # noqa: ANN001
     d_hidden,  # noqa: ANN001
     d_cell,  # noqa: ANN001
@@ -133,7 +133,7 @@ def launch_forward(
 ) -> None:
     """Run the forward kernel."""
     _, rows, width = cells.shape
-    _forward[_grid(cells)](
+    _lstm_forward[_grid(cells)](
         gates,
         gates if bias is None else bias,
         gates if recurrent is None else recurrent,
@@ -165,7 +165,7 @@ def launch_backward(
 ) -> None:
     """Run the backward kernel."""
     _, rows, width = squashed.shape
-    _backward[_grid(squashed)](
+    _lstm_backward[_grid(squashed)](
         gradient,
         d_hidden,
         d_cell,

@@ -22,7 +22,7 @@ def _centre(values, inside, width) -> Any:  # type: ignore[no-untyped-def]  # no
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _forward(  # type: ignore[no-untyped-def]
+def _norm_forward(  # type: ignore[no-untyped-def]
     values,  # noqa: ANN001
     branch,  # noqa: ANN001
     branch_bias,  # noqa: ANN001
@@ -71,7 +71,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _backward(  # type: ignore[no-untyped-def]
+def _norm_backward(  # type: ignore[no-untyped-def]
     gradient,  # noqa: ANN001
     summed,  # noqa: ANN001
     gain,  # noqa: ANN001
@@ -149,7 +149,7 @@ def launch_forward(
     members, size, width = branch.shape
     rows, columns = _tile(width)
     result, summed = torch.empty_like(branch), torch.empty_like(branch)
-    _forward[(triton.cdiv(size, rows), members)](
+    _norm_forward[(triton.cdiv(size, rows), members)](
         values,
         branch,
         gain if branch_bias is None else branch_bias,
@@ -187,7 +187,7 @@ def launch_backward(
     d_values = torch.empty_like(summed)
     d_branch = torch.empty_like(summed) if dropped else d_values
     sums = torch.empty(members, groups, 3, width, device=summed.device)
-    _backward[(groups, members)](
+    _norm_backward[(groups, members)](
         gradient,
         summed,
         gain,

@@ -18,7 +18,7 @@ _MASKED = tl.constexpr(MASKED_SCORE)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _forward(  # type: ignore[no-untyped-def]
+def _pool_forward(  # type: ignore[no-untyped-def]
     scores,  # noqa: ANN001
     rows,  # noqa: ANN001
     mask,  # noqa: ANN001
@@ -53,7 +53,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _backward(  # type: ignore[no-untyped-def]
+def _pool_backward(  # type: ignore[no-untyped-def]
     gradient,  # noqa: ANN001
     rows,  # noqa: ANN001
     mask,  # noqa: ANN001
@@ -97,7 +97,7 @@ def launch_forward(scores: Tensor, rows: Tensor, mask: Tensor) -> tuple[Tensor, 
     # Not in the rows' format: the backward pass takes small differences to it.
     pooled = torch.empty(members, batch, width, device=rows.device)
     weights = torch.empty(mask.shape, device=rows.device)
-    _forward[(triton.cdiv(width, columns), batch, members)](
+    _pool_forward[(triton.cdiv(width, columns), batch, members)](
         scores, rows, mask, pooled, weights, length, width, padded=padded, columns=columns
     )
     return pooled, weights
@@ -117,7 +117,7 @@ def launch_backward(
     width = rows.shape[-1]
     columns = triton.next_power_of_2(width)
     positions = min(triton.next_power_of_2(length), max(1, TILE // columns))
-    _backward[(triton.cdiv(length, positions), batch, members)](
+    _pool_backward[(triton.cdiv(length, positions), batch, members)](
         gradient,
         rows,
         mask,
