@@ -14,17 +14,17 @@ Name = Literal["fp32", "tf32", "bf16"]
 
 @dataclass(frozen=True)
 class Precision:
-    """Where and how a stack computes; parameters and optimizer are float32 in every case.
+    """Device and number format of a stack; parameters and optimizer state are always float32.
 
     Attributes:
         device: CPU or CUDA.
         name: fp32, tf32 (matrix products of float32 in 19 bits) or bf16 (autocast).
-        cores: of the CPU that may be used.
-        reason: why this was chosen.
-        graphs: whether training steps are recorded as a CUDA graph.
-        memory: bytes of the CUDA device; 0 of a CPU.
-        parts: of a lone member's batch in training that a CPU computes side by side.
-        part_threads: of each.
+        cores: number of CPU cores that may be used.
+        reason: why this was chosen, for the user.
+        graphs: record training steps as a CUDA graph.
+        memory: memory of the CUDA device in bytes; 0 on a CPU.
+        parts: number of parts into which a CPU divides the training batch of a lone member.
+        part_threads: number of threads for each part.
     """
 
     device: torch.device
@@ -38,7 +38,7 @@ class Precision:
 
     @contextlib.contextmanager
     def threaded(self, threads: int) -> Iterator[None]:
-        """Let each operation use so many threads inside the block, also in threads started there."""
+        """Limit each operation inside the block to a number of threads, also in threads started there."""
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
@@ -48,7 +48,8 @@ class Precision:
 
     @contextlib.contextmanager
     def products(self) -> Iterator[None]:
-        """Multiply matrices of float32 in this precision inside the block, backward passes included."""
+        """Multiply float32 matrices in this precision inside the block, backward passes included."""
+        # A global setting of torch: autocast alone would leave the products of the backward pass in full float32.
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high" if self.name == "tf32" else "highest")
         try:
@@ -58,7 +59,7 @@ class Precision:
 
     @contextlib.contextmanager
     def context(self) -> Iterator[None]:
-        """Compute a forward pass in this precision inside the block; the backward pass takes its formats from there."""
+        """Compute a forward pass in this precision inside the block; the backward pass follows its formats."""
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.name == "bf16")
         with self.products(), autocast:
             yield
@@ -70,15 +71,15 @@ def choose(
     *,
     graphs: bool = True,
 ) -> Precision:
-    """Resolve ``auto``: CUDA where there is a GPU, bf16 there and fp32 on a CPU.
+    """Choose device and number format; ``auto`` takes CUDA with bf16 where there is a GPU, else the CPU with fp32.
 
     Args:
-        device: what the user asked for.
-        precision: the same.
-        graphs: whether a CUDA device records training steps as a graph; a CPU never does.
+        device: the requested device.
+        precision: the requested number format.
+        graphs: record training steps as a graph on a CUDA device; a CPU never does.
 
     Raises:
-        UsageError: CUDA is asked for and there is none, or tf32 on a CPU.
+        UsageError: CUDA is requested and there is none, or tf32 is requested on a CPU.
     """
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
@@ -90,13 +91,14 @@ def choose(
     if not use_cuda and precision == "tf32":
         raise UsageError("--precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16")
     name: Name = ("bf16" if use_cuda else "fp32") if precision == "auto" else precision
+    # The thread count rather than the machine's cores: OMP_NUM_THREADS and containers limit it.
     cores = torch.get_num_threads()
     if use_cuda:
         card = torch.cuda.get_device_name()
-        asked = ", asked for" if device == "cuda" else ""
+        asked = ", as requested" if device == "cuda" else ""
         how = ", steps as a CUDA graph" if graphs else ""
         memory = torch.cuda.get_device_properties(torch.device("cuda")).total_memory
         return Precision(torch.device("cuda"), name, cores, f"{card}{asked}, {name}{how}", graphs, memory)
-    why = "CPU, asked for" if device == "cpu" else "CPU, no CUDA device"
+    why = "CPU, as requested" if device == "cpu" else "CPU, no CUDA device"
     count = f"{cores} core{'s' * (cores > 1)}"
     return Precision(torch.device("cpu"), name, cores, f"{why}, {count}, {name}")

@@ -1,4 +1,4 @@
-"""What sertool runs on, to paste into a report of a bug: versions, device, memory, space; no user's name or path."""
+"""The environment for a bug report: versions, device, memory, free space; no user name and no path."""
 
 import importlib.metadata
 import os
@@ -19,10 +19,10 @@ _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def environment(held: Mapping[str, tuple[Path, Sequence[str]]]) -> dict[str, str]:
-    """The environment as text by key, in the order to show it.
+    """Describe the environment as text by key, in the order to show it.
 
     Args:
-        held: by the name to show, a folder and the names of what lies in it: corpora, trained models.
+        held: folders by the name to show, each with the names of the corpora or trained models in it.
     """
     found = {"sertool": __version__, "python": _python(), "system": _system()}
     needed, extras = _requirements()
@@ -47,7 +47,7 @@ def _system() -> str:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """What the package needs, torch and spaCy first, and what each extra adds, from its own metadata."""
+    """List the package's requirements, torch and spaCy first, and those of each extra, from its metadata."""
     needed: list[str] = []
     extras: dict[str, list[str]] = {}
     with suppress(importlib.metadata.PackageNotFoundError):  # run from a source tree that was never installed

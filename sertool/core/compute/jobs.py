@@ -1,4 +1,4 @@
-"""What a launcher is: it runs jobs somewhere and yields what they bring, in whatever order that happens."""
+"""The interface of a launcher: it runs jobs somewhere and yields their events in the order in which they arrive."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Wanted = Literal["auto", "fp32", "tf32", "bf16"]
 
 @dataclass(frozen=True)
 class Began:
-    """A job runs on a node; also again, after its worker died."""
+    """A job starts on a node, for the first time or again after its worker died."""
 
     title: str
     node: str
@@ -38,19 +38,22 @@ Placement = Began | Lost | Waiting
 
 
 def describe_placement(event: Placement) -> str:
-    """It as a sentence for the user."""
+    """Describe the event in one sentence."""
     if isinstance(event, Began):
         return f"{event.title} on node {event.node}"
     if isinstance(event, Lost):
-        return f"{event.title} goes on elsewhere: {event.reason} on node {event.node}"
+        return f"{event.title} is run again elsewhere: {event.reason} on node {event.node}"
     return f"waiting for a node with {event.wanted} to spare"
 
 
 class Work(Protocol):
-    """What all jobs have in common. It may be pickled, so it holds no open file, lock or thread."""
+    """The work that all jobs share. It may be pickled, so it holds no open file, lock or thread."""
 
     def open(self) -> Callable[[Any], Iterator[Any]]:
-        """What does a job, given its description, and yields events; called once in each worker's process."""
+        """Return a function that does a job, given its description, and yields events.
+
+        It is called once in each worker's process.
+        """
         ...
 
 
@@ -59,10 +62,10 @@ class Job:
     """One piece of work.
 
     Attributes:
-        title: what it is called in messages, for example ``group 2``.
-        describe: what the work is given; asked for when a worker takes the job, and again after that worker died.
-        take: called with each event before the launcher yields it, one at a time, and in a job's own order. The work
-            goes on when it returns.
+        title: name in messages, for example ``group 2``.
+        describe: returns the input of the work; called when a worker takes the job, and again after that worker died.
+        take: called with each event before the launcher yields it, one at a time, in the order of the job. The work
+            continues when it returns.
     """
 
     title: str
@@ -72,12 +75,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Share:
-    """What a worker takes of a machine.
+    """The share of a machine that a worker takes.
 
     Attributes:
-        workers: at most so many on this machine.
-        threads: of a worker's operations on the CPU.
-        gpu: whether it computes on a GPU.
+        workers: largest number of workers on this machine.
+        threads: threads of a worker's operations on the CPU.
+        gpu: a worker computes on a GPU.
     """
 
     workers: int = 1
@@ -86,14 +89,14 @@ class Share:
 
 
 class Launcher(Protocol):
-    """Runs jobs."""
+    """An object that runs jobs in this process or on a cluster."""
 
     def choose(self, device: Device, precision: Wanted, *, graphs: bool = True) -> Precision:
-        """Device and number format where jobs are run; see :func:`sertool.core.compute.device.choose`."""
+        """Choose device and number format where the jobs run; see :func:`sertool.core.compute.device.choose`."""
         ...
 
     def run(self, work: Work, jobs: Sequence[Job], share: Share) -> Iterator[Any]:
-        """The events of all jobs, each job's in its order, and :data:`Placement` where that is worth telling.
+        """Yield the events of all jobs, each job's in order, and a :data:`Placement` where the user should know it.
 
         Raises:
             SertoolError: a job failed.

@@ -14,15 +14,15 @@ from sertool.core.errors import UsageError
 def open_launcher(
     name: Literal["local", "ray"], address: str | None = None, gpus_each: float = 1.0
 ) -> Iterator[Launcher]:
-    """A launcher that is there as long as the block lasts.
+    """Open a launcher for the length of the block.
 
     Args:
-        name: of its kind.
-        address: of a Ray cluster; None starts one on this machine.
-        gpus_each: GPUs of one of Ray's workers.
+        name: kind of launcher.
+        address: address of a Ray cluster; None starts one on this machine.
+        gpus_each: GPUs for each Ray worker.
 
     Raises:
-        UsageError: an address without Ray; or Ray is not installed.
+        UsageError: an address is given without Ray, or Ray is not installed.
         SertoolError: the cluster cannot be joined.
     """
     if name == "ray":

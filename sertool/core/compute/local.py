@@ -10,23 +10,23 @@ from sertool.core.compute.jobs import Device, Job, Share, Wanted, Work
 
 
 class LocalLauncher:
-    """Runs ``share.workers`` jobs at a time, each in a thread; one alone in the caller's.
+    """A launcher that runs ``share.workers`` jobs at a time, each in a thread; a single one in the caller's thread.
 
-    On a CPU two members that train side by side with a thread each get more done than one with two threads: nothing
-    waits for anything. What a job computes does not depend on the others.
+    On a CPU two members that train side by side with one thread each are faster than one member with two threads,
+    because no thread waits for another. The result of a job does not depend on the others.
     """
 
     def choose(self, device: Device, precision: Wanted, *, graphs: bool = True) -> Precision:
-        """Those of this machine."""
+        """Choose device and precision on this machine."""
         return choose(device, precision, graphs=graphs)
 
     def run(self, work: Work, jobs: Sequence[Job], share: Share) -> Iterator[Any]:
-        """The events of all jobs; a job's error is raised at once, as it is.
+        """Yield the events of all jobs; the error of a job is raised at once, unchanged.
 
         Args:
-            work: what they have in common.
-            jobs: in the order in which they begin.
-            share: ``workers`` is how many run at a time; the number of threads is the caller's to set.
+            work: the work that all jobs share.
+            jobs: the jobs in the order in which they start.
+            share: ``workers`` run at a time; the caller sets the number of threads.
         """
         do = work.open()
         if share.workers == 1:
@@ -46,7 +46,7 @@ def _side_by_side(do: Callable[[Any], Iterator[Any]], jobs: Sequence[Job], worke
     waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in jobs:
         waiting.put(job)
-    done = object()  # what a thread puts last
+    done = object()  # the last thing that a thread puts into the queue
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     stop = threading.Event()
 
@@ -80,5 +80,5 @@ def _side_by_side(do: Callable[[Any], Iterator[Any]], jobs: Sequence[Job], worke
     finally:
         stop.set()
         for thread in threads:
-            # After an interrupt nobody wants to wait for the end of an epoch; what is on the disk is whole.
+            # After an interrupt nobody wants to wait for the end of an epoch; the files on the disk are complete.
             thread.join(timeout=2)

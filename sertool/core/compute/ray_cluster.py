@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one of this machine's own; every way in which that fails is one message."""
+"""Join a Ray cluster, or start one on this machine; each way in which that can fail gives one message."""
 
 import os
 import socket
@@ -13,23 +13,24 @@ from sertool.core.errors import SertoolError, UsageError
 
 CONNECT = 5.0  # seconds for an answer from the address
 CLIENT = "ray://"
-# What a client of HTTP/2 says first, with an empty table of settings; any such server answers with its own settings.
+# The first bytes of an HTTP/2 client (RFC 9113, 3.4) with empty settings; any such server, and Ray's gRPC is one,
+# answers with its own settings.
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS = 4
-PASSED_ON = ("GOMP_SPINCOUNT",)
+PASSED_ON = ("GOMP_SPINCOUNT",)  # variables that the workers inherit
 
 
 @contextmanager
 def ray_launcher(address: str | None, gpus_each: float) -> Iterator[RayLauncher]:
-    """Join the cluster at an address, or start one here that ends with the block.
+    """Join the cluster at an address, or start one on this machine that ends with the block.
 
     Args:
-        address: ``auto`` for the one that this machine is part of, ``IP:PORT``, ``ray://IP:PORT``; None starts one.
-        gpus_each: GPUs of a worker, at most 1.
+        address: ``auto`` for the cluster of this machine, ``IP:PORT`` or ``ray://IP:PORT``; None starts one.
+        gpus_each: GPUs for each worker, at most 1.
 
     Raises:
         UsageError: Ray is not installed.
-        SertoolError: there is no cluster, or it is of another Python or Ray.
+        SertoolError: there is no cluster, or it runs another Python or Ray.
     """
     if find_spec("ray") is None:
         raise UsageError("--launcher ray needs the package ray", hint="pip install 'sertool[cluster]'")
@@ -40,7 +41,7 @@ def ray_launcher(address: str | None, gpus_each: float) -> Iterator[RayLauncher]
 
     _join(address)
     try:
-        # Ray writes to stdout, where results go, that a node has died; there is no public switch for it.
+        # Ray reports a dead node on stdout, where results go; it has no public switch for that.
         ray._private.worker._worker_logs_enabled = False
         pack_tensors()
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -64,29 +65,30 @@ def _join(address: str | None) -> None:
         reason = " ".join(lines) if mismatch else next(iter(lines), type(error).__name__)
         raise SertoolError(
             f"{what}: {reason.rstrip('.')}",
-            hint="the same Python and Ray on every machine"
+            hint="install the same Python and Ray on every machine"
             if mismatch
-            else "RAY_AUTH_MODE=token before the command, if the cluster asks for a token",
+            else "if the cluster asks for a token, put RAY_AUTH_MODE=token before the command",
         ) from error
 
 
 def check_address(address: str) -> None:
-    """Refuse an address where no cluster answers; Ray itself would try for minutes, and end the process.
+    """Refuse an address where no cluster answers; Ray itself would try for minutes and then end the process.
 
     Raises:
-        SertoolError: with what was found.
+        UsageError: the address has another form.
+        SertoolError: nothing answers there, or something that is no cluster.
     """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", address)
         if address == "auto":
-            return  # Ray looks for a running one, and says at once if there is none
+            return  # Ray looks for a running cluster, and says at once if there is none
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if not host or not port.isdecimal() or int(port) >= 2**16:
         raise UsageError(f"--address {address}: expected auto, IP:PORT or ray://IP:PORT")
-    hint = "sertool starts a cluster of this machine alone without --address; `ray status` tells whether one runs"
+    hint = "without --address sertool starts a cluster on this machine; `ray status` shows whether one runs"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT) as connection:
-            # An encrypted one would not answer.
+            # A server that expects TLS would not answer the plain greeting.
             if os.environ.get("RAY_USE_TLS", "0") != "0":
                 return
             connection.sendall(GREETING)
@@ -99,4 +101,4 @@ def check_address(address: str) -> None:
             f"--address {address}: nothing answers there ({error.strerror or error})", hint=hint
         ) from error
     if len(answer) < 4 or answer[3] != SETTINGS:
-        raise SertoolError(f"--address {address}: what answers there is no Ray cluster", hint=hint)
+        raise SertoolError(f"--address {address}: the server there is no Ray cluster", hint=hint)

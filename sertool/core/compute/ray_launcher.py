@@ -1,8 +1,8 @@
-"""Jobs on the nodes of a Ray cluster.
+"""A launcher that runs jobs on the nodes of a Ray cluster.
 
-Each worker is an actor that holds its share of a node and does one job after the other. It goes on with a job only when
-the driver asks for the next event, so the driver is never behind by more than an event a worker. All files are the
-driver's: nothing here needs a file system that nodes share.
+Each worker is an actor that holds its share of a node and does one job after the other. It continues a job only when
+the driver asks for the next event, so the driver is never more than one event per worker behind. Only the driver reads
+and writes files: nothing here needs a file system that the nodes share.
 """
 
 from collections import deque
@@ -14,17 +14,17 @@ import torch
 
 from sertool.core.compute.device import Precision, choose
 from sertool.core.compute.jobs import Began, Device, Job, Lost, Share, Waiting, Wanted, Work
-from sertool.core.compute.ray_worker import Event, RayWorker, Refused, versions
+from sertool.core.compute.ray_worker import Event, RayWorker, RefusedJob, versions
 from sertool.core.errors import SertoolError, UsageError
 
-TRIES = 4  # of a job whose worker dies
-MOST = 1000  # workers that are asked for at a time
-PATIENCE = 15.0  # seconds without any worker until that is told
+TRIES = 4  # attempts at a job whose worker dies
+MOST = 1000  # workers requested at a time; Ray keeps a request for each of them
+PATIENCE = 15.0  # seconds without any worker until the user is told
 
 
 @dataclass
 class _Worker:
-    """An actor as the driver sees it: its node once it has answered, and its job."""
+    """An actor as the driver sees it, with its node once it has answered, and its job."""
 
     actor: Any
     node: str = ""
@@ -34,7 +34,7 @@ class _Worker:
 
 @dataclass
 class _Pending:
-    """A job with the number of workers that died over it."""
+    """A job, with the number of workers that died while they did it."""
 
     job: Job
     deaths: int = 0
@@ -42,21 +42,21 @@ class _Pending:
 
 @dataclass
 class RayLauncher:
-    """Runs jobs on the cluster that this process is connected to; see :mod:`sertool.core.compute.ray_cluster`.
+    """A launcher for the cluster that this process is connected to; see :mod:`sertool.core.compute.ray_cluster`.
 
     Attributes:
-        gpus_each: of a worker that computes on a GPU.
-        environment: variables of the workers.
+        gpus_each: GPUs for each worker that computes on a GPU.
+        environment: environment variables for the workers.
     """
 
     gpus_each: float = 1.0
     environment: dict[str, str] = field(default_factory=dict)
 
     def choose(self, device: Device, precision: Wanted, *, graphs: bool = True) -> Precision:
-        """Device and number format of the workers: what the first one with a GPU says, if the cluster has any.
+        """Choose device and number format of the workers; if the cluster has GPUs, ask the first worker with one.
 
         Raises:
-            UsageError: CUDA is asked for and no node has a GPU, or tf32 on CPUs.
+            UsageError: CUDA is requested and no node has a GPU, or tf32 is requested on CPUs.
         """
         import ray
 
@@ -73,18 +73,18 @@ class RayLauncher:
         return choose("cpu" if torch.cuda.is_available() else device, precision)
 
     def run(self, work: Work, jobs: Sequence[Job], share: Share) -> Iterator[Any]:
-        """The events of all jobs.
+        """Yield the events of all jobs.
 
-        A job whose worker dies is described anew and given to another one, at most :data:`TRIES` times. One that fails
-        does not stop the others.
+        A job whose worker dies is described again and given to another worker, at most :data:`TRIES` times. A job that
+        fails does not stop the others.
 
         Args:
-            work: what they have in common; copied to each node once.
-            jobs: in the order in which they begin.
-            share: the threads of a worker are CPUs of Ray's.
+            work: the work that all jobs share; copied to each node once.
+            jobs: the jobs in the order in which they start.
+            share: the threads of a worker count as CPUs for Ray.
 
         Raises:
-            SertoolError: a job failed; the others are through then. Or no node can hold a worker, or one has
+            SertoolError: a job failed (the others have finished by then), no node can hold a worker, or a node has
                 other versions.
         """
         check_room(self._resources(share))
@@ -105,7 +105,7 @@ class RayLauncher:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Asks a worker for its device, of whose memory it has a share."""
+    """The job of asking a worker for its device; the worker gets a share of the device's memory."""
 
     device: Device
     precision: Wanted
@@ -121,10 +121,10 @@ class _Choice:
 
 
 def check_room(resources: dict[str, float]) -> None:
-    """Refuse what no node could ever hold.
+    """Refuse a worker that no node could ever hold.
 
     Raises:
-        SertoolError: with what the largest node has.
+        SertoolError: no node is large enough; the message says what the largest has.
     """
     import ray
 
@@ -135,12 +135,12 @@ def check_room(resources: dict[str, float]) -> None:
     raise SertoolError(
         f"no node of the cluster has {in_words(resources)} for a worker; "
         f"the largest has {in_words(dict(zip(resources, most, strict=False)))}",
-        hint="larger nodes, or OMP_NUM_THREADS=1 before the command: a worker has as many CPUs as threads",
+        hint="use larger nodes, or put OMP_NUM_THREADS=1 before the command: a worker needs a CPU for each thread",
     )
 
 
 def in_words(resources: dict[str, float]) -> str:
-    """``1 CPU and 0.5 GPU``."""
+    """Return the resources as text, as in ``1 CPU and 0.5 GPU``."""
     return " and ".join(f"{amount:g} {name}{'s' * (amount > 1)}" for name, amount in resources.items())
 
 
@@ -160,7 +160,7 @@ class _Pool:
         self.ray = ray
         self.waiting = deque(_Pending(job) for job in jobs)
         self.failed: list[SertoolError] = []
-        self.calls: dict[Any, _Worker] = {}  # what each worker was asked last
+        self.calls: dict[Any, _Worker] = {}  # by the last call to each worker
         self.stillborn = 0
         self.threads, self.resources = threads, resources
         self.actor = ray.remote(RayWorker).options(
@@ -185,7 +185,7 @@ class _Pool:
                 answer = self.ray.get(ready[0])
             except self.ray.exceptions.RayTaskError as error:
                 if worker.opened:
-                    raise  # an error of the work's own that is no user's
+                    raise  # a bug in the work, no mistake of the user
                 raise _cannot_begin(_reason(error), worker.node) from error
             except self.ray.exceptions.RayError as error:
                 yield from self._bury(worker, error)
@@ -200,7 +200,7 @@ class _Pool:
         self.calls[worker.actor.hello.remote()] = worker
 
     def _next(self, worker: _Worker, answer: Any) -> Iterator[Any]:
-        """What a worker's answer brought, and what it is asked then."""
+        """Yield the events in a worker's answer, and give the worker its next call."""
         if not worker.node:
             worker.node = _checked_node(answer)
             self.calls[worker.actor.open.remote(self.work)] = worker
@@ -212,7 +212,7 @@ class _Pool:
             yield answer.value
             self.calls[worker.actor.go_on.remote()] = worker
             return
-        if isinstance(answer, Refused):
+        if isinstance(answer, RefusedJob):
             self.failed.append(answer.error)
         worker.job = self.waiting.popleft() if self.waiting else None
         if worker.job is None:
@@ -224,14 +224,14 @@ class _Pool:
             self._dismiss_idle()
 
     def _dismiss_idle(self) -> None:
-        """Take back what was asked for and is not needed any more."""
+        """Cancel workers that were requested and are no longer needed."""
         for call, worker in list(self.calls.items()):
             if worker.job is None:
                 del self.calls[call]
                 self.ray.kill(worker.actor)
 
     def _bury(self, worker: _Worker, error: Exception) -> Iterator[Any]:
-        """A worker died: its job waits again, or has failed too often; another worker is asked for."""
+        """Handle the death of a worker: its job waits again or has failed too often, and a new worker is requested."""
         pending, reason = worker.job, _reason(error)
         node = worker.node or "unknown"
         self.ray.kill(worker.actor)  # it may only have been out of reach
@@ -248,7 +248,7 @@ class _Pool:
                 self.failed.append(
                     SertoolError(
                         f"{pending.job.title}: its worker died {TRIES} times, the last time on node {node}: {reason}",
-                        hint="give the same command again; what was done is kept",
+                        hint="run the same command again; finished work is kept",
                     )
                 )
         if self.waiting:
@@ -263,7 +263,7 @@ class _Pool:
 
 
 def _checked_node(answer: dict[str, str]) -> str:
-    """The node of a worker, which must be of our versions."""
+    """Return the node of a worker; its versions must be those of this process."""
     node = answer["node"]
     differing = [
         f"{name} {answer[name]} (here {own})" for name, own in versions().items() if answer[name] != own
@@ -271,7 +271,7 @@ def _checked_node(answer: dict[str, str]) -> str:
     if differing:
         raise SertoolError(
             f"node {node} has other versions: {', '.join(differing)}",
-            hint="install the same on every node, with constraints.txt for example",
+            hint="install the same versions on every node, for example with constraints.txt",
         )
     return node
 
@@ -279,16 +279,16 @@ def _checked_node(answer: dict[str, str]) -> str:
 def _cannot_begin(reason: str, node: str) -> SertoolError:
     where = f" on node {node}" if node else ""
     return SertoolError(
-        f"no worker can begin{where}: {reason}",
+        f"no worker can start{where}: {reason}",
         hint="sertool must be installed on every node, in the Python that Ray runs there",
     )
 
 
 def _reason(error: Exception) -> str:
-    """Why a worker died, in a few words."""
+    """Explain in a few words why a worker died."""
     text = str(error)
     if "ModuleNotFoundError: " in text:
-        return "a package is missing there: " + text.rpartition("ModuleNotFoundError: ")[2].splitlines()[0]
+        return "a package is missing on the node: " + text.rpartition("ModuleNotFoundError: ")[2].splitlines()[0]
     if "low on memory" in text:
         return "the node ran out of memory"
     return "the node died" if "node has died" in text else "the worker died or cannot be reached"

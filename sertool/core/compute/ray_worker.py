@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: one process that does jobs, an event at a time, as the driver asks for them."""
+"""The worker process on a node of a Ray cluster: it does jobs one event at a time, as the driver asks for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from sertool.version import __version__
 
 @dataclass(frozen=True)
 class Event:
-    """What a job brought."""
+    """An event of a job, on its way to the driver."""
 
     value: Any
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A job ended with an error that is its user's."""
+class RefusedJob:
+    """The end of a job with an error that its user can correct."""
 
     error: SertoolError
 
 
 def versions() -> dict[str, str]:
-    """Of what must be the same everywhere for a job to give the same bytes, and to be understood at all."""
+    """Return the versions that must be equal on all nodes, so that jobs can be unpickled and give the same bytes."""
     return {"sertool": __version__, "torch": torch.__version__.partition("+")[0]}
 
 
 def pack_tensors() -> None:
-    """Let Ray carry tensors as arrays, which it neither copies nor ties to a device; what arrives is on the CPU."""
+    """Let Ray carry tensors as arrays, which it neither copies nor ties to a device; they arrive on the CPU."""
     from ray.util import register_serializer
 
     register_serializer(Tensor, serializer=_to_array, deserializer=_to_tensor)
@@ -46,36 +46,36 @@ def _to_array(tensor: Tensor) -> NDArray[Any]:
 
 
 def _to_tensor(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.array(array))  # what Ray hands out is read-only
+    return torch.from_numpy(np.array(array))  # a copy, because arrays from Ray are read-only
 
 
 class RayWorker:
-    """The actor. Each method answers with what the driver needs to know."""
+    """The Ray actor; the driver calls its methods one after the other."""
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
         pack_tensors()
 
     def hello(self) -> dict[str, str]:
-        """Versions, and the address of the node."""
+        """Return the versions and the address of the node."""
         from ray.util import get_node_ip_address
 
         return {**versions(), "node": get_node_ip_address()}
 
     def open(self, work: Work) -> None:
-        """Make ready for jobs."""
+        """Get ready for jobs."""
         self.do = work.open()
 
-    def begin(self, description: Any) -> Event | Refused | None:
-        """Begin a job; its first event, or None at its end."""
+    def begin(self, description: Any) -> Event | RefusedJob | None:
+        """Start a job and return its first event; None if it has ended."""
         self.events: Iterator[Any] = self.do(description)
         return self.go_on()
 
-    def go_on(self) -> Event | Refused | None:
-        """The job's next event."""
+    def go_on(self) -> Event | RefusedJob | None:
+        """Return the job's next event; None if it has ended."""
         try:
             return Event(next(self.events))
         except StopIteration:
             return None
         except SertoolError as error:
-            return Refused(error)
+            return RefusedJob(error)

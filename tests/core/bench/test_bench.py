@@ -275,7 +275,7 @@ def test_a_bench_from_warm_up_to_finish(tmp_path):
     told = []
     wishes = Wishes(members=2, rounds=2, seconds=0.05, finish=True)
     found = measure(tiny_recipe(), write_tiny(tmp_path), CPU, wishes, told.append)
-    assert told[0] == "TINY: 48 utterances; CPU, asked for, 2 cores, fp32".replace(
+    assert told[0] == "TINY: 48 utterances; CPU, as requested, 2 cores, fp32".replace(
         "2 cores", f"{CPU.cores} core{'s' * (CPU.cores > 1)}"
     )
     assert told[1:4] == ["warmed up", "round 1 of 2", "round 2 of 2"]

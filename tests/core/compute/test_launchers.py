@@ -111,7 +111,7 @@ def test_what_is_told_of_the_cluster():
     ]
     assert [describe_placement(event) for event in events] == [
         "group 2 on node 10.0.0.3",
-        "group 2 goes on elsewhere: the node died on node 10.0.0.3",
+        "group 2 is run again elsewhere: the node died on node 10.0.0.3",
         "waiting for a node with 1 CPU and 0.5 GPU to spare",
     ]
     assert ray_launcher.in_words({"CPU": 4, "GPU": 0.5}) == "4 CPUs and 0.5 GPU"
@@ -185,7 +185,7 @@ def test_nothing_answers(pretended, client):
             joined(address)
     assert str(caught.value) == f"--address {address}: nothing answers there (Connection refused)"
     assert caught.value.hint == (
-        "sertool starts a cluster of this machine alone without --address; `ray status` tells whether one runs"
+        "without --address sertool starts a cluster on this machine; `ray status` shows whether one runs"
     )
 
 
@@ -210,7 +210,7 @@ def test_something_else_answers(pretended, monkeypatch, answer):
             joined(address)
         thread.join()
         held[0].close()
-    assert str(caught.value) == f"--address {address}: what answers there is no Ray cluster"
+    assert str(caught.value) == f"--address {address}: the server there is no Ray cluster"
 
 
 @needs_ray
@@ -222,14 +222,14 @@ def test_something_else_answers(pretended, monkeypatch, answer):
                 "Could not find any running Ray instance. Please specify\nthe one to connect to."
             ),
             "--address auto: Could not find any running Ray instance. Please specify",
-            "RAY_AUTH_MODE=token before the command, if the cluster asks for a token",
+            "if the cluster asks for a token, put RAY_AUTH_MODE=token before the command",
         ),
         (
             RuntimeError(
                 "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1"
             ),
             "--address auto: Version mismatch: The cluster was started with: Ray: 2.60.0 Python: 3.12.1",
-            "the same Python and Ray on every machine",
+            "install the same Python and Ray on every machine",
         ),
     ],
 )
@@ -328,7 +328,7 @@ def test_a_node_dies_in_mid_training_and_every_byte_is_as_in_one_process(
     (lost,) = [note for note in notes if "elsewhere" in note]
     number = int(lost.split()[1]) - 1
     why = "(the node died|the worker died or cannot be reached)"
-    assert re.fullmatch(rf"group [123] goes on elsewhere: {why} on node [0-9.]+", lost)
+    assert re.fullmatch(rf"group [123] is run again elsewhere: {why} on node [0-9.]+", lost)
     assert capsys.readouterr().out == ""
     assert [event.group for event in resumed] == [number]
     assert resumed[0].epoch >= 1
@@ -366,7 +366,7 @@ def test_workers_that_die_and_jobs_that_fail(launcher):
         events += launcher.run(work, [a.job, b.job], Share())
     assert str(caught.value).startswith("count b: its worker died 4 times, the last time on node ")
     assert str(caught.value).endswith(": the worker died or cannot be reached")
-    assert caught.value.hint == "give the same command again; what was done is kept"
+    assert caught.value.hint == "run the same command again; finished work is kept"
     assert (a.next, b.next) == (6, 7)
 
 
@@ -424,7 +424,7 @@ def test_sertool_is_not_installed_on_a_node(launcher, monkeypatch):
     with pytest.raises(SertoolError) as caught:
         list(launcher.run(Counting(), [Counted("a").job], Share()))
     assert str(caught.value) == (
-        "no worker can begin: a package is missing there: No module named 'only_here'"
+        "no worker can start: a package is missing on the node: No module named 'only_here'"
     )
     assert caught.value.hint == "sertool must be installed on every node, in the Python that Ray runs there"
 
