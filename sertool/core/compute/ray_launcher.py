@@ -288,7 +288,9 @@ def _reason(error: Exception) -> str:
     """Explain in a few words why a worker died."""
     text = str(error)
     if "ModuleNotFoundError: " in text:
-        return "a package is missing on the node: " + text.rpartition("ModuleNotFoundError: ")[2].splitlines()[0]
+        return (
+            "a package is missing on the node: " + text.rpartition("ModuleNotFoundError: ")[2].splitlines()[0]
+        )
     if "low on memory" in text:
         return "the node ran out of memory"
     return "the node died" if "node has died" in text else "the worker died or cannot be reached"
