@@ -1,1 +1,1 @@
-"""How fast training and evaluation are on this machine, beside plain PyTorch."""
+"""Measure training and evaluation on this machine, side by side with plain PyTorch."""

@@ -1,7 +1,4 @@
-"""What a figure was measured on, and what that can do: its rate of matrix products and of copies, and the memory used.
-
-No name of a machine is told.
-"""
+"""The machine of a benchmark: its description (no host name), its matrix and copy rates, its memory use."""
 
 import os
 import platform
@@ -18,12 +15,12 @@ from sertool.version import __version__
 
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}  # rows and columns: large enough to reach the highest rate
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**30}  # more than any cache holds
-REPEATS = {"cpu": 3, "cuda": 50}
+REPEATS = {"cpu": 3, "cuda": 50}  # a product takes a tenth of a second on a CPU, a millisecond on a GPU
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def describe_machine(device: torch.device) -> dict[str, str | float]:
-    """Processor, cores, threads, versions, and the GPU where it is one that is measured."""
+    """Describe processor, cores, threads and versions, and the GPU if the benchmark runs on one."""
     described: dict[str, str | float] = {
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 1,
@@ -50,12 +47,12 @@ def _cpu_model() -> str:
 
 @dataclass(frozen=True)
 class Rates:
-    """Measures operations a second of a large matrix product, and bytes a second of a copy, on all cores."""
+    """A meter for the operations per second of a large matrix product and the bytes per second of a copy."""
 
     precision: Precision
 
     def matrix(self) -> float:
-        """Operations a second, in the precision's number format."""
+        """Measure operations per second in the number format of the precision, on all cores."""
         device = self.precision.device
         size, number = MATRIX_SIZE[device.type], torch.float32
         if self.precision.name == "bf16":
@@ -65,7 +62,7 @@ class Rates:
             return 2.0 * size**3 / self._seconds(lambda: torch.mm(a, b, out=c))
 
     def copy(self) -> float:
-        """Bytes a second, read and written ones both counted."""
+        """Measure bytes per second; bytes read and bytes written both count."""
         source = torch.ones(COPIED_BYTES[self.precision.device.type] // 4, device=self.precision.device)
         target = torch.empty_like(source)
         return 2 * source.nbytes / self._seconds(lambda: target.copy_(source))
@@ -73,7 +70,7 @@ class Rates:
     def _seconds(self, work: Callable[[], object]) -> float:
         device, repeats = self.precision.device, REPEATS[self.precision.device.type]
         with self.precision.threaded(self.precision.cores):
-            work()
+            work()  # a warm-up: the first product loads the library
             _wait(device)
             begun = time.perf_counter()
             for _ in range(repeats):
@@ -88,16 +85,16 @@ def _wait(device: torch.device) -> None:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Let :func:`peak_bytes` count from now on, where the system can."""
+    """Let :func:`peak_bytes` count from now on, if the system allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        with suppress(OSError):  # no Linux, or not allowed: it counts from the start of the process
+        with suppress(OSError):  # not Linux, or not allowed: the peak is that of the whole process
             _CLEAR.write_text("5")
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Most memory in use: of the CUDA device by tensors, or of the main memory by the process; 0 where unknown."""
+    """Return the peak memory: of tensors on the CUDA device, or of the process in main memory; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError):

@@ -19,8 +19,8 @@ from sertool.core.runs.members import Sizes, sizes_of
 from sertool.core.training.logits import EVALUATION_ROWS
 from sertool.core.training.loop import Epoch
 
-FEW_STEPS = 2  # of an epoch that only tells how long a step takes
-LEAST_ROWS = 2 * EVALUATION_ROWS  # of an evaluation: some full batches
+FEW_STEPS = 2  # steps of an epoch that only serves to time a step
+LEAST_ROWS = 2 * EVALUATION_ROWS  # utterances of an evaluation: some full batches
 
 
 def measure(
@@ -33,11 +33,11 @@ def measure(
     """Measure a recipe here.
 
     Args:
-        recipe: what is trained.
+        recipe: the recipe to train.
         data: folder that holds the user's own corpora.
-        precision: device and number format of sertool's side; the plain one computes in float32.
-        wishes: how much, and what.
-        tell: takes a sentence now and then on what is under way.
+        precision: device and number format of sertool's side; the plain side computes in float32.
+        wishes: members, rounds and the kinds of work to measure.
+        tell: called with a sentence on the progress now and then.
 
     Raises:
         DataError, UsageError: the recipe's corpus is the user's own and cannot be read.
@@ -81,7 +81,7 @@ def measure(
 def _rounds(
     kinds: Sequence["_Kind"], rates: Rates, rounds: int, tell: Callable[[str], None]
 ) -> tuple[Spread, Spread]:
-    """Let every kind of work take its turns, with the device's rates measured between; returns those."""
+    """Let every kind of work take its turns; return the matrix and copy rates measured between them."""
     matrix, copy = [], []
     for number in range(rounds + 1):
         for kind in kinds:
@@ -94,7 +94,7 @@ def _rounds(
 
 
 class _Kind:
-    """One kind of work: what it takes, and what a turn of each side is, once it is known how fast they are."""
+    """One kind of work (training or evaluation): its operations, and a turn of each side."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class _Kind:
         self.name, self.device, self.ours, self.plain = name, work.precision.device, ours, plain
 
     def turn(self, *, warm_up: bool) -> None:
-        """The plain side's, then ours."""
+        """Take a turn of the plain side, then one of sertool's."""
         plain = take_turn(self.plain, self.device) if self.plain is not None else None
         reset_peak(self.device)
         ours = take_turn(self.ours, self.device)
@@ -141,7 +141,7 @@ def _kinds(work: Workload, ours: StackSide, wishes: Wishes) -> list[_Kind]:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    """Seconds of the second time, as the first one sets things up."""
+    """Time the second call in seconds, because the first one sets things up."""
     work()
     begun = perf_counter()
     work()
@@ -149,13 +149,13 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _training_turn(ours: StackSide, seconds: float) -> Callable[[], int]:
-    """Epochs, as long as fit into the seconds, and as many: whole ones on a fast device."""
+    """Size a turn to about the given seconds: a short epoch, or several whole ones on a fast device."""
     ours.settle(FEW_STEPS)
     step = _timed(ours.train) / FEW_STEPS
     steps = min(max(FEW_STEPS, round(seconds / step)), ours.steps_an_epoch)
     ours.settle(steps)
     if ours.precision.graphs:
-        step = _timed(ours.train) / steps  # as it is recorded, and so that evaluation finds it recorded
+        step = _timed(ours.train) / steps  # of recorded steps; evaluation then finds them recorded
     epochs = max(1, round(seconds / (steps * step)))
     return lambda: ours.train(epochs)
 
@@ -167,10 +167,10 @@ def _plain_training_turn(plain: PlainSide, seconds: float) -> Callable[[], int]:
 
 
 def _evaluation_turn(evaluate: Callable[[int], int], work: Workload, seconds: float) -> Callable[[], int]:
-    """Held-out utterances, as many as fit into the seconds; several times where that is more than there are."""
+    """Size a turn to about the given seconds: some held-out utterances, or all of them several times."""
     whole = len(work.held_out)
     least = whole if work.precision.graphs else min(LEAST_ROWS, whole)
-    rate = least / _timed(lambda: evaluate(least))  # of each member
+    rate = least / _timed(lambda: evaluate(least))  # utterances per second of each member
     rows = min(whole, max(least, round(rate * seconds)))
     times = max(1, round(rate * seconds / rows))
     return lambda: sum(evaluate(rows) for _ in range(times))

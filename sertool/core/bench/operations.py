@@ -1,4 +1,4 @@
-"""What a step must compute and move: matrix operations and bytes, counted on paper.
+"""Matrix operations and bytes of a training step, counted on paper.
 
 A product of (n, i) by (i, o) is n * i * o multiplications and as many additions: 2 n i o operations. Only matrix
 products are counted; activations, norms, softmax and dropout are passes over memory, and Adam is counted in bytes.
@@ -19,12 +19,12 @@ BYTES_OF_ADAM = 7 * 4
 
 @dataclass(frozen=True)
 class Positions:
-    """How many positions of an utterance are computed, on average over utterances.
+    """Positions of an utterance that are computed, averaged over utterances.
 
     Attributes:
-        text, audio: positions.
-        text_pairs, audio_pairs: positions squared, as each attends to each.
-        cross_pairs: audio times text positions.
+        text, audio: mean number of positions.
+        text_pairs, audio_pairs: mean of the squared number, because each position attends to each.
+        cross_pairs: mean of audio positions times text positions.
     """
 
     text: float
@@ -35,19 +35,19 @@ class Positions:
 
     @classmethod
     def real(cls, text_lengths: Tensor, audio_lengths: Tensor) -> "Positions":
-        """Those of utterances of such lengths, (N,) each."""
+        """Count the positions of unpadded utterances with lengths (N,) each."""
         text, audio = text_lengths.double(), audio_lengths.double()
         pairs = (text * text, audio * audio, audio * text)
         return cls(*(float(values.mean()) for values in (text, audio, *pairs)))
 
     @classmethod
     def padded(cls, text: int, audio: int) -> "Positions":
-        """Those of utterances that are all padded to these lengths."""
+        """Count the positions of utterances that are all padded to the same lengths."""
         return cls(text, audio, text * text, audio * audio, audio * text)
 
 
 def forward_operations(model: Model, sizes: Sizes, each: Positions) -> float:
-    """Operations in the matrix products of one utterance's way through one model.
+    """Count the operations in the matrix products of one forward pass of one utterance through one model.
 
     With hidden size D, feed-forward size F, layers L, classes C, t text and a audio positions:
 
@@ -63,8 +63,8 @@ def forward_operations(model: Model, sizes: Sizes, each: Positions) -> float:
     * MNT: L blocks over the text and over the audio, modulation 2 D * 4 D L, O = D, classifier 2 D C.
 
     Args:
-        model: the recipe's section.
-        sizes: what the corpus decides.
+        model: the recipe's section ``model``.
+        sizes: the sizes that the corpus decides.
         each: positions of an utterance.
     """
     d, f, layers, classes = model.hidden_size, model.ffn_size, model.num_layers, sizes.num_classes
@@ -85,8 +85,8 @@ def forward_operations(model: Model, sizes: Sizes, each: Positions) -> float:
 
 
 def training_operations(model: Model, sizes: Sizes, each: Positions) -> float:
-    """The same for a training step's share of an utterance: forward and backward.
+    """Count the operations of one utterance in a training step, forward and backward.
 
-    Too high by the gradient of the audio frames, which nobody asks for (one part in a hundred at IEMOCAP's size).
+    The count includes the gradient of the audio frames, which is not computed (1 % of the total at IEMOCAP's size).
     """
     return PASSES_OF_TRAINING * forward_operations(model, sizes, each)

@@ -1,7 +1,6 @@
-"""What the figures are relative to: MAT and MNT as one writes them in plain PyTorch.
+"""MAT and MNT in plain PyTorch, the baseline of ``sertool bench``, which alone uses them.
 
-They compute what sertool's compute (a test compares logits and gradients). How they are trained is in ``plain``.
-Nothing but ``sertool bench`` uses them.
+They give the same logits and gradients as sertool's models (a test compares them). ``plain_side`` trains them.
 """
 
 import math
@@ -156,12 +155,12 @@ class Plain(nn.Module):
     """Base of both: token ids (B, Tx), or frames (B, Tx, I), and mel frames (B, Ty, M) -> logits (B, C).
 
     Args:
-        rows: of the embedding; None where text is frames.
-        text_width: of the embedding, or of those frames.
-        fused_size: width of what the pools give.
-        audio_block: of the architecture.
+        rows: rows of the embedding; None if text is frames.
+        text_width: width of the embedding, or of those frames.
+        fused_size: width of the output of the pools.
+        audio_block: block over the audio, which depends on the architecture.
         audio_width, hidden_size, ffn_size, num_heads, num_layers, num_classes: sizes.
-        dropout_input, dropout_residual, dropout_output: as the recipe has them.
+        dropout_input, dropout_residual, dropout_output: dropout rates, as in the recipe.
     """
 
     def __init__(
@@ -196,7 +195,7 @@ class Plain(nn.Module):
         self.classifier = nn.Linear(fused_size, num_classes)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """A position is padding if its id is 0, a frame if its absolute values sum to 0."""
+        """Compute logits; a position is padding if its id is 0, a frame if its absolute values sum to 0."""
         x_mask = x == 0 if x.dim() == 2 else x.abs().sum(-1) == 0
         y_mask = y.abs().sum(-1) == 0
         x, _ = self.text_lstm(self.dropout_input(self.embedding(x)))
@@ -245,17 +244,3 @@ class MNT(Plain):
 
 
 ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
-
-
-def from_sertool(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """One member's weights by sertool's names as this model's state dict."""
-    renamed = {}
-    for name, value in weights.items():
-        if name == "text_encoder.embedding.weight":
-            renamed["embedding.weight"] = value
-        elif "_encoder.lstm." in name:
-            modality, _, kind = name.partition("_encoder.lstm.")
-            renamed[f"{modality}_lstm.{kind}_l0"] = value
-        else:
-            renamed[name] = value
-    return renamed

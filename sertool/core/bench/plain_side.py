@@ -25,13 +25,13 @@ Batch = Sequence[Tensor]
 
 
 class Utterances(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """One utterance at a time, padded to fixed lengths as it is asked for.
+    """A data set of utterances, each padded to fixed lengths when it is read.
 
     Args:
-        text: token ids, or frames (T, I), of each.
-        mels: frames (T, M) of each.
-        targets: class numbers, or 0/1 a class.
-        max_text_length, max_audio_length: what they are cut and padded to.
+        text: token ids or frames (T, I) of each utterance.
+        mels: frames (T, M) of each utterance.
+        targets: class numbers, or 0/1 for each class.
+        max_text_length, max_audio_length: lengths to which utterances are cut and padded.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ def _padded(values: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def batches_of(utterances: Utterances, batch_size: int, *, shuffle: bool) -> Iterator[Batch]:
-    """One pass in batches from eight processes, as the reference loads them."""
+    """Load the utterances once, in batches from eight processes, as the reference does."""
     with warnings.catch_warnings():
-        # torch warns where there are fewer cores than processes; the reference asks for eight all the same.
+        # torch warns if there are fewer cores than processes; the reference uses eight in any case.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(utterances, batch_size=batch_size, shuffle=shuffle, num_workers=WORKERS)
         return iter(loader)
@@ -78,7 +78,7 @@ def _endless(utterances: Utterances, batch_size: int) -> Iterator[Batch]:
 def train_step(
     model: MAT | MNT, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device
 ) -> float:
-    """One update on the summed loss of a batch; returns the loss."""
+    """Update the model on the summed loss of a batch and return the loss."""
     x, y, target = (part.to(device) for part in batch)
     optimizer.zero_grad()
     if target.dim() == 2:
@@ -91,7 +91,7 @@ def train_step(
 
 
 class PlainSide:
-    """One plain model. Its loader's processes for training start before the first turn and stay for all of them."""
+    """The plain side: one model; the processes of its training loader start before the first turn and stay."""
 
     def __init__(self, work: Workload) -> None:
         recipe, sizes = work.experiment.recipe, sizes_of(work.experiment, work.inputs)
@@ -118,7 +118,7 @@ class PlainSide:
         self.batches = _endless(utterances_of(work, work.train), self.batch_size)
 
     def train(self, utterances: int) -> int:
-        """About that many utterances, in whole batches; returns how many."""
+        """Train on about that many utterances, in whole batches; return their number."""
         seen = 0
         while seen < utterances:
             batch = next(self.batches)
@@ -127,14 +127,14 @@ class PlainSide:
         return seen
 
     def evaluate(self, utterances: int) -> int:
-        """At most that many of the held-out utterances once, from new processes, as an epoch does; how many."""
+        """Evaluate at most that many held-out utterances from new processes, as an epoch does; return their number."""
         rows = self.work.held_out[:utterances]
         self.logits(utterances_of(self.work, rows))
         return len(rows)
 
     @torch.no_grad()
     def logits(self, utterances: Utterances) -> Tensor:
-        """(N, C) on the CPU."""
+        """Compute logits (N, C), on the CPU."""
         self.model.eval()
         batches = batches_of(utterances, self.batch_size, shuffle=False)
         parts = [self.model(x.to(self.device), y.to(self.device)).cpu() for x, y, _ in batches]
@@ -143,7 +143,7 @@ class PlainSide:
 
 
 def utterances_of(work: Workload, rows: Tensor) -> Utterances:
-    """Some utterances of the workload, by the vocabulary of the first fold."""
+    """Collect some utterances of the workload, encoded by the vocabulary of the first fold."""
     experiment, vocabulary = work.experiment, work.inputs[0].vocabulary
     corpus, dataset, places = experiment.corpus, experiment.recipe.dataset, rows.tolist()
     text_length, audio_length = dataset.max_text_length, dataset.max_audio_length
@@ -168,7 +168,7 @@ def utterances_of(work: Workload, rows: Tensor) -> Utterances:
 
 
 def _target(target: Target | None, task: Task) -> int | tuple[float, ...]:
-    """As the loss wants it; any where the label lies under seal, as evaluation computes no loss."""
+    """Return the target for the loss; for a sealed label any value, because evaluation computes no loss."""
     if task.kind == "multi":
         return tuple(map(float, target)) if isinstance(target, tuple) else (0.0,) * len(task.classes)
     return target if isinstance(target, int) else 0

@@ -66,7 +66,7 @@ def random_corpus(recipe: Recipe, seed: int = 0, counts: Mapping[str, int] | Non
 
 
 def _counts(recipe: Recipe) -> dict[str, int]:
-    """Utterances of each split: those of the published corpus, and of all others that the recipe wants."""
+    """Return the number of utterances in each split: the published ones, and those of other splits in the recipe."""
     published: dict[str, int] = {split: own.utterances for split, own in recipe.expected.items()}
     if recipe.splits.scheme != "corpus":
         return {**({} if published else COUNTS), **published}
@@ -75,7 +75,7 @@ def _counts(recipe: Recipe) -> dict[str, int]:
 
 
 def _raw_labels(task: Task) -> Callable[[int], Any]:
-    """What the corpus holds of a class."""
+    """Return a function that makes the raw label of a class."""
     makers: dict[str, Callable[[int], Any]] = {
         "index": int,
         "index-from-one": lambda label: str(label + 1),
@@ -88,7 +88,7 @@ def _raw_labels(task: Task) -> Callable[[int], Any]:
 
 
 class _Content:
-    """Words and frames by class."""
+    """A source of random words and frames that depend on the class."""
 
     def __init__(self, random: np.random.Generator, classes: int) -> None:
         self.random = random
@@ -98,14 +98,14 @@ class _Content:
         self.favourites = random.integers(0, WORDS, (classes, 50))
 
     def words(self, label: int, count: int) -> tuple[str, ...]:
-        """A tenth of them are favourites of the class."""
+        """Draw words; a tenth of them are typical of the class."""
         drawn = self.random.choice(WORDS, count, p=self.zipf)
         own = self.random.random(count) < 0.1
         drawn[own] = self.random.choice(self.favourites[label], own.sum())
         return tuple(f"w{word}" for word in drawn)
 
     def frames(self, label: int, count: int) -> NDArray[np.float32]:
-        """(T, 80) in (0, 1]; each utterance has a pattern of its own, too, like a voice."""
+        """Draw frames (T, 80) in (0, 1]; each utterance also has a pattern of its own, like a voice."""
         draws = self.random.standard_normal((count + 1, BANDS), np.float32) * np.float32(0.15)
         values: NDArray[np.float32] = np.float32(0.4) + self.patterns[label] + draws[:1] + draws[1:]
         return values.clip(1e-8, 1)

@@ -1,4 +1,4 @@
-"""What ``sertool bench`` found, and what follows from it: step time, rates, floors, the time to finish."""
+"""The results of ``sertool bench``, and the figures derived from them: step time, rates, floors, time to finish."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,15 +13,15 @@ from sertool.core.recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked for.
+    """The settings of a benchmark.
 
     Attributes:
-        members: E.
-        rounds: that count.
-        seconds: of a turn, roughly; an epoch or a batch at least.
-        training, evaluation: what is measured.
-        baseline: whether the plain side takes its turns.
-        finish: whether all members are trained to their natural end.
+        members: number of members E.
+        rounds: number of rounds that count.
+        seconds: approximate length of a turn; at least an epoch or a batch.
+        training, evaluation: the kinds of work to measure.
+        baseline: also measure the plain side.
+        finish: train all members to their natural end.
     """
 
     members: int = 10
@@ -35,12 +35,12 @@ class Wishes:
 
 @dataclass
 class Measured:
-    """One kind of work turn by turn, and the operations it needs.
+    """The turns of one kind of work, and the operations it needs.
 
     Attributes:
-        sertool, plain: turns; plain ones only where the baseline was wanted.
-        memory: peak of each turn of sertool's, in bytes.
-        operations, padded_operations: an utterance; of its real positions, and with all padding computed.
+        sertool, plain: the turns of both sides; plain is empty without the baseline.
+        memory: peak memory in each of sertool's turns, in bytes.
+        operations, padded_operations: operations per utterance without padding, and with all padding computed.
     """
 
     operations: float
@@ -51,35 +51,36 @@ class Measured:
 
     @property
     def rate(self) -> Spread:
-        """Utterances a second over all members."""
+        """Utterances per second over all members."""
         return Spread.of([turn.wall for turn in self.sertool])
 
     def share(self, matrix: Spread) -> float:
-        """Of the device's matrix rate, padding left out."""
+        """Return the share of the device's matrix rate that is reached, without padding."""
         return self.rate.median * self.operations / matrix.median
 
     def comparison(self, members: int) -> Comparison | None:
-        """Pair by pair with the baseline."""
+        """Compare with the baseline pair by pair; None without one."""
         return Comparison(members, self.plain, self.sertool) if self.plain else None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured.
+    """The result of a benchmark.
 
     Attributes:
-        recipe, precision, wishes: of what, where, how.
+        recipe, precision, wishes: the settings.
         machine: see :func:`describe_machine`.
-        corpus: its name, and where it comes from.
-        counts: its utterances by split.
-        filled: how much of the padding is real.
-        parameters: of a member.
-        groups: members a group, groups side by side, threads of each, parts of a lone member's batch.
-        steps_an_epoch: of a whole epoch.
-        validated: utterances that a member is validated on after an epoch.
-        training, evaluation: None where it was left out.
-        matrix, copy: operations and bytes a second that the device reached between the turns.
-        ended: members trained to their natural end, if that was wanted; ``finish_s`` the seconds that took.
+        corpus: name and source of the corpus.
+        counts: number of utterances by split.
+        filled: real share of the padded positions.
+        parameters: number of parameters of a member.
+        groups: members per group, groups side by side, threads of each, parts of a lone member's batch.
+        steps_an_epoch: number of steps in a whole epoch.
+        validated: number of validation utterances of a member.
+        training, evaluation: the measured turns; None if not measured.
+        matrix, copy: operations and bytes per second that the device reached between the turns.
+        ended: the members that were trained to their natural end.
+        finish_s: seconds until their natural end; None if not measured.
     """
 
     recipe: Recipe
@@ -102,7 +103,7 @@ class Bench:
 
     @property
     def step_utterances(self) -> int:
-        """Of a step of all members."""
+        """Number of utterances in a step of all members."""
         return self.wishes.members * self.recipe.training.batch_size
 
     @property
@@ -136,7 +137,7 @@ class Bench:
         return seconds
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data: figures with their spread, and all turns."""
+        """Return plain data: figures with their spread, and all turns."""
         wishes, settings = self.wishes, self.recipe.training
         ended = {"seconds": self.finish_s, "members": [asdict(member) for member in self.ended]}
         return {

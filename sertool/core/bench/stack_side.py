@@ -27,12 +27,12 @@ class Ended:
 
 
 class StackSide:
-    """E members. As many stacks are held as train at the same time; groups take turns on them, as in a training.
+    """The stack side: E members. It holds as many stacks as train at the same time, and groups take turns on them.
 
     Attributes:
-        members: all of them.
-        size, workers, threads: members a group, groups side by side, threads of each.
-        epoch_utterances: of each member, in what is trained at once; see :meth:`settle`.
+        members: all members.
+        size, workers, threads: members per group, groups side by side, threads of each.
+        epoch_utterances: utterances of each member in an epoch; see :meth:`settle`.
     """
 
     def __init__(self, work: Workload, members: int) -> None:
@@ -58,18 +58,18 @@ class StackSide:
 
     @property
     def steps_an_epoch(self) -> int:
-        """Of a whole epoch, of the member with most utterances."""
+        """Number of steps in a whole epoch of the member with most utterances."""
         longest = max(len(member.train) for member in self.members)
         return -(-longest // self.settings.batch_size)
 
     @property
     def parameters(self) -> int:
-        """Of a member."""
+        """Number of parameters of a member."""
         model = new_stack(self.work.experiment, self.work.inputs, 1)
         return sum(parameter.numel() for parameter in model.parameters())
 
     def settle(self, steps: int) -> None:
-        """Let an epoch be so many steps long, or a whole one; a recorded step is for one length, so it goes."""
+        """Set the steps of an epoch, at most a whole one; recorded steps fit one length only and are dropped."""
         whole = min(len(member.train) for member in self.members)
         utterances = min(whole, steps * self.settings.batch_size)
         if utterances != self.epoch_utterances:
@@ -78,7 +78,7 @@ class StackSide:
                 state.static = None
 
     def train(self, epochs: int = 1) -> int:
-        """So many short epochs of every member, without validation; utterances over all members."""
+        """Train every member for some short epochs without validation; return the utterances over all members."""
 
         def work(worker: int) -> None:
             for group in self.groups[worker :: self.workers]:
@@ -124,10 +124,10 @@ class StackSide:
                 list(pool.map(work, range(self.workers)))
 
     def evaluate(self, utterances: int) -> int:
-        """At most that many held-out utterances once through every member; how many over all members.
+        """Evaluate at most that many held-out utterances by every member; return their number over all members.
 
-        On a CUDA device by the recorded steps of the stacks that train, where they do, which know one number of
-        utterances; else as `sertool ensemble` does it.
+        Stacks that train on a CUDA device use their recorded steps, which fit one number of utterances only;
+        all others evaluate as `sertool ensemble` does.
         """
         rows = self.work.held_out[:utterances]
         recorded = [state for state in self.stacks.values() if state.static is not None]
@@ -151,7 +151,7 @@ class StackSide:
             compute(self._everyone, self.work.tables, every, folds, precision)
 
     def finish(self, tell: Callable[[Epoch], None] = lambda epoch: None) -> tuple[list[Ended], float]:
-        """Train all members from their start to their natural end, validation included; and the seconds it took."""
+        """Train all members from their start to their natural end with validation; return them and the seconds."""
         self.stacks.clear()
         ended: list[Ended] = []
 

@@ -1,4 +1,4 @@
-"""What ``sertool bench`` prints: the figures with their spread, and what a step would take at the least."""
+"""The output of ``sertool bench``: the figures with their spread, and the least possible time of a step."""
 
 from sertool.core.bench.results import Bench, Measured
 from sertool.core.bench.turns import Spread
@@ -7,7 +7,7 @@ LABEL, NUMBER = 38, 13  # columns
 
 
 def lines(bench: Bench) -> list[str]:
-    """A bench as lines of at most 80 columns."""
+    """Format a benchmark as lines of at most 80 columns."""
     counts = " · ".join(f"{split} {number:,}" for split, number in bench.counts.items())
     filled, dataset, members = bench.filled, bench.recipe.dataset, bench.wishes.members
     shown = [
@@ -17,7 +17,7 @@ def lines(bench: Bench) -> list[str]:
         f"an utterance has {filled.words:.1f} of {dataset.max_text_length} words and {filled.frames:.1f} of "
         f"{dataset.max_audio_length} frames",
         "",
-        " " * LABEL + "".join(name.rjust(NUMBER) for name in ("least", "median", "most")),
+        " " * LABEL + "".join(name.rjust(NUMBER) for name in ("min", "median", "max")),
     ]
     for name, measured in (("training", bench.training), ("evaluation", bench.evaluation)):
         if measured is not None:
@@ -67,7 +67,7 @@ def _row(label: str, spread: Spread) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, and a mark at thousands."""
+    """Format with three significant digits and a thousands separator."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"

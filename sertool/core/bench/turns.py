@@ -14,7 +14,7 @@ import torch
 
 @dataclass(frozen=True)
 class Spread:
-    """Least, median and greatest of a figure over turns."""
+    """Minimum, median and maximum of a figure over turns."""
 
     min: float
     median: float
@@ -22,28 +22,28 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """That of at least one value."""
+        """Summarise at least one value."""
         return cls(min(values), statistics.median(values), max(values))
 
     def scaled(self, factor: float) -> "Spread":
-        """The same figure in another unit."""
+        """Return the figure in another unit."""
         return Spread(self.min * factor, self.median * factor, self.max * factor)
 
     def to_json(self) -> dict[str, float]:
-        """With four digits that count."""
+        """Return plain data with four significant digits."""
         return {name: float(f"{value:.4g}") for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Utterances a second of wall time, and a second that the process's threads computed."""
+    """Utterances per second of wall time, and per second of CPU time of the process."""
 
     wall: float
     cpu: float
 
 
 def take_turn(work: Callable[[], int], device: torch.device) -> Turn:
-    """Time ``work``, which returns how many utterances it saw, to the end of what it left to the device."""
+    """Time ``work``, which returns the number of utterances it saw, until the device has finished too."""
     wall, cpu = time.perf_counter(), time.process_time()
     utterances = work()
     if device.type == "cuda":
@@ -61,19 +61,19 @@ class Comparison:
 
     @property
     def ratio(self) -> Spread:
-        """Of the rates by wall time."""
+        """Ratio of the rates by wall time."""
         return Spread.of([ours.wall / plain.wall for plain, ours in self._pairs()])
 
     @property
     def cpu_ratio(self) -> Spread:
-        """By the CPU time of the process, which other work on the machine leaves alone."""
+        """Ratio of the rates by CPU time of the process, which other work on the machine does not change."""
         return Spread.of([ours.cpu / plain.cpu for plain, ours in self._pairs()])
 
     def _pairs(self) -> list[tuple[Turn, Turn]]:
         return list(zip(self.plain, self.sertool, strict=True))
 
     def row(self) -> dict[str, Any]:
-        """As plain data: medians of both sides, minimum, median and maximum of the ratios."""
+        """Return plain data: medians of both sides; minimum, median and maximum of the ratios."""
         return {
             "members": self.members,
             "ratio": self.ratio.to_json(),
@@ -87,7 +87,7 @@ class Comparison:
 def compare(
     members: int, plain: Callable[[], int], ours: Callable[[], int], rounds: int, device: torch.device
 ) -> Comparison:
-    """Let both sides take turns; a turn returns how many utterances it saw."""
+    """Let both sides take turns; a turn returns the number of utterances it saw."""
     result = Comparison(members, [], [])
     for number in range(rounds + 1):
         pair = take_turn(plain, device), take_turn(ours, device)

@@ -1,4 +1,4 @@
-"""What is trained and evaluated: random content of a published corpus's size, or a corpus of one's own."""
+"""The corpus of a benchmark: random content of the size of a published corpus, or the user's own corpus."""
 
 import tempfile
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from sertool.core.training.batches import Tables
 
 @dataclass(frozen=True)
 class Workload:
-    """What both sides work on.
+    """The data that both sides work on.
 
     Attributes:
         experiment: recipe and corpus.
-        inputs: of each fold.
+        inputs: vocabulary and statistics of each fold.
         tables: the corpus on the device.
         precision: device and number format.
-        generated: whether the corpus is random.
-        train, held_out: (N,) positions of the utterances of the first fold that train and that are evaluated.
+        generated: the corpus is random.
+        train, held_out: (N,) positions of the first fold's utterances for training and for evaluation.
     """
 
     experiment: Experiment
@@ -39,14 +39,14 @@ class Workload:
 
 
 def open_workload(recipe: Recipe, data: Path, precision: Precision) -> Workload:
-    """The corpus of a recipe: a random one of the published one's size, or the user's own below ``data``.
+    """Open the corpus of a recipe: a random one of the published size, or the user's own below ``data``.
 
     Raises:
-        DataError, UsageError: one's own corpus is not there, or does not fit the recipe.
+        DataError, UsageError: the user's corpus is missing or does not fit the recipe.
     """
     generated = recipe.dataset.reader != "corpus"
     if generated:
-        # Word vectors would have to be fetched, and cost a step nothing: the embedding is trained either way.
+        # Word vectors would have to be downloaded, and a step takes the same time: the embedding is trained anyway.
         dataset = recipe.dataset.model_copy(update={"vectors": "none"})
         recipe = recipe.model_copy(update={"dataset": dataset})
         with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def open_workload(recipe: Recipe, data: Path, precision: Precision) -> Workload:
 
 @dataclass(frozen=True)
 class Fill:
-    """How much of the padded positions is real: mean words and frames after cutting, and the share that is cut."""
+    """The real share of the padded positions: mean words and frames after cutting, and the share that is cut."""
 
     words: float
     frames: float
@@ -78,7 +78,7 @@ class Fill:
 
 
 def fill(corpus: Corpus, max_text_length: int, max_audio_length: int) -> Fill:
-    """Measure the lengths of a corpus after cutting to the recipe's."""
+    """Measure the lengths of a corpus after cutting to the lengths of the recipe."""
     words = np.array([len(utterance.words) for utterance in corpus.utterances])
     if corpus.text_frames is not None:
         words = np.diff(corpus.text_frames.offsets)
