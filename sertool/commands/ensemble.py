@@ -84,6 +84,8 @@ def ensemble(
 
 def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     """A set's result as lines."""
+    from sertool.core.metrics.classification import MAIN_METRICS, METRICS
+
     experiment = opened.experiment
     corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
     lines = [f"{opened.name} · {corpus} · {result.set} · {len(result.ids):,} utterances"]
@@ -112,10 +114,8 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
         named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))
         lines += ["", f"classes: {named}"]
     lines += ["", result.report(k, numbered=numbered)]
-    lines.append(
-        f"{k} members: accuracy {100 * result.metric('accuracy', k):.2f} · UAR {100 * result.metric('uar', k):.2f} · "
-        f"weighted F1 {100 * result.metric('f1_weighted', k):.2f}"
-    )
+    figures = (f"{METRICS[name].title} {100 * result.metric(name, k):.2f}" for name in MAIN_METRICS)
+    lines.append(f"{k} members: {' · '.join(figures)}")
     return lines
 
 

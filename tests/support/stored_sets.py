@@ -9,7 +9,7 @@ import numpy as np
 from builders import CLASSES, tiny_recipe
 
 from sertool.core.metrics.calibration import calibrate
-from sertool.core.metrics.classification import accuracy, decide
+from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.recipe.load import resolved
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.build import build_report
@@ -83,7 +83,7 @@ def make_set(
         )
         for row in range(number)
     )
-    scores = [accuracy(targets, decide(one, kind), len(classes)) for one in logits]
+    scores = [METRICS["accuracy"](targets, decide(one, kind), len(classes)) for one in logits]
     own = Predictions(
         set=name,
         utterances=tuple(range(number)),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import SertoolError, UsageError
 from sertool.core.export.check import Feeds, Trial, onnx_logits, open_session
-from sertool.core.metrics.classification import accuracy, decide
+from sertool.core.metrics.classification import METRICS, decide
 
 MOST_LOSS = 0.5  # points of accuracy
 
@@ -67,7 +67,7 @@ def measure_loss(
         return Loss(None, None, 0)
     logits = onnx_logits(open_session(path), [feeds[row] for row in rows])
     targets = np.array([trial.targets[row] for row in rows], np.int64)
-    before, after = (accuracy(targets, decide(own, kind), classes) for own in (full[rows], logits))
+    before, after = (METRICS["accuracy"](targets, decide(own, kind), classes) for own in (full[rows], logits))
     return Loss(before, after, len(rows))
 
 

@@ -20,7 +20,7 @@ from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files import artifacts
 from sertool.core.files.reference_store import is_reference_folder
-from sertool.core.metrics.classification import accuracy, decide, report_table
+from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, report_table
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads
 from sertool.core.runs.members import Trained, TrainedMember, open_runs, stack_of
@@ -201,7 +201,7 @@ def _judged(
         accurate = None
         if labelled:
             targets = _targets(experiment, experiment.folds[member.fold].sets[name])
-            accurate = accuracy(targets, decide(part, kind), len(classes))
+            accurate = METRICS["accuracy"](targets, decide(part, kind), len(classes))
         scores.append(MemberScore(member.name, member.fold, accurate, member.score))
     pooled = _pooled(experiment, name)
     return Predictions(
@@ -260,8 +260,7 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
             sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
             k = chosen_size(ensemble.depth, index)
-            entry["uar"] = own.metric("uar", k)
-            entry["f1_weighted"] = own.metric("f1_weighted", k)
+            entry.update({name: own.metric(name, k) for name in MAIN_METRICS if name != "accuracy"})
             entry["report"] = report_table(own.targets, own.decisions(k), own.classes)
         sets[own.set] = entry
     recipe = ensemble.experiment.recipe

@@ -1,7 +1,7 @@
-"""Metrics as pure functions of targets and predictions, both class numbers (N,) or 0/1 decisions (N, C).
+"""Metrics of decisions as pure functions of targets and predictions: class numbers (N,) or 0/1 decisions (N, C).
 
-Names are the field's: accuracy is its WA, uar (unweighted average recall) its UA. Classes are always given as their
-number, so a class that is absent from a test set counts the same in every metric.
+Names are the field's: accuracy is its WA (weighted accuracy), uar (unweighted average recall) its UA. The number of
+classes is always given, so a class that is absent from a test set counts the same in every metric.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +16,25 @@ FloatArray = NDArray[np.floating[Any]]
 
 
 def confusion(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.int64]:
-    """(C, C) counts, targets down, predictions across."""
+    """Count the utterances of each class that were given each class: (C, C), a row a target.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    array([[1, 1],
+           [0, 1]])
+    """
+    # A pair of classes is one number, target * C + prediction, so that one pass over the utterances counts them all.
     flat = np.bincount(targets.astype(np.int64) * num_classes + predictions, minlength=num_classes**2)
     return flat.reshape(num_classes, num_classes)
 
 
 def decide(logits: FloatArray, kind: str) -> NDArray[np.int64]:
-    """The decisions (N,) of single-label logits (N, C), or (N, C) of multi-label ones (a logit above 0 is a yes)."""
+    """Turn single-label logits (N, C) into classes (N,), multi-label ones into 0/1 (N, C): a logit above 0 is a yes.
+
+    >>> decide(np.array([[0.1, -2.0], [1.0, 3.0]]), "single").tolist()
+    [0, 1]
+    >>> decide(np.array([[0.1, -2.0], [1.0, 3.0]]), "multi").tolist()
+    [[1, 0], [1, 1]]
+    """
     if kind == "multi":
         return (logits > 0).astype(np.int64)
     return np.asarray(logits.argmax(-1), np.int64)
@@ -30,13 +42,13 @@ def decide(logits: FloatArray, kind: str) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Counts:
-    """What every metric of decisions is made of. Leading axes, if there are any, are resamples.
+    """The counts from which every metric of decisions is computed. Leading axes, if there are any, are resamples.
 
     Attributes:
         hits: (..., C) utterances of a class that were given it.
         support: (..., C) utterances of a class.
         predicted: (..., C) utterances that were given a class.
-        utterances: (...) all of them.
+        utterances: (...) all utterances.
         multi: whether each class is a decision of its own.
     """
 
@@ -53,7 +65,7 @@ class Counts:
 
 
 def indicators(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.bool_]:
-    """(N, 3C + 1) what an utterance adds to each of ``Counts``: its sum over utterances is their counts."""
+    """Return (N, 3C + 1): what each utterance adds to ``Counts``. The sum over utterances gives their counts."""
     if targets.ndim == 2:
         support, predicted = targets > 0, predictions > 0
     else:
@@ -62,18 +74,26 @@ def indicators(targets: IntArray, predictions: IntArray, num_classes: int) -> ND
 
 
 def counts_of(sums: NDArray[Any], *, multi: bool) -> Counts:
-    """Sums (..., 3C + 1) of ``indicators`` as counts."""
+    """Read sums (..., 3C + 1) of ``indicators`` as counts."""
     hits, support, predicted = np.split(sums[..., :-1], 3, axis=-1)
     return Counts(hits, support, predicted, sums[..., -1], multi)
 
 
 def count(targets: IntArray, predictions: IntArray, num_classes: int) -> Counts:
-    """The counts of all utterances."""
+    """Count all utterances.
+
+    >>> count(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).hits.tolist()
+    [1, 1]
+    """
     return counts_of(indicators(targets, predictions, num_classes).sum(0), multi=targets.ndim == 2)
 
 
 def accuracy_of(counts: Counts) -> NDArray[np.float64]:
-    """(...) share of decisions that are right, of all N times C where each class is one."""
+    """Return (...) the share of decisions that are right, ``hits / N``; multi-label over all N times C decisions.
+
+    >>> float(accuracy_of(count(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2)))
+    0.75
+    """
     if counts.multi:
         right = (counts.hits + counts.rejected).sum(-1)
         return _ratio(right, counts.utterances * counts.hits.shape[-1])
@@ -81,98 +101,125 @@ def accuracy_of(counts: Counts) -> NDArray[np.float64]:
 
 
 def uar_of(counts: Counts) -> NDArray[np.float64]:
-    """(...) unweighted average recall over the classes that occur; of yes and no, then over classes, if multi-label."""
+    """Return (...) the unweighted average recall, ``mean(hits_c / support_c)`` over the classes c that occur.
+
+    Multi-label: of each class the mean recall of yes and no, then the mean over all classes.
+
+    >>> round(float(uar_of(count(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2))), 4)
+    0.8333
+
+    Source: B. Schuller, S. Steidl, A. Batliner, "The INTERSPEECH 2009 Emotion Challenge", INTERSPEECH 2009.
+    """
     if counts.multi:
         others = counts.utterances[..., None] - counts.support
+        # How many of yes and no occur, 1 or 2: a side that is absent has no recall and must not pull the mean down.
         occur = (counts.support > 0).astype(np.int64) + (others > 0)
         return np.asarray(_ratio(recall_of(counts) + _ratio(counts.rejected, others), occur).mean(-1))
     return _ratio(recall_of(counts).sum(-1), (counts.support > 0).sum(-1))
 
 
 def precision_of(counts: Counts) -> NDArray[np.float64]:
-    """(..., C) precision; 0 where a class was never predicted."""
+    """Return (..., C) the precision of each class, ``hits / predicted``; 0 where a class was never predicted.
+
+    >>> precision_of(count(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3)).tolist()
+    [1.0, 0.5, 0.0]
+    """
     return _ratio(counts.hits, counts.predicted)
 
 
 def recall_of(counts: Counts) -> NDArray[np.float64]:
-    """(..., C) recall; 0 where a class is absent."""
+    """Return (..., C) the recall of each class, ``hits / support``; 0 where a class is absent.
+
+    >>> recall_of(count(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 3)).tolist()
+    [0.5, 1.0, 0.0]
+    """
     return _ratio(counts.hits, counts.support)
 
 
 def f1_of(counts: Counts) -> NDArray[np.float64]:
-    """(..., C) F1; 0 where a class is neither a target nor a prediction."""
+    """Return (..., C) the F1 of each class, ``2 hits / (support + predicted)``; 0 where both are 0.
+
+    >>> f1_of(count(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2)).round(4).tolist()
+    [0.8, 0.6667]
+
+    Source: C. van Rijsbergen, "Information Retrieval", 1979, chapter 7.
+    """
     return _ratio(2 * counts.hits, counts.support + counts.predicted)
 
 
 def f1_macro_of(counts: Counts) -> NDArray[np.float64]:
-    """(...) mean F1 over all classes."""
+    """Return (...) the macro F1, ``mean(F1_c)`` over all classes c: the averaged F1 of the source.
+
+    >>> round(float(f1_macro_of(count(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2))), 4)
+    0.7333
+
+    Source: J. Opitz, S. Burst, "Macro F1 and Macro F1", arXiv 1911.03347, 2019.
+    """
     return np.asarray(f1_of(counts).mean(-1))
 
 
 def f1_weighted_of(counts: Counts) -> NDArray[np.float64]:
-    """(...) mean F1 weighted by support."""
+    """Return (...) the weighted F1, ``sum(F1_c support_c) / sum(support_c)``, as scikit-learn defines it.
+
+    >>> round(float(f1_weighted_of(count(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2))), 4)
+    0.7667
+    """
     return _ratio((f1_of(counts) * counts.support).sum(-1), counts.support.sum(-1))
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
-    """Part by whole, 0 where there is nothing."""
+    """Divide; 0 where there is nothing to divide by."""
     return np.asarray(part / np.where(whole > 0, whole, np.inf), np.float64)
 
 
-def accuracy(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
-    """Share of decisions that are right; for (N, C) decisions over all N times C."""
-    return float(accuracy_of(count(targets, predictions, num_classes)))
+@dataclass(frozen=True)
+class Metric:
+    """A metric as reports write it.
+
+    Attributes:
+        title: its name as the field writes it.
+        is_share: whether it is a share, written in percent; otherwise it is written in its own unit.
+    """
+
+    title: str
+    is_share: bool = True
 
 
-def uar(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
-    """Unweighted average recall over the classes that occur in the targets."""
-    return float(uar_of(count(targets, predictions, num_classes)))
+@dataclass(frozen=True, kw_only=True)
+class DecisionMetric(Metric):
+    """A metric of decisions; call it with targets and predictions, both (N,) or (N, C), and the number of classes.
+
+    Attributes:
+        of_counts: computes it from counts, of all utterances or of many resamples at once.
+        is_main: whether ``training.select`` may name it and ``sertool ensemble`` reports it.
+    """
+
+    of_counts: Callable[[Counts], NDArray[np.float64]]
+    is_main: bool = True
+
+    def __call__(self, targets: IntArray, predictions: IntArray, num_classes: int) -> float:
+        """Return the metric of all utterances as a number from 0 to 1."""
+        return float(self.of_counts(count(targets, predictions, num_classes)))
 
 
-def precision_recall(
-    targets: IntArray, predictions: IntArray, num_classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) precision and (C,) recall of each class; 0 where a class is never predicted, and where it is absent."""
-    counts = count(targets, predictions, num_classes)
-    return precision_of(counts), recall_of(counts)
-
-
-def f1_per_class(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.float64]:
-    """(C,) F1 of each class; 0 where a class is neither a target nor a prediction."""
-    return f1_of(count(targets, predictions, num_classes))
-
-
-def f1_macro(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
-    """Mean F1 over all classes."""
-    return float(f1_macro_of(count(targets, predictions, num_classes)))
-
-
-def f1_weighted(targets: IntArray, predictions: IntArray, num_classes: int) -> float:
-    """Mean F1 weighted by how often a class is a target."""
-    return float(f1_weighted_of(count(targets, predictions, num_classes)))
-
-
-METRICS: dict[str, Callable[[IntArray, IntArray, int], float]] = {
-    "accuracy": accuracy,
-    "uar": uar,
-    "f1_macro": f1_macro,
-    "f1_weighted": f1_weighted,
+# The only list of metrics of decisions, in the order of every table: recipes, --metric, reports and columns read it.
+# Those of sentiment scores are SCORE_METRICS in metrics/sentiment.py.
+METRICS: dict[str, DecisionMetric] = {
+    "accuracy": DecisionMetric("accuracy", of_counts=accuracy_of),
+    "uar": DecisionMetric("UAR", of_counts=uar_of),
+    "f1_macro": DecisionMetric("macro F1", of_counts=f1_macro_of, is_main=False),
+    "f1_weighted": DecisionMetric("weighted F1", of_counts=f1_weighted_of),
 }
-COUNTED: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
-    "accuracy": accuracy_of,
-    "uar": uar_of,
-    "f1_macro": f1_macro_of,
-    "f1_weighted": f1_weighted_of,
-}
+MAIN_METRICS = tuple(name for name, metric in METRICS.items() if metric.is_main)
 
 
 def report_text(targets: IntArray, predictions: IntArray, classes: Sequence[str] | None = None) -> str:
-    """Scikit-learn's classification report; without ``classes`` with class numbers, as the reference printed it."""
+    """Return scikit-learn's classification report; without ``classes`` with numbers, as the reference printed it."""
     return str(_report(targets, predictions, classes, as_dict=False))
 
 
 def report_table(targets: IntArray, predictions: IntArray, classes: Sequence[str]) -> dict[str, Any]:
-    """The same as a table, by class name."""
+    """Return scikit-learn's classification report as a table, by class name."""
     table: dict[str, Any] = _report(targets, predictions, classes, as_dict=True)
     return table
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from sertool.core.metrics.bootstrap import Bootstrap, Clusters, Difference, Estimate
 from sertool.core.metrics.classification import (
-    COUNTED,
     METRICS,
     Counts,
     IntArray,
@@ -48,7 +47,9 @@ def decision_estimates(
     """
     resampled = _resampled(targets, predictions, num_classes, bootstrap)
     return {
-        name: bootstrap.estimate(metric(targets, predictions, num_classes), COUNTED[name](resampled), SHARE)
+        name: bootstrap.estimate(
+            metric(targets, predictions, num_classes), metric.of_counts(resampled), SHARE
+        )
         for name, metric in METRICS.items()
     }
 
@@ -99,7 +100,7 @@ def decision_differences(
     return {
         name: bootstrap.difference(
             metric(targets, b, num_classes) - metric(targets, a, num_classes),
-            COUNTED[name](of_b) - COUNTED[name](of_a),
+            metric.of_counts(of_b) - metric.of_counts(of_a),
             (-1.0, 1.0),
         )
         for name, metric in METRICS.items()

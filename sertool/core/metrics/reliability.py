@@ -207,20 +207,6 @@ def risk_coverage(logits: FloatArray, targets: IntArray, kind: str, temperature:
     return points
 
 
-def risk_coverage_area(logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0) -> float:
-    """The area under risk against coverage: mean share of wrong decisions among the k surest, over all k.
-
-    Decisions of equal probability count as in the mean over all their orders. Arguments as of :func:`risk_coverage`.
-
-    Source: Y. Geifman, G. Uziel, R. El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR
-    2019.
-    """
-    confidence, right = confidences(logits, targets, kind, temperature)
-    _, group, size = np.unique(-confidence, return_inverse=True, return_counts=True)
-    wrong = np.repeat(np.bincount(group, weights=~right) / size, size)
-    return float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean())
-
-
 def _squares(logits: FloatArray, targets: IntArray, kind: str, temperature: float) -> NDArray[np.float64]:
     """(N,) the Brier score of each utterance."""
     wanted = targets if kind == "multi" else np.eye(logits.shape[1])[targets]

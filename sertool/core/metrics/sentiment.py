@@ -14,11 +14,21 @@ from numpy.typing import NDArray
 
 from sertool.core.metrics import Bootstrap, Estimate
 from sertool.core.metrics.calibration import probabilities
-from sertool.core.metrics.classification import FloatArray
+from sertool.core.metrics.classification import FloatArray, Metric
 
 VALUES = np.arange(-3.0, 4.0)
 
 Array = NDArray[np.float64]
+
+# The metrics of scores, in the order of every table; those of decisions are METRICS in metrics/classification.py.
+SCORE_METRICS: dict[str, Metric] = {
+    "acc2_with_zeros": Metric("acc2, with zeros"),
+    "acc2_without_zeros": Metric("acc2, without zeros"),
+    "acc7": Metric("acc7"),
+    "mae": Metric("MAE", is_share=False),
+    "pearson": Metric("Pearson", is_share=False),
+    "ccc": Metric("CCC", is_share=False),
+}
 
 
 def score_of(logits: FloatArray, classes: Sequence[str], temperature: float = 1.0) -> Array | None:

@@ -3,9 +3,11 @@
 docs/recipes.md is made from these descriptions (`make docs` checks it).
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sertool.core.metrics.classification import MAIN_METRICS, METRICS
 
 MAX_SEED = 2**31 - 1
 
@@ -15,6 +17,14 @@ Count = Annotated[int, Field(ge=1, le=MAX_SEED)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 # Speakers and sessions are often numbers: [3, 8] is meant as the names "3" and "8".
 GroupName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+
+# Literals made from the table of metrics, so that pydantic's message and docs/recipes.md list its names. A type
+# checker cannot read such a literal; it sees text.
+if TYPE_CHECKING:
+    MainMetric: TypeAlias = str
+    AnyMetric: TypeAlias = str
+else:
+    MainMetric, AnyMetric = Literal[MAIN_METRICS], Literal[tuple(METRICS)]
 
 # The tasks of the five published data sets and how many classes each has; None: num_classes says it.
 TASKS: dict[str, dict[str, int | None]] = {
@@ -230,7 +240,7 @@ class Training(_Section):
         "none", description="of the loss: none, balanced (inverse training counts), or a list of one a class"
     )
     label_smoothing: Fraction = Field(0.0, description="share of a target that is spread over all classes")
-    select: Literal["accuracy", "uar", "f1_weighted"] = Field(
+    select: MainMetric = Field(
         "accuracy", description="validation metric that decides the best epoch and the order of the members"
     )
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
@@ -249,7 +259,7 @@ class Training(_Section):
 class Published(_Section):
     """A figure that somebody published for this data set and task."""
 
-    metric: Literal["accuracy", "uar", "f1_weighted", "f1_macro"] = Field(description="what was measured")
+    metric: AnyMetric = Field(description="what was measured")
     value: Annotated[float, Field(ge=0, le=1)] = Field(description="a fraction, on the test split")
     members: Count | None = Field(None, description="size of the ensemble; null: not told")
     utterances: Count | None = Field(None, description="how many it was measured on")

@@ -1,43 +1,33 @@
 """How figures and metrics are written for people: shares in percent, differences in points, p-values."""
 
 from sertool.core.metrics import Difference, Estimate
+from sertool.core.metrics.classification import METRICS, Metric
+from sertool.core.metrics.sentiment import SCORE_METRICS
 from sertool.core.reports.contents import Spread
 
-NAMES = {
-    "accuracy": "accuracy",
-    "uar": "UAR",
-    "f1_macro": "macro F1",
-    "f1_weighted": "weighted F1",
-    "acc2_with_zeros": "acc2, with zeros",
-    "acc2_without_zeros": "acc2, without zeros",
-    "acc7": "acc7",
-    "mae": "MAE",
-    "pearson": "Pearson",
-    "ccc": "CCC",
-}
-NO_SHARE = ("mae", "pearson", "ccc")  # in their own units; everything else is a share
+ALL_METRICS: dict[str, Metric] = {**METRICS, **SCORE_METRICS}  # in the order of every table
 NONE = "-"
 
 
 def metric_name(metric: str) -> str:
     """A metric as the field writes it."""
-    return NAMES.get(metric, metric)
+    return ALL_METRICS[metric].title if metric in ALL_METRICS else metric
 
 
 def figure(value: float, metric: str = "") -> str:
     """A figure: a share in percent, MAE and correlations as they are."""
     if value != value:
         return "not defined"
-    return f"{value:.3f}" if metric in NO_SHARE else f"{100 * value:.2f}"
+    return f"{100 * value:.2f}" if _is_share(metric) else f"{value:.3f}"
 
 
 def interval(own: Estimate, metric: str = "") -> str:
     """A figure's interval, as in "69.8 - 75.0"; a dash where there is none."""
     if own.low is None or own.high is None:
         return NONE
-    if metric in NO_SHARE:
-        return f"{own.low:.3f} - {own.high:.3f}"
-    return f"{100 * own.low:.1f} - {100 * own.high:.1f}"
+    if _is_share(metric):
+        return f"{100 * own.low:.1f} - {100 * own.high:.1f}"
+    return f"{own.low:.3f} - {own.high:.3f}"
 
 
 def spread(own: Spread | None, metric: str = "") -> str:
@@ -72,6 +62,11 @@ def p_value(p: float | None) -> str:
 def p_equals(p: float) -> str:
     """A p-value in a sentence, as in "p = 0.012"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _is_share(metric: str) -> bool:
+    """Check whether a figure is written in percent: all are, except metrics that have a unit of their own."""
+    return metric not in ALL_METRICS or ALL_METRICS[metric].is_share
 
 
 def _unsigned(value: float) -> str:

@@ -37,14 +37,15 @@ def test_single_label_metrics_are_scikit_learns(case):
     np.testing.assert_array_equal(
         metrics.confusion(*case), sklearn.confusion_matrix(targets, predictions, labels=labels)
     )
-    assert metrics.accuracy(*case) == pytest.approx(sklearn.accuracy_score(targets, predictions))
+    assert metrics.METRICS["accuracy"](*case) == pytest.approx(sklearn.accuracy_score(targets, predictions))
     for name in ("macro", "weighted"):
         wanted = sklearn.f1_score(targets, predictions, average=name, **several)
         assert metrics.METRICS[f"f1_{name}"](*case) == pytest.approx(wanted)
     wanted = sklearn.f1_score(targets, predictions, average=None, **several)
-    np.testing.assert_allclose(metrics.f1_per_class(*case), wanted)
+    np.testing.assert_allclose(metrics.f1_of(metrics.count(*case)), wanted)
     precision, recall, *_ = sklearn.precision_recall_fscore_support(targets, predictions, **several)
-    np.testing.assert_allclose(metrics.precision_recall(*case), (precision, recall))
+    counts = metrics.count(*case)
+    np.testing.assert_allclose((metrics.precision_of(counts), metrics.recall_of(counts)), (precision, recall))
 
 
 @settings(deadline=None)
@@ -52,7 +53,7 @@ def test_single_label_metrics_are_scikit_learns(case):
 def test_uar_is_the_recall_of_the_classes_that_occur(case):
     targets, predictions, _ = case
     wanted = sklearn.recall_score(targets, predictions, average="macro", labels=np.unique(targets))
-    assert metrics.uar(*case) == pytest.approx(wanted)
+    assert metrics.METRICS["uar"](*case) == pytest.approx(wanted)
 
 
 @settings(deadline=None)
@@ -61,15 +62,16 @@ def test_figures_of_classes_are_audmetrics(case):
     """With classes that are absent; audmetric counts nothing of nothing as 0, too."""
     targets, predictions, number = case
     options = {"labels": list(range(number)), "zero_division": 0}
-    precision, recall = metrics.precision_recall(*case)
+    counts = metrics.count(*case)
+    precision, recall = metrics.precision_of(counts), metrics.recall_of(counts)
     for found, name in (
         (precision, "precision"),
         (recall, "recall"),
-        (metrics.f1_per_class(*case), "fscore"),
+        (metrics.f1_of(counts), "fscore"),
     ):
         wanted = getattr(audmetric, f"{name}_per_class")(targets, predictions, **options)
         np.testing.assert_allclose(found, list(wanted.values()))
-    assert metrics.f1_macro(*case) == pytest.approx(
+    assert metrics.METRICS["f1_macro"](*case) == pytest.approx(
         audmetric.unweighted_average_fscore(targets, predictions, **options)
     )
 
@@ -95,24 +97,29 @@ def test_multi_label_metrics_are_scikit_learns(case):
     targets, predictions = case
     number = targets.shape[1]
     wanted = sklearn.accuracy_score(targets.ravel(), predictions.ravel())
-    assert metrics.accuracy(targets, predictions, number) == pytest.approx(wanted)
+    assert metrics.METRICS["accuracy"](targets, predictions, number) == pytest.approx(wanted)
     for name in ("macro", "weighted"):
         wanted = sklearn.f1_score(targets, predictions, average=name, zero_division=0)
         assert metrics.METRICS[f"f1_{name}"](targets, predictions, number) == pytest.approx(wanted)
     precision, recall, f1, _ = sklearn.precision_recall_fscore_support(targets, predictions, zero_division=0)
-    np.testing.assert_allclose(metrics.precision_recall(targets, predictions, number), (precision, recall))
-    np.testing.assert_allclose(metrics.f1_per_class(targets, predictions, number), f1)
+    counts = metrics.count(targets, predictions, number)
+    np.testing.assert_allclose((metrics.precision_of(counts), metrics.recall_of(counts)), (precision, recall))
+    np.testing.assert_allclose(metrics.f1_of(counts), f1)
     each = [
         sklearn.recall_score(t, p, average="macro", labels=np.unique(t))
         for t, p in zip(targets.T, predictions.T, strict=True)
     ]
-    assert metrics.uar(targets, predictions, number) == pytest.approx(np.mean(each))
+    assert metrics.METRICS["uar"](targets, predictions, number) == pytest.approx(np.mean(each))
 
 
 def test_a_class_without_targets_changes_no_uar_but_the_mean_f1():
     targets, predictions = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
-    assert metrics.uar(targets, predictions, 3) == metrics.uar(targets, predictions, 2) == 0.75
-    two, three = (metrics.f1_macro(targets, predictions, number) for number in (2, 3))
+    assert (
+        metrics.METRICS["uar"](targets, predictions, 3)
+        == metrics.METRICS["uar"](targets, predictions, 2)
+        == 0.75
+    )
+    two, three = (metrics.METRICS["f1_macro"](targets, predictions, number) for number in (2, 3))
     assert three == pytest.approx(two * 2 / 3)
 
 
@@ -122,7 +129,7 @@ def test_metrics_of_many_counts_at_once(shape, name):
     targets, predictions = np.random.default_rng(0).integers(0, 4 if len(shape) == 2 else 2, (2, *shape))
     pairs = list(zip(targets, predictions, strict=True))
     sums = np.stack([metrics.indicators(*pair, 4).sum(0) for pair in pairs])
-    found = metrics.COUNTED[name](metrics.counts_of(sums, multi=len(shape) == 3))
+    found = metrics.METRICS[name].of_counts(metrics.counts_of(sums, multi=len(shape) == 3))
     np.testing.assert_allclose(found, [metrics.METRICS[name](*pair, 4) for pair in pairs])
 
 
@@ -130,7 +137,7 @@ def test_metrics_of_many_counts_at_once(shape, name):
 def test_metrics_of_nothing_are_nothing(name):
     """A resample may hold none of the utterances that count."""
     nothing = metrics.counts_of(np.zeros((2, 10)), multi=False)
-    np.testing.assert_array_equal(metrics.COUNTED[name](nothing), [0, 0])
+    np.testing.assert_array_equal(metrics.METRICS[name].of_counts(nothing), [0, 0])
 
 
 def test_decisions():

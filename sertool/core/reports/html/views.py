@@ -20,7 +20,7 @@ from sertool.core.reports.contents import (
 from sertool.core.reports.html import figures
 from sertool.core.reports.html.browser import PAGE, Pool, browser_data, gravest_first
 from sertool.core.reports.html.figures import Group, Interval
-from sertool.core.reports.wording import NAMES
+from sertool.core.reports.wording import ALL_METRICS, metric_name
 
 SETS = ("test", "valid")  # in this order; others after them
 SEVERITIES = {
@@ -93,7 +93,7 @@ def metrics_of(task: TaskReport) -> list[str]:
     """The metrics of a task's table, in one order everywhere."""
     there = {row.metric for row in task.published} | {row.metric for row in task.differences}
     there |= {metric for row in task.ours for metric in row.metrics}
-    return [*(name for name in NAMES if name in there), *sorted(there - set(NAMES))]
+    return [*(name for name in ALL_METRICS if name in there), *sorted(there - set(ALL_METRICS))]
 
 
 def published_rows(task: TaskReport) -> list[tuple[str, str, dict[str, float]]]:
@@ -137,7 +137,7 @@ def forest_of(report: Report, metric: str) -> Markup | None:
         published = next((row.value for row in task.published if row.metric == metric), None)
         if rows:
             groups.append(Group(f"{task.dataset} · {task.task}", published, rows))
-    return figures.forest(groups, NAMES.get(metric, metric)) if groups else None
+    return figures.forest(groups, metric_name(metric)) if groups else None
 
 
 def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
@@ -158,4 +158,4 @@ def likeliest(row: Utterance, classes: Sequence[str]) -> list[tuple[str, float]]
 def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
     """The metrics that any row has, in one order everywhere."""
     there = {metric for row in rows for metric in row}
-    return [name for name in NAMES if name in there]
+    return [name for name in ALL_METRICS if name in there]
