@@ -43,7 +43,7 @@ NO_TORCH_ROOMS = {
     "errors": (),
     "formatting": (),
     "metrics": (),
-    "files": ("torch_files", "reference_checkpoints", "reference_store"),
+    "files": ("torch_files", "reference_checkpoints"),
     "recipe": (),
     "corpora": (),
     "prepare": ("assemble", "summary"),

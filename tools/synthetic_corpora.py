@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.corpora.readers.layouts import LAYOUTS
-from sertool.core.corpora.readers.pickles import MEL_BANDS, SYNTHETIC, VECTORS, VOCABULARY, Layout
+from sertool.core.corpora.readers.pickles import MEL_BANDS, SYNTHETIC, VECTORS, VOCABULARY, PickleLayout
 from sertool.core.corpora.vocabulary import Vocabulary, clean_words
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files import artifacts
@@ -150,7 +150,7 @@ class Generated:
     label: Callable[[np.random.Generator, int], Drawn]
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> PickleLayout:
         """Its files and groups, as its reader knows them."""
         return LAYOUTS[self.reader]
 

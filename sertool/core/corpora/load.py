@@ -13,7 +13,7 @@ from typing import Any
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
 from sertool.core.corpora.readers.layouts import LAYOUTS
-from sertool.core.corpora.readers.pickles import SYNTHETIC, Layout, read
+from sertool.core.corpora.readers.pickles import SYNTHETIC, PickleLayout, read
 from sertool.core.corpora.reading_errors import Report, refuse
 from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
@@ -73,7 +73,7 @@ def convert_corpus(reader: str, folder: Path) -> Corpus:
     return corpus
 
 
-def _load_converted(folder: Path, layout: Layout, report: Report) -> Corpus:
+def _load_converted(folder: Path, layout: PickleLayout, report: Report) -> Corpus:
     converted = folder / CONVERTED
     fingerprint = _fingerprint(folder, layout)
     with suppress(DataError):
@@ -114,7 +114,7 @@ def _is_copy_of(note: Any, fingerprint: dict[str, Any]) -> bool:
     return bool(note == fingerprint)
 
 
-def _fingerprint(folder: Path, layout: Layout) -> dict[str, Any]:
+def _fingerprint(folder: Path, layout: PickleLayout) -> dict[str, Any]:
     files = {}
     marker = [SYNTHETIC] if (folder / SYNTHETIC).is_file() else []
     for name in [*layout.sources(folder), *marker]:

@@ -9,7 +9,7 @@ from typing import Any
 from sertool.core.compute.device import choose
 from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
-from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.ensemble import Ensemble, chosen_size, open_ensemble, predict_sets
 from sertool.core.metrics import Interval, uar_interval
 from sertool.core.metrics.calibration import Calibration

@@ -146,7 +146,7 @@ def _corpus(folder: Path, kind: str, progress: Progress) -> str:
 
 
 def _models(folder: Path, progress: Progress) -> str:
-    from sertool.core.files.reference_store import convert_checkpoints
+    from sertool.core.files.reference_checkpoints import convert_checkpoints
 
     models = convert_checkpoints(folder, lambda done, total: progress(f"reading {folder.name}", done, total))
     best = max(model.validation_accuracy for model in models)

@@ -4,17 +4,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.yaml_file import read_yaml
 from sertool.core.recipe.problems import problems
 
-Kind = Literal["iemocap", "mosi", "mosei", "meld", "vgaf", "corpus", "models", "vectors", "emodb", "files"]
-KINDS: tuple[str, ...] = get_args(Kind)
-CORPORA = ("iemocap", "mosi", "mosei", "meld", "vgaf", "corpus")
+# The readers' names come from their table, so a new reader can be fetched without a change here.
+CORPORA = (*LAYOUTS, "corpus")
+KINDS = (*CORPORA, "models", "vectors", "emodb", "files")
+Kind = Literal[KINDS]  # type: ignore[valid-type]  # a checker cannot know what the table holds
 _PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _PACKAGED = Path(__file__).resolve().parent / "sources.yaml"
 

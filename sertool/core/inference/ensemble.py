@@ -19,7 +19,7 @@ from sertool.core.corpora.fingerprints import overlaps
 from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files import artifacts
-from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, report_table
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads

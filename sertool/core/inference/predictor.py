@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
-from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.ensemble import chosen_size
 from sertool.core.inference.mean_logits import mean_logits, tables_for

@@ -9,7 +9,7 @@ import torch
 from sertool.core.compute.device import Precision
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
-from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.models.build import build
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe, Training

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.errors import DataError
-from sertool.core.files.reference_checkpoints import ReferenceCheckpoint
-from sertool.core.files.reference_store import list_checkpoints, read_checkpoint
+from sertool.core.files.reference_checkpoints import ReferenceCheckpoint, list_checkpoints, read_checkpoint
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, fit_inputs, open_experiment

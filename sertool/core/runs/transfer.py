@@ -6,7 +6,7 @@ from pathlib import Path
 from sertool.core.corpora.fingerprints import seen_by_fold, unpack
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.files.reference_store import is_reference_folder
+from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of

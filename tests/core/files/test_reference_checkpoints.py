@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from places import REFERENCE
 
 from sertool.core.errors import DataError
-from sertool.core.files.reference_checkpoints import read_reference_checkpoint
-from sertool.core.files.reference_store import list_checkpoints
+from sertool.core.files.reference_checkpoints import list_checkpoints, read_reference_checkpoint
 
 CHECKPOINTS = sorted(REFERENCE.glob("*/ckpt/ref/best*.pkl"))
 LEGACY = REFERENCE / "iemocap-mat/ckpt/ref/best78.26086956521739_8682907.pkl"

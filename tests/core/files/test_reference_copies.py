@@ -13,7 +13,7 @@ from sertool.cli import app
 from sertool.core.errors import DataError
 from sertool.core.files import reference_checkpoints as reference_checkpoint
 from sertool.core.files import unpickler
-from sertool.core.files.reference_store import (
+from sertool.core.files.reference_checkpoints import (
     convert_checkpoints,
     is_reference_folder,
     list_checkpoints,
@@ -77,7 +77,7 @@ def test_what_is_converted_is_not_read_again_and_a_changed_pickle_is(tmp_path, m
     read = []
     original = reference_checkpoint.read_reference_checkpoint
     monkeypatch.setattr(
-        "sertool.core.files.reference_store.read_reference_checkpoint",
+        "sertool.core.files.reference_checkpoints.read_reference_checkpoint",
         lambda path: read.append(path.name) or original(path),
     )
     convert_checkpoints(folder)
@@ -142,7 +142,7 @@ def test_settings_that_json_cannot_hold(tmp_path, monkeypatch):
         checkpoint = original(path)
         return type(checkpoint)(**{**vars(checkpoint), "settings": {"lr_base": float("nan")}})
 
-    monkeypatch.setattr("sertool.core.files.reference_store.read_reference_checkpoint", with_nan)
+    monkeypatch.setattr("sertool.core.files.reference_checkpoints.read_reference_checkpoint", with_nan)
     with pytest.raises(DataError, match=r"pkl: its settings cannot be written as JSON \(Out of range"):
         convert_checkpoints(folder)
     assert not list((folder / "sertool").glob("*.json"))

@@ -2,7 +2,7 @@
 
 import re
 
-from sertool.core.corpora.readers.pickles import Layout
+from sertool.core.corpora.readers.pickles import PickleLayout
 from sertool.core.corpora.tasks import Task
 
 
@@ -22,7 +22,7 @@ def groups(key: str, split: str) -> dict[str, str]:
     }
 
 
-LAYOUT = Layout(
+LAYOUT = PickleLayout(
     name="IEMOCAP",
     prefixes={"train": "traindev", "test": "test"},
     labels={"emotion": "emotions"},

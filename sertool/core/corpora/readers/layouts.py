@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from sertool.core.corpora.readers import iemocap, meld, mosei, mosi, vgaf
-from sertool.core.corpora.readers.pickles import Layout
+from sertool.core.corpora.readers.pickles import PickleLayout
 
-LAYOUTS: Mapping[str, Layout] = {
+LAYOUTS: Mapping[str, PickleLayout] = {
     "iemocap": iemocap.LAYOUT,
     "mosi": mosi.LAYOUT,
     "mosei": mosei.LAYOUT,

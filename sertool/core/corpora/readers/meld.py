@@ -2,7 +2,7 @@
 
 import re
 
-from sertool.core.corpora.readers.pickles import Layout
+from sertool.core.corpora.readers.pickles import PickleLayout
 from sertool.core.corpora.tasks import Task
 
 EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
@@ -14,7 +14,7 @@ def groups(key: str, split: str) -> dict[str, str]:
     return {"dialogue": f"{split}_{found[1]}"} if found else {}
 
 
-LAYOUT = Layout(
+LAYOUT = PickleLayout(
     name="MELD",
     prefixes={"train": "train", "valid": "valid", "test": "test"},
     labels={"emotion": "emotion", "sentiment": "sentiment"},

@@ -4,12 +4,12 @@ The order of the emotions is the authors'; the CMU SDK's is happy, sad, anger, s
 compare the supports of a report with what you know of the data.
 """
 
-from sertool.core.corpora.readers.pickles import Layout, video_of
+from sertool.core.corpora.readers.pickles import PickleLayout, video_of
 from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 
 EMOTIONS = ("happy", "sad", "angry", "fear", "disgust", "surprise")
 
-LAYOUT = Layout(
+LAYOUT = PickleLayout(
     name="MOSEI",
     prefixes={"train": "train", "valid": "valid", "test": "test", "private": "private"},
     labels={"sentiment": "sentiment", "emotion": "emotion"},

@@ -1,9 +1,9 @@
 """CMU-MOSI, sentiment from -3 to 3: two classes without the zeros, or seven (validated on test)."""
 
-from sertool.core.corpora.readers.pickles import Layout, video_of
+from sertool.core.corpora.readers.pickles import PickleLayout, video_of
 from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 
-LAYOUT = Layout(
+LAYOUT = PickleLayout(
     name="MOSI",
     prefixes={"train": "trainval", "test": "test"},
     labels={"sentiment": "sentiment"},

@@ -33,7 +33,7 @@ MOST_TIMES, MOST_BYTES = 4, 2**24
 
 
 @dataclass(frozen=True)
-class Layout:
+class PickleLayout:
     """How one data set uses the layout.
 
     Attributes:
@@ -87,7 +87,7 @@ class _Parts:
     numbering: Mapping[str, int] | None = None
 
 
-def read(folder: Path, layout: Layout, report: Report = refuse) -> Corpus:
+def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
     """Read a data set's pickles.
 
     Args:
@@ -130,7 +130,7 @@ def read(folder: Path, layout: Layout, report: Report = refuse) -> Corpus:
     )
 
 
-def _read_split(folder: Path, layout: Layout, split: str, parts: _Parts, report: Report) -> None:
+def _read_split(folder: Path, layout: PickleLayout, split: str, parts: _Parts, report: Report) -> None:
     paths = {kind: folder / name for kind, name in layout.files(split).items()}
     there = {kind: path for kind, path in paths.items() if path.is_file()}
     tasks = [task for task in layout.labels if task in there]
@@ -220,7 +220,7 @@ class _Values:
     split: str
     paths: Mapping[str, Path]
     tables: Mapping[str, Mapping[str, Any]]
-    layout: Layout
+    layout: PickleLayout
     report: Report
     read_words: dict[str, list[str]] = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """VGAF, emotions of groups in web videos: "1" positive, "2" neutral, "3" negative; valid also tests."""
 
-from sertool.core.corpora.readers.pickles import Layout
+from sertool.core.corpora.readers.pickles import PickleLayout
 from sertool.core.corpora.tasks import Task
 
 
@@ -10,7 +10,7 @@ def groups(key: str, split: str) -> dict[str, str]:
     return {"video": video} if video else {}
 
 
-LAYOUT = Layout(
+LAYOUT = PickleLayout(
     name="VGAF",
     prefixes={"train": "train", "valid": "valid"},
     labels={"emotion": "emotions"},
