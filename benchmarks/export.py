@@ -31,7 +31,7 @@ from sertool.core.recipe.load import load
 from sertool.core.runs.experiment import fit_inputs, open_experiment
 from sertool.core.runs.members import Trained, TrainedMember, new_stack
 from sertool.core.training.batches import make_tables
-from sertool.core.training.logits import compute_logits, compute_logits_apart
+from sertool.core.training.logits import logits_of
 
 TARGET = 2.0
 RESULTS = Path(__file__).parent / "results"
@@ -75,14 +75,21 @@ def torch_sides(
     ]
     members = len(trained.members)
 
-    def turn(compute: Callable[..., list[torch.Tensor]]) -> Callable[[], None]:
+    def turn(side_by_side: bool) -> Callable[[], None]:
         def judge() -> None:
             for one in tables:
-                compute(stack, one, [torch.tensor([0])] * members, [0] * members, precision)
+                logits_of(
+                    stack,
+                    one,
+                    [torch.tensor([0])] * members,
+                    [0] * members,
+                    precision,
+                    side_by_side=side_by_side,
+                )
 
         return judge
 
-    return {"stack": turn(compute_logits), "side by side": turn(compute_logits_apart)}
+    return {"stack": turn(False), "side by side": turn(True)}
 
 
 def onnx_side(

@@ -13,8 +13,8 @@ from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.runs.experiment import class_weights_of
 from sertool.core.runs.members import new_stack
-from sertool.core.runs.plan import divide, is_small, parted
-from sertool.core.training.logits import compute_logits, compute_logits_apart
+from sertool.core.runs.plan import divide, parted
+from sertool.core.training.logits import logits_of
 from sertool.core.training.loop import Epoch, Member, StackState, start, train, train_epoch
 
 
@@ -141,14 +141,10 @@ class StackSide:
         return len(rows) * len(self.members)
 
     def _evaluate_apart(self, rows: torch.Tensor) -> None:
-        precision, small = self.work.precision, is_small(self.work.experiment)
-        apart = precision.device.type == "cpu" and not small
-        compute = compute_logits_apart if apart else compute_logits
         if self._everyone is None:
             self._everyone = self._initialised(self.members)
         every, folds = [rows] * len(self.members), [member.fold for member in self.members]
-        with precision.threaded(1 if small else precision.cores):
-            compute(self._everyone, self.work.tables, every, folds, precision)
+        logits_of(self._everyone, self.work.tables, every, folds, self.work.precision)
 
     def finish(self, tell: Callable[[Epoch], None] = lambda epoch: None) -> tuple[list[Ended], float]:
         """Train all members from their start to their natural end with validation; return them and the seconds."""

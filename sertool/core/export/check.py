@@ -173,7 +173,7 @@ def torch_judge(
     precision = choose("cpu", "fp32")
     tables = tables_for(trained, trial.corpus, precision.device)
     folds = [member.fold for member in members]
-    return lambda rows: mean_logits(trained, stack, folds, tables, rows, precision)
+    return lambda rows: mean_logits(stack, folds, tables, rows, precision)
 
 
 def open_session(path: Path) -> Any:

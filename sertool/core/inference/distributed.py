@@ -9,11 +9,11 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, describe_placement
 from sertool.core.features.extract import unseen_error
 from sertool.core.inference.clips import Clip, Refused
-from sertool.core.inference.mean_logits import is_small
 from sertool.core.inference.passages import Listener, Passage, Progress, check_refused
 from sertool.core.inference.predictor import SHARD, Prediction, Predictor
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.members import Trained
+from sertool.core.training.logits import is_small
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,8 @@ def judge_by(
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
     came: dict[int, Judged] = {}
     work = Judging(opened.trained, opened.k, opened.calibration, precision, listener, Path.cwd())
-    share = Share(
-        threads=1 if is_small(opened.trained) else precision.cores, gpu=precision.device.type == "cuda"
-    )
+    small = is_small(opened.trained.recipe.model.hidden_size)
+    share = Share(threads=1 if small else precision.cores, gpu=precision.device.type == "cuda")
     done = 0
     for event in launcher.run(work, [_job(shard, came) for shard in shards], share):
         if isinstance(event, Judged):

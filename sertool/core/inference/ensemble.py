@@ -24,12 +24,11 @@ from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, r
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads
 from sertool.core.runs.members import Trained, TrainedMember, open_runs, stack_of
-from sertool.core.runs.plan import is_small
 from sertool.core.runs.predictions import MemberScore, Predictions
 from sertool.core.runs.reference import open_reference
 from sertool.core.runs.transfer_weights import read_source
 from sertool.core.training.batches import Tables
-from sertool.core.training.logits import compute_logits, compute_logits_apart
+from sertool.core.training.logits import logits_of
 
 SETS = ("valid", "test", "private")
 
@@ -172,16 +171,12 @@ def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
     experiment = ensemble.experiment
     tables = tables_of(experiment, ensemble.trained.inputs, precision.device)
     model = stack_of(ensemble.trained, ensemble.members).to(precision.device)
-    small = is_small(experiment)
-    apart = precision.device.type == "cpu" and not small
-    compute = compute_logits_apart if apart else compute_logits
     folds = [member.fold for member in ensemble.members]
 
     def run(name: str, change: Change | None) -> list[NDArray[np.float32]]:
         own = tables if change is None else change(tables, _pooled(experiment, name))
         rows = [torch.tensor(experiment.folds[fold].sets[name]) for fold in folds]
-        with precision.threaded(1 if small else precision.cores):
-            return [part.numpy() for part in compute(model, own, rows, folds, precision)]
+        return [part.numpy() for part in logits_of(model, own, rows, folds, precision)]
 
     return run
 

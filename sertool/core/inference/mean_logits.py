@@ -12,7 +12,7 @@ from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.runs.members import Trained
 from sertool.core.training.batches import Tables, make_tables
-from sertool.core.training.logits import SMALL_HIDDEN_SIZE, compute_logits, compute_logits_apart
+from sertool.core.training.logits import logits_of
 
 
 def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables:
@@ -29,13 +29,7 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
     )
 
 
-def is_small(trained: Trained) -> bool:
-    """Whether members are judged as one stack by one thread, because they are small."""
-    return trained.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
-
-
 def mean_logits(
-    trained: Trained,
     stack: MAT | MNT,
     folds: Sequence[int],
     tables: Tables,
@@ -45,17 +39,12 @@ def mean_logits(
     """(N, C) mean logits over members, each by the vocabulary and statistics of its own fold.
 
     Args:
-        trained: recipe and task.
         stack: the members as one model.
         folds: of each member.
         tables: of :func:`tables_for`.
         rows: positions of N utterances in the tables.
         precision: where and how it computes.
     """
-    small = is_small(trained)
-    apart = precision.device.type == "cpu" and not small
-    compute = compute_logits_apart if apart else compute_logits
-    with precision.threaded(1 if small else precision.cores):
-        parts = compute(stack, tables, [torch.tensor(rows)] * len(folds), folds, precision)
+    parts = logits_of(stack, tables, [torch.tensor(rows)] * len(folds), folds, precision)
     mean: NDArray[np.float32] = torch.stack(parts).numpy().mean(0)
     return mean

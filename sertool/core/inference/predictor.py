@@ -223,7 +223,7 @@ class Predictor:
         trained, precision = self.trained, self._precision
         tables = tables_for(trained, _corpus(trained, passages), precision.device)
         with _TORCH:
-            mean = mean_logits(trained, self._stack, self._folds, tables, range(len(passages)), precision)
+            mean = mean_logits(self._stack, self._folds, tables, range(len(passages)), precision)
         if not np.isfinite(mean).all():
             raise DataError(f"{trained.name}: gives values that are not finite; its weights are damaged")
         return mean

@@ -77,6 +77,7 @@ class Fusion(nn.Module):
     def __init__(self, fused_size: int, **sizes: Unpack[Sizes]) -> None:
         super().__init__()
         members, hidden_size = sizes["members"], sizes["hidden_size"]
+        self.hidden_size = sizes["hidden_size"]
         self.dropout_output = sizes["dropout_output"]
         self.text_encoder, self.audio_encoder = (
             Encoder(

@@ -17,7 +17,7 @@ from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import is_done
 from sertool.core.runs.transfer_weights import check_seen, read_source
-from sertool.core.training.logits import SMALL_HIDDEN_SIZE
+from sertool.core.training.logits import is_small
 from sertool.core.training.loop import Member
 
 # What all members that train at the same time may take on a CPU. Fixed rather than what is free, so that the
@@ -93,7 +93,7 @@ def divide(
     if precision.device.type == "cuda":
         budget = int(precision.memory * CUDA_SHARE)
         return group_size or max(1, min(members, budget // each)), 1, precision.cores
-    if is_small(experiment):
+    if is_small(experiment.recipe.model.hidden_size):
         # Side by side they would spend their time waiting for Python's lock.
         return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
     size = group_size or 1
@@ -124,11 +124,6 @@ def _largest_bytes(experiment: Experiment) -> int:
     return (
         4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
     )
-
-
-def is_small(experiment: Experiment) -> bool:
-    """Whether members are so small that on a CPU a stack with one thread is faster than members one by one."""
-    return experiment.recipe.model.hidden_size <= SMALL_HIDDEN_SIZE
 
 
 def member_bytes(experiment: Experiment) -> int:

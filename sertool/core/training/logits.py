@@ -12,6 +12,10 @@ from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.training.batches import Tables
 
+# Up to this hidden size a stack on a CPU is faster than its members one by one, and with one thread: an operation is
+# so short that calling it costs more than doing it. Larger members are faster side by side (docs/performance.md).
+SMALL_HIDDEN_SIZE = 128
+
 # Utterances a batch over all members, and of each at least. They are sorted by length, so that little is padded.
 # More would be no faster: intermediate results leave the cache, and memory that large is fetched anew each time.
 EVALUATION_ROWS = 128
@@ -20,23 +24,48 @@ LEAST_ROWS = 32
 FULL_POSITIONS = 2**17
 
 
-@torch.no_grad()
-def compute_logits(
+def is_small(hidden_size: int) -> bool:
+    """Check whether members of this hidden size run fastest on a CPU as one stack with one thread."""
+    return hidden_size <= SMALL_HIDDEN_SIZE
+
+
+def logits_of(
     model: MAT | MNT,
     tables: Tables,
     rows: Sequence[Tensor],
     folds: Sequence[int],
     precision: Precision,
+    *,
+    side_by_side: bool | None = None,
 ) -> list[Tensor]:
-    """Logits of member e for utterances ``rows[e]``: E tensors (N_e, C) on the CPU, float32.
+    """Compute the logits of member e for utterances ``rows[e]``.
 
     Args:
-        model: E members.
+        model: a stack of E members.
         tables: the corpus.
-        rows: for each member the positions (N_e,) of its utterances, on the CPU.
-        folds: for each member the fold whose vocabulary and statistics it uses.
-        precision: of the arithmetic.
+        rows: (N_e,) positions of each member's utterances, on the CPU.
+        folds: fold of each member; it selects the vocabulary and the statistics.
+        precision: device and number format.
+        side_by_side: run members in threads of their own (True), or as one stack in the threads that the caller has
+            set (False). Default: whichever is faster for members of this size on this device.
+
+    Returns:
+        E tensors (N_e, C), float32, on the CPU.
     """
+    if side_by_side is not None:
+        compute = _run_side_by_side if side_by_side else _run_stack
+        return compute(model, tables, rows, folds, precision)
+    small = is_small(model.hidden_size)
+    apart = precision.device.type == "cpu" and not small
+    with precision.threaded(1 if small else precision.cores):
+        return logits_of(model, tables, rows, folds, precision, side_by_side=apart)
+
+
+@torch.no_grad()  # here, because the mode belongs to a thread
+def _run_stack(
+    model: MAT | MNT, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
+) -> list[Tensor]:
+    """Run all members as one stack."""
     order = [_by_length(tables, own) for own in rows]
     longest = max(len(own) for own in rows)
     batch = max(LEAST_ROWS, EVALUATION_ROWS // len(rows))
@@ -65,17 +94,12 @@ def compute_logits(
     return results
 
 
-@torch.no_grad()
-def compute_logits_apart(
-    model: MAT | MNT,
-    tables: Tables,
-    rows: Sequence[Tensor],
-    folds: Sequence[int],
-    precision: Precision,
+def _run_side_by_side(
+    model: MAT | MNT, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
 ) -> list[Tensor]:
-    """The same in parts, side by side on all cores, a member or a share of its utterances each.
+    """Run each member, or a share of its utterances, in a thread of its own, on all cores.
 
-    Faster for large members on a CPU: a part waits for nothing, and its intermediate results stay in the cache.
+    Faster for large members on a CPU: no thread waits for another, and intermediate results stay in the cache.
     """
     shares = -(-precision.cores // len(rows))
     parts = [(member, share) for member in range(len(rows)) for share in range(shares)]
@@ -84,7 +108,7 @@ def compute_logits_apart(
     def one(part: tuple[int, int]) -> Tensor:
         member, share = part
         alone = member_view(model, member)
-        return compute_logits(alone, tables, [rows[member][share::shares]], [folds[member]], precision)[0]
+        return _run_stack(alone, tables, [rows[member][share::shares]], [folds[member]], precision)[0]
 
     workers = min(precision.cores, len(parts))
     with precision.threaded(precision.cores // workers), ThreadPoolExecutor(workers) as pool:
@@ -99,12 +123,6 @@ def compute_logits_apart(
 
 
 def _by_length(tables: Tables, rows: Tensor) -> Tensor:
-    """An order of rows in which neighbours are of about equal length, in audio first."""
+    """Sort utterances so that neighbours are of about equal length, in audio first."""
     longest_text = int(tables.text_lengths.max()) + 1
     return (tables.audio_lengths[rows] * longest_text + tables.text_lengths[rows]).argsort(stable=True)
-
-
-# Up to this hidden size a stack is faster than its members one by one: an operation is so short that calling it
-# costs more than doing it, and a second thread more than it saves. Larger members are faster alone, side by side, see
-# docs/performance.md.
-SMALL_HIDDEN_SIZE = 128

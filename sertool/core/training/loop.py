@@ -23,7 +23,7 @@ from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
 from sertool.core.training.graph_steps import StaticSteps
 from sertool.core.training.history import MemberEpoch
-from sertool.core.training.logits import compute_logits
+from sertool.core.training.logits import logits_of
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.parallel_steps import run_parted_steps
 from sertool.core.training.schedule import plan_epoch
@@ -186,7 +186,9 @@ def validate(state: StackState, tables: Tables, settings: Training, precision: P
     if state.static is not None:
         logits = state.static.evaluate(rows)
     else:
-        logits = compute_logits(state.model, tables, rows, [m.fold for m in state.members], precision)
+        folds = [member.fold for member in state.members]
+        # The threads of a worker are set already, so members stay in their stack.
+        logits = logits_of(state.model, tables, rows, folds, precision, side_by_side=False)
     scores = []
     for own, result in zip(rows, logits, strict=True):
         targets = tables.targets[own.to(tables.device)].cpu()

@@ -19,7 +19,7 @@ from sertool.core.runs.members import new_stack
 from sertool.core.runs.plan import plan_training
 from sertool.core.runs.train import train_recipe
 from sertool.core.training.graph_steps import StaticSteps
-from sertool.core.training.logits import compute_logits
+from sertool.core.training.logits import logits_of
 from sertool.core.training.loop import Epoch, Member, start, train
 from sertool.core.training.schedule import plan_epoch
 from sertool.core.training.steps import Stack, run_steps
@@ -109,7 +109,7 @@ def test_an_epoch_may_be_shorter_than_the_rehearsals_of_its_step(tmp_path, numbe
             results.append((steps.run(short, 1), *steps.evaluate(rows)))
         else:
             total = run_steps(stack, short, 1)
-            results.append((total, *compute_logits(stack.model, stack.tables, rows, [0, 0], precision)))
+            results.append((total, *logits_of(stack.model, stack.tables, rows, [0, 0], precision)))
     torch.testing.assert_close(*results, rtol=1e-3, atol=1e-3)
 
 

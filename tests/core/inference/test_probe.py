@@ -11,7 +11,7 @@ from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.runs.members import stack_of
 from sertool.core.runs.plan import plan_training
 from sertool.core.runs.train import train_recipe
-from sertool.core.training.logits import compute_logits
+from sertool.core.training.logits import logits_of
 
 TRAINING = {"runs": 2, "max_epochs": 1}
 
@@ -58,7 +58,7 @@ def test_masked_is_what_the_models_make_of_a_missing_modality(tmp_path, text_fra
     without.text_lengths.fill_(without.text_mask.shape[1])
     stack = stack_of(ensemble.trained, ensemble.members)
     rows = torch.tensor(ensemble.experiment.folds[0].sets["test"])
-    logits = compute_logits(stack, without, [rows, rows], [0, 0], CPU)
+    logits = logits_of(stack, without, [rows, rows], [0, 0], CPU)
     np.testing.assert_allclose(probed["text masked"], torch.stack(logits).numpy(), atol=1e-5)
 
 

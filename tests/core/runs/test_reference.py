@@ -19,7 +19,7 @@ from sertool.core.recipe.load import load
 from sertool.core.runs.experiment import class_weights_of, fit_inputs, open_experiment, tables_of
 from sertool.core.runs.reference import recipe_of
 from sertool.core.runs.reference_keys import from_reference, reference_key
-from sertool.core.training.logits import compute_logits
+from sertool.core.training.logits import logits_of
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.steps import losses
 
@@ -122,7 +122,7 @@ def test_six_steps_of_adam_give_the_references_losses(case, tmp_path):
     np.testing.assert_allclose(found, numbers["loss"], rtol=1e-4)
 
     test = torch.tensor(experiment.folds[0].sets["test"])
-    after = compute_logits(model, tables, [test], [0], CPU)[0].numpy()
+    after = logits_of(model, tables, [test], [0], CPU)[0].numpy()
     wanted = np.array(numbers["test_logits_after"])
     assert np.abs(after - wanted).max() <= 1e-4 * np.abs(wanted).max()
 

@@ -12,7 +12,6 @@ from killed_training import DROPOUT, UNEVEN, contents, kill_and_go_on
 
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.runs import plan as planning
 from sertool.core.runs import train as runs
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.folder import list_runs
@@ -90,7 +89,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(
 
 def test_killed_while_groups_train_side_by_side(tmp_path, monkeypatch, save_always):
     """As large members do on a CPU with several cores: each in a thread of its own."""
-    monkeypatch.setattr(planning, "SMALL_HIDDEN_SIZE", 1)
+    monkeypatch.setattr("sertool.core.training.logits.SMALL_HIDDEN_SIZE", 1)
     two = replace(CPU, cores=2)
     data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
     recipe = tiny_recipe(training=UNEVEN, model=DROPOUT)

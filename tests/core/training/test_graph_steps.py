@@ -12,7 +12,7 @@ from sertool.core.models.kernels.noise import Noise
 from sertool.core.runs.experiment import class_weights_of, fit_inputs
 from sertool.core.runs.members import new_stack
 from sertool.core.training.graph_steps import StaticSteps
-from sertool.core.training.logits import compute_logits
+from sertool.core.training.logits import logits_of
 from sertool.core.training.loop import Member, start, train
 from sertool.core.training.schedule import plan_epoch
 from sertool.core.training.steps import Stack, run_steps
@@ -107,7 +107,7 @@ def test_evaluation_on_fixed_batches(tmp_path, monkeypatch):
     schedule = plan_epoch([member.train for member in members], recipe.training, 0, [0] * len(members))
     static = StaticSteps(stack, schedule)
     rows = [member.valid[: 9 + place] for place, member in enumerate(members)]
-    wanted = compute_logits(model, tables, rows, folds, CPU)
+    wanted = logits_of(model, tables, rows, folds, CPU)
     for _ in range(2):
         for ours, theirs in zip(static.evaluate(rows), wanted, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -118,7 +118,7 @@ def test_logits_where_every_position_is_computed(tmp_path):
     _, tables, members, model = opened(tmp_path, recipe)
     rows = [member.valid[: 9 + place] for place, member in enumerate(members)]
     folds = [member.fold for member in members]
-    ours, theirs = (compute_logits(model, tables, rows, folds, precision) for precision in (STATIC, CPU))
+    ours, theirs = (logits_of(model, tables, rows, folds, precision) for precision in (STATIC, CPU))
     for own, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
 

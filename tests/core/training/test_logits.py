@@ -24,8 +24,8 @@ def test_a_view_is_the_member_and_shares_its_weights(stack):
     model, tables = stack
     view = member_view(model, 1)
     rows = torch.arange(10)
-    alone = inference.compute_logits(view, tables, [rows], [0], CPU)[0]
-    torch.testing.assert_close(alone, inference.compute_logits(model, tables, [rows] * 3, [0] * 3, CPU)[1])
+    alone = inference.logits_of(view, tables, [rows], [0], CPU)[0]
+    torch.testing.assert_close(alone, inference.logits_of(model, tables, [rows] * 3, [0] * 3, CPU)[1])
     assert view.classifier.weight.data_ptr() == model.classifier.weight[1].data_ptr()
     assert [p.shape[0] for p in view.parameters()] == [1] * len(list(model.parameters()))
     assert all(p.requires_grad for p in model.parameters())
@@ -38,7 +38,7 @@ def test_parts_side_by_side_give_the_logits_of_the_stack(stack, cores, sizes, mo
     monkeypatch.setattr(inference, "LEAST_ROWS", 4)
     monkeypatch.setattr(inference, "EVALUATION_ROWS", 12)
     rows = [torch.randperm(48, generator=torch.Generator().manual_seed(size))[:size] for size in sizes]
-    together = inference.compute_logits(model, tables, rows, [0] * 3, CPU)
-    apart = inference.compute_logits_apart(model, tables, rows, [0] * 3, replace(CPU, cores=cores))
+    together = inference.logits_of(model, tables, rows, [0] * 3, CPU)
+    apart = inference.logits_of(model, tables, rows, [0] * 3, replace(CPU, cores=cores), side_by_side=True)
     for one, other in zip(together, apart, strict=True):
         torch.testing.assert_close(one, other)

@@ -16,7 +16,7 @@ from sertool.core.models.build import build, initialise, load_members, member_st
 from sertool.core.recipe.schema import Training
 from sertool.core.runs.experiment import class_weights_of
 from sertool.core.training import loop as training
-from sertool.core.training.logits import compute_logits
+from sertool.core.training.logits import logits_of
 from sertool.core.training.loop import Member, start, train
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.schedule import rate_at
@@ -114,12 +114,12 @@ def test_in_float32_a_stack_decides_as_its_members_alone(tmp_path, architecture)
     rows = [member.valid for member in members]
     stack = new(members).model
     load_members(stack, [together[member.name].weights for member in members])
-    logits = compute_logits(stack, tables, rows, [0, 0, 0], CPU)
+    logits = logits_of(stack, tables, rows, [0, 0, 0], CPU)
     for place, member in enumerate(members):
         alone, _ = finish(new([member]), tables, chosen)
         single = new([member]).model
         load_members(single, [alone[member.name].weights])
-        (own,) = compute_logits(single, tables, rows[:1], [0], CPU)
+        (own,) = logits_of(single, tables, rows[:1], [0], CPU)
         torch.testing.assert_close(logits[place], own, rtol=0, atol=1e-3)
 
 
