@@ -104,8 +104,7 @@ def _write(
 ) -> None:
     """Write the files that were asked for, and say so."""
     from sertool.core.files.artifacts import write_json, write_text
-    from sertool.core.reports.data_files import to_csv
-    from sertool.core.reports.plain_json import to_json
+    from sertool.core.reports.data_files import to_csv, to_json
     from sertool.core.reports.text.markdown import to_markdown
 
     if html is not None:

@@ -25,10 +25,9 @@ from sertool.cli import app
 from sertool.commands.report import COLOURS, _coloured
 from sertool.core.formatting import INTERVAL, aligned
 from sertool.core.metrics import Estimate
-from sertool.core.reports.contents import Spread
-from sertool.core.reports.data_files import to_csv
+from sertool.core.reports.contents import MemberSpread
+from sertool.core.reports.data_files import to_csv, to_json
 from sertool.core.reports.findings import KINDS
-from sertool.core.reports.plain_json import to_json
 from sertool.core.reports.text.markdown import escaped, to_markdown
 from sertool.core.reports.text.terminal import show
 from sertool.core.reports.wording import figure, interval, p_value, points, points_interval, spread
@@ -205,7 +204,7 @@ def test_figures_and_intervals():
     assert points_interval(Estimate(0.019, -0.008, 0.045)) == "-0.8 to 4.5"
     assert points_interval(Estimate(0.0, -0.0001, 0.0001)) == "0.0 to 0.0"
     assert [p_value(p) for p in (None, float("nan"), 0.0004, 0.0126)] == ["-", "-", "<0.001", "0.013"]
-    assert [spread(own) for own in (None, Spread(0.7, None), Spread(0.7, 0.0123))] == [
+    assert [spread(own) for own in (None, MemberSpread(0.7, None), MemberSpread(0.7, 0.0123))] == [
         "-",
         "70.00",
         "70.00 ± 1.23",

@@ -10,20 +10,20 @@ from sertool.core.reports.contents import (
     CalibrationRow,
     ClassRow,
     DifferenceRow,
-    Finding,
     LabelRead,
     MemberRow,
+    MemberSpread,
     OurRow,
     ProbeRow,
     PublishedRow,
     Report,
+    ReportFinding,
+    ReportUtterance,
     RunReport,
     SetReport,
     Size,
     SliceRow,
-    Spread,
     TaskReport,
-    Utterance,
 )
 from sertool.core.training.history import MemberEpoch
 
@@ -68,7 +68,7 @@ def utterances(count, classes=EMOTIONS, *, members=5, accuracy=0.72, multi=False
                 labels += [classes[0]] * (place % 3 == 0 and classes[0] not in labels)
                 labels[:] = labels if place % sparse else []
         rows.append(
-            Utterance(
+            ReportUtterance(
                 id=f"Ses01{'FM'[speaker % 2]}_impro{speaker:02d}_{place:04d}",
                 text=" ".join(random.choice(WORDS, words)).capitalize() + ".",
                 speaker=f"Ses01{'FM'[speaker % 2]}-{speaker // 2}",
@@ -187,7 +187,9 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
         scores={},
         sizes=sizes,
         members=alone,
-        spread={metric: Spread(accuracy - 0.042, 0.0095 if members > 1 else None) for metric in METRICS},
+        spread={
+            metric: MemberSpread(accuracy - 0.042, 0.0095 if members > 1 else None) for metric in METRICS
+        },
         classes=tuple(
             ClassRow(
                 name=label,
@@ -238,14 +240,16 @@ PROVENANCE = {
     "trained": "2026-11-20T21:04:11Z, 1,204 s",
 }
 FINDINGS = (
-    Finding("selected-on-test", "error", "epochs, order and k were selected on the test split"),
-    Finding("miscalibrated", "warning", "too sure of itself: 78.1 % confident on average, 71.9 % right"),
-    Finding(
+    ReportFinding("selected-on-test", "error", "epochs, order and k were selected on the test split"),
+    ReportFinding(
+        "miscalibrated", "warning", "too sure of itself: 78.1 % confident on average, 71.9 % right"
+    ),
+    ReportFinding(
         "weak-slice",
         "warning",
         "15 words and more: 55.0 against 74.2 for the rest (38 utterances, p < 0.001)",
     ),
-    Finding("few-clusters", "note", "only 2 speakers: the intervals say nothing about other speakers"),
+    ReportFinding("few-clusters", "note", "only 2 speakers: the intervals say nothing about other speakers"),
 )
 
 
@@ -310,7 +314,7 @@ def sentiment_run(name="mosi"):
         expected_members=2,
         chosen_by="all",
         sets={"test": replace(own, unit_note="over utterances: nothing is known about speakers")},
-        findings=(Finding("few-members", "warning", "1 of 2 members has finished"),),
+        findings=(ReportFinding("few-members", "warning", "1 of 2 members has finished"),),
         histories={"run-1": history(1, 1)["run-1"]},
         reads=(),
     )

@@ -8,9 +8,9 @@ from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import Report
 from sertool.core.reports.expected import expected_recipes, missing
+from sertool.core.reports.load import told
 from sertool.core.reports.run import Reported, report_run
 from sertool.core.reports.tasks import task_reports
-from sertool.core.reports.traces import told
 from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import stored_sets
 from sertool.version import __version__

@@ -14,7 +14,7 @@ FORMAT = "sertool-report/1"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReportFinding:
     """Something that a reader must not miss, named.
 
     Attributes:
@@ -47,7 +47,7 @@ class MemberRow:
 
 
 @dataclass(frozen=True)
-class Spread:
+class MemberSpread:
     """Mean and standard deviation (n - 1) of a metric over members; no deviation for one member."""
 
     mean: float
@@ -132,7 +132,7 @@ class ProbeRow:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class ReportUtterance:
     """An utterance for the error browser.
 
     Attributes:
@@ -192,14 +192,14 @@ class SetReport:
     scores: Mapping[str, Estimate]
     sizes: tuple[Size, ...]
     members: tuple[MemberRow, ...]
-    spread: Mapping[str, Spread]
+    spread: Mapping[str, MemberSpread]
     classes: tuple[ClassRow, ...]
     confusion: tuple[tuple[int, ...], ...] | None
     majority: float | None
     calibration: CalibrationRow | None
     slices: tuple[SliceRow, ...]
     probes: tuple[ProbeRow, ...]
-    rows: tuple[Utterance, ...]
+    rows: tuple[ReportUtterance, ...]
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ class RunReport:
     select: str
     chosen_by: str
     sets: Mapping[str, SetReport]
-    findings: tuple[Finding, ...]
+    findings: tuple[ReportFinding, ...]
     histories: Mapping[str, tuple[MemberEpoch, ...]]
     reads: tuple[LabelRead, ...]
     data_hash: str
@@ -285,7 +285,7 @@ class OurRow:
     k: int
     members: int
     metrics: Mapping[str, Estimate]
-    spread: Mapping[str, Spread]
+    spread: Mapping[str, MemberSpread]
     train: int
     note: str
 

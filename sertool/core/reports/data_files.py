@@ -2,15 +2,17 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
 
 from sertool.core.formatting import printable
 from sertool.core.metrics import Estimate
-from sertool.core.reports.contents import CalibrationRow, Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.contents import FORMAT, CalibrationRow, Report, RunReport, SetReport, TaskReport
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """A figure.
 
     ``what`` is published, ensemble, score, size, member, mean, sd, class, confusion, majority, calibration, bin,
@@ -39,7 +41,7 @@ def to_csv(report: Report) -> str:
     """All figures of a report; what is not defined is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
+    writer.writerow(CsvRow._fields)
     for task in report.tasks:
         writer.writerows(map(_written, _task_rows(task)))
     for run in report.runs:
@@ -48,15 +50,15 @@ def to_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def _written(row: Row) -> list[str]:
+def _written(row: CsvRow) -> list[str]:
     return [
         printable(cell) if isinstance(cell, str) else "" if cell != cell else repr(cell).removeprefix("np.")
         for cell in row
     ]
 
 
-def _task_rows(task: TaskReport) -> Iterator[Row]:
-    base = Row(dataset=task.dataset, task=task.task, set="test")
+def _task_rows(task: TaskReport) -> Iterator[CsvRow]:
+    base = CsvRow(dataset=task.dataset, task=task.task, set="test")
     for own in task.published:
         yield base._replace(
             what="published", name=own.source, metric=own.metric, value=own.value, k=own.members or ""
@@ -75,8 +77,8 @@ def _task_rows(task: TaskReport) -> Iterator[Row]:
             yield pair._replace(metric=f"{row.metric} p", value=row.p)
 
 
-def _set_rows(run: RunReport, own: SetReport) -> Iterator[Row]:
-    base = Row(
+def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
+    base = CsvRow(
         run=run.name,
         dataset=run.dataset,
         task=run.task,
@@ -115,7 +117,7 @@ def _selected(stamp: str) -> str:
     return stamp.removeprefix("selected on test: ")
 
 
-def _member_rows(base: Row, run: RunReport, own: SetReport) -> Iterator[Row]:
+def _member_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     single = base._replace(k=1, what="member")
     for member in own.members:
         figures = {f"validation {run.select}": member.validation, **member.metrics}
@@ -126,7 +128,7 @@ def _member_rows(base: Row, run: RunReport, own: SetReport) -> Iterator[Row]:
             yield single._replace(what="sd", metric=metric, value=spread.sd)
 
 
-def _class_rows(base: Row, run: RunReport, own: SetReport) -> Iterator[Row]:
+def _class_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     for one in own.classes:
         named = base._replace(what="class", name=one.name)
         yield from _estimates(named, {"precision": one.precision, "recall": one.recall, "f1": one.f1})
@@ -145,7 +147,7 @@ def _class_rows(base: Row, run: RunReport, own: SetReport) -> Iterator[Row]:
             )
 
 
-def _calibration_rows(base: Row, own: CalibrationRow) -> Iterator[Row]:
+def _calibration_rows(base: CsvRow, own: CalibrationRow) -> Iterator[CsvRow]:
     named = base._replace(what="calibration")
     yield from _estimates(named, {"ece": own.ece, "brier": own.brier})
     plain = named._replace(unit="", clusters="")
@@ -163,16 +165,36 @@ def _calibration_rows(base: Row, own: CalibrationRow) -> Iterator[Row]:
         yield from _values(at, {"coverage": point.coverage, "accuracy": point.accuracy})
 
 
-def _estimates(base: Row, figures: Mapping[str, Estimate]) -> Iterator[Row]:
+def _estimates(base: CsvRow, figures: Mapping[str, Estimate]) -> Iterator[CsvRow]:
     for metric, own in figures.items():
         yield _estimate(base, metric, own)
 
 
-def _estimate(base: Row, metric: str, own: Estimate) -> Row:
+def _estimate(base: CsvRow, metric: str, own: Estimate) -> CsvRow:
     low, high = ("" if bound is None else bound for bound in (own.low, own.high))
     return base._replace(metric=metric, value=own.value, low=low, high=high)
 
 
-def _values(base: Row, figures: Mapping[str, float | int]) -> Iterator[Row]:
+def _values(base: CsvRow, figures: Mapping[str, float | int]) -> Iterator[CsvRow]:
     for metric, value in figures.items():
         yield base._replace(metric=metric, value=value)
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """Everything but the recordings; what is not a finite number is null."""
+    content: dict[str, Any] = {"format": FORMAT, **plain(report)}
+    del content["recordings"]
+    return content
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as objects, tuples as lists, NaN and infinity as None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {own.name: plain(getattr(value, own.name)) for own in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

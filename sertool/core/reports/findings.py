@@ -6,7 +6,7 @@ from sertool.core.doctor.findings import KINDS as INSPECTED
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics import Estimate
 from sertool.core.reports.choose import Choice, stamp
-from sertool.core.reports.contents import CalibrationRow, Finding, LabelRead, SetReport, SliceRow
+from sertool.core.reports.contents import CalibrationRow, LabelRead, ReportFinding, SetReport, SliceRow
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import ignored, verdict
 
@@ -67,7 +67,7 @@ MISCALIBRATED = (0.01, 0.03)  # p, and how far above the expected error
 
 def findings_of(
     run: Loaded, sets: Mapping[str, SetReport], choice: Choice, expected: int
-) -> tuple[Finding, ...]:
+) -> tuple[ReportFinding, ...]:
     """All findings of a run, gravest first; about test, or validation where no test set is stored.
 
     Args:
@@ -84,11 +84,11 @@ def findings_of(
     return tuple(sorted(found, key=lambda one: (SEVERITIES.index(one.severity), order.index(one.kind))))
 
 
-def _found(kind: str, text: str) -> Finding:
-    return Finding(kind, KINDS[kind][0], printable(text))
+def _found(kind: str, text: str) -> ReportFinding:
+    return ReportFinding(kind, KINDS[kind][0], printable(text))
 
 
-def _of_data(run: Loaded, choice: Choice) -> Iterator[Finding]:
+def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
     origin = run.origin
     if origin.seen_in_test:
         seen = plural(origin.seen_in_test, "test utterance")
@@ -104,7 +104,7 @@ def _of_data(run: Loaded, choice: Choice) -> Iterator[Finding]:
         yield _found("selected-on-test", f"{chosen} {verb} selected on the test utterances, as in the paper")
 
 
-def _of_members(run: Loaded, expected: int) -> Iterator[Finding]:
+def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
     if run.left_out:
         number, names = len(run.left_out), ", ".join(run.left_out)
         yield _found(
@@ -116,7 +116,7 @@ def _of_members(run: Loaded, expected: int) -> Iterator[Finding]:
         yield _found("one-member", "one member: nothing is known about the spread over seeds")
 
 
-def _of_set(run: Loaded, own: SetReport) -> Iterator[Finding]:
+def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
     where = own.set
     if own.unit_note:
         yield _found("few-clusters", own.unit_note)
@@ -179,7 +179,7 @@ def _miscalibration(row: CalibrationRow) -> str:
     )
 
 
-def _ignoring(run: Loaded, own: SetReport) -> Iterator[Finding]:
+def _ignoring(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
     found = (
         verdict(own.probes, own.metrics["accuracy"].value)
         if len(run.recipe.dataset.modalities) == 2
@@ -189,7 +189,7 @@ def _ignoring(run: Loaded, own: SetReport) -> Iterator[Finding]:
         yield _found(f"ignores-{ignored(own.probes)}", f"{own.set}: {found}")
 
 
-def _read_often(reads: tuple[LabelRead, ...]) -> list[Finding]:
+def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:
     judged = [read for read in reads if read.purpose.startswith("judged")]
     if len(judged) < 2:
         return []

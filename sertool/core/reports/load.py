@@ -3,22 +3,27 @@
 What cannot be read is told in a sentence; a folder is given up only where nothing is left to report.
 """
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.corpora.seal import READ
 from sertool.core.errors import DataError, SertoolError
+from sertool.core.files import artifacts
 from sertool.core.files.yaml_file import parse_yaml
+from sertool.core.formatting import printable
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import LabelRead
-from sertool.core.reports.traces import read_histories, read_log, telling
-from sertool.core.runs.folder import list_runs
+from sertool.core.runs.folder import LOG, list_runs, read_history
 from sertool.core.runs.prediction_files import Origin, StoredSet, read_probes, read_set, set_path
 from sertool.core.runs.predictions import MemberScore, Predictions
 from sertool.core.runs.temperature import read_calibration
@@ -223,3 +228,56 @@ def _without(stored: StoredSet, kept: tuple[MemberScore, ...], finite: NDArray[n
 def _finite_probes(probes: Probes, finite: NDArray[np.bool_]) -> Probes:
     rows = {name: logits[finite] for name, logits in probes.items() if logits.dtype == np.float32}
     return {name: logits for name, logits in rows.items() if _finite(logits).all()}
+
+
+def told(error: SertoolError) -> str:
+    """An error as one sentence of a report."""
+    sentence = f"{error}; {error.hint}" if error.hint else str(error)
+    return printable("; ".join(line.strip() for line in sentence.splitlines()))
+
+
+@contextmanager
+def telling(problems: list[str]) -> Iterator[None]:
+    """What goes wrong inside becomes a sentence."""
+    try:
+        yield
+    except SertoolError as error:
+        problems.append(told(error))
+
+
+def read_histories(folder: Path, problems: list[str]) -> dict[str, tuple[MemberEpoch, ...]]:
+    """Epochs of all members, also of those that are not finished."""
+    found = {}
+    for path in sorted(folder.glob("run-*"), key=lambda one: [int(n) for n in re.findall(r"\d+", one.name)]):
+        with telling(problems):
+            if epochs := read_history(path):
+                found[path.name] = tuple(epochs)
+    return found
+
+
+def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], float | None]:
+    """Who read test labels, and the seconds of training."""
+    path = folder / LOG
+    if not path.is_file():
+        problems.append(f"{path}: no such file, so nobody knows who read the test labels")
+        return (), None
+    with telling(problems):
+        entries = artifacts.read_json_lines(path)
+        reads = [_read(entry, path) for entry in entries if entry.get("read") == READ]
+        seconds = [_number(entry["seconds"], path) for entry in entries if "seconds" in entry]
+        return tuple(reads), sum(seconds) if seconds else None
+    return (), None
+
+
+def _read(entry: Mapping[str, Any], path: Path) -> LabelRead:
+    number = entry.get("utterances")
+    if type(number) is not int:
+        raise DataError(f"{path}: damaged (a look at {number!r:.40} test labels)")
+    time, by, purpose = (printable(str(entry.get(key, "?"))) for key in ("time", "by", "purpose"))
+    return LabelRead(time, by, purpose, number)
+
+
+def _number(value: Any, path: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{path}: damaged (seconds: {value!r:.40})")
+    return float(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.prepare.table import read_table
-from sertool.core.reports.contents import Report, RunReport, Utterance
+from sertool.core.reports.contents import Report, ReportUtterance, RunReport
 
 TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
 LARGEST = 300_000  # bytes of a recording
@@ -19,7 +19,7 @@ DEMO = Path(__file__).parent.parent / "corpora" / "demo" / "clips" / "clips.csv"
 
 
 @dataclass(frozen=True)
-class Clip:
+class Recording:
     """A stretch of a recording, in seconds; None is its beginning or end."""
 
     path: Path
@@ -32,7 +32,7 @@ class Clip:
         return self.start is None and self.end is None and self.path.suffix.lower() in TYPES
 
 
-def find(recordings: Path, ids: Sequence[str]) -> dict[str, Clip]:
+def find(recordings: Path, ids: Sequence[str]) -> dict[str, Recording]:
     """The recording of each utterance that has one.
 
     Args:
@@ -46,7 +46,7 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Clip]:
     """
     if not recordings.is_dir():
         rows = {
-            row.id: Clip(row.audio, row.start, row.end)
+            row.id: Recording(row.audio, row.start, row.end)
             for row in read_table(recordings, missing_audio=True).rows
         }
         return {id_: rows[id_] for id_ in ids if id_ in rows}
@@ -58,7 +58,7 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Clip]:
         raise artifacts.read_error(recordings, error) from error
     # Read backwards, so that of several files of a name the first stays.
     stems = {path.stem: path for path in reversed(files)}
-    return {id_: Clip(stems[name]) for id_ in ids if (name := id_.rpartition("/")[2]) in stems}
+    return {id_: Recording(stems[name]) for id_ in ids if (name := id_.rpartition("/")[2]) in stems}
 
 
 def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:
@@ -94,7 +94,7 @@ def _is_demo(run: RunReport) -> bool:
     return run.dataset == "demo" and "synthetic" in run.caveats
 
 
-def _rows(run: RunReport) -> list[Utterance]:
+def _rows(run: RunReport) -> list[ReportUtterance]:
     return [row for own in run.sets.values() for row in own.rows]
 
 
@@ -108,16 +108,16 @@ class _Packed:
     """Addresses of recordings, each made once, and what did not fit."""
 
     def __init__(self) -> None:
-        self.made: dict[Clip, str | None] = {}
+        self.made: dict[Recording, str | None] = {}
         self.bytes = self.large = self.over = 0
         self.faults: list[str] = []
 
-    def address(self, clip: Clip) -> str | None:
+    def address(self, clip: Recording) -> str | None:
         if clip not in self.made:
             self.made[clip] = self._make(clip)
         return self.made[clip]
 
-    def _make(self, clip: Clip) -> str | None:
+    def _make(self, clip: Recording) -> str | None:
         try:
             content, kind = _content(clip)
         except DataError as error:
@@ -151,7 +151,7 @@ def _count(number: int) -> str:
     return "1 recording has" if number == 1 else f"{number:,} recordings have"
 
 
-def _content(clip: Clip) -> tuple[bytes, str]:
+def _content(clip: Recording) -> tuple[bytes, str]:
     """The bytes of a recording and their type: the file as it is, or what is cut out of one as FLAC.
 
     Raises:

@@ -11,7 +11,7 @@ from sertool.core.metrics.classification import METRICS, confusion, decide
 from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import calibration_row
-from sertool.core.reports.contents import ClassRow, MemberRow, SetReport, Size, Spread, Utterance
+from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import probe_rows
 from sertool.core.reports.slices import rightness, slice_rows
@@ -95,9 +95,9 @@ def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[Me
     )
 
 
-def _spread(values: Sequence[float]) -> Spread:
+def _spread(values: Sequence[float]) -> MemberSpread:
     """Over members; in cross-validation over the first of every fold, pooled, the second of every fold, and so on."""
-    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
+    return MemberSpread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 def _classes(
@@ -140,7 +140,7 @@ def _confusion(own: Predictions, decisions: NDArray[np.int64]) -> tuple[tuple[in
     return tuple(tuple(row) for row in table.tolist())
 
 
-def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[Utterance, ...]:
+def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[ReportUtterance, ...]:
     own, logits = stored.predictions, stored.predictions.ensemble_logits(k)
     assert own.targets is not None
     decisions = own.decisions(k)
@@ -160,7 +160,7 @@ def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[Utteranc
         strict=True,
     )
     return tuple(
-        Utterance(
+        ReportUtterance(
             id=id_,
             text=one.text,
             speaker=one.speaker,

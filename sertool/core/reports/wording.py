@@ -3,7 +3,7 @@
 from sertool.core.metrics import Difference, Estimate
 from sertool.core.metrics.classification import METRICS, Metric
 from sertool.core.metrics.sentiment import SCORE_METRICS
-from sertool.core.reports.contents import Spread
+from sertool.core.reports.contents import MemberSpread
 
 ALL_METRICS: dict[str, Metric] = {**METRICS, **SCORE_METRICS}  # in the order of every table
 NONE = "-"
@@ -30,7 +30,7 @@ def interval(own: Estimate, metric: str = "") -> str:
     return f"{own.low:.3f} - {own.high:.3f}"
 
 
-def spread(own: Spread | None, metric: str = "") -> str:
+def spread(own: MemberSpread | None, metric: str = "") -> str:
     """Mean and standard deviation over members, as in "68.92 ± 0.84"; a dash where nothing is known."""
     if own is None:
         return NONE

@@ -23,9 +23,8 @@ from sertool.core.formatting import printable
 from sertool.core.metrics import Difference, McNemar, holm
 from sertool.core.reports.compare.contents import Comparison, Contender, Flip, MetricRow, Pair
 from sertool.core.reports.compare.data_files import flips_csv
-from sertool.core.reports.compare.pairs import compare
+from sertool.core.reports.compare.pairs import compare, verdict
 from sertool.core.reports.compare.terminal import show
-from sertool.core.reports.compare.verdicts import verdict
 from sertool.core.runs.prediction_files import set_path
 from sertool.core.runs.predictions import MemberScore
 

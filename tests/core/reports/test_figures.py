@@ -11,7 +11,7 @@ from sertool.core.metrics import Estimate
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.contents import Size
 from sertool.core.reports.html import figures
-from sertool.core.reports.html.figures import Group, Interval, drawing
+from sertool.core.reports.html.figures import DrawnInterval, FigureGroup, drawing
 from sertool.core.training.history import MemberEpoch
 
 
@@ -76,10 +76,10 @@ def test_a_confusion_matrix_of_any_number_of_classes_is_drawn(number):
 
 def test_a_forest_has_a_row_a_run_and_a_line_at_what_was_published():
     rows = (
-        Interval("calls", Estimate(0.7, 0.6, 0.8), is_open=False),
-        Interval("calls-paper", Estimate(0.75, 0.65, 0.85), is_open=True),
+        DrawnInterval("calls", Estimate(0.7, 0.6, 0.8), is_open=False),
+        DrawnInterval("calls-paper", Estimate(0.75, 0.65, 0.85), is_open=True),
     )
-    figure = figures.forest([Group("CALLS · emotion", 0.72, rows)], "UAR")
+    figure = figures.forest([FigureGroup("CALLS · emotion", 0.72, rows)], "UAR")
     assert xml(figure)[1].text == (
         "CALLS · emotion: published 72; calls: 70.0 [60.0, 80.0]; calls-paper, selected on test: 75.0 [65.0, 85.0]"
     )
@@ -93,10 +93,12 @@ def test_a_forest_has_a_row_a_run_and_a_line_at_what_was_published():
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=5), st.none() | st.floats(0, 1))
 def test_a_forest_of_any_figures_is_drawn(values, published):
     rows = tuple(
-        Interval("a", Estimate(value, *((0.0, value) if value > 0.5 else ())), False) for value in values
+        DrawnInterval("a", Estimate(value, *((0.0, value) if value > 0.5 else ())), False) for value in values
     )
     assert inside(
-        figures.forest([Group("x", published, (*rows, Interval("b", Estimate(math.nan), True)))], "UAR")
+        figures.forest(
+            [FigureGroup("x", published, (*rows, DrawnInterval("b", Estimate(math.nan), True)))], "UAR"
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """Two runs on the utterances that both judged: paired intervals, McNemar's test, what flipped."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
-from sertool.core.metrics import Bootstrap, clusters_of, cohens_h, decision_differences, mcnemar
+from sertool.core.metrics import (
+    Bootstrap,
+    Difference,
+    clusters_of,
+    cohens_h,
+    decision_differences,
+    holm,
+    mcnemar,
+)
 from sertool.core.metrics.classification import METRICS
 from sertool.core.reports.compare.contents import (
     RIGHT_TO_WRONG,
@@ -22,7 +30,8 @@ from sertool.core.reports.compare.contents import (
     Pair,
 )
 from sertool.core.reports.compare.runs import Judged, check_together, open_contender
-from sertool.core.reports.compare.verdicts import corrected
+
+SIGNIFICANT = 0.05
 
 Decisions = NDArray[np.int64]
 
@@ -200,3 +209,41 @@ def _notes(a: Judged, b: Judged, shared: _Shared) -> tuple[str, ...]:
     if np.array_equal(shared.a, shared.b):
         notes.append(f"{names[0]} and {names[1]} decide alike on every utterance")
     return tuple(notes)
+
+
+def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """With Holm's correction over the metrics of all pairs, over the pairs' McNemar tests, and verdicts."""
+    rows = [row for pair in pairs for row in pair.metrics]
+    known = [row.difference.p for row in rows if row.difference.p is not None]
+    adjusted = iter(holm(known))
+    tests = holm([pair.mcnemar.p for pair in pairs])
+    done = []
+    for pair, test in zip(pairs, tests, strict=True):
+        metrics = []
+        for row in pair.metrics:
+            p = None if row.difference.p is None else next(adjusted)
+            metrics.append(replace(row, holm=p, verdict=verdict(row.difference, p, len(known))))
+        done.append(replace(pair, metrics=tuple(metrics), mcnemar_holm=test))
+    return tuple(done)
+
+
+def verdict(own: Difference, holm_p: float | None, tests: int) -> str:
+    """What a difference shows, in words.
+
+    A model is better if the interval lies above 0 and the corrected p-value is below 0.05.
+
+    Args:
+        own: b - a.
+        holm_p: its p-value, corrected for all tests.
+        tests: how many there are.
+    """
+    if own.low is None or own.high is None or holm_p is None:
+        return "no interval can be given"
+    if own.low == own.high == 0:
+        return "no difference"
+    apart = own.low > 0 or own.high < 0
+    if apart and holm_p < SIGNIFICANT:
+        return "better" if own.value > 0 else "worse"
+    word = "better" if own.value > 0 else "worse" if own.value < 0 else "different"
+    corrected = f" once corrected for {tests} tests" if apart and tests > 1 else ""
+    return f"not shown to be {word}{corrected}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sertool.core.reports.contents import Utterance
+from sertool.core.reports.contents import ReportUtterance
 from sertool.core.reports.html.figures import encoded
 
 PAGE = 50  # rows shown at a time; the first of them stand in the page itself, for readers without JavaScript
@@ -30,7 +30,7 @@ class Pool:
         self._speakers, self._dialogues, self._recordings = Names(), Names(), Names()
         self._places: dict[tuple[Any, ...], int] = {}
 
-    def place(self, row: Utterance) -> int:
+    def place(self, row: ReportUtterance) -> int:
         """Where an utterance stands."""
         speaker, dialogue = self._speakers.place(row.speaker), self._dialogues.place(row.dialogue)
         entry = row.id, row.text, speaker, dialogue, row.seconds, row.words
@@ -52,13 +52,17 @@ class Pool:
         )
 
 
-def gravest_first(rows: Sequence[Utterance]) -> list[Utterance]:
+def gravest_first(rows: Sequence[ReportUtterance]) -> list[ReportUtterance]:
     """Wrong decisions before right ones, the surest first."""
     return sorted(rows, key=lambda row: (row.right, -row.confidence))
 
 
 def browser_data(
-    rows: Sequence[Utterance], classes: Sequence[str], members: int, pool: Pool, recordings: Mapping[str, str]
+    rows: Sequence[ReportUtterance],
+    classes: Sequence[str],
+    members: int,
+    pool: Pool,
+    recordings: Mapping[str, str],
 ) -> Markup:
     """What one run says of a set, as JSON.
 

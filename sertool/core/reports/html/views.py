@@ -8,18 +8,18 @@ from markupsafe import Markup
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import (
     DifferenceRow,
-    Finding,
     OurRow,
     Report,
+    ReportFinding,
+    ReportUtterance,
     RunReport,
     SetReport,
     SliceRow,
     TaskReport,
-    Utterance,
 )
 from sertool.core.reports.html import figures
 from sertool.core.reports.html.browser import PAGE, Pool, browser_data, gravest_first
-from sertool.core.reports.html.figures import Group, Interval
+from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
 from sertool.core.reports.wording import ALL_METRICS, metric_name
 
 SETS = ("test", "valid")  # in this order; others after them
@@ -46,7 +46,7 @@ class SetView:
 
     own: SetReport
     place: str
-    rows: tuple[Utterance, ...]
+    rows: tuple[ReportUtterance, ...]
     data: Markup
     players: bool
 
@@ -79,7 +79,9 @@ def _set_view(
     return SetView(own, place, tuple(rows[:PAGE]), data, any(row.id in recordings for row in rows))
 
 
-def findings_by_severity(views: Sequence[RunView]) -> list[tuple[str, str, list[tuple[RunView, Finding]]]]:
+def findings_by_severity(
+    views: Sequence[RunView],
+) -> list[tuple[str, str, list[tuple[RunView, ReportFinding]]]]:
     """Severity, its heading, and the findings with their runs; the gravest first, empty ones left out."""
     every = [(view, finding) for view in views for finding in view.own.findings]
     groups = [
@@ -130,13 +132,13 @@ def forest_of(report: Report, metric: str) -> Markup | None:
     groups = []
     for task in report.tasks:
         rows = tuple(
-            Interval(row.run, row.metrics[metric], is_open=bool(row.stamp))
+            DrawnInterval(row.run, row.metrics[metric], is_open=bool(row.stamp))
             for row in task.ours
             if metric in row.metrics
         )
         published = next((row.value for row in task.published if row.metric == metric), None)
         if rows:
-            groups.append(Group(f"{task.dataset} · {task.task}", published, rows))
+            groups.append(FigureGroup(f"{task.dataset} · {task.task}", published, rows))
     return figures.forest(groups, metric_name(metric)) if groups else None
 
 
@@ -150,7 +152,7 @@ def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
     )
 
 
-def likeliest(row: Utterance, classes: Sequence[str]) -> list[tuple[str, float]]:
+def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, float]]:
     """The four classes of the highest probability, as the script shows them, too."""
     return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
 

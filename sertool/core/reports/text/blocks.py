@@ -6,7 +6,7 @@ Rows = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
-class Block:
+class Table:
     """A table, or sentences.
 
     Attributes:
@@ -36,8 +36,8 @@ class Section:
     title: str
     stamp: str
     findings: tuple[tuple[str, str], ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[Table, ...]
 
-    def titled(self, block: Block) -> str:
+    def titled(self, block: Table) -> str:
         """A table's title with the stamp; sentences have none."""
         return " · ".join(part for part in (block.title, self.stamp if block.header else "") if part)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from sertool.core.formatting import printable
 from sertool.core.reports.contents import Report
-from sertool.core.reports.text.blocks import Block, Section
-from sertool.core.reports.text.sections import run_section
-from sertool.core.reports.text.task_blocks import problem_section, task_section
+from sertool.core.reports.text.blocks import Section, Table
+from sertool.core.reports.text.sections import problem_section, run_section, task_section
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$#@])")
 
@@ -39,7 +38,7 @@ def _section(section: Section) -> list[str]:
     return parts
 
 
-def _block(section: Section, block: Block) -> list[str]:
+def _block(section: Section, block: Table) -> list[str]:
     title = section.titled(block)
     parts = [f"**{escaped(title)}**"] if title else []
     if block.header:

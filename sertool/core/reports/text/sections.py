@@ -1,12 +1,25 @@
-"""A run in tables: its findings, then each set with metrics, classes, calibration, slices and probes."""
+"""A report in sections of tables: one for each data set and task, one for each run, one for what could not be used."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sertool.core.formatting import INTERVAL, plural
-from sertool.core.reports.contents import CalibrationRow, ClassRow, RunReport, SetReport, SliceRow
-from sertool.core.reports.text.blocks import Block, Section
-from sertool.core.reports.text.set_details import details
+from sertool.core.metrics import Estimate
+from sertool.core.metrics.classification import METRICS
+from sertool.core.reports.contents import (
+    CalibrationRow,
+    ClassRow,
+    DifferenceRow,
+    OurRow,
+    PublishedRow,
+    Report,
+    RunReport,
+    SetReport,
+    SliceRow,
+    TaskReport,
+)
+from sertool.core.reports.text.blocks import Rows, Section, Table
 from sertool.core.reports.wording import (
     NONE,
     figure,
@@ -22,6 +35,106 @@ from sertool.core.reports.wording import (
 ARCHITECTURES = {"mat": "MAT", "mnt": "MNT"}
 MANY = 20  # classes
 ANSWERED = 0.8  # share of utterances that the line on abstaining is about
+ALWAYS = ("accuracy", "uar")  # in any table; on a terminal others where they are published
+
+
+def task_section(task: TaskReport, *, full: bool) -> Section:
+    """A data set and task.
+
+    Args:
+        task: what is known of it.
+        full: every metric, with the spread over members.
+    """
+    published = [row.metric for row in task.published]
+    known = dict.fromkeys([*METRICS, *(metric for own in task.ours for metric in own.metrics)])
+    metrics = [metric for metric in known if full or metric in ALWAYS or metric in published]
+    header = ["", "protocol"]
+    for metric in metrics:
+        header += [metric_name(metric), INTERVAL, *(["mean ± sd"] if full else [])]
+    rows, notes = _published(task.published, metrics, full=full)
+    for own in task.ours:
+        rows.append((own.run, _protocol(own, full=full), *_ours(own, metrics, full=full)))
+        stamp = "" if full else own.stamp  # where the row itself has no room for all of it
+        notes.append(f"{own.run}: {'; '.join(part for part in (_size_of(own), stamp, own.note) if part)}")
+    differing, their_notes = _difference_rows(task.differences, metrics, full=full)
+    table = Table(
+        header=tuple(header) if rows else (),
+        rows=tuple(rows) + differing,
+        notes=(*notes, *their_notes, *(f"missing: {line}" for line in task.missing)),
+    )
+    return Section(f"{task.dataset} · {task.task} · test", "", (), (table,))
+
+
+def problem_section(report: Report) -> Section:
+    """What could not be used, a line each."""
+    return Section("could not be used", "", (), (Table(notes=report.problems),))
+
+
+def _published(
+    published: Sequence[PublishedRow], metrics: Sequence[str], *, full: bool
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """A row for each source and size of an ensemble, and who says so."""
+    groups: dict[tuple[str, int | None], dict[str, PublishedRow]] = {}
+    for own in published:
+        groups.setdefault((own.source, own.members), {})[own.metric] = own
+    rows, notes = [], []
+    for number, ((source, members), figures) in enumerate(groups.items(), start=1):
+        name = f"published {number}" if len(groups) > 1 else "published"
+        cells = []
+        for metric in metrics:
+            cells += [figure(figures[metric].value) if metric in figures else "", ""]
+            cells += [""] if full else []
+        rows.append((name, "" if members is None else plural(members, "member"), *cells))
+        on = next((row.utterances for row in figures.values() if row.utterances), None)
+        notes.append(f"{name}: {source}" + (f", on {plural(on, 'utterance')}" if on else ""))
+    return rows, notes
+
+
+def _protocol(own: OurRow, *, full: bool) -> str:
+    if not own.stamp:
+        return own.protocol
+    return own.stamp if full else "selected on test"
+
+
+def _ours(own: OurRow, metrics: Sequence[str], *, full: bool) -> list[str]:
+    cells = []
+    for metric in metrics:
+        cells += _metric_cells(own.metrics, metric)
+        cells += [spread(own.spread.get(metric), metric)] if full else []
+    return cells
+
+
+def _metric_cells(figures: Mapping[str, Estimate], metric: str) -> list[str]:
+    own = figures.get(metric)
+    return ["", ""] if own is None else [figure(own.value, metric), interval(own, metric)]
+
+
+def _size_of(own: OurRow) -> str:
+    parts = [f"k = {own.k}, {plural(own.members, 'member')}"]
+    parts += [f"trained on {plural(own.train, 'utterance')}"] if own.train else []
+    return ", ".join(parts)
+
+
+def _difference_rows(
+    differences: Sequence[DifferenceRow], metrics: Sequence[str], *, full: bool
+) -> tuple[Rows, list[str]]:
+    """A row for each pair of runs, and what must be known of it."""
+    pairs: dict[tuple[str, str], dict[str, DifferenceRow]] = {}
+    for own in differences:
+        pairs.setdefault((own.paper, own.honest), {})[own.metric] = own
+    rows, notes = [], []
+    for (paper, honest), figures in pairs.items():
+        name, cells = f"{paper} - {honest}", []
+        for metric in metrics:
+            row = figures.get(metric)
+            cells += [points(row.difference.value), points_interval(row.difference)] if row else ["", ""]
+            cells += [""] if full else []
+        rows.append((name, "difference", *cells))
+        shown = [figures[metric] for metric in metrics if metric in figures]
+        tests = [f"{metric_name(row.metric)} {p_equals(row.p)}" for row in shown if row.p is not None]
+        notes += [f"{name}: {', '.join(tests)}"] if tests else []
+        notes += [f"{name}: {note}" for note in dict.fromkeys(row.note for row in figures.values()) if note]
+    return tuple(rows), notes
 
 
 def run_section(run: RunReport, *, full: bool) -> Section:
@@ -31,23 +144,23 @@ def run_section(run: RunReport, *, full: bool) -> Section:
         run: what is known of it.
         full: every set in full, every member, size and slice, and where it all comes from.
     """
-    blocks: list[Block] = []
+    blocks: list[Table] = []
     for number, own in enumerate(sorted(run.sets.values(), key=lambda one: one.set != "test")):
         blocks += set_blocks(run, own, full=full) if full or number == 0 else [_short(run, own)]
     blocks += [_reads(run, full=full)] if run.reads else []
     if full:
-        blocks.append(Block("provenance", ("what", "is"), tuple(run.provenance.items())))
-        blocks.append(Block("made again by", ("command",), tuple((one,) for one in run.commands)))
+        blocks.append(Table("provenance", ("what", "is"), tuple(run.provenance.items())))
+        blocks.append(Table("made again by", ("command",), tuple((one,) for one in run.commands)))
     findings = tuple((one.severity, f"{one.text} [{one.kind}]") for one in run.findings)
     return Section(_title(run), run.stamp, findings, tuple(blocks))
 
 
-def set_blocks(run: RunReport, own: SetReport, *, full: bool) -> list[Block]:
+def set_blocks(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
     """A set in full: metrics, classes, calibration, slices, probes; with ``full`` the members, sizes and counts too."""
     blocks = [_metrics(run, own), _classes(own, full=full)]
-    blocks += details(run, own) if full else []
+    blocks += _details(run, own) if full else []
     if own.calibration is not None:
-        blocks.append(Block(notes=tuple(_calibration(own.calibration))))
+        blocks.append(Table(notes=tuple(_calibration(own.calibration))))
     blocks += [_slices(own, full=full)] if own.slices else []
     blocks += [_probes(own)] if own.probes else []
     if not full:
@@ -88,7 +201,7 @@ def _set_title(run: RunReport, own: SetReport) -> str:
     return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {by}"
 
 
-def _metrics(run: RunReport, own: SetReport) -> Block:
+def _metrics(run: RunReport, own: SetReport) -> Table:
     rows = [
         (
             metric_name(name),
@@ -104,16 +217,16 @@ def _metrics(run: RunReport, own: SetReport) -> Block:
     if own.majority is not None:
         notes.append(f"always the most frequent class: accuracy {figure(own.majority)}")
     header = ("", f"k = {own.k}", INTERVAL, "members, mean ± sd")
-    return Block(_set_title(run, own), header, tuple(rows), tuple(notes))
+    return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
 
 
-def _short(run: RunReport, own: SetReport) -> Block:
+def _short(run: RunReport, own: SetReport) -> Table:
     figures = [f"{metric_name(name)} {figure(value.value)}" for name, value in own.metrics.items()]
     title = f"{own.set} · {plural(own.utterances, 'utterance')} · {' · '.join(figures)}"
-    return Block(f"{title} · {run.stamp}" if run.stamp else title)
+    return Table(f"{title} · {run.stamp}" if run.stamp else title)
 
 
-def _classes(own: SetReport, *, full: bool) -> Block:
+def _classes(own: SetReport, *, full: bool) -> Table:
     shown = own.classes if full else own.classes[:MANY]
     header = ("class", "precision", *([INTERVAL] if full else []), "recall", *([INTERVAL] if full else []))
     notes = (
@@ -122,7 +235,7 @@ def _classes(own: SetReport, *, full: bool) -> Block:
     if len(own.classes) > len(shown):
         notes.append(f"and {len(own.classes) - len(shown)} more classes: in the files")
     rows = tuple(_class(one, full=full) for one in shown)
-    return Block("classes", (*header, "F1", INTERVAL, "support", "decided"), rows, tuple(notes))
+    return Table("classes", (*header, "F1", INTERVAL, "support", "decided"), rows, tuple(notes))
 
 
 def _class(own: ClassRow, *, full: bool) -> tuple[str, ...]:
@@ -152,16 +265,16 @@ def _calibration(own: CalibrationRow) -> list[str]:
     return lines
 
 
-def _slices(own: SetReport, *, full: bool) -> Block:
+def _slices(own: SetReport, *, full: bool) -> Table:
     shown = own.slices if full else [one for one in own.slices if one.weak]
     tested = sum(one.p is not None for one in own.slices)
     if not shown:
         none = f"none of {tested} is significantly weaker than the rest" if tested else "too small to tell"
-        return Block(notes=(f"slices: {none}",))
+        return Table(notes=(f"slices: {none}",))
     header = ("slice", "utterances", "accuracy", INTERVAL, "to the rest", "p", *(["weak"] if full else []))
     title = "slices" if full else f"weak slices, of {tested} tested"
     note = "p: one-sided, corrected by Holm over all slices of the set"
-    return Block(title, header, tuple(_slice(one, full=full) for one in shown), (note,))
+    return Table(title, header, tuple(_slice(one, full=full) for one in shown), (note,))
 
 
 def _slice(own: SliceRow, *, full: bool) -> tuple[str, ...]:
@@ -176,20 +289,76 @@ def _slice(own: SliceRow, *, full: bool) -> tuple[str, ...]:
     return (*cells, "weak" if own.weak else "") if full else cells
 
 
-def _probes(own: SetReport) -> Block:
+def _probes(own: SetReport) -> Table:
     names = [name for name in ("accuracy", "uar") if name in own.metrics]
     header = ["reading or listening?", *(metric_name(name) for name in names), "falls by", INTERVAL, "p"]
     rows = [("as it is", *(figure(own.metrics[name].value) for name in names), "", "", "")]
     for one in own.probes:
         figures = [figure(one.metrics[name].value) if name in one.metrics else NONE for name in names]
         rows.append((one.name, *figures, points(one.drop.value), points_interval(one.drop), p_value(one.p)))
-    return Block("probes", tuple(header), tuple(rows))
+    return Table("probes", tuple(header), tuple(rows))
 
 
-def _reads(run: RunReport, *, full: bool) -> Block:
+def _reads(run: RunReport, *, full: bool) -> Table:
     if full:
         rows = tuple((one.time, one.by, one.purpose, f"{one.utterances:,}") for one in run.reads)
-        return Block("looks at test labels", ("time", "by", "purpose", "utterances"), rows)
+        return Table("looks at test labels", ("time", "by", "purpose", "utterances"), rows)
     by = Counter(one.by for one in run.reads)
     who = ", ".join(name + (f" {number} times" if number > 1 else "") for name, number in by.items())
-    return Block(notes=(f"test labels were looked at by {who}",))
+    return Table(notes=(f"test labels were looked at by {who}",))
+
+
+def _details(run: RunReport, own: SetReport) -> list[Table]:
+    """The tables that stand in files only."""
+    blocks = [_size_table(own), _member_table(run, own)]
+    if own.confusion is not None:
+        rows = [
+            (name, *(f"{number:,}" for number in counts))
+            for name, counts in zip(run.class_names, own.confusion, strict=True)
+        ]
+        blocks.append(Table("confusion: labels down, decisions across", ("", *run.class_names), tuple(rows)))
+    if own.calibration is not None:
+        rows = [
+            (
+                f"{one.confidence:.3f}",
+                f"{one.accuracy:.3f}",
+                f"{one.low:.3f} - {one.high:.3f}",
+                f"{one.count:,}",
+            )
+            for one in own.calibration.bins
+        ]
+        header = ("mean probability", "share right", INTERVAL, "decisions")
+        blocks.append(Table("reliability", header, tuple(rows)))
+        points = [
+            (f"{one.threshold:.3f}", f"{100 * one.coverage:.1f}", figure(one.accuracy))
+            for one in own.calibration.risk
+        ]
+        blocks.append(
+            Table("risk and coverage", ("abstaining below", "answered", "right of those"), tuple(points))
+        )
+    return blocks
+
+
+def _size_table(own: SetReport) -> Table:
+    names = list(own.sizes[0].metrics) if own.sizes else []
+    rows = [
+        (f"{one.k}", *(figure(one.metrics[name]) for name in names), "chosen" if one.k == own.k else "")
+        for one in own.sizes
+    ]
+    return Table("the first k members, averaged", ("k", *map(metric_name, names), ""), tuple(rows))
+
+
+def _member_table(run: RunReport, own: SetReport) -> Table:
+    names = list(own.members[0].metrics) if own.members else []
+    folds = run.folds > 1
+    rows = [
+        (
+            one.name,
+            *([f"{one.fold}"] if folds else []),
+            figure(one.validation),
+            *(figure(one.metrics[name]) if name in one.metrics else "" for name in names),
+        )
+        for one in own.members
+    ]
+    header = ("member", *(["fold"] if folds else []), f"validation {metric_name(run.select)}")
+    return Table("members alone", (*header, *map(metric_name, names)), tuple(rows))

@@ -2,9 +2,8 @@
 
 from sertool.core.formatting import aligned, printable, wrapped
 from sertool.core.reports.contents import Report
-from sertool.core.reports.text.blocks import Block, Section
-from sertool.core.reports.text.sections import run_section
-from sertool.core.reports.text.task_blocks import problem_section, task_section
+from sertool.core.reports.text.blocks import Section, Table
+from sertool.core.reports.text.sections import problem_section, run_section, task_section
 
 WIDEST = 100  # columns of a sentence; longer lines are hard to read
 
@@ -39,7 +38,7 @@ def _section(section: Section, width: int) -> list[str]:
     return lines
 
 
-def _block(section: Section, block: Block, width: int) -> list[str]:
+def _block(section: Section, block: Table, width: int) -> list[str]:
     prose, title = min(width, WIDEST), section.titled(block)
     lines = wrapped(printable(title), prose) if title else []
     if block.header:

@@ -10,8 +10,8 @@ from sertool.core.reports.html.figures.curves import (
 )
 from sertool.core.reports.html.figures.drawing import allowed, encoded
 from sertool.core.reports.html.figures.forest import (
-    Group,
-    Interval,
+    DrawnInterval,
+    FigureGroup,
     forest,
     interval_cell,
     scale_cell,
@@ -20,8 +20,8 @@ from sertool.core.reports.html.figures.forest import (
 from sertool.core.reports.html.figures.matrices import bar, confusion_matrix, reliability
 
 __all__ = [
-    "Group",
-    "Interval",
+    "DrawnInterval",
+    "FigureGroup",
     "allowed",
     "bar",
     "best_epoch",

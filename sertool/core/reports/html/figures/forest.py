@@ -23,7 +23,7 @@ CELL, CELL_HEIGHT = 200, 30  # of one interval in a table
 
 
 @dataclass(frozen=True)
-class Interval:
+class DrawnInterval:
     """A row: what it is called, its figure, and whether its mark is open (selected on test) or filled."""
 
     name: str
@@ -32,15 +32,15 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Group:
+class FigureGroup:
     """Rows that may be compared, and the published figure beside them."""
 
     name: str
     published: float | None
-    rows: tuple[Interval, ...]
+    rows: tuple[DrawnInterval, ...]
 
 
-def forest(groups: Sequence[Group], metric: str) -> Markup:
+def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
     """A figure and interval a row; a dashed line at what was published; open marks where the test split chose."""
     values = [value for group in groups for row in group.rows for value in _ends(row.estimate)]
     published = [group.published for group in groups if group.published is not None]
