@@ -1,9 +1,9 @@
-"""``python -m sertool``, and the console script."""
+"""Entry point of ``python -m sertool`` and of the ``sertool`` command."""
 
 import os
 
-# Read by OpenMP when torch loads it. By default its threads wait for each other in a busy loop, which makes them ten
-# times slower than a single one where the machine has other work to do. Some looping is left: without any, short
+# OpenMP reads this when torch loads it. By default, its threads wait for each other in a busy loop; on a machine that
+# has other work to do, that is ten times slower than one thread alone. A little looping is kept: without any, short
 # operations wait for the system to wake a thread.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 

@@ -1,6 +1,6 @@
-"""The command line: every subcommand registered by hand, every SertoolError one message and an exit code.
+"""The command line: registers the subcommands and turns every error into one message and an exit code.
 
-Nothing heavy is imported here or at the top of a command's module: ``sertool --help`` needs no torch.
+Nothing heavy is imported here or at the top of a command's module, so ``sertool --help`` does not load torch.
 """
 
 import sys
@@ -28,9 +28,9 @@ from sertool.version import __version__
 
 
 class _Group(TyperGroup):
-    """Turns what goes wrong into one message on stderr; ``--debug`` lets the traceback through."""
+    """Group of subcommands that shows an error as one message on stderr, or its traceback with ``--debug``."""
 
-    # Typer is moving its own copy of click in; a context is of the one or the other.
+    # Any: some versions of Typer use click's Context, newer ones a copy of their own.
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -40,9 +40,10 @@ class _Group(TyperGroup):
             _complain(str(error), error.hint)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            _complain("stopped", "the same command goes on where it was")
-            raise typer.Exit(130) from None
+            _complain("interrupted", "run the same command again to resume")
+            raise typer.Exit(130) from None  # 128 + SIGINT, as shells expect
         except (OSError, MemoryError) as error:
+            # A broken pipe is no failure of ours: `sertool ... | head` closed it, and click ends quietly.
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
             _complain(str(error) or type(error).__name__, None)
@@ -73,9 +74,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Emotion and sentiment recognition from speech and its transcript."""

@@ -1,1 +1,1 @@
-"""The subcommands, one file each: options, one call into the core, one thing printed."""
+"""The subcommands, one file each: options, one call into the core, the result printed."""

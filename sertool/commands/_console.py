@@ -1,13 +1,157 @@
-"""Where commands talk: everything but results goes to stderr, a line at a time."""
+"""Everything that commands print but the result: lines, bars and counters on stderr."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from sertool.core.formatting import readable_size
+
+if TYPE_CHECKING:
+    from sertool.core.fetch.fetch import Step
+
+LINES = 10  # of progress, where there is no terminal to draw a bar on
+SECONDS = 1.0  # at least between two lines of a download, so that a quick one does not flood a log
+BYTES = ("download", "unpack")  # stages of a fetch that are counted in bytes
+UNKNOWN_SIZE = 10**8  # bytes between two lines where the server does not say how much will come
 
 
 def console() -> Console:
-    """Where a command talks; results go to stdout."""
+    """Open the console on stderr; stdout is for results, so that they can be piped."""
     return Console(stderr=True, highlight=False)
 
 
 def say(talk: Console, text: str) -> None:
-    """Print a line as it is: wrapped between words on a terminal, whole elsewhere."""
+    """Print a text unchanged: wrapped between words on a terminal, on one line elsewhere."""
     talk.print(text, markup=False, highlight=False, soft_wrap=not talk.is_terminal)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many items are done; yield the function to call with the number done and the total.
+
+    Args:
+        what: name of the items, for example ``recordings``.
+    """
+    talk = console()
+    if not talk.is_terminal:
+        yield lambda done, total: _count_line(talk, what, done, total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=talk, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _count_line(talk: Console, what: str, done: int, total: int) -> None:
+    if done * LINES // total > (done - 1) * LINES // total:
+        say(talk, f"{done} of {total} {what}")
+
+
+@contextmanager
+def fetching(name: str) -> Iterator[Callable[["Step"], None]]:
+    """Show the progress of a fetch; yield the function to call with each step.
+
+    Args:
+        name: name of the source that is fetched.
+    """
+    talk = console()
+    if not talk.is_terminal:
+        yield _StepLines(talk, name).take
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        _Amount(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=talk, transient=True) as bar:
+        stages: dict[str, TaskID] = {}
+
+        def take(step: "Step") -> None:
+            if step.note:
+                say(bar.console, f"{name}: {step.note}")
+            if step.stage not in stages:
+                # One bar at a time: the stages follow each other, and a finished one is of no use any more.
+                for task in stages.values():
+                    bar.remove_task(task)
+                stages.clear()
+                title = f"{name} · {step.stage}"
+                stages[step.stage] = bar.add_task(title, total=None, in_bytes=step.stage in BYTES)
+            bar.update(stages[step.stage], completed=step.done, total=step.total)
+
+        yield take
+
+
+class _Amount(ProgressColumn):
+    """Column of a progress bar: bytes and their rate, or items."""
+
+    def render(self, task: Task) -> Text:
+        if not task.fields["in_bytes"]:
+            return Text(f"{task.completed:.0f} of {task.total:.0f}" if task.total is not None else "")
+        rate = f" {readable_size(task.speed)}/s" if task.speed else ""
+        return Text(amount(int(task.completed), None if task.total is None else int(task.total)) + rate)
+
+
+class _StepLines:
+    """Plain lines instead of a bar: one per tenth of a stage, with rate and time left; notes at once."""
+
+    def __init__(self, talk: Console, name: str) -> None:
+        self.talk, self.name = talk, name
+        self.stage, self.tenth = "", 0
+        self.begun = self.printed = time.monotonic()
+        self.first = 0
+
+    def take(self, step: "Step") -> None:
+        if step.note:
+            self._print(step.note)
+        now = time.monotonic()
+        if step.stage != self.stage:
+            self.stage, self.tenth = step.stage, 0
+            # A resumed download starts in the middle: its rate counts only what came in this run.
+            self.begun, self.first = now, step.done
+        tenth = step.done * LINES // step.total if step.total else step.done // UNKNOWN_SIZE
+        complete = step.done == step.total and self.tenth < LINES
+        if complete or (tenth > self.tenth and now - self.printed >= SECONDS):
+            self.tenth, self.printed = tenth, now
+            self._print(self._line(step))
+
+    def _line(self, step: "Step") -> str:
+        if step.stage not in BYTES:
+            return f"{step.stage}: {step.done} of {step.total}"
+        seconds = time.monotonic() - self.begun
+        rate = (step.done - self.first) / seconds if seconds else 0.0
+        line = f"{step.stage}: {amount(step.done, step.total)}"
+        if rate:
+            line += f", {readable_size(rate)}/s"
+            if step.total is not None and step.done < step.total:
+                line += f", {clock((step.total - step.done) / rate)} left"
+        return line
+
+    def _print(self, text: str) -> None:
+        say(self.talk, f"{self.name}: {text}")
+
+
+def amount(done: int, total: int | None) -> str:
+    """Format a number of bytes, as in ``12.0 MB of 1.2 GB``."""
+    return readable_size(done) if total is None else f"{readable_size(done)} of {readable_size(total)}"
+
+
+def clock(seconds: float) -> str:
+    """Format seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

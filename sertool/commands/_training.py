@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a row a member on a terminal, plain lines elsewhere; all of it on stderr."""
+"""Progress of a training on stderr: a live table of members on a terminal, one line per epoch elsewhere."""
 
 import time
 from collections import Counter
@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sertool.commands._console import console, say
-from sertool.commands._progress import clock
+from sertool.commands._console import clock, console, say
 
 if TYPE_CHECKING:
     from sertool.core.runs.experiment import Experiment
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
     from sertool.core.training.history import MemberEpoch
     from sertool.core.training.loop import Epoch, Member
 
-BAR = 12
-ROWS = 20  # of the table at most
+BAR = 12  # columns of a full progress bar
+ROWS = 20  # members in the table at most
 
 
 def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> None:
-    """Consume a training's events and show them."""
+    """Run a training by consuming its events, and show each of them."""
     talk = console()
     view = _Rows(plan) if talk.is_terminal else _Lines(plan, talk)
     with view.shown(talk):
@@ -34,7 +33,7 @@ def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> N
 
 
 class _Rows:
-    """A live table: seed (and fold), epochs as a bar, loss, score, best score, learning rate, time left at most."""
+    """Live table of members: seed (and fold), epochs, loss, score, best score, learning rate, longest time left."""
 
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
@@ -57,7 +56,7 @@ class _Rows:
         if isinstance(event, Note):
             self.live.console.print(event.text, markup=False)
         elif isinstance(event, Resumed):
-            self.live.console.print(f"going on after epoch {event.epoch}")
+            self.live.console.print(f"resuming after epoch {event.epoch}")
         else:
             for member, row in event.rows:
                 key = (member.seed, member.fold)
@@ -67,23 +66,15 @@ class _Rows:
             self.live.update(self._table())
 
     def _table(self) -> Table:
+        from sertool.core.reports.wording import figure, metric_name
+
         settings = self.plan.experiment.recipe.training
         folds = len(self.plan.experiment.folds) > 1
         table = Table(box=None, title=self.title or None, title_justify="left", pad_edge=False)
-        names = (
-            "seed",
-            *(["fold"] if folds else []),
-            "epoch",
-            "",
-            "loss",
-            settings.select,
-            "best",
-            "lr",
-            "left",
-        )
-        for name in names:
+        metric = metric_name(settings.select)
+        for name in ("seed", *(["fold"] if folds else []), "epoch", "", "loss", metric, "best", "lr", "left"):
             table.add_column(name, justify="right" if name else "left", no_wrap=True)
-        # What is under way last, where a terminal that is too low for all still shows it.
+        # Members still in training come last, so that they are among the rows that are kept.
         order = sorted(self.rows, key=lambda key: not self.rows[key].outcome.endswith("stopped"))
         for seed, fold in order[-ROWS:]:
             row = self.rows[seed, fold]
@@ -94,8 +85,8 @@ class _Rows:
                 f"{row.epoch}/{settings.max_epochs}",
                 "━" * full + " " * (BAR - full),
                 f"{row.loss:.3f}",
-                f"{row.score:.3f}",
-                f"{self.best[seed, fold]:.3f}",
+                figure(row.score),
+                figure(self.best[seed, fold]),
                 f"{row.learning_rate:.1e}",
                 self._left((seed, fold), row, settings.max_epochs),
             )
@@ -106,12 +97,13 @@ class _Rows:
             return "done"
         since, first = self.first_seen[key]
         if row.epoch == first:
-            return "..."
+            return "..."  # one epoch is not enough to measure how long the next ones take
+        # The most it can take: patience may stop the member earlier.
         return f"<{clock((time.monotonic() - since) / (row.epoch - first) * (max_epochs - row.epoch))}"
 
 
 class _Lines:
-    """One line an epoch, over all members that took part."""
+    """Plain lines: one per epoch for all members that took part, one per member that stopped."""
 
     def __init__(self, plan: "Plan", talk: Console) -> None:
         self.plan, self.talk = plan, talk
@@ -122,27 +114,29 @@ class _Lines:
         yield
 
     def take(self, event: "Event", title: str) -> None:
+        from sertool.core.reports.wording import figure, metric_name
         from sertool.core.runs.train import Note, Resumed
 
         if isinstance(event, Note):
             say(self.talk, event.text)
             return
         if isinstance(event, Resumed):
-            self.talk.print(f"going on after epoch {event.epoch}")
+            self.talk.print(f"resuming after epoch {event.epoch}")
             return
         settings = self.plan.experiment.recipe.training
         scores = [row.score for _, row in event.rows]
         losses = [row.loss for _, row in event.rows]
-        spread = f"{min(scores):.3f} - {max(scores):.3f}" if len(scores) > 1 else f"{scores[0]:.3f}"
+        metric, lowest, highest = metric_name(settings.select), figure(min(scores)), figure(max(scores))
+        scored = f"{lowest} - {highest}" if len(scores) > 1 else highest
         line = (
             f"{title + ' · ' if title else ''}epoch {event.number}/{settings.max_epochs} · {self._who(event)} · "
-            f"loss {sum(losses) / len(losses):.3f} · valid {settings.select} {spread} · "
+            f"loss {sum(losses) / len(losses):.3f} · valid {metric} {scored} · "
             f"lr {event.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
         )
         say(self.talk, line)
         for finished in event.finished:
             name, best = self._name(finished.member), finished.progress.best
-            say(self.talk, f"  {name} stopped after epoch {event.number}, best {settings.select} {best:.3f}")
+            say(self.talk, f"  {name} stopped after epoch {event.number}, best {metric} {figure(best)}")
 
     def _who(self, epoch: "Epoch") -> str:
         members = [member for member, _ in epoch.rows]
@@ -154,7 +148,7 @@ class _Lines:
 
 
 def describe(experiment: "Experiment") -> list[str]:
-    """The corpus in a line, and a line for each thing that its user should know."""
+    """Describe a corpus in one line, followed by a line for each thing its user should know."""
     corpus, task = experiment.corpus, experiment.task
     counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
     voices = {utterance.speaker for utterance in corpus.utterances} - {None}
@@ -167,7 +161,7 @@ def describe(experiment: "Experiment") -> list[str]:
 
 
 def left_out(experiment: "Experiment") -> list[str]:
-    """A line on the utterances that could not be used, and why; none where all could."""
+    """Count the utterances that could not be used by reason, in one line; return no line if there are none."""
     reasons = Counter(item.reason for item in experiment.corpus.left_out)
     if not reasons:
         return []

@@ -1,4 +1,4 @@
-"""``sertool bench``: how fast this machine trains and evaluates a recipe, beside plain PyTorch."""
+"""``sertool bench``: measure how fast this machine trains and evaluates a recipe, beside plain PyTorch."""
 
 from typing import Annotated
 
@@ -12,29 +12,41 @@ from sertool.commands._options import (
     GraphsOption,
     JsonOption,
     PrecisionOption,
+    RecipeOption,
     SetOption,
 )
 
 
 def bench(
-    recipe: Annotated[
-        str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")
-    ] = "iemocap",
-    members: Annotated[int, typer.Option("--members", min=1, help="Members that are trained.")] = 10,
+    recipe: RecipeOption = "iemocap",
+    members: Annotated[
+        int, typer.Option("--members", metavar="N", min=1, help="Number of members to train.")
+    ] = 10,
     set_: SetOption = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns that count; one more warms up.")] = 5,
-    seconds: Annotated[float, typer.Option("--seconds", min=0, help="Of a turn, roughly.")] = 5.0,
+    rounds: Annotated[
+        int,
+        typer.Option("--rounds", metavar="N", min=1, help="Number of measurements, after one to warm up."),
+    ] = 5,
+    seconds: Annotated[
+        float,
+        typer.Option("--seconds", metavar="S", min=0, help="Approximate length of one measurement."),
+    ] = 5.0,
     training: Annotated[bool, typer.Option(help="Measure training.")] = True,
     evaluation: Annotated[bool, typer.Option(help="Measure evaluation.")] = True,
-    baseline: Annotated[bool, typer.Option(help="Let plain PyTorch take turns, one model at a time.")] = True,
-    finish: Annotated[bool, typer.Option("--finish", help="Train to the natural end, too.")] = False,
+    baseline: Annotated[
+        bool, typer.Option(help="Compare with plain PyTorch, which trains one model at a time.")
+    ] = True,
+    finish: Annotated[bool, typer.Option("--finish", help="Also train all members until they stop.")] = False,
     data: DataOption = DEFAULT_DATA,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
     graphs: GraphsOption = True,
     json: JsonOption = None,
 ) -> None:
-    """Measure the speed of a recipe on this machine; published corpora are random content of their size."""
+    """Measure how fast this machine trains and evaluates a recipe.
+
+    Published corpora are not needed: random data of the same size stand in for them.
+    """
     from sertool.core.bench.measure import measure
     from sertool.core.bench.results import Wishes
     from sertool.core.bench.table import lines
@@ -44,7 +56,7 @@ def bench(
     from sertool.core.recipe.load import load
 
     if not training and not evaluation:
-        raise UsageError("--no-training --no-evaluation: nothing is left to measure")
+        raise UsageError("--no-training and --no-evaluation: nothing is left to measure")
     settings = load(recipe, set_)
     chosen = choose(device, precision or settings.training.precision, graphs=graphs)
     wishes = Wishes(members, rounds, seconds, training, evaluation, baseline, finish)

@@ -1,4 +1,4 @@
-"""``sertool compare``: is one run better than another, or is it chance?"""
+"""``sertool compare``: test whether one run is better than another, or whether that may be chance."""
 
 import shutil
 import sys
@@ -10,32 +10,36 @@ import typer
 from sertool.commands._options import DEFAULT_OUTPUT, JsonOption, OutputOption
 
 METRICS = "accuracy,uar,f1_weighted"
-NARROWEST = 80  # columns that a table is made for
+NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 
 
 def compare(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="Two runs or more; all against the first.")
+        list[str], typer.Argument(metavar="NAME", help="Two or more runs. Each is compared with the first.")
     ],
     set_: Annotated[
-        str, typer.Option("--set", metavar="test|valid", help="What they are judged on.")
+        str, typer.Option("--set", metavar="test|valid", help="Set whose predictions are compared.")
     ] = "test",
     metric: Annotated[
-        str, typer.Option("--metric", metavar="M,...", help="accuracy, uar, f1_macro, f1_weighted.")
+        str, typer.Option("--metric", metavar="M,...", help="Metrics: accuracy, uar, f1_macro, f1_weighted.")
     ] = METRICS,
     flips: Annotated[
-        int, typer.Option("--flips", metavar="N", min=0, help="Show so many utterances that flipped.")
+        int, typer.Option("--flips", metavar="N", min=0, help="Number of flipped utterances to show.")
     ] = 10,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="Write all that flipped there.", dir_okay=False),
+        typer.Option(
+            "--csv", metavar="FILE", help="Write all flipped utterances to this file.", dir_okay=False
+        ),
     ] = None,
     json: JsonOption = None,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
-    """Compare runs by their stored predictions: paired intervals over speakers, tests, and what flipped.
+    """Test whether one run is better than another.
 
-    sertool ensemble --name NAME --sets test stores predictions.
+    Shows differences with their intervals over speakers, significance tests, and the utterances that flipped: those
+    that only one of the two runs predicts correctly. Works from stored predictions: first run
+    sertool ensemble --name NAME --sets test.
     """
     from sertool.core.files.artifacts import write_json, write_text
     from sertool.core.reports.compare.data_files import flips_csv, to_json

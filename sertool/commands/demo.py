@@ -1,4 +1,4 @@
-"""``sertool demo``: the packaged corpus, three ensembles, one table."""
+"""``sertool demo``: train three ensembles on the packaged corpus and compare them in one table."""
 
 from pathlib import Path
 
@@ -14,7 +14,10 @@ ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
 def demo(
     output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None
 ) -> None:
-    """Train on the packaged synthetic speech: text alone, audio alone, both; judge all three on unseen voices."""
+    """Train three small ensembles on packaged synthetic speech.
+
+    They use the text alone, the audio alone, and both, and are evaluated on unseen voices.
+    """
     from sertool.commands._training import describe
     from sertool.core.compute.device import choose
     from sertool.core.files.artifacts import write_json

@@ -1,4 +1,4 @@
-"""``sertool doctor``: the environment, or what is wrong with a corpus."""
+"""``sertool doctor``: check a corpus, or show the environment."""
 
 import shutil
 import textwrap
@@ -23,17 +23,24 @@ WIDEST = 100  # columns; longer lines are hard to read
 def doctor(
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DIR", help="A corpus's folder, or the one that holds the corpora."),
+        typer.Option(
+            "--data", metavar="DIR", help="Folder of the corpus, or the folder that holds the corpora."
+        ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME|FILE", help="What the corpus is for.")
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME|FILE", help="Recipe the corpus is for. Default: by the folder's name."
+        ),
     ] = None,
     set_: SetOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Check a corpus against what was published and for what distorts figures; alone: show the environment.
+    """Check a corpus, or show the environment.
 
-    Exit code 1 where the corpus has an error.
+    Compares a corpus with the published counts and looks for what distorts results, such as speakers shared between
+    splits, duplicates, or silent recordings. Without --data and --recipe, shows versions, devices and memory.
+    Exit code 1 if the corpus has an error.
     """
     from sertool.core.files.artifacts import write_json
 
@@ -63,7 +70,7 @@ def _environment(json: Path | None, overrides: list[str] | None) -> None:
 
     if overrides:
         raise UsageError(
-            "--set: changes a recipe, and none is given", hint="sertool doctor --recipe NAME --set ..."
+            "--set changes a recipe, and no --recipe is given", hint="sertool doctor --recipe NAME --set ..."
         )
     found = environment(
         {
@@ -79,12 +86,12 @@ def _environment(json: Path | None, overrides: list[str] | None) -> None:
 
 
 def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
-    """An inspection as lines of at most ``width``: what it is, counts, findings, the next step.
+    """Format an inspection as lines: corpus, counts, findings, next step.
 
     Args:
-        inspection: the result.
+        inspection: the result to show.
         train: the command that trains on the corpus.
-        width: in columns.
+        width: longest line, in columns.
     """
     lines = [*_wrapped(headline(inspection), width, "  "), *counts(inspection)]
     if not inspection.findings:
@@ -97,7 +104,7 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
 
 
 def headline(inspection: "Inspection") -> str:
-    """Name, task, utterances of each split and speakers."""
+    """Format name, task, utterances per split and number of speakers as one line."""
     parts = [inspection.name + inspection.caveats]
     parts.append(inspection.task + (f", {len(inspection.classes)} classes" if inspection.classes else ""))
     parts += [f"{split.split} {split.utterances:,}" for split in inspection.counts] or [
@@ -109,7 +116,7 @@ def headline(inspection: "Inspection") -> str:
 
 
 def counts(inspection: "Inspection") -> list[str]:
-    """Utterances of each class and split as a table, with the published number where it is another."""
+    """Format utterances per class and split as a table, with the published number where it differs."""
     if not inspection.counts:
         return []
     columns = [["", *inspection.classes, "all"]]
@@ -142,17 +149,18 @@ def _cell(own: int | None, published: int | None) -> str:
 
 
 def _finding(finding: "Finding", width: int) -> list[Text]:
-    """Severity and sentence, examples, advice; an example is divided only where it is longer than a line."""
+    """Format a finding: severity and sentence, examples, advice."""
     first, *more = _wrapped(f"{finding.severity}: {finding.text} [{finding.kind}]", width, "  ")
     head = Text(first)
     head.stylize(f"bold {COLOURS[finding.severity]}", 0, len(finding.severity))
-    whole = [
+    # An example, such as a path with spaces, stays on one line if it fits on one.
+    unbroken = [
         example.replace(" ", HARD_SPACE) if len(example) < width - 4 else example
         for example in finding.examples
     ]
     lines = [
         *more,
-        *_wrapped(f"{HARD_SPACE}· ".join(whole), width, "  ", "  "),
+        *_wrapped(f"{HARD_SPACE}· ".join(unbroken), width, "  ", "  "),
         *_wrapped(f"try: {finding.advice}", width, "    ", "  "),
     ]
     return [head, *map(Text, lines)]

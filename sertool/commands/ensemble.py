@@ -1,4 +1,4 @@
-"""``sertool ensemble``: the members of a run, averaged and judged."""
+"""``sertool ensemble``: average the members of a run and evaluate the result."""
 
 import csv
 import io
@@ -14,9 +14,11 @@ from sertool.commands._options import (
     DEFAULT_OUTPUT,
     DataOption,
     DeviceOption,
+    EvaluationPrecisionOption,
+    IndexOption,
     JsonOption,
     OutputOption,
-    PrecisionOption,
+    RunOption,
 )
 from sertool.commands._training import left_out
 
@@ -30,31 +32,34 @@ PROBED = "reading or listening?"
 
 
 def ensemble(
-    name: Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")],
-    sets: Annotated[str, typer.Option("--sets", metavar="test,valid", help="test, valid, private.")] = "test",
-    index: Annotated[
-        int | None, typer.Option("--index", metavar="K", help="Report the first K members; all.")
-    ] = None,
+    name: RunOption,
+    sets: Annotated[
+        str, typer.Option("--sets", metavar="SET,...", help="Sets to evaluate: test, valid, private.")
+    ] = "test",
+    index: IndexOption = None,
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = None,
+    precision: EvaluationPrecisionOption = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
-            "--predictions", metavar="FILE.csv", help="Write a row an utterance there.", dir_okay=False
+            "--predictions",
+            metavar="FILE.csv",
+            help="Write one row per utterance to this file.",
+            dir_okay=False,
         ),
     ] = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Judge them with text or audio masked or shuffled, too.")
+        bool, typer.Option("--probe", help="Also evaluate with text or audio masked or shuffled.")
     ] = False,
     json: JsonOption = None,
 ) -> None:
-    """Average the members' logits, best first, and judge the first 1, 2, ... of them.
+    """Average the members of a run and evaluate the result.
 
-    What they say is stored with the run, for `sertool report` and `sertool compare`.
-
-    A temperature is fitted on validation and stored with the run: `sertool predict` makes its probabilities with it.
+    Members are ordered by their validation score; the best 1, 2, ... are averaged. Predictions are stored with the run
+    for sertool report and sertool compare. So is a temperature fitted on validation, which calibrates the probabilities
+    of sertool predict. A folder of the reference's best*.pkl files is read like a run.
     """
     from sertool.core.compute.device import choose
     from sertool.core.files.artifacts import write_json, write_text

@@ -1,4 +1,4 @@
-"""``sertool export``: a trained ensemble as a folder that runs without this toolkit."""
+"""``sertool export``: write a trained ensemble as a folder that runs without PyTorch and without sertool."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sertool.commands._console import console
-from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, JsonOption, OutputOption
+from sertool.commands._options import (
+    DEFAULT_DATA,
+    DEFAULT_OUTPUT,
+    DataOption,
+    IndexOption,
+    JsonOption,
+    OutputOption,
+    RunOption,
+)
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -14,23 +22,25 @@ if TYPE_CHECKING:
 
 
 def export(
-    name: Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")],
-    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Folder that is written.")],
-    index: Annotated[
-        int | None, typer.Option("--index", metavar="K", help="Average the first K members; all.")
-    ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Write the model in 8 bits too.")] = False,
+    name: RunOption,
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Folder to write.")],
+    index: IndexOption = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Also write the model with 8-bit weights.")] = False,
     with_frontend: Annotated[
-        bool, typer.Option("--with-frontend", help="Take a waveform: the mel frontend is in the graph.")
+        bool,
+        typer.Option("--with-frontend", help="Include the mel frontend, so that the input is a waveform."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a bundle; write 8 bits whatever they cost.")
+        bool, typer.Option("--force", help="Replace a bundle; write 8-bit weights even if accuracy falls.")
     ] = False,
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
     json: JsonOption = None,
 ) -> None:
-    """Write the ensemble as ONNX with a script and a model card, checked against PyTorch."""
+    """Export an ensemble as ONNX, checked against PyTorch.
+
+    The bundle also holds a script that predicts with it, and a model card.
+    """
     from sertool.core.export.export import export as write_bundle
     from sertool.core.files.artifacts import write_json
 
@@ -51,7 +61,7 @@ def export(
 
 
 def show(done: "Exported") -> list[str]:
-    """What was written, as lines."""
+    """Format what was written and checked as lines."""
     last = done.compared[-1]
     largest = max(own.largest for own in done.compared)
     frontend = "; with and without the frontend" * (len(done.compared) > 1)
@@ -73,7 +83,7 @@ def show(done: "Exported") -> list[str]:
 
 
 def result_table(done: "Exported") -> dict[str, Any]:
-    """The same as plain data."""
+    """Return the content of :func:`show` as plain data."""
     loss = done.loss
     return {
         "bundle": str(done.folder),

@@ -1,4 +1,4 @@
-"""``sertool fetch-data``: corpora, released models and word vectors, whole and checked."""
+"""``sertool fetch-data``: download corpora, released models and word vectors, and check them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from sertool.commands._console import console, say
+from sertool.commands._console import console, fetching, say
 from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
-from sertool.commands._progress import fetching
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -21,36 +20,43 @@ if TYPE_CHECKING:
 
 def fetch_data(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="What to fetch, or all; none: a list.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="What to download, or all. Without a name: show the list."),
     ] = None,
     dest: Annotated[
-        Path | None, typer.Option("--dest", metavar="DIR", help="Where it goes; data, or ckpt for models.")
+        Path | None,
+        typer.Option("--dest", metavar="DIR", help="Destination folder. Default: data, or ckpt for models."),
     ] = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="PATH|URL", help="Take the archive from there instead.")
+        str | None,
+        typer.Option(
+            "--from", metavar="PATH|URL", help="Take the archive from this path or address instead."
+        ),
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option("--sha256", metavar="HEX", help="Checksum that the archive must have.")
+        str | None,
+        typer.Option("--sha256", metavar="HEX", help="SHA-256 checksum that the archive must have."),
     ] = None,
     manifest: Annotated[
         list[Path] | None,
         typer.Option(
-            "--manifest", metavar="FILE.yaml", help="Sources of your own; may be given several times."
+            "--manifest", metavar="FILE.yaml", help="File with sources of your own; can be repeated."
         ),
     ] = None,
     check_links: Annotated[
-        bool, typer.Option("--check-links", help="Only ask whether the addresses work.")
+        bool, typer.Option("--check-links", help="Only check that the addresses work.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is already there.")] = False,
     keep_archive: Annotated[
-        bool, typer.Option("--keep-archive", help="Keep the archive after it is unpacked.")
+        bool, typer.Option("--keep-archive", help="Keep the archive after unpacking it.")
     ] = False,
     json: JsonOption = None,
 ) -> None:
-    """Fetch corpora, released models and word vectors.
+    """Download corpora, released models and word vectors.
 
-    A download goes on where it was stopped. Nothing of what comes is ever run: archives are checked while they
-    are unpacked, pickles are read once by a reader that knows only data, and kept in sertool's own format.
+    Run the same command again to resume an interrupted download. Downloaded files are never executed: archives are
+    checked while they are unpacked, and pickles are read by a reader that accepts only plain data, then kept in
+    sertool's own format.
     """
     from sertool.core.errors import SertoolError
     from sertool.core.fetch.sources import find_sources, load_sources
@@ -85,7 +91,7 @@ def _requests(
 
     if sha256 is not None:
         if len(wanted) > 1:
-            raise UsageError("--sha256: a checksum is of one archive; give one name")
+            raise UsageError("--sha256: belongs to one archive; give only one name")
         try:
             sha256 = checksum(sha256)
         except ValueError as error:
@@ -106,7 +112,7 @@ def _dest(source: "Source", dest: Path | None) -> Path:
 
 
 def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Fetch one after the other; one that fails does not stop the next."""
+    """Fetch one after the other; a failure does not stop the next one."""
     from sertool.core.errors import SertoolError
     from sertool.core.fetch.download import Policy
     from sertool.core.fetch.fetch import fetch
@@ -149,7 +155,7 @@ def _row(request: "Request", fetched: "Fetched") -> dict[str, Any]:
 
 
 def show(request: "Request", fetched: "Fetched") -> list[str]:
-    """What a fetch came to, and what to do next, as lines."""
+    """Format what was fetched and the next command as lines."""
     receipt = fetched.receipt
     if fetched.new:
         lines = [
@@ -157,9 +163,11 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
             f"SHA-256 {receipt.sha256}",
         ]
     else:
-        lines = [f"{request.name}: is there already, fetched on {receipt.fetched:.10} (--force: again)"]
+        lines = [
+            f"{request.name}: is already there, fetched on {receipt.fetched:.10} (--force fetches it again)"
+        ]
     if fetched.first:
-        lines.append("which nobody has published: it is kept, and later fetches are held to it")
+        lines.append("no checksum has been published: this one is kept, and later downloads must have it too")
     width = max(len(str(request.dest / name)) for name in receipt.folders)
     for name, folder in receipt.folders.items():
         what = folder.text or f"CANNOT BE USED: {folder.problem}"
@@ -175,7 +183,7 @@ def _host(url: str) -> str:
 
 
 def _next(request: "Request", name: str) -> str:
-    """The command that uses a folder."""
+    """Return the command that uses a fetched folder."""
     from sertool.core.doctor.locate import doctor_command, recipe_for
     from sertool.core.prepare.emodb import TABLE_OF_FOUR
 
@@ -186,14 +194,14 @@ def _next(request: "Request", name: str) -> str:
     if kind == "emodb":
         return f"sertool prepare {folder / TABLE_OF_FOUR} --out {DEFAULT_DATA / 'EMODB'} --recipe emodb"
     if kind == "vectors":
-        return f"recipes that name {name} find it with --data {request.dest}: sertool train --recipe iemocap"
+        return f"recipes that use {name} find it with --data {request.dest}: sertool train --recipe iemocap"
     if kind == "files":
         return f"look at {folder}"
     return doctor_command(recipe_for(folder), (), name, folder)
 
 
 def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:
-    """Show what there is to fetch and what is here."""
+    """List all sources and which of them are here."""
     from sertool.core.fetch.fetch import state_of
 
     rows = [
@@ -216,7 +224,7 @@ def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, 
 
 
 def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dict[str, Any]], list[str]]:
-    """Ask all addresses; a source fails if none of its own works."""
+    """Check all addresses; a source fails if none of its addresses works."""
     from dataclasses import asdict
 
     from sertool.core.fetch.download import Policy

@@ -1,4 +1,4 @@
-"""``sertool predict``: recordings and texts, judged by a trained ensemble."""
+"""``sertool predict``: predict the classes of recordings and texts with a trained ensemble."""
 
 import sys
 from contextlib import nullcontext
@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sertool.commands._console import console, say
+from sertool.commands._console import console, counting, say
 from sertool.commands._options import (
     DEFAULT_DATA,
     DEFAULT_OUTPUT,
     AddressOption,
     DataOption,
     DeviceOption,
+    EvaluationPrecisionOption,
     GpusOption,
+    IndexOption,
     JsonOption,
     LauncherOption,
     OutputOption,
-    PrecisionOption,
+    RunOption,
 )
 from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
-from sertool.commands._progress import counting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,43 +35,45 @@ if TYPE_CHECKING:
     from sertool.core.inference.passages import Listener
     from sertool.core.inference.predictor import Prediction, Predictor
 
-MANY = 20  # recordings whose reading is worth a progress bar
+MANY = 20  # recordings; reading fewer takes too little time for a progress bar
 
-NameOption = Annotated[str, typer.Option("--name", help="Folder below --output: runs, or best*.pkl files.")]
 AudioArgument = Annotated[
-    list[Path] | None, typer.Argument(metavar="AUDIO", help="Recordings, or folders of them.")
+    list[Path] | None,
+    typer.Argument(metavar="AUDIO", help="Recordings, or folders that are searched for recordings."),
 ]
 TextOption = Annotated[
-    str | None, typer.Option("--text", metavar="WORDS", help="What is said in the one recording; or alone.")
+    str | None,
+    typer.Option("--text", metavar="WORDS", help="Words spoken in the recording, or a text alone."),
 ]
 TableOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="CSV or JSON Lines: audio, text; if wanted id, start, end.", dir_okay=False
+        metavar="FILE", help="CSV or JSON Lines: audio, text; optional: id, start, end.", dir_okay=False
     ),
 ]
 WindowOption = Annotated[
-    float | None, typer.Option("--window", metavar="SECONDS", help="Divide recordings into such pieces.")
+    float | None,
+    typer.Option("--window", metavar="SECONDS", help="Split recordings into windows of this length."),
 ]
 HopOption = Annotated[
-    float | None, typer.Option("--hop", metavar="SECONDS", help="From one window to the next; the window.")
+    float | None,
+    typer.Option("--hop", metavar="SECONDS", help="Distance between window starts. Default: --window."),
 ]
 AbstainOption = Annotated[
-    float | None, typer.Option("--abstain", metavar="P", help="Say unsure below this probability.")
-]
-IndexOption = Annotated[
-    int | None, typer.Option("--index", metavar="K", help="Average the first K members; all.")
+    float | None,
+    typer.Option("--abstain", metavar="P", help="Answer 'unsure' below this probability (0 to 1)."),
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on without what cannot be used; list it at the end.")
+    bool, typer.Option("--skip-bad", help="Leave out inputs that cannot be used; list them at the end.")
 ]
 CsvOption = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", help="Write a row a prediction.", dir_okay=False)
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write one row per prediction to this file.", dir_okay=False),
 ]
 
 
 def predict(
-    name: NameOption,
+    name: RunOption,
     audio: AudioArgument = None,
     text: TextOption = None,
     table: TableOption = None,
@@ -84,16 +87,16 @@ def predict(
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = None,
+    precision: EvaluationPrecisionOption = None,
     launcher: LauncherOption = "local",
     address: AddressOption = None,
     gpus_each: GpusOption = 1.0,
 ) -> None:
-    """Judge recordings, texts, or both: the class, its probability, and that of every class.
+    """Predict the classes of recordings, texts, or both.
 
-    All inputs are read first, and one that cannot be used stops the command before anything is judged.
+    Shows the predicted class and the probability of every class. All inputs are read first: if one of them cannot be
+    used, the command stops before anything is predicted.
     """
-    from sertool.commands.predict import check_abstain
     from sertool.core.files.artifacts import write_json, write_text
     from sertool.core.inference.clips import collect
     from sertool.core.inference.windows import check_window
@@ -138,7 +141,7 @@ def _judge(
     chosen: "Precision",
     cluster: "Launcher | None",
 ) -> "tuple[list[Prediction], list[Refused]]":
-    """Read and judge, here or on a cluster, with progress where there is much to read."""
+    """Read all inputs and predict their classes, here or on a cluster; show progress if there are many."""
     from sertool.core.inference.distributed import judge_by
 
     with counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
@@ -154,16 +157,16 @@ def _judge(
                 progress=progress,
                 tell=partial(say, console()),
             )
-        with chosen.threaded(1):  # a recording is too short to divide
+        with chosen.threaded(1):  # one recording is too short to share among threads
             passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
     return opened.judge(passages), bad
 
 
 def check_abstain(probability: float | None) -> None:
-    """Refuse what is no probability to abstain below.
+    """Check the value of ``--abstain``.
 
     Raises:
-        UsageError: with what was expected.
+        UsageError: if it is not a probability.
     """
     from sertool.core.errors import UsageError
 

@@ -1,4 +1,4 @@
-"""``sertool prepare``: a table or a folder of recordings becomes a corpus."""
+"""``sertool prepare``: turn a table or a folder of recordings into a corpus."""
 
 import shlex
 import shutil
@@ -12,9 +12,8 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as Grid
 
-from sertool.commands._console import console, say
+from sertool.commands._console import console, counting, say
 from sertool.commands._options import AddressOption, JsonOption, LauncherOption, SetOption
-from sertool.commands._progress import counting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,45 +31,55 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE|FOLDER",
-        help="CSV or JSON Lines: utterance, audio, label, and if known more; or a folder with one of each class.",
+        help="CSV or JSON Lines table with one row per utterance, or a folder with one sub-folder per class.",
     ),
 ]
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder of the new corpus, data/MYSET.")
+    Path, typer.Option("--out", metavar="DIR", help="Folder of the new corpus, such as data/MYSET.")
+]
+FrontendOption = Annotated[
+    str,
+    typer.Option("--recipe", metavar="NAME|FILE", help="Recipe whose frontend computes the audio frames."),
 ]
 AudioRootOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where audio paths start; the table's folder if not given.")
+    Path | None, typer.Option(metavar="DIR", help="Folder that audio paths start from. Default: the table's.")
 ]
 SplitsOption = Annotated[
-    str, typer.Option(metavar="A,B,C", help="Shares of train, valid and test where they are drawn.")
+    str, typer.Option(metavar="A,B,C", help="Shares of train, valid and test, if the table has no splits.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Seed for splits that are drawn at random.")
 ]
 TranscribeOption = Annotated[
     str | None,
     typer.Option(
-        metavar="MODEL", help="Let faster-whisper write texts that are missing: small, or a folder."
+        metavar="MODEL", help="faster-whisper model (small, or a folder) for recordings without text."
     ),
 ]
 LanguageOption = Annotated[
-    str | None, typer.Option(metavar="CODE", help="Language to transcribe, such as de; guessed if not given.")
+    str | None,
+    typer.Option(metavar="CODE", help="Language of the recordings, such as de. Default: detected."),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes that decode; if not given one a core, fewer for small tables."),
+    typer.Option(
+        metavar="N", min=1, help="Processes that decode audio. Default: depends on cores and table."
+    ),
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out recordings that cannot be used, and list them.")
+    bool, typer.Option("--skip-bad", help="Leave out and list recordings that cannot be used.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace a corpus that is there already.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a corpus that is already there.")]
 
 
 def prepare(
     table: TableArgument,
     out: OutOption,
-    recipe: Annotated[str, typer.Option(help="Recipe whose frontend makes the frames.")] = "custom",
+    recipe: FrontendOption = "custom",
     overrides: SetOption = None,
     audio_root: AudioRootOption = None,
     splits: SplitsOption = "0.7,0.15,0.15",
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 1,
+    seed: SeedOption = 1,
     transcribe: TranscribeOption = None,
     language: LanguageOption = None,
     workers: WorkersOption = None,
@@ -80,11 +89,11 @@ def prepare(
     json_file: JsonOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Turn a table or a folder of recordings into a corpus to train on.
+    """Turn a table or a folder of recordings into a corpus.
 
-    Columns: utterance (or id), audio, and label (or emotion, sentiment, score); where known text, speaker, session,
-    dialogue, split (train, valid, test, private), start and end in seconds. A command that was killed goes on when it
-    is given again.
+    Columns of a table: utterance (or id), audio, and label (or emotion, sentiment, score). Optional columns: text,
+    speaker, session, dialogue, split (train, valid, test, private), start and end in seconds. Missing splits are drawn
+    at random. Run the same command again to resume an interrupted one.
     """
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.corpora.corpus_files import write_corpus
@@ -97,7 +106,9 @@ def prepare(
     from sertool.core.recipe import load as recipes
 
     if launcher == "ray" and workers is not None:
-        raise UsageError("--workers: of this machine; --launcher ray uses the CPUs of the cluster")
+        raise UsageError(
+            "--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster"
+        )
     draw = Draw(parse_shares(splits), seed)
     preparing.check_target(out, force=force)
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
@@ -129,7 +140,7 @@ def _decode(
     transcriber: "Transcriber | None",
     cluster: "Launcher | None",
 ) -> "Decoded":
-    """Frames, and texts where a transcriber is given, with progress."""
+    """Compute the frames, and missing texts if there is a transcriber, and show the progress."""
     from sertool.core.features.extract import default_workers
     from sertool.core.prepare import assemble as preparing
 
@@ -159,7 +170,7 @@ def _report(
     out: Path,
     json_file: Path | None,
 ) -> None:
-    """The counts, what the doctor says and the next command, printed and as JSON."""
+    """Print the counts, what the doctor found and the next command, and write them as JSON if asked to."""
     from sertool.core.files.artifacts import write_json
     from sertool.core.prepare.summary import summary
 
@@ -175,7 +186,7 @@ def _report(
 def _inspect(
     corpus: "Corpus", recipe: str, overrides: list[str], out: Path
 ) -> "tuple[list[str], Inspection | None]":
-    """The settings that training needs, and what `sertool doctor` would find; None where no label is known."""
+    """Return the settings that training needs, and what `sertool doctor` finds; None if there are no labels."""
     from sertool.core.doctor.inspect import inspect
     from sertool.core.doctor.locate import doctor_command
     from sertool.core.prepare.summary import tasks_of, training_settings
@@ -197,7 +208,7 @@ def _warn(warnings: "Sequence[str]") -> None:
 
 
 def _show(result: dict[str, Any], out: Path) -> None:
-    """What the corpus holds: a line, where its splits come from, and a table for each task."""
+    """Print what the corpus holds: a summary, the origin of its splits, and a table per task."""
     console = Console(highlight=False)
     parts = [f"{result['utterances']} utterances", f"{result['seconds'] / 60:.1f} minutes"]
     if result["speakers"]:
@@ -217,7 +228,7 @@ def _show(result: dict[str, Any], out: Path) -> None:
 
 
 def _show_next(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> None:
-    """What `sertool doctor` would find, and the command that trains."""
+    """Print a summary of what `sertool doctor` found, and the command that trains."""
     from sertool.core.doctor.inspect import summary_line
 
     console = Console(highlight=False, markup=False, soft_wrap=True)

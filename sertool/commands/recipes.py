@@ -7,12 +7,10 @@ import typer
 
 from sertool.commands._options import JsonOption, SetOption
 
-app = typer.Typer(
-    no_args_is_help=True, help="List, show, copy and check recipes, the settings of experiments."
-)
+app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes of experiments.")
 
 _COLUMNS = {"name": "name", "data set": "dataset", "protocol": "protocol", "model": "architecture"}
-_WIDE = 200
+_WIDE = 200  # columns; enough for the longest description
 
 
 @app.command("list")
@@ -37,17 +35,19 @@ def list_recipes(json_file: JsonOption = None) -> None:
     for row in rows:
         grid.add_row(*(row[key] for key in (*_COLUMNS.values(), "about")))
     if not console.is_terminal:
-        console.width = _WIDE  # in a file or a pipe nothing is cut off
+        console.width = _WIDE  # nothing is cut off in a file or a pipe
     console.print(grid)
     typer.echo("next: sertool recipes show NAME")
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A recipe's name, or a path that ends in .yaml.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")
+    ],
     overrides: SetOption = None,
 ) -> None:
-    """Print a recipe with everything it extends and every default, as YAML."""
+    """Print a recipe as YAML, with what it inherits and all defaults."""
     from sertool.core.recipe import load as recipes
 
     typer.echo(recipes.resolved(recipes.load(name, overrides, users_path=recipes.USERS_PATH)), nl=False)
@@ -55,11 +55,13 @@ def show(
 
 @app.command()
 def copy(
-    name: Annotated[str, typer.Argument(help="A recipe's name, or a path that ends in .yaml.")],
-    destination: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The new file.", dir_okay=False)],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")
+    ],
+    destination: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.", dir_okay=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is already there.")] = False,
 ) -> None:
-    """Copy a recipe, comments included, to change it."""
+    """Copy a recipe, comments included, to edit it."""
     from sertool.core.recipe import load as recipes
 
     recipes.copy(name, destination, force=force)
@@ -70,10 +72,11 @@ def copy(
 @app.command()
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names, or paths that end in .yaml; all shipped ones if none.")
+        list[str] | None,
+        typer.Argument(metavar="NAME|FILE", help="Recipes to check. Default: all that are shipped."),
     ] = None,
 ) -> None:
-    """Check recipes: every unknown key and wrong value is told; nothing is run."""
+    """Check recipes for unknown keys and wrong values."""
     from sertool.core.errors import UsageError
     from sertool.core.recipe import load as recipes
 

@@ -1,4 +1,4 @@
-"""``sertool report``: every result with its protocol, its spread and its interval, beside the published one."""
+"""``sertool report``: show every result with its protocol, spread and interval, beside the published one."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, 
 if TYPE_CHECKING:
     from sertool.core.reports.contents import Report
 
-NARROWEST = 80  # columns that a table is made for
+NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 SEVERITY = re.compile(rf"({'|'.join(COLOURS)}): ")
 
@@ -25,33 +25,44 @@ def _file(name: str, text: str) -> Any:
     return typer.Option(name, metavar="FILE", help=text, dir_okay=False)
 
 
+RunsOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="NAME", help="Run name, a folder under --output; can be repeated."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Report all runs under --output.")]
+ExpectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect",
+        metavar="RECIPE|published",
+        help="Recipe to list as missing if it has no result; can be repeated.",
+    ),
+]
+RecordingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--recordings", metavar="DIR|TABLE", help="Recordings to play in the HTML report, if small."
+    ),
+]
+
+
 def report(
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name", metavar="NAME", help="A run: a folder below --output; may be given several times."
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All runs below --output.")] = False,
-    expect: Annotated[
-        list[str] | None,
-        typer.Option("--expect", metavar="RECIPE|published", help="Say where such a recipe has no result."),
-    ] = None,
-    html: Annotated[Path | None, _file("--html", "Write one HTML file that needs no network.")] = None,
-    markdown: Annotated[Path | None, _file("--markdown", "Write Markdown with GitHub's tables.")] = None,
-    json: Annotated[Path | None, _file("--json", "Write everything as plain data.")] = None,
-    csv: Annotated[Path | None, _file("--csv", "Write a row a figure.")] = None,
-    recordings: Annotated[
-        Path | None,
-        typer.Option("--recordings", metavar="DIR|TABLE", help="Recordings that the HTML plays, if small."),
-    ] = None,
+    name: RunsOption = None,
+    every: AllOption = False,
+    expect: ExpectOption = None,
+    html: Annotated[Path | None, _file("--html", "Write one HTML file that works offline.")] = None,
+    markdown: Annotated[Path | None, _file("--markdown", "Write Markdown with tables as on GitHub.")] = None,
+    json: Annotated[Path | None, _file("--json", "Write all data as JSON.")] = None,
+    csv: Annotated[Path | None, _file("--csv", "Write one row per figure.")] = None,
+    recordings: RecordingsOption = None,
     data: DataOption = DEFAULT_DATA,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
-    """Report runs: tables beside the published figures, intervals, classes, calibration, slices, what misleads.
+    """Report results beside the published ones, with warnings.
 
-    It reads stored predictions alone: sertool ensemble --name NAME --sets valid,test --probe stores them. Exit code
-    1 where nothing could be reported; findings are no failure.
+    Shows intervals, classes, calibration, slices, and findings about what makes results misleading. Works from stored
+    predictions: first run sertool ensemble --name NAME --sets valid,test --probe. Exit code 1 if nothing could be
+    reported; findings are not failures.
     """
     from sertool.core.errors import DataError, UsageError
     from sertool.core.reports.build import build_report
@@ -61,19 +72,19 @@ def report(
     if not (name or every or expect):
         there = runs_below(output)
         raise UsageError(
-            "which runs? --name NAME, or --all",
+            "no runs were named, expected --name NAME or --all",
             hint=f"{output} holds {', '.join(there)}"
             if there
-            else f"{output} holds none: sertool train makes one",
+            else f"{output} holds no runs; sertool train makes one",
         )
     if recordings is not None and html is None:
-        raise UsageError("--recordings: are played by the HTML report alone", hint="--html FILE")
+        raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
     names = [*(name or ()), *(runs_below(output) if every else ())]
     files = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv, "--recordings": recordings}
     command = _command(name or [], expect or [], files, data, output, every=every)
     made = build_report(names, output, data, expect=expect or (), command=command)
     if not (made.runs or made.tasks or made.problems):
-        raise DataError(f"{output}: holds no runs", hint="sertool train --recipe NAME")
+        raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
     out = Console(highlight=False)
     for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
         out.print(_coloured(line), soft_wrap=True)
@@ -87,7 +98,7 @@ def report(
 
 
 def _coloured(line: str) -> Text:
-    """A line whose first word says how grave it is, in the colour of that."""
+    """Return a line with its severity, if it starts with one, in the severity's colour."""
     text, found = Text(line), SEVERITY.match(line)
     if found:
         text.stylize(f"bold {COLOURS[found[1]]}", 0, len(found[1]))
@@ -102,7 +113,7 @@ def _write(
     csv: Path | None,
     recordings: Path | None,
 ) -> None:
-    """Write the files that were asked for, and say so."""
+    """Write the files that were asked for, and print their names."""
     from sertool.core.files.artifacts import write_json, write_text
     from sertool.core.reports.data_files import to_csv, to_json
     from sertool.core.reports.text.markdown import to_markdown
@@ -135,7 +146,7 @@ def _command(
     *,
     every: bool,
 ) -> str:
-    """What makes this report again."""
+    """Return the command that makes this report again."""
     words = ["sertool", "report", *(word for name in names for word in ("--name", name))]
     words += ["--all"] * every + [word for name in expect for word in ("--expect", name)]
     places = {**files, "--data": data, "--output": output}

@@ -1,7 +1,8 @@
-"""``sertool train``: a recipe into a folder of trained members."""
+"""``sertool train``: train the members of a recipe into a run's folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from statistics import stdev
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ from sertool.commands._options import (
     LauncherOption,
     OutputOption,
     PrecisionOption,
+    RecipeOption,
     SetOption,
 )
 from sertool.commands._training import describe, show_training
@@ -28,21 +30,33 @@ if TYPE_CHECKING:
     from sertool.core.runs.plan import Plan
 
 
-RecipeOption = Annotated[
-    str, typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="Run name, a folder under --output. Default: the recipe's name."
+    ),
 ]
-NameOption = Annotated[str | None, typer.Option("--name", help="Folder below --output; the recipe's name.")]
-RunsOption = Annotated[int | None, typer.Option("--runs", min=1, help="Members: seeds 1 to N.")]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", metavar="1,2,3", help="These seeds instead.")]
+RunsOption = Annotated[
+    int | None,
+    typer.Option("--runs", metavar="N", min=1, help="Number of members. Default: the recipe's."),
+]
+SeedsOption = Annotated[
+    str | None,
+    typer.Option("--seeds", metavar="1,2,3", help="One member per seed, instead of --runs."),
+]
 FromOption = Annotated[
     Path | None,
     typer.Option("--from", metavar="NAME|DIR", help="Start from the weights of an earlier run."),
 ]
 GroupOption = Annotated[
-    int | None, typer.Option("--group-size", min=1, help="Members that train together; by memory.")
+    int | None,
+    typer.Option(
+        "--group-size", metavar="N", min=1, help="Members trained as one stack. Default: depends on memory."
+    ),
 ]
 TensorboardOption = Annotated[
-    bool, typer.Option("--tensorboard", help="Write curves for TensorBoard beside the runs, live.")
+    bool,
+    typer.Option("--tensorboard", help="Write TensorBoard curves into the run's folder during training."),
 ]
 
 
@@ -65,7 +79,10 @@ def train(
     gpus_each: GpusOption = 1.0,
     json: JsonOption = None,
 ) -> None:
-    """Train a recipe's members; the same command goes on where a killed one was."""
+    """Train the members of a recipe.
+
+    Run the same command again to resume an interrupted training.
+    """
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.files.artifacts import write_json
     from sertool.core.recipe.load import load
@@ -98,10 +115,10 @@ def train(
 
 
 def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[int]:
-    """The seeds of ``--seeds`` or ``--runs``, or the recipe's.
+    """Return the seeds that ``--seeds`` or ``--runs`` ask for, or the recipe's.
 
     Raises:
-        UsageError: both are given, or a seed is no number or stands there twice.
+        UsageError: if both options are given, or a seed is not a number or is given twice.
     """
     from sertool.core.errors import UsageError
 
@@ -109,7 +126,7 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
         first = recipe.training.seed
         return list(range(first, first + (runs or recipe.training.runs)))
     if runs is not None:
-        raise UsageError("--runs and --seeds: give one of them")
+        raise UsageError("--runs and --seeds: give only one of them")
     parts = [part.strip() for part in seeds.split(",")]
     numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < 2**31]
     if len(numbers) != len(parts) or len(set(numbers)) != len(numbers):
@@ -120,10 +137,10 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
 
 
 def folder_name(name: str) -> str:
-    """A name that is one folder below --output.
+    """Return a run's name if it can be the name of one folder under --output.
 
     Raises:
-        UsageError: it would lead somewhere else.
+        UsageError: if it would lead to another place, such as ``../x``.
     """
     from sertool.core.errors import UsageError
 
@@ -133,7 +150,7 @@ def folder_name(name: str) -> str:
 
 
 def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
-    """What `sertool doctor` would find, in a line; none where that is nothing."""
+    """Summarise what `sertool doctor` would find in one line; return no line if it would find nothing."""
     from sertool.core.corpora.load import corpus_folder
     from sertool.core.doctor.inspect import inspect_opened, summary_line
     from sertool.core.doctor.locate import doctor_command
@@ -152,21 +169,27 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
 
 
 def describe_plan(plan: "Plan") -> str:
-    """Members, groups and what is done already, in a line."""
+    """Describe the members, their groups and what is already done in one line."""
     total, done = len(plan.members), len(plan.done)
     groups = ""
     if len(plan.groups) > 1:
         groups = f" in {len(plan.groups)} groups" + (
-            f", {plan.workers} side by side" if plan.workers > 1 else ""
+            f", {plan.workers} at a time" if plan.workers > 1 else ""
         )
-    finished = f", {done} done already" if done else ""
+    finished = f", {done} already trained" if done else ""
     return f"{plan.experiment.recipe.model.architecture.upper()} · {total} members{groups}{finished}"
 
 
-def show_summary(summary: dict[str, object]) -> list[str]:
-    """The result of a training as lines."""
+def show_summary(summary: dict[str, Any]) -> list[str]:
+    """Format the result of a training as lines: scores in percent, then the next command."""
+    from sertool.core.formatting import plural
+    from sertool.core.reports.wording import figure, metric_name
+
+    scores = [member["score"] for member in summary["members"]]
+    spread = f" (sd {figure(stdev(scores))})" if len(scores) > 1 else ""
     lines = [
-        f"{summary['name']} · {summary['members_trained']} members · valid {summary['select']} {summary['text']}"
+        f"{summary['name']} · {plural(len(scores), 'member')} · valid {metric_name(summary['select'])} "
+        f"{figure(summary['mean'])}{spread}, best {figure(max(scores))}"
     ]
     if summary["selected_on_test"]:
         lines.append("selected on test")

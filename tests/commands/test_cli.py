@@ -124,7 +124,13 @@ def test_a_run_from_recipe_to_result(here):
         *["train", "--recipe", "tiny.yaml", "--name", "mine", "--seeds", "3,5", "--json", "out/train.json"]
     )
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[0].startswith("mine · 2 members · valid accuracy 0.")
+    scores = [
+        100 * member["score"] for member in json.loads((here / "out/train.json").read_text())["members"]
+    ]
+    assert result.stdout.splitlines()[0] == (
+        f"mine · 2 members · valid accuracy {np.mean(scores):.2f} (sd {np.std(scores, ddof=1):.2f}), "
+        f"best {max(scores):.2f}"
+    )
     assert result.stdout.splitlines()[-1] == "next: sertool ensemble --name mine"
     assert "TINY · emotion, 3 classes · train 24 · valid 12 · test 12 · 6 speakers" in result.stderr
     summary = json.loads((here / "out/train.json").read_text())
@@ -261,7 +267,7 @@ def test_after_a_first_epoch_that_failed_another_recipe_may_take_the_folder(here
         ),
         (
             train("--seeds", "1"),
-            "error: --runs and --seeds: give one of them\n",
+            "error: --runs and --seeds: give only one of them\n",
         ),
         (
             train("--name", "a/b"),

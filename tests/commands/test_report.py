@@ -424,19 +424,20 @@ def test_all_files_and_the_command_that_makes_them_again(here):
 
 def test_which_runs(here):
     assert refusal(code=2) == (
-        "error: which runs? --name NAME, or --all\n  try: ckpt holds none: sertool train makes one\n"
+        "error: no runs were named, expected --name NAME or --all\n  try: ckpt holds no runs; sertool train makes one\n"
     )
     stored("calls-v1")
     stored("calls-v2")
     assert (
-        refusal(code=2) == "error: which runs? --name NAME, or --all\n  try: ckpt holds calls-v1, calls-v2\n"
+        refusal(code=2)
+        == "error: no runs were named, expected --name NAME or --all\n  try: ckpt holds calls-v1, calls-v2\n"
     )
     assert "did you mean 'calls-v1'?" in refusal("--name", "call-v1", code=2)
     assert refusal("--name", "calls-v1", "--recordings", ".", code=2) == (
-        "error: --recordings: are played by the HTML report alone\n  try: --html FILE\n"
+        "error: --recordings: only the HTML report plays recordings\n  try: add --html FILE\n"
     )
     assert refusal("--all", "--output", "nowhere", code=1) == (
-        "error: nowhere: holds no runs\n  try: sertool train --recipe NAME\n"
+        "error: nowhere: no runs in this folder\n  try: sertool train --recipe NAME\n"
     )
     assert "no recipe 'publishd'" in refusal("--all", "--expect", "publishd", code=2)
 

@@ -261,7 +261,7 @@ def test_the_real_chain_goes_on_after_a_kill_and_ends_in_a_report(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
-    assert "going on after epoch" in done.stderr
+    assert "resuming after epoch" in done.stderr
     assert re.search(r"^vgaf-honest  honest    0\.\d{4}, 10 members$", done.stdout, re.MULTILINE)
     assert len(list(output.glob("vgaf-honest/run-*/run.json"))) == 10
     assert "synthetic speech" in (output / "report.md").read_text()

@@ -410,7 +410,7 @@ def test_the_command_refuses_what_it_cannot_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("--no-training", "--no-evaluation")
     assert result.exit_code == 2
-    assert result.stderr == "error: --no-training --no-evaluation: nothing is left to measure\n"
+    assert result.stderr == "error: --no-training and --no-evaluation: nothing is left to measure\n"
     artifacts.write_text(tmp_path / "tiny.yaml", resolved(tiny_recipe()))
     result = run("--recipe", "tiny.yaml")
     assert result.exit_code == 1

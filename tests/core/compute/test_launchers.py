@@ -146,7 +146,10 @@ def test_options_that_do_not_go_together(here):
     asked = invoke("train", "--recipe", "tiny.yaml", "--address", "auto")
     assert asked == (2, "error: --address auto: only with --launcher ray\n")
     asked = invoke("prepare", "a.csv", "--out", "x", "--launcher", "ray", "--workers", "2")
-    assert asked == (2, "error: --workers: of this machine; --launcher ray uses the CPUs of the cluster\n")
+    assert asked == (
+        2,
+        "error: --workers counts processes on this machine; --launcher ray uses the CPUs of the cluster\n",
+    )
 
 
 @pytest.fixture

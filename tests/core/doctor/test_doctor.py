@@ -631,7 +631,7 @@ def test_where_the_next_command_finds_the_corpus(here):
         (
             ["--set", "a.b=1"],
             2,
-            "error: --set: changes a recipe, and none is given\n  try: sertool doctor --recipe NAME --set ...\n",
+            "error: --set changes a recipe, and no --recipe is given\n  try: sertool doctor --recipe NAME --set ...\n",
         ),
         (
             ["--data", "data/TINY", "--set", "dataset.task=mood"],

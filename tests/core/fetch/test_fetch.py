@@ -111,7 +111,7 @@ def test_data_from_a_file_is_unpacked_converted_and_told(tmp_path):
     assert lines[:3] == [
         f"data: {len(before) / 1e6:.1f} MB from mine.zip",
         f"SHA-256 {digest}",
-        "which nobody has published: it is kept, and later fetches are held to it",
+        "no checksum has been published: this one is kept, and later downloads must have it too",
     ]
     assert lines[3:7] == [
         "data/IEMOCAP  62 utterances (train 39, test 23), 2 left out",
@@ -130,7 +130,7 @@ def test_data_from_a_file_is_unpacked_converted_and_told(tmp_path):
     assert row["folders"]["MOSI"]["text"].startswith("66 utterances")
 
     again = run("data")
-    assert again.stdout.startswith("data: is there already, fetched on 20")
+    assert again.stdout.startswith("data: is already there, fetched on 20")
     assert state_of("data", load_sources()["data"], Path("data")) == "there"
 
 
@@ -203,7 +203,7 @@ def test_word_vectors_lose_the_package_around_them(tmp_path):
     digest = hashlib.sha256((tmp_path / "v.tar.gz").read_bytes()).hexdigest()
     result = run("vectors", "--from", "v.tar.gz", "--sha256", digest.upper())
     assert "data/en_vectors_web_lg  word vectors, 2-d\n" in result.stdout
-    assert "nobody has published" not in result.stdout
+    assert "no checksum has been published" not in result.stdout
     assert tree(tmp_path / "data/en_vectors_web_lg") == {"vocab"}
     assert not list((tmp_path / "data").rglob("*.py"))
 
@@ -383,7 +383,7 @@ def test_a_corpus_of_ones_own_by_a_manifest_of_ones_own(tmp_path, serve):
     Path("own.yaml").write_text(dump_yaml({"format": "sertool-sources/1", "sources": {"tiny": source}}))
     result = run("tiny", "--manifest", "own.yaml")
     assert "data/TINY  48 utterances (train 24, valid 12, test 12)\n" in result.stdout
-    assert "nobody has published" not in result.stdout
+    assert "no checksum has been published" not in result.stdout
 
 
 def test_several_go_on_after_one_that_fails(tmp_path):
@@ -401,7 +401,7 @@ def test_several_go_on_after_one_that_fails(tmp_path):
     ("arguments", "message"),
     [
         (["dta"], "error: nothing to fetch is called 'dta', did you mean 'data'?\n"),
-        (["all", "--sha256", "a" * 64], "error: --sha256: a checksum is of one archive; give one name\n"),
+        (["all", "--sha256", "a" * 64], "error: --sha256: belongs to one archive; give only one name\n"),
         (["data", "--sha256", "xyz"], "error: --sha256 xyz: expected a SHA-256, 64 hexadecimal digits\n"),
         (
             ["all", "--from", "x.zip"],
@@ -518,7 +518,7 @@ def test_two_processes_do_not_get_in_each_others_way(tmp_path):
     assert "error: data is being fetched into data by another process\n" in error
     other.communicate("\n")
     assert other.returncode == 0
-    assert run("data").stdout.startswith("data: is there already")
+    assert run("data").stdout.startswith("data: is already there")
 
 
 def test_tell_is_given_every_stage(tmp_path):

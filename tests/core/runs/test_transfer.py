@@ -688,7 +688,7 @@ def test_the_command_tells_its_start_and_what_it_has_seen(here, monkeypatch):
     assert (other.exit_code, other.stdout) == (2, "")
     done = CliRunner().invoke(app, [*command[:-1], "first/"])
     assert done.exit_code == 0, done.output
-    assert "2 members, 2 done already" in done.stderr
+    assert "2 members, 2 already trained" in done.stderr
     assert other.stderr.endswith(
         "error: --from first: was trained or selected on 5 of the 12 test utterances of OTHER: no figure on them "
         "would be honest\n  try: start from a run that has not seen them; only recipes of `protocol: paper` may go "
