@@ -1,4 +1,4 @@
-"""Does the exported graph say what the models say? Both judge the same utterances, one by one."""
+"""Compare the exported graph with PyTorch: both predict the same utterances, one by one."""
 
 import statistics
 import time
@@ -25,9 +25,10 @@ from sertool.core.models.mnt import MNT
 from sertool.core.runs.experiment import Experiment
 from sertool.core.runs.members import Trained, TrainedMember
 
-TOLERANCE = 1e-4  # of logits
+# Float32 sums in another order differ by about 1e-6 at these sizes; a wrong layer or mask by far more than 1e-4.
+TOLERANCE = 1e-4  # largest accepted difference of a logit
 MOST = 200  # utterances of a corpus that are compared
-TIMED = 20  # of them, for the latency
+TIMED = 20  # utterances among them that are timed
 CLIPS = Path(__file__).parent.parent / "corpora" / "demo" / "clips"
 
 Array = NDArray[np.float32]
@@ -36,12 +37,12 @@ Feeds = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Trial:
-    """Utterances to compare on: some of a corpus, or random ones, and a few that are awkward on purpose.
+    """Utterances for the comparison: some of a corpus, or random ones, and a few that are awkward on purpose.
 
     Attributes:
         corpus: the utterances, uncut.
-        targets: of those that are labelled.
-        source: what they are, in a few words.
+        targets: targets of the utterances; None for one without a label.
+        source: description of the utterances in a few words.
     """
 
     corpus: Corpus
@@ -50,21 +51,21 @@ class Trial:
 
     @property
     def labelled(self) -> list[int]:
-        """Positions of those that have a target."""
+        """Positions of the utterances that have a target."""
         return [place for place, target in enumerate(self.targets) if target is not None]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What came of it.
+class BundleComparison:
+    """The result of comparing a graph with PyTorch.
 
     Attributes:
-        source: what was compared on.
+        source: description of the utterances.
         largest: largest difference of a logit.
-        differing: utterances with another decision.
-        utterances: how many.
+        differing: number of utterances with another prediction.
+        utterances: number of utterances.
         onnx_ms, torch_ms: median time for one utterance, in ms.
-        logits: (N, C) of the graph.
+        logits: logits (N, C) of the graph.
     """
 
     source: str
@@ -77,7 +78,7 @@ class Comparison:
 
 
 def make_trial(trained: Trained, experiment: Experiment | None) -> Trial:
-    """Validation utterances of the corpus, spread over all of them, or seeded random ones; and awkward ones."""
+    """Collect validation utterances of the corpus, evenly spread, or seeded random ones; and awkward ones."""
     made = _made(trained, 8 if experiment else 64)
     if experiment is None:
         return Trial(made, (None,) * len(made.utterances), f"{len(made.utterances)} seeded random utterances")
@@ -104,7 +105,7 @@ def _behind(first: Frames, second: Frames) -> Frames:
 
 
 def _made(trained: Trained, count: int) -> Corpus:
-    """Random utterances; among them some with no words, no audio, silence inside, and more than the model sees."""
+    """Make random utterances; some have no words, no audio, silence inside, or more than the model reads."""
     dataset, random = trained.recipe.dataset, np.random.default_rng(1)
     limits = (dataset.max_text_length, dataset.max_audio_length)
     words = [*trained.inputs[0].vocabulary.index, "a-word-that-nobody-said"]
@@ -129,7 +130,7 @@ def _made(trained: Trained, count: int) -> Corpus:
 
 
 def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]:
-    """The words of a trial with the packaged demo's recordings and their frames, and the recordings' samples."""
+    """Pair the words of a trial with the packaged demo's recordings; return the new trial and the samples."""
     frontend = trained.recipe.frontend
     heard = [read_audio(path, frontend.sample_rate) for path in sorted(CLIPS.glob("*.flac"))]
     heard.append(torch.zeros(frontend.sample_rate))
@@ -146,7 +147,7 @@ def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]
 
 
 def feeds_of(trained: Trained, trial: Trial, waveforms: Sequence[Array] | None = None) -> list[Feeds]:
-    """The graph's inputs for each utterance by itself, with no padding."""
+    """Make the graph's inputs for each utterance by itself, without padding."""
     corpus, modalities = trial.corpus, trained.recipe.dataset.modalities
     every: list[Feeds] = []
     for row, utterance in enumerate(corpus.utterances):
@@ -166,10 +167,10 @@ def feeds_of(trained: Trained, trial: Trial, waveforms: Sequence[Array] | None =
     return every
 
 
-def torch_judge(
+def torch_logits(
     trained: Trained, stack: MAT | MNT, members: Sequence[TrainedMember], trial: Trial
 ) -> Callable[[Sequence[int]], Array]:
-    """A function from positions of utterances to the members' mean logits (N, C), as ``sertool predict`` has them."""
+    """Return a function from positions of utterances to mean logits (N, C), as ``sertool predict`` computes them."""
     precision = choose("cpu", "fp32")
     tables = tables_for(trained, trial.corpus, precision.device)
     folds = [member.fold for member in members]
@@ -177,30 +178,30 @@ def torch_judge(
 
 
 def open_session(path: Path) -> Any:
-    """An onnxruntime session on the CPU, as run.py opens it."""
+    """Open an onnxruntime session on the CPU, as run.py does."""
     import onnxruntime
 
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
 def onnx_logits(session: Any, feeds: Sequence[Feeds]) -> Array:
-    """(N, C) logits of utterances judged one by one."""
+    """Compute logits (N, C) with the graph, one utterance at a time."""
     return np.concatenate([session.run(["logits"], one)[0] for one in feeds])
 
 
 def compare(
-    session: Any, feeds: Sequence[Feeds], judge: Callable[[Sequence[int]], Array], trial: Trial, kind: str
-) -> Comparison:
-    """Judge all utterances of a trial with the graph and with PyTorch."""
+    session: Any, feeds: Sequence[Feeds], logits: Callable[[Sequence[int]], Array], trial: Trial, kind: str
+) -> BundleComparison:
+    """Predict all utterances of a trial with the graph and with PyTorch, whose ``logits`` are given."""
     count = len(feeds)
-    theirs, ours = onnx_logits(session, feeds), judge(range(count))
+    theirs, ours = onnx_logits(session, feeds), logits(range(count))
     timed = np.linspace(0, count - 1, min(TIMED, count)).round().astype(int).tolist()
     onnx_ms = [_milliseconds(partial(session.run, ["logits"], feeds[place])) for place in timed]
-    torch_ms = [_milliseconds(partial(judge, [place])) for place in timed]
+    torch_ms = [_milliseconds(partial(logits, [place])) for place in timed]
     differing = (decide(theirs, kind) != decide(ours, kind)).reshape(count, -1).any(1)
-    # NaN is no agreement.
+    # A comparison with NaN is always false, so it would pass as equal.
     largest = float(np.abs(theirs - ours).max()) if np.isfinite(theirs).all() else float("inf")
-    return Comparison(
+    return BundleComparison(
         source=trial.source,
         largest=largest,
         differing=int(differing.sum()),
@@ -211,21 +212,22 @@ def compare(
     )
 
 
-def require_equal(found: Comparison) -> None:
-    """Refuse a graph that says something else than PyTorch.
+def require_equal(found: BundleComparison) -> None:
+    """Refuse a graph that does not agree with PyTorch.
 
     Raises:
-        SertoolError: a logit differs by more than 1e-4, or a decision does.
+        SertoolError: a logit differs by more than 1e-4, or a predicted class differs.
     """
     if found.largest > TOLERANCE:
         raise SertoolError(
             f"export: the graph's logits differ from PyTorch's by {found.largest:.1e}, at most {TOLERANCE:.0e} is "
             f"accepted ({found.source}); nothing was written",
-            hint="a fault of sertool, or of the onnxruntime that is installed; `sertool doctor` tells the versions",
+            hint="this is a bug in sertool or in the installed onnxruntime; `sertool doctor` shows the versions",
         )
     if found.differing:
         raise SertoolError(
-            f"export: the graph decides {found.differing} of {found.utterances} utterances otherwise than PyTorch "
+            f"export: the graph and PyTorch predict different classes for {found.differing} of {found.utterances} "
+            f"utterances "
             f"({found.source}); nothing was written"
         )
 

@@ -1,4 +1,4 @@
-"""A trained ensemble as a folder that runs without this toolkit: an ONNX model, a script, a model card."""
+"""Export a trained ensemble as a folder that runs without this toolkit: an ONNX model, a script, a model card."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.export import check as check
-from sertool.core.export.check import Comparison
+from sertool.core.export.check import BundleComparison
 from sertool.core.export.files import FORMAT, SETTINGS, write_texts
 from sertool.core.export.quantise import Loss, measure_loss, quantise, require_small_loss
 from sertool.core.export.source import Opened, open_trained
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import onnx
 
 MODEL, INT8 = "model.onnx", "model.int8.onnx"
-LARGEST_FILE = 3 << 29  # bytes; a model file ends at 2 GiB, beyond this its weights lie in a file beside it
+# A protobuf message, which a model file is, ends at 2 GiB; above 1.5 GiB the weights go into a file of their own.
+LARGEST_FILE = 3 << 29  # bytes
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,20 @@ class Exported:
     """A bundle that was written.
 
     Attributes:
-        folder: where it lies.
-        name: of the ensemble.
-        members: how many are averaged.
-        temperature: in its probabilities.
-        compared: graph against PyTorch; on the corpus, and with the frontend on recordings.
-        loss: of the graph in 8 bits.
-        sizes: bytes of each file.
+        folder: folder of the bundle.
+        name: name of the ensemble.
+        members: number of members that are averaged.
+        temperature: temperature of the probabilities.
+        compared: comparisons with PyTorch, on the corpus and, with the frontend, on recordings.
+        loss: accuracy lost by the 8-bit graph; None without one.
+        sizes: size of each file in bytes.
     """
 
     folder: Path
     name: str
     members: int
     temperature: float
-    compared: tuple[Comparison, ...]
+    compared: tuple[BundleComparison, ...]
     loss: Loss | None
     sizes: dict[str, int]
 
@@ -59,22 +60,22 @@ def export(
     with_frontend: bool = False,
     force: bool = False,
 ) -> Exported:
-    """Write a bundle, or nothing where its graph does not say what PyTorch says.
+    """Write a bundle, or nothing if its graph does not agree with PyTorch.
 
     Args:
-        name: folder below ``output``: runs of sertool, or checkpoints of the reference.
-        out: the bundle's folder.
+        name: folder below ``output`` with runs of sertool or checkpoints of the reference.
+        out: folder of the bundle.
         output: folder that holds the trained models.
         data: folder that holds the corpora.
-        index: members of each fold that are averaged, best first; all.
-        int8: write the graph in 8 bits too.
+        index: number of members of each fold to average, best first; None for all.
+        int8: also write an 8-bit graph.
         with_frontend: take a waveform instead of mel frames.
-        force: replace a bundle that is there, and write 8 bits whatever they cost.
+        force: replace an existing bundle, and write the 8-bit graph whatever it costs in accuracy.
 
     Raises:
-        UsageError: onnx is not installed, there is no such model, or it has no such frontend; or ``out`` is taken.
+        UsageError: onnx is not installed, there is no such model, it has no such frontend, or ``out`` exists.
         DataError: a file is damaged.
-        SertoolError: the graph disagrees with PyTorch, or 8 bits cost too much accuracy.
+        SertoolError: the graph disagrees with PyTorch, or the 8-bit graph loses too much accuracy.
     """
     _require_onnx()
     _check_target(out, force)
@@ -104,9 +105,9 @@ def _check_target(out: Path, force: bool) -> None:
     if not out.exists() and not out.is_symlink():
         return
     if not _is_bundle(out):
-        raise UsageError(f"--out {out}: is there already and is no bundle; only a bundle is replaced")
+        raise UsageError(f"--out {out}: exists and is not a bundle; only a bundle is replaced")
     if not force:
-        raise UsageError(f"--out {out}: is there already", hint="--force replaces it")
+        raise UsageError(f"--out {out}: already exists", hint="--force replaces it")
 
 
 def _is_bundle(folder: Path) -> bool:
@@ -123,7 +124,7 @@ def _check_frontend(trained: Trained) -> None:
     recipe = trained.recipe
     why = None
     if "audio" not in recipe.dataset.modalities:
-        why = "it judges text alone"
+        why = "it reads text alone"
     elif trained.audio_width != recipe.frontend.mel_bands:
         why = (
             f"it takes audio frames of {trained.audio_width} values, and the recipe's frontend makes "
@@ -137,7 +138,7 @@ def _check_frontend(trained: Trained) -> None:
 
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
-    """A folder that takes the place of ``target``, and of what is there, when all is well; or is gone."""
+    """Yield a new folder that replaces ``target`` when the block ends well, and is removed otherwise."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
@@ -158,8 +159,8 @@ def _new_folder(target: Path) -> Iterator[Path]:
 
 def _write_models(
     opened: Opened, folder: Path, with_frontend: bool, int8: bool
-) -> tuple[tuple[Comparison, ...], Loss | None]:
-    """Write the graphs, each compared with PyTorch before it stays."""
+) -> tuple[tuple[BundleComparison, ...], Loss | None]:
+    """Write the graphs and compare each with PyTorch."""
     from sertool.core.export.onnx_ensemble import ensemble_model  # onnx is an extra
 
     trained, members, kind = opened.trained, opened.members, opened.trained.task.kind
@@ -168,8 +169,8 @@ def _write_models(
     feeds = check.feeds_of(trained, trial)
     model = folder / MODEL
     external = save(ensemble_model(trained, members, opened.temperature, with_frontend=False), model)
-    judge = check.torch_judge(trained, stack, members, trial)
-    compared = [check.compare(check.open_session(model), feeds, judge, trial, kind)]
+    logits = check.torch_logits(trained, stack, members, trial)
+    compared = [check.compare(check.open_session(model), feeds, logits, trial, kind)]
     check.require_equal(compared[0])
     loss = None
     if int8:
@@ -177,13 +178,14 @@ def _write_models(
         classes = len(trained.task.classes)
         loss = measure_loss(folder / INT8, compared[0].logits, trial, feeds, kind, classes)
     if with_frontend:
+        # The graph without the frontend has been compared on the corpus; the bundle holds the other one alone.
         for path in folder.iterdir():
             path.unlink()
         save(ensemble_model(trained, members, opened.temperature, with_frontend=True), model)
         heard, waveforms = check.with_recordings(trained, trial)
-        judge = check.torch_judge(trained, stack, members, heard)
+        logits = check.torch_logits(trained, stack, members, heard)
         feeds = check.feeds_of(trained, heard, waveforms)
-        compared.append(check.compare(check.open_session(model), feeds, judge, heard, kind))
+        compared.append(check.compare(check.open_session(model), feeds, logits, heard, kind))
         check.require_equal(compared[1])
         if int8:
             quantise(model, folder / INT8, external=external)
@@ -191,7 +193,7 @@ def _write_models(
 
 
 def save(model: "onnx.ModelProto", path: Path) -> bool:
-    """Write a model, its weights beside it where they are too large for one file; whether they are."""
+    """Write a model, with its weights in a second file if they are too large for one; return whether they are."""
     import onnx
 
     from sertool.core.export.onnx_ensemble import weight_bytes

@@ -1,4 +1,4 @@
-"""The files of a bundle beside its graphs: script, vocabulary, labels, settings, model card."""
+"""The files of a bundle besides its graphs: script, vocabulary, labels, settings, model card."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.vocabulary import REMOVED, TYPOGRAPHIC
-from sertool.core.export.check import Comparison
+from sertool.core.export.check import BundleComparison
 from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Opened, measure
@@ -23,10 +23,10 @@ def write_texts(
     opened: Opened,
     folder: Path,
     with_frontend: bool,
-    compared: Sequence[Comparison],
+    compared: Sequence[BundleComparison],
     loss: Loss | None,
 ) -> None:
-    """Everything but the graphs; the settings last, with the hashes of the rest."""
+    """Write everything but the graphs; the settings come last, with the hashes of all other files."""
     trained, experiment = opened.trained, opened.experiment
     task = trained.task
     artifacts.write_json(folder / "labels.json", {"kind": task.kind, "classes": list(task.classes)})
@@ -55,7 +55,7 @@ def write_texts(
 
 
 def script(*, with_frontend: bool) -> str:
-    """``run.py``: the template without the lines of the other kind of graph."""
+    """Return ``run.py``: the template without the lines for the other kind of graph."""
     left_out = "mels" if with_frontend else "graph"
     lines, skip = [], False
     for line in SCRIPT.read_text(encoding="utf-8").splitlines():

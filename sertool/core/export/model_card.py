@@ -1,11 +1,11 @@
-"""The model card of an exported bundle: what was trained on what, how good it is, what it must not be used for."""
+"""The model card of a bundle: model, training data, figures, limits and forbidden uses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sertool.core.export.check import Comparison
+from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure
 from sertool.core.metrics.calibration import Calibration
@@ -14,34 +14,34 @@ from sertool.core.runs.members import Trained, TrainedMember
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.template"
 FILES = {
     "model.onnx": "the ensemble; opset 17, any batch, any lengths",
-    "model.onnx.data": "its weights, which do not fit into one file",
-    "model.int8.onnx": "the same with weights of 8 bits: `--model model.int8.onnx`",
+    "model.onnx.data": "its weights, which do not fit into the same file",
+    "model.int8.onnx": "the same with 8-bit weights: `--model model.int8.onnx`",
     "model.int8.onnx.data": "its weights",
-    "run.py": "judges a recording; a page of code to start from",
-    "vocabulary.json": "the row of every word; 1 where there is none",
+    "run.py": "predicts a recording; a page of code to start from",
+    "vocabulary.json": "the row of each word; 1 for an unknown word",
     "labels.json": "the classes, in the order of the outputs",
-    "settings.json": "lengths, cleaning of words, mel frontend, versions, hashes",
+    "settings.json": "lengths, rules for words, mel frontend, versions, hashes",
     "README.md": "this page",
 }
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the card tells.
+    """The facts on the card.
 
     Attributes:
         trained: recipe and task.
-        members: that are averaged.
-        note: what identifies the data, as ``planning.corpus_note`` has it.
-        source: sentence on where the corpus comes from; empty where it is not at hand.
-        selected_on_test: whether members were selected on the test utterances.
-        started_from: the run whose weights the members started from; None where they were drawn, or nobody knows.
-        seen_in_test: test utterances that run was trained or selected on.
-        figure: on test; None where the corpus is not at hand or has no labelled test utterances.
-        calibration: that is in the probabilities.
-        compared: graph against PyTorch.
-        loss: of the graph in 8 bits.
-        with_frontend: whether a waveform goes in.
+        members: the members that are averaged.
+        note: identity of the data, see :func:`sertool.core.runs.experiment.corpus_note`.
+        source: sentence on the origin of the corpus; empty if the corpus is not available.
+        selected_on_test: the members were selected on the test utterances.
+        started_from: run whose weights the members started from; None if they were random, or it is not known.
+        seen_in_test: number of test utterances that this run was trained or selected on.
+        figure: figures on test; None without the corpus or without labelled test utterances.
+        calibration: calibration of the probabilities.
+        compared: comparisons with PyTorch.
+        loss: accuracy lost by the 8-bit graph; None without one.
+        with_frontend: the graph takes a waveform.
     """
 
     trained: Trained
@@ -53,13 +53,13 @@ class Facts:
     seen_in_test: int
     figure: Figure | None
     calibration: Calibration | None
-    compared: Sequence[Comparison]
+    compared: Sequence[BundleComparison]
     loss: Loss | None
     with_frontend: bool
 
 
 def write_card(facts: Facts, files: Sequence[str]) -> str:
-    """The card as Markdown; ``files`` are those of the bundle."""
+    """Write the card as Markdown; ``files`` are the names of the bundle's files."""
     trained = facts.trained
     recipe, dataset, classes = trained.recipe, trained.recipe.dataset, ", ".join(trained.task.classes)
     single = trained.task.kind == "single"
@@ -70,7 +70,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({recipe.about}).",
         synthetic="\n\n**It was trained on synthetic speech: its figures say nothing about people.**"
         * trained.synthetic,
-        machine_text="- Some or all of the transcripts it learnt from were written by a machine.\n"
+        machine_text="- Some or all of the transcripts in its training data were made by speech recognition.\n"
         * trained.machine_text,
         inputs=_inputs(facts),
         answers=f"{'one of' if single else 'any of'} {classes}",
@@ -106,7 +106,7 @@ def _inputs(facts: Facts) -> str:
     made = facts.trained.audio_width == facts.trained.recipe.frontend.mel_bands
     audio = "a recording" if facts.with_frontend else f"audio frames of {facts.trained.audio_width} values"
     if made and not facts.with_frontend:
-        audio += ", which run.py makes of a recording"
+        audio += ", which run.py computes from a recording"
     return " and ".join({"text": text, "audio": audio}[modality] for modality in dataset.modalities)
 
 
@@ -115,7 +115,7 @@ def _divided(facts: Facts) -> str:
     if len(folds) > 1:
         return f"{len(folds)} folds by {splits.group}; every fold's members are in this ensemble"
     if splits.scheme == "holdout":
-        return f"{folds[0]['valid']:,} utterances cut from training by {splits.group}"
+        return f"{folds[0]['valid']:,} utterances held out from training by {splits.group}"
     return f"{folds[0]['valid']:,} utterances of the corpus's own {splits.valid} split"
 
 
@@ -136,44 +136,52 @@ def _calibration(calibration: Calibration | None) -> str:
         return "not calibrated (temperature 1); `sertool ensemble` fits a temperature"
     return (
         f"temperature {calibration.temperature:.3g}, fitted on {calibration.utterances:,} {calibration.set} "
-        f"utterances; calibration error there {calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after"
+        f"utterances; calibration error there {100 * calibration.ece_before:.1f} % before, "
+        f"{100 * calibration.ece_after:.1f} % after"
     )
 
 
 def _figures(facts: Facts) -> str:
     figure = facts.figure
     if figure is None:
-        return f"On test: not measured; `sertool ensemble --name {facts.trained.name} --sets test` does it."
+        return (
+            f"On test: not measured; `sertool ensemble --name {facts.trained.name} --sets test` measures it."
+        )
     interval = "interval not measured"
     if figure.interval is not None:
         low, high = figure.interval.low, figure.interval.high
         clusters = f"{figure.interval.clusters} {figure.interval.unit}s"
-        interval = f"95 % interval {low:.3f} to {high:.3f}, bootstrap over {clusters}"
+        interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, bootstrap over {clusters}"
     folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
-    flattered = facts.selected_on_test or facts.seen_in_test > 0
-    selected = " Members were selected or trained on these utterances, so the figure is too good." * flattered
+    optimistic = facts.selected_on_test or facts.seen_in_test > 0
+    selected = (
+        " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
+    )
     return (
-        f"On {figure.utterances:,} test utterances{folds}: UAR {figure.uar:.3f} ({interval}), accuracy "
-        f"{figure.accuracy:.3f}.{selected}"
+        f"On {figure.utterances:,} test utterances{folds}: UAR {100 * figure.uar:.1f} % ({interval}), accuracy "
+        f"{100 * figure.accuracy:.1f} %.{selected}"
     )
 
 
 def _validation(facts: Facts) -> str:
     scores = [member.score for member in facts.members]
-    # The reference's checkpoints carry theirs in percent.
+    # The reference's checkpoints hold their scores in percent.
     worst, best = (value / 100 if max(scores) > 1 else value for value in (min(scores), max(scores)))
     metric = facts.trained.recipe.training.select
-    return f"On validation, where each member's best epoch was chosen: {metric} {worst:.3f} to {best:.3f} a member."
+    return (
+        f"On validation, where each member's best epoch was chosen: {metric} {100 * worst:.1f} to "
+        f"{100 * best:.1f} % by member."
+    )
 
 
 def _int8(loss: Loss | None) -> str:
     if loss is None:
         return ""
-    if loss.points is None:
-        return "\nWhat `model.int8.onnx` loses in accuracy was not measured."
+    if loss.int8 is None or loss.full is None:
+        return "\nThe accuracy lost by `model.int8.onnx` was not measured."
     return (
-        f"\n`model.int8.onnx` has accuracy {loss.int8:.3f} on {loss.utterances} validation utterances, the full one "
-        f"{loss.full:.3f}."
+        f"\n`model.int8.onnx` has accuracy {100 * loss.int8:.1f} % on {loss.utterances} validation utterances, "
+        f"the full graph {100 * loss.full:.1f} %."
     )
 
 
@@ -183,11 +191,11 @@ def _audio_limit(facts: Facts) -> str:
         return ""
     frontend = trained.recipe.frontend
     if trained.audio_width != frontend.mel_bands:
-        return "- Its audio frames come from another program, which this folder does not hold.\n"
+        return "- Its audio frames come from another program, which is not in this folder.\n"
     step = frontend.hop_length * frontend.frame_step / frontend.sample_rate
     heard = trained.recipe.dataset.max_audio_length * step
     return (
-        f"- A frame is taken every {step:.3f} s, so at most {heard:.1f} s are heard.\n"
+        f"- A frame is taken every {step:.3f} s, so the model hears at most {heard:.1f} s.\n"
         f"- Recordings of another rate than {frontend.sample_rate} Hz are resampled by run.py with its own filter; "
         "its features differ from training's by 0.0004 of their range on average.\n"
     )

@@ -20,16 +20,16 @@ from sertool.core.runs.members import Trained, TrainedMember
 def ensemble_model(
     trained: Trained, members: Sequence[TrainedMember], temperature: float, *, with_frontend: bool
 ) -> onnx.ModelProto:
-    """The graph of some members.
+    """Build the graph of some members.
 
-    Inputs, of the modalities that the recipe has: ``tokens`` (B, L) int64, or (V, B, L) where cross-validation gives V
+    Inputs, for the modalities of the recipe: ``tokens`` (B, L) int64, or (V, B, L) if cross-validation gives V
     vocabularies, or ``text`` (B, L, D) frames; ``mels`` (B, T, M), or with the frontend ``waveform`` (samples,), one
-    recording a call. Outputs: ``logits`` (B, C), the mean over members, and ``probabilities`` (B, C).
+    recording per call. Outputs: ``logits`` (B, C), the mean over members, and ``probabilities`` (B, C).
 
     Args:
         trained: recipe, task, vocabularies and statistics.
-        members: that are averaged.
-        temperature: that logits are divided by before they become probabilities.
+        members: the members to average.
+        temperature: divisor of the logits before they become probabilities.
         with_frontend: take a waveform instead of frames.
     """
     graph = Graph()
@@ -49,7 +49,7 @@ def ensemble_model(
 
 
 def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Sequences, Sequences]:
-    """Text and audio; a modality that the recipe leaves out is one masked position."""
+    """Build the inputs for text and audio; a modality that the recipe leaves out is one masked position."""
     dataset, width = trained.recipe.dataset, trained.audio_width
     text = audio = None
     if "text" in dataset.modalities:
@@ -75,5 +75,5 @@ def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Seq
 
 
 def weight_bytes(model: onnx.ModelProto) -> int:
-    """How large its constants are."""
+    """Return the size of the model's constants in bytes."""
     return sum(len(constant.raw_data) for constant in model.graph.initializer)

@@ -1,6 +1,6 @@
-"""The mel frontend of ``acoustics`` as part of a graph: a waveform goes in, frames come out.
+"""The log-mel frontend (``features.log_mel``) as part of a graph: a waveform goes in, frames come out.
 
-Only the frames that the model sees are computed; the whole recording is read once, to find where it is loud.
+Only the frames that the model reads are computed; the whole recording is read once, to find where it is loud.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ from sertool.core.recipe.schema import Frontend
 
 
 def waveform_frames(graph: Graph, frontend: Frontend, length: int) -> str:
-    """Input ``waveform`` (samples,) float32 at the frontend's sampling rate -> the first frames (1, T, M).
+    """Add the input ``waveform`` (samples,), float32 at the frontend's rate, and return its first frames (1, T, M).
 
-    A waveform without a sample is no audio: its one frame is zeros, which the model masks.
+    A waveform without samples means no audio: its single frame is zeros, which the model masks.
     """
     waveform = graph.input("waveform", FLOAT, ["samples"])
     kept = waveform if frontend.trim_db is None else _trim(graph, waveform, frontend.trim_db)
@@ -31,7 +31,7 @@ def waveform_frames(graph: Graph, frontend: Frontend, length: int) -> str:
 
 
 def _trim(graph: Graph, waveform: str, top_db: float) -> str:
-    """From the first to the last place that is loud: see ``acoustics.trim``; powers instead of levels."""
+    """Cut quiet ends as ``features.log_mel.trim`` does, on powers instead of levels in dB."""
     samples = graph.size(waveform, 0)
     rest = graph.add("Sub", graph.ints(TRIM_HOP), graph.add("Mod", samples, graph.ints(TRIM_HOP)))
     padded = graph.add("Pad", waveform, graph.join(graph.ints(0), rest))
@@ -57,14 +57,14 @@ def _trim(graph: Graph, waveform: str, top_db: float) -> str:
 
 
 def _windows(graph: Graph, signal: str, frontend: Frontend, length: int) -> str:
-    """The pre-emphasised samples (T, window_length) under the windows of the first frames."""
+    """Collect the pre-emphasised samples (T, window_length) under the windows of the first frames."""
     step = frontend.hop_length * frontend.frame_step
     size = frontend.window_length
     lead = frontend.fft_size // 2 - (frontend.fft_size - size) // 2
     reaching = graph.add("Sub", graph.size(signal, 0), graph.ints(frontend.fft_size % 2))
     count = graph.add("Add", graph.add("Div", reaching, graph.ints(step)), graph.ints(1))
     count = graph.add("Min", count, graph.ints(length))
-    # What lies behind the last window of the last frame that counts is not looked at.
+    # Samples behind the window of the last frame that counts are not needed.
     near = graph.add("Slice", signal, graph.ints(0), graph.ints(length * step + size), graph.ints(0))
     before = graph.add("Pad", near, graph.ints(1, -1))
     weighted = graph.add("Mul", before, graph.scalar(frontend.preemphasis))
@@ -85,7 +85,7 @@ def _windows(graph: Graph, signal: str, frontend: Frontend, length: int) -> str:
 
 
 def _features(graph: Graph, windows: str, frontend: Frontend) -> str:
-    """(T, window_length) samples to (T, mel_bands) features; double precision up to the magnitude."""
+    """Turn samples (T, window_length) into features (T, mel_bands), in double precision up to the magnitude."""
     size = frontend.window_length
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
     shaped = graph.add("Mul", graph.add("Cast", windows, to=DOUBLE), graph.constant(hann))

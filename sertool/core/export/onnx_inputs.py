@@ -1,4 +1,4 @@
-"""The graph's way in: inputs of any length to what the models see, as ``batches`` and ``models.layout`` prepare it."""
+"""The inputs of a graph: sequences of any length, prepared as ``training.batches`` and ``models.layout`` do it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from sertool.core.training.batches import Standardization
 
 @dataclass(frozen=True)
 class Sequences:
-    """One modality behind its preparation, shared by all members.
+    """A prepared modality, shared by all members.
 
     Attributes:
-        values: by fold, (T, B) token ids or (T, B, M) frames; one for all where folds do not differ. T is as far as
-            the longest utterance of the batch reaches, and all of the recipe's length if all of one is masked.
-        mask: (B, T) True where real.
+        values: by fold, (T, B) token ids or (T, B, M) frames; one for all folds if they do not differ. T is the length
+            of the longest utterance in the batch, or the recipe's length if an utterance is masked completely.
+        mask: (B, T) True for real positions.
         batch: vector of one integer, B.
     """
 
@@ -26,12 +26,12 @@ class Sequences:
     batch: str
 
     def of_fold(self, fold: int) -> str:
-        """What the members of a fold see."""
+        """Return the values for the members of a fold."""
         return self.values[min(fold, len(self.values) - 1)]
 
 
 def token_sequences(graph: Graph, vocabularies: int, length: int) -> Sequences:
-    """Input ``tokens``: (B, L) int64, or (V, B, L) where there are several vocabularies."""
+    """Add the input ``tokens``: (B, L) int64, or (V, B, L) for several vocabularies."""
     leading = [vocabularies] if vocabularies > 1 else []
     tokens = graph.input("tokens", INT64, [*leading, "batch", "words"])
     if not leading:
@@ -55,7 +55,7 @@ def frame_sequences(
     standardize: str = "none",
     statistics: Sequence[Standardization] = (),
 ) -> Sequences:
-    """Frames (B, T, M), standardised as the recipe says: by each fold's training frames, or by the utterance's own."""
+    """Prepare frames (B, T, M), standardised as in the recipe: by fold or by utterance."""
     fixed = _fixed(graph, frames, 1, length, np.float32(0))
     # A frame is masked where its absolute values sum to 0.
     total = graph.add("ReduceSum", graph.add("Abs", fixed), graph.ints(2), keepdims=0)
@@ -73,13 +73,13 @@ def frame_sequences(
 
 
 def missing_tokens(graph: Graph, batch: str) -> Sequences:
-    """A text that the recipe leaves out: one masked position."""
+    """Stand in for a text that the recipe leaves out: one masked position."""
     shape = graph.join(graph.ints(1), batch)
     return Sequences((_zeros(graph, shape, 0),), _nothing(graph, batch), batch)
 
 
 def missing_frames(graph: Graph, batch: str, width: int) -> Sequences:
-    """Frames that the recipe leaves out: one masked position."""
+    """Stand in for frames that the recipe leaves out: one masked position."""
     shape = graph.join(graph.ints(1), batch, graph.ints(width))
     return Sequences((_zeros(graph, shape, np.float32(0)),), _nothing(graph, batch), batch)
 
@@ -98,19 +98,19 @@ def _span(graph: Graph, first: int, last: int, axis: int) -> tuple[str, str, str
 
 
 def _first(graph: Graph, value: str, end: str) -> str:
-    """Positions before ``end`` along axis 1."""
+    """Keep the positions before ``end`` along axis 1."""
     return graph.add("Slice", value, graph.ints(0), end, graph.ints(1))
 
 
 def _fixed(graph: Graph, value: str, axis: int, length: int, zero: int | np.float32) -> str:
-    """(X, Y, Z) cut, or filled up with zeros, to a length along an axis."""
+    """Cut (X, Y, Z) along an axis to a length, or pad it with zeros."""
     sizes = [graph.ints(length) if place == axis else graph.size(value, place) for place in range(3)]
     longer = graph.add("Concat", value, _zeros(graph, graph.join(*sizes), zero), axis=axis)
     return graph.add("Slice", longer, *_span(graph, 0, length, axis))
 
 
 def _longest(graph: Graph, mask: str, length: int) -> str:
-    """How far a batch must be computed: see ``models.inputs.lengths``."""
+    """Return the length that must be computed for a batch: see ``models.inputs.lengths``."""
     places = graph.constant(np.arange(1, length + 1))
     reached = graph.add("Mul", graph.add("Cast", mask, to=INT64), places)
     last = graph.add("ReduceMax", reached, axes=[1], keepdims=0)

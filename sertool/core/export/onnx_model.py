@@ -1,11 +1,11 @@
-"""MAT and MNT as an ONNX graph: each member's layers written out, its logits averaged with the others'.
+"""MAT and MNT as an ONNX graph: the layers of each member are written out, and the members' logits are averaged.
 
-Members are separate matrix products, not one product with a member axis: a runtime packs a constant matrix once, when
-it loads the model, and with one utterance at a time packing is most of what a product would cost. Rows are time-major,
-(T * B, D), which is what the LSTM wants.
+Each member has matrix products of its own instead of one product with a member axis: a runtime packs a constant matrix
+once, when it loads the model, and for a single utterance packing is most of the cost of a product. Rows are time-major,
+(T * B, D), as the LSTM operator expects.
 
-Padding means what it means to the models (``models.layout``): inputs of any length are cut to the recipe's, and an
-utterance of which everything is masked is looked at over the whole of it.
+Padding has the same meaning as in the models (``models.layout``): inputs of any length are cut to the recipe's length,
+and an utterance that is masked completely is computed over that whole length.
 """
 
 import math
@@ -25,22 +25,22 @@ Array = NDArray[np.float32]
 
 
 class Weights:
-    """One member's parameters below a prefix, as constants of the graph."""
+    """The parameters of a member below a prefix, as constants of the graph."""
 
     def __init__(self, graph: Graph, arrays: Mapping[str, Array], prefix: str = "") -> None:
         self.graph, self.arrays, self.prefix = graph, arrays, prefix
 
     def below(self, name: str) -> "Weights":
-        """The parameters of a part."""
+        """Return the parameters of a part."""
         return Weights(self.graph, self.arrays, f"{self.prefix}{name}.")
 
     def array(self, name: str) -> Array:
-        """A parameter."""
+        """Return a parameter."""
         return self.arrays[self.prefix + name]
 
 
 def linear(graph: Graph, rows: str, *layers: Weights, scales: Sequence[float] = ()) -> str:
-    """(N, I) through one or several linear layers of the same input, side by side: (N, O + O' + ...)."""
+    """Apply one or several linear layers to the same input (N, I), side by side: (N, O + O' + ...)."""
     factors = scales or [1.0] * len(layers)
     parts = list(zip(layers, factors, strict=True))
     weight = np.concatenate([layer.array("weight") * np.float32(factor) for layer, factor in parts])
@@ -49,7 +49,7 @@ def linear(graph: Graph, rows: str, *layers: Weights, scales: Sequence[float] = 
 
 
 def lstm(graph: Graph, sequence: str, weights: Weights) -> str:
-    """(T, B, I) -> (T * B, D)."""
+    """Apply an LSTM: (T, B, I) -> (T * B, D)."""
     hidden = weights.array("weight_hh").shape[1]
 
     def gates(array: Array) -> Array:
@@ -70,8 +70,9 @@ def lstm(graph: Graph, sequence: str, weights: Weights) -> str:
 
 
 def normalise(graph: Graph, rows: str, gain: Array, bias: Array) -> str:
-    """Layer norm with the unbiased standard deviation, see ``models.layers.LayerNorm``."""
+    """Apply a layer norm with the unbiased standard deviation, see ``models.layers.LayerNorm``."""
     width = len(gain)
+    # The operator divides by n, the models by n - 1: the factor goes into the gain.
     scale = gain * np.float32(math.sqrt((width - 1) / width))
     return graph.add(
         "LayerNormalization", rows, graph.constant(scale), graph.constant(bias), axis=-1, epsilon=1e-12
@@ -79,24 +80,24 @@ def normalise(graph: Graph, rows: str, gain: Array, bias: Array) -> str:
 
 
 def norm(graph: Graph, rows: str, weights: Weights) -> str:
-    """A layer norm with its own gain and bias."""
+    """Apply a layer norm with its own gain and bias."""
     return normalise(graph, rows, weights.array("gain"), weights.array("bias"))
 
 
 def masked_softmax(graph: Graph, scores: str, mask: str) -> str:
-    """Softmax over the last axis, masked scores at -1e9."""
+    """Apply softmax over the last axis, with masked scores at -1e9."""
     return graph.add("Softmax", graph.add("Where", mask, scores, graph.scalar(MASKED_SCORE)), axis=-1)
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """What the blocks of one member share.
+    """The layers of one member, with what they share.
 
     Attributes:
-        graph: is added to.
-        heads: H.
-        width: D.
-        masks: mask (B, 1, 1, T) of the text and of the audio.
+        graph: the graph that is built.
+        heads: number of heads H.
+        width: hidden size D.
+        masks: masks (B, 1, 1, T) of text and audio.
         batch: vector of one integer, B.
     """
 
@@ -107,7 +108,7 @@ class Blocks:
     batch: str
 
     def split_heads(self, projected: str, parts: int) -> list[str]:
-        """(T * B, parts * D) -> each part as (B, H, T, K)."""
+        """Split (T * B, parts * D) into parts (B, H, T, K)."""
         graph = self.graph
         shape = graph.join(
             graph.ints(-1), self.batch, graph.ints(parts * self.heads, self.width // self.heads)
@@ -118,7 +119,7 @@ class Blocks:
         return graph.add_several("Split", parts, apart, graph.ints(*[self.heads] * parts), axis=1)
 
     def attend(self, query: str, key: str, value: str, memory: str, output: Weights) -> str:
-        """Queries (B, H, T, K), keys and values (B, H, S, K) of the modality ``memory`` -> (T * B, D)."""
+        """Attend with queries (B, H, T, K) to keys and values (B, H, S, K) of ``memory``, a modality: (T * B, D)."""
         graph = self.graph
         scores = graph.add("MatMul", query, graph.add("Transpose", key, perm=[0, 1, 3, 2]))
         weights = masked_softmax(graph, scores, self.masks[memory])
@@ -126,33 +127,33 @@ class Blocks:
         return linear(graph, graph.add("Reshape", mixed, graph.ints(-1, self.width)), output)
 
     def self_attention(self, rows: str, weights: Weights, modality: str) -> str:
-        """Attention of a sequence to itself."""
+        """Let a sequence attend to itself."""
         layers = [weights.below(name) for name in ("query", "key", "value")]
         projected = linear(self.graph, rows, *layers, scales=[self.query_scale, 1, 1])
         query, key, value = self.split_heads(projected, 3)
         return self.attend(query, key, value, modality, weights.below("output"))
 
     def cross_attention(self, rows: str, key: str, value: str, weights: Weights) -> str:
-        """Attention of the audio to keys and values of the text."""
+        """Let the audio attend to keys and values of the text."""
         projected = linear(self.graph, rows, weights.below("query"), scales=[self.query_scale])
         return self.attend(self.split_heads(projected, 1)[0], key, value, "text", weights.below("output"))
 
     @property
     def query_scale(self) -> float:
-        """Of the scores, taken into the queries' weights."""
+        """Factor 1 / sqrt(K) of the scores, which is folded into the weights of the queries."""
         return 1 / math.sqrt(self.width // self.heads)
 
     def feed_forward(self, rows: str, weights: Weights) -> str:
-        """Linear, ReLU, linear."""
+        """Apply linear, ReLU, linear."""
         inner = self.graph.add("Relu", linear(self.graph, rows, weights.below("inner")))
         return linear(self.graph, inner, weights.below("outer"))
 
     def residual(self, rows: str, branch: str, weights: Weights) -> str:
-        """A branch added to what it came from, and the norm behind it."""
+        """Add a branch to its input and normalise the sum."""
         return norm(self.graph, self.graph.add("Add", rows, branch), weights)
 
     def pool(self, rows: str, weights: Weights, modality: str) -> str:
-        """(T * B, D) -> (B, O): a score a position, softmax over the real ones, weighted sum, linear."""
+        """Pool (T * B, D) to (B, O): a score per position, softmax over real positions, weighted sum, linear."""
         graph = self.graph
         score = self.feed_forward(rows, weights.below("score"))
         shape = graph.join(graph.ints(-1), self.batch, graph.ints(1, 1))
@@ -164,7 +165,7 @@ class Blocks:
         return linear(graph, pooled, weights.below("output"))
 
     def text_blocks(self, text: str, weights: Weights, layers: int) -> str:
-        """The blocks over the text."""
+        """Apply the blocks over the text."""
         for number in range(layers):
             block = weights.below(f"text_blocks.{number}")
             attended = self.self_attention(text, block.below("self_attn"), "text")
@@ -173,12 +174,12 @@ class Blocks:
         return text
 
     def classify(self, fused: str, weights: Weights) -> str:
-        """(B, O) -> logits (B, C)."""
+        """Turn (B, O) into logits (B, C)."""
         return linear(self.graph, norm(self.graph, fused, weights.below("norm")), weights.below("classifier"))
 
 
 def mat_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
-    """Modulated attention: see ``models.mat``; the keys and values of all its layers come from one text."""
+    """Compute logits by modulated attention, see ``models.mat``; all keys and values come from the last text layer."""
     graph = blocks.graph
     text = blocks.text_blocks(text, weights, layers)
     owners = [weights.below(f"audio_blocks.{number}") for number in range(layers)]
@@ -198,12 +199,12 @@ def mat_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: 
 
 
 def mnt_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
-    """Modulated normalisation: see ``models.mnt``."""
+    """Compute logits by modulated normalisation, see ``models.mnt``."""
     graph, width = blocks.graph, blocks.width
     text = blocks.text_blocks(text, weights, layers)
     summary = blocks.pool(text, weights.below("text_pool"), "text")
     modulation = graph.add("Relu", linear(graph, summary, weights.below("modulation")))
-    # Of each layer: gamma and beta of the first norm, then of the second; (B, D) each.
+    # For each layer: gamma and beta of the first norm, then of the second; (B, D) each.
     pieces = graph.add_several("Split", 4 * layers, modulation, graph.ints(*[width] * 4 * layers), axis=1)
     spread = graph.join(graph.ints(-1), blocks.batch, graph.ints(width))
 
@@ -233,7 +234,7 @@ LOGITS = {"mat": mat_logits, "mnt": mnt_logits}
 def member_logits(
     graph: Graph, text: Sequences, audio: Sequences, arrays: Mapping[str, Any], fold: int, model: Model
 ) -> str:
-    """Logits (B, C) of one member by the vocabulary and statistics of its fold."""
+    """Compute logits (B, C) of one member with the vocabulary and statistics of its fold."""
     weights = Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
     four = {
         name: graph.add("Unsqueeze", own.mask, graph.ints(1, 2))
@@ -250,5 +251,5 @@ def member_logits(
 
 
 def average(graph: Graph, logits: Sequence[str]) -> str:
-    """The mean of all members' logits."""
+    """Average the logits of all members."""
     return graph.add("Div", graph.add("Sum", *logits), graph.scalar(len(logits)))

@@ -1,4 +1,4 @@
-"""The exported graph in 8 bits: dynamic quantisation of the learned layers, and what it costs in accuracy."""
+"""Quantise the exported graph to 8 bits, and measure the accuracy that this costs."""
 
 import logging
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from sertool.core.errors import SertoolError, UsageError
 from sertool.core.export.check import Feeds, Trial, onnx_logits, open_session
 from sertool.core.metrics.classification import METRICS, decide
 
-MOST_LOSS = 0.5  # points of accuracy
+MOST_LOSS = 0.5  # points of accuracy, less than two seeds usually differ by
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Accuracy of the same utterances by both graphs, as fractions; None where none is labelled."""
+    """Accuracy of both graphs on the same utterances, as fractions; None without labelled utterances."""
 
     full: float | None
     int8: float | None
@@ -24,7 +24,7 @@ class Loss:
 
     @property
     def points(self) -> float | None:
-        """What is lost, in points of accuracy; negative where something is won."""
+        """Loss in points of accuracy; negative for a gain."""
         return None if self.full is None or self.int8 is None else 100 * (self.full - self.int8)
 
 
@@ -33,18 +33,19 @@ def quantise(source: Path, target: Path, *, external: bool) -> None:
 
     Args:
         source: model file.
-        target: where it goes.
-        external: keep the weights in a file of their own beside ``target``.
+        target: file to write.
+        external: keep the weights in a second file beside ``target``.
     """
     import onnx  # onnx and onnxruntime are an extra
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(source, load_external_data=False).graph
-    # Learned layers are Gemm, LSTM and Gather; what is MatMul is attention, and the frontend's filters.
+    # Learned layers are Gemm, LSTM and Gather. MatMul nodes are attention, whose operands are not constant, and the
+    # frontend's filters, which need their precision.
     products = [node.name for node in graph.node if node.op_type == "MatMul"]
     chatter = logging.getLogger()
     before = chatter.level
-    chatter.setLevel(logging.ERROR)  # it advises to preprocess, which is for traced graphs
+    chatter.setLevel(logging.ERROR)  # it recommends preprocessing, which only traced graphs need
     try:
         quantize_dynamic(
             source,
@@ -61,7 +62,7 @@ def quantise(source: Path, target: Path, *, external: bool) -> None:
 def measure_loss(
     path: Path, full: NDArray[np.float32], trial: Trial, feeds: list[Feeds], kind: str, classes: int
 ) -> Loss:
-    """Accuracy of a trial's labelled utterances by the full graph's logits (N, C), and by the one in 8 bits."""
+    """Compare the accuracy of the 8-bit graph with that of the full graph's logits (N, C) on labelled utterances."""
     rows = trial.labelled
     if not rows:
         return Loss(None, None, 0)
@@ -72,20 +73,20 @@ def measure_loss(
 
 
 def require_small_loss(loss: Loss) -> None:
-    """Refuse a graph in 8 bits that is worse, or of which that is not known.
+    """Refuse an 8-bit graph that loses accuracy, or whose loss is not known.
 
     Raises:
         SertoolError: more than half a point of accuracy is lost.
-        UsageError: there is no labelled utterance to judge by.
+        UsageError: there are no labelled utterances to measure it on.
     """
     if loss.points is None:
         raise UsageError(
-            "--int8: what it costs in accuracy could not be judged, the corpus is not at hand; nothing was written",
-            hint="--data names the folder that holds the corpora; --force writes it all the same",
+            "--int8: its loss of accuracy was not measured, the corpus is not available; nothing was written",
+            hint="--data names the folder that holds the corpora; --force writes it anyway",
         )
     if loss.points > MOST_LOSS:
         raise SertoolError(
             f"--int8: loses {loss.points:.1f} points of accuracy on {loss.utterances} validation utterances, at most "
             f"{MOST_LOSS} is accepted; nothing was written",
-            hint="leave --int8 out, or --force writes it all the same",
+            hint="leave --int8 out; --force writes it anyway",
         )

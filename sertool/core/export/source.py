@@ -1,4 +1,4 @@
-"""What is exported: members of a folder, and their corpus where it is at hand and the one they were trained on."""
+"""The source of an export: the members of a folder, and the corpus they were trained on if it is available."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,15 +21,15 @@ from sertool.core.runs.temperature import read_calibration
 
 @dataclass(frozen=True)
 class Opened:
-    """What is exported, and what is known of the data.
+    """The members to export, and the known facts about their data.
 
     Attributes:
-        trained: the folder's members.
-        members: that are averaged.
-        k: of each fold.
-        calibration: that was fitted for these members.
-        ensemble: with the corpus; None where that is not at hand.
-        note: what identifies the data.
+        trained: all members of the folder.
+        members: the members to average.
+        k: number of members of each fold.
+        calibration: calibration that was fitted for these members; None without one.
+        ensemble: the members with their corpus; None if it is not available.
+        note: identity of the data.
     """
 
     trained: Trained
@@ -41,17 +41,17 @@ class Opened:
 
     @property
     def experiment(self) -> Experiment | None:
-        """The corpus and its division, where it is at hand."""
+        """The corpus and its splits, if available."""
         return self.ensemble.experiment if self.ensemble is not None else None
 
     @property
     def temperature(self) -> float:
-        """That logits are divided by; 1 where none was fitted."""
+        """Divisor of the logits; 1 without a calibration."""
         return self.calibration.temperature if self.calibration else 1.0
 
     @property
     def selected_on_test(self) -> bool:
-        """Whether members were selected on the test utterances."""
+        """True if the members were selected on the test utterances."""
         if self.experiment is not None:
             return self.experiment.selected_on_test
         splits = self.trained.recipe.splits
@@ -60,7 +60,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Figure:
-    """How good the averaged members are on the test utterances; the interval only for one class an utterance."""
+    """Figures of the averaged members on test; the interval only for tasks with one class per utterance."""
 
     utterances: int
     accuracy: float
@@ -69,7 +69,7 @@ class Figure:
 
 
 def open_trained(name: str, output: Path, data: Path, index: int | None) -> Opened:
-    """Open the members that are exported, and their corpus where it is at hand and the one they were trained on."""
+    """Open the members to export, and the corpus they were trained on if it is available."""
     folder = output / name
     ensemble: Ensemble | None = None
     if is_reference_folder(folder):
@@ -90,7 +90,7 @@ def open_trained(name: str, output: Path, data: Path, index: int | None) -> Open
 
 
 def measure(opened: Opened) -> Figure | None:
-    """The exported members on the test utterances, each fold's on its own; None where there are none to judge on."""
+    """Evaluate the exported members on test, each fold's on its own utterances; None without test utterances."""
     ensemble, experiment = opened.ensemble, opened.experiment
     if ensemble is None or experiment is None or not all(fold.sets.get("test") for fold in experiment.folds):
         return None

@@ -27,7 +27,7 @@ from sertool.core.export import check as bundle_check
 from sertool.core.export import export as exporting
 from sertool.core.export import quantise as quantising
 from sertool.core.export import source as export_source
-from sertool.core.export.check import TOLERANCE, feeds_of, make_trial, torch_judge, with_recordings
+from sertool.core.export.check import TOLERANCE, feeds_of, make_trial, torch_logits, with_recordings
 from sertool.core.export.onnx_ensemble import ensemble_model
 from sertool.core.export.onnx_frontend import waveform_frames
 from sertool.core.export.onnx_graph import FLOAT, Graph
@@ -98,7 +98,7 @@ def session_of(trained: Trained, temperature: float = 1.0, *, with_frontend: boo
 
 
 def judge_of(trained: Trained, trial):
-    return torch_judge(trained, stack_of(trained, trained.members), trained.members, trial)
+    return torch_logits(trained, stack_of(trained, trained.members), trained.members, trial)
 
 
 KINDS = {
@@ -171,7 +171,7 @@ def test_any_pattern_of_masks_is_judged_as_by_pytorch(words, frames):
         made.corpus, utterances=(one,), audio=type(made.corpus.audio).join([values.reshape(-1, 5)], 5)
     )
     trial = replace(made, corpus=corpus, targets=(None,))
-    expected = torch_judge(trained, stack, trained.members, trial)([0])
+    expected = torch_logits(trained, stack, trained.members, trial)([0])
     found = bundle_check.onnx_logits(session, feeds_of(trained, trial))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -349,7 +349,7 @@ def test_the_temperature_of_these_members_is_used_and_no_other(shop, tmp_path):
     assert result.stdout.splitlines()[0].endswith("3 members averaged, temperature 1.75")
     card = (tmp_path / "all/README.md").read_text()
     assert (
-        "temperature 1.75, fitted on 12 valid utterances; calibration error there 0.200 before, 0.100 after"
+        "temperature 1.75, fitted on 12 valid utterances; calibration error there 20.0 % before, 10.0 % after"
         in card
     )
     assert json.loads((tmp_path / "all/settings.json").read_text())["temperature"] == 1.75
@@ -443,7 +443,7 @@ def test_run_py_says_what_is_wrong(shop, tmp_path):
     run(shop, "--out", str(tmp_path / "b"))
     done = run_alone(tmp_path / "b")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("error: give what the model judges: audio or text")
+    assert done.stderr.splitlines()[-1].endswith("error: give the input of the model: audio or text")
     done = run_alone(tmp_path / "b", "missing.wav")
     assert done.returncode == 1
     assert done.stderr.startswith("error: missing.wav: ")
@@ -507,14 +507,14 @@ def test_a_model_of_text_alone_asks_for_text(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     done = run_alone(tmp_path / "b", str(next(CLIPS.glob("*.flac"))))
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("error: give what the model judges: text")
+    assert done.stderr.splitlines()[-1].endswith("error: give the input of the model: text")
     card = (tmp_path / "b/README.md").read_text()
-    assert "| judges | words |" in card
-    assert "At most 5 words are looked at" in card
+    assert "| input | words |" in card
+    assert "It reads at most 5 words of an utterance" in card
     result = run(tmp_path, "--out", str(tmp_path / "c"), "--with-frontend")
     assert (result.exit_code, message(result)) == (
         2,
-        "error: --with-frontend: tiny has none, it judges text alone\n  try: leave --with-frontend out\n",
+        "error: --with-frontend: tiny has none, it reads text alone\n  try: leave --with-frontend out\n",
     )
 
 
@@ -526,16 +526,16 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
         "| corpus | TINY: train 24, valid 12, test 12 utterances |",
         "| validated on | 12 utterances of the corpus's own valid split |",
         "| protocol | honest: nothing was selected on test |",
-        "| answers | one of angry, happy, sad |",
+        "| output | one of angry, happy, sad |",
         "Article 5(1)(f) of Regulation (EU) 2024/1689",
         "workplace and education institutions, except for medical or safety reasons",
-        "At most 5 words and 8 frames are looked at",
+        "It reads at most 5 words and 8 frames of an utterance",
         "The corpus says of itself: random numbers.",
     ):
         assert sentence in flat, sentence
     assert re.search(
-        r"On 12 test utterances: UAR 0\.\d{3} \(95 % interval [\d.]+ to [\d.]+, bootstrap over 2 speakers\), "
-        r"accuracy 0\.\d{3}\.",
+        r"On 12 test utterances: UAR \d+\.\d % \(95 % interval [\d.]+ to [\d.]+ %, bootstrap over 2 speakers\), "
+        r"accuracy \d+\.\d %\.",
         flat,
     )
     assert "{" not in card
@@ -552,7 +552,7 @@ def test_the_card_tells_of_machine_made_transcripts(tmp_path):
     list(train_recipe(plan, tmp_path / "data", CPU))
     run(tmp_path, "--out", str(tmp_path / "b"))
     card = (tmp_path / "b/README.md").read_text()
-    assert "- Some or all of the transcripts it learnt from were written by a machine.\n" in card
+    assert "- Some or all of the transcripts in its training data were made by speech recognition.\n" in card
     assert json.loads((tmp_path / "b/settings.json").read_text())["machine_text"] is True
     said = CliRunner().invoke(
         app, ["predict", "--name", "tiny", "--output", str(tmp_path / "ckpt"), "--text", "word1"]
@@ -571,7 +571,7 @@ def test_the_card_tells_of_a_start_that_had_seen_the_test(shop, tmp_path, monkey
         "| protocol | honest; members started from the weights of older, which was **trained or selected on 3 of the "
         "test utterances** |"
     ) in flat
-    assert "so the figure is too good." in flat
+    assert "so the figures are optimistic." in flat
 
 
 def test_without_the_corpus_random_utterances_are_compared_and_figures_are_not_claimed(shop, tmp_path):
@@ -579,12 +579,12 @@ def test_without_the_corpus_random_utterances_are_compared_and_figures_are_not_c
     result = run(shop, "--out", str(tmp_path / "b"), *nowhere)
     assert "all 64 decisions equal (64 seeded random utterances)" in result.stdout
     card = (tmp_path / "b/README.md").read_text()
-    assert "On test: not measured; `sertool ensemble --name tiny --sets test` does it." in card
+    assert "On test: not measured; `sertool ensemble --name tiny --sets test` measures it." in card
     result = run(shop, "--out", str(tmp_path / "c"), "--int8", *nowhere)
     assert result.exit_code == 2
     assert message(result) == (
-        "error: --int8: what it costs in accuracy could not be judged, the corpus is not at hand; nothing was written\n"
-        "  try: --data names the folder that holds the corpora; --force writes it all the same\n"
+        "error: --int8: its loss of accuracy was not measured, the corpus is not available; nothing was written\n"
+        "  try: --data names the folder that holds the corpora; --force writes it anyway\n"
     )
     assert not (tmp_path / "c").exists()
     result = run(shop, "--out", str(tmp_path / "c"), "--int8", "--force", *nowhere)
@@ -603,13 +603,13 @@ def test_eight_bits_that_cost_too_much_are_refused(shop, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert message(result) == (
         "error: --int8: loses 5.0 points of accuracy on 12 validation utterances, at most 0.5 is accepted; nothing was "
-        "written\n  try: leave --int8 out, or --force writes it all the same\n"
+        "written\n  try: leave --int8 out; --force writes it anyway\n"
     )
     assert list(tmp_path.iterdir()) == []
     result = run(shop, "--out", str(tmp_path / "b"), "--int8", "--force")
     assert "loss of accuracy by int8: +5.0 points on 12 validation utterances" in result.stdout
     assert (
-        "has accuracy 0.700 on 12 validation utterances, the full one 0.750"
+        "has accuracy 70.0 % on 12 validation utterances, the full graph 75.0 %"
         in (tmp_path / "b/README.md").read_text()
     )
 
@@ -646,8 +646,8 @@ def test_a_graph_with_other_logits_is_not_written(shop, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert re.fullmatch(
         r"error: export: the graph's logits differ from PyTorch's by 2\.0e-04, at most 1e-04 is accepted \(12 "
-        r"validation utterances of TINY and 8 made ones\); nothing was written\n  try: a fault of sertool, "
-        r"or of the onnxruntime that is installed; `sertool doctor` tells the versions\n",
+        r"validation utterances of TINY and 8 made ones\); nothing was written\n  try: this is a bug "
+        r"in sertool or in the installed onnxruntime; `sertool doctor` shows the versions\n",
         message(result),
     )
     assert list(tmp_path.iterdir()) == []
@@ -659,7 +659,7 @@ def test_a_graph_with_other_decisions_is_not_written(shop, tmp_path, monkeypatch
     result = run(shop, "--out", str(tmp_path / "b"))
     assert result.exit_code == 1
     assert message(result) == (
-        "error: export: the graph decides 20 of 20 utterances otherwise than PyTorch (12 validation utterances of "
+        "error: export: the graph and PyTorch predict different classes for 20 of 20 utterances (12 validation utterances of "
         "TINY and 8 made ones); nothing was written\n"
     )
     assert list(tmp_path.iterdir()) == []
@@ -682,7 +682,7 @@ def test_only_a_bundle_is_replaced_and_only_with_force(shop, tmp_path):
     result = run(shop, "--out", str(out))
     assert (result.exit_code, message(result)) == (
         2,
-        f"error: --out {out}: is there already\n  try: --force replaces it\n",
+        f"error: --out {out}: already exists\n  try: --force replaces it\n",
     )
     assert run(shop, "--out", str(out), "--force").exit_code == 0
     assert not (out / "mine.txt").exists()
@@ -691,7 +691,7 @@ def test_only_a_bundle_is_replaced_and_only_with_force(shop, tmp_path):
     (other / "settings.json").write_text('{"format": "something else"}')
     for taken in (other, shop / "ckpt" / "tiny"):
         result = run(shop, "--out", str(taken), "--force")
-        text = f"error: --out {taken}: is there already and is no bundle; only a bundle is replaced\n"
+        text = f"error: --out {taken}: exists and is not a bundle; only a bundle is replaced\n"
         assert (result.exit_code, message(result)) == (2, text)
     link = tmp_path / "link"
     link.symlink_to(out)
@@ -711,7 +711,7 @@ def test_without_onnx_the_message_names_the_extra(shop, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ({"modalities": ["text"], "audio_width": 80}, "it judges text alone"),
+        ({"modalities": ["text"], "audio_width": 80}, "it reads text alone"),
         (
             {"audio_width": 5},
             "it takes audio frames of 5 values, and the recipe's frontend makes 80 of a recording",
