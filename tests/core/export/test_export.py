@@ -659,7 +659,8 @@ def test_a_graph_with_other_decisions_is_not_written(shop, tmp_path, monkeypatch
     result = run(shop, "--out", str(tmp_path / "b"))
     assert result.exit_code == 1
     assert message(result) == (
-        "error: export: the graph and PyTorch predict different classes for 20 of 20 utterances (12 validation utterances of "
+        "error: export: the graph and PyTorch predict different classes for 20 of 20 utterances (12 validation "
+        "utterances of "
         "TINY and 8 made ones); nothing was written\n"
     )
     assert list(tmp_path.iterdir()) == []
