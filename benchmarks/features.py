@@ -23,8 +23,9 @@ from threadpoolctl import threadpool_limits
 
 from sertool.core.bench.device import describe_machine
 from sertool.core.bench.turns import compare
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.cache import FeatureCache
-from sertool.core.features.log_mel import extract_frames, log_mels, log_mels_batch, read_audio
+from sertool.core.features.log_mel import Extract, extract_frames, log_mels, log_mels_batch
 from sertool.core.files import artifacts
 from sertool.core.recipe.schema import Frontend
 
@@ -102,7 +103,9 @@ def measure(files: Sequence[Path], rounds: int) -> dict[str, Any]:
         _each(extract, files)
         return seconds
 
-    ours = partial(extract_frames, start=None, end=None, frontend=FRONTEND)
+    def ours(path: Path) -> Extract:
+        return extract_frames(Segment(path), FRONTEND)
+
     compared = compare(1, partial(turn, partial(script, frontend=FRONTEND)), partial(turn, ours), rounds, CPU)
     row = compared.row()
     apart = [np.abs(ours(path).frames - script(path, FRONTEND)) for path in files]
@@ -125,19 +128,19 @@ def measure(files: Sequence[Path], rounds: int) -> dict[str, Any]:
 
 def parts(files: Sequence[Path], rounds: int) -> dict[str, float]:
     """Milliseconds a file, medians: decoding, decoding and resampling, frames of samples; batched; found in a cache."""
-    waveforms = [read_audio(path, FRONTEND.sample_rate) for path in files]
+    waveforms = [read_audio(Segment(path), FRONTEND.sample_rate) for path in files]
     rate = soundfile.info(files[0]).samplerate
     with tempfile.TemporaryDirectory() as folder:
         cache = FeatureCache(Path(folder))
         steps: dict[str, Callable[[], Any]] = {
-            "decoded": lambda: _each(lambda path: read_audio(path, rate), files),
+            "decoded": lambda: _each(lambda path: read_audio(Segment(path), rate), files),
             "decoded and resampled": lambda: _each(
-                lambda path: read_audio(path, FRONTEND.sample_rate), files
+                lambda path: read_audio(Segment(path), FRONTEND.sample_rate), files
             ),
             "frames": lambda: _each(lambda waveform: log_mels(waveform, FRONTEND), waveforms),
             "frames, as one batch": lambda: log_mels_batch(waveforms, FRONTEND),
             "found in the cache": lambda: _each(
-                lambda path: cache.extract_frames(path, None, None, FRONTEND), files
+                lambda path: cache.extract_frames(Segment(path), FRONTEND), files
             ),
         }
         return {name: round(1000 * _median(step, rounds) / len(files), 3) for name, step in steps.items()}

@@ -5,6 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache
 from sertool.core.fetch.download import Policy, download
 from sertool.core.recipe.schema import Frontend
@@ -18,7 +19,7 @@ def fill(folder: Path, recordings: list[Path], rounds: int) -> None:
     cache = FeatureCache(folder)
     for _ in range(rounds):
         for path in recordings:
-            cache.extract_frames(path, None, None, Frontend(sample_rate=8000))
+            cache.extract_frames(Segment(path), Frontend(sample_rate=8000))
         cache.clear()
 
 

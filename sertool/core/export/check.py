@@ -16,7 +16,7 @@ from sertool.core.compute.device import choose
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.tasks import Target
 from sertool.core.errors import SertoolError
-from sertool.core.features.audio import read_audio
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.log_mel import log_mels
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.metrics.classification import decide
@@ -132,7 +132,7 @@ def _made(trained: Trained, count: int) -> Corpus:
 def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]:
     """Pair the words of a trial with the packaged demo's recordings; return the new trial and the samples."""
     frontend = trained.recipe.frontend
-    heard = [read_audio(path, frontend.sample_rate) for path in sorted(CLIPS.glob("*.flac"))]
+    heard = [read_audio(Segment(path), frontend.sample_rate) for path in sorted(CLIPS.glob("*.flac"))]
     heard.append(torch.zeros(frontend.sample_rate))
     frames = [log_mels(waveform, frontend).numpy() for waveform in heard]
     count = min(len(trial.corpus.utterances), 4 * len(heard))

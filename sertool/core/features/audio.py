@@ -9,19 +9,19 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
+    from torch import Tensor
 
 SHORTEST = 0.01  # seconds; not one period of a low voice
 LONGEST = 4 * 3600  # seconds; a small file can hold years of silence, and memory cannot
@@ -46,16 +46,29 @@ _FOREIGN = (
 )
 
 
-def read_audio(path: Path, sample_rate: int, start: float | None = None, end: float | None = None) -> Tensor:
+@dataclass(frozen=True)
+class Segment:
+    """A recording, or a part of one.
+
+    Attributes:
+        path: the file.
+        start: seconds into the file; None is its beginning.
+        end: seconds into the file; None is its end.
+    """
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+
+
+def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
     """Read a recording, or a segment of it, as one channel at a given sampling rate.
 
     Decoding begins at the segment where the format can seek; memory holds the result and one small block.
 
     Args:
-        path: any format libsndfile knows by content (WAV, FLAC, Ogg, MP3, AIFF, ...).
+        segment: of a file in any format libsndfile knows by content (WAV, FLAC, Ogg, MP3, AIFF, ...).
         sample_rate: Hz; another rate in the file is resampled.
-        start: seconds into the file; None is its beginning.
-        end: seconds into the file; None is its end.
 
     Returns:
         (samples,) float32, the mean of the channels, full scale at 1; ceil(n * sample_rate / rate) samples of n.
@@ -64,9 +77,11 @@ def read_audio(path: Path, sample_rate: int, start: float | None = None, end: fl
         DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, does not reach
             the segment, or lasts less than 10 ms or more than 4 hours.
     """
-    # Imported here: recordings are not needed to train on feature files.
+    # Imported here: training on feature files needs no soundfile, and reports that name a Segment need no torch.
     import soundfile
+    import torch
 
+    path = segment.path
     try:
         if not path.is_file():
             raise DataError(f"{path}: no such file")
@@ -77,7 +92,7 @@ def read_audio(path: Path, sample_rate: int, start: float | None = None, end: fl
                 raise DataError(f"{path}: is empty, not one byte long", hint=_FORMATS)
             # By descriptor, because soundfile and libsndfile take a name's ending for a format.
             with _quiet(head), soundfile.SoundFile(opened.fileno(), closefd=False) as file:
-                samples = _read(file, path, sample_rate, start, end)
+                samples = _read(file, segment, sample_rate)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     except (soundfile.SoundFileError, ValueError) as error:
@@ -85,16 +100,14 @@ def read_audio(path: Path, sample_rate: int, start: float | None = None, end: fl
     return torch.from_numpy(samples)
 
 
-def _read(
-    file: "SoundFile", path: Path, sample_rate: int, start: float | None, end: float | None
-) -> NDArray[np.float32]:
+def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.float32]:
     """The samples of a segment at a sampling rate."""
     import soxr
 
-    rate = int(file.samplerate)
+    path, rate = segment.path, int(file.samplerate)
     if not _RATES[0] <= rate <= _RATES[1]:
         raise DataError(f"{path}: a sampling rate of {rate} Hz, expected {_RATES[0]} to {_RATES[1]:,} Hz")
-    first, last = _segment(path, int(file.frames), rate, start, end)
+    first, last = _bounds(segment, int(file.frames), rate)
     resampler = None if rate == sample_rate else soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
     pieces: list[NDArray[np.float32]] = []
     read = 0
@@ -147,10 +160,12 @@ def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.flo
         yield mean
 
 
-def _segment(path: Path, known: int, rate: int, start: float | None, end: float | None) -> tuple[int, int]:
+def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
     """First sample, and the one after the last, of a segment given in seconds."""
-    begins, ends = start or 0.0, known / rate if end is None else end
-    if not 0 <= begins < math.inf or not (begins < ends < math.inf or end is None):
+    path, begins, ends = segment.path, segment.start or 0.0, segment.end
+    if ends is None:
+        ends = known / rate
+    if not 0 <= begins < math.inf or not (begins < ends < math.inf or segment.end is None):
         raise DataError(f"{path}: a segment from {begins:g} s to {ends:g} s is none")
     if known and (begins * rate >= known or ends > known / rate + END_TOLERANCE):
         what = "start" if begins * rate >= known else "end"

@@ -1,31 +1,37 @@
-"""Frames of recordings kept on the disk, found again by what the recording holds and not by its name.
+"""Frames of recordings, kept on disk: one file per recording, or one per list of recordings.
 
-The key is a hash of the file's content, the segment, the frontend's settings and
-:data:`~sertool.core.features.log_mel.ALGORITHM`, so nothing in a cache is ever out of date. An entry appears whole or
-not at all; one that is damaged counts as absent. Any number of processes may share a folder.
+:class:`FeatureCache` finds frames by what the recording holds and not by its name: its key is a hash of the file's
+content, the segment, the frontend's settings and :data:`~sertool.core.features.log_mel.ALGORITHM`, so nothing in it is
+ever out of date. :class:`ShardCache` is for a driver that does not read recordings itself: in the place of the
+content, its key holds path, size and time of change of every recording.
+
+An entry appears whole or not at all, and a damaged one counts as absent. Any number of processes may share a folder.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import log_mel as acoustics
+from sertool.core.features.audio import Segment
 from sertool.core.features.log_mel import Extract
 from sertool.core.files import artifacts
 from sertool.core.recipe.schema import Frontend
 
-_ENTRIES = ("??/*.safetensors", "??/.*.safetensors.*.part")  # what a killed process left is the second
+_ENTRIES = ("??/*.safetensors", "??/.*.safetensors.*.part")  # the second: what a killed process left behind
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """A folder of frames; it grows until :meth:`clear` empties it.
+    """A folder with the frames of single recordings; it grows until :meth:`clear` empties it.
 
     Attributes:
         folder: made when the first entry is written.
@@ -33,52 +39,111 @@ class FeatureCache:
 
     folder: Path
 
-    def extract_frames(
-        self, path: Path, start: float | None, end: float | None, frontend: Frontend
-    ) -> Extract:
-        """The frames of a recording as :func:`~sertool.core.features.log_mel.extract_frames` gives them, computed once.
+    def extract_frames(self, segment: Segment, frontend: Frontend) -> Extract:
+        """Return what :func:`~sertool.core.features.log_mel.extract_frames` gives, computed once.
 
         Raises:
             DataError: the recording cannot be used; the message names it.
             SertoolError: the folder cannot be written.
         """
-        state = _state(path)
-        entry = self._entry(_content_hash(path, *state), start, end, frontend)
+        state = _file_state(segment.path)
+        entry = self._entry(_content_hash(segment.path, *state), segment, frontend)
         found = _read(entry)
         if found is None:
-            found = acoustics.extract_frames(path, start, end, frontend)
-            if _state(path) == state:  # otherwise these may be the frames of what was written meanwhile
+            found = acoustics.extract_frames(segment, frontend)
+            # A file that changed in the meantime may have given the frames of its new content.
+            if _file_state(segment.path) == state:
                 _write(entry, found)
         return found
 
     def clear(self) -> int:
-        """Remove all entries, and nothing else; returns how many there were."""
+        """Remove all entries and nothing else; return the number of entries removed."""
         entries, parts = (list(self.folder.glob(pattern)) for pattern in _ENTRIES)
         for path in (*entries, *parts):
             path.unlink(missing_ok=True)
         return len(entries)
 
-    def _entry(self, content: str, start: float | None, end: float | None, frontend: Frontend) -> Path:
+    def _entry(self, content: str, segment: Segment, frontend: Frontend) -> Path:
         key = {
             "content": content,
-            "start": float(start or 0),
-            "end": None if end is None else float(end),
-            "frontend": frontend.model_dump(),
-            "algorithm": acoustics.ALGORITHM,
+            "start": float(segment.start or 0),
+            "end": None if segment.end is None else float(segment.end),
         }
-        name = _hash(json.dumps(key, sort_keys=True).encode())
+        name = _key(key, frontend)
         return self.folder / name[:2] / f"{name}.safetensors"
 
 
+@dataclass(frozen=True)
+class ShardCache:
+    """A folder with the frames of lists of recordings.
+
+    Attributes:
+        folder: made when the first entry is written.
+    """
+
+    folder: Path
+
+    def entry(self, segments: Sequence[Segment], frontend: Frontend) -> Path:
+        """Return the file for the frames of segments whose recordings are as they are now."""
+        recordings = [[str(one.path.absolute()), *_state(one.path), one.start, one.end] for one in segments]
+        return self.folder / f"{_key({'recordings': recordings}, frontend)}.safetensors"
+
+
+def read_entry(entry: Path) -> list[Extract | str] | None:
+    """Read an entry of a :class:`ShardCache`.
+
+    Returns:
+        For each segment its frames, or the reason why there are none; None if the entry is missing or damaged.
+    """
+    try:
+        arrays, facts = artifacts.read_arrays(entry)
+        if facts["check"] != _check_list(arrays, facts["reasons"]):
+            return None
+        reasons = json.loads(facts["reasons"])
+        frames, seconds = np.split(arrays["frames"], arrays["ends"][:-1]), arrays["seconds"]
+        return [
+            Extract(own, float(length)) if reason is None else str(reason)
+            for own, length, reason in zip(frames, seconds, reasons, strict=True)
+        ]
+    except (DataError, KeyError, TypeError, ValueError, IndexError):
+        return None
+
+
+def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
+    """Write an entry of a :class:`ShardCache`; :func:`read_entry` gives it back.
+
+    Raises:
+        SertoolError: the folder cannot be written.
+    """
+    decoded = [one if isinstance(one, Extract) else None for one in found]
+    width = next((one.frames.shape[1] for one in decoded if one is not None), 0)
+    none = np.zeros((0, width), np.float32)
+    frames = [none if one is None else one.frames for one in decoded]
+    arrays = {
+        "frames": np.concatenate(frames),
+        "ends": np.cumsum([len(own) for own in frames]),
+        "seconds": np.array([0.0 if one is None else one.seconds for one in decoded]),
+    }
+    reasons = json.dumps([one if isinstance(one, str) else None for one in found])
+    artifacts.write_arrays(entry, arrays, {"reasons": reasons, "check": _check_list(arrays, reasons)})
+
+
 def _state(path: Path) -> tuple[int, int]:
-    """Size and time of the last change: while they stay, so does the content."""
+    """Size and time of the last change, zeros if unknown; the content stays the same as long as they do."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _file_state(path: Path) -> tuple[int, int]:
     try:
         if not path.is_file():
             raise DataError(f"{path}: no such file")
-        status = path.stat()
     except OSError as error:
         raise artifacts.read_error(path, error) from error
-    return status.st_size, status.st_mtime_ns
+    return _state(path)
 
 
 # Segments of one long recording ask for the same file again and again.
@@ -91,12 +156,28 @@ def _content_hash(path: Path, size: int, changed: int) -> str:
         raise artifacts.read_error(path, error) from error
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=20).hexdigest()
+def _key(recordings: dict[str, Any], frontend: Frontend) -> str:
+    """Name the entry of recordings: any other setting or another way to compute the frames gives another name."""
+    key = {**recordings, "frontend": frontend.model_dump(), "algorithm": acoustics.ALGORITHM}
+    return _hash(json.dumps(key, sort_keys=True).encode())
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _check(frames: NDArray[np.float32], seconds: str) -> str:
-    return _hash(f"{frames.dtype} {frames.shape} {seconds} ".encode() + frames.tobytes())
+    return _hash(f"{frames.dtype} {frames.shape} {seconds} ".encode(), frames.tobytes())
+
+
+def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str) -> str:
+    parts = [reasons.encode()]
+    for name in sorted(arrays):
+        parts += f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), arrays[name].tobytes()
+    return _hash(*parts)
 
 
 def _read(entry: Path) -> Extract | None:
@@ -116,6 +197,6 @@ def _write(entry: Path, found: Extract) -> None:
     try:
         artifacts.write_arrays(entry, {"frames": found.frames}, facts)
     except SertoolError as error:
-        # Another process cleared the folder in between, unfinished files included; what it wants is no entry.
+        # Another process cleared the folder in between, unfinished files included; it wants no entry there.
         if not isinstance(error.__cause__, FileNotFoundError):
             raise

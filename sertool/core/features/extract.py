@@ -18,10 +18,9 @@ import torch
 
 from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, describe_placement
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.features.cache import FeatureCache
+from sertool.core.features.audio import Segment
+from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
 from sertool.core.features.log_mel import Extract, extract_frames
-from sertool.core.features.shard_cache import ShardCache, read_entry, write_entry
-from sertool.core.prepare.rows import Row
 from sertool.core.recipe.schema import Frontend
 
 _EACH = 1000  # recordings; so many are decoded while a process starts and imports torch
@@ -36,12 +35,12 @@ def default_workers(recordings: int) -> int:
 
 
 def extracts(
-    rows: Sequence[Row], frontend: Frontend, cache: FeatureCache | None = None, workers: int = 1
+    segments: Sequence[Segment], frontend: Frontend, cache: FeatureCache | None = None, workers: int = 1
 ) -> Iterator[Extract | str]:
-    """The frames of each row in order, or why there are none; the same whatever the number of processes.
+    """The frames of each segment in order, or why there are none; the same whatever the number of processes.
 
     Args:
-        rows: name the recordings.
+        segments: name the recordings.
         frontend: how they become frames.
         cache: keeps what is done; without one, a killed process starts anew.
         workers: processes; 1 is this one. A script that asks for more needs ``if __name__ == "__main__":``.
@@ -52,14 +51,14 @@ def extracts(
     work = partial(_extract, frontend=frontend, cache=cache)
     if workers == 1:
         with _one_thread():
-            yield from map(work, rows)
+            yield from map(work, segments)
         return
     # Not by fork: torch and the progress bar have threads. The server imports torch once for all processes.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     try:
-        yield from pool.map(work, rows, chunksize=_CHUNK)
+        yield from pool.map(work, segments, chunksize=_CHUNK)
     except BrokenProcessPool as error:
         raise SertoolError(
             "a process was killed while it decoded recordings, perhaps for lack of memory",
@@ -71,7 +70,7 @@ def extracts(
 
 def extracts_by(
     launcher: Launcher,
-    rows: Sequence[Row],
+    segments: Sequence[Segment],
     frontend: Frontend,
     cache: ShardCache,
     tell: Callable[[str], None] = lambda text: None,
@@ -80,7 +79,7 @@ def extracts_by(
 
     Args:
         launcher: where recordings are decoded.
-        rows: name the recordings.
+        segments: name the recordings.
         frontend: how they become frames.
         cache: keeps what is done. Only this process reads and writes it.
         tell: called with what a user should know of the cluster.
@@ -88,10 +87,12 @@ def extracts_by(
     Raises:
         SertoolError: the cache cannot be written, a node does not see a recording, or workers died.
     """
-    shards = [_Shard(rows[first : first + SHARD], frontend, cache) for first in range(0, len(rows), SHARD)]
+    shards = [
+        _Shard(segments[first : first + SHARD], frontend, cache) for first in range(0, len(segments), SHARD)
+    ]
     jobs = [
         Job(
-            f"recordings {number * SHARD + 1} to {number * SHARD + len(shard.rows)}",
+            f"recordings {number * SHARD + 1} to {number * SHARD + len(shard.segments)}",
             shard.describe,
             shard.take,
         )
@@ -120,20 +121,20 @@ class Decoding:
     frontend: Frontend
     folder: Path
 
-    def open(self) -> Callable[[Sequence[Row]], Iterator[list[Extract | Unseen | str]]]:
-        """What decodes a list of rows, and gives the frames of each or why there are none."""
+    def open(self) -> Callable[[Sequence[Segment]], Iterator[list[Extract | Unseen | str]]]:
+        """What decodes a list of segments, and gives the frames of each or why there are none."""
 
-        def do(rows: Sequence[Row]) -> Iterator[list[Extract | Unseen | str]]:
-            yield [self._extract(row) for row in rows]
+        def do(segments: Sequence[Segment]) -> Iterator[list[Extract | Unseen | str]]:
+            yield [self._extract(segment) for segment in segments]
 
         return do
 
-    def _extract(self, row: Row) -> Extract | Unseen | str:
-        there = self.folder / row.audio
+    def _extract(self, segment: Segment) -> Extract | Unseen | str:
+        there = self.folder / segment.path
         if not there.is_file():
             return Unseen(platform.node())
-        found = _extract(replace(row, audio=there), self.frontend, None)
-        return found.replace(str(there), str(row.audio)) if isinstance(found, str) else found
+        found = _extract(replace(segment, path=there), self.frontend, None)
+        return found.replace(str(there), str(segment.path)) if isinstance(found, str) else found
 
 
 def unseen_error(path: Path, node: str) -> SertoolError:
@@ -145,18 +146,18 @@ def unseen_error(path: Path, node: str) -> SertoolError:
 
 
 class _Shard:
-    """Rows that a worker decodes at a time, unless the cache has their frames."""
+    """Segments that a worker decodes at a time, unless the cache has their frames."""
 
-    def __init__(self, rows: Sequence[Row], frontend: Frontend, cache: ShardCache) -> None:
-        self.rows, self.frontend, self.cache = rows, frontend, cache
+    def __init__(self, segments: Sequence[Segment], frontend: Frontend, cache: ShardCache) -> None:
+        self.segments, self.frontend, self.cache = segments, frontend, cache
         self.results: list[Extract | str] = []
         self.complete = False
 
-    def describe(self) -> Sequence[Row]:
-        """The rows to be decoded: all or none."""
-        self.entry = self.cache.entry(self.rows, self.frontend)
+    def describe(self) -> Sequence[Segment]:
+        """The segments to be decoded: all or none."""
+        self.entry = self.cache.entry(self.segments, self.frontend)
         self.kept = read_entry(self.entry)
-        return [] if self.kept is not None else self.rows
+        return [] if self.kept is not None else self.segments
 
     def take(self, decoded: list[Extract | Unseen | str]) -> None:
         """What came, or what was there.
@@ -165,9 +166,9 @@ class _Shard:
             SertoolError: the node does not see a recording that is there, or the cache cannot be written.
         """
         if self.kept is None:
-            self.results = [_seen(row, one) for row, one in zip(self.rows, decoded, strict=True)]
+            self.results = [_seen(segment, one) for segment, one in zip(self.segments, decoded, strict=True)]
             if (
-                self.cache.entry(self.rows, self.frontend) == self.entry
+                self.cache.entry(self.segments, self.frontend) == self.entry
             ):  # or recordings have changed meanwhile
                 write_entry(self.entry, self.results)
         else:
@@ -175,18 +176,18 @@ class _Shard:
         self.complete = True
 
 
-def _seen(row: Row, one: Extract | Unseen | str) -> Extract | str:
+def _seen(segment: Segment, one: Extract | Unseen | str) -> Extract | str:
     if not isinstance(one, Unseen):
         return one
-    if row.audio.is_file():
-        raise unseen_error(row.audio, one.node)
-    return f"{row.audio}: no such file"
+    if segment.path.is_file():
+        raise unseen_error(segment.path, one.node)
+    return f"{segment.path}: no such file"
 
 
-def _extract(row: Row, frontend: Frontend, cache: FeatureCache | None) -> Extract | str:
-    """The frames of one row; depends on nothing else."""
+def _extract(segment: Segment, frontend: Frontend, cache: FeatureCache | None) -> Extract | str:
+    """The frames of one segment; depends on nothing else."""
     try:
-        return (cache.extract_frames if cache else extract_frames)(row.audio, row.start, row.end, frontend)
+        return (cache.extract_frames if cache else extract_frames)(segment, frontend)
     except DataError as error:
         return str(error)
 

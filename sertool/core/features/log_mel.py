@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from sertool.core.features.audio import read_audio as read_audio
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.recipe.schema import Frontend
 
 ALGORITHM = 1  # raised when the frames of a recording change for the same settings
@@ -39,19 +38,17 @@ class Extract:
     seconds: float
 
 
-def extract_frames(path: Path, start: float | None, end: float | None, frontend: Frontend) -> Extract:
+def extract_frames(segment: Segment, frontend: Frontend) -> Extract:
     """The frames of a recording, or of a segment of it.
 
     Args:
-        path: see :func:`~sertool.core.features.audio.read_audio`.
-        start: seconds; None is the beginning.
-        end: seconds; None is the end.
+        segment: see :func:`~sertool.core.features.audio.read_audio`.
         frontend: the settings.
 
     Raises:
         DataError: the recording cannot be used; the message names it.
     """
-    waveform = read_audio(path, frontend.sample_rate, start, end)
+    waveform = read_audio(segment, frontend.sample_rate)
     return Extract(log_mels(waveform, frontend).numpy(), len(waveform) / frontend.sample_rate)
 
 

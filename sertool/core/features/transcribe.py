@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.errors import DataError, SertoolError, UsageError
-from sertool.core.features.audio import read_audio
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
 
 SAMPLE_RATE = 16000  # Hz, Whisper's
@@ -29,14 +29,14 @@ class Transcriber:
     folder: Path
     model: Any
 
-    def text_of(self, path: Path, start: float | None, end: float | None) -> str:
+    def text_of(self, segment: Segment) -> str:
         """What is said in a recording, or a segment of it; empty where that is nothing.
 
         Raises:
             DataError: the recording cannot be used.
             SertoolError: the model failed, or the folder cannot be written.
         """
-        samples = read_audio(path, SAMPLE_RATE, start, end).numpy()
+        samples = read_audio(segment, SAMPLE_RATE).numpy()
         key = json.dumps([self.name, self.language]).encode() + samples.tobytes()
         entry = self.folder / f"{hashlib.blake2b(key, digest_size=20).hexdigest()}.json"
         try:
@@ -48,7 +48,7 @@ class Transcriber:
             segments, _ = self.model.transcribe(samples, language=self.language, temperature=0.0)
             text = " ".join(segment.text.strip() for segment in segments).strip()
         except (RuntimeError, ValueError) as error:
-            raise SertoolError(f"{path}: {self.name} failed ({error!s:.200})") from error
+            raise SertoolError(f"{segment.path}: {self.name} failed ({error!s:.200})") from error
         artifacts.write_json(entry, {"text": text})
         return text
 

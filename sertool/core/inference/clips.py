@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
+from sertool.core.features.audio import Segment
 from sertool.core.formatting import enumerate_few, few, printable, unicode_only
 from sertool.core.prepare.folder import SUFFIXES
 from sertool.core.prepare.records import Findings, read_records
@@ -31,6 +32,11 @@ class Clip:
     start: float | None = None
     end: float | None = None
     row: int | None = None
+
+    @property
+    def segment(self) -> Segment | None:
+        """The recording or the part of it; None where there is no recording."""
+        return None if self.audio is None else Segment(self.audio, self.start, self.end)
 
 
 @dataclass(frozen=True)

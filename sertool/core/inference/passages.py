@@ -91,7 +91,8 @@ class Listener:
         """
         if self.window is not None and clip.text:
             raise DataError(f"{clip.name}: --window cannot divide its text: leave the text out")
-        has_audio = clip.audio is not None or waveform is not None
+        segment = clip.segment
+        has_audio = segment is not None or waveform is not None
         words = clean_words(clip.text)
         if not self.uses("text") and not has_audio:
             raise DataError(f"{clip.name}: has no audio, and this model looks at audio alone")
@@ -100,8 +101,8 @@ class Listener:
         if self.uses("audio") and has_audio:
             rate = self.recipe.frontend.sample_rate
             if waveform is None:
-                assert clip.audio is not None
-                waveform = read_audio(clip.audio, rate, clip.start, clip.end)
+                assert segment is not None
+                waveform = read_audio(segment, rate)
             pieces = list(self._pieces(clip, waveform))
             frames = log_mels_batch([samples for samples, _, _ in pieces], self.recipe.frontend)
             return [

@@ -10,10 +10,9 @@ from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utteran
 from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.vocabulary import clean_words
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.cache import FeatureCache
+from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.extract import extracts, extracts_by
 from sertool.core.features.log_mel import FEATURE_FLOOR, Extract, mel_filters
-from sertool.core.features.shard_cache import ShardCache
 from sertool.core.features.transcribe import Transcriber
 from sertool.core.formatting import enumerate_few, numbers
 from sertool.core.prepare.labels import classes_of, stored
@@ -99,10 +98,11 @@ def decode(
         SertoolError: the cache cannot be written.
     """
     found: list[Extract | str] = []
+    segments = [row.segment for row in table.rows]
     if launcher is not None and cache is not None:
-        each = extracts_by(launcher, table.rows, frontend, ShardCache(cache), tell)
+        each = extracts_by(launcher, segments, frontend, ShardCache(cache), tell)
     else:
-        each = extracts(table.rows, frontend, FeatureCache(cache) if cache else None, workers)
+        each = extracts(segments, frontend, FeatureCache(cache) if cache else None, workers)
     for one in each:
         found.append(one)
         if progress is not None:
@@ -142,7 +142,7 @@ def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | 
     empty = [place for place, row in enumerate(rows) if not row.text]
     for done, place in enumerate(empty, start=1):
         row = rows[place]
-        rows[place] = replace(row, text=transcriber.text_of(row.audio, row.start, row.end))
+        rows[place] = replace(row, text=transcriber.text_of(row.segment))
         marks[place] = transcriber.name
         if progress is not None:
             progress(done, len(empty))
@@ -192,15 +192,6 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
         tuple(row.id for row in silent),
         table.drawn,
     )
-
-
-def prepare(table: Table, frontend: Frontend, name: str, *, skip_bad: bool = False) -> Preparation:
-    """Decode and assemble, in this process.
-
-    Raises:
-        DataError: see :func:`decode`.
-    """
-    return assemble(table, decode(table, frontend, skip_bad=skip_bad), frontend, name)
 
 
 def _warnings(

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from sertool.core.errors import DataError
+from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
 from sertool.core.formatting import enumerate_few, printable
 from sertool.core.prepare.draw_splits import Draw
@@ -49,7 +50,7 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
                 f"{folder}: the file name {str(relative)!a} is not Unicode text", hint="rename it"
             )
         own = path.stem if names[path.stem] == 1 else relative.as_posix()
-        rows.append(Row(None, own, "train", "", path, {"emotion": relative.parts[0]}, {}, None, None))
+        rows.append(Row(None, own, "train", "", {"emotion": relative.parts[0]}, {}, Segment(path)))
     table = divided(folder, ("utterance", "audio", "label"), rows, draw or Draw(), transcribe=transcribe)
     others = [printable(str(path.relative_to(folder))) for path in sorted(set(files) - set(taken))]
     warnings = (f"not taken, no recording in a sub-folder: {enumerate_few(others)}",) if others else ()

@@ -1,20 +1,23 @@
 """The rows of a checked table or folder: their splits, drawn where missing, and what looks odd in them."""
 
 import difflib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
 from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
+from sertool.core.features.audio import Segment
 from sertool.core.formatting import enumerate_few, numbers
 from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
 from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of
-from sertool.core.prepare.scripts import script_warnings
 
 ID_COLUMNS = ("utterance", "id")
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")
+_TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # are mixed with Chinese signs
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")
 
 
@@ -25,21 +28,18 @@ class Row:
     Attributes:
         number: of the row or line in the file; None where there is no table.
         id, split, text: as in :class:`~sertool.core.corpora.corpus.Utterance`.
-        audio: the recording.
         labels: by task, see :mod:`~sertool.core.prepare.labels`.
         groups: speaker, session, dialogue, video, and the speaker's gender, where given.
-        start, end: seconds into the recording; None is its beginning or end.
+        segment: the recording, or the part of it.
     """
 
     number: int | None
     id: str
     split: str
     text: str
-    audio: Path
     labels: Mapping[str, Label]
     groups: Mapping[str, str]
-    start: float | None
-    end: float | None
+    segment: Segment
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _too_few(number: int, name: str) -> str:
 
 def _group(row: Row, name: str) -> str | None:
     if name == "recording":  # the segments of one are not independent
-        return str(row.audio)
+        return str(row.segment.path)
     return f"{row.split}/{row.id}" if name == "utterance" else row.groups.get(name)
 
 
@@ -166,3 +166,34 @@ def _shared_speakers(rows: Sequence[Row]) -> list[str]:
         for one, other in combinations(SPLITS, 2)
         if (shared := places[one].keys() & places[other].keys())
     ]
+
+
+@lru_cache(maxsize=4096)
+def _script(letter: str) -> str:
+    """``LATIN``, ``CYRILLIC``, ``CJK``, ...: how Unicode names of letters begin."""
+    script = unicodedata.name(letter, "").partition(" ")[0]
+    return _TOGETHER.get(script, script)
+
+
+def script_of(text: str) -> str:
+    """The script of most letters of a text; empty where it has none."""
+    counts = Counter(_script(letter) for letter in text if letter.isalpha())
+    return max(counts, key=lambda script: (counts[script], script), default="")
+
+
+def script_warnings(texts: Iterable[tuple[int | None, str]]) -> list[str]:
+    """Which texts are in another script than most, by row number and text."""
+    places: dict[str, list[int | None]] = defaultdict(list)
+    for number, text in texts:
+        if script := script_of(text):
+            places[script].append(number)
+    usual = max(places, key=lambda script: (len(places[script]), script), default="")
+    return [
+        f"{numbers(rows)}: text is in {_title(script)} letters, most are in {_title(usual)} ones"
+        for script, rows in sorted(places.items())
+        if script != usual
+    ]
+
+
+def _title(script: str) -> str:
+    return script if script == "CJK" else script.capitalize()

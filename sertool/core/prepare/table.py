@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.errors import DataError, did_you_mean
+from sertool.core.features.audio import Segment
 from sertool.core.formatting import enumerate_few
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.labels import TASKS, list_columns, parse_label
@@ -133,7 +134,8 @@ def _row(
     if start is not None and end is not None and end <= start:
         findings.add("end is not after start", number)
     groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
-    return Row(number, id_, split, record.get("text", ""), root / audio, labels, groups, start, end)
+    segment = Segment(root / audio, start, end)
+    return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
 
 
 def is_unicode(value: str) -> bool:

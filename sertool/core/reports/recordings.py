@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sertool.core.errors import DataError
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
 from sertool.core.prepare.table import read_table
 from sertool.core.reports.contents import Report, ReportUtterance, RunReport
@@ -19,12 +20,8 @@ DEMO = Path(__file__).parent.parent / "corpora" / "demo" / "clips" / "clips.csv"
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A stretch of a recording, in seconds; None is its beginning or end."""
-
-    path: Path
-    start: float | None = None
-    end: float | None = None
+class Recording(Segment):
+    """A recording of the report, or the part of one."""
 
     @property
     def is_whole(self) -> bool:
@@ -46,7 +43,7 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Recording]:
     """
     if not recordings.is_dir():
         rows = {
-            row.id: Recording(row.audio, row.start, row.end)
+            row.id: Recording(row.segment.path, row.segment.start, row.segment.end)
             for row in read_table(recordings, missing_audio=True).rows
         }
         return {id_: rows[id_] for id_ in ids if id_ in rows}
@@ -164,12 +161,10 @@ def _content(clip: Recording) -> tuple[bytes, str]:
                 return file.read(LARGEST + 1), TYPES[clip.path.suffix.lower()]
         except OSError as error:
             raise artifacts.read_error(clip.path, error) from error
-    # Imported here: cutting needs torch, which a report without recordings does not.
+    # Imported here: only recordings that are cut need it.
     import soundfile
 
-    from sertool.core.features.audio import read_audio
-
-    samples = read_audio(clip.path, CUT_RATE, clip.start, clip.end).numpy()
+    samples = read_audio(clip, CUT_RATE).numpy()
     content = io.BytesIO()
     soundfile.write(content, samples.clip(-1, 1), CUT_RATE, format="FLAC", subtype="PCM_16")
     return content.getvalue(), TYPES[".flac"]

@@ -10,7 +10,7 @@ import threading
 import time
 import types
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,8 +29,9 @@ from sertool.core.compute.launchers import open_launcher
 from sertool.core.compute.local import LocalLauncher
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.features import extract as decoding
+from sertool.core.features.audio import Segment
+from sertool.core.features.cache import ShardCache
 from sertool.core.features.extract import Decoding, _Shard, extracts, extracts_by
-from sertool.core.features.shard_cache import ShardCache
 from sertool.core.inference import distributed as shards
 from sertool.core.inference import predictor as predicting
 from sertool.core.prepare.draw_splits import Draw
@@ -480,7 +481,9 @@ def test_prepared_on_a_cluster_it_is_the_same_corpus(recordings, cluster, monkey
     table = read_table(recordings / "table.csv", None, Draw((0.7, 0.15, 0.15), 1), missing_audio=True)
     cache = ShardCache(recordings / "again/SET/.prepare/frames")
     frontend = load("custom", ["dataset.path=SET"]).frontend
-    again = [_Shard(table.rows[first : first + 64], frontend, cache) for first in (0, 64)]
+    again = [
+        _Shard([row.segment for row in table.rows[first : first + 64]], frontend, cache) for first in (0, 64)
+    ]
     assert [shard.describe() for shard in again] == [[], []]
     assert [len(shard.kept) for shard in again] == [64, 7]
 
@@ -495,7 +498,7 @@ def test_a_recording_that_a_node_does_not_see(recordings, launcher, monkeypatch)
     rows = read_table(Path("table.csv"), None, Draw((1.0, 0.0, 0.0), 1)).rows[:2]
     frontend = load("custom", ["dataset.path=SET"]).frontend
     monkeypatch.setattr(decoding, "Decoding", lambda frontend, folder: Decoding(frontend, Path("/nowhere")))
-    relative = [replace(row, audio=Path(row.audio.name)) for row in rows]
+    relative = [Segment(Path(row.segment.path.name)) for row in rows]
     with pytest.raises(SertoolError) as caught:
         list(extracts_by(launcher, relative, frontend, ShardCache(recordings / "cache")))
     assert str(caught.value) == f"0.wav: not there on node {platform.node()}"
@@ -503,7 +506,7 @@ def test_a_recording_that_a_node_does_not_see(recordings, launcher, monkeypatch)
         "recordings must lie at the same path on every node, on a file system that all of them share"
     )
     # One that is not here either is the user's own mistake, told as without a cluster.
-    missing = [replace(rows[0], audio=Path("gone.wav"))]
+    missing = [Segment(Path("gone.wav"))]
     found = list(extracts_by(launcher, missing, frontend, ShardCache(recordings / "cache")))
     assert found == list(extracts(missing, frontend)) == ["gone.wav: no such file"]
 

@@ -17,7 +17,8 @@ from places import ROOT
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.corpora.vocabulary import clean_words
-from sertool.core.features.log_mel import log_mels, read_audio
+from sertool.core.features.audio import Segment, read_audio
+from sertool.core.features.log_mel import log_mels
 from sertool.core.files.yaml_file import read_yaml
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Frontend
@@ -131,7 +132,7 @@ def test_clips_give_the_stored_log_mels(corpus):
     place = {utterance.id: number for number, utterance in enumerate(corpus.utterances)}
     for row in rows(FOLDER / "clips" / "clips.csv"):
         path = FOLDER / "clips" / row["audio"]
-        mels = log_mels(read_audio(path, frontend.sample_rate), frontend).numpy()
+        mels = log_mels(read_audio(Segment(path), frontend.sample_rate), frontend).numpy()
         stored = corpus.audio[place[row["utterance"]]]
         assert stored.dtype == np.float16
         # FLAC is lossless here; float16 keeps values up to 1 within 2^-12.

@@ -32,7 +32,7 @@ from sertool.core.export.onnx_ensemble import ensemble_model
 from sertool.core.export.onnx_frontend import waveform_frames
 from sertool.core.export.onnx_graph import FLOAT, Graph
 from sertool.core.export.source import open_trained
-from sertool.core.features.audio import read_audio
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files.artifacts import sha256
 from sertool.core.inference.ensemble import open_ensemble
@@ -365,7 +365,7 @@ def test_run_py_decides_alone_as_pytorch_does(shop, tmp_path, option):
     trained = opened.trained
     trial = make_trial(trained, None)
     path, text = sorted(CLIPS.glob("*.flac"))[0], "Word1, word-2 “WORD3”… nobody’s"
-    frames = log_mels(read_audio(path, 22050), trained.recipe.frontend).numpy()
+    frames = log_mels(read_audio(Segment(path), 22050), trained.recipe.frontend).numpy()
     one = replace(trial.corpus.utterances[0], words=clean_words(text))
     nobody = np.zeros((0, 80), np.float32)
     cases = [(one, frames), (one, nobody), (replace(one, words=()), frames)]
@@ -419,7 +419,7 @@ def test_run_py_resamples_nearly_as_training_did(script, tmp_path, rate):
     for path in sorted(CLIPS.glob("*.flac"))[:4]:
         wave, own = soundfile.read(path, dtype="float32")
         soundfile.write(tmp_path / "clip.wav", soxr.resample(wave, own, rate), rate, subtype="FLOAT")
-        expected = read_audio(tmp_path / "clip.wav", 22050)
+        expected = read_audio(Segment(tmp_path / "clip.wav"), 22050)
         found = script["read"](tmp_path / "clip.wav", 22050)
         assert len(found) == len(expected)
         pair = [log_mels(wave, frontend) for wave in (expected, torch.from_numpy(found))]

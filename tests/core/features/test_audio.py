@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from sertool.core.errors import DataError
 from sertool.core.features import audio as audio_files
-from sertool.core.features.audio import read_audio
+from sertool.core.features.audio import Segment, read_audio
 
 READABLE = "readable are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 FORMATS = {
@@ -77,7 +77,7 @@ def test_reads_rates_and_formats_as_librosa_does(tmp_path, rate, suffix, subtype
     stereo = np.stack([tone(rate), tone(rate, hertz=1000)], axis=1)
     soundfile.write(path, stereo, rate, subtype=subtype)
     expected = loaded_by_librosa(path, 22050)
-    samples = read_audio(path, 22050)
+    samples = read_audio(Segment(path), 22050)
     assert samples.dtype == torch.float32
     assert samples.shape == expected.shape
     np.testing.assert_allclose(samples.numpy(), expected, atol=1e-6)
@@ -88,7 +88,9 @@ def test_any_number_of_channels_is_averaged(tmp_path, channels):
     samples = np.random.default_rng(0).normal(0, 0.1, (3000, channels))
     soundfile.write(tmp_path / "many.wav", samples, 22050, subtype="FLOAT")
     np.testing.assert_allclose(
-        read_audio(tmp_path / "many.wav", 22050).numpy(), samples.astype(np.float32).mean(1), atol=1e-7
+        read_audio(Segment(tmp_path / "many.wav"), 22050).numpy(),
+        samples.astype(np.float32).mean(1),
+        atol=1e-7,
     )
 
 
@@ -97,7 +99,7 @@ def test_blocks_leave_no_trace(tmp_path, rate):
     samples = np.random.default_rng(0).normal(0, 0.1, 200_000).astype(np.float32)
     soundfile.write(tmp_path / "long.wav", samples, rate, subtype="FLOAT")
     whole = samples if rate == 22050 else soxr.resample(samples, rate, 22050, "HQ")
-    read = read_audio(tmp_path / "long.wav", 22050).numpy()
+    read = read_audio(Segment(tmp_path / "long.wav"), 22050).numpy()
     assert np.array_equal(read[: len(whole)], whole)
     assert len(read) == math.ceil(len(samples) * 22050 / rate)
 
@@ -106,7 +108,7 @@ def test_blocks_leave_no_trace(tmp_path, rate):
 def test_reads_lossy_formats(tmp_path, kind):
     path = tmp_path / "tone"
     path.write_bytes(encoded(kind, tone(48000, 1.0), 48000))
-    samples = read_audio(path, 22050)
+    samples = read_audio(Segment(path), 22050)
     assert samples.numel() / 22050 == pytest.approx(1.0, abs=0.06)
     assert samples[4000:18000].square().mean().sqrt().item() == pytest.approx(0.5 / math.sqrt(2), rel=0.02)
 
@@ -117,24 +119,24 @@ def test_reads_lossy_formats(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["pcm", "flac", "vorbis", "mp3"])
 def test_content_counts_and_not_the_name(tmp_path, kind, name):
     (tmp_path / name).write_bytes(encoded(kind, tone(16000), 16000))
-    assert len(read_audio(tmp_path / name, 16000)) == pytest.approx(8000, abs=1200)
+    assert len(read_audio(Segment(tmp_path / name), 16000)) == pytest.approx(8000, abs=1200)
 
 
 def test_samples_beyond_full_scale_are_kept(tmp_path):
     path = tmp_path / "loud.wav"
     soundfile.write(path, np.tile([0.0, 1.5, -32768.0], 100), 22050, subtype="FLOAT")
-    assert read_audio(path, 22050)[:3].tolist() == [0.0, 1.5, -32768.0]
+    assert read_audio(Segment(path), 22050)[:3].tolist() == [0.0, 1.5, -32768.0]
 
 
 def test_a_segment_is_that_part_of_the_file(tmp_path):
     path = tmp_path / "ramp.wav"
     soundfile.write(path, np.arange(1000) / 1000, 1000, subtype="DOUBLE")
-    whole = read_audio(path, 1000)
-    assert torch.equal(read_audio(path, 1000, 0.25, 0.75), whole[250:750])
-    assert torch.equal(read_audio(path, 1000, start=0.25), whole[250:])
-    assert torch.equal(read_audio(path, 1000, end=0.75), whole[:750])
+    whole = read_audio(Segment(path), 1000)
+    assert torch.equal(read_audio(Segment(path, 0.25, 0.75), 1000), whole[250:750])
+    assert torch.equal(read_audio(Segment(path, start=0.25), 1000), whole[250:])
+    assert torch.equal(read_audio(Segment(path, end=0.75), 1000), whole[:750])
     # Tables round: a tenth of a second beyond the end is the end.
-    assert torch.equal(read_audio(path, 1000, 0.5, 1.09), whole[500:])
+    assert torch.equal(read_audio(Segment(path, 0.5, 1.09), 1000), whole[500:])
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -142,8 +144,8 @@ def test_segments_of_every_format(tmp_path, kind):
     path = tmp_path / "noise"
     samples = np.random.default_rng(0).normal(0, 0.1, (48000 * 3, 2))
     path.write_bytes(encoded(kind, samples, 48000))
-    whole = read_audio(path, 48000).numpy()
-    segment = read_audio(path, 48000, 1.25, 2.5).numpy()
+    whole = read_audio(Segment(path), 48000).numpy()
+    segment = read_audio(Segment(path, 1.25, 2.5), 48000).numpy()
     assert segment.shape == (60000,)
     # A decoder that starts in the middle of an MP3 or of Opus needs some frames to be exact.
     skip = 5000 if kind in ("mp3", "opus") else 0
@@ -160,7 +162,7 @@ def test_a_segment_of_a_long_file_is_not_read_from_the_beginning(tmp_path, monke
         return read(self, out=out)
 
     monkeypatch.setattr(soundfile.SoundFile, "read", spy)
-    assert len(read_audio(tmp_path / "long.flac", 16000, 180.0, 181.0)) == 16000
+    assert len(read_audio(Segment(tmp_path / "long.flac", 180.0, 181.0), 16000)) == 16000
     assert sum(decoded) == 16000
 
 
@@ -181,13 +183,13 @@ def test_a_segment_outside_the_file_is_refused(tmp_path, start, end, message):
     path = tmp_path / "short.wav"
     soundfile.write(path, np.zeros(1000), 1000)
     with pytest.raises(DataError) as caught:
-        read_audio(path, 1000, start, end)
+        read_audio(Segment(path, start, end), 1000)
     assert str(caught.value) == f"{path}: {message}"
 
 
 def refusal(path: Path, hint: str | None = None) -> str:
     with pytest.raises(DataError) as caught:
-        read_audio(path, 22050)
+        read_audio(Segment(path), 22050)
     assert str(caught.value).startswith(f"{path}: ")
     assert caught.value.hint == hint
     return str(caught.value).removeprefix(f"{path}: ")
@@ -224,7 +226,7 @@ def test_what_is_empty_is_refused(tmp_path):
 
 def test_ten_milliseconds_are_a_recording_and_less_is_none(tmp_path):
     soundfile.write(tmp_path / "short.wav", np.full(480, 0.5), 48000)
-    assert read_audio(tmp_path / "short.wav", 8000).shape == (80,)
+    assert read_audio(Segment(tmp_path / "short.wav"), 8000).shape == (80,)
     soundfile.write(tmp_path / "short.wav", np.full(479, 0.5), 48000)
     assert refusal(tmp_path / "short.wav") == "lasts 9.98 ms, expected at least 10 ms"
 
@@ -238,7 +240,7 @@ def test_samples_that_are_not_finite_are_refused(tmp_path, rate, value):
     at = f"{80000 / rate:.3f}"
     assert refusal(tmp_path / "bad.wav") == f"holds NaN or infinite samples, the first at {at} s"
     with pytest.raises(DataError, match=f"the first at {at} s"):
-        read_audio(tmp_path / "bad.wav", 22050, 1.0, 5.5 if rate == 16000 else 4.0)
+        read_audio(Segment(tmp_path / "bad.wav", 1.0, 5.5 if rate == 16000 else 4.0), 22050)
 
 
 def test_infinite_samples_that_cancel_are_refused(tmp_path):
@@ -253,7 +255,7 @@ def test_a_truncated_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:20000])
     # Which of the two is for libsndfile's version to say, and its words may be none at all.
     with pytest.raises(DataError) as caught:
-        read_audio(path, 22050)
+        read_audio(Segment(path), 22050)
     message = str(caught.value).removeprefix(f"{path}: ")
     assert message.startswith(("not readable as audio (", "truncated, ends after "))
     assert "()" not in message
@@ -267,7 +269,7 @@ def test_a_stream_that_does_not_know_its_length_is_read_whole(tmp_path):
     content[21] &= 0xF0
     content[22:26] = bytes(4)
     path.write_bytes(content)
-    assert len(read_audio(path, 22050)) == 11025
+    assert len(read_audio(Segment(path), 22050)) == 11025
 
 
 def header(rate=16000, channels=1, data=0xFFFFFFF0):
@@ -287,9 +289,9 @@ def peak_mb():
 def test_a_header_may_promise_four_gigabytes(tmp_path):
     (tmp_path / "liar.wav").write_bytes(header() + bytes(32000))
     before = peak_mb()
-    assert len(read_audio(tmp_path / "liar.wav", 16000)) == 16000
+    assert len(read_audio(Segment(tmp_path / "liar.wav"), 16000)) == 16000
     (tmp_path / "liar.wav").write_bytes(header(channels=1000) + bytes(2000 * 400))
-    assert len(read_audio(tmp_path / "liar.wav", 16000)) == 400
+    assert len(read_audio(Segment(tmp_path / "liar.wav"), 16000)) == 400
     assert peak_mb() - before < 50
 
 
@@ -311,7 +313,7 @@ def test_years_of_silence_are_refused(tmp_path, kind, monkeypatch):
         content[22:26] = bytes(4)
         path.write_bytes(content)
     assert refusal(path, hint) == "lasts more than 1 hours, which are not read at once"
-    assert len(read_audio(path, 100, 5.0, 3601.0)) == 359_600
+    assert len(read_audio(Segment(path, 5.0, 3601.0), 100)) == 359_600
 
 
 @pytest.mark.slow
@@ -322,7 +324,7 @@ def test_an_hour_is_read_in_blocks(tmp_path):
         for _ in range(360):
             file.write(block)
     before = peak_mb()
-    assert len(read_audio(path, 22050)) == 3600 * 22050
+    assert len(read_audio(Segment(path), 22050)) == 3600 * 22050
     # The result, 303 MB, and once more while its pieces are joined.
     assert peak_mb() - before < 700
 
@@ -335,7 +337,7 @@ def test_mp3_that_is_odd_says_nothing_on_stderr(tmp_path, capfd):
         path = tmp_path / f"{number}.mp3"
         path.write_bytes(bad)
         with suppress(DataError):
-            read_audio(path, 22050)
+            read_audio(Segment(path), 22050)
     os.write(2, b"still there\n")
     assert capfd.readouterr().err == "still there\n"
 
@@ -343,7 +345,10 @@ def test_mp3_that_is_odd_says_nothing_on_stderr(tmp_path, capfd):
 def test_stderr_is_whole_after_threads_read_mp3(tmp_path, capfd):
     path = tmp_path / "a.mp3"
     path.write_bytes(encoded("mp3", tone(44100, 2.0), 44100))
-    threads = [threading.Thread(target=lambda: [read_audio(path, 22050) for _ in range(5)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [read_audio(Segment(path), 22050) for _ in range(5)])
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -379,7 +384,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path_factory, kind, patches, cut)
     path.write_bytes(content[:cut])
     began, before = time.process_time(), peak_mb()
     with suppress(DataError):
-        samples = read_audio(path, 22050)
+        samples = read_audio(Segment(path), 22050)
         assert samples.isfinite().all()
         assert samples.numel() >= 0.01 * 22050
     assert time.process_time() - began < 10

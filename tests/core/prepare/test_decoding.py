@@ -24,7 +24,7 @@ from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.features import extract as decoding
 from sertool.core.files import artifacts
 from sertool.core.prepare.folder import read_folder
-from sertool.core.prepare.scripts import script_of, script_warnings
+from sertool.core.prepare.rows import script_of, script_warnings
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.schema import Frontend
 
@@ -68,9 +68,9 @@ def test_the_same_bytes_whatever_the_number_of_processes(folder):
 
 def test_a_process_that_is_killed_is_told(folder, monkeypatch):
     monkeypatch.setattr(decoding, "_extract", die)
-    rows = read_table(folder / "t.csv").rows
+    segments = [row.segment for row in read_table(folder / "t.csv").rows]
     with pytest.raises(SertoolError) as caught:
-        list(decoding.extracts(rows, FRONTEND, workers=2))
+        list(decoding.extracts(segments, FRONTEND, workers=2))
     assert str(caught.value).startswith("a process was killed while it decoded recordings")
     assert "--workers 1" in caught.value.hint
 

@@ -112,7 +112,7 @@ def test_segments_of_a_recording_stay_together(tmp_path):
     assert found.warnings[1:] == (
         "speaker is empty in row 2: splits are not drawn by speaker, so that one may be in two of them",
     )
-    assert len({(row.audio, row.split) for row in found.rows}) == 3
+    assert len({(row.segment.path, row.split) for row in found.rows}) == 3
 
 
 def test_one_recording_is_divided_by_utterance(tmp_path):
