@@ -1,24 +1,20 @@
-"""The published data sets, read from the reference's pickles: order, labels, groups, what is left out, bad input."""
+"""The readers of the published sets: what they read, and what they leave out and why."""
 
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from pickled_splits import write_split
 from places import REFERENCE
 
-from sertool.core.corpora import load as load_module
-from sertool.core.corpora.corpus import Corpus, Frames, LeftOut, Utterance
-from sertool.core.corpora.corpus_files import write_corpus
+from sertool.core.corpora.corpus import LeftOut, Utterance
 from sertool.core.corpora.load import load_corpus, task_for
 from sertool.core.corpora.readers import iemocap, meld, vgaf
 from sertool.core.corpora.readers.pickles import video_of
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError
 
 CASES = sorted(path.parent.name for path in REFERENCE.glob("*/expected.json"))
 # Where the reference validates or tests on another split's files.
@@ -129,23 +125,6 @@ def test_keys_tell_the_groups(groups, key, expected):
     assert tuple(found.get(name) for name in ("session", "speaker", "dialogue", "video")) == expected
 
 
-def write_split(folder: Path, **changes) -> Path:
-    """A folder of VGAF with a small train split; ``changes`` replace what a file holds."""
-    folder.mkdir(exist_ok=True)
-    parts = {
-        "emotions": {"v_1": "1", "v_2": "3"},
-        "sentences": {"v_1": ["a", "b"], "v_2": np.array(["c"])},
-        "mels": {"v_1": np.ones((3, 80), np.float32), "v_2": np.zeros((0, 80), np.float64)},
-    }
-    for name, value in {**parts, **changes}.items():
-        path = folder / f"train_{name}.p"
-        if value is None:
-            path.unlink(missing_ok=True)
-        else:
-            path.write_bytes(value if isinstance(value, bytes) else pickle.dumps(value, 2))
-    return folder
-
-
 def test_a_small_split(tmp_path):
     corpus = load_corpus("vgaf", write_split(tmp_path))
     assert corpus.utterances == (
@@ -157,137 +136,6 @@ def test_a_small_split(tmp_path):
     assert corpus.vocabulary is None
     task = task_for("vgaf", "emotion", None, corpus)
     assert [task.target(utterance.labels["emotion"]) for utterance in corpus.utterances] == [0, 2]
-
-
-BAD_MEL = np.ones((3, 80), np.float32)
-BAD_MEL[1, 5] = np.nan
-
-
-@pytest.mark.parametrize(
-    ("changes", "file", "message"),
-    [
-        (
-            {"mels": {"v_1": np.ones(80)}},
-            "train_mels.p",
-            "utterance 'v_1' is an array of shape (80,), expected frames of shape (any, 80)",
-        ),
-        (
-            {"mels": {"v_1": np.ones((3, 40))}},
-            "train_mels.p",
-            "utterance 'v_1' is an array of shape (3, 40), expected frames of shape (any, 80)",
-        ),
-        (
-            {"mels": {"v_1": [[1.0]]}},
-            "train_mels.p",
-            "utterance 'v_1' is of type list, expected frames of shape (any, 80)",
-        ),
-        (
-            {"mels": {"v_1": np.ones((3, 80), int)}},
-            "train_mels.p",
-            "utterance 'v_1' holds int64, expected floating-point numbers",
-        ),
-        (
-            {"mels": {"v_1": BAD_MEL}},
-            "train_mels.p",
-            "utterance 'v_1' holds NaN or infinite values in frame 1",
-        ),
-        (
-            {"mels": {"v_1": np.full((1, 80), 1e200)}},
-            "train_mels.p",
-            "utterance 'v_1' holds NaN or infinite values in frame 0",
-        ),
-        ({"mels": {1: BAD_MEL}}, "train_mels.p", "utterance key 1 is int, expected text"),
-        ({"mels": [BAD_MEL]}, "train_mels.p", "holds list, expected a dict of utterances"),
-        ({"mels": b""}, "train_mels.p", "is empty, expected a pickle"),
-        ({"mels": b"\x80\x02}q\x00"}, "train_mels.p", "ends too early, it is truncated or not a pickle"),
-        (
-            {"mels": b"cos\nsystem\n."},
-            "train_mels.p",
-            "names os.system, which is not allowed in a data file; nothing of it was run",
-        ),
-        (
-            {"sentences": {"v_1": "a b"}},
-            "train_sentences.p",
-            "utterance 'v_1' is of type str, expected a list of words",
-        ),
-        (
-            {"sentences": {"v_1": ["a", 2]}},
-            "train_sentences.p",
-            "utterance 'v_1' holds the word 2, expected text",
-        ),
-        (
-            {"sentences": {"v_1": [b"a"]}},
-            "train_sentences.p",
-            "utterance 'v_1' holds the word b'a', expected text",
-        ),
-        (
-            {"emotions": {"v_1": "4"}},
-            "train_emotions.p",
-            "utterance 'v_1': label '4' is out of range, expected 1 to 3",
-        ),
-        (
-            {"emotions": {"v_1": "x"}},
-            "train_emotions.p",
-            "utterance 'v_1': label 'x' is not a class number from 1 to 3",
-        ),
-        (
-            {"emotions": {"v_1": [1]}},
-            "train_emotions.p",
-            "utterance 'v_1': label [1] is not a class number from 1 to 3",
-        ),
-        (
-            {"emotions": {}},
-            "",
-            "the train split is empty, no utterance is in all of "
-            "train_sentences.p, train_mels.p, train_emotions.p",
-        ),
-        ({"mels": {"other": BAD_MEL}}, "", "the train split is empty, no utterance is in all of"),
-        (
-            {"mels": None},
-            "",
-            "the train split lacks train_mels.p (there: train_sentences.p, train_emotions.p)",
-        ),
-        (
-            {"mels": None, "emotions": None},
-            "",
-            "the train split lacks train_mels.p and train_emotions.p (there: train_sentences.p)",
-        ),
-        (
-            {"mels": None, "emotions": None, "sentences": None},
-            "",
-            "no VGAF data there, expected the files of at least one split:\n"
-            "  train_sentences.p, train_mels.p, train_emotions.p\n  valid_sentences.p",
-        ),
-    ],
-)
-def test_bad_input_is_named_with_file_and_utterance(changes, file, message, tmp_path):
-    folder = write_split(tmp_path / "VGAF", **changes)
-    with pytest.raises(DataError) as caught:
-        load_corpus("vgaf", folder)
-    assert str(caught.value).startswith(f"{folder / file}: {message}")
-    assert not (folder / "sertool").exists()
-
-
-@pytest.mark.parametrize(
-    ("reader", "name", "label", "message"),
-    [
-        ("iemocap", "traindev_emotions", 4, "label 4 is out of range, expected 0 to 3"),
-        ("iemocap", "traindev_emotions", 1.5, "label 1.5 is not a class number"),
-        ("meld", "train_emotion", np.int64(-1), "label -1 is out of range, expected 0 to 6"),
-        ("mosi", "trainval_sentiment", 3.5, "label 3.5 is out of range, expected -3 to 3"),
-        ("mosi", "trainval_sentiment", float("nan"), "label nan is not a finite number"),
-        ("mosei", "train_emotion", np.ones(5), "label [1.0, 1.0, 1.0, 1.0, 1.0] is not a list of 6 numbers"),
-        ("mosei", "train_emotion", np.ones((6, 1)), "label [1.0] is not a finite number"),
-    ],
-)
-def test_labels_are_checked_by_each_data_sets_rule(reader, name, label, message, tmp_path):
-    prefix = name.split("_")[0]
-    for kind, value in {"sentences": ["a"], "mels": np.ones((1, 80))}.items():
-        (tmp_path / f"{prefix}_{kind}.p").write_bytes(pickle.dumps({"k_1": value}))
-    (tmp_path / f"{name}.p").write_bytes(pickle.dumps({"k_1": label}))
-    with pytest.raises(DataError) as caught:
-        load_corpus(reader, tmp_path)
-    assert str(caught.value) == f"{tmp_path / name}.p: utterance 'k_1': {message}"
 
 
 def test_labels_become_plain_numbers(tmp_path):
@@ -341,175 +189,3 @@ class TestCachedVocabulary:
             match=r"train_glove\.npy: not a readable array \(Array can't be memory-mapped: Python objects",
         ):
             load_corpus("vgaf", folder)
-
-
-class TestConversion:
-    def test_the_second_reading_needs_no_pickles(self, tmp_path, monkeypatch):
-        first = load_corpus("vgaf", write_split(tmp_path))
-        monkeypatch.setattr(load_module, "read", None)
-        second = load_corpus("vgaf", tmp_path)
-        assert second.utterances == first.utterances
-        np.testing.assert_array_equal(second.audio.flat, first.audio.flat)
-        assert (second.name, second.source, second.numbering) == (first.name, first.source, first.numbering)
-
-    def test_a_changed_file_is_read_again(self, tmp_path):
-        load_corpus("vgaf", write_split(tmp_path))
-        changed = write_split(tmp_path, emotions={"v_1": "1", "v_2": "2"})
-        os.utime(changed / "train_emotions.p", ns=(0, 0))
-        assert load_corpus("vgaf", tmp_path).utterances[1].labels == {"emotion": "2"}
-
-    def test_a_new_file_is_read(self, tmp_path):
-        load_corpus("vgaf", write_split(tmp_path))
-        for name in ("emotions", "sentences", "mels"):
-            shutil.copy(tmp_path / f"train_{name}.p", tmp_path / f"valid_{name}.p")
-        assert load_corpus("vgaf", tmp_path).counts() == {"train": 2, "valid": 2}
-
-    def test_another_version_of_the_readers_reads_again(self, tmp_path, monkeypatch):
-        load_corpus("vgaf", write_split(tmp_path))
-        monkeypatch.setattr(load_module, "READER_VERSION", -1)
-        monkeypatch.setattr(load_module, "read", lambda *_: pytest.skip("read again"))
-        with pytest.raises(pytest.skip.Exception, match="read again"):
-            load_corpus("vgaf", tmp_path)
-
-    @pytest.mark.parametrize(
-        "name", ["corpus.json", "utterances.jsonl", "audio.safetensors", "fingerprint.json"]
-    )
-    @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
-    def test_a_damaged_conversion_is_made_anew(self, name, content, tmp_path):
-        first = load_corpus("vgaf", write_split(tmp_path))
-        path = tmp_path / "sertool" / name
-        if content is None:
-            path.unlink()
-        else:
-            path.write_bytes(content)
-        assert load_corpus("vgaf", tmp_path).utterances == first.utterances
-        assert load_corpus("vgaf", tmp_path).utterances == first.utterances
-
-    def test_a_folder_that_cannot_be_written_is_read_all_the_same(self, tmp_path):
-        folder = write_split(tmp_path / "VGAF")
-        folder.chmod(0o555)
-        try:
-            assert load_corpus("vgaf", folder).counts() == {"train": 2}
-            assert not (folder / "sertool").exists()
-        finally:
-            folder.chmod(0o755)
-
-    def test_a_full_disk_costs_only_the_conversion(self, tmp_path, monkeypatch):
-        def full(*_):
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr("sertool.core.files.artifacts.os.fsync", full)
-        assert load_corpus("vgaf", write_split(tmp_path)).counts() == {"train": 2}
-        monkeypatch.undo()
-        assert not (tmp_path / "sertool" / "corpus.json").exists()
-        assert load_corpus("vgaf", tmp_path).counts() == {"train": 2}
-
-
-def own_corpus(**changes) -> Corpus:
-    utterance = Utterance("u", "train", "a", ("a",), {"mood": "glad", "score": 1.5})
-    classes = {"mood": ("glad", "sad")}
-    return Corpus("mine", (utterance,), Frames.join([np.ones((1, 80), np.float32)], 80), classes, **changes)
-
-
-class TestLoad:
-    @pytest.mark.parametrize("reader", ["corpus", "mosi"])
-    def test_the_projects_own_format(self, reader, tmp_path):
-        write_corpus(own_corpus(), tmp_path)
-        assert load_corpus(reader, tmp_path).name == "mine"
-
-    def test_a_missing_folder(self, tmp_path):
-        with pytest.raises(DataError) as caught:
-            load_corpus("mosi", tmp_path / "MOSI")
-        assert str(caught.value) == f"{tmp_path / 'MOSI'}: no such folder"
-
-    def test_a_folder_without_a_corpus(self, tmp_path):
-        with pytest.raises(DataError) as caught:
-            load_corpus("corpus", tmp_path)
-        assert str(caught.value) == f"{tmp_path}: no corpus there (it lacks corpus.json)"
-
-    def test_an_unknown_reader(self, tmp_path):
-        with pytest.raises(UsageError, match="no reader 'mosy'"):
-            load_corpus("mosy", tmp_path)
-
-
-class TestTask:
-    @pytest.mark.parametrize(
-        ("reader", "task", "number", "classes", "rule"),
-        [
-            ("iemocap", "emotion", None, ("neutral", "happy", "sad", "angry"), "index"),
-            ("mosi", "sentiment", 2, ("negative", "positive"), "sign-without-zero"),
-            ("mosi", "sentiment", 7, ("-3", "-2", "-1", "0", "1", "2", "3"), "seven"),
-            ("mosei", "sentiment", 2, ("negative", "positive"), "sign"),
-            ("mosei", "sentiment", 7, ("-3", "-2", "-1", "0", "1", "2", "3"), "seven"),
-            ("mosei", "emotion", None, ("happy", "sad", "angry", "fear", "disgust", "surprise"), "present"),
-            (
-                "meld",
-                "emotion",
-                None,
-                ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"),
-                "index",
-            ),
-            ("meld", "sentiment", None, ("neutral", "positive", "negative"), "index"),
-            ("vgaf", "emotion", None, ("positive", "neutral", "negative"), "index-from-one"),
-            ("corpus", "mood", None, ("glad", "sad"), "name"),
-            ("corpus", "score", 2, ("negative", "positive"), "sign"),
-            ("corpus", "score", 7, ("-3", "-2", "-1", "0", "1", "2", "3"), "seven"),
-        ],
-    )
-    def test_tasks(self, reader, task, number, classes, rule):
-        found = task_for(reader, task, number, own_corpus())
-        assert (found.name, found.classes, found.rule) == (task, classes, rule)
-        assert found.kind == ("multi" if rule == "present" else "single")
-
-    @pytest.mark.parametrize(
-        ("reader", "task", "number", "message", "hint"),
-        [
-            ("iemocap", "mood", None, "dataset.task: mine has no task 'mood'", "its tasks: emotion"),
-            ("mosei", "mood", None, "dataset.task: mine has no task 'mood'", "its tasks: sentiment, emotion"),
-            ("corpus", "emotion", None, "dataset.task: mine has no task 'emotion'", "its tasks: mood, score"),
-            ("mosi", "sentiment", None, "dataset.num_classes: mine's sentiment needs it", "give 2 or 7"),
-            ("corpus", "score", None, "dataset.num_classes: mine's score needs it", "give 2 or 7"),
-            (
-                "meld",
-                "sentiment",
-                2,
-                "dataset.num_classes: mine's sentiment leaves no choice of it",
-                "leave it out",
-            ),
-        ],
-    )
-    def test_tasks_that_are_not_there(self, reader, task, number, message, hint):
-        with pytest.raises(UsageError) as caught:
-            task_for(reader, task, number, own_corpus())
-        assert (str(caught.value), caught.value.hint) == (message, hint)
-
-
-values = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.text(max_size=3), max_size=3)
-arrays = st.sampled_from(
-    [
-        np.ones((2, 80), np.float32),
-        np.zeros((0, 80)),
-        np.ones((2, 3)),
-        np.ones(80),
-        np.array(["a"]),
-        np.array(None),
-    ]
-)
-tables = st.dictionaries(st.sampled_from(["v_1", "v_2", "v_3"]), values | arrays, max_size=3)
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sentences=tables | values, mels=tables | values, emotions=tables | values)
-def test_whatever_the_files_hold_they_are_read_or_refused(sentences, mels, emotions, tmp_path):
-    folder = tmp_path / "VGAF"
-    write_split(folder)
-    for name, value in {"sentences": sentences, "mels": mels, "emotions": emotions}.items():
-        (folder / f"train_{name}.p").write_bytes(pickle.dumps(value))
-    shutil.rmtree(folder / "sertool", ignore_errors=True)
-    try:
-        corpus = load_corpus("vgaf", folder)
-    except DataError as error:
-        assert_right = str(error).startswith(str(folder))
-    else:
-        assert_right = len(corpus.utterances) == len(corpus.audio) > 0
-    assert assert_right
