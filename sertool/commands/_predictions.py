@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sertool.core.formatting import few, printable
+from sertool.core.formatting import cut, first_lines, padded, plural, printable, total_width
 
 if TYPE_CHECKING:
     from sertool.core.inference.clips import Refused
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BAR, SHORT_BAR = 20, 10
 LEAST_NAME = 20  # columns that names get before the classes' own columns go
 UNSURE, NONE = "unsure", "none"
+NAMES = "recording"  # header of the column of names
 
 
 def show(
@@ -33,7 +34,7 @@ def show(
         return [_title(opened), *_bars(predictions[0], abstain)]
     names = {own.name for own in predictions}
     grid = _grid(opened, predictions, abstain, every=True)
-    if width is not None and _total(grid) - max(0, _widths(grid)[0] - LEAST_NAME) > width:
+    if width is not None and _least_width(grid) > width:
         grid = _grid(opened, predictions, abstain, every=False)
     if len(names) == 1 and _have_times(predictions):
         title = [_title(opened), printable(names.pop())]
@@ -43,7 +44,13 @@ def show(
         grid = _cut_names(grid, width)
     counts = Counter(_answer(own, abstain) for own in predictions).most_common()
     summary = " · ".join(f"{name} {count}" for name, count in counts)
-    return [*title, "", *_aligned(grid), "", f"{len(predictions)} predictions: {summary}"]
+    return [
+        *title,
+        "",
+        *padded(_columns(grid), named=grid[0][0] == NAMES),
+        "",
+        f"{len(predictions)} predictions: {summary}",
+    ]
 
 
 def _title(opened: "Predictor") -> str:
@@ -53,7 +60,7 @@ def _title(opened: "Predictor") -> str:
         trained.name,
         *(["synthetic speech"] if trained.synthetic else []),
         *(["machine-made transcripts"] if trained.machine_text else []),
-        f"{members} member{'s' * (members > 1)}",
+        plural(members, "member"),
         f"calibrated on {calibration.utterances} validation utterances" if calibration else "not calibrated",
     ]
     return " · ".join(parts)
@@ -92,7 +99,7 @@ def _grid(
 ) -> list[list[str]]:
     """Header and rows; with the probabilities of every class, or a bar and the second most probable one."""
     times = _have_times(predictions)
-    header = ["recording", *(["from s", "to s"] if times else []), "class", "p"]
+    header = [NAMES, *(["from s", "to s"] if times else []), "class", "p"]
     rows = [[*header, *(opened.classes if every else ["", "second"])]]
     for own in predictions:
         ends = [f"{own.start or 0:.2f}", "" if own.end is None else f"{own.end:.2f}"] if times else []
@@ -104,45 +111,33 @@ def _grid(
     return rows
 
 
-def _widths(grid: list[list[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*grid, strict=True)]
+def _columns(grid: list[list[str]]) -> list[list[str]]:
+    return [list(column) for column in zip(*grid, strict=True)]
 
 
-def _total(grid: list[list[str]]) -> int:
-    widths = _widths(grid)
-    return sum(widths) + 2 * (len(widths) - 1)
+def _least_width(grid: list[list[str]]) -> int:
+    """Return the width of the grid with its names cut to LEAST_NAME."""
+    names, *rest = _columns(grid)
+    return total_width([[cut(name, LEAST_NAME) for name in names], *rest])
 
 
 def _cut_names(grid: list[list[str]], width: int | None) -> list[list[str]]:
-    """The grid with the beginnings of long names cut, so that it fits; their ends tell them apart."""
-    if width is None or _total(grid) <= width:
+    """Cut the beginnings of long names, so that the grid fits; their ends tell them apart."""
+    if width is None:
         return grid
-    longest = max(LEAST_NAME // 2, _widths(grid)[0] - (_total(grid) - width))
-    return [
-        [name if len(name) <= longest else "…" + name[len(name) - longest + 1 :], *rest]
-        for name, *rest in grid
-    ]
-
-
-def _aligned(grid: list[list[str]]) -> list[str]:
-    """Numbers to the right, words to the left."""
-    widths = _widths(grid)
-    right = [all(not cell or cell[0].isdigit() for cell in column[1:]) for column in zip(*grid, strict=True)]
-    right[0] = right[0] and grid[0][0] != "recording"
-    return [
-        "  ".join(
-            cell.rjust(width) if numeric else cell.ljust(width)
-            for cell, width, numeric in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in grid
-    ]
+    _, *rest = _columns(grid)
+    longest = max(LEAST_NAME // 2, width - total_width([[""], *rest]))
+    return [[cut(name, longest, keep_end=True), *cells] for name, *cells in grid]
 
 
 def left_out(refused: Sequence["Refused"]) -> list[str]:
     """What --skip-bad went on without."""
     if not refused:
         return []
-    return [f"left out {len(refused)}:", *(f"  {line}" for line in few([item.reason for item in refused]))]
+    return [
+        f"left out {len(refused)}:",
+        *(f"  {line}" for line in first_lines([item.reason for item in refused])),
+    ]
 
 
 def predictions_csv(opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None) -> str:

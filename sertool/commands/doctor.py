@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption, SetOption
+from sertool.core.formatting import HARD_SPACE, padded, wrapped
 
 if TYPE_CHECKING:
     from sertool.core.doctor.findings import Finding
     from sertool.core.doctor.inspect import Inspection
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-HARD_SPACE = "\N{NO-BREAK SPACE}"
 WIDEST = 100  # columns; longer lines are hard to read
 
 
@@ -93,7 +93,7 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
         train: the command that trains on the corpus.
         width: longest line, in columns.
     """
-    lines = [*_wrapped(headline(inspection), width, "  "), *counts(inspection)]
+    lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection)]
     if not inspection.findings:
         lines += ["", "nothing found"]
     texts = [Text(line) for line in lines]
@@ -124,22 +124,11 @@ def counts(inspection: "Inspection") -> list[str]:
         own = [*(split.classes or [None] * len(inspection.classes)), split.utterances]
         published = [*(split.published_classes or [None] * len(inspection.classes)), split.published]
         columns.append([split.split, *map(_cell, own, published)])
-    widths = [max(map(len, column)) for column in columns]
-    rows = zip(*columns, strict=True)
-    table = [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in rows
-    ]
     known = any(split.published is not None for split in inspection.counts)
     below = (
         "supports as published" if inspection.as_published else "≠ the published number" if known else None
     )
-    return ["", *table, *([below] if below else [])]
+    return ["", *padded(columns), *([below] if below else [])]
 
 
 def _cell(own: int | None, published: int | None) -> str:
@@ -150,7 +139,7 @@ def _cell(own: int | None, published: int | None) -> str:
 
 def _finding(finding: "Finding", width: int) -> list[Text]:
     """Format a finding: severity and sentence, examples, advice."""
-    first, *more = _wrapped(f"{finding.severity}: {finding.text} [{finding.kind}]", width, "  ")
+    first, *more = wrapped(f"{finding.severity}: {finding.text} [{finding.kind}]", width, "  ")
     head = Text(first)
     head.stylize(f"bold {COLOURS[finding.severity]}", 0, len(finding.severity))
     # An example, such as a path with spaces, stays on one line if it fits on one.
@@ -160,19 +149,7 @@ def _finding(finding: "Finding", width: int) -> list[Text]:
     ]
     lines = [
         *more,
-        *_wrapped(f"{HARD_SPACE}· ".join(unbroken), width, "  ", "  "),
-        *_wrapped(f"try: {finding.advice}", width, "    ", "  "),
+        *wrapped(f"{HARD_SPACE}· ".join(unbroken), width, "  ", "  "),
+        *wrapped(f"try: {finding.advice}", width, "    ", "  "),
     ]
     return [head, *map(Text, lines)]
-
-
-def _wrapped(text: str, width: int, indent: str, first: str = "") -> list[str]:
-    lines = textwrap.wrap(
-        text,
-        width,
-        initial_indent=first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(HARD_SPACE, " ") for line in lines]

@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 
 from sertool.commands._console import console, counting, say
 from sertool.commands._options import AddressOption, JsonOption, LauncherOption, SetOption
+from sertool.core.formatting import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,7 +213,7 @@ def _show(result: dict[str, Any], out: Path) -> None:
     console = Console(highlight=False)
     parts = [f"{result['utterances']} utterances", f"{result['seconds'] / 60:.1f} minutes"]
     if result["speakers"]:
-        parts.append(f"{result['speakers']} speaker{'s' * (result['speakers'] > 1)}")
+        parts.append(plural(result["speakers"], "speaker"))
     if result["transcribed"]:
         parts.append(f"{result['transcribed']} transcripts machine-made")
     console.print(f"{out}: {', '.join(parts)}", markup=False, soft_wrap=True)

@@ -1,106 +1,136 @@
-"""Texts for a terminal and for files: those from outside made fit, long lists cut short, sizes in words."""
+"""Human-readable text: outside text made safe, plurals, sizes, short lists, wrapped lines, aligned columns."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
 
-SHOWN = 20  # lines of a list
+LINES = 20  # lines of a list that are shown
+INTERVAL = "95 %"  # header of a column that belongs to the one before it
+GAP = 2  # columns between cells
+SHORTEST = 10  # columns that remain of a name that is cut
+FIGURE = frozenset("0123456789+-<")  # first characters of a cell that is a figure
+# Keeps words together on one line. Terminal text from outside never holds it: printable() spells it out.
+HARD_SPACE = "\N{NO-BREAK SPACE}"
+
+Row = Sequence[str]
 
 
 def unicode_only(text: str) -> str:
-    """A text that any file can hold: ``?`` for half a character, or a byte of a command line that was no UTF-8."""
+    r"""Replace what UTF-8 cannot hold by ``?``: half a character, or a byte of a command line that was no UTF-8.
+
+    >>> unicode_only("caf\udce9")
+    'caf?'
+    """
     return text.encode(errors="replace").decode()
 
 
 def printable(text: str) -> str:
-    r"""A text on one line that any terminal and file takes: what is not printable is spelled out, as in ``\x1b``."""
+    r"""Put a text on one line that any terminal and file takes: characters that do not print are spelled out.
+
+    >>> printable("a\tb\x1b")
+    'a\\tb\\x1b'
+    """
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def few(lines: list[str]) -> list[str]:
-    """The first lines, and how many more there are."""
-    return lines[:SHOWN] + ([f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
+def plural(number: float, one: str, many: str = "") -> str:
+    """Write a number with its noun.
+
+    >>> plural(1, "utterance"), plural(1085, "utterance"), plural(2, "copy", "copies"), plural(0.5, "GPU")
+    ('1 utterance', '1,085 utterances', '2 copies', '0.5 GPU')
+    """
+    return f"{number:,.15g} {one if 0 < number <= 1 else many or one + 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """Write a part in percent of the whole.
+
+    >>> share(30, 1085), share(1, 1085)
+    ('3 % of 1,085', 'under 1 % of 1,085')
+    """
+    percent = 100 * part / max(whole, 1)
+    return f"{percent:.0f} % of {whole:,}" if percent >= 1 else f"under 1 % of {whole:,}"
 
 
 def readable_size(size: float) -> str:
-    """Bytes in decimal units, as in "12.3 MB"."""
+    """Write a number of bytes in decimal units.
+
+    >>> readable_size(12_345_678)
+    '12.3 MB'
+    """
     if size < 1000:
         return f"{size:.0f} bytes"
     value = float(size)
     for unit in ("kB", "MB"):
         value /= 1000
-        if value < 999.95:
+        if value < 999.95:  # larger values would round to "1000.0"
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} GB"
 
 
-def enumerate_few(items: Iterable[str], limit: int = 5) -> str:
-    """``a, b, c and 3 more``."""
-    every = list(items)
-    more = len(every) - limit
-    return ", ".join(every[:limit]) + (f" and {more} more" if more > 0 else "")
+def first_few(items: Iterable[str], limit: int = 5) -> str:
+    """List the first items in a sentence and say how many more there are.
 
-
-def numbers(rows: Sequence[int | None]) -> str:
-    """``row 3`` or ``rows 3, 5, 7 and 12 more``; ``3 files`` where these are no rows of a table."""
-    if None in rows:
-        return f"{len(rows)} file{'s' * (len(rows) > 1)}"
-    return ("row " if len(rows) == 1 else "rows ") + enumerate_few(map(str, rows), 10)
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """``1 utterance``, ``1,085 utterances``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def share(part: int, whole: int) -> str:
-    """``3 % of 1,085``."""
-    percent = 100 * part / max(whole, 1)
-    return f"{percent:.0f} % of {whole:,}" if percent >= 1 else f"under 1 % of {whole:,}"
-
-
-INTERVAL = "95 %"  # header of a column that belongs to the one before it
-
-
-GAP = 2  # columns between cells
-
-
-SHORTEST = 10  # columns that remain of a name that is cut
-
-
-FIGURE = frozenset("0123456789+-<")
-
-
-Row = Sequence[str]
-
-
-def aligned(header: Row, rows: Sequence[Row], width: int | None = None, fixed: int = 1) -> list[str]:
-    """Lines of a table. What is wider than the terminal goes on below, with the first columns repeated.
-
-    Args:
-        header: a name a column.
-        rows: as many cells each.
-        width: of the terminal; None: nothing is divided and nothing cut.
-        fixed: how many columns are repeated; the first is cut where there is no room for another one.
+    >>> first_few("abcdefgh")
+    'a, b, c, d, e and 3 more'
     """
-    grid = [[printable(cell) for cell in row] for row in (header, *rows)]
-    columns = [list(column) for column in zip(*grid, strict=True)]
-    columns[0] = _shortened(columns, width, fixed)
-    lines: list[str] = []
-    for block in _blocks(columns, width, fixed):
-        lines += [*([""] if lines else []), *_lines(_filled(block, fixed))]
-    return lines
+    items = list(items)
+    more = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
-def cut(text: str, width: int) -> str:
-    """The beginning of a text that is longer than ``width``."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+def first_lines(lines: list[str]) -> list[str]:
+    """Return the first 20 lines and one that says how many more there are."""
+    return lines[:LINES] + ([f"... and {len(lines) - LINES} more"] if len(lines) > LINES else [])
+
+
+def problem_list(origin: object, lines: list[str], *, shorten: bool = False) -> str:
+    """List problems below the file that has them: all, or with ``shorten`` the first 20.
+
+    >>> print(problem_list("x.csv", ["row 2: no such file", "row 3: end is not after start"]))
+    x.csv: 2 problems
+      row 2: no such file
+      row 3: end is not after start
+    """
+    return "\n  ".join(
+        [f"{origin}: {plural(len(lines), 'problem')}", *(first_lines(lines) if shorten else lines)]
+    )
+
+
+def row_numbers(rows: Sequence[int | None]) -> str:
+    """Name rows of a table by their numbers; None stands for a file that is no row of a table.
+
+    >>> row_numbers([3]), row_numbers([3, 5]), row_numbers([None, None])
+    ('row 3', 'rows 3, 5', '2 files')
+    """
+    if None in rows:
+        return plural(len(rows), "file")
+    return ("row " if len(rows) == 1 else "rows ") + first_few(map(str, rows), 10)
+
+
+def cut(text: str, width: int, *, keep_end: bool = False) -> str:
+    """Cut a text that is longer than ``width``: its end, or with ``keep_end`` its beginning.
+
+    >>> cut("speaker", 5), cut("speaker", 5, keep_end=True)
+    ('spea…', '…aker')
+    """
+    if len(text) <= width:
+        return text
+    kept = max(width - 1, 0)
+    return "…" + text[len(text) - kept :] if keep_end else text[:kept] + "…"
 
 
 def wrapped(text: str, width: int | None, indent: str = "  ", first: str = "") -> list[str]:
-    """A text in lines of at most ``width``, divided between words only."""
+    """Divide a text into lines of at most ``width``, between words only; words joined by HARD_SPACE stay together.
+
+    Args:
+        text: one paragraph.
+        width: width of the terminal; None: one line.
+        indent: put before every line but the first.
+        first: put before the first line.
+    """
     if width is None:
-        return [first + text]
-    return textwrap.wrap(
+        return [first + text.replace(HARD_SPACE, " ")]
+    lines = textwrap.wrap(
         text,
         width,
         initial_indent=first,
@@ -108,19 +138,67 @@ def wrapped(text: str, width: int | None, indent: str = "  ", first: str = "") -
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(HARD_SPACE, " ") for line in lines]
+
+
+def aligned(header: Row, rows: Sequence[Row], width: int | None = None, fixed: int = 1) -> list[str]:
+    """Format a table. Columns that do not fit go into another block below, which repeats the first ones.
+
+    Args:
+        header: one name a column.
+        rows: as many cells each.
+        width: width of the terminal; None: nothing is divided and nothing cut.
+        fixed: number of columns that are repeated; the first is cut where it leaves no room for another one.
+    """
+    grid = [[printable(cell) for cell in row] for row in (header, *rows)]
+    columns = [list(column) for column in zip(*grid, strict=True)]
+    columns[0] = _shortened(columns, width, fixed)
+    lines: list[str] = []
+    for block in _blocks(columns, width, fixed):
+        lines += [*([""] if lines else []), *padded(_filled(block, fixed))]
+    return lines
+
+
+def padded(columns: Sequence[Row], *, named: bool = True) -> list[str]:
+    """Format columns, header first, as lines: figures to the right, words to the left.
+
+    Args:
+        columns: as many cells each.
+        named: the first column holds names, which go to the left even where all look like figures.
+
+    >>> padded([["", "neutral", "all"], ["train", "40", "1,085"]])
+    ['         train', 'neutral     40', 'all      1,085']
+    """
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(not cell or cell[0] in FIGURE for cell in column[1:]) for column in columns]
+    right[0] = right[0] and not named
+    return [
+        (" " * GAP)
+        .join(
+            cell.rjust(size) if figures else cell.ljust(size)
+            for cell, size, figures in zip(row, widths, right, strict=True)
+        )
+        .rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def total_width(columns: Sequence[Row]) -> int:
+    """Return the width of columns with the gaps between them."""
+    return sum(max(map(len, column)) for column in columns) + GAP * (len(columns) - 1)
 
 
 def _shortened(columns: list[list[str]], width: int | None, fixed: int) -> list[str]:
-    """Names cut so that they, the other repeated columns and the widest of the rest fit."""
+    """Cut the names so that they, the other repeated columns and the widest of the rest fit."""
     if width is None:
         return columns[0]
-    rest = max((_total(group) for group in _groups(columns[fixed:])), default=-GAP)
-    room = width - rest - GAP - sum(_total([column]) + GAP for column in columns[1:fixed])
+    rest = max((total_width(group) for group in _groups(columns[fixed:])), default=-GAP)
+    room = width - rest - GAP - sum(total_width([column]) + GAP for column in columns[1:fixed])
     return [cut(name, max(room, SHORTEST)) for name in columns[0]]
 
 
 def _groups(columns: list[list[str]]) -> list[list[list[str]]]:
-    """Columns that stay together: an interval with its figure."""
+    """Group the columns that stay together: a figure with its interval."""
     groups: list[list[list[str]]] = []
     for column in columns:
         if column[0] == INTERVAL and groups:
@@ -131,37 +209,19 @@ def _groups(columns: list[list[str]]) -> list[list[list[str]]]:
 
 
 def _blocks(columns: list[list[str]], width: int | None, fixed: int) -> list[list[list[str]]]:
-    """The columns in parts that fit, each with the first ones."""
+    """Divide the columns into blocks that fit, each with the repeated columns."""
     head = columns[:fixed]
     blocks = [list(head)]
     for group in _groups(columns[fixed:]):
-        if width is not None and len(blocks[-1]) > fixed and _total([*blocks[-1], *group]) > width:
+        # A block takes at least one group, so that a terminal too narrow for anything still ends the loop.
+        if width is not None and len(blocks[-1]) > fixed and total_width([*blocks[-1], *group]) > width:
             blocks.append(list(head))
         blocks[-1] += group
     return blocks
 
 
 def _filled(columns: list[list[str]], fixed: int) -> list[list[str]]:
-    """The columns without the rows that say nothing in them."""
+    """Leave out the rows that are empty in this block."""
     header, *rows = zip(*columns, strict=True)
     kept = [row for row in rows if any(row[fixed:])] or rows
     return [list(column) for column in zip(header, *kept, strict=True)]
-
-
-def _total(columns: list[list[str]]) -> int:
-    return sum(max(map(len, column)) for column in columns) + GAP * (len(columns) - 1)
-
-
-def _lines(columns: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in columns]
-    right = [all(not cell or cell[0] in FIGURE for cell in column[1:]) for column in columns]
-    right[0] = False
-    return [
-        (" " * GAP)
-        .join(
-            cell.rjust(size) if figures else cell.ljust(size)
-            for cell, size, figures in zip(row, widths, right, strict=True)
-        )
-        .rstrip()
-        for row in zip(*columns, strict=True)
-    ]

@@ -2,6 +2,7 @@
 
 from sertool.core.bench.results import Bench, Measured
 from sertool.core.bench.turns import Spread
+from sertool.core.formatting import plural
 
 LABEL, NUMBER = 38, 13  # columns
 
@@ -11,7 +12,7 @@ def lines(bench: Bench) -> list[str]:
     counts = " · ".join(f"{split} {number:,}" for split, number in bench.counts.items())
     filled, dataset, members = bench.filled, bench.recipe.dataset, bench.wishes.members
     shown = [
-        f"{bench.recipe.name} · {members} member{'s' * (members > 1)} of {bench.parameters / 1e6:.1f} M parameters",
+        f"{bench.recipe.name} · {plural(members, 'member')} of {bench.parameters / 1e6:.1f} M parameters",
         _where(bench),
         f"{bench.corpus['name']} · {counts}",
         f"an utterance has {filled.words:.1f} of {dataset.max_text_length} words and {filled.frames:.1f} of "
@@ -40,7 +41,7 @@ def _where(bench: Bench) -> str:
         return f"{bench.precision.reason} · torch {machine['torch']}"
     side = f"{groups['side_by_side']} side by side, " if groups["side_by_side"] > 1 else ""
     parts = f"batches in {groups['parts']} parts" if groups["parts"] > 1 else ""
-    threads = parts or f"{groups['threads']} thread{'s' * (groups['threads'] > 1)} each"
+    threads = parts or plural(groups["threads"], "thread") + " each"
     return f"{machine['cpu']} · {side}{threads} · {bench.precision.name} · torch {machine['torch']}"
 
 

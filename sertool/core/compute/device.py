@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from sertool.core.errors import UsageError
+from sertool.core.formatting import plural
 
 Name = Literal["fp32", "tf32", "bf16"]
 
@@ -100,5 +101,4 @@ def choose(
         memory = torch.cuda.get_device_properties(torch.device("cuda")).total_memory
         return Precision(torch.device("cuda"), name, cores, f"{card}{asked}, {name}{how}", graphs, memory)
     why = "CPU, as requested" if device == "cpu" else "CPU, no CUDA device"
-    count = f"{cores} core{'s' * (cores > 1)}"
-    return Precision(torch.device("cpu"), name, cores, f"{why}, {count}, {name}")
+    return Precision(torch.device("cpu"), name, cores, f"{why}, {plural(cores, 'core')}, {name}")

@@ -16,6 +16,7 @@ from sertool.core.compute.device import Precision, choose
 from sertool.core.compute.jobs import Began, Device, Job, Lost, Share, Waiting, Wanted, Work
 from sertool.core.compute.ray_worker import Event, RayWorker, RefusedJob, versions
 from sertool.core.errors import SertoolError, UsageError
+from sertool.core.formatting import plural
 
 TRIES = 4  # attempts at a job whose worker dies
 MOST = 1000  # workers requested at a time; Ray keeps a request for each of them
@@ -141,7 +142,7 @@ def check_room(resources: dict[str, float]) -> None:
 
 def in_words(resources: dict[str, float]) -> str:
     """Return the resources as text, as in ``1 CPU and 0.5 GPU``."""
-    return " and ".join(f"{amount:g} {name}{'s' * (amount > 1)}" for name, amount in resources.items())
+    return " and ".join(plural(amount, name) for name, amount in resources.items())
 
 
 class _Pool:

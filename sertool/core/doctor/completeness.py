@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from sertool.core.doctor.findings import Finding, found, place, places
 from sertool.core.doctor.frame_statistics import CEILING
 from sertool.core.doctor.subject import Subject
-from sertool.core.formatting import plural as count
-from sertool.core.formatting import share
+from sertool.core.formatting import plural, share
 
 # What the reader of the reference's layout writes as a reason, by kind of finding.
 _REASONS = {"no-text": "no words in ", "no-audio": "no audio in ", "no-label": "no label in "}
@@ -43,7 +42,7 @@ def _left_out(subject: Subject) -> Iterator[Finding]:
     if others:
         examples = (f"{item.id} ({item.split}): {item.reason}" for item in others)
         yield found(
-            "left-out", len(others), f"{count(len(others), 'utterance')} left out by the reader", examples
+            "left-out", len(others), f"{plural(len(others), 'utterance')} left out by the reader", examples
         )
 
 
@@ -52,7 +51,7 @@ def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:
     left_out = [item for item in subject.corpus.left_out if _REASONS[kind] in item.reason]
     here = _rows(_lacks(subject, kind))
     if number := len(left_out) + len(here):
-        text = f"{count(number, 'utterance')} {_TEXTS[kind]}"
+        text = f"{plural(number, 'utterance')} {_TEXTS[kind]}"
         if left_out:
             reasons = ", ".join(sorted({item.reason for item in left_out}))
             text += f"; {len(left_out):,} left out by the reader: {reasons}"
@@ -89,7 +88,7 @@ def text_lengths(subject: Subject) -> NDArray[np.int64]:
 def _silent(subject: Subject) -> Iterator[Finding]:
     rows = _rows(subject.audio.silent)
     if rows and subject.uses("audio"):
-        text = f"{count(len(rows), 'utterance')} silent from beginning to end"
+        text = f"{plural(len(rows), 'utterance')} silent from beginning to end"
         yield found("silent", len(rows), text, places(subject.corpus, rows))
 
 
@@ -101,9 +100,7 @@ def _clipped(subject: Subject) -> Iterator[Finding]:
     shares = subject.audio.clipped
     rows = _rows((shares > CLIPPED_SHARE) & ~_outside(subject))
     if rows:
-        text = (
-            f"{count(len(rows), 'utterance')} with more than {CLIPPED_SHARE:.0%} of the values at the ceiling"
-        )
+        text = f"{plural(len(rows), 'utterance')} with more than {CLIPPED_SHARE:.0%} of the values at the ceiling"
         examples = (f"{place(subject.corpus, row)}: {shares[row]:.0%}" for row in rows)
         yield found("clipped", len(rows), text, examples)
 
@@ -112,7 +109,7 @@ def _out_of_range(subject: Subject) -> Iterator[Finding]:
     rows = _rows(_outside(subject))
     if rows:
         low, high = subject.audio.low, subject.audio.high
-        text = f"{count(len(rows), 'utterance')} with log-mel values outside 0 to 1"
+        text = f"{plural(len(rows), 'utterance')} with log-mel values outside 0 to 1"
         examples = (f"{place(subject.corpus, row)}: {low[row]:.3g} to {high[row]:.3g}" for row in rows)
         yield found("range", len(rows), text, examples)
 
@@ -126,7 +123,7 @@ def _cut(subject: Subject) -> Iterator[Finding]:
     ):
         rows = _rows(lengths > most)
         if rows and subject.uses(modality):
-            what = count(len(rows), "text" if modality == "text" else "recording")
+            what = plural(len(rows), "text" if modality == "text" else "recording")
             text = f"{what} ({share(len(rows), utterances)}) cut at {most:,} {unit}"
             examples = (f"{place(subject.corpus, row)}: {lengths[row]:,}" for row in rows)
             yield found(kind, len(rows), text, examples)

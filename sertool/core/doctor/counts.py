@@ -8,7 +8,7 @@ from typing import Any
 from sertool.core.corpora.corpus import SPLITS
 from sertool.core.doctor.findings import Finding, found
 from sertool.core.doctor.subject import Subject
-from sertool.core.formatting import plural as count
+from sertool.core.formatting import plural
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     differing = {split.split: split.differences(subject.task.classes) for split in own}
     if splits := [name for name, differences in differing.items() if differences]:
         examples = [difference for differences in differing.values() for difference in differences]
-        text = f"{count(len(examples), 'count')} of {', '.join(splits)} not the published one"
+        text = f"{plural(len(examples), 'count')} of {', '.join(splits)} not the published one"
         yield found("counts", len(splits), text, examples)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from sertool.core.doctor.findings import Finding, found, place
 from sertool.core.doctor.subject import Subject
-from sertool.core.formatting import plural as count
+from sertool.core.formatting import plural
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -22,7 +22,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     ):
         if number := sum(len(rows) - 1 for rows in groups):
             verb = "repeats" if number == 1 else "repeat"
-            text = f"{count(number, 'utterance')} {verb} words and audio of {where}"
+            text = f"{plural(number, 'utterance')} {verb} words and audio of {where}"
             yield found(kind, number, text, (_same(subject, rows) for rows in groups))
     yield from _contradicting(subject)
 
@@ -48,7 +48,7 @@ def _contradicting(subject: Subject) -> Iterator[Finding]:
     ]
     groups = [rows for rows in _groups(labelled) if len({subject.targets[row] for row in rows}) > 1]
     if groups:
-        text = f"{count(len(groups), 'recording')} with different labels for the very same audio"
+        text = f"{plural(len(groups), 'recording')} with different labels for the very same audio"
         yield found("contradicting", len(groups), text, (_same(subject, rows) for rows in groups))
 
 

@@ -18,8 +18,7 @@ from sertool.core.doctor.findings import KINDS, SEVERITIES, Finding, Severity
 from sertool.core.doctor.locate import doctor_command
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError, UsageError
-from sertool.core.formatting import plural as count
-from sertool.core.formatting import printable
+from sertool.core.formatting import plural, printable
 from sertool.core.recipe.schema import Recipe
 
 NAMED = 4  # kinds of finding that a summary names
@@ -179,7 +178,7 @@ def summary_line(inspection: Inspection) -> str:
     if not shown:
         return ""
     numbers = [
-        count(number, severity) for severity in SEVERITIES[:2] if (number := inspection.number(severity))
+        plural(number, severity) for severity in SEVERITIES[:2] if (number := inspection.number(severity))
     ]
     named = [finding.short for finding in shown[:NAMED]] + ["..."] * (len(shown) > NAMED)
     return f"doctor: {', '.join(numbers)} ({', '.join(named)}) · {inspection.command}"

@@ -8,7 +8,7 @@ from sertool.core.corpora.corpus import GROUPS
 from sertool.core.corpora.splits import Fold
 from sertool.core.doctor.findings import Finding, found, place
 from sertool.core.doctor.subject import Subject
-from sertool.core.formatting import plural as count
+from sertool.core.formatting import plural
 
 _SETS = ("train", "valid", "test")
 
@@ -23,7 +23,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield found("selected-on-test", len(shared), text)
     if copied := subject.valid_is_test:
         rows = zip(*(subject.folds[0].sets[name] for name in ("valid", "test")), strict=True)
-        text = f"the {count(copied, 'utterance')} of valid have the words and audio of those of test"
+        text = f"the {plural(copied, 'utterance')} of valid have the words and audio of those of test"
         yield found("valid-is-test", copied, text, (_pair(subject, *pair) for pair in rows))
     for group in GROUPS:
         yield from _shared(subject, group)
@@ -45,7 +45,7 @@ def _shared(subject: Subject, group: str) -> Iterator[Finding]:
     shared = {name: pairs for name, pairs in sorted(where.items()) if pairs}
     if shared:
         folds = f" of a fold (of {len(subject.folds)})" if len(subject.folds) > 1 else ""
-        text = f"{count(len(shared), group)} in two of train, valid and test{folds}"
+        text = f"{plural(len(shared), group)} in two of train, valid and test{folds}"
         examples = (
             f"{name} ({', '.join(own for own in _SETS if any(own in pair for pair in pairs))})"
             for name, pairs in shared.items()

@@ -9,7 +9,7 @@ from sertool.core.corpora.reading_errors import UtteranceError
 from sertool.core.doctor.findings import Finding, found, places
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError
-from sertool.core.formatting import plural as count
+from sertool.core.formatting import plural
 
 _TEXTS = {
     "words": "whose words are no list of texts",
@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             # An utterance may hold several such labels, or NaN in words and audio.
             named = dict.fromkeys(f"{error.id} ({error.split})" for error in errors)
             yield found(
-                kind, len(named), f"{count(len(named), 'utterance')} {text}; the first: {errors[0]}", named
+                kind, len(named), f"{plural(len(named), 'utterance')} {text}; the first: {errors[0]}", named
             )
 
 
@@ -41,7 +41,7 @@ def unreadable(errors: Sequence[DataError]) -> Iterator[Finding]:
     """Whole files, splits or lines."""
     if errors:
         messages = (" ".join(str(error).split()) for error in errors)
-        text = f"{count(len(errors), 'part')} of it could not be read"
+        text = f"{plural(len(errors), 'part')} of it could not be read"
         yield found("unreadable", len(errors), text, messages, errors[0].hint or "")
 
 
@@ -51,7 +51,9 @@ def _width(subject: Subject) -> Iterator[Finding]:
     bands = MEL_BANDS if frontend is None else frontend.get("mel_bands")
     rows = [row for row, length in enumerate(subject.audio.lengths) if length]
     if subject.has_log_mels and rows and corpus.audio.width != bands:
-        text = f"{count(len(rows), 'utterance')} with frames of {corpus.audio.width} values, expected {bands}"
+        text = (
+            f"{plural(len(rows), 'utterance')} with frames of {corpus.audio.width} values, expected {bands}"
+        )
         yield found("width", len(rows), text, places(corpus, rows))
 
 

@@ -9,8 +9,7 @@ from sertool.core.corpora.corpus import CachedVocabulary
 from sertool.core.doctor.findings import Finding, found
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError, UsageError
-from sertool.core.formatting import plural as count
-from sertool.core.formatting import share
+from sertool.core.formatting import plural, share
 
 
 def check(subject: Subject, data_dir: Path) -> Iterator[Finding]:
@@ -36,7 +35,7 @@ def check(subject: Subject, data_dir: Path) -> Iterator[Finding]:
         missing = [word for word, there in zip(words, vectors.found, strict=True) if not there]
         name = vectors.source
     if missing:
-        text = f"{count(len(missing), 'training word')} ({share(len(missing), len(words))}) not in {name}"
+        text = f"{plural(len(missing), 'training word')} ({share(len(missing), len(words))}) not in {name}"
         yield found("no-vector", len(missing), text, missing)
 
 

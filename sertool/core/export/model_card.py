@@ -8,6 +8,7 @@ from typing import Any
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure
+from sertool.core.formatting import plural
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.members import Trained, TrainedMember
 
@@ -75,7 +76,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         inputs=_inputs(facts),
         answers=f"{'one of' if single else 'any of'} {classes}",
         model=f"{len(facts.members)} members averaged, {model.architecture.upper()}, hidden size {model.hidden_size}, "
-        f"{model.num_layers} layer{'s' * (model.num_layers > 1)} a modality",
+        f"{plural(model.num_layers, 'layer')} a modality",
         corpus=trained.corpus,
         counts=", ".join(f"{name} {count:,}" for name, count in facts.note["counts"].items()) + " utterances",
         divided=_divided(facts),

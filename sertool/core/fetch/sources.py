@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.yaml_file import read_yaml
+from sertool.core.formatting import problem_list
 from sertool.core.recipe.problems import problems
 
 # The readers' names come from their table, so a new reader can be fetched without a change here.
@@ -95,8 +96,7 @@ def _read(path: Path) -> Mapping[str, Source]:
         manifest = _Manifest.model_validate_json(json.dumps(content))
     except ValidationError as error:
         lines = [line.replace("recipe: ", "manifest: ", 1) for line in problems(error, _Manifest)]
-        plural = "s" if len(lines) > 1 else ""
-        raise UsageError(f"{path}: {len(lines)} problem{plural}\n  " + "\n  ".join(lines)) from error
+        raise UsageError(problem_list(path, lines)) from error
     if "all" in manifest.sources:
         raise UsageError(f"{path}: sources.all: `all` means every source, choose another name")
     return manifest.sources

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment
-from sertool.core.formatting import enumerate_few, few, printable, unicode_only
+from sertool.core.formatting import first_few, first_lines, printable, problem_list, unicode_only
 from sertool.core.prepare.folder import SUFFIXES
 from sertool.core.prepare.records import Findings, read_records
 
@@ -112,7 +112,7 @@ def _read_table(path: Path) -> tuple[list[Clip], list[Refused]]:
     if not findings and not records:
         findings.add("there is nothing to judge in it")
     if header and not {"audio", "text"} & set(header):
-        columns = printable(enumerate_few(header, 20))
+        columns = printable(first_few(header, 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
         records = []  # each row would only say the same
     for name in sorted({name for name in header if header.count(name) > 1}):
@@ -130,9 +130,8 @@ def _read_table(path: Path) -> tuple[list[Clip], list[Refused]]:
             refused.append(clip)
     if findings:
         lines = [*findings.lines(), *(item.reason for item in refused)]
-        count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
         raise DataError(
-            f"{path}: {count}\n  " + "\n  ".join(few(lines)), hint="correct the table; nothing was judged yet"
+            problem_list(path, lines, shorten=True), hint="correct the table; nothing was judged yet"
         )
     return clips, [Refused(item.name, f"{path}: {item.reason}") for item in refused]
 
@@ -172,4 +171,6 @@ def refusal(refused: Sequence[Refused], clips: int, *, skipped: bool) -> DataErr
         return DataError(refused[0].reason, hint=refused[0].hint)
     lines = [item.reason for item in refused]
     hint = None if skipped else "--skip-bad goes on without them"
-    return DataError(f"{len(lines)} of {clips} cannot be judged\n  " + "\n  ".join(few(lines)), hint=hint)
+    return DataError(
+        f"{len(lines)} of {clips} cannot be judged\n  " + "\n  ".join(first_lines(lines)), hint=hint
+    )

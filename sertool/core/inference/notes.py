@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from sertool.core.formatting import enumerate_few, printable
+from sertool.core.formatting import first_few, plural, printable
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.passages import Listener
 from sertool.core.inference.predictor import Prediction, Predictor
@@ -45,8 +45,8 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
         words = listener.recipe.dataset.max_text_length
         lines.append(f"{_of(cut, predictions)}: only the first {words} words of the text count")
     if unknown := [word for own in predictions for word in own.unknown_words]:
-        few = enumerate_few(printable(word) for word in dict.fromkeys(unknown))
-        lines.append(f"{len(unknown)} word{'s' * (len(unknown) > 1)} not in training: {few}")
+        few = first_few(printable(word) for word in dict.fromkeys(unknown))
+        lines.append(f"{plural(len(unknown), 'word')} not in training: {few}")
     return lines
 
 
@@ -55,4 +55,4 @@ def _of(some: Sequence[Prediction], every: Sequence[Prediction]) -> str:
     names = list(dict.fromkeys(printable(own.name) for own in some))
     if len(some) == len(every) > 1 and len(names) > 1:
         return f"all {len(every)}"
-    return enumerate_few(names, 3)
+    return first_few(names, 3)

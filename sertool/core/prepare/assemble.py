@@ -14,12 +14,11 @@ from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.extract import extracts, extracts_by
 from sertool.core.features.log_mel import FEATURE_FLOOR, Extract, mel_filters
 from sertool.core.features.transcribe import Transcriber
-from sertool.core.formatting import enumerate_few, numbers
+from sertool.core.formatting import first_few, first_lines, row_numbers
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.recipe.schema import Frontend
 
-SHOWN = 20  # utterances named in a warning; the corpus lists them all
 LONG = 600  # seconds; a recording of so many is hardly one utterance
 CACHE = ".prepare"  # below the corpus's folder, until the corpus is complete
 Progress = Callable[[int, int], None]
@@ -200,9 +199,8 @@ def _warnings(
     warnings = []
     if corpus.left_out:
         lines = [f"{item.id} ({item.split}): {item.reason}" for item in corpus.left_out]
-        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         count = f"left out {len(lines)} of {len(table.rows)} utterances"
-        warnings.append("\n  ".join([count, *lines[:SHOWN], *more]))
+        warnings.append("\n  ".join([count, *first_lines(lines)]))
     for split in SPLITS:
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
@@ -228,4 +226,4 @@ def _warnings(
 def _listed(rows: Sequence[Row]) -> str:
     """``rows 3, 9: u3, u9``."""
     places = [row.number for row in rows]
-    return ("" if None in places else f"{numbers(places)}: ") + enumerate_few(row.id for row in rows)
+    return ("" if None in places else f"{row_numbers(places)}: ") + first_few(row.id for row in rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
-from sertool.core.formatting import enumerate_few, printable
+from sertool.core.formatting import first_few, printable
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.rows import Row, Table, divided
 from sertool.core.prepare.table import is_unicode
@@ -53,7 +53,7 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
         rows.append(Row(None, own, "train", "", {"emotion": relative.parts[0]}, {}, Segment(path)))
     table = divided(folder, ("utterance", "audio", "label"), rows, draw or Draw(), transcribe=transcribe)
     others = [printable(str(path.relative_to(folder))) for path in sorted(set(files) - set(taken))]
-    warnings = (f"not taken, no recording in a sub-folder: {enumerate_few(others)}",) if others else ()
+    warnings = (f"not taken, no recording in a sub-folder: {first_few(others)}",) if others else ()
     return Table(folder, table.rows, (*warnings, *table.warnings), table.drawn)
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sertool.core.formatting import numbers
+from sertool.core.formatting import row_numbers
 from sertool.core.prepare.records import Findings
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
@@ -89,7 +89,7 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
         for name in sorted(places):
             if "train" not in splits[name] and any("train" in found for found in splits.values()):
                 where = " and ".join(sorted(splits[name]))
-                yield f"{task}: class {name!r} ({numbers(places[name])}) is not in train, only in {where}"
+                yield f"{task}: class {name!r} ({row_numbers(places[name])}) is not in train, only in {where}"
 
 
 def _spellings(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterator[str]:
@@ -98,5 +98,5 @@ def _spellings(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterato
         spellings[" ".join(name.casefold().replace("_", " ").replace("-", " ").split())].append(name)
     for names in spellings.values():
         if len(names) > 1:
-            found = " and ".join(f"{name!r} ({numbers(places[name])})" for name in names)
+            found = " and ".join(f"{name!r} ({row_numbers(places[name])})" for name in names)
             yield f"{task}: {found} count as different classes"

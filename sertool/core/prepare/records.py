@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.formatting import enumerate_few, numbers
+from sertool.core.formatting import first_few, row_numbers
 
 Records = list[tuple[int, dict[str, str]]]
 
@@ -36,9 +36,9 @@ class Findings:
     def lines(self) -> list[str]:
         """One line a kind: rows, kind, examples."""
         return [
-            (f"{numbers(rows)}: " if rows else "")
+            (f"{row_numbers(rows)}: " if rows else "")
             + kind
-            + (f": {enumerate_few(examples)}" if examples else "")
+            + (f": {first_few(examples)}" if examples else "")
             for kind, (rows, examples) in self._found.items()
         ]
 
@@ -85,8 +85,8 @@ def _read_text(path: Path) -> str:
         bad = [number for number, line in enumerate(lines, start=1) if not _is_utf8(line)]
         sign = content[error.start : error.start + 1]
         line = lines[bad[0] - 1].decode("cp1252", errors="replace").strip()
-        listed = enumerate_few(map(str, bad), 10)
-        where = f"line{'s' * (len(bad) > 1)} {listed}"
+        listed = first_few(map(str, bad), 10)
+        where = f"{'line' if len(bad) == 1 else 'lines'} {listed}"
         message = (
             f"{path}: not UTF-8 text in {where} (byte 0x{sign.hex().upper()}; in Windows-1252 {line!r:.80})"
         )

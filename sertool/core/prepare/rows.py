@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
 from sertool.core.features.audio import Segment
-from sertool.core.formatting import enumerate_few, numbers
+from sertool.core.formatting import first_few, row_numbers
 from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
 from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of
 
@@ -99,7 +99,7 @@ def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[
             lacking = [
                 rows[place].number for place, group in zip(places, groups, strict=True) if group is None
             ]
-            why = f"{name} is empty in {numbers(lacking)}" if lacking else _too_few(number, name)
+            why = f"{name} is empty in {row_numbers(lacking)}" if lacking else _too_few(number, name)
             notes.append(f"{why}: splits are not drawn by {name}, so that one may be in two of them")
     else:
         listed = ", ".join(shares)
@@ -142,7 +142,7 @@ def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> l
     if "text" not in header and wordless:
         warnings.append("there is no column 'text': utterances have no words (--transcribe writes them down)")
     elif wordless:
-        warnings.append(f"{numbers(wordless)}: text is empty")
+        warnings.append(f"{row_numbers(wordless)}: text is empty")
     if "speaker" not in header:
         warnings.append(
             "there is no column 'speaker': nothing can keep a voice out of both training and test"
@@ -159,8 +159,8 @@ def _shared_speakers(rows: Sequence[Row]) -> list[str]:
             places[row.split][speaker].append(row.number)
     return [
         f"speakers in both {one} and {other}: "
-        + enumerate_few(
-            f"{name} ({one} {numbers(places[one][name])}, {other} {numbers(places[other][name])})"
+        + first_few(
+            f"{name} ({one} {row_numbers(places[one][name])}, {other} {row_numbers(places[other][name])})"
             for name in sorted(shared)
         )
         for one, other in combinations(SPLITS, 2)
@@ -189,7 +189,7 @@ def script_warnings(texts: Iterable[tuple[int | None, str]]) -> list[str]:
             places[script].append(number)
     usual = max(places, key=lambda script: (len(places[script]), script), default="")
     return [
-        f"{numbers(rows)}: text is in {_title(script)} letters, most are in {_title(usual)} ones"
+        f"{row_numbers(rows)}: text is in {_title(script)} letters, most are in {_title(usual)} ones"
         for script, rows in sorted(places.items())
         if script != usual
     ]

@@ -22,7 +22,7 @@ from pathlib import Path
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment
-from sertool.core.formatting import enumerate_few
+from sertool.core.formatting import first_few, problem_list
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.labels import TASKS, list_columns, parse_label
 from sertool.core.prepare.records import Findings, read_records
@@ -65,9 +65,7 @@ def read_table(
     _check_ids(rows, findings)
     if findings:
         lines = findings.lines()
-        shown = lines[:20] + ([f"... and {len(lines) - 20} more"] if len(lines) > 20 else [])
-        count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
-        raise DataError(f"{path}: {count}\n  " + "\n  ".join(shown), hint=HINT)
+        raise DataError(problem_list(path, lines, shorten=True), hint=HINT)
     return divided(path, header, rows, draw or Draw(), transcribe=transcribe)
 
 
@@ -96,7 +94,7 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
 
 
 def _shown(header: list[str]) -> str:
-    return f" (columns: {enumerate_few(header, 20)})"
+    return f" (columns: {first_few(header, 20)})"
 
 
 def _nearest(wanted: Iterable[str], header: list[str]) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.artifacts import read_text, write_text
 from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
+from sertool.core.formatting import problem_list
 from sertool.core.recipe.problems import problems
 from sertool.core.recipe.schema import Recipe
 
@@ -87,8 +88,7 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
         return Recipe.model_validate_json(json.dumps(content))
     except ValidationError as error:
         lines = problems(error, Recipe)
-        plural = "s" if len(lines) > 1 else ""
-        raise UsageError(f"{origin}: {len(lines)} problem{plural}\n  " + "\n  ".join(lines)) from error
+        raise UsageError(problem_list(origin, lines)) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{origin}: holds something that is not text, number, list or table ({error})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.formatting import plural
 from sertool.core.metrics import Bootstrap, Clusters, Estimate, fisher_less, holm
 from sertool.core.reports.contents import SliceRow
 from sertool.core.runs.prediction_files import Spoken, StoredSet
@@ -158,7 +159,7 @@ def _span(kind: str, low: float, high: float) -> str:
     """``3 to 7 words``, ``1.2 to 3.4 s``."""
     if kind == "seconds":
         return f"{low:.1f} to {high:.1f} s" if f"{low:.1f}" != f"{high:.1f}" else f"{low:.1f} s"
-    return f"{low:.0f} to {high:.0f} words" if low != high else f"{low:.0f} word{'s' * (low != 1)}"
+    return f"{low:.0f} to {high:.0f} words" if low != high else plural(round(low), "word")
 
 
 def _modality(one: Spoken) -> str:

@@ -7,6 +7,7 @@ from sertool.core.corpora.fingerprints import seen_by_fold, unpack
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
+from sertool.core.formatting import plural
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
@@ -165,9 +166,7 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
     new = [name for name in experiment.task.classes if name not in known]
     parts += [f"classes known: {', '.join(known)}"] if known else []
     parts += [f"new: {', '.join(new)}"] if new else []
-    notes = [
-        f"starting from {source.name} ({number} member{'s' * (number > 1)}, best first): " + "; ".join(parts)
-    ]
+    notes = [f"starting from {source.name} ({plural(number, 'member')}, best first): " + "; ".join(parts)]
     notes += [
         f"{source.name} was trained without {modality}: what reads it starts untrained"
         for modality in ours.dataset.modalities
