@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import synthetic_content
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import ROOT
@@ -67,9 +68,9 @@ def test_the_readers_take_all_of_it(corpora, reader):
     corpus = corpora[reader]
     assert corpus.counts() == SIZES[reader]
     assert corpus.left_out == ()
-    assert corpus.vocabulary.vectors.shape == (len(corpus.vocabulary.index), TOOL.WORD_WIDTH)
+    assert corpus.vocabulary.vectors.shape == (len(corpus.vocabulary.index), synthetic_content.WORD_WIDTH)
     assert all(utterance.words for utterance in corpus.utterances)
-    assert min(len(corpus.audio[row]) for row in range(len(corpus.utterances))) >= TOOL.FRAMES[0]
+    assert min(len(corpus.audio[row]) for row in range(len(corpus.utterances))) >= synthetic_content.FRAMES[0]
     assert corpus.audio.flat.min() > 0
     assert corpus.audio.flat.max() <= 1
 
@@ -172,7 +173,7 @@ def test_data_that_were_not_generated_are_never_touched(tmp_path, capsys):
     expected = f"{tmp_path / 'MELD'}: holds files, and none of them is SYNTHETIC: they were not generated"
     assert str(caught.value) == expected
     assert TOOL.main(["--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"{expected}\nname another folder; nothing was touched\n"
+    assert capsys.readouterr().err == f"{expected}\nchoose another folder; nothing was changed\n"
     assert contents(tmp_path) == {"MELD/train_mels.p": b"real"}
 
 
