@@ -1,0 +1,151 @@
+"""``sertool predict``: what is printed and written, and how it reads."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tones import (
+    CLASSES,
+    predict,
+    refusal,
+    written,
+)
+
+import sertool
+from sertool.commands._predictions import show
+from sertool.commands.demo import next_commands
+from sertool.core.corpora.tasks import Task
+from sertool.core.inference.predictor import Prediction
+
+
+def test_one_recording_and_its_words(here):
+    result = predict("00.wav", "--text", "Sky is word0, down!")
+    (own,) = written("00.wav", "--text", "Sky is word0, down!")
+    best, other = sorted(own["probabilities"].items(), key=lambda item: -item[1])
+    title, name, text, _, *bars, _, answer = result.stdout.splitlines()
+    assert title == "tones · 2 members · not calibrated"
+    assert (name, text) == ("00.wav", "Sky is word0, down!")
+    for (label, share), bar in zip((best, other), bars, strict=True):
+        assert bar == f"{label:<4}  {share:.2f}  {'━' * round(20 * share)}"
+    assert answer == f"{best[0]}, probability {best[1]:.2f}"
+    assert result.stderr == (
+        "note: no temperature was fitted for these 2 members; sertool ensemble --name tones fits one, "
+        "if there is validation to fit it on\n"
+    )
+
+
+def test_many_recordings_are_a_table(here):
+    lines = predict("00.wav", "01.wav").stdout.splitlines()
+    rows = written("00.wav", "01.wav")
+    assert lines[:3] == ["tones · 2 members · not calibrated", "", "recording  class     p  high   low"]
+    for line, own in zip(lines[3:5], rows, strict=True):
+        shares = "  ".join(f"{p:.2f}" for p in own["probabilities"].values())
+        assert line == f"{own['id']:<9}  {own['label']:<5}  {own['probability']:.2f}  {shares}"
+    assert lines[5] == ""
+    assert lines[6].startswith("2 predictions: ")
+    assert len(lines) == 7
+
+
+def test_a_folder_is_searched_for_recordings(here):
+    (here / "calls/b").mkdir(parents=True)
+    for place in ("calls/b/2.WAV", "calls/1.wav", "calls/._1.wav", "calls/.hidden.wav", "calls/notes.txt"):
+        shutil.copy("00.wav", place)
+    assert [own["id"] for own in written("calls")] == ["calls/1.wav", "calls/b/2.WAV"]
+    (here / "none").mkdir()
+    assert refusal("none").startswith(
+        "error: none: no recordings in this folder (names ending in .wav, .flac,"
+    )
+
+
+def test_a_table_gives_ids_texts_and_segments(here):
+    (here / "sub").mkdir()
+    Path("sub/calls.csv").write_text(
+        "id,audio,text,start,end,label\na,../00.wav,sky is up,,,high\nb,../00.wav,,0.1,0.3,\nc,,sea,,,\n"
+        ",../01.wav,,,,\n"
+    )
+    rows = written("--table", "sub/calls.csv")
+    assert [own["id"] for own in rows] == ["a", "b", "c", "../01.wav"]
+    assert [own["modalities"] for own in rows] == [["text", "audio"], ["audio"], ["text"], ["audio"]]
+    assert [(own["start"], own["end"]) for own in rows] == [
+        (None, None),
+        (0.1, 0.3),
+        (None, None),
+        (None, None),
+    ]
+    Path("calls.jsonl").write_text('{"audio": "00.wav", "text": "sky is up"}\n{"text": "sea"}\n')
+    lines = written("--table", "calls.jsonl")
+    assert [own["id"] for own in lines] == ["00.wav", "row 2"]
+    assert lines[0]["logits"] == pytest.approx(rows[0]["logits"], abs=1e-6)
+
+
+def test_files_hold_everything(here):
+    predict("00.wav", "01.wav", "--csv", "p.csv", "--json", "p.json", "--abstain", "1")
+    table = json.loads(Path("p.json").read_text())
+    assert {key: table[key] for key in ("name", "dataset", "task", "classes", "temperature", "abstain")} == {
+        "name": "tones", "dataset": "TONES", "task": "emotion", "classes": ["high", "low"], "temperature": None,
+        "abstain": 1.0,
+    }  # fmt: skip
+    assert (len(table["members"]), table["left_out"]) == (2, [])
+    with Path("p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "id", "start", "end", "class", "probability", "probability_high", "probability_low",
+    ]  # fmt: skip
+    for row, own in zip(rows, table["predictions"], strict=True):
+        assert (row["id"], row["class"], row["start"]) == (own["id"], "unsure", "")
+        assert float(row["probability_low"]) == own["probabilities"]["low"]
+        assert own["unsure"] is True
+        assert own["label"] in CLASSES  # the raw one stays
+
+
+def test_abstaining(here):
+    (own,) = written("00.wav")
+    share = own["probability"]
+    above, below = f"{share + 0.01:.2f}", f"{share - 0.01:.2f}"
+    said = predict("00.wav", "--abstain", above).stdout.splitlines()[-1]
+    assert said == f"unsure: {own['label']} has {share:.2f}, below {float(above):g}"
+    assert predict("00.wav", "--abstain", below).stdout.splitlines()[-1].startswith(own["label"])
+    assert "2 predictions: unsure 2" in predict("00.wav", "01.wav", "--abstain", "1").stdout
+
+
+def rows_of(number: int) -> list[Prediction]:
+    shares = dict.fromkeys(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"), 0.1)
+    shares["joy"] = 0.4
+    path = "recordings/of/a/long/campaign/speaker-12/take-{}.wav"
+    return [
+        Prediction(path.format(place), "joy", ("joy",), 0.4, dict(shares), True, (0.0,) * 7)
+        for place in range(number)
+    ]
+
+
+def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(here):
+    model = sertool.load("ckpt/tones")
+    model.trained = replace(model.trained, task=Task("emotion", tuple(rows_of(1)[0].probabilities), "name"))
+    narrow = show(model, rows_of(3), None, 80)
+    assert max(map(len, narrow)) <= 80
+    assert narrow[3] == "…dings/of/a/long/campaign/speaker-12/take-0.wav  joy    0.40  ━━━━  neutral 0.10"
+    wide = show(model, rows_of(3), None, 200)
+    assert max(map(len, wide)) <= 200
+    assert "surprise" in wide[2]
+    piped = show(model, rows_of(3), None, None)
+    assert piped == wide
+    assert piped[3].startswith("recordings/of/a/long/campaign/speaker-12/take-0.wav  joy")
+
+
+def test_the_demo_ends_with_a_prediction_to_try(monkeypatch, tmp_path):
+    root = Path(sertool.__file__).parent.parent
+    monkeypatch.chdir(root)
+    line, report = next_commands(Path("ckpt"), Path())
+    assert report == "next: sertool report --name demo --html report.html"
+    assert line == (
+        "next: sertool predict --name demo sertool/core/corpora/demo/clips/june-01.flac "
+        "--text 'I think the traffic is useful.'"
+    )
+    assert (root / line.split()[5]).is_file()
+    monkeypatch.chdir(tmp_path)
+    elsewhere, _ = next_commands(Path("models"), Path())
+    assert Path(elsewhere.split()[5]).is_file()
+    assert elsewhere.endswith(" --output models")

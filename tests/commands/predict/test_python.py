@@ -1,0 +1,122 @@
+"""``sertool.load`` and ``predict`` from Python."""
+
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from places import ROOT
+from tones import CLASSES, RATE, own_model, tone, written
+
+import sertool
+from sertool.core.errors import SertoolError
+from sertool.core.inference.predictor import Prediction
+
+
+def test_from_python(here):
+    model = sertool.load("ckpt/tones")
+    assert model.classes == CLASSES
+    own = model.predict(audio="00.wav", text="sky is up")
+    assert isinstance(own, Prediction)
+    assert own.labels == (own.label,)
+    assert own.probability == own.probabilities[own.label] == max(own.probabilities.values())
+    assert sum(own.probabilities.values()) == pytest.approx(1)
+    (same,) = written("00.wav", "--text", "sky is up")
+    assert same["logits"] == pytest.approx(own.logits, abs=1e-6)
+    with pytest.raises(FrozenInstanceError):
+        own.label = "x"
+
+
+def test_lists_give_lists(here):
+    model = sertool.load("ckpt/tones")
+    both = model.predict(audio=["00.wav", None], text=[None, "sea"])
+    assert [own.modalities for own in both] == [("audio",), ("text",)]
+    assert model.predict(audio=["00.wav"])[0].logits == pytest.approx(both[0].logits, abs=1e-6)
+    assert model.predict(text=["sea", "sky"])[0].logits == pytest.approx(both[1].logits, abs=1e-6)
+    assert model.predict(audio=[]) == []
+    pieces = model.predict("00.wav", window=0.2)
+    assert [own.start for own in pieces] == pytest.approx([0, 0.2], abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [22050, 16000, 48000])
+def test_a_waveform_is_judged_as_its_file(here, rate):
+    samples = tone(1, True)[: rate // 2].astype(np.float32)
+    soundfile.write("float.wav", samples, rate, subtype="FLOAT")
+    model = sertool.load("ckpt/tones")
+    wanted = model.predict("float.wav").logits
+    assert model.predict(samples, sample_rate=rate).logits == pytest.approx(wanted, abs=1e-5)
+    stereo = np.stack([samples * 2, np.zeros_like(samples)], axis=1)
+    assert model.predict(stereo, sample_rate=rate).logits == pytest.approx(wanted, abs=1e-4)
+    whole = np.round(samples * 32767).astype(np.int16)
+    soundfile.write("int.wav", whole, rate, subtype="PCM_16")
+    wanted = model.predict("int.wav").logits
+    assert model.predict([whole], sample_rate=rate)[0].logits == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "nothing to judge was given: audio, text or both"),
+        ({"audio": np.zeros(9999)}, "sample_rate: is needed for a waveform, in Hz"),
+        ({"audio": ["00.wav"], "text": "sky"}, "text: expected a list of 1, one for each"),
+        ({"audio": ["00.wav"], "text": ["a", "b"]}, "text: expected a list of 1, one for each"),
+        (
+            {"audio": "00.wav", "text": "sky", "window": 1.0},
+            "00.wav: --window cannot divide its text: leave the text out",
+        ),
+        ({"audio": np.zeros(5), "sample_rate": 8000}, "audio: lasts 0.000625 s, expected 0.01 s to 4 hours"),
+        ({"audio": np.full(800, np.nan), "sample_rate": 8000}, "audio: holds NaN or infinite samples"),
+        (
+            {"audio": np.zeros((8, 8, 8)), "sample_rate": 8000},
+            "audio: an array of shape (8, 8, 8) and kind float64 at 8000 Hz, "
+            "expected (samples,) or (samples, channels) of floats or integers",
+        ),
+        ({"audio": "gone.wav"}, "gone.wav: no such file"),
+        ({"text": "..."}, "text: there are no words in its text"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_python(here, given, text):
+    with pytest.raises(SertoolError) as raised:
+        sertool.load("ckpt/tones").predict(**given)
+    assert str(raised.value) == text
+
+
+def test_several_threads_get_the_same(here):
+    model = sertool.load("ckpt/tones")
+    texts = [f"sky word{number}" for number in range(8)]
+    wanted = [model.predict("00.wav", text).logits for text in texts]
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            got = list(pool.map(lambda text: model.predict("00.wav", text).logits, texts))
+            assert got == wanted
+    assert torch.get_num_threads() == threads
+
+
+def test_importing_sertool_loads_nothing_heavy():
+    code = (
+        "import sertool, sys; print(sorted({'torch', 'numpy', 'pydantic'} & set(sys.modules)), sertool.load)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("[] <function load")
+
+
+def test_the_example_of_the_docs_runs(here, monkeypatch):
+    """The python block of docs/predict.md, with this model and these recordings in the place of its own."""
+    page = (ROOT / "docs/predict.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (own_model(here)).rename(here / "ckpt/demo")
+    for name in ("june-01.flac", "june-02.flac"):
+        shutil.copy("00.wav", name)
+    soundfile.write("meeting.wav", tone(4, True), RATE)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert isinstance(names["result"], Prediction)
+    assert len(names["both"]) == 2
+    assert len(names["parts"]) == 2

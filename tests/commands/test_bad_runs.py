@@ -1,0 +1,72 @@
+"""Runs of ours that no longer fit, or are damaged."""
+
+import pytest
+from builders import make_corpus
+from commands_run import files, refusal, run, tiny, train
+
+from sertool.core.corpora.corpus_files import write_corpus
+
+
+@pytest.fixture
+def trained(here):
+    tiny(here, dataset={"standardize": "corpus"})
+    assert run(*train("--name", "mine")).exit_code == 0
+    return here
+
+
+def test_a_run_on_other_data(trained):
+    write_corpus(make_corpus({"train": 10, "valid": 5, "test": 5}), trained / "data/TINY")
+    assert refusal("ensemble", "--name", "mine", code=1) == (
+        "error: ckpt/mine: was trained on other data than TINY as it is now (then {'train': 24, 'valid': 12, "
+        "'test': 12}, now {'train': 10, 'valid': 5, 'test': 5})\n"
+        "  try: --data names the folder that holds the data sets; train again if the data have changed\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("run-1/run.json", "{", "error: ckpt/mine/run-1/run.json: not valid JSON ("),
+        ("run-1/run.json", "{}", "error: ckpt/mine/run-1/run.json: damaged (KeyError: 'format')\n"),
+        ("run-1/run.json", "[]", "error: ckpt/mine/run-1/run.json: damaged (TypeError: "),
+        (
+            "run-1/model.safetensors",
+            "x",
+            "error: ckpt/mine/run-1/model.safetensors: not a readable safetensors file (",
+        ),
+        (
+            "vocabulary.json",
+            "{}",
+            "error: ckpt/mine/vocabulary.json: not a vocabulary, expected the keys rows and index\n",
+        ),
+        ("standardization.json", "{}", "error: ckpt/mine/standardization.json: damaged (KeyError: 'mean')\n"),
+        (
+            "corpus.json",
+            "[]",
+            "error: ckpt/mine/corpus.json: damaged, or of an older sertool (TypeError: ",
+        ),
+    ],
+)
+def test_a_damaged_run(trained, name, content, text):
+    (trained / "ckpt/mine" / name).write_text(content)
+    assert refusal("ensemble", "--name", "mine", code=1).startswith(text)
+
+
+def test_a_run_that_lacks_a_file(trained):
+    (trained / "ckpt/mine/run-1/model.safetensors").unlink()
+    assert refusal("ensemble", "--name", "mine", code=1) == (
+        "error: ckpt/mine/run-1/model.safetensors: no such file\n"
+    )
+    (trained / "ckpt/mine/run-1/run.json").unlink()
+    assert refusal("ensemble", "--name", "mine", code=2) == (
+        "error: ckpt/mine: no run is finished\n  try: sertool train --recipe tiny --name mine goes on\n"
+    )
+
+
+def test_another_recipe_in_the_folder(trained):
+    before = {name: (trained / name).read_bytes() for name in files(trained)}
+    assert refusal(*train("--name", "mine", "--set", "model.num_heads=4"), code=2) == (
+        "error: ckpt/mine: holds a run of another recipe: model.num_heads 2 -> 4\n"
+        "  try: choose another --name, or delete the folder\n"
+    )
+    assert {name: (trained / name).read_bytes() for name in files(trained)} == before

@@ -1,0 +1,93 @@
+"""Help, version, and what an unknown command gets."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer.main
+from commands_run import refusal, run
+
+from sertool import __version__
+from sertool.cli import app
+
+COMMANDS = [
+    "demo",
+    "fetch-data",
+    "doctor",
+    "prepare",
+    "train",
+    "ensemble",
+    "predict",
+    "report",
+    "compare",
+    "export",
+    "bench",
+    "recipes",
+    "recipes list",
+    "recipes show",
+    "recipes copy",
+    "recipes check",
+]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help(command):
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+    assert run(*command.split(), "-h").stdout == result.stdout
+    assert result.stderr == ""
+
+
+def test_every_command_is_in_the_help():
+    listed = run("--help").stdout
+    for command in COMMANDS:
+        assert command.split()[0] in listed
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+@pytest.mark.parametrize("group", ["", "recipes"])
+def test_the_list_of_commands_cuts_no_sentence(monkeypatch, group, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    listed = run(*group.split(), "--help").stdout.partition("Commands:\n")[2].splitlines()
+    names = [name.split()[-1] for name in COMMANDS if name.split()[:-1] == group.split()]
+    assert [line.split()[0] for line in listed] == names
+    for line in listed:
+        assert line.endswith(".")
+        assert not line.endswith(("...", "…"))
+        assert len(line) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_and_argument_is_a_sentence(command):
+    found = typer.main.get_command(app)
+    for name in command.split():
+        found = found.commands[name]
+    for parameter in found.params:
+        text = parameter.help
+        assert text, f"{command}: {parameter.name} has no help"
+        assert text[0].isupper() or text.startswith("faster-whisper"), f"{command}: {text}"
+        assert text.endswith("."), f"{command}: {text}"
+
+
+def test_version():
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"sertool {__version__}\n")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import json, sys\nfrom sertool.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'spacy', 'matplotlib', 'sklearn', 'scipy', 'numpy', 'pydantic', 'safetensors'}\n"
+        "sys.stderr.write(json.dumps(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: " in done.stdout
+    assert json.loads(done.stderr) == []
+
+
+def test_an_unknown_command_or_option_is_a_usage_error():
+    assert "No such command 'trian'" in refusal("trian", code=2)
+    assert "No such option" in refusal("train", "--recipe", "demo", "--sedes", "1", code=2)

@@ -1,0 +1,37 @@
+"""Running commands in a test: output, refusals, a tiny corpus and a recipe for it."""
+
+from pathlib import Path
+
+from builders import tiny_recipe, write_tiny
+from typer.testing import CliRunner
+
+from sertool.cli import app
+from sertool.core.files import artifacts
+from sertool.core.recipe.load import resolved
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def refusal(*arguments: str, code: int) -> str:
+    """What stderr holds of a command that fails with ``code``; stdout must hold nothing."""
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def tiny(folder: Path, **sections) -> None:
+    """A corpus below data and the recipe tiny.yaml."""
+    write_tiny(folder / "data")
+    artifacts.write_text(folder / "tiny.yaml", resolved(tiny_recipe(**sections)))
+
+
+def train(*extra: str) -> list[str]:
+    return ["train", "--recipe", "tiny.yaml", "--runs", "1", *extra]
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
