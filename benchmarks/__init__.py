@@ -1,1 +1,1 @@
-"""How fast sertool is, and how much memory it takes; see README.md."""
+"""Measure sertool's speed and memory; see README.md."""

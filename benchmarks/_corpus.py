@@ -23,7 +23,7 @@ def make_corpus(seed: int = 0, *, train: int = TRAIN, test: int = TEST) -> Corpu
 
 
 def shorten(corpus: Corpus, *, train: int, test: int) -> Corpus:
-    """The same corpus with all but a few utterances moved to the unlabelled split, and its vocabulary fixed.
+    """Move all but a few utterances of a corpus to the unlabelled split, and keep its vocabulary.
 
     What is read and laid out stays of full size, and so does the embedding; only the epoch is short.
     """

@@ -1,4 +1,4 @@
-"""What a user waits for and needs: the start of commands, and the memory of training ten members."""
+"""Measure how long commands take to start, and the memory of training ten members."""
 
 import json
 import os
@@ -22,7 +22,7 @@ TRAIN, TEST = 96, 96
 
 
 def measure(device: str) -> dict[str, Any]:
-    """All of them, printed as they come, with as many threads as torch has here."""
+    """Measure all commands, with as many threads as torch uses here, and print each figure at once."""
     result: dict[str, Any] = {"targets": TARGETS, "help_s": help_seconds()}
     print(f"sertool --help: {_spread(result['help_s'])} s, target {TARGETS['help_s']}", flush=True)
     with tempfile.TemporaryDirectory() as name:

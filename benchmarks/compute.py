@@ -1,4 +1,4 @@
-"""What a Ray cluster costs beside the work: starts, events, bytes of a corpus, of a state and of a member.
+"""Measure the overhead of a Ray cluster: starts, events, and the bytes of a corpus, a state and a member.
 
 ``python -m benchmarks.compute`` needs the extra [cluster]. It starts a cluster of this machine alone and sends it what
 ``sertool train --recipe iemocap --launcher ray`` would send, without training. Workers and driver share the machine, so
@@ -45,7 +45,7 @@ class Echo:
     content: Any
 
     def open(self) -> Callable[[int], Iterator[Any]]:
-        """What does a job."""
+        """Return a function that does a job."""
 
         def do(times: int) -> Iterator[Any]:
             for _ in range(times):
@@ -56,7 +56,7 @@ class Echo:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a training at IEMOCAP's size sends and writes."""
+    """The objects that a training at IEMOCAP's size sends and writes."""
 
     tables: Any
     state: PackedState
@@ -64,7 +64,7 @@ class Sizes:
 
 
 def make_sizes() -> Sizes:
-    """The tables of a random corpus, the state of one member and its weights."""
+    """Make the tables of a random corpus, the state of one member and its weights."""
     precision = choose("cpu", "fp32")
     with tempfile.TemporaryDirectory() as folder:
         write_corpus(make_corpus(), Path(folder) / "IEMOCAP")

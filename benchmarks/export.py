@@ -58,7 +58,7 @@ def make_trained(architecture: str, members: int) -> tuple[Trained, Trial, MAT |
 def torch_sides(
     trained: Trained, stack: MAT | MNT, trial: Trial, count: int
 ) -> dict[str, Callable[[], None]]:
-    """A turn of PyTorch: so many utterances one by one, by the stack and by members side by side."""
+    """Take a turn of PyTorch: predict utterances one by one, with the stack and with members side by side."""
     precision = choose("cpu", "fp32")
     tables = [
         make_tables(
@@ -95,7 +95,7 @@ def torch_sides(
 def onnx_side(
     trained: Trained, trial: Trial, count: int, threads: int
 ) -> tuple[Callable[[], None], dict[str, float]]:
-    """A turn of onnxruntime, and the model's size and time to load."""
+    """Take a turn of onnxruntime; also return the model's size and loading time."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     with tempfile.TemporaryDirectory() as folder:

@@ -42,7 +42,7 @@ KINDS = (
 
 
 def script(path: Path, frontend: Frontend) -> np.ndarray:
-    """The frames as one writes it with librosa: the settings of dc_tts, every 16th frame."""
+    """Compute the frames with librosa: the settings of dc_tts, one frame in 16."""
     import librosa
 
     samples, _ = librosa.load(path, sr=frontend.sample_rate)
@@ -82,7 +82,7 @@ def _speechlike(seed: int) -> np.ndarray:
 
 
 def write_kinds(folder: Path, origin: str, speech: Sequence[tuple[np.ndarray, int]]) -> dict[str, list[Path]]:
-    """The same speech in every format."""
+    """Write the same speech in each format."""
     files: dict[str, list[Path]] = {}
     for name, suffix, rate, channels in ((f"{origin}, FLAC 16 kHz", "flac", 0, 1), *KINDS):
         files[name] = []
@@ -96,7 +96,7 @@ def write_kinds(folder: Path, origin: str, speech: Sequence[tuple[np.ndarray, in
 
 
 def measure(files: Sequence[Path], rounds: int) -> dict[str, Any]:
-    """One kind of file: both sides by turns, how far their frames lie apart, and what ours spends its time on."""
+    """Measure one kind of file: both sides in turns, the distance of their frames, and where our time goes."""
     seconds = sum(soundfile.info(path).duration for path in files)
 
     def turn(extract: Callable[[Path], Any]) -> float:
@@ -169,7 +169,7 @@ def _spread(values: Sequence[float]) -> dict[str, int]:
 
 
 def line(name: str, row: dict[str, Any]) -> str:
-    """A kind of file in a line."""
+    """Format the result of a kind of file as a line."""
     ratio, speed = row["ratio"], row["times_real_time"]
     return (
         f"{name:<22} {speed['sertool']['median']:>5} times real time, librosa {speed['librosa']['median']:>4}; "

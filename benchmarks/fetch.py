@@ -1,4 +1,4 @@
-"""How fast a download is beside curl's from the same server, and how much memory it takes.
+"""Compare a download with curl's from the same server, in speed and memory.
 
 ``python -m benchmarks.fetch``. 200 MB of random bytes from a server on this machine that uses ``sendfile``; curl
 and sertool take turns, after one pair that does not count. Curl's time is its own ``time_total``, sertool's is that of
@@ -59,7 +59,7 @@ class _Server(BaseHTTPRequestHandler):
             self.connection.sendfile(file)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: a line would cost time."""
+        """Log nothing, because a line would take time."""
 
 
 def serve(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a prediction takes: one recording in a warm process, a hundred at once, and the command from its start.
+"""Time predictions: one recording in a warm process, a hundred at once, and the whole command.
 
 ``python -m benchmarks.inference`` trains the demo's five members for one epoch (their sizes count here, not their
 score) and judges packaged recordings together with their words. Reading, the frames and the model are all in the time.

@@ -1,4 +1,4 @@
-"""What the compiler makes of the Triton kernels: ``python -m benchmarks.kernels``, no GPU needed.
+"""Compile the Triton kernels and report their resources: ``python -m benchmarks.kernels``, no GPU needed.
 
 Steps of real models, of a recipe's sizes but for members, batch and depth, are taken on the CPU, and every kernel that
 they launch is compiled instead, for each architecture, with the types and sizes it was launched with. What the models
@@ -130,7 +130,7 @@ def _compiled(function: Any, kernel: Any, architecture: int, log: str) -> Compil
 
 
 def take_step(recipe: Recipe, precision: Name) -> None:
-    """One step of training of a small stack on random utterances, and an evaluation."""
+    """Train a small stack for one step on random utterances, and evaluate it."""
     text = torch.randint(1, WORDS, (1, BATCH, recipe.dataset.max_text_length))
     audio = torch.randn(BATCH, recipe.dataset.max_audio_length, MELS)
     text_mask, audio_mask = text[0] != 0, audio.abs().sum(-1) != 0
@@ -155,7 +155,7 @@ def take_step(recipe: Recipe, precision: Name) -> None:
 
 
 def compile_all() -> list[Compiled]:
-    """Every kernel that steps of MAT and MNT launch, in all number formats, with dropout and without."""
+    """Collect each kernel that steps of MAT and MNT launch, in all number formats, with and without dropout."""
     with compiling() as found:
         for name, (model, dropout), precision in itertools.product(RECIPES, MODELS, typing.get_args(Name)):
             take_step(_small(name, model, dropout), precision)

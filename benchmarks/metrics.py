@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def turns(utterances: int, clusters: Clusters, resamples: int) -> dict[str, Callable[[], Any]]:
-    """What is timed, by name."""
+    """Return the functions to time, by name."""
     draw = np.random.default_rng(0)
     targets = draw.integers(0, CLASSES, utterances)
     logits = draw.normal(size=(utterances, CLASSES)) + 2 * np.eye(CLASSES)[targets]

@@ -1,4 +1,4 @@
-"""All figures of speed, one after the other: `sertool bench` at the sizes that have targets, then the commands.
+"""Measure all figures of speed: `sertool bench` at the sizes that have targets, then the commands.
 
 Needs no more than torch, numpy, pydantic, PyYAML, safetensors, Typer and rich on a CUDA device, and no network.
 """
@@ -49,7 +49,7 @@ Rows = list[dict[str, Any]]
 def throughput(
     cases: Sequence[Case], precision: Precision, rounds: int, seconds: float, write: Callable[[Rows], None]
 ) -> Rows:
-    """Every case; ``write`` is given what is there after each, so that an interruption costs one."""
+    """Measure each case and pass the results so far to ``write``, so that an interruption costs one case only."""
     rows: Rows = []
     for case in cases:
         wishes = Wishes(case.members, rounds, seconds, finish=case.finish)
@@ -63,7 +63,7 @@ def throughput(
 
 
 def result_file(device: torch.device) -> Path:
-    """Where a device's figures go."""
+    """Return the file for the figures of a device."""
     if device.type == "cpu":
         return RESULTS / "cpu.json"
     name = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")

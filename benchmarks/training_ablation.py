@@ -1,4 +1,4 @@
-"""What each part of the CUDA path is worth: the same training without one of them, one after the other."""
+"""Measure the value of each part of the CUDA path: the same training without one part at a time."""
 
 import os
 from collections.abc import Callable

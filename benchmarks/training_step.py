@@ -1,4 +1,4 @@
-"""What the time of one training step goes to: ``python -m benchmarks.training_step --members 3``.
+"""Profile one training step: ``python -m benchmarks.training_step --members 3``.
 
 Two tables: the operators by torch's profiler, and the Python functions by cProfile. Shares are more telling than times,
 which the profilers lengthen.
