@@ -99,7 +99,7 @@ $(VENV)/.python:
 $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing sertool into $(VENV), once. It takes a while, a few minutes on a fast line: PyTorch is a large"
 	@echo "download (up to 3 GB with CUDA on Linux; TORCH=cpu takes a build of 0.2 GB), spaCy reads the words, and"
-	@echo "scikit-learn, matplotlib and the audio readers come along."
+	@echo "scikit-learn, SciPy and the audio readers come along."
 	@$(PIP) -c constraints.txt -e . | $(SHORT)
 	@touch $@
 
