@@ -29,7 +29,7 @@ from sertool.core.recipe.load import load
 from sertool.core.runs.checkpoint import PackedState, pack_state, write_state
 from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.runs.members import new_stack
-from sertool.core.training.loop import Finished, Member, Progress, start
+from sertool.core.training.loop import Finished, Member, MemberProgress, start
 
 RECIPE, OVERRIDES = "iemocap", ["dataset.vectors=none"]
 EVENTS = 1000
@@ -77,7 +77,7 @@ def make_sizes() -> Sizes:
     state = start(model, [member], experiment.recipe.training)
     weights = {name: parameter.detach()[0] for name, parameter in model.named_parameters()}
     tables = tables_of(experiment, inputs, precision.device)
-    return Sizes(tables, pack_state(state), Finished(member, weights, Progress()))
+    return Sizes(tables, pack_state(state), Finished(member, weights, MemberProgress()))
 
 
 def measure(rounds: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sertool.core.formatting import cut, first_lines, padded, plural, printable, total_width
 
 if TYPE_CHECKING:
-    from sertool.core.inference.clips import Refused
+    from sertool.core.inference.clips import RefusedClip
     from sertool.core.inference.predictor import Prediction, Predictor
 
 BAR, SHORT_BAR = 20, 10
@@ -130,7 +130,7 @@ def _cut_names(grid: list[list[str]], width: int | None) -> list[list[str]]:
     return [[cut(name, longest, keep_end=True), *cells] for name, *cells in grid]
 
 
-def left_out(refused: Sequence["Refused"]) -> list[str]:
+def left_out(refused: Sequence["RefusedClip"]) -> list[str]:
     """What --skip-bad went on without."""
     if not refused:
         return []
@@ -158,7 +158,7 @@ def predictions_table(
     opened: "Predictor",
     predictions: Sequence["Prediction"],
     abstain: float | None,
-    refused: Sequence["Refused"],
+    refused: Sequence["RefusedClip"],
 ) -> dict[str, Any]:
     """Everything as plain data; the most probable class stands there also where the answer is unsure."""
     calibration = opened.calibration

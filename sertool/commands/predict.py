@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sertool.core.compute.device import Precision
     from sertool.core.compute.jobs import Launcher
-    from sertool.core.inference.clips import Clip, Refused
+    from sertool.core.inference.clips import Clip, RefusedClip
     from sertool.core.inference.passages import Listener
     from sertool.core.inference.predictor import Prediction, Predictor
 
@@ -98,8 +98,7 @@ def predict(
     used, the command stops before anything is predicted.
     """
     from sertool.core.files.artifacts import write_json, write_text
-    from sertool.core.inference.clips import collect
-    from sertool.core.inference.windows import check_window
+    from sertool.core.inference.clips import check_window, collect
 
     check_window(window, hop)
     check_abstain(abstain)
@@ -119,7 +118,7 @@ def predict(
             output / name, data, index, chosen if cluster is None else choose("cpu", "fp32")
         )
         listener = Listener(opened.trained.recipe, window, hop)
-        predictions, bad = _judge(opened, listener, clips, refused, skip_bad, chosen, cluster)
+        predictions, bad = _predict(opened, listener, clips, refused, skip_bad, chosen, cluster)
     for line in notes(opened, listener, clips, predictions):
         say(talk, line)
     width = get_terminal_size().columns if sys.stdout.isatty() else None
@@ -132,21 +131,21 @@ def predict(
         write_json(json, predictions_table(opened, predictions, abstain, bad))
 
 
-def _judge(
+def _predict(
     opened: "Predictor",
     listener: "Listener",
     clips: "Sequence[Clip]",
-    refused: "Sequence[Refused]",
+    refused: "Sequence[RefusedClip]",
     skip_bad: bool,
     chosen: "Precision",
     cluster: "Launcher | None",
-) -> "tuple[list[Prediction], list[Refused]]":
+) -> "tuple[list[Prediction], list[RefusedClip]]":
     """Read all inputs and predict their classes, here or on a cluster; show progress if there are many."""
-    from sertool.core.inference.distributed import judge_by
+    from sertool.core.inference.distributed import predict_with
 
     with counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
         if cluster is not None:
-            return judge_by(
+            return predict_with(
                 cluster,
                 opened,
                 listener,
@@ -159,7 +158,7 @@ def _judge(
             )
         with chosen.threaded(1):  # one recording is too short to share among threads
             passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
-    return opened.judge(passages), bad
+    return opened.predict_passages(passages), bad
 
 
 def check_abstain(probability: float | None) -> None:

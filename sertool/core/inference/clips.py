@@ -11,6 +11,8 @@ from sertool.core.formatting import first_few, first_lines, printable, problem_l
 from sertool.core.prepare.folder import SUFFIXES
 from sertool.core.prepare.records import Findings, read_records
 
+LEAST_WINDOW = 0.1  # seconds of a window and of a hop; the frames that models see lie further apart
+
 COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
 
 
@@ -40,8 +42,8 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """What cannot be judged: its name, and why, with the file or row."""
+class RefusedClip:
+    """What cannot be used: its name, and why, with the file or row."""
 
     name: str
     reason: str
@@ -50,7 +52,7 @@ class Refused:
 
 def collect(
     paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False
-) -> tuple[list[Clip], list[Refused]]:
+) -> tuple[list[Clip], list[RefusedClip]]:
     """All clips in order, and the rows of the table that are none; no recording is opened yet.
 
     Args:
@@ -65,7 +67,7 @@ def collect(
     """
     if table is not None:
         if paths or text is not None:
-            raise UsageError("--table: gives all recordings and texts itself; leave the others out")
+            raise UsageError("--table: lists all recordings and texts; leave out --text and other recordings")
         return _read_table(table)
     if text is not None:
         if divided:
@@ -81,10 +83,32 @@ def collect(
         return [Clip(printable(str(audio)) if audio else "text", audio, unicode_only(text.strip()))], []
     if not paths:
         raise UsageError(
-            "nothing to judge was given",
-            hint='a recording, several, a folder, --table FILE, or --text "words"',
+            "no input was given", hint='a recording, several, a folder, --table FILE, or --text "words"'
         )
     return [Clip(printable(str(audio)), audio) for path in paths for audio in _recordings(path)], []
+
+
+def check_window(window: float | None, hop: float | None) -> None:
+    """Refuse lengths that no recording can be divided by.
+
+    Args:
+        window: seconds; None leaves recordings whole.
+        hop: seconds; None is the window.
+
+    Raises:
+        UsageError: with what was expected.
+    """
+    if window is None:
+        if hop is not None:
+            raise UsageError("--hop: only with --window", hint="--window 4 --hop 2")
+        return
+    for name, value in (("--window", window), ("--hop", hop)):
+        if value is not None and not LEAST_WINDOW <= value < math.inf:
+            raise UsageError(f"{name} {value:g}: expected seconds, at least {LEAST_WINDOW:g}")
+    if hop is not None and hop > window:
+        raise UsageError(
+            f"--hop {hop:g}: longer than --window {window:g}, so that some seconds would be in no window"
+        )
 
 
 def _recordings(path: Path) -> Iterator[Path]:
@@ -106,11 +130,11 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _read_table(path: Path) -> tuple[list[Clip], list[Refused]]:
+def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
     findings = Findings()
     header, records = read_records(path, COLUMNS, findings)
     if not findings and not records:
-        findings.add("there is nothing to judge in it")
+        findings.add("it holds no rows")
     if header and not {"audio", "text"} & set(header):
         columns = printable(first_few(header, 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
@@ -123,7 +147,7 @@ def _read_table(path: Path) -> tuple[list[Clip], list[Refused]]:
         if isinstance(clip, Clip) and (record.get("utterance") or record.get("id")):
             first = seen.setdefault(clip.name, number)
             if first != number:
-                clip = Refused(clip.name, f"row {number}: {clip.name!r} is the id of row {first} already")
+                clip = RefusedClip(clip.name, f"row {number}: {clip.name!r} is the id of row {first} already")
         if isinstance(clip, Clip):
             clips.append(clip)
         else:
@@ -131,23 +155,23 @@ def _read_table(path: Path) -> tuple[list[Clip], list[Refused]]:
     if findings:
         lines = [*findings.lines(), *(item.reason for item in refused)]
         raise DataError(
-            problem_list(path, lines, shorten=True), hint="correct the table; nothing was judged yet"
+            problem_list(path, lines, shorten=True), hint="correct the table; nothing was predicted yet"
         )
-    return clips, [Refused(item.name, f"{path}: {item.reason}") for item in refused]
+    return clips, [RefusedClip(item.name, f"{path}: {item.reason}") for item in refused]
 
 
-def _clip(number: int, record: dict[str, str], root: Path) -> Clip | Refused:
+def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip:
     audio, text = record.get("audio", ""), unicode_only(record.get("text", ""))
     name = printable(record.get("utterance") or record.get("id") or audio or f"row {number}")
     if not audio and not text:
-        return Refused(name, f"row {number}: has neither audio nor text")
+        return RefusedClip(name, f"row {number}: has neither audio nor text")
     start, end = (_seconds(record.get(column, "")) for column in ("start", "end"))
     for column, seconds in (("start", start), ("end", end)):
         if seconds is not None and not 0 <= seconds < math.inf:
             given = printable(record[column])
-            return Refused(name, f"row {number}: {column} {given!r} is not a number of seconds")
+            return RefusedClip(name, f"row {number}: {column} {given!r} is not a number of seconds")
     if start is not None and end is not None and end <= start:
-        return Refused(name, f"row {number}: end is not after start")
+        return RefusedClip(name, f"row {number}: end is not after start")
     return Clip(name, root / audio if audio else None, text, start, end, number)
 
 
@@ -159,8 +183,8 @@ def _seconds(value: str) -> float | None:
         return math.nan
 
 
-def refusal(refused: Sequence[Refused], clips: int, *, skipped: bool) -> DataError:
-    """One message for all that cannot be judged.
+def refusal(refused: Sequence[RefusedClip], clips: int, *, skipped: bool) -> DataError:
+    """One message for all that cannot be used.
 
     Args:
         refused: at least one.
@@ -170,7 +194,7 @@ def refusal(refused: Sequence[Refused], clips: int, *, skipped: bool) -> DataErr
     if clips == 1:
         return DataError(refused[0].reason, hint=refused[0].hint)
     lines = [item.reason for item in refused]
-    hint = None if skipped else "--skip-bad goes on without them"
+    hint = None if skipped else "--skip-bad skips them"
     return DataError(
-        f"{len(lines)} of {clips} cannot be judged\n  " + "\n  ".join(first_lines(lines)), hint=hint
+        f"{len(lines)} of {clips} cannot be used\n  " + "\n  ".join(first_lines(lines)), hint=hint
     )

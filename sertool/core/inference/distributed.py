@@ -8,7 +8,7 @@ from pathlib import Path
 from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, describe_placement
 from sertool.core.features.extract import unseen_error
-from sertool.core.inference.clips import Clip, Refused
+from sertool.core.inference.clips import Clip, RefusedClip
 from sertool.core.inference.passages import Listener, Passage, Progress, check_refused
 from sertool.core.inference.predictor import SHARD, Prediction, Predictor
 from sertool.core.metrics.calibration import Calibration
@@ -17,12 +17,12 @@ from sertool.core.training.logits import is_small
 
 
 @dataclass(frozen=True)
-class Judged:
+class PredictedShard:
     """What came of a shard; ``unseen`` are recordings that are no files on the node."""
 
     clips: int
     predictions: list[Prediction]
-    refused: list[Refused]
+    refused: list[RefusedClip]
     unseen: list[Path]
     node: str
 
@@ -36,7 +36,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Judging:
+class ShardPrediction:
     """What all shards have in common; relative paths of recordings start at ``folder``."""
 
     trained: Trained
@@ -46,41 +46,43 @@ class Judging:
     listener: Listener
     folder: Path
 
-    def open(self) -> Callable[[Shard], Iterator[Judged]]:
+    def open(self) -> Callable[[Shard], Iterator[PredictedShard]]:
         """What judges a shard."""
         opened = Predictor(self.trained, self.k, self.calibration, self.precision)
 
-        def do(shard: Shard) -> Iterator[Judged]:
+        def do(shard: Shard) -> Iterator[PredictedShard]:
             passages: list[Passage] = []
-            refused: list[Refused] = []
+            refused: list[RefusedClip] = []
             unseen: list[Path] = []
             with self.precision.threaded(1):  # a recording is too short to divide
                 for place, clip in enumerate(shard.clips, start=shard.first):
                     heard = self.listener.attempt(clip, place, self.folder)
-                    if isinstance(heard, Refused):
+                    if isinstance(heard, RefusedClip):
                         refused.append(heard)
                         if clip.audio is not None and not (self.folder / clip.audio).is_file():
                             unseen.append(clip.audio)
                     else:
                         passages += heard
-            yield Judged(len(shard.clips), opened.judge(passages), refused, unseen, platform.node())
+            yield PredictedShard(
+                len(shard.clips), opened.predict_passages(passages), refused, unseen, platform.node()
+            )
 
         return do
 
 
-def judge_by(
+def predict_with(
     launcher: Launcher,
     opened: Predictor,
     listener: Listener,
     clips: Sequence[Clip],
-    refused: Sequence[Refused] = (),
+    refused: Sequence[RefusedClip] = (),
     *,
     precision: Precision,
     skip_bad: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] = lambda text: None,
-) -> tuple[list[Prediction], list[Refused]]:
-    """What :meth:`Listener.listen_all` and :meth:`Predictor.judge` give, with a launcher's workers.
+) -> tuple[list[Prediction], list[RefusedClip]]:
+    """What :meth:`Listener.listen_all` and :meth:`Predictor.predict_passages` give, with a launcher's workers.
 
     Recordings must lie at the same paths on every node.
 
@@ -100,13 +102,13 @@ def judge_by(
         SertoolError: a node does not see a recording, or workers died.
     """
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
-    came: dict[int, Judged] = {}
-    work = Judging(opened.trained, opened.k, opened.calibration, precision, listener, Path.cwd())
+    came: dict[int, PredictedShard] = {}
+    work = ShardPrediction(opened.trained, opened.k, opened.calibration, precision, listener, Path.cwd())
     small = is_small(opened.trained.recipe.model.hidden_size)
     share = Share(threads=1 if small else precision.cores, gpu=precision.device.type == "cuda")
     done = 0
     for event in launcher.run(work, [_job(shard, came) for shard in shards], share):
-        if isinstance(event, Judged):
+        if isinstance(event, PredictedShard):
             for _ in range(event.clips):
                 done += 1
                 if progress is not None:
@@ -120,8 +122,8 @@ def judge_by(
     return predictions, bad
 
 
-def _job(shard: Shard, came: dict[int, Judged]) -> Job:
-    def take(judged: Judged) -> None:
+def _job(shard: Shard, came: dict[int, PredictedShard]) -> Job:
+    def take(judged: PredictedShard) -> None:
         if hidden := [path for path in judged.unseen if path.is_file()]:
             raise unseen_error(hidden[0], judged.node)
         came[shard.first] = judged

@@ -119,7 +119,7 @@ def predict_sets(
         DataError: a member's weights do not fit the architecture or the vocabulary.
     """
     check_sets(ensemble, sets)
-    return judge(ensemble, read_labels(ensemble, sets, reader), sets, precision)
+    return run_members(ensemble, read_labels(ensemble, sets, reader), sets, precision)
 
 
 def check_sets(ensemble: Ensemble, sets: Sequence[str]) -> None:
@@ -147,12 +147,12 @@ def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experim
     return experiment
 
 
-def judge(
+def run_members(
     ensemble: Ensemble, experiment: Experiment, sets: Sequence[str], precision: Precision
 ) -> list[Predictions]:
     """The predictions of all members on some sets, with the labels that an experiment of :func:`read_labels` shows."""
     run = open_stack(ensemble, precision)
-    return [_judged(ensemble, experiment, name, run(name, None)) for name in sets]
+    return [_predictions(ensemble, experiment, name, run(name, None)) for name in sets]
 
 
 Change = Callable[[Tables, Sequence[int]], Tables]  # given the positions of a set's utterances
@@ -187,7 +187,7 @@ def _pooled(experiment: Experiment, name: str) -> tuple[int, ...]:
     return tuple(row for fold in folds for row in fold.sets[name])
 
 
-def _judged(
+def _predictions(
     ensemble: Ensemble, experiment: Experiment, name: str, logits: Sequence[NDArray[np.float32]]
 ) -> Predictions:
     labelled, kind, classes = name != "private", experiment.task.kind, experiment.task.classes

@@ -1,26 +1,34 @@
 """An ensemble judged on sets of its corpus, and its temperature fitted on validation and stored with the run."""
 
+import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
+from sertool.core.doctor.inspect import inspect_opened
 from sertool.core.errors import SertoolError
-from sertool.core.inference.ensemble import Ensemble, check_sets, judge, read_labels
+from sertool.core.inference.ensemble import Ensemble, check_sets, read_labels, run_members
 from sertool.core.inference.probe import probe
-from sertool.core.inference.storing import store
 from sertool.core.metrics.calibration import (
     Calibration,
     calibrate,
     expected_calibration_error,
     negative_log_likelihood,
 )
-from sertool.core.runs.prediction_files import write_probes
+from sertool.core.recipe.load import resolved
+from sertool.core.runs.experiment import Experiment, corpus_note
+from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
 from sertool.core.runs.predictions import Predictions
 from sertool.core.runs.temperature import write_calibration
+from sertool.version import __version__
+
+_FIGURES = ("ece_before", "ece_after", "nll_before", "nll_after")
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,13 @@ def evaluate(
     obstacle = _obstacle(ensemble)
     extra = [] if obstacle or "valid" in sets else ["valid"]
     experiment = read_labels(ensemble, sets, reader)
-    results = judge(ensemble, experiment, [*sets, *extra], precision)
+    results = run_members(ensemble, experiment, [*sets, *extra], precision)
     probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
     asked = tuple(results[: len(sets)])
     unstored = ""
     calibration = None if obstacle else _calibrated(ensemble, k, results)
     try:
-        store(ensemble, experiment, results, precision)
+        _store(ensemble, experiment, results, precision)
         for result in results:
             if result.set in probes:
                 write_probes(ensemble.folder, result, probes[result.set])
@@ -107,6 +115,98 @@ def _obstacle(ensemble: Ensemble) -> str:
     return ""
 
 
+def _store(
+    ensemble: Ensemble, experiment: Experiment, results: list[Predictions], precision: Precision
+) -> None:
+    """Write the predictions on each set into the run's folder.
+
+    Args:
+        ensemble: who predicted.
+        experiment: with the labels that were read.
+        results: one a set.
+        precision: where and how it was computed.
+
+    Raises:
+        SertoolError: the folder cannot be written.
+    """
+    inspected = any(result.set == "test" for result in results)
+    origin = _origin_of(ensemble, experiment, precision, inspected=inspected)
+    for result in results:
+        spoken = tuple(_spoken_of(experiment, row) for row in result.utterances)
+        write_set(ensemble.folder, StoredSet(origin, result, spoken))
+
+
+def _origin_of(
+    ensemble: Ensemble, experiment: Experiment, precision: Precision, *, inspected: bool
+) -> Origin:
+    """What predictions of an ensemble are made by and on.
+
+    Args:
+        ensemble: who predicts.
+        experiment: with the labels that were read.
+        precision: where and how it computes.
+        inspected: whether to ask the doctor, which takes the labels of all sets.
+    """
+    recipe, corpus, folds = experiment.recipe, experiment.corpus, experiment.folds
+    sets = {name: {row for fold in folds for row in fold.sets.get(name, ())} for name in folds[0].sets}
+    targets = [experiment.targets[row] for row in sorted(sets["train"])]
+    numbers = range(len(experiment.task.classes))
+    if experiment.task.kind == "multi":
+        counts = np.array(targets, np.int64).sum(0).tolist()
+    else:
+        counts = [targets.count(number) for number in numbers]
+    doctor = None
+    if inspected:
+        found = inspect_opened(recipe, corpus, experiment.task, experiment.targets, folds, "").findings
+        doctor = [[one.kind, one.severity, one.text] for one in found]
+    return Origin(
+        run=ensemble.name,
+        recipe=resolved(recipe),
+        recipe_name=recipe.name,
+        dataset=corpus.name,
+        task=experiment.task.name,
+        rule=experiment.task.rule,
+        protocol=recipe.protocol,
+        selected_on_test=experiment.selected_on_test,
+        synthetic=corpus.synthetic,
+        machine_text=corpus.machine_text,
+        started_from=ensemble.started_from,
+        seen_in_test=ensemble.seen_in_test,
+        data_hash=str(corpus_note(experiment)["hash"]),
+        folds=len(folds),
+        counts={name: len(rows) for name, rows in sets.items()},
+        train_classes=counts,
+        doctor=doctor,
+        made={
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "device": precision.reason,
+            "precision": precision.name,
+            "sertool": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    )
+
+
+def _spoken_of(experiment: Experiment, row: int) -> Spoken:
+    """What the corpus knows of an utterance."""
+    corpus = experiment.corpus
+    utterance = corpus.utterances[row]
+    text = corpus.text_frames
+    return Spoken(
+        text=utterance.text,
+        speaker=utterance.speaker,
+        session=utterance.session,
+        dialogue=utterance.dialogue,
+        video=utterance.video,
+        gender=utterance.gender,
+        seconds=utterance.seconds,
+        words=len(utterance.words) if text is None else len(text[row]),
+        frames=len(corpus.audio[row]),
+    )
+
+
 def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
     """The calibration as plain data: what was fitted, and ECE and NLL before and after it on each labelled set."""
     calibration = evaluation.calibration
@@ -130,6 +230,3 @@ def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
         "note": evaluation.note,
         "sets": sets,
     }
-
-
-_FIGURES = ("ece_before", "ece_after", "nll_before", "nll_after")

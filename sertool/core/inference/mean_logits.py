@@ -30,11 +30,7 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
 
 
 def mean_logits(
-    stack: MAT | MNT,
-    folds: Sequence[int],
-    tables: Tables,
-    rows: Sequence[int],
-    precision: Precision,
+    stack: MAT | MNT, folds: Sequence[int], tables: Tables, rows: Sequence[int], precision: Precision
 ) -> NDArray[np.float32]:
     """(N, C) mean logits over members, each by the vocabulary and statistics of its own fold.
 

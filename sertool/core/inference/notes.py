@@ -14,7 +14,7 @@ def notes(
 ) -> list[str]:
     """Sentences for stderr, the most serious first."""
     silent = [own for own in predictions if own.silent]
-    lines = [f"warning: {_of(silent, predictions)}: there is no sound in it"] if silent else []
+    lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []
     lines += [f"note: {line}" for line in _inputs(listener, clips, predictions)]
     if opened.calibration is None:
         members, trained = len(opened.members), opened.trained
@@ -30,23 +30,23 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
     lines = []
     for used, other in (("audio", "text"), ("text", "audio")):
         if not listener.uses(other) and any(getattr(clip, other) for clip in clips):
-            lines.append(f"this model looks at {used} alone; the {other} is ignored")
+            lines.append(f"this model uses {used} alone; the {other} is ignored")
         lacking = [own for own in predictions if other not in own.modalities]
         if listener.uses(used) and listener.uses(other) and lacking:
             who = _of(lacking, predictions)
-            lines.append(f"{who}: judged by {used} alone, without {other}; the model was trained on both")
+            lines.append(f"{who}: predicted from {used} alone; the model was trained on both")
     if cut := [own for own in predictions if "audio" in own.cut]:
         fits = math.floor(listener.seen * 10) / 10
         lines.append(
-            f"{_of(cut, predictions)}: longer than the {listener.seen:.1f} s that this model sees, the rest is "
-            f"ignored; --window {fits:g} looks at all of it"
+            f"{_of(cut, predictions)}: longer than the {listener.seen:.1f} s that this model uses; the rest is "
+            f"ignored; --window {fits:g} covers all of it"
         )
     if cut := [own for own in predictions if "text" in own.cut]:
         words = listener.recipe.dataset.max_text_length
-        lines.append(f"{_of(cut, predictions)}: only the first {words} words of the text count")
+        lines.append(f"{_of(cut, predictions)}: only the first {words} words of the text are used")
     if unknown := [word for own in predictions for word in own.unknown_words]:
         few = first_few(printable(word) for word in dict.fromkeys(unknown))
-        lines.append(f"{plural(len(unknown), 'word')} not in training: {few}")
+        lines.append(f"{plural(len(unknown), 'word')} unknown from training: {few}")
     return lines
 
 

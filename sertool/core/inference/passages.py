@@ -1,5 +1,6 @@
 """From clips to what a model is given: frames and words, whole recordings or windows of them."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,7 @@ from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, SHORTEST, read_audio
 from sertool.core.features.log_mel import FEATURE_FLOOR, log_mels_batch
 from sertool.core.formatting import printable
-from sertool.core.inference.clips import Clip, Refused, refusal
-from sertool.core.inference.windows import check_window, windows
+from sertool.core.inference.clips import Clip, RefusedClip, check_window, refusal
 from sertool.core.recipe.schema import Recipe
 
 Progress = Callable[[int, int], None]
@@ -66,7 +66,7 @@ class Listener:
     def __post_init__(self) -> None:
         check_window(self.window, self.hop)
         if self.window is not None and not self.uses("audio"):
-            raise UsageError("--window: this model looks at text alone, and text cannot be divided")
+            raise UsageError("--window: this model uses text alone, which cannot be divided")
 
     def uses(self, modality: str) -> bool:
         """Whether the model looks at ``text`` or ``audio``."""
@@ -95,9 +95,9 @@ class Listener:
         has_audio = segment is not None or waveform is not None
         words = clean_words(clip.text)
         if not self.uses("text") and not has_audio:
-            raise DataError(f"{clip.name}: has no audio, and this model looks at audio alone")
+            raise DataError(f"{clip.name}: has no audio, and this model uses audio alone")
         if not self.uses("audio") and not clip.text:
-            raise DataError(f"{clip.name}: has no text, and this model looks at text alone")
+            raise DataError(f"{clip.name}: has no text, and this model uses text alone")
         if self.uses("audio") and has_audio:
             rate = self.recipe.frontend.sample_rate
             if waveform is None:
@@ -110,7 +110,7 @@ class Listener:
                 for own, (_, start, end) in zip(frames, pieces, strict=True)
             ]
         if not words:
-            raise DataError(f"{clip.name}: there are no words in its text")
+            raise DataError(f"{clip.name}: its text contains no words")
         none = np.zeros((0, self.recipe.frontend.mel_bands), np.float32)
         return [Passage(clip.name, clip.text, words, none, cut=self._cut(words, none))]
 
@@ -155,11 +155,11 @@ class Listener:
     def listen_all(
         self,
         clips: Sequence[Clip],
-        refused: Sequence[Refused] = (),
+        refused: Sequence[RefusedClip] = (),
         *,
         skip_bad: bool = False,
         progress: Progress | None = None,
-    ) -> tuple[list[Passage], list[Refused]]:
+    ) -> tuple[list[Passage], list[RefusedClip]]:
         """The passages of all clips, and all that cannot be used.
 
         Args:
@@ -175,7 +175,7 @@ class Listener:
         bad = list(refused)
         for place, clip in enumerate(clips):
             heard = self.attempt(clip, place)
-            if isinstance(heard, Refused):
+            if isinstance(heard, RefusedClip):
                 bad.append(heard)
             else:
                 passages += heard
@@ -184,7 +184,7 @@ class Listener:
         check_refused(bad, len(clips) + len(refused), skip_bad=skip_bad, usable=bool(passages))
         return passages, bad
 
-    def attempt(self, clip: Clip, place: int, folder: Path | None = None) -> list[Passage] | Refused:
+    def attempt(self, clip: Clip, place: int, folder: Path | None = None) -> list[Passage] | RefusedClip:
         """The passages of a clip, or why there are none.
 
         Args:
@@ -200,10 +200,10 @@ class Listener:
         except DataError as error:
             reason = str(error).replace(str(there.audio), str(clip.audio))
             where = f"row {clip.row}: " if clip.row is not None else ""
-            return Refused(clip.name, where + printable(reason), error.hint)
+            return RefusedClip(clip.name, where + printable(reason), error.hint)
 
 
-def check_refused(refused: Sequence[Refused], clips: int, *, skip_bad: bool, usable: bool) -> None:
+def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:
     """Go on only if nothing was refused, or it is to be skipped and something is left.
 
     Raises:
@@ -211,6 +211,24 @@ def check_refused(refused: Sequence[Refused], clips: int, *, skip_bad: bool, usa
     """
     if refused and not (skip_bad and usable):
         raise refusal(refused, clips, skipped=skip_bad)
+
+
+def windows(length: int, size: int, hop: int, least: int = 1) -> list[tuple[int, int]]:
+    """First sample, and the one after the last, of each window.
+
+    Windows begin at 0, hop, 2 * hop, ... until one reaches the end; that last one may be shorter.
+
+    Args:
+        length: of the recording, in samples, at least 1.
+        size: of a window, in samples.
+        hop: from one window's beginning to the next one's, in samples, at most ``size``.
+        least: samples; a rest that is shorter is left, unless it is all there is.
+    """
+    behind_first = max(0, math.ceil((length - size) / hop))
+    spans = [(place * hop, min(place * hop + size, length)) for place in range(behind_first + 1)]
+    if len(spans) > 1 and spans[-1][1] - spans[-1][0] < least:
+        spans.pop()
+    return spans
 
 
 def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tensor:

@@ -166,7 +166,7 @@ class Predictor:
         with _TORCH, self._precision.threaded(1):  # a recording is too short to divide
             for one, words in _pairs(audio, text):
                 passages += self._listen(listener, one, words, sample_rate)
-        predictions = self.judge(passages)
+        predictions = self.predict_passages(passages)
         return predictions if several or window is not None else predictions[0]
 
     def _listen(self, listener: Listener, audio: Any, text: str, rate: int | None) -> list[Passage]:
@@ -175,15 +175,15 @@ class Predictor:
         if isinstance(audio, str | Path):
             return listener.listen(Clip(str(audio), Path(audio), text))
         if rate is None:
-            raise UsageError("sample_rate: is needed for a waveform, in Hz")
+            raise UsageError("sample_rate: required for a waveform, in Hz")
         waveform = resample(np.asarray(audio), rate, self.trained.recipe.frontend.sample_rate)
         return listener.listen(Clip("waveform", text=text), waveform)
 
-    def judge(self, passages: Sequence[Passage]) -> list[Prediction]:
+    def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
         """Judge what a :class:`~sertool.core.inference.passages.Listener` made, in its order."""
-        return [prediction for part in _parts(passages) for prediction in self._judge(part)]
+        return [prediction for part in _parts(passages) for prediction in self._predict(part)]
 
-    def _judge(self, passages: Sequence[Passage]) -> Iterator[Prediction]:
+    def _predict(self, passages: Sequence[Passage]) -> Iterator[Prediction]:
         task = self.trained.task
         logits = self._logits(passages)
         temperature = self.calibration.temperature if self.calibration else 1.0
@@ -247,7 +247,7 @@ def _pairs(audio: Any, text: Any) -> Iterator[tuple[Any, str]]:
             raise UsageError(f"{name}: expected a list of {count}, one for each")
         columns.append(every)
     if audio is None and text is None:
-        raise UsageError("nothing to judge was given: audio, text or both")
+        raise UsageError("no input was given: expected audio, text or both")
     for one, words in zip(*columns, strict=True):
         yield one, words or ""
 

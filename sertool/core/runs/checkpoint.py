@@ -1,4 +1,4 @@
-"""A run's folder: what is written while a stack trains and when a member is done, and how it is read back.
+"""The files of a run's folder: written while a stack trains and when a member is done, and read back.
 
 ::
 
@@ -8,7 +8,7 @@
       vocabulary.json                 of the training utterances (vocabulary-<fold>.json in cross-validation)
       standardization.json            mean and standard deviation of the training frames, if the recipe asks
       log.jsonl                       when it was started, on what device, how long it took
-      start.json                      the run that members start from, if any; see starting_weights
+      start.json                      the run that members start from, if any; see transfer_weights
       state/group-<k>.safetensors     a stack in training; gone when it is done
       run-<seed>[-<fold>]/            one member
         model.safetensors             its best weights
@@ -34,13 +34,13 @@ from sertool.core.runs.experiment import FoldInputs
 from sertool.core.runs.folder import HISTORY, RUN_FORMAT
 from sertool.core.training.batches import Standardization
 from sertool.core.training.history import MemberEpoch
-from sertool.core.training.loop import Finished, Member, Progress, StackState, select_members
+from sertool.core.training.loop import Finished, Member, MemberProgress, StackState, select_members
 
-RESTART = "delete it to train this group from its start"
+RESTART = "delete it to train this group from the beginning"
 
 
 def run_folder(folder: Path, member: Member, folds: int) -> Path:
-    """Where a member's files lie."""
+    """Return the folder of a member's files."""
     suffix = f"-{member.fold}" if folds > 1 else ""
     return folder / f"run-{member.seed}{suffix}"
 
@@ -51,11 +51,11 @@ def write_run(
     """Write a member that has left the stack.
 
     Args:
-        run: its folder.
-        finished: its weights and history.
-        select: the metric of its score.
-        rows: of its embedding that are its own.
-        began: run, member and hash of the weights that it started from; None where they were drawn.
+        run: folder of the member.
+        finished: the member's weights and history.
+        select: metric of the validation score.
+        rows: rows of the embedding to keep; a stack pads its embedding to the largest vocabulary.
+        began: run, member and hash of the weights that it started from; None where they were drawn at random.
     """
     progress = finished.progress
     weights = {
@@ -64,6 +64,7 @@ def write_run(
     }
     artifacts.write_arrays(run / "model.safetensors", weights)
     write_history(run, progress)
+    # Last, because its presence says that the member is done: a kill before it means that the member trains again.
     artifacts.write_json(
         run / "run.json",
         {
@@ -79,7 +80,7 @@ def write_run(
     )
 
 
-def write_history(run: Path, progress: Progress) -> None:
+def write_history(run: Path, progress: MemberProgress) -> None:
     """Write a member's epochs so far."""
     artifacts.write_json_lines(run / HISTORY, [asdict(row) for row in progress.history])
 
@@ -125,7 +126,7 @@ def _read_standardization(folder: Path, fold: int, folds: int) -> Standardizatio
 
 
 def _tensors(state: StackState) -> dict[str, Tensor]:
-    """All tensors of a stack by the name they have on the disk; the lists are empty where a schedule keeps none."""
+    """Name all tensors of a stack as they are stored; a schedule that keeps no best moments has none to name."""
     names = [name for name, _ in state.model.named_parameters()]
     groups: dict[str, Sequence[Tensor]] = {
         "weight": [p.detach() for p in state.model.parameters()],
@@ -149,9 +150,9 @@ class PackedState:
     """A stack between two epochs, as plain data.
 
     Attributes:
-        header: epoch, members and where their schedules stand.
-        arrays: weights and moments by name. Of a stack on the CPU they are its own memory, and hold until it trains
-            on.
+        header: epoch, members and the state of their schedules.
+        arrays: weights and moments by name. Those of a stack on the CPU share its memory, so they are valid only
+            until training continues.
     """
 
     header: dict[str, Any]
@@ -159,17 +160,17 @@ class PackedState:
 
     @property
     def members(self) -> list[tuple[int, int]]:
-        """(seed, fold) of each, in order."""
+        """(seed, fold) of each member, in order."""
         return [(seed, fold) for seed, fold in self.header["members"]]
 
     @property
-    def progress(self) -> list[Progress]:
-        """Where the schedule of each stands."""
+    def progress(self) -> list[MemberProgress]:
+        """State of each member's schedule."""
         return [_read_progress(content) for content in self.header["progress"]]
 
 
 def pack_state(state: StackState) -> PackedState:
-    """A stack between two epochs as plain data."""
+    """Convert a stack between two epochs to plain data."""
     header = {
         "epoch": state.epoch,
         "members": [[member.seed, member.fold] for member in state.members],
@@ -179,7 +180,7 @@ def pack_state(state: StackState) -> PackedState:
 
 
 def write_state(path: Path, packed: PackedState) -> None:
-    """Write a stack between two epochs; one file, so it is whole or the one before."""
+    """Write a stack between two epochs: one file, so that a kill leaves either this state or the one before."""
     artifacts.write_arrays(path, packed.arrays, {"state": json.dumps(packed.header)})
 
 
@@ -199,15 +200,15 @@ def read_state(path: Path) -> PackedState:
 
 
 def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
-    """Put a freshly started stack where :func:`pack_state` found it; members that had stopped leave it.
+    """Restore a saved state into a freshly started stack; members that had stopped leave the stack.
 
     Args:
-        packed: where it was.
+        packed: the saved state.
         state: from :func:`sertool.core.training.loop.start`; changed in place.
-        path: the file that it comes from, for the message.
+        path: file of the saved state, for the message.
 
     Raises:
-        DataError: it belongs to another run.
+        DataError: the state belongs to another run.
     """
     arrays = packed.arrays
     try:
@@ -216,16 +217,17 @@ def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
         for name, tensor in _tensors(state).items():
             if tensor.shape != arrays[name].shape:
                 raise ValueError(f"{name} is {arrays[name].shape}, expected {tuple(tensor.shape)}")
-            tensor.copy_(torch.tensor(arrays[name]))  # a copy, because what came by Ray is read-only
+            tensor.copy_(
+                torch.tensor(arrays[name])
+            )  # torch.tensor copies: arrays that came by Ray are read-only
         state.epoch = int(packed.header["epoch"])
         state.progress = packed.progress
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path}: does not belong to this run ({type(error).__name__}: {error})",
-            hint=RESTART,
+            f"{path}: does not belong to this run ({type(error).__name__}: {error})", hint=RESTART
         ) from error
 
 
-def _read_progress(content: Mapping[str, Any]) -> Progress:
+def _read_progress(content: Mapping[str, Any]) -> MemberProgress:
     history = [MemberEpoch(**row) for row in content["history"]]
-    return Progress(content["best"], content["decays"], content["waited"], history)
+    return MemberProgress(content["best"], content["decays"], content["waited"], history)

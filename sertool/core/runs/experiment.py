@@ -1,4 +1,4 @@
-"""A recipe and a corpus, joined: task, folds, vocabularies, statistics and tables."""
+"""A recipe joined with a corpus: task, folds, vocabularies, statistics and tables."""
 
 import hashlib
 import json
@@ -24,16 +24,16 @@ from sertool.core.training.batches import Standardization, Tables, fit_standardi
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a recipe makes of a corpus, before any model.
+    """A corpus as a recipe divides and labels it, before any model.
 
     Attributes:
-        recipe: the settings.
-        corpus: the utterances; without the labels that are under seal.
-        task: what is predicted.
-        targets: of every utterance; None where the task leaves it out, or where it is under seal.
-        folds: one, or several in cross-validation.
-        seal: the labels of the test utterances, see :mod:`~sertool.core.corpora.seal`.
-        label_hash: of ids, splits, words and targets of all utterances, hexadecimal.
+        recipe: settings of the experiment.
+        corpus: the utterances, without the sealed labels.
+        task: the task to predict.
+        targets: target of every utterance; None where the task leaves the utterance out, or where it is sealed.
+        folds: one fold, or several in cross-validation.
+        seal: labels of the test utterances, see :mod:`~sertool.core.corpora.seal`.
+        label_hash: hexadecimal hash of ids, splits, words and targets of all utterances.
     """
 
     recipe: Recipe
@@ -45,11 +45,11 @@ class Experiment:
     label_hash: str
 
     def unsealed(self, reader: str, purpose: str) -> "Experiment":
-        """The experiment with the labels of its test utterances.
+        """Return the experiment with the labels of its test utterances, and note who read them.
 
         Args:
-            reader: who looks at them, for the run's log.
-            purpose: what for.
+            reader: command or program that reads the labels, for the run's log.
+            purpose: reason for reading them, for the run's log.
         """
         self.seal.note(reader, purpose, len(self.tested))
         corpus, targets = with_labels(self.corpus, self.targets, self.seal)
@@ -57,25 +57,25 @@ class Experiment:
 
     @property
     def tested(self) -> frozenset[int]:
-        """Positions of the utterances that test in any fold."""
+        """Positions of the utterances that are in the test set of any fold."""
         return frozenset(row for fold in self.folds for row in fold.sets.get("test", ()))
 
     @property
     def selected_on_test(self) -> bool:
-        """Whether any fold validates on its test utterances."""
+        """True if any fold validates on its test utterances."""
         return any(fold.selected_on_test for fold in self.folds)
 
 
 @dataclass(frozen=True)
 class FoldInputs:
-    """What a fold's training utterances decide about the inputs; stored with the model."""
+    """Vocabulary and statistics of a fold's training utterances; stored with the model."""
 
     vocabulary: Vocabulary
     standardization: Standardization | None
 
 
 def open_experiment(recipe: Recipe, data: Path) -> Experiment:
-    """Read the recipe's corpus below ``data`` and divide it.
+    """Read the recipe's corpus in the folder ``data`` and divide it into folds.
 
     Raises:
         DataError, UsageError: the corpus cannot be read, or does not fit the recipe.
@@ -112,10 +112,10 @@ def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
 
 
 def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
-    """Vocabulary and statistics of each fold, from its training utterances alone."""
+    """Fit vocabulary and statistics of each fold on its training utterances alone."""
     fitted = []
-    # A vocabulary that came with the corpus is that of the corpus's own training split. Where the recipe divides
-    # otherwise, it would give words of held-out utterances a row.
+    # A vocabulary that came with the corpus belongs to the corpus's own training split. Under any other division it
+    # would hold words of held-out utterances.
     as_published = experiment.recipe.splits.scheme == "corpus"
     cached, numbering = experiment.corpus.vocabulary, experiment.corpus.numbering
     for fold in experiment.folds:
@@ -123,7 +123,7 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
         if cached is not None and as_published:
             vocabulary = Vocabulary(dict(cached.index), rows=len(cached.vectors))
         elif numbering is not None and as_published:
-            # The reference numbers words by all training sentences, also those that lack audio or a label of the task.
+            # The reference numbers the words of all training sentences, even those without audio or label.
             vocabulary = Vocabulary.of(numbering)
         else:
             vocabulary = Vocabulary.build(_training_words(experiment, fold))
@@ -141,7 +141,7 @@ def _training_words(experiment: Experiment, fold: Fold) -> list[Sequence[str]]:
 
 
 def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torch.device) -> Tables:
-    """The corpus as tensors on the device, by the folds' vocabularies and statistics."""
+    """Convert the corpus to tensors on the device, with the folds' vocabularies and statistics."""
     return make_tables(
         experiment.corpus,
         experiment.targets,
@@ -157,7 +157,14 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
 def embedding_tables(
     experiment: Experiment, inputs: Sequence[FoldInputs], data: Path
 ) -> tuple[list[Tensor | None], list[str]]:
-    """Initial word vectors (rows, D) of each fold, or None where they are drawn; and sentences for the user."""
+    """Load the initial word vectors of each fold.
+
+    Returns:
+        Vectors (rows, D) of each fold, or None where they are drawn at random; and notes for the user.
+
+    Raises:
+        UsageError: the vectors are not as wide as the recipe's embedding.
+    """
     width = experiment.recipe.model.embedding_size
     cached = experiment.corpus.vocabulary
     source = experiment.recipe.dataset.vectors
@@ -184,7 +191,7 @@ def embedding_tables(
 
 
 def _cached_rows(cached: CachedVocabulary, vocabulary: Vocabulary) -> Tensor:
-    """The vectors that came with a corpus, in the order of a vocabulary's rows; zeros for a word without one."""
+    """Order the vectors that came with a corpus by a vocabulary's rows; a word without a vector gets zeros."""
     table = torch.zeros(vocabulary.rows, cached.vectors.shape[1])
     for row, word in enumerate(vocabulary.words_by_row()):
         # Row 0 is the padding, which starts as the vector of the unknown word does.
@@ -195,19 +202,19 @@ def _cached_rows(cached: CachedVocabulary, vocabulary: Vocabulary) -> Tensor:
 
 
 def class_weights_of(experiment: Experiment) -> Tensor | None:
-    """(V, C) weight of each class in the loss by fold, or None.
+    """Compute the weights (V, C) of the C classes in the loss of each of the V folds; None without weights.
 
-    ``balanced`` is n / (C * n_c) of the fold's training utterances, as scikit-learn defines it.
+    ``balanced`` is n / (C * n_c) of the fold's training utterances, as scikit-learn's compute_class_weight defines it.
 
     Raises:
-        UsageError: a list of another length than the classes, or weights for a multi-label task.
+        UsageError: the list does not have one weight per class, or the task is multi-label.
     """
     wanted = experiment.recipe.training.class_weights
     classes = experiment.task.classes
     if wanted == "none":
         return None
     if experiment.task.kind == "multi":
-        raise UsageError("training.class_weights: only for tasks with one class an utterance")
+        raise UsageError("training.class_weights: only for tasks with one class per utterance")
     if isinstance(wanted, list):
         if len(wanted) != len(classes):
             raise UsageError(f"training.class_weights: {len(wanted)} weights for {len(classes)} classes")
@@ -221,7 +228,7 @@ def class_weights_of(experiment: Experiment) -> Tensor | None:
 
 
 def corpus_note(experiment: Experiment) -> dict[str, object]:
-    """What identifies the data of a run: counts, and a hash of utterances, targets, division and frames."""
+    """Describe the data of a run, for corpus.json: counts, and a hash of utterances, targets, division and frames."""
     digest, corpus = hashlib.blake2b(digest_size=16), experiment.corpus
     digest.update(experiment.label_hash.encode())
     digest.update(corpus.audio.offsets.tobytes())

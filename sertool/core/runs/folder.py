@@ -1,4 +1,4 @@
-"""The finished members of a run's folder, without what it takes to run them; see checkpoint for the whole folder."""
+"""Names, finished members and log of a run's folder, without torch; :mod:`.checkpoint` describes all its files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ LOG = "log.jsonl"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished member as it lies on the disk."""
+    """A finished member's folder."""
 
     folder: Path
     seed: int
@@ -30,18 +30,18 @@ class Run:
     epochs: int
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Its parameters by name, without the member axis."""
+        """Read the member's parameters by name, without the member axis."""
         arrays, _ = artifacts.read_arrays(self.folder / "model.safetensors")
         return arrays
 
 
 def is_done(run: Path) -> bool:
-    """Whether a member's folder is complete."""
+    """Check whether a member has finished training."""
     return (run / "run.json").is_file()
 
 
 def list_runs(folder: Path) -> list[Run]:
-    """The finished members of a folder, best validation score first, equal ones by seed and fold.
+    """List the finished members of a folder, best validation score first; equal scores by seed and fold.
 
     Raises:
         DataError: a run.json is damaged.
@@ -67,7 +67,7 @@ def list_runs(folder: Path) -> list[Run]:
 
 
 def read_history(run: Path) -> list[MemberEpoch]:
-    """The epochs of a member, finished or not; none where nothing was written yet.
+    """Read the epochs of a member, finished or not; an empty list before its first saved epoch.
 
     Raises:
         DataError: the file is damaged.
@@ -92,10 +92,10 @@ def _epoch(row: Mapping[str, Any], path: Path) -> MemberEpoch:
 
 
 def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Append entries to a run's log, a line each.
+    """Append entries to a run's log, one per line.
 
     Raises:
-        SertoolError: it cannot be written.
+        SertoolError: the log cannot be written.
     """
     path = folder / LOG
     try:
@@ -107,17 +107,17 @@ def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
 
 
 def runs_below(output: Path) -> list[str]:
-    """The folders that hold runs, ours or the reference's, or stored predictions, by name."""
+    """List the folders in ``output`` that hold runs, of sertool or the reference, or stored predictions."""
     marks = ("recipe.yaml", "run-*/run.json", "best*.pkl", f"{FOLDER}/*.safetensors")
     folders = sorted(path for path in output.glob("[!.]*") if path.is_dir())
     return [path.name for path in folders if any(any(path.glob(mark)) for mark in marks)]
 
 
 def check_folder(folder: Path, output: Path) -> None:
-    """Refuse a folder without runs, with the nearest name below ``output``.
+    """Refuse a folder without runs; the message suggests the nearest name in ``output``.
 
     Raises:
-        UsageError: there is no such folder, or it holds something else.
+        UsageError: the folder does not exist, or holds no runs.
     """
     if (folder / "recipe.yaml").is_file():
         return
@@ -132,7 +132,7 @@ def check_folder(folder: Path, output: Path) -> None:
 
 
 def log_reads(folder: Path, seal: Seal) -> None:
-    """Append to the run's log who read test labels since the last call.
+    """Append to the run's log who has read test labels since the last call.
 
     Raises:
         SertoolError: the log cannot be written.

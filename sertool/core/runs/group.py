@@ -1,7 +1,7 @@
-"""Training of a group of members where no run's folder is: it is given a state and gives states away.
+"""Training of one group of members, without access to the run's folder: states come in and go out as values.
 
-:mod:`sertool.core.runs.train` describes the groups and writes what comes back. A network may lie between, so all of
-it can be pickled, and corpus, frames and labels are there only as the padded tensors that training reads.
+:mod:`sertool.core.runs.train` prepares the groups and writes their files. A group may train on another machine, so
+everything here can be pickled, and corpus, frames and labels are only the padded tensors that training reads.
 """
 
 import time
@@ -22,12 +22,12 @@ from sertool.core.runs.transfer_weights import Start, take_over
 from sertool.core.training.batches import Tables
 from sertool.core.training.loop import Epoch, Member, StackState, start, train
 
-DISK_RATE = 1e9  # bytes a second, roughly
+DISK_RATE = 1e9  # bytes per second; only to estimate the cost of the first save
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """A group goes on from a saved state: its number and the epochs it already has."""
+    """A group resumes from a saved state: its number and the epochs that are done."""
 
     group: int
     epoch: int
@@ -35,14 +35,14 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Saved:
-    """The state of a group, to be kept."""
+    """The state of a group, to be written to its file."""
 
     state: PackedState
 
 
 @dataclass(frozen=True)
-class Stack:
-    """Members that train together, and the state they go on from; None at their start."""
+class StackPlan:
+    """Members that train together, and the saved state that they resume from; None before their first epoch."""
 
     members: list[Member]
     state: PackedState | None
@@ -50,27 +50,27 @@ class Stack:
 
 @dataclass(frozen=True)
 class Group:
-    """What is left to train of a group, one stack after the other; ``path`` is where its state is kept."""
+    """The stacks of a group that are left to train, one after the other, and the file of its state."""
 
     number: int
-    stacks: list[Stack]
+    stacks: list[StackPlan]
     path: Path
 
 
 @dataclass(frozen=True)
 class GroupTraining:
-    """What all groups of a training share, and only read.
+    """Read-only data that all groups of a training share.
 
     Attributes:
-        recipe, task: of the experiment.
-        sizes: of a stack.
-        inputs: of each fold.
+        recipe, task: recipe and task of the experiment.
+        sizes: sizes of a stack.
+        inputs: vocabulary and statistics of each fold.
         tables: the corpus, on the CPU.
-        vectors: initial word vectors of each fold, or None where they are drawn.
-        class_weights: (V, C), or None.
-        precision: of the device to train on.
-        origin: what members start from; None where their weights are drawn.
-        saving_share: of the time that may go into giving events away; states are as rare as that asks for.
+        vectors: initial word vectors of each fold, or None where they are drawn at random.
+        class_weights: (V, C) weights of the classes by fold, or None.
+        precision: device and number format to train with.
+        origin: weights that members start from; None where they are drawn at random.
+        saving_share: largest share of the time that may go into saving; states are saved as seldom as that requires.
     """
 
     recipe: Recipe
@@ -85,14 +85,14 @@ class GroupTraining:
     saving_share: float
 
     def open(self) -> Callable[[Group], Iterator[Resumed | Epoch | Saved]]:
-        """Move the corpus to the device; returns what trains a group."""
+        """Move the corpus to the device and return a function that trains a group."""
         device = self.precision.device
         tables = self.tables.to(device)
         weights = self.class_weights.to(device) if self.class_weights is not None else None
 
         def train_group(group: Group) -> Iterator[Resumed | Epoch | Saved]:
             while group.stacks:
-                # Taken out, so that a state that was restored does not stay in memory.
+                # Popped, so that a restored state does not stay in memory while its stack trains.
                 state = self._begin(group.stacks.pop(0), group.path)
                 if state.epoch:
                     yield Resumed(group.number, state.epoch)
@@ -100,7 +100,7 @@ class GroupTraining:
 
         return train_group
 
-    def _begin(self, stack: Stack, path: Path) -> StackState:
+    def _begin(self, stack: StackPlan, path: Path) -> StackState:
         members = stack.members
         model = build(self.recipe.model, members=len(members), **asdict(self.sizes))
         initialise(model, [member.seed for member in members], [self.vectors[m.fold] for m in members])
@@ -114,10 +114,10 @@ class GroupTraining:
     def _train(
         self, state: StackState, tables: Tables, weights: torch.Tensor | None
     ) -> Iterator[Epoch | Saved]:
-        # What the first state will cost is not known yet; a short training ends before it would be worth that.
+        # The cost of the first save is estimated; a short training ends before a save would be worth its time.
         saved, waited = time.monotonic(), _state_bytes(state) / DISK_RATE
         for epoch in train(state, tables, self.recipe.training, weights, self.precision):
-            # What is given away has been written, or is on its way, when this goes on.
+            # The generator resumes when its caller has written the event, so this measures the time of writing.
             begun = time.monotonic()
             yield epoch
             now = time.monotonic()
@@ -129,5 +129,5 @@ class GroupTraining:
 
 
 def _state_bytes(state: StackState) -> int:
-    """Of the state of a stack, roughly: weights, moments, and the best of each."""
+    """Estimate the bytes of a stack's state: weights and two moments, and the best copy of each."""
     return 6 * sum(parameter.numel() * parameter.element_size() for parameter in state.model.parameters())

@@ -1,4 +1,4 @@
-"""Trained members with all that judging utterances needs; the corpus they were trained on is not part of it."""
+"""Trained members, opened with everything that predictions need except the corpus they were trained on."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ from sertool.core.runs.folder import list_runs
 
 @dataclass(frozen=True)
 class TrainedMember:
-    """One model: where it comes from, its fold, its validation score as a fraction, its weights by our names."""
+    """A trained model: its folder or file, its fold, its validation score (0 to 1), its weights by our names."""
 
     name: str
     fold: int
@@ -33,16 +33,16 @@ class Trained:
     """The members of a folder, best first within each fold.
 
     Attributes:
-        name: of the folder.
-        recipe: what they were trained by.
-        task: what they predict.
+        name: name of the folder.
+        recipe: recipe that the members were trained with.
+        task: task that they predict.
         inputs: vocabulary and statistics of each fold.
-        members: of all folds.
-        audio_width: values an audio frame.
-        text_width: values a text frame; None where text is words.
+        members: members of all folds.
+        audio_width: values per audio frame.
+        text_width: values per text frame; None where text is words.
         corpus: name of the data set.
-        synthetic: whether it is synthetic speech, which is said wherever a figure is shown.
-        machine_text: whether a machine wrote any of its texts, which is said as well.
+        synthetic: the corpus is synthetic speech; every result says so.
+        machine_text: a machine wrote some of the texts; every result says so.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Trained:
 
     @property
     def depth(self) -> int:
-        """How many members can be averaged: all, or in cross-validation those of the fold that has fewest."""
+        """Number of members that can be averaged: in cross-validation, that of the fold with fewest members."""
         folds = [member.fold for member in self.members]
         return min(folds.count(fold) for fold in set(folds))
 
     def first(self, k: int) -> tuple[TrainedMember, ...]:
-        """The best k members of every fold."""
+        """Return the best k members of every fold."""
         seen: dict[int, int] = {}
         chosen = []
         for member in self.members:
@@ -100,7 +100,7 @@ def open_runs(folder: Path) -> Trained:
     if not runs:
         raise UsageError(
             f"{folder}: no run is finished",
-            hint=f"sertool train --recipe {recipe.name} --name {folder.name} goes on",
+            hint=f"resume training: sertool train --recipe {recipe.name} --name {folder.name}",
         )
     for run in runs:
         if run.fold not in range(folds):
@@ -110,10 +110,10 @@ def open_runs(folder: Path) -> Trained:
 
 
 def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
-    """Members as one model.
+    """Load members into one stack.
 
     Raises:
-        DataError: a member's weights do not fit the architecture or its vocabulary; it is named.
+        DataError: a member's weights do not fit the architecture or its vocabulary; the message names the member.
     """
     text = trained.text_width
     model = build(
@@ -141,7 +141,7 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a corpus decides about the sizes of a stack; see :func:`sertool.core.models.build.build`."""
+    """Sizes of a stack that depend on the corpus; see :func:`sertool.core.models.build.build`."""
 
     text_rows: int | None
     text_width: int
@@ -150,7 +150,7 @@ class Sizes:
 
 
 def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
-    """The sizes of a stack; its embedding fits the largest vocabulary."""
+    """Return the sizes of a stack; its embedding has room for the largest vocabulary."""
     text = experiment.corpus.text_frames
     return Sizes(
         text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
@@ -161,5 +161,5 @@ def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
 
 
 def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
-    """A stack of the experiment's sizes, not yet initialised."""
+    """Build a stack of the experiment's sizes, not yet initialised."""
     return build(experiment.recipe.model, members=members, **asdict(sizes_of(experiment, inputs)))

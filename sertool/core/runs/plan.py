@@ -1,4 +1,4 @@
-"""What a training will do before it does it: members, groups, workers; and whether its folder is the right one."""
+"""The plan of a training: members, groups and workers; and the check that the folder holds no other run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,27 +20,30 @@ from sertool.core.runs.transfer_weights import check_seen, read_source
 from sertool.core.training.logits import is_small
 from sertool.core.training.loop import Member
 
-# What all members that train at the same time may take on a CPU. Fixed rather than what is free, so that the
-# division, and with it every byte of the result, depends on the recipe and the number of cores alone.
+# Memory of all members that train at the same time on a CPU: 4 GiB, half of a small machine. It is fixed rather than
+# measured, so that the groups, and with them every byte of the result, depend on recipe and cores alone.
 CPU_BYTES = 2**32
+# Share of a CUDA device's memory. member_bytes is an estimate, and the corpus and a recorded graph need room as well.
 CUDA_SHARE = 0.7
-PART_UTTERANCES = 8  # of a lone member's batch at least
-STACK_BYTES = 2**24  # the largest intermediate result of a stack on a CPU; beyond, it falls out of the cache
+PART_UTTERANCES = (
+    8  # utterances per part of a lone member's batch, at least; smaller parts cost more than they save
+)
+STACK_BYTES = 2**24  # largest intermediate result of a stack on a CPU; a larger one falls out of the cache
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training will do.
+    """Members, groups and workers of a training.
 
     Attributes:
         experiment: recipe and corpus.
-        folder: where it goes.
-        members: all of them, in order.
-        groups: places of the members that train together, as one stack.
-        workers: groups that train at the same time, each in a thread of its own.
-        threads: of a worker's operations on the CPU.
-        done: places of the members whose folders are complete.
-        source: the run whose weights members start from, as ``--from`` names it; None: they are drawn.
+        folder: folder of the run.
+        members: all members, in order.
+        groups: positions of the members that train together as one stack, for each group.
+        workers: number of groups that train at the same time, each in a thread of its own.
+        threads: threads of a worker's operations on the CPU.
+        done: positions of the members that have finished.
+        source: run whose weights members start from, as ``--from`` names it; None: weights are drawn at random.
     """
 
     experiment: Experiment
@@ -52,6 +55,11 @@ class Plan:
     done: frozenset[int]
     source: str | None = None
 
+    @property
+    def unfinished(self) -> bool:
+        """True if any member is left to train."""
+        return len(self.done) < len(self.members)
+
 
 def plan_training(
     experiment: Experiment,
@@ -61,10 +69,10 @@ def plan_training(
     precision: Precision,
     source: str | None = None,
 ) -> Plan:
-    """Lay out members and groups, and find what is done.
+    """Plan members and groups, and find the members that have finished.
 
     Raises:
-        UsageError: the folder holds a run of another recipe, of other data or from another start.
+        UsageError: the folder holds a run with another recipe, other data or another ``--from``.
     """
     folds = experiment.folds
     members = tuple(
@@ -88,13 +96,17 @@ def plan_training(
 def divide(
     experiment: Experiment, members: int, group_size: int | None, precision: Precision
 ) -> tuple[int, int, int]:
-    """Members a group, groups at the same time, and threads of each; ``group_size`` where the user gave one."""
+    """Choose the members per group, the groups that train at the same time, and the threads of each.
+
+    ``group_size`` is the user's choice, or None. On a CUDA device all members that fit train as one stack. On a CPU
+    small members train as stacks, and large ones side by side.
+    """
     each = member_bytes(experiment)
     if precision.device.type == "cuda":
         budget = int(precision.memory * CUDA_SHARE)
         return group_size or max(1, min(members, budget // each)), 1, precision.cores
     if is_small(experiment.recipe.model.hidden_size):
-        # Side by side they would spend their time waiting for Python's lock.
+        # Side by side, small members would spend their time waiting for Python's global lock.
         return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
     size = group_size or 1
     cores, groups = precision.cores, -(-members // size)
@@ -103,13 +115,13 @@ def divide(
 
 
 def parted(precision: Precision, settings: Training, size: int, threads: int) -> Precision:
-    """The precision with a lone member's batches divided among the threads of its worker.
+    """Divide the batches of a lone member among the threads of its worker.
 
     Args:
-        precision: as it was chosen.
-        settings: the recipe's section.
-        size: members a group.
-        threads: of a worker.
+        precision: device and number format.
+        settings: training section of the recipe.
+        size: members per group; batches of several members are not divided.
+        threads: threads of a worker.
     """
     if precision.device.type == "cuda" or size > 1:
         return precision
@@ -118,7 +130,7 @@ def parted(precision: Precision, settings: Training, size: int, threads: int) ->
 
 
 def _largest_bytes(experiment: Experiment) -> int:
-    """The largest intermediate result of one member's batch: attention weights, or the feed-forward layer's inside."""
+    """Compute the bytes of a batch's largest intermediate result: attention weights, or the feed-forward layer."""
     recipe = experiment.recipe
     frames = max(recipe.dataset.max_audio_length, recipe.dataset.max_text_length)
     return (
@@ -127,7 +139,7 @@ def _largest_bytes(experiment: Experiment) -> int:
 
 
 def member_bytes(experiment: Experiment) -> int:
-    """Roughly what one member in training takes: parameters, gradient, optimizer, best copies and activations."""
+    """Estimate the memory of one member in training: parameters, gradients, moments, best copies, activations."""
     recipe = experiment.recipe
     words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
     model, sizes = recipe.model, recipe.dataset
@@ -140,13 +152,15 @@ def member_bytes(experiment: Experiment) -> int:
         num_classes=len(experiment.task.classes),
     )
     parameters = sum(p.numel() for p in shape.parameters()) + len(words) * model.embedding_size
+    # Values that autograd keeps for each position: of attention, norms and dropout (16) and feed-forward (3), roughly.
     a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
     positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)
+    # float32: weights, gradient, two moments, and the best copies of weights and moments.
     return 4 * (7 * parameters + positions * a_position)
 
 
 def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:
-    """Refuse to go on in a folder that holds a run of another recipe or other data, or that starts from itself."""
+    """Refuse a folder that holds a run with another recipe or other data, and a run that starts from itself."""
     if source is not None and folder.resolve() in (
         (folder.parent / source).resolve(),
         Path(source).resolve(),
@@ -168,7 +182,7 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
             hint="choose another --name, or delete the folder",
         )
     if earlier is not None:
-        check_seen(experiment, earlier)  # the protocol may have changed
+        check_seen(experiment, earlier)  # again: the protocol may have changed from paper to honest
     note = corpus_note(experiment)
     content = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
     if not isinstance(content, dict) or {key: content.get(key) for key in note} != note:
@@ -179,18 +193,18 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
 
 
 def is_started(folder: Path) -> bool:
-    """Whether anything was trained there; a recipe alone, of a command that failed at once, may be replaced."""
+    """Check whether anything was trained in a folder; a recipe alone, of a command that failed, may be replaced."""
     trained = any(folder.glob("run-*/run.json")) or any(folder.glob("state/group-*.safetensors"))
     return trained and (folder / "recipe.yaml").is_file()
 
 
 def differences(before: Recipe, after: Recipe) -> list[str]:
-    """What two recipes differ in that changes a member, as ``key old -> new``."""
+    """List the settings of two recipes that differ and change a member, as ``key old -> new``."""
     differing = []
     for section in ("dataset", "frontend", "splits", "model", "training"):
         old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
         for key in old:
-            # More members, or others, can join those that are there.
+            # Other seeds add members, and a path only says where the data lie: neither changes a member.
             if old[key] != new[key] and (section, key) not in (
                 ("training", "runs"),
                 ("training", "seed"),

@@ -1,9 +1,9 @@
-"""Predictions as they lie in a run's folder: all that a report needs, so that it never needs the model or the corpus.
+"""Stored predictions of a run. They hold all that a report needs, so it never opens the model or the corpus.
 
 ::
 
     ckpt/<name>/predictions/
-      test.safetensors           logits (E, N, C), targets, scores, and what is known of run and utterances
+      test.safetensors           logits (E, N, C), targets, scores, and facts about run and utterances
       test-probes.safetensors    logits of the same members with a modality masked or shuffled
 """
 
@@ -24,30 +24,30 @@ from sertool.core.runs.predictions import MemberScore, Predictions
 FORMAT = "sertool-predictions/1"
 PROBES_FORMAT = "sertool-probes/1"
 FOLDER = "predictions"
-AGAIN = "make it anew: sertool ensemble --name {}"
+AGAIN = "recreate it: sertool ensemble --name {}"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What predictions were made by and on.
+    """Model, data and software that predictions come from.
 
     Attributes:
         run: name of the folder of the members.
-        recipe: as YAML, resolved.
-        recipe_name: of the recipe.
+        recipe: resolved recipe, as YAML.
+        recipe_name: name of the recipe.
         dataset: name of the corpus.
-        task, rule: as in :class:`~sertool.core.corpora.tasks.Task`.
+        task, rule: name and rule of the :class:`~sertool.core.corpora.tasks.Task`.
         protocol: ``paper`` or ``honest``.
-        selected_on_test: whether any fold validated on its test utterances.
+        selected_on_test: a fold validated on its test utterances.
         synthetic, machine_text: caveats of the corpus.
-        started_from: the run whose weights the members started from, if any.
-        seen_in_test: of the test utterances, how many that run was trained or selected on.
-        data_hash: of the corpus and its division.
-        folds: of cross-validation; 1 without.
+        started_from: run whose weights the members started from, if any.
+        seen_in_test: number of test utterances that run was trained or selected on.
+        data_hash: hash of the corpus and its division.
+        folds: number of folds; 1 without cross-validation.
         counts: utterances by set, over all folds.
         train_classes: training utterances of each class.
-        doctor: what `sertool doctor` finds in the corpus, as (kind, severity, text); None where it was not asked.
-        made: when and with what: time, device, precision, versions.
+        doctor: findings of `sertool doctor`, as (kind, severity, text); None where it was not run.
+        made: time, device, precision and versions.
     """
 
     run: str
@@ -72,7 +72,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What is known of an utterance besides its label; words and frames are 0 where the modality is missing."""
+    """Facts about an utterance besides its label; words and frames are 0 where the modality is missing."""
 
     text: str
     speaker: str | None
@@ -90,9 +90,9 @@ class StoredSet:
     """The predictions of a run on a set.
 
     Attributes:
-        origin: what made them.
+        origin: model, data and software that they come from.
         predictions: logits, targets, members.
-        spoken: of each utterance.
+        spoken: facts about each utterance.
     """
 
     origin: Origin
@@ -101,12 +101,12 @@ class StoredSet:
 
 
 def set_path(folder: Path, name: str) -> Path:
-    """Where the predictions of a set lie in a run's folder."""
+    """Return the file of a set's predictions in a run's folder."""
     return folder / FOLDER / f"{name}.safetensors"
 
 
 def probes_path(folder: Path, name: str) -> Path:
-    """Where those of the probes lie."""
+    """Return the file of the probes of a set."""
     return folder / FOLDER / f"{name}-probes.safetensors"
 
 
@@ -114,7 +114,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
     """Store predictions in a run's folder.
 
     Raises:
-        SertoolError: they cannot be written.
+        SertoolError: the file cannot be written.
     """
     own = stored.predictions
     facts = {
@@ -132,7 +132,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
     arrays: dict[str, NDArray[Any]] = {
         "logits": own.logits,
         "positions": np.array(own.utterances, np.int64),
-        # As bytes of an array: a header may not be as long as the texts of a large set.
+        # As an array of bytes: the header of a safetensors file may be too short for the texts of a large set.
         "facts": np.frombuffer(json.dumps(facts, ensure_ascii=False).encode(), np.uint8),
     }
     if own.targets is not None:
@@ -143,7 +143,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
 
 
 def stored_sets(folder: Path) -> list[str]:
-    """Names of the sets whose predictions lie in a run's folder."""
+    """List the names of the sets whose predictions lie in a run's folder."""
     there = (folder / FOLDER).glob("*.safetensors")
     return sorted(path.stem for path in there if not path.stem.endswith("-probes"))
 
@@ -173,10 +173,10 @@ def read_set(folder: Path, name: str) -> StoredSet:
 
 
 def write_probes(folder: Path, predictions: Predictions, probes: Mapping[str, NDArray[np.float32]]) -> None:
-    """Store the logits (E, N, C) of probes by their name, beside the predictions they belong to.
+    """Store the logits (E, N, C) of probes by name, beside the predictions they belong to.
 
     Raises:
-        SertoolError: they cannot be written.
+        SertoolError: the file cannot be written.
     """
     names = json.dumps([member.name for member in predictions.members])
     described = {"format": PROBES_FORMAT, "members": names, "ids": json.dumps(predictions.ids)}
@@ -185,7 +185,7 @@ def write_probes(folder: Path, predictions: Predictions, probes: Mapping[str, ND
 
 
 def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.float32]]:
-    """The probes of predictions by name; none where there are none.
+    """Read the probes of predictions by name; an empty dict where none are stored.
 
     Raises:
         DataError: the file is damaged, or belongs to other predictions.
@@ -205,7 +205,7 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path}: cannot be used ({type(error).__name__}: {error!s:.120})",
-            hint=f"make them anew: sertool ensemble --name {folder.name} --sets {predictions.set} --probe",
+            hint=f"recreate them: sertool ensemble --name {folder.name} --sets {predictions.set} --probe",
         ) from error
     return arrays
 
@@ -226,19 +226,19 @@ def _origin(content: Mapping[str, Any]) -> Origin:
     origin = Origin(**content)
     texts = (origin.run, origin.recipe, origin.recipe_name, origin.dataset, origin.task, origin.data_hash)
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a text of its origin is none")
+        raise TypeError("origin: a name or text is not a string")
     for name, kind in _KINDS.items():
         if not isinstance(getattr(origin, name), kind):
-            raise TypeError(f"{name} of its origin")
+            raise TypeError(f"origin: {name} has another type")
     if origin.protocol not in ("paper", "honest") or origin.rule not in RULES:
         raise ValueError(f"protocol {origin.protocol!r}, rule {origin.rule!r}")
-    whole = [origin.seen_in_test, origin.folds, *origin.counts.values(), *origin.train_classes]
-    if not all(type(number) is int and number >= 0 for number in whole):
-        raise TypeError("a count of its origin is no number")
+    counts = [origin.seen_in_test, origin.folds, *origin.counts.values(), *origin.train_classes]
+    if not all(type(number) is int and number >= 0 for number in counts):  # type(): a bool is an int
+        raise TypeError("origin: a count is not a whole number")
     if not all(isinstance(part, str) for found in origin.doctor or () for part in found):
-        raise TypeError("a finding is no text")
+        raise TypeError("origin: a finding is not text")
     if not all(isinstance(part, str) for part in (*origin.made, *origin.made.values())):
-        raise TypeError("what it was made with is no text")
+        raise TypeError("origin: a version or device is not text")
     return origin
 
 
@@ -247,7 +247,7 @@ def _predictions(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
         raise ValueError(f"kind {facts['kind']!r}")
     names = (*facts["classes"], *facts["ids"])
     if not all(isinstance(name, str) for name in names) or not isinstance(facts["set"], str):
-        raise TypeError("a name is no text")
+        raise TypeError("a name is not text")
     return Predictions(
         set=facts["set"],
         utterances=tuple(arrays["positions"].tolist()),
@@ -273,20 +273,21 @@ def _spoken(columns: Mapping[str, list[Any]], number: int) -> tuple[Spoken, ...]
     names = [field.name for field in fields(Spoken)]
     values = [columns[name] for name in names]
     if not all(isinstance(column, list) and len(column) == number for column in values):
-        raise ValueError("its columns are not as long as its utterances are many")
+        raise ValueError("a column has another length than the list of utterances")
     for name, column in zip(names, values, strict=True):
         kind = {"text": str, "words": int, "frames": int, "seconds": float | int | None}.get(name, str | None)
         if not all(isinstance(value, kind) for value in column):
-            raise TypeError(f"a value of {name}")
+            raise TypeError(f"a value of {name} has another type")
     return tuple(Spoken(*row) for row in zip(*values, strict=True))
 
 
 def _check(stored: StoredSet, name: str) -> None:
+    """Check that everything in a file fits together, so that a report can rely on it."""
     own, number = stored.predictions, len(stored.predictions.ids)
     if own.set != name:
         raise ValueError(f"it holds the set {own.set!r}")
     if not number or (len(set(own.ids)) < number and stored.origin.folds == 1):
-        raise ValueError("no utterances, or one of them twice")
+        raise ValueError("no utterances, or one of them occurs twice")
     if own.logits.dtype != np.float32 or own.logits.shape[1:] != (number, len(own.classes)):
         raise ValueError(f"logits are {own.logits.dtype} {own.logits.shape}")
     if not len(own.logits) or len(own.utterances) != number:

@@ -1,4 +1,4 @@
-"""What members say of a set of utterances: their logits, and the decisions of the first k of them."""
+"""Predictions of members on a set of utterances: logits of each, and decisions of the first k together."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,13 @@ from sertool.core.metrics.classification import METRICS, decide, report_text
 
 @dataclass(frozen=True)
 class MemberScore:
-    """A member on a set.
+    """Scores of a member on a set.
 
     Attributes:
-        name: of its folder or file.
-        fold: whose utterances are its own to judge.
-        accuracy: on them; None on an unlabelled set.
-        validation: the score it was selected by.
+        name: name of its folder or file.
+        fold: fold whose utterances it predicts.
+        accuracy: accuracy on them (0 to 1); None on an unlabelled set.
+        validation: validation score it was selected by.
     """
 
     name: str
@@ -28,7 +28,7 @@ class MemberScore:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What E members say of a set.
+    """Predictions of E members on a set.
 
     Attributes:
         set: ``valid``, ``test`` or ``private``.
@@ -38,8 +38,8 @@ class Predictions:
         targets: (N,) or (N, C); None on an unlabelled set.
         kind: ``single`` or ``multi``.
         classes: names of the C classes.
-        members: the members one by one.
-        scores: (N,) raw labels from -3 to 3, where the task makes its classes of such.
+        members: scores of each member.
+        scores: (N,) raw labels from -3 to 3, where the task derives its classes from such labels.
     """
 
     set: str
@@ -53,29 +53,29 @@ class Predictions:
     scores: NDArray[np.float64] | None = None
 
     def ensemble_logits(self, k: int) -> NDArray[np.float32]:
-        """(N, C) mean of the first k members' logits."""
+        """Average the logits of the first k members; returns (N, C)."""
         mean: NDArray[np.float32] = self.logits[:k].mean(0)
         return mean
 
     def decisions(self, k: int) -> NDArray[np.int64]:
-        """(N,) classes or (N, C) 0/1 of the first k members."""
+        """Predict classes (N,), or 0/1 per class (N, C), from the mean logits of the first k members."""
         return decide(self.ensemble_logits(k), self.kind)
 
     def metric(self, name: str, k: int) -> float:
-        """A metric of the first k members; a key of ``METRICS``."""
+        """Compute a metric of the first k members together; ``name`` is a key of ``METRICS``."""
         if self.targets is None:
             raise ValueError("an unlabelled set has no metrics")
         return METRICS[name](self.targets, self.decisions(k), len(self.classes))
 
     def report(self, k: int, *, numbered: bool) -> str:
-        """Scikit-learn's classification report; ``numbered`` as the reference printed it, else by class name."""
+        """Return scikit-learn's classification report, by class name or, as the reference printed it, ``numbered``."""
         if self.targets is None:
             raise ValueError("an unlabelled set has no report")
         return report_text(self.targets, self.decisions(k), None if numbered else self.classes)
 
 
 def prediction_rows(predictions: Predictions, k: int) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the first k members' predictions: set, utterance, label, predicted, and a logit a class."""
+    """Return header and rows of a CSV: set, utterance, label, predicted, and a logit per class."""
     logits, decisions = predictions.ensemble_logits(k), predictions.decisions(k)
     header = ["set", "utterance", "label", "predicted", *(f"logit_{name}" for name in predictions.classes)]
     rows = []

@@ -1,11 +1,14 @@
-"""A folder of the reference's checkpoints as an experiment and its members, with no conversion step.
+"""The reference's checkpoints, opened as an experiment and its members; no conversion is needed.
 
-The settings stand in each checkpoint's arguments; data set, task and lengths in the paper's recipes.
+Sizes come from each checkpoint's own arguments; data set, task and lengths from the paper's recipes.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from sertool.core.errors import DataError
 from sertool.core.files.reference_checkpoints import ReferenceCheckpoint, list_checkpoints, read_checkpoint
@@ -13,7 +16,6 @@ from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, fit_inputs, open_experiment
 from sertool.core.runs.members import Trained, TrainedMember, new_stack
-from sertool.core.runs.reference_keys import from_reference
 
 # data set, task, outputs -> the recipe that says the rest. MOSI had two outputs whatever was asked for.
 _RECIPES = {
@@ -36,6 +38,26 @@ _SIZES = {
     "embedding_size": "word_embed_size",
 }
 
+# Names of parameters: ours on the left, the reference's on the right.
+_ATTENTION = {"query": "linear_q", "key": "linear_k", "value": "linear_v", "output": "linear_merge"}
+_PARTS = {
+    "mat": {
+        "text_blocks": "backbone.enc_list",
+        "audio_blocks": "backbone.dec_list",
+        "self_attn": {"text": "mhatt", "audio": "mhatt1"},
+        "cross_attn": "mhatt2",
+    },
+    "mnt": {
+        "text_blocks": "enc_list",
+        "audio_blocks": "dec_list",
+        "self_attn": {"text": "mhatt", "audio": "mhatt"},
+    },
+}
+_LSTM = {"text_encoder": "lstm_x", "audio_encoder": "lstm_y"}
+_POOL = {"text_pool": "attflat_lang", "audio_pool": "attflat_img"}
+_NORM = {"gain": "a_2", "bias": "b_2"}
+_FFN = {"inner": "mlp.fc.linear", "outer": "mlp.linear"}
+
 
 def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
     """Read all checkpoints of a folder and the corpus they belong to.
@@ -44,7 +66,7 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
         The members, best validation accuracy first, and the experiment that the paper's recipe makes of the corpus.
 
     Raises:
-        DataError: a checkpoint is damaged, of another architecture than the others, or of an unknown data set.
+        DataError: a checkpoint is damaged, has another architecture than the others, or an unknown data set.
     """
     checkpoints = [read_checkpoint(path) for path in list_checkpoints(folder)]
     recipes = [recipe_of(checkpoint) for checkpoint in checkpoints]
@@ -79,10 +101,10 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
 
 
 def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
-    """The paper's recipe for a checkpoint, with the sizes that the checkpoint names.
+    """Choose the paper's recipe for a checkpoint, with the sizes in the checkpoint.
 
     Raises:
-        DataError: the arguments name no known data set, task or architecture, or lack a size.
+        DataError: the checkpoint names no known data set, task or architecture, or lacks a size.
     """
     settings: Mapping[str, Any] = checkpoint.settings
     try:
@@ -97,3 +119,53 @@ def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
         )
     overrides = [f"model.{name}={size}" for name, size in sizes.items()]
     return load(_RECIPES[key], [f"model.architecture={architecture}", *overrides])
+
+
+def reference_key(name: str, architecture: str) -> str:
+    """Return the reference's name of one of our parameters.
+
+    Args:
+        name: name in ``named_parameters`` of :class:`MAT` or :class:`MNT`.
+        architecture: ``mat`` or ``mnt``.
+    """
+    parts = _PARTS[architecture]
+    head, _, rest = name.partition(".")
+    if head in _LSTM:
+        if rest == "embedding.weight":
+            return "embedding.weight"
+        return f"{_LSTM[head]}.{rest.removeprefix('lstm.')}_l0"
+    if head in _POOL:
+        layer, kind = rest.rsplit(".", 1)
+        inner = "linear_merge" if layer == "output" else _FFN[layer.removeprefix("score.")]
+        return f"{_POOL[head]}.{inner}.{kind}"
+    if head == "norm":
+        return f"proj_norm.{_NORM[rest]}"
+    if head == "classifier":
+        return f"proj.{rest}"
+    if head == "modulation":
+        return f"fc.linear.{rest}"
+    match = re.fullmatch(r"(text|audio)_blocks\.(\d+)\.(\w+)\.(.+)", name)
+    if match is None:
+        raise KeyError(name)
+    modality, number, layer, rest = match.groups()
+    block = f"{parts[f'{modality}_blocks']}.{number}"
+    if layer.startswith("norm"):
+        return f"{block}.{layer}.{_NORM[rest]}"
+    sub, kind = rest.rsplit(".", 1)
+    if layer == "ffn":
+        return f"{block}.ffn.{_FFN[sub]}.{kind}"
+    attention = parts["self_attn"][modality] if layer == "self_attn" else parts["cross_attn"]  # type: ignore[index]
+    return f"{block}.{attention}.{_ATTENTION[sub]}.{kind}"
+
+
+def from_reference(state: Mapping[str, Tensor], names: list[str], architecture: str) -> dict[str, Tensor]:
+    """Rename the weights of a reference checkpoint to our names.
+
+    Raises:
+        KeyError: a weight is missing or left over; the message is its name.
+    """
+    renamed = {name: state[reference_key(name, architecture)] for name in names}
+    left_over = set(state) - {reference_key(name, architecture) for name in names}
+    if left_over:
+        raise KeyError(min(left_over))
+    return renamed

@@ -1,4 +1,4 @@
-"""``calibration.json`` of a run: the fitted temperature, written and read."""
+"""The fitted temperature of a run, in its ``calibration.json``."""
 
 import math
 from dataclasses import asdict
@@ -9,13 +9,11 @@ from sertool.core.files import artifacts
 from sertool.core.metrics.calibration import Calibration
 
 FORMAT = "sertool-calibration/1"
-
-
 FILE = "calibration.json"
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Store a calibration with its run.
+    """Store a calibration in the folder of its run.
 
     Raises:
         SertoolError: the folder cannot be written.
@@ -24,7 +22,7 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(folder: Path) -> Calibration | None:
-    """The calibration that is stored with a run; None where there is none.
+    """Read the calibration stored with a run; None where no temperature was fitted.
 
     Raises:
         DataError: the file is damaged.
@@ -48,6 +46,6 @@ def read_calibration(folder: Path) -> Calibration | None:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: damaged ({type(error).__name__}: {error})",
-            hint="delete it; `sertool ensemble` makes it anew",
+            hint="delete it; `sertool ensemble` fits it again",
         ) from error
     return calibration

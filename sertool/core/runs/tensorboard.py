@@ -1,8 +1,8 @@
-"""Training curves for TensorBoard, from the same history that lies in each member's folder.
+"""Training curves for TensorBoard, from the history in each member's folder.
 
 ``ckpt/<name>/tensorboard/run-<seed>[-<fold>]/`` gets one event file a member: the mean loss, the validation score and
-the learning rate by epoch. They grow after each epoch and decide nothing. The file of a member is begun anew by each
-command, with the epochs of its ``history.jsonl``, so that a resumed training shows no epoch twice.
+the learning rate by epoch. Only TensorBoard reads them. Each command starts a member's file again,
+with the epochs of its ``history.jsonl``, so that a resumed training shows no epoch twice.
 """
 
 import os
@@ -25,21 +25,21 @@ FILE_VERSION = "brain.Event:2"  # an event file's first record, by which TensorB
 
 
 def check_tensorboard() -> None:
-    """Refuse to track where the package is missing.
+    """Refuse --tensorboard where the package is missing.
 
     Raises:
-        UsageError: it is.
+        UsageError: tensorboard is not installed.
     """
     if find_spec("tensorboard") is None:
         raise UsageError("--tensorboard needs the package tensorboard", hint="pip install 'sertool[track]'")
 
 
 def tracked(plan: Plan, events: Iterable[Event]) -> Iterator[Event]:
-    """Hand on a training's events, and write what each epoch brought.
+    """Pass on the events of a training, and write the scores of each epoch for TensorBoard.
 
     Args:
-        plan: of the training; members that were done before get their curves too.
-        events: of :func:`sertool.core.runs.train.train_recipe`.
+        plan: plan of the training; members that have finished before get their curves too.
+        events: events of :func:`sertool.core.runs.train.train_recipe`.
 
     Raises:
         SertoolError: an event file cannot be written.
@@ -51,7 +51,7 @@ def tracked(plan: Plan, events: Iterable[Event]) -> Iterator[Event]:
         writers[member.seed, member.fold] = _begin(plan, member, plan.experiment.recipe.training.max_epochs)
     for event in events:
         for member, row in event.rows if isinstance(event, Epoch) else ():
-            # A member that was done may finish again in the stack it was in; its curve is there.
+            # A member that had finished may train again in its old stack after a kill; its curve is complete.
             if (member.seed, member.fold) not in writers:
                 writers[member.seed, member.fold] = _begin(plan, member, row.epoch - 1)
             writers[member.seed, member.fold].write([row])
@@ -59,7 +59,7 @@ def tracked(plan: Plan, events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _begin(plan: Plan, member: Member, epochs: int) -> "_Writer":
-    """A new file of a member, with its first epochs so far."""
+    """Start a member's event file with its first ``epochs`` epochs."""
     run = run_folder(plan.folder, member, len(plan.experiment.folds))
     writer = _Writer(plan.folder / FOLDER / run.name, plan.experiment.recipe.training.select)
     writer.write([row for row in read_history(run) if row.epoch <= epochs])
@@ -67,11 +67,11 @@ def _begin(plan: Plan, member: Member, epochs: int) -> "_Writer":
 
 
 class _Writer:
-    """The event file of a member. Each epoch is appended and closed, so there is no handle or thread to keep."""
+    """The event file of a member. It is opened and closed for each epoch, so no handle or thread stays open."""
 
     def __init__(self, folder: Path, select: str) -> None:
         self.select, self.last = select, 0
-        # A time in the name makes TensorBoard, which may be watching, see another file.
+        # The time in the name lets a TensorBoard that is watching recognise a new file.
         self.path = folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}.sertool"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class _Writer:
         self._append([{"file_version": FILE_VERSION}])
 
     def write(self, rows: Sequence[MemberEpoch]) -> None:
-        """Append epochs that are not there yet."""
+        """Append the epochs that the file does not hold yet."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         events = []

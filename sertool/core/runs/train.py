@@ -1,12 +1,12 @@
-"""Training a recipe into a folder: members in groups, resumed where a killed run left off.
+"""Training of a recipe into a folder, in groups of members; an interrupted training is resumed.
 
-``train_recipe`` yields what happens; the command prints it. The same recipe in the same folder goes on; another
-recipe in it is refused.
+``train_recipe`` yields events, which the command prints. The same recipe in the same folder resumes; another recipe in
+it is refused.
 """
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from sertool.core.files import artifacts
 from sertool.core.recipe.load import resolved
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import (
+    FoldInputs,
     class_weights_of,
     corpus_note,
     embedding_tables,
@@ -30,16 +31,16 @@ from sertool.core.runs.experiment import (
     tables_of,
 )
 from sertool.core.runs.folder import append_log, is_done, list_runs, log_reads
-from sertool.core.runs.group import Group, GroupTraining, Saved, Stack
+from sertool.core.runs.group import Group, GroupTraining, Saved, StackPlan
 from sertool.core.runs.group import Resumed as Resumed
 from sertool.core.runs.members import sizes_of
 from sertool.core.runs.plan import Plan, parted
 from sertool.core.runs.transfer import prepare_start
-from sertool.core.runs.transfer_weights import WEIGHTS, forget_start, write_start
+from sertool.core.runs.transfer_weights import WEIGHTS, Start, forget_start, write_start
 from sertool.core.training.loop import Epoch, Member
 from sertool.version import __version__
 
-SAVING_SHARE = 0.05  # of the time may go into writing the state
+SAVING_SHARE = 0.05  # of the time, at most, goes into writing states
 
 
 @dataclass(frozen=True)
@@ -55,42 +56,31 @@ Event = Resumed | Note | Epoch
 def train_recipe(
     plan: Plan, data: Path, precision: Precision, launcher: Launcher | None = None
 ) -> Iterator[Event]:
-    """Train what is not done yet; yields notes and epochs.
+    """Train the members that have not finished; yields notes and epochs.
 
     Args:
         plan: members, groups and folder.
         data: folder that holds the corpora.
-        precision: of the device that groups are trained on.
-        launcher: where they are; None is this process.
+        precision: device and number format of the training.
+        launcher: machines that train the groups. Default: this process.
 
     Raises:
         SertoolError: another process trains in the same folder, or a file cannot be read or written.
     """
     begun = time.time()
     experiment, folder = plan.experiment, plan.folder
-    unfinished = len(plan.done) < len(plan.members)
     with _locked(folder), precision.threaded(plan.threads):
         inputs = fit_inputs(experiment)
         weights = class_weights_of(experiment)
-        vectors, notes = embedding_tables(experiment, inputs, data) if unfinished else ([], [])
+        vectors, notes = embedding_tables(experiment, inputs, data) if plan.unfinished else ([], [])
         origin = None
-        if plan.source is not None and unfinished:
-            origin, told = prepare_start(plan, inputs, data)
-            notes += told
-        # Nothing is written before recipe, data, vectors and the start are known to go together.
-        artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
-        seen = seen_by_fold(experiment.corpus, experiment.folds)
-        if experiment.selected_on_test and unfinished:
-            experiment.seal.note("sertool train", "selected the best epoch on them", len(experiment.tested))
-        log_reads(folder, experiment.seal)
-        artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
-        checkpoint.write_inputs(folder, inputs)
-        _sweep(plan)
-        if origin is not None and not origin.stored:
-            write_start(folder, origin)
-        elif plan.source is None:
-            forget_start(folder)
-        if unfinished:
+        if plan.source is not None and plan.unfinished:
+            origin, start_notes = prepare_start(plan, inputs, data)
+            notes += start_notes
+        # Nothing is written before recipe, data, vectors and --from are known to fit together, so that a command that
+        # is refused leaves the folder as it was.
+        _write_description(plan, inputs, origin)
+        if plan.unfinished:
             yield from (Note(note) for note in notes)
             training = GroupTraining(
                 recipe=experiment.recipe,
@@ -107,15 +97,35 @@ def train_recipe(
                 saving_share=SAVING_SHARE,
             )
             yield from _train_groups(plan, training, launcher or LocalLauncher())
-        if not any((folder / "state").glob("group-*.safetensors")):  # other seeds' groups may have begun
+        # A training of other seeds may have unfinished groups here, which need the weights to resume.
+        if not any((folder / "state").glob("group-*.safetensors")):
             (folder / WEIGHTS).unlink(missing_ok=True)
         with suppress(OSError):
             (folder / "state").rmdir()
     _log(plan, precision, time.time() - begun)
 
 
+def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start | None) -> None:
+    """Write what describes the run, before its first epoch, and remove what a killed process left."""
+    experiment, folder = plan.experiment, plan.folder
+    artifacts.write_text(folder / "recipe.yaml", resolved(experiment.recipe))
+    seen = seen_by_fold(experiment.corpus, experiment.folds)
+    if experiment.selected_on_test and plan.unfinished:
+        # Validation on test reads its labels, so the log says so before the first epoch.
+        experiment.seal.note("sertool train", "selected the best epoch on them", len(experiment.tested))
+    log_reads(folder, experiment.seal)
+    artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
+    checkpoint.write_inputs(folder, inputs)
+    _sweep(plan)
+    # The weights to start from are copied before the first epoch: the earlier run may change or go afterwards.
+    if origin is not None and not origin.stored:
+        write_start(folder, origin)
+    elif plan.source is None:
+        forget_start(folder)
+
+
 def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> Iterator[Event]:
-    """Let groups be trained, and keep the files of each."""
+    """Train the groups with a launcher, and write the files of each."""
     keepers = [_Keeper(plan, number, training) for number in range(len(plan.groups))]
     share = Share(plan.workers, plan.threads, gpu=training.precision.device.type == "cuda")
     jobs = [Job(f"group {keeper.number + 1}", keeper.describe, keeper.take) for keeper in keepers]
@@ -127,7 +137,7 @@ def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> It
 
 
 def _sweep(plan: Plan) -> None:
-    """Remove what a process left that was killed while it wrote, or before it removed the state of a group."""
+    """Remove files that a killed process left: half-written ones, and the states of groups that have finished."""
     for part in plan.folder.rglob(".*.part"):
         part.unlink(missing_ok=True)
     done = {(plan.members[place].seed, plan.members[place].fold) for place in plan.done}
@@ -137,7 +147,7 @@ def _sweep(plan: Plan) -> None:
 
 
 class _Keeper:
-    """Knows from a group's files what is left of it to train, and writes what comes of that."""
+    """The files of a group: tells from them what is left to train, and writes finished members and states."""
 
     def __init__(self, plan: Plan, number: int, training: GroupTraining) -> None:
         self.plan, self.number, self.training = plan, number, training
@@ -145,10 +155,10 @@ class _Keeper:
         self.members = [plan.members[place] for place in plan.groups[number]]
 
     def describe(self) -> Group:
-        """What is left to train, as the folder has it now.
+        """Read from the folder what is left to train.
 
-        A member may have been done after the state was saved. It finishes again, in the stack it was in, because the
-        dropout of the others depends on who is in the stack.
+        A member may have finished after the last state was saved. It then finishes again, in the stack it was in: the
+        dropout of the others depends on the members of the stack, and their bytes must come out the same.
         """
         todo = [member for member in self.members if not is_done(self._folder(member))]
         stacks = []
@@ -159,16 +169,16 @@ class _Keeper:
                 raise DataError(
                     f"{self.path}: holds the members (seed, fold) {_listed(saved)}; "
                     f"this group has {_listed(there)}",
-                    hint="give the same seeds and --group-size, or delete it to train this group from its start",
+                    hint="give the same seeds and --group-size, or delete it to train this group from the beginning",
                 )
-            stacks.append(Stack([m for m in self.members if (m.seed, m.fold) in saved], packed))
+            stacks.append(StackPlan([m for m in self.members if (m.seed, m.fold) in saved], packed))
             todo = [member for member in todo if (member.seed, member.fold) not in saved]
         if todo:
-            stacks.append(Stack(todo, None))
+            stacks.append(StackPlan(todo, None))
         return Group(self.number, stacks, self.path)
 
     def take(self, event: Resumed | Epoch | Saved) -> None:
-        """Write finished members, or the state of those that are not."""
+        """Write finished members, or the state of those in training."""
         recipe = self.training.recipe
         if isinstance(event, Epoch):
             for finished in event.finished:
@@ -177,9 +187,12 @@ class _Keeper:
                 origin = self.training.origin
                 began = origin.record(member.seed) if origin is not None else None
                 checkpoint.write_run(self._folder(member), finished, recipe.training.select, rows, began)
-            if len(event.finished) == len(event.rows):  # the stack is at its end
+            # Only now: a kill before a member is written must find the state that leads to it.
+            if len(event.finished) == len(event.rows):
                 self.path.unlink(missing_ok=True)
         elif isinstance(event, Saved):
+            # Histories first: a kill between the two leaves a history that is ahead of its state, and the epochs that
+            # train again rewrite it with the same rows.
             places = {(member.seed, member.fold): member for member in self.members}
             for key, progress in zip(event.state.members, event.state.progress, strict=True):
                 checkpoint.write_history(self._folder(places[key]), progress)
@@ -195,7 +208,7 @@ def _listed(members: set[tuple[int, int]]) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it goes with the process, however that ends."""
+    """Hold the folder's lock; the system releases it when the process ends, even by kill -9."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -210,7 +223,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _log(plan: Plan, precision: Precision, seconds: float) -> None:
-    """Append to the run's log what may differ between two runs of the same bytes: time, device, versions."""
+    """Append time, device and versions to the run's log: facts that may differ between runs of the same bytes."""
     entry = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 1),
@@ -225,7 +238,7 @@ def _log(plan: Plan, precision: Precision, seconds: float) -> None:
 
 
 def training_summary(plan: Plan) -> dict[str, object]:
-    """What a training came to, as plain data: each member's best validation score, their mean and spread."""
+    """Summarise a training as plain data: each member's best validation score, their mean and standard deviation."""
     experiment = plan.experiment
     wanted = {(member.seed, member.fold) for member in plan.members}
     runs = [run for run in list_runs(plan.folder) if (run.seed, run.fold) in wanted]

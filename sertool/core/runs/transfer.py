@@ -1,4 +1,4 @@
-"""Opening the run that a training starts from: does it fit, and what has it seen of the new test set."""
+"""``train --from``: open the earlier run, check that it fits, and count the test utterances it has seen."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from sertool.core.runs.members import Trained, open_runs, stack_of
 from sertool.core.runs.plan import Plan, is_started
 from sertool.core.runs.reference import open_reference
 from sertool.core.runs.transfer_weights import (
-    Source,
     Start,
     StartingMember,
+    StartSource,
     check_seen,
     read_members,
     read_source,
@@ -24,17 +24,18 @@ from sertool.core.runs.transfer_weights import (
     weights_hash,
 )
 
+# Settings that must be the same, because they decide the shapes of the weights or how these are used.
 SIZES = ("architecture", "hidden_size", "ffn_size", "num_heads", "num_layers", "embedding_size")
 
 
 def prepare_start(plan: Plan, inputs: Sequence[FoldInputs], data: Path) -> tuple[Start, list[str]]:
-    """What the members that are not done start from, and sentences for the user.
+    """Open the weights that unfinished members start from; returns them and notes for the user.
 
-    A training that is past its start has its own copy of the weights. Only for members that join later, and start
-    from others of the source's, it is read again, and must then be as it was.
+    A training that has begun has its own copy of the weights. Its source is read again only for members that join
+    later and need other weights; it must then be unchanged.
 
     Raises:
-        UsageError: the source does not fit the recipe, or an honest recipe's test set was seen by it.
+        UsageError: the source does not fit the recipe, or has seen the test set of an honest recipe.
         DataError: a file is missing, damaged, or has changed.
     """
     assert plan.source is not None
@@ -50,7 +51,7 @@ def prepare_start(plan: Plan, inputs: Sequence[FoldInputs], data: Path) -> tuple
             return start, _seen_notes(source, check_seen(experiment, source))
     trained, seen = _open(plan.source, plan.folder, data)
     _check_sizes(plan.source, trained, experiment)
-    known = source or Source(
+    known = source or StartSource(
         plan.source,
         experiment.recipe.training.seed,
         trained.task.name,
@@ -65,7 +66,7 @@ def prepare_start(plan: Plan, inputs: Sequence[FoldInputs], data: Path) -> tuple
 
 
 def _pick(start: Start, seeds: Sequence[int], trained: Trained, plan: Plan) -> Start:
-    """The start with the weights that the seeds need, as they were when the training began."""
+    """Pick the weights that the seeds start from, and check that they have not changed since the training began."""
     there = {member.name: member for member in trained.members}
     members = {}
     for place in sorted({start.place(seed) for seed in seeds}):
@@ -73,10 +74,10 @@ def _pick(start: Start, seeds: Sequence[int], trained: Trained, plan: Plan) -> S
         member = there.get(name)
         if member is None or weights_hash(member.weights) != hashed:
             raise DataError(
-                f"--from {start.source.name}: {name} is not what {plan.folder} started from any more",
-                hint="choose another --name to start from it as it is now",
+                f"--from {start.source.name}: {name} has changed since {plan.folder} started from it",
+                hint="choose another --name to start from its current weights",
             )
-        stack_of(trained, (member,))  # tells what is wrong with its weights
+        stack_of(trained, (member,))  # raises if the weights do not fit the architecture
         members[place] = StartingMember(member.weights, trained.inputs[member.fold].vocabulary)
     return Start(start.source, members)
 
@@ -84,13 +85,13 @@ def _pick(start: Start, seeds: Sequence[int], trained: Trained, plan: Plan) -> S
 def _check_hash(start: Start, place: int, folder: Path) -> None:
     if weights_hash(start.members[place].weights) != start.source.members[place][1]:
         raise DataError(
-            f"{folder / 'state/start.safetensors'}: damaged (the hash of its weights is another one)",
+            f"{folder / 'state/start.safetensors'}: damaged (its weights do not match their hash)",
             hint="delete it: the weights are then read from the earlier run again",
         )
 
 
 def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes]]:
-    """The members of a source, beside ``folder`` or at a path of its own, and what they have seen."""
+    """Open a source, beside ``folder`` or at a path; returns its members and the hashes of what they have seen."""
     beside = folder.parent / name
     source = beside if beside.is_dir() or not Path(name).is_dir() else Path(name)
     if is_reference_folder(source):
@@ -107,6 +108,7 @@ def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes
             f"{path}: damaged, or of an older sertool ({type(error).__name__}: {error})"
         ) from error
     earlier = read_source(source)
+    # What the source itself started from has seen counts as well, over any number of runs.
     return trained, seen | (earlier.seen if earlier is not None else frozenset())
 
 
@@ -115,13 +117,13 @@ def _union(packed: Sequence[str]) -> frozenset[bytes]:
 
 
 def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
-    """All parameters but the embedding's rows and the classifier's must have the shapes of the source's."""
+    """Refuse a source whose weights have other shapes; rows of the embedding and of the classifier may differ."""
     theirs, ours, corpus = trained.recipe, experiment.recipe, experiment.corpus
     if not set(theirs.dataset.modalities) & set(ours.dataset.modalities):
         (has,), (lacks,) = theirs.dataset.modalities, ours.dataset.modalities
         raise UsageError(
             f"--from {name}: was trained on {has} alone, and the recipe trains on {lacks} alone",
-            hint=f"--set dataset.modalities=[text,audio] would start {lacks} anew beside its {has}",
+            hint=f"--set dataset.modalities=[text,audio] trains {lacks} from scratch beside its {has}",
         )
     frames = corpus.text_frames.width if corpus.text_frames is not None else None
     keys = {key: (getattr(theirs.model, key), getattr(ours.model, key)) for key in SIZES}
@@ -139,9 +141,9 @@ def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
     if differing:
         hints.append(" ".join(f"--set {key}={there}" for key, (there, _) in differing.items()))
     if len(listed) > len(differing):
-        hints.append("frames must be made by the same frontend")
+        hints.append("frames must come from the same frontend")
     raise UsageError(
-        f"--from {name}: its weights are of other sizes: {'; '.join(listed)}", hint="; ".join(hints)
+        f"--from {name}: its weights have other sizes: {'; '.join(listed)}", hint="; ".join(hints)
     )
 
 
@@ -150,7 +152,7 @@ def _text(width: int | None) -> str:
 
 
 def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, trained: Trained) -> list[str]:
-    """What is taken over and what is not."""
+    """Describe which words and classes keep their weights, and which start untrained."""
     source, ours = start.source, experiment.recipe
     number = len(source.members)
     parts = []
@@ -168,7 +170,7 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
     parts += [f"new: {', '.join(new)}"] if new else []
     notes = [f"starting from {source.name} ({plural(number, 'member')}, best first): " + "; ".join(parts)]
     notes += [
-        f"{source.name} was trained without {modality}: what reads it starts untrained"
+        f"{source.name} was trained without {modality}: its layers start untrained"
         for modality in ours.dataset.modalities
         if modality not in source.modalities
     ]
@@ -177,15 +179,18 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
     now = {**ours.frontend.model_dump(), "standardize": ours.dataset.standardize}
     changed = [f"{key} {before[key]} (here {now[key]})" for key in now if before[key] != now[key]]
     if changed and "audio" in ours.dataset.modalities:
-        notes.append(f"{source.name} was given other audio frames: {', '.join(changed)}")
+        notes.append(f"{source.name} was trained on other audio frames: {', '.join(changed)}")
     return notes
 
 
-def _seen_notes(source: Source, shared: Mapping[str, tuple[int, int]]) -> list[str]:
-    """What the source has seen of what judges the new members."""
+def _seen_notes(source: StartSource, shared: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Warn if the source has seen test or validation utterances of the new members."""
     return [
         f"warning: {source.name} was trained or selected on {seen} of the {of} {name} utterances: {meaning}"
-        for name, meaning in (("test", "figures on them flatter"), ("valid", "validation flatters"))
+        for name, meaning in (
+            ("test", "figures on them are optimistic"),
+            ("valid", "validation scores are optimistic"),
+        )
         for seen, of in [shared[name]]
         if seen
     ]

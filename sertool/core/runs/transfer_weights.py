@@ -1,11 +1,11 @@
-"""The weights of an earlier run's members as the start of new ones, with another vocabulary and other classes.
+"""``train --from``: weights of an earlier run as the start of new members, across vocabularies and classes.
 
-What a training starts from is copied into its folder before the first epoch, so that it does not matter afterwards
-whether the earlier run has changed or is gone::
+The weights are copied into the training's folder before the first epoch, so that the earlier run may change or be
+deleted afterwards::
 
     ckpt/<name>/
-      start.json                 name of the earlier run, its members with hashes of their weights, what they have seen
-      state/start.safetensors    the weights of those that are needed, with their vocabularies; gone at the end
+      start.json                 the earlier run, hashes of its weights and of the utterances it has seen
+      state/start.safetensors    weights and vocabularies of the members in use; removed when training has finished
 """
 
 import hashlib
@@ -33,16 +33,16 @@ NOTE, WEIGHTS = "start.json", Path("state", "start.safetensors")
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is known of the run that a training starts from.
+class StartSource:
+    """The run that a training starts from.
 
     Attributes:
-        name: as ``--from`` named it.
-        first_seed: of the new members, the one that starts from the best; see :meth:`Start.place`.
-        task, classes: what it predicts.
-        modalities: what it was given.
-        members: name of each member and the hash of its weights, best validation score first, over all folds.
-        seen: hashes of the utterances it was trained or selected on, or any run that it started from itself.
+        name: name or path that ``--from`` gave.
+        first_seed: seed of the new member that starts from the best one; see :meth:`Start.place`.
+        task, classes: task and classes that it predicts.
+        modalities: modalities that it was trained on.
+        members: name of each member and hash of its weights, best validation score first, over all folds.
+        seen: hashes of the utterances that it was trained or selected on, or any run that it started from.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Source:
 
 @dataclass(frozen=True)
 class StartingMember:
-    """Weights by name, without the member axis, and the vocabulary that the embedding belongs to."""
+    """Weights by name, without the member axis, and the vocabulary of their embedding."""
 
     weights: Mapping[str, Any]
     vocabulary: Vocabulary
@@ -64,31 +64,31 @@ class StartingMember:
 
 @dataclass(frozen=True)
 class Start:
-    """A source with the weights of the members that are needed, by their place among its members.
+    """A source with the weights of the members in use, by their position in ``source.members``.
 
-    Seed ``first_seed + i`` starts from the source's i-th best member in every fold, and from the best again where
-    there are fewer. ``stored`` says whether it lies in the training's folder already.
+    Seed ``first_seed + i`` starts from the source's i-th best member in every fold; where the source has fewer members,
+    counting starts again at the best. ``stored``: the training's folder holds a copy already.
     """
 
-    source: Source
+    source: StartSource
     members: Mapping[int, StartingMember]
     stored: bool = False
 
     def place(self, seed: int) -> int:
-        """Which of the source's members a seed starts from."""
+        """Return the position of the source's member that a seed starts from."""
         return (seed - self.source.first_seed) % len(self.source.members)
 
     def record(self, seed: int) -> dict[str, str]:
-        """What a member's run.json says about its start."""
+        """Describe the start of a member, for its run.json."""
         name, weights = self.source.members[self.place(seed)]
         return {"from": self.source.name, "member": name, "weights": weights}
 
 
-def check_seen(experiment: Experiment, source: Source) -> dict[str, tuple[int, int]]:
-    """Of test and valid, how many utterances the source has seen, and how many there are.
+def check_seen(experiment: Experiment, source: StartSource) -> dict[str, tuple[int, int]]:
+    """Count the utterances of test and valid that the source has seen; returns (seen, all) for each set.
 
     Raises:
-        UsageError: it has seen some of the test set, and the recipe is an honest one.
+        UsageError: the source has seen some of the test set, and the recipe's protocol is honest.
     """
     shared = overlaps(experiment.corpus, experiment.folds, source.seen)
     seen, of = shared["test"]
@@ -96,13 +96,13 @@ def check_seen(experiment: Experiment, source: Source) -> dict[str, tuple[int, i
         raise UsageError(
             f"--from {source.name}: was trained or selected on {seen} of the {of} test utterances of "
             f"{experiment.corpus.name}: no figure on them would be honest",
-            hint="start from a run that has not seen them; only recipes of `protocol: paper` may go on from here",
+            hint="start from a run that has not seen them; only recipes of `protocol: paper` may use this one",
         )
     return shared
 
 
 def weights_hash(weights: Mapping[str, Any]) -> str:
-    """Hexadecimal hash of named weights, whatever file they came from."""
+    """Hash named weights, as hexadecimal text; independent of the file they came from."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(weights):
         array = np.ascontiguousarray(weights[name])
@@ -114,26 +114,24 @@ def weights_hash(weights: Mapping[str, Any]) -> str:
 def take_over(
     model: MAT | MNT, members: Sequence[Member], start: Start, inputs: Sequence[FoldInputs], task: Task
 ) -> None:
-    """Put the weights of the start over those that were drawn.
+    """Replace initial weights by those of the source.
 
-    Words and classes that both know keep their rows; those that are new, and all words where the source was trained
-    without text, stay as they were drawn.
+    Words and classes that both know take the source's rows. New ones keep their random rows; so do all words where the
+    source was trained without text.
 
     Args:
-        model: an initialised stack of the sizes of the source.
-        members: of the stack.
-        start: holds the members they start from.
+        model: an initialised stack of the source's sizes.
+        members: members of the stack.
+        start: weights that they start from.
         inputs: vocabularies of the folds.
-        task: what the new members predict.
+        task: task of the new members.
     """
     classes = _shared_classes(start.source, task)
     with torch.no_grad():
         for number, member in enumerate(members):
             own = start.members[start.place(member.seed)]
             words = shared_rows(
-                inputs[member.fold].vocabulary,
-                own.vocabulary,
-                words="text" in start.source.modalities,
+                inputs[member.fold].vocabulary, own.vocabulary, words="text" in start.source.modalities
             )
             for name, parameter in model.named_parameters():
                 value, target = torch.as_tensor(own.weights[name]), parameter[number]
@@ -150,9 +148,9 @@ def _copy_rows(value: torch.Tensor, target: torch.Tensor, rows: Mapping[int, int
 
 
 def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, int]:
-    """Row of the old embedding for each row of the new one that is taken over.
+    """Map each row of the new embedding that is taken over to its row in the old one.
 
-    The padding and the unknown word always are; the others, where ``words`` says so, by word.
+    Padding and the unknown word are always taken over; other rows only with ``words``, and by word.
     """
     rows = {PADDING_INDEX: PADDING_INDEX, UNKNOWN_INDEX: UNKNOWN_INDEX}
     for row, word in enumerate(new.words_by_row()):
@@ -161,7 +159,7 @@ def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, i
     return rows
 
 
-def _shared_classes(source: Source, task: Task) -> dict[int, int]:
+def _shared_classes(source: StartSource, task: Task) -> dict[int, int]:
     if source.task != task.name:
         return {}
     return {
@@ -170,7 +168,7 @@ def _shared_classes(source: Source, task: Task) -> dict[int, int]:
 
 
 def write_start(folder: Path, start: Start) -> None:
-    """Write what a training starts from, before its first epoch."""
+    """Write the weights that a training starts from and, when they are complete, the note that names them."""
     arrays = {
         f"{place}/{name}": np.asarray(weight)
         for place, member in start.members.items()
@@ -193,13 +191,13 @@ def write_start(folder: Path, start: Start) -> None:
 
 
 def forget_start(folder: Path) -> None:
-    """Remove what an earlier command left that failed before its first epoch."""
+    """Remove the start that an earlier command left when it failed before its first epoch."""
     for path in (folder / NOTE, folder / WEIGHTS):
         path.unlink(missing_ok=True)
 
 
-def read_source(folder: Path) -> Source | None:
-    """What the runs in a folder started from; None where from nothing.
+def read_source(folder: Path) -> StartSource | None:
+    """Read which run the members in a folder started from; None where their weights were drawn at random.
 
     Raises:
         DataError: start.json is damaged.
@@ -211,7 +209,7 @@ def read_source(folder: Path) -> Source | None:
     try:
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
-        source = Source(
+        source = StartSource(
             str(content["from"]),
             int(content["first_seed"]),
             str(content["task"]),
@@ -228,7 +226,7 @@ def read_source(folder: Path) -> Source | None:
 
 
 def read_members(folder: Path) -> dict[int, StartingMember]:
-    """The weights that lie in a folder for its training to start from; none where there is no such file.
+    """Read the copied weights that a training starts from; an empty dict where the folder holds none.
 
     Raises:
         DataError: the file is damaged.

@@ -54,7 +54,7 @@ class Member:
 
 
 @dataclass
-class Progress:
+class MemberProgress:
     """Where a member's schedule stands."""
 
     best: float = NO_SCORE
@@ -70,7 +70,7 @@ class StackState:
     members: list[Member]
     model: MAT | MNT
     adam: StackedAdam
-    progress: list[Progress]
+    progress: list[MemberProgress]
     best_weights: list[Tensor]
     best_first: list[Tensor]
     best_second: list[Tensor]
@@ -85,7 +85,7 @@ class Finished:
 
     member: Member
     weights: dict[str, Tensor]
-    progress: Progress
+    progress: MemberProgress
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> St
         members=list(members),
         model=model,
         adam=adam,
-        progress=[Progress() for _ in members],
+        progress=[MemberProgress() for _ in members],
         best_weights=[p.detach().clone() for p in parameters],
         best_first=[m.clone() for m in adam.first] if keeps_optimizer else [],
         best_second=[m.clone() for m in adam.second] if keeps_optimizer else [],

@@ -535,7 +535,7 @@ def test_predicted_on_a_cluster_it_is_the_same(recordings, cluster, monkeypatch,
     assert there == here
     refused = invoke(*(part for part in common if part != "--skip-bad"), *arguments)
     assert refused[0] == 1
-    assert "error: 1 of 71 cannot be judged\n  row 31: bad.wav: not readable as audio" in refused[1]
+    assert "error: 1 of 71 cannot be used\n  row 31: bad.wav: not readable as audio" in refused[1]
 
 
 @needs_ray

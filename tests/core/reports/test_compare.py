@@ -496,7 +496,7 @@ def test_another_format(here):
     path.write_bytes(path.read_bytes().replace(b"sertool-predictions/1", b"sertool-predictions/9"))
     assert refusal("a", "b", code=1) == (
         f"error: {path}: format 'sertool-predictions/9', expected sertool-predictions/1; "
-        "make it anew: sertool ensemble --name b\n"
+        "recreate it: sertool ensemble --name b\n"
     )
 
 

@@ -70,7 +70,7 @@ def test_another_format_and_a_recipe_that_no_longer_holds(clean):
     path = set_path(clean / "tiny", "test")
     assert made.problems == (
         f"{path}: format 'sertool-predictions/0', expected sertool-predictions/1; "
-        "make it anew: sertool ensemble --name tiny",
+        "recreate it: sertool ensemble --name tiny",
     )
     assert list(made.runs[0].sets) == ["valid"]
     assert made.tasks[0].ours == ()

@@ -17,8 +17,7 @@ from sertool.core.inference.ensemble import Predictions, open_ensemble, predict_
 from sertool.core.models.build import build, load_members
 from sertool.core.recipe.load import load
 from sertool.core.runs.experiment import class_weights_of, fit_inputs, open_experiment, tables_of
-from sertool.core.runs.reference import recipe_of
-from sertool.core.runs.reference_keys import from_reference, reference_key
+from sertool.core.runs.reference import from_reference, recipe_of, reference_key
 from sertool.core.training.logits import logits_of
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.steps import losses

@@ -192,7 +192,7 @@ def test_a_damaged_state_is_told(tmp_path, monkeypatch, save_always):
         f"{state}: holds the members (seed, fold) (1, 0), (2, 0), (3, 0); this group has (4, 0), (5, 0), (6, 0)"
     )
     assert caught.value.hint == (
-        "give the same seeds and --group-size, or delete it to train this group from its start"
+        "give the same seeds and --group-size, or delete it to train this group from the beginning"
     )
     state.write_bytes(whole[:-100])
     with pytest.raises(DataError, match=r"group-0\.safetensors: not a readable safetensors file"):

@@ -357,8 +357,8 @@ def test_members_that_join_need_the_source_as_it_was(here):
     replace_weights(here / "ckpt/first")
     with pytest.raises(DataError) as caught:
         complete(folder, tiny_recipe(), seeds=(1, 2, 3, 4), source="first")
-    assert str(caught.value) == f"--from first: run-4 is not what {folder} started from any more"
-    assert caught.value.hint == "choose another --name to start from it as it is now"
+    assert str(caught.value) == f"--from first: run-4 has changed since {folder} started from it"
+    assert caught.value.hint == "choose another --name to start from its current weights"
 
 
 def test_damaged_files_of_a_start_are_told(here, monkeypatch, save_always):
@@ -368,7 +368,7 @@ def test_damaged_files_of_a_start_are_told(here, monkeypatch, save_always):
     whole = path.read_bytes()
     path.write_bytes(whole[:-8] + bytes(8))
     hint = "delete it: the weights are then read from the earlier run again"
-    with pytest.raises(DataError, match=r"damaged .the hash of its weights is another one") as caught:
+    with pytest.raises(DataError, match=r"damaged .its weights do not match their hash") as caught:
         complete(folder, recipe, source="first")
     assert caught.value.hint == hint
     artifacts.write_arrays(path, {})
@@ -445,7 +445,7 @@ def test_a_path_is_a_source_too(here):
 def test_other_sizes_are_refused_with_every_key(here):
     sizes = {"architecture": "mnt", "hidden_size": 12, "ffn_size": 16, "num_layers": 2, "embedding_size": 4}
     assert refused(here, tiny_recipe(model=sizes), source="first") == (
-        "--from first: its weights are of other sizes: model.architecture mat (recipe: mnt); model.hidden_size 8 "
+        "--from first: its weights have other sizes: model.architecture mat (recipe: mnt); model.hidden_size 8 "
         "(recipe: 12); model.ffn_size 8 (recipe: 16); model.num_layers 1 (recipe: 2); model.embedding_size 6 "
         "(recipe: 4)",
         "--set model.architecture=mat --set model.hidden_size=8 --set model.ffn_size=8 --set model.num_layers=1 "
@@ -458,9 +458,9 @@ def test_other_sizes_are_refused_with_every_key(here):
     assert contents(here / "ckpt/next") == {}
     write_tiny(here / "data", make_corpus(seed=5, width=6, text_frames=7))
     assert refused(here, tiny_recipe(model={"num_heads": 4, "embedding_size": 9}), source="first") == (
-        "--from first: its weights are of other sizes: model.num_heads 2 (recipe: 4); audio frames of 5 values "
+        "--from first: its weights have other sizes: model.num_heads 2 (recipe: 4); audio frames of 5 values "
         "(TINY: 6); text as words (TINY: frames of 7 values)",
-        "--set model.num_heads=2; frames must be made by the same frontend",
+        "--set model.num_heads=2; frames must come from the same frontend",
     )
 
 
@@ -501,12 +501,12 @@ def test_an_honest_recipe_is_refused_where_the_source_has_seen_its_test_set(here
     assert refused(here, tiny_recipe(), source="first") == (
         "--from first: was trained or selected on 5 of the 12 test utterances of OTHER: no figure on them would be "
         "honest",
-        "start from a run that has not seen them; only recipes of `protocol: paper` may go on from here",
+        "start from a run that has not seen them; only recipes of `protocol: paper` may use this one",
     )
     assert contents(here / "ckpt/next") == {}
     notes = complete(here / "ckpt/next", tiny_recipe(protocol="paper"), source="first")
     assert notes[-1] == (
-        "warning: first was trained or selected on 5 of the 12 test utterances: figures on them flatter"
+        "warning: first was trained or selected on 5 of the 12 test utterances: figures on them are optimistic"
     )
     assert refused(here, tiny_recipe(), source="first")[0].startswith(
         "--from first: was trained or selected on 5"
@@ -525,7 +525,7 @@ def test_the_same_corpus_again(here):
     notes = complete(here / "ckpt/again", tiny_recipe(), data=here / "first-data", source="first")
     assert notes[1:] == [
         "starting from first (4 members, best first): 35 of 35 words known to it; classes known: angry, happy, sad",
-        "warning: first was trained or selected on 12 of the 12 valid utterances: validation flatters",
+        "warning: first was trained or selected on 12 of the 12 valid utterances: validation scores are optimistic",
     ]
 
 
@@ -595,7 +595,7 @@ def test_both_start_from_audio_alone(here):
     notes = complete(here / "ckpt/next", recipe, seeds=[1], source="heard")
     assert notes[1:] == [
         "starting from heard (2 members, best first): classes known: sad, angry; new: bored",
-        "heard was trained without text: what reads it starts untrained",
+        "heard was trained without text: its layers start untrained",
     ]
     best = best_of(here / "ckpt/heard")[0]
     theirs, ours = weights_of(here / "ckpt/heard", best), weights_of(here / "ckpt/next", "run-1")
@@ -608,7 +608,7 @@ def test_what_has_nothing_in_common_is_refused(here):
     complete(here / "ckpt/read", modal("text"), data=here / "first-data")
     assert refused(here, modal("audio"), source="read") == (
         "--from read: was trained on text alone, and the recipe trains on audio alone",
-        "--set dataset.modalities=[text,audio] would start audio anew beside its text",
+        "--set dataset.modalities=[text,audio] trains audio from scratch beside its text",
     )
 
 
@@ -617,7 +617,7 @@ def test_other_audio_frames_are_told(here):
     notes = complete(here / "ckpt/next", recipe, source="first")
     assert (
         notes[-1]
-        == "first was given other audio frames: frame_step 16 (here 10), standardize none (here corpus)"
+        == "first was trained on other audio frames: frame_step 16 (here 10), standardize none (here corpus)"
     )
 
 
@@ -671,7 +671,7 @@ def test_the_command_tells_its_start_and_what_it_has_seen(here, monkeypatch):
     assert "\nstarting from first (4 members, best first): " in result.stderr
     assert "; classes known: sad, angry; new: bored\n" in result.stderr
     assert (
-        "\nwarning: first was trained or selected on 5 of the 12 test utterances: figures on them flatter\n"
+        "\nwarning: first was trained or selected on 5 of the 12 test utterances: figures on them are optimistic\n"
         in (result.stderr)
     )
     assert json.loads((here / "train.json").read_text())["from"] == "first"
@@ -691,8 +691,8 @@ def test_the_command_tells_its_start_and_what_it_has_seen(here, monkeypatch):
     assert "2 members, 2 already trained" in done.stderr
     assert other.stderr.endswith(
         "error: --from first: was trained or selected on 5 of the 12 test utterances of OTHER: no figure on them "
-        "would be honest\n  try: start from a run that has not seen them; only recipes of `protocol: paper` may go "
-        "on from here\n"
+        "would be honest\n  try: start from a run that has not seen them; only recipes of `protocol: paper` may use "
+        "this one\n"
     )
 
 
