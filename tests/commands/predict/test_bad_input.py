@@ -25,11 +25,11 @@ def test_all_that_is_bad_is_told_before_anything_is_judged(here):
     bad = ["gone.wav", "empty.wav", "text.wav", "short.wav", "nan.wav"]
     said = refusal("00.wav", *bad, "--json", "p.json", "--csv", "p.csv")
     first, *lines, hint = said.splitlines()
-    assert first == "error: 5 of 6 cannot be judged"
+    assert first == "error: 5 of 6 cannot be used"
     assert [line.split(":")[0].strip() for line in lines] == bad
     assert lines[0] == "  gone.wav: no such file"
     assert lines[4].startswith("  nan.wav: holds NaN or infinite samples")
-    assert hint == "  try: --skip-bad goes on without them"
+    assert hint == "  try: --skip-bad skips them"
     assert not Path("p.json").exists()
     assert not Path("p.csv").exists()
     result = predict("00.wav", *bad, "--skip-bad", "--json", "p.json")
@@ -38,14 +38,14 @@ def test_all_that_is_bad_is_told_before_anything_is_judged(here):
     assert [own["id"] for own in table["predictions"]] == ["00.wav"]
     assert [item["id"] for item in table["left_out"]] == bad
     said = refusal(*bad, "--skip-bad")
-    assert said.splitlines() == ["error: 5 of 5 cannot be judged", *lines]
+    assert said.splitlines() == ["error: 5 of 5 cannot be used", *lines]
     assert refusal("gone.wav") == "error: gone.wav: no such file\n"
 
 
 def test_silence_is_a_warning(here):
     soundfile.write("silent.wav", np.zeros(RATE), RATE)
     result = predict("silent.wav", "--window", "0.5")
-    assert result.stderr.startswith("warning: silent.wav: there is no sound in it\n")
+    assert result.stderr.startswith("warning: silent.wav: it contains no sound\n")
     assert [own["silent"] for own in written("silent.wav")] == [True]
 
 
@@ -57,8 +57,8 @@ def test_a_wrong_ending_is_no_obstacle(here):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("", "t.csv: 1 problem\n  there is nothing to judge in it\n"),
-        ("audio\n", "t.csv: 1 problem\n  there is nothing to judge in it\n"),
+        ("", "t.csv: 1 problem\n  it holds no rows\n"),
+        ("audio\n", "t.csv: 1 problem\n  it holds no rows\n"),
         ("file\nx\n", "t.csv: 1 problem\n  missing column 'audio' or 'text' (columns: file)\n"),
         ("audio,audio\n00.wav,00.wav\n", "t.csv: 1 problem\n  column 'audio' is there twice\n"),
         ("audio,text\n00.wav\n", "t.csv: 1 problem\n  row 2: not 2 fields, as the header has\n"),
@@ -86,8 +86,8 @@ def test_tables_that_are_refused(here, content, text):
 def test_a_table_is_told_all_its_bad_rows_at_once(here):
     Path("t.csv").write_text("id,audio,end\na,00.wav,x\nb,gone.wav,\nc,00.wav,\n")
     assert refusal("--table", "t.csv") == (
-        "error: 2 of 3 cannot be judged\n  t.csv: row 2: end 'x' is not a number of seconds\n"
-        "  row 3: gone.wav: no such file\n  try: --skip-bad goes on without them\n"
+        "error: 2 of 3 cannot be used\n  t.csv: row 2: end 'x' is not a number of seconds\n"
+        "  row 3: gone.wav: no such file\n  try: --skip-bad skips them\n"
     )
     result = predict("--table", "t.csv", "--skip-bad")
     assert result.stderr.splitlines()[-3] == "left out 2:"
@@ -103,7 +103,7 @@ def test_tables_of_other_kinds(here):
     assert refusal("--table", "t.jsonl") == (
         "error: t.jsonl: 3 problems\n  row 1: text is not a text or a number\n  row 2: not a JSON object\n"
         "  row 3: not valid JSON (Expecting value: line 1 column 1 (char 0))\n"
-        "  try: correct the table; nothing was judged yet\n"
+        "  try: correct the table; nothing was predicted yet\n"
     )
 
 

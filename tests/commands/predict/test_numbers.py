@@ -81,15 +81,11 @@ def test_ensemble_fits_what_predict_uses(here):
 
 def test_one_modality_is_enough_and_is_told(here):
     notes = predict("00.wav").stderr
-    assert notes.startswith(
-        "note: 00.wav: judged by audio alone, without text; the model was trained on both\n"
-    )
+    assert notes.startswith("note: 00.wav: predicted from audio alone; the model was trained on both\n")
     notes = predict("--text", "sky is up").stderr
-    assert notes.startswith(
-        "note: text: judged by text alone, without audio; the model was trained on both\n"
-    )
+    assert notes.startswith("note: text: predicted from text alone; the model was trained on both\n")
     notes = predict("00.wav", "01.wav").stderr
-    assert notes.startswith("note: all 2: judged by audio alone, without text")
+    assert notes.startswith("note: all 2: predicted from audio alone")
 
 
 def test_a_missing_modality_is_masked(here):
@@ -108,35 +104,33 @@ def test_a_model_of_one_modality_ignores_the_other(here):
     assert with_text[0]["logits"] == written("00.wav", name="audio")[0]["logits"]
     assert with_text[0]["modalities"] == ["audio"]
     assert (
-        "note: this model looks at audio alone; the text is ignored\n"
+        "note: this model uses audio alone; the text is ignored\n"
         in predict("00.wav", "--text", "sky", name="audio").stderr
     )
     assert refusal("--text", "sky", name="audio") == (
-        "error: text: has no audio, and this model looks at audio alone\n"
+        "error: text: has no audio, and this model uses audio alone\n"
     )
     # The recording is not even opened.
     assert (
-        "note: this model looks at text alone; the audio is ignored\n"
+        "note: this model uses text alone; the audio is ignored\n"
         in predict("gone.wav", "--text", "sky", name="text").stderr
     )
-    assert refusal("00.wav", name="text") == (
-        "error: 00.wav: has no text, and this model looks at text alone\n"
-    )
+    assert refusal("00.wav", name="text") == ("error: 00.wav: has no text, and this model uses text alone\n")
     assert refusal("00.wav", "--window", "1", name="text", code=2) == (
-        "error: --window: this model looks at text alone, and text cannot be divided\n"
+        "error: --window: this model uses text alone, which cannot be divided\n"
     )
 
 
 @pytest.mark.parametrize("text", ["...", " ?! "])
 def test_a_text_without_words_is_none(here, text):
-    assert refusal("--text", text) == "error: text: there are no words in its text\n"
+    assert refusal("--text", text) == "error: text: its text contains no words\n"
     (own,) = written("00.wav", "--text", text)
     assert own["modalities"] == ["audio"]
 
 
 def test_words_that_training_never_had_are_counted(here):
     said = predict("00.wav", "--text", "Привет мир, sky привет ещё раз").stderr
-    assert "note: 00.wav: only the first 4 words of the text count\n" in said
-    assert "note: 3 words not in training: привет, мир\n" in said
-    assert "1 word not in training: zebra\n" in predict("--text", "sky zebra").stderr
-    assert "not in training" not in predict("00.wav", "--text", "zebra", name="audio").stderr
+    assert "note: 00.wav: only the first 4 words of the text are used\n" in said
+    assert "note: 3 words unknown from training: привет, мир\n" in said
+    assert "1 word unknown from training: zebra\n" in predict("--text", "sky zebra").stderr
+    assert "unknown from training" not in predict("00.wav", "--text", "zebra", name="audio").stderr

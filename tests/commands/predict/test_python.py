@@ -62,8 +62,8 @@ def test_a_waveform_is_judged_as_its_file(here, rate):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({}, "nothing to judge was given: audio, text or both"),
-        ({"audio": np.zeros(9999)}, "sample_rate: is needed for a waveform, in Hz"),
+        ({}, "no input was given: expected audio, text or both"),
+        ({"audio": np.zeros(9999)}, "sample_rate: required for a waveform, in Hz"),
         ({"audio": ["00.wav"], "text": "sky"}, "text: expected a list of 1, one for each"),
         ({"audio": ["00.wav"], "text": ["a", "b"]}, "text: expected a list of 1, one for each"),
         (
@@ -78,7 +78,7 @@ def test_a_waveform_is_judged_as_its_file(here, rate):
             "expected (samples,) or (samples, channels) of floats or integers",
         ),
         ({"audio": "gone.wav"}, "gone.wav: no such file"),
-        ({"text": "..."}, "text: there are no words in its text"),
+        ({"text": "..."}, "text: its text contains no words"),
     ],
 )  # fmt: skip
 def test_mistakes_in_python(here, given, text):

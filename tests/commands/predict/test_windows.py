@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tones import RATE, predict, refusal, tone, written
 
-from sertool.core.inference.windows import windows
+from sertool.core.inference.passages import windows
 
 
 def long_wav(seconds: float) -> None:
@@ -20,8 +20,8 @@ def long_wav(seconds: float) -> None:
 def test_what_a_model_does_not_see_is_told(here):
     long_wav(3)
     assert (
-        "note: long.wav: longer than the 1.2 s that this model sees, the rest is ignored; "
-        "--window 1.1 looks at all of it\n"
+        "note: long.wav: longer than the 1.2 s that this model uses; the rest is ignored; "
+        "--window 1.1 covers all of it\n"
     ) in predict("long.wav").stderr
     assert "longer than" not in predict("long.wav", "--window", "1.1").stderr
     assert "longer than" in predict("long.wav", "--window", "1.5").stderr
@@ -96,7 +96,7 @@ def test_window_arithmetic(length, size, hop, least):
         (["00.wav", "--abstain", "nan"], "error: --abstain nan: expected a probability, from 0 to 1\n"),
         (
             [],
-            "error: nothing to judge was given\n"
+            "error: no input was given\n"
             '  try: a recording, several, a folder, --table FILE, or --text "words"\n',
         ),
         (["--text", " "], 'error: --text: is empty, expected words as in --text "I am so happy"\n'),
@@ -107,7 +107,7 @@ def test_window_arithmetic(length, size, hop, least):
         ),
         (
             ["00.wav", "--table", "t.csv"],
-            "error: --table: gives all recordings and texts itself; leave the others out\n",
+            "error: --table: lists all recordings and texts; leave out --text and other recordings\n",
         ),
         (["00.wav", "--index", "3"], "error: --index 3: there are 2 members to average\n"),
     ],
