@@ -59,7 +59,7 @@ def test_a_run_that_lacks_a_file(trained):
     )
     (trained / "ckpt/mine/run-1/run.json").unlink()
     assert refusal("ensemble", "--name", "mine", code=2) == (
-        "error: ckpt/mine: no run is finished\n  try: sertool train --recipe tiny --name mine goes on\n"
+        "error: ckpt/mine: no run is finished\n  try: sertool train --recipe tiny --name mine resumes the training\n"
     )
 
 

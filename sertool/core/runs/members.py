@@ -100,7 +100,7 @@ def open_runs(folder: Path) -> Trained:
     if not runs:
         raise UsageError(
             f"{folder}: no run is finished",
-            hint=f"resume training: sertool train --recipe {recipe.name} --name {folder.name}",
+            hint=f"sertool train --recipe {recipe.name} --name {folder.name} resumes the training",
         )
     for run in runs:
         if run.fold not in range(folds):
