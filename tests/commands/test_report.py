@@ -102,8 +102,8 @@ def test_the_table_of_a_data_set(report):
         "iemocap - iemocap-honest  difference           +3.80   0.6 to 7.1  +3.80   0.6 to 7.1        +3.80   0.6 to 7.1",  # noqa: E501
         "published 1: the paper's repository, on 1,085 utterances",
         "published 2: the paper, table 2",
-        "iemocap: k = 4, 5 members, trained on 4,446 utterances; selected on test: epochs, order and k",
-        "iemocap-honest: k = 4, 5 members, trained on 4,446 utterances",
+        "iemocap: k = 4 of 5 members, trained on 4,446 utterances; selected on test: epochs, order and k",
+        "iemocap-honest: k = 4 of 5 members, trained on 4,446 utterances",
         "iemocap - iemocap-honest: accuracy p = 0.021, UAR p = 0.021, weighted F1 p = 0.021",
         "iemocap - iemocap-honest: trained on 4,446 against 3,557 utterances",
     ]
@@ -149,16 +149,16 @@ def test_a_run(report):
         "             k = 4         95 %  members, mean ± sd",
         "accuracy     73.20  68.2 - 77.7        69.00 ± 0.95",
     ]
-    assert "class    precision  recall     F1         95 %  support  decided" in lines
-    assert "≠ the published number" in lines
-    calibration = lines.index("abstaining below 0.47: 80 % are answered, of those 78.00 % rightly")
+    assert "class    precision  recall     F1         95 %  support  predicted" in lines
+    assert "≠: differs from the published number" in lines
+    calibration = lines.index("abstaining below a probability of 47.5 %: 80.0 % are answered, 78.0 % of these correctly")
     assert lines[calibration - 2 : calibration] == [
-        "calibration: temperature 1.62 · ECE 0.071 (0.049 - 0.098), a calibrated model shows 0.024, p = 0.005",
-        "mean probability 0.781, right 0.719 · Brier score 0.402",
+        "calibration: temperature 1.62 · ECE 7.1 % (4.9 - 9.8), a calibrated model would show 2.4 %, p = 0.005",
+        "mean probability 78.1 %, correct 71.9 % · Brier score 0.402",
     ]
     assert "as it is                  73.20  74.40" in lines
     assert "audio masked              64.20  65.40     +9.00   5.0 to 12.6   0.030" in lines
-    assert lines[-1] == "test labels were looked at by sertool train, sertool ensemble"
+    assert lines[-1] == "the test labels were read by sertool train, sertool ensemble"
 
 
 def test_scores_are_shown_in_their_own_units(report):

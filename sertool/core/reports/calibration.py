@@ -32,7 +32,7 @@ def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
     if "valid" not in run.sets:
         return (
             None,
-            f"none: no temperature of the first {plural(k, 'member')} is stored, nor predictions on validation",
+            f"none: neither a temperature of the first {plural(k, 'member')} nor predictions on validation are stored",
         )
     valid = run.sets["valid"].predictions
     assert valid.targets is not None

@@ -33,7 +33,7 @@ def choose_size(run: Loaded) -> Choice:
         by = "test" if run.flattered else "validation"
         return Choice(best_size(run.sets[deciding].predictions, metric), by)
     missing = "test" if run.flattered else "validation"
-    note = f"all {depth} members are averaged, as no predictions on {missing} are stored to choose by"
+    note = f"all {depth} members are averaged, because no predictions on {missing} are stored to choose k"
     return Choice(depth, "all", note if depth > 1 else "")
 
 

@@ -63,18 +63,18 @@ def missing(
 
 
 def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
-    judge = f"sertool ensemble --name {recipe.name} --sets test"
+    command = f"sertool ensemble --name {recipe.name} --sets test"
     if set_path(folder, "test").is_file():
-        return f"its predictions cannot be used: {judge}"
+        return f"its predictions cannot be used, make them again: {command}"
     if any(is_done(run) for run in folder.glob("run-*")):
-        return f"not judged: {judge}"
+        return f"not evaluated yet: {command}"
     try:
         corpus_folder(recipe.dataset.path, data)
     except DataError:
         published = recipe.dataset.reader != "corpus"
         how = "sertool fetch-data data" if published else f"sertool recipes show {recipe.name}"
         return f"needs {data / recipe.dataset.path}: {how}"
-    return f"not trained: sertool train --recipe {recipe.name}"
+    return f"not trained yet: sertool train --recipe {recipe.name}"
 
 
 def _table(recipe: Recipe) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from sertool.core.reports.choose import Choice, stamp
 from sertool.core.reports.contents import CalibrationRow, LabelRead, ReportFinding, SetReport, SliceRow
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import ignored, verdict
+from sertool.core.reports.wording import interval, p_equals, percent
 
 SEVERITIES = ("error", "warning", "note")
 # Of `sertool doctor`: the test data are not what they should be, or were trained on.
@@ -25,7 +26,7 @@ LEAKS = (
 KINDS: Mapping[str, tuple[str, str]] = {
     "seen-in-test": (
         "error",
-        "the run that the members started from was trained or selected on test utterances",
+        "the run from which the members started was trained or selected on test utterances",
     ),
     **{
         kind: (INSPECTED[kind].severity, f"`sertool doctor`: {INSPECTED[kind].number}")
@@ -34,33 +35,39 @@ KINDS: Mapping[str, tuple[str, str]] = {
     },
     "selected-on-test": (
         "warning",
-        "epochs, order or size were chosen on the test utterances: the figures flatter",
+        "epochs, order or number of members were chosen on the test utterances: the figures are optimistic",
     ),
     **{
         kind: (INSPECTED[kind].severity, f"`sertool doctor`: {INSPECTED[kind].number}")
         for kind in LEAKS
         if INSPECTED[kind].severity != "error"
     },
-    "nan-logits": ("warning", "members whose logits are not finite; they are left out of every figure"),
+    "nan-logits": (
+        "warning",
+        "some members have logits that are not finite; they are left out of every figure",
+    ),
     "no-better-than-majority": (
         "warning",
-        "the interval of the accuracy holds what always saying one class reaches, or that of the UAR holds chance",
+        "the accuracy is not clearly above that of always predicting one class, or the UAR not clearly above chance",
     ),
-    "never-predicted": ("warning", "classes that occur and are never predicted"),
+    "never-predicted": ("warning", "some classes occur in the set but are never predicted"),
     "miscalibrated": (
         "warning",
-        "the calibration error is 3 points above that of a calibrated model, which shows as much in less than 1 of 100",
+        "the calibration error is over 3 points above that of a calibrated model, and p is below 0.01",
     ),
-    "ignores-audio": ("warning", "losing the audio costs nothing, losing the text does"),
-    "ignores-text": ("warning", "losing the text costs nothing, losing the audio does"),
+    "ignores-audio": ("warning", "removing the audio costs no accuracy, removing the text does"),
+    "ignores-text": ("warning", "removing the text costs no accuracy, removing the audio does"),
     "weak-slice": (
         "warning",
-        "a part of the set is significantly, and by more than 5 points, below the rest",
+        "the accuracy of a slice is significantly, and by more than 5 points, below that of the rest",
     ),
-    "few-members": ("note", "fewer members are finished than the recipe asks for"),
-    "one-member": ("note", "one member only: nothing is known about the spread over seeds"),
-    "few-clusters": ("note", "what the intervals are taken over is few, or not speakers"),
-    "read-often": ("note", "the test labels were used to judge more than once under the honest protocol"),
+    "few-members": ("note", "fewer members have finished than the recipe asks for"),
+    "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
+    "few-clusters": ("note", "the intervals are based on few clusters, or not on speakers"),
+    "read-often": (
+        "note",
+        "the test labels were used for evaluation more than once under the honest protocol",
+    ),
 }
 MISCALIBRATED = (0.01, 0.03)  # p, and how far above the expected error
 
@@ -93,7 +100,7 @@ def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
     if origin.seen_in_test:
         seen = plural(origin.seen_in_test, "test utterance")
         yield _found(
-            "seen-in-test", f"{origin.started_from}, where it started, was trained or selected on {seen}"
+            "seen-in-test", f"{origin.started_from}, from which it started, was trained or selected on {seen}"
         )
     for kind, text in ((one[0], one[-1]) for one in origin.doctor or [] if one):
         if kind in LEAKS:
@@ -101,19 +108,22 @@ def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
     if flattery := stamp(run, choice):
         chosen = flattery.partition(": ")[2]
         verb = "was" if chosen == "k" else "were"
-        yield _found("selected-on-test", f"{chosen} {verb} selected on the test utterances, as in the paper")
+        text = f"{chosen} {verb} selected on the test utterances, as in the paper: the figures are optimistic"
+        yield _found("selected-on-test", text)
 
 
 def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
     if run.left_out:
         number, names = len(run.left_out), ", ".join(run.left_out)
         yield _found(
-            "nan-logits", f"{number} of {run.predicted} members have no finite logits, left out: {names}"
+            "nan-logits",
+            f"{number} of {run.predicted} members have no finite logits and are left out: {names}",
         )
     if run.predicted < expected and not run.is_reference:
-        yield _found("few-members", f"{run.predicted} of the {expected} members that the recipe asks for")
+        text = f"only {run.predicted} of the {expected} members that the recipe asks for have finished"
+        yield _found("few-members", text)
     if len(run.main.predictions.logits) == 1:
-        yield _found("one-member", "one member: nothing is known about the spread over seeds")
+        yield _found("one-member", "only one member: the variation between seeds is unknown")
 
 
 def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
@@ -134,11 +144,12 @@ def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
 
 
 def _weakness(row: SliceRow, unit: str) -> str:
+    assert row.p is not None, "only a slice that was tested is weak"
     named = row.name if row.kind in ("words", "seconds", "modality") else f"{row.kind} {row.name}"
     over = f" of {plural(row.clusters, unit)}" if unit not in ("utterance", row.kind) else ""
     return (
-        f"{named}: accuracy {_percent(row.accuracy.value)}{_interval(row.accuracy)}, {-100 * row.difference:.1f} "
-        f"points below the rest ({plural(row.size, 'utterance')}{over}, p {row.p:.2g})"
+        f"{named}: accuracy {_estimate(row.accuracy)}, {percent(-row.difference)} points below the rest "
+        f"({plural(row.size, 'utterance')}{over}, {p_equals(row.p)})"
     )
 
 
@@ -152,13 +163,13 @@ def _chance(own: SetReport) -> str:
     if own.majority is not None and _low(accuracy) <= own.majority:
         frequent = max(occurring, key=lambda row: row.support)
         said.append(
-            f"accuracy {_percent(accuracy.value)}{_interval(accuracy)}, always saying {frequent.name} reaches "
-            f"{_percent(own.majority)}"
+            f"accuracy {_estimate(accuracy)}, while always predicting {frequent.name} reaches "
+            f"{percent(own.majority)} %"
         )
     if _low(uar) <= chance and len(occurring) > 1:
-        said.append(f"UAR {_percent(uar.value)}{_interval(uar)}, chance is {_percent(chance)}")
+        said.append(f"UAR {_estimate(uar)}, while chance is {percent(chance)} %")
     elif said and len(occurring) > 1:
-        said.append(f"the UAR {_percent(uar.value)} is above chance, {_percent(chance)}")
+        said.append(f"the UAR of {percent(uar.value)} % is above chance, {percent(chance)} %")
     return "; ".join(said)
 
 
@@ -171,11 +182,11 @@ def _miscalibration(row: CalibrationRow) -> str:
     above = row.confidence - row.accuracy
     sure = "overconfident" if above > 0 else "underconfident"
     if abs(above) < row.ece.value / 2:
-        sure = "too sure of some decisions and not sure enough of others"
+        sure = "overconfident in some predictions, underconfident in others"
     fitted = "" if row.temperature is not None else "; no temperature was fitted"
     return (
-        f"{sure}: mean probability {_percent(row.confidence)}, accuracy {_percent(row.accuracy)}; calibration error "
-        f"{_percent(row.ece.value)}, {_percent(row.ece_expected)} expected by chance (p {row.p:.2g}){fitted}"
+        f"{sure}: mean probability {percent(row.confidence)} %, accuracy {percent(row.accuracy)} %; calibration error "
+        f"{percent(row.ece.value)} %, {percent(row.ece_expected)} % expected by chance ({p_equals(row.p)}){fitted}"
     )
 
 
@@ -190,10 +201,11 @@ def _ignoring(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
 
 
 def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:
-    judged = [read for read in reads if read.purpose.startswith("judged")]
-    if len(judged) < 2:
+    # Logs of earlier versions say "judged".
+    evaluated = [read for read in reads if read.purpose.startswith(("judged", "evaluated"))]
+    if len(evaluated) < 2:
         return []
-    text = f"the test labels were used to judge {len(judged)} times; each look is a chance to choose by them"
+    text = f"the test labels were used for evaluation {len(evaluated)} times; each time is a chance to choose by them"
     return [_found("read-often", text)]
 
 
@@ -201,11 +213,6 @@ def _low(figure: Estimate) -> float:
     return figure.value if figure.low is None else figure.low
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _interval(figure: Estimate) -> str:
-    if figure.low is None or figure.high is None:
-        return ""
-    return f" ({_percent(figure.low)} to {_percent(figure.high)})"
+def _estimate(own: Estimate) -> str:
+    """Write a share with its interval, as in ``71.9 % (66.2 - 77.0)``."""
+    return f"{percent(own.value)} %" + ("" if own.low is None else f" ({interval(own)})")

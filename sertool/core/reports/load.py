@@ -95,7 +95,7 @@ def load_run(folder: Path) -> Loaded:
     problems: list[str] = []
     sets = _read_sets(folder, problems)
     if not sets:
-        nothing = f"{folder.name}: no stored predictions: {judging(folder.name)}"
+        nothing = f"{folder.name}: no stored predictions: {evaluation_command(folder.name)}"
         raise DataError("; ".join(problems) or nothing)
     origin = next(iter(sets.values())).origin
     recipe = _recipe(origin, folder.name)
@@ -134,7 +134,7 @@ def load_run(folder: Path) -> Loaded:
     )
 
 
-def judging(name: str) -> str:
+def evaluation_command(name: str) -> str:
     """The command that stores what a report needs."""
     return f"sertool ensemble --name {name} --sets valid,test"
 
@@ -150,8 +150,8 @@ def _read_sets(folder: Path, problems: list[str]) -> dict[str, StoredSet]:
                     sets[name] = stored
     if len({_identity(stored) for stored in sets.values()}) > 1:
         problems.append(
-            f"{folder.name}: test and valid were judged by other members or on other data, so valid is left "
-            f"out: {judging(folder.name)}"
+            f"{folder.name}: test and valid were evaluated with different members or on different data, so valid "
+            f"is left out: {evaluation_command(folder.name)}"
         )
         del sets["valid"]
     return sets
@@ -168,11 +168,15 @@ def _checked(folder: Path, stored: StoredSet, problems: list[str]) -> StoredSet:
     own, folds = stored.predictions, Counter(member.fold for member in stored.predictions.members)
     path = set_path(folder, own.set)
     if sorted(folds) != list(range(len(folds))) or len(folds) != stored.origin.folds:
-        raise DataError(f"{path}: damaged (members of {len(folds)} folds)", hint=judging(folder.name))
+        raise DataError(
+            f"{path}: damaged (members of {len(folds)} folds)", hint=evaluation_command(folder.name)
+        )
     if min(folds.values()) != len(own.logits):
-        raise DataError(f"{path}: damaged (logits of {len(own.logits)} members)", hint=judging(folder.name))
+        raise DataError(
+            f"{path}: damaged (logits of {len(own.logits)} members)", hint=evaluation_command(folder.name)
+        )
     if own.scores is not None and not (np.abs(own.scores) <= 3).all():
-        problems.append(f"{path}: raw scores that are not from -3 to 3, so they are left aside")
+        problems.append(f"{path}: raw scores outside -3 to 3 are ignored")
         return replace(stored, predictions=replace(own, scores=None))
     return stored
 
@@ -183,7 +187,7 @@ def _recipe(origin: Origin, name: str) -> Recipe:
     except SertoolError as error:
         raise DataError(
             str(error),
-            hint=f"the run is of sertool {origin.made.get('sertool', '?')}: report it with that, or train it again",
+            hint=f"the run was made by sertool {origin.made.get('sertool', '?')}: use that version, or train it again",
         ) from error
 
 
@@ -191,8 +195,8 @@ def _seeds(folder: Path, own: Predictions, problems: list[str]) -> tuple[int, ..
     finished, names = list_runs(folder), {member.name for member in own.members}
     if len(finished) > len(names):
         problems.append(
-            f"{folder.name}: {len(finished)} members are finished, the predictions are of {len(names)}: "
-            f"{judging(folder.name)}"
+            f"{folder.name}: {len(finished)} members have finished, but the predictions are of {len(names)}: "
+            f"{evaluation_command(folder.name)}"
         )
     return tuple(sorted({run.seed for run in finished if run.folder.name in names}))
 
@@ -259,7 +263,7 @@ def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], 
     """Who read test labels, and the seconds of training."""
     path = folder / LOG
     if not path.is_file():
-        problems.append(f"{path}: no such file, so nobody knows who read the test labels")
+        problems.append(f"{path}: no such file, so it is unknown who read the test labels")
         return (), None
     with telling(problems):
         entries = artifacts.read_json_lines(path)
@@ -272,7 +276,7 @@ def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], 
 def _read(entry: Mapping[str, Any], path: Path) -> LabelRead:
     number = entry.get("utterances")
     if type(number) is not int:
-        raise DataError(f"{path}: damaged (a look at {number!r:.40} test labels)")
+        raise DataError(f"{path}: damaged (utterances: {number!r:.40})")
     time, by, purpose = (printable(str(entry.get(key, "?"))) for key in ("time", "by", "purpose"))
     return LabelRead(time, by, purpose, number)
 

@@ -11,6 +11,7 @@ from sertool.core.metrics import Bootstrap, Estimate, clusters_of, decision_diff
 from sertool.core.metrics.classification import decide
 from sertool.core.reports.contents import ProbeRow
 from sertool.core.reports.load import Probes
+from sertool.core.reports.wording import percent
 from sertool.core.runs.predictions import Predictions
 
 ORDER = ("text masked", "text shuffled", "audio masked", "audio shuffled")
@@ -73,10 +74,12 @@ def verdict(rows: Sequence[ProbeRow], accuracy: float) -> str | None:
     modality = ignored(rows)
     if modality is None:
         return None
-    does = "reads and does not listen" if modality == "audio" else "listens and does not read"
-    others = "other people's audio" if modality == "audio" else "other utterances' text"
+    other = "text" if modality == "audio" else "audio"
     (shuffled,) = (row.metrics["accuracy"].value for row in rows if row.name == f"{modality} shuffled")
-    return f"{does}: with {others} the accuracy stays at {100 * shuffled:.1f} ({100 * accuracy:.1f} as it is)"
+    return (
+        f"uses the {other} and ignores the {modality}: with the {modality} of other utterances the accuracy stays at "
+        f"{percent(shuffled)} % ({percent(accuracy)} % as it is)"
+    )
 
 
 def probe_rows_of(corpus: Corpus, predictions: Predictions, probes: Probes, k: int) -> tuple[ProbeRow, ...]:

@@ -31,7 +31,7 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
     members = run.main.predictions.members
     model, training = recipe.model, recipe.training
     counts = ", ".join(f"{name} {number:,}" for name, number in origin.counts.items() if number)
-    doctor = "not asked" if origin.doctor is None else "; ".join(one[-1] for one in origin.doctor if one)
+    doctor = "not run" if origin.doctor is None else "; ".join(one[-1] for one in origin.doctor if one)
     made = dict(origin.made)
     found = {
         "recipe": f"{origin.recipe_name}: {recipe.about}",
@@ -50,11 +50,11 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
             f"{training.schedule}, at most {training.max_epochs} epochs, best epoch by {training.select}"
         ),
         "members": ", ".join(member.name for member in members),
-        "started from": origin.started_from or "random numbers",
+        "started from": origin.started_from or "random weights",
         "seconds of training": "" if run.seconds is None else f"{run.seconds:,.0f}",
         "size": size,
         "calibration": calibration,
-        "doctor": doctor or "nothing",
+        "doctor": doctor or "no findings",
         "predicted": made.pop("time", ""),
         **made,
         "choices": " ".join(recipe.choices),

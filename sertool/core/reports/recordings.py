@@ -77,13 +77,13 @@ def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:
     demo = find(DEMO, ids) if any(map(_is_demo, report.runs)) else {}
     packed = _Packed()
     attached: dict[str, dict[str, str]] = {run.name: {} for run in report.runs}
-    for run, id_ in _gravest_first(report):
+    for run, id_ in _most_severe_first(report):
         clip = given.get(id_) or (demo.get(id_) if _is_demo(run) else None)
         if clip and (address := packed.address(clip)):
             attached[run.name][id_] = address
     notes = packed.notes()
     if recordings is not None and not given:
-        notes = [f"{recordings}: has no recording of any utterance in the report", *notes]
+        notes = [f"{recordings}: holds no recording of any utterance in the report", *notes]
     return replace(report, recordings={name: own for name, own in attached.items() if own}), notes
 
 
@@ -95,7 +95,7 @@ def _rows(run: RunReport) -> list[ReportUtterance]:
     return [row for own in run.sets.values() for row in own.rows]
 
 
-def _gravest_first(report: Report) -> Iterator[tuple[RunReport, str]]:
+def _most_severe_first(report: Report) -> Iterator[tuple[RunReport, str]]:
     """Every run's utterances, so that room goes to the errors of all runs before it goes to right decisions."""
     rows = [(run, row) for run in report.runs for row in _rows(run)]
     return ((run, row.id) for run, row in sorted(rows, key=lambda pair: (pair[1].right, -pair[1].confidence)))
@@ -136,7 +136,7 @@ class _Packed:
             notes.append(f"{_count(self.large)} no player: larger than {LARGEST // 1000} kB")
         if self.over:
             notes.append(
-                f"{_count(self.over)} no player: together they may have {ALL // 1_000_000} MB in a report"
+                f"{_count(self.over)} no player: the limit for all of a report is {ALL // 1_000_000} MB"
             )
         if self.faults:
             more = f" and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""

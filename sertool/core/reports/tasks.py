@@ -92,7 +92,7 @@ def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:
     found, notes = _paired(paper, honest)
     trained = [_trained(run) for run in (honest, paper)]
     if trained[0] != trained[1]:
-        notes.append(f"the honest run trained on {trained[0]}, the paper's on {trained[1]}")
+        notes.append(f"the honest run was trained on {trained[0]}, the paper's run on {trained[1]}")
     return [
         DifferenceRow(
             metric=metric,
@@ -120,11 +120,9 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
     rows = [np.array([place[id_] for id_ in shared], np.int64) for place in places]
     targets = [_targets(run)[row] for run, row in zip((paper, honest), rows, strict=True)]
     if not shared or tests[0].predictions.classes != tests[1].predictions.classes:
-        return _unpaired(paper, honest), ["over different utterances: no interval can be given"]
+        return _unpaired(paper, honest), ["the test utterances differ, so there is no interval"]
     if not np.array_equal(targets[0], targets[1]):
-        return _unpaired(paper, honest), [
-            "the labels of the same utterances differ: no interval can be given"
-        ]
+        return _unpaired(paper, honest), ["the labels of the same utterances differ, so there is no interval"]
     decided = [
         test.predictions.decisions(run.choice.k)[row]
         for test, run, row in zip(tests, (paper, honest), rows, strict=True)
@@ -133,7 +131,7 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
     number = len(tests[0].predictions.classes)
     found = decision_differences(targets[0], decided[1], decided[0], number, bootstrap)
     whole = all(len(test.predictions.ids) == len(shared) for test in tests)
-    return found, [] if whole else [f"over the {len(shared):,} utterances both judged"]
+    return found, [] if whole else [f"over the {len(shared):,} utterances that both runs cover"]
 
 
 def _places(run: Reported) -> dict[str, int]:

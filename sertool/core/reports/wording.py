@@ -14,11 +14,16 @@ def metric_name(metric: str) -> str:
     return ALL_METRICS[metric].title if metric in ALL_METRICS else metric
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share in percent, as in "72.5"."""
+    return f"{100 * share:.{digits}f}"
+
+
 def figure(value: float, metric: str = "") -> str:
     """A figure: a share in percent, MAE and correlations as they are."""
     if value != value:
         return "not defined"
-    return f"{100 * value:.2f}" if _is_share(metric) else f"{value:.3f}"
+    return percent(value, 2) if _is_share(metric) else f"{value:.3f}"
 
 
 def interval(own: Estimate, metric: str = "") -> str:
@@ -26,7 +31,7 @@ def interval(own: Estimate, metric: str = "") -> str:
     if own.low is None or own.high is None:
         return NONE
     if _is_share(metric):
-        return f"{100 * own.low:.1f} - {100 * own.high:.1f}"
+        return f"{percent(own.low)} - {percent(own.high)}"
     return f"{own.low:.3f} - {own.high:.3f}"
 
 

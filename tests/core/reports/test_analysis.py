@@ -119,7 +119,7 @@ def test_the_papers_protocol_takes_the_best_size_on_test_and_says_so(tmp_path, s
     chosen = stamp.partition(": ")[2]
     verb = "was" if chosen == "k" else "were"
     assert (
-        text(run, "selected-on-test") == f"{chosen} {verb} selected on the test utterances, as in the paper"
+        text(run, "selected-on-test") == f"{chosen} {verb} selected on the test utterances, as in the paper: the figures are optimistic"
     )
     assert report(tmp_path).tasks[0].ours[0].stamp == stamp
 
@@ -130,10 +130,10 @@ def test_without_validation_all_members_are_averaged_and_nothing_is_calibrated(t
     assert (run.chosen_by, run.sets["test"].k, run.stamp) == ("all", 3, "")
     assert run.sets["test"].calibration.temperature is None
     assert run.provenance["size"] == (
-        "all 3 members are averaged, as no predictions on validation are stored to choose by"
+        "all 3 members are averaged, because no predictions on validation are stored to choose k"
     )
     assert run.provenance["calibration"] == (
-        "none: no temperature of the first 3 members is stored, nor predictions on validation"
+        "none: neither a temperature of the first 3 members nor predictions on validation are stored"
     )
 
 
@@ -218,17 +218,17 @@ def made_by(kind: str):
 
 
 TEXTS = {
-    "seen-in-test": "earlier, where it started, was trained or selected on 12 test utterances",
+    "seen-in-test": "earlier, from which it started, was trained or selected on 12 test utterances",
     "shared-speakers": "as told",
-    "nan-logits": "1 of 3 members have no finite logits, left out: run-2",
-    "few-members": "2 of the 3 members that the recipe asks for",
-    "one-member": "one member: nothing is known about the spread over seeds",
+    "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
+    "few-members": "only 2 of the 3 members that the recipe asks for have finished",
+    "one-member": "only one member: the variation between seeds is unknown",
     "few-clusters": "only 3 speakers: the interval is rough",
-    "read-often": "the test labels were used to judge 4 times; each look is a chance to choose by them",
-    "ignores-audio": "test: reads and does not listen: with other people's audio the accuracy stays at {0} ({0} as it "
-    "is)",
-    "ignores-text": "test: listens and does not read: with other utterances' text the accuracy stays at {0} ({0} as "
-    "it is)",
+    "read-often": "the test labels were used for evaluation 4 times; each time is a chance to choose by them",
+    "ignores-audio": "test: uses the text and ignores the audio: with the audio of other utterances the accuracy "
+    "stays at {0} % ({0} % as it is)",
+    "ignores-text": "test: uses the audio and ignores the text: with the text of other utterances the accuracy "
+    "stays at {0} % ({0} % as it is)",
 }
 
 
@@ -260,7 +260,7 @@ def test_miscalibration_says_which_way(tmp_path):
     row = run.sets["test"].calibration
     said = text(run, "miscalibrated")
     assert said.startswith(
-        f"test: overconfident: mean probability {100 * row.confidence:.1f}, accuracy {100 * row.accuracy:.1f}; "
+        f"test: overconfident: mean probability {100 * row.confidence:.1f} %, accuracy {100 * row.accuracy:.1f} %; "
     )
     assert row.p < 0.01
     test, valid = make_set("test"), make_set("valid", 200)
@@ -276,7 +276,7 @@ def test_a_weak_part_is_named_with_its_figures(tmp_path):
     assert women.weak
     assert (women.size, women.clusters) == (200, 5)
     told = [found.text for found in run.findings if found.kind == "weak-slice"]
-    start = f"test: gender f: accuracy {100 * women.accuracy.value:.1f} ("
+    start = f"test: gender f: accuracy {100 * women.accuracy.value:.1f} % ("
     assert sum(one.startswith(start) for one in told) == 1
     (said,) = [one for one in told if one.startswith(start)]
     assert f"{-100 * women.difference:.1f} points below the rest (200 utterances of 5 speakers, p " in said
@@ -381,7 +381,7 @@ def test_one_speaker_and_one_class(tmp_path):
     assert text(run, "few-clusters") == (
         "one speaker only: the interval is over utterances, and says nothing about other speakers"
     )
-    assert "always saying happy reaches 100.0" in text(run, "no-better-than-majority")
+    assert "always predicting happy reaches 100.0 %" in text(run, "no-better-than-majority")
     assert "UAR" not in text(run, "no-better-than-majority")
     assert [row.support for row in run.sets["test"].classes] == [0, 80, 0]
     assert [row.kind for row in run.sets["test"].slices] == ["words"] * 3 + ["seconds"] * 3
@@ -396,8 +396,8 @@ def test_accuracy_below_the_majority_with_a_uar_above_chance_says_both(tmp_path)
     logits[:, 200:] = 9 * np.eye(3)[targets[200:]]
     write_run(tmp_path / "tiny", changed(test, logits=logits, targets=targets))
     said = text(only(tmp_path), "no-better-than-majority")
-    assert said.startswith("test: accuracy 50.0, always saying angry reaches 8")
-    assert said.endswith(" is above chance, 33.3")
+    assert said.startswith("test: accuracy 50.0 %, while always predicting angry reaches 8")
+    assert said.endswith(" is above chance, 33.3 %")
 
 
 def test_several_labels(tmp_path):
@@ -480,7 +480,7 @@ def test_a_fold_member_without_finite_logits_takes_its_rank_with_it(tmp_path):
     write_run(tmp_path / "tiny", changed(test, logits=logits))
     run = only(tmp_path)
     assert (
-        text(run, "nan-logits") == "3 of 9 members have no finite logits, left out: run-2-0, run-2-1, run-2-2"
+        text(run, "nan-logits") == "3 of 9 members have no finite logits and are left out: run-2-0, run-2-1, run-2-2"
     )
     assert run.members == 6
 
@@ -534,14 +534,14 @@ def test_paper_less_honest_is_paired_over_the_same_utterances(tmp_path):
     assert 0 < difference.low < difference.value < difference.high
     assert rows["accuracy"].p < 0.05
     assert {row.note for row in task.differences} == {
-        "the honest run trained on 700 utterances, the paper's on 800 utterances"
+        "the honest run was trained on 700 utterances, the paper's run on 800 utterances"
     }
 
 
 def test_the_difference_is_over_shared_utterances_and_says_so(tmp_path):
     (task,) = pair(tmp_path, range(150, 500)).tasks
     row = task.differences[0]
-    assert row.note.startswith("over the 250 utterances both judged; ")
+    assert row.note.startswith("over the 250 utterances that both runs cover; ")
     assert row.difference.low is not None
 
 
@@ -549,10 +549,10 @@ def test_without_shared_utterances_or_with_other_labels_there_is_no_interval(tmp
     (task,) = pair(tmp_path, range(400, 800)).tasks
     row = task.differences[0]
     assert (row.difference.low, row.p) == (None, None)
-    assert row.note.startswith("over different utterances: no interval can be given; ")
+    assert row.note.startswith("the test utterances differ, so there is no interval; ")
     (task,) = pair(tmp_path, targets=np.zeros(400, np.int64)).tasks
     assert task.differences[0].note.startswith(
-        "the labels of the same utterances differ: no interval can be given; "
+        "the labels of the same utterances differ, so there is no interval; "
     )
 
 
@@ -587,8 +587,8 @@ def test_expected_recipes_without_a_result_say_what_to_do(tmp_path):
     lines = {line for task in made.tasks for line in task.missing}
     assert lines == {
         f"iemocap: needs {data}/IEMOCAP: sertool fetch-data data",
-        "vgaf: not trained: sertool train --recipe vgaf",
-        "meld: not judged: sertool ensemble --name meld --sets test",
+        "vgaf: not trained yet: sertool train --recipe vgaf",
+        "meld: not evaluated yet: sertool ensemble --name meld --sets test",
         f"emodb: needs {data}/EMODB: sertool recipes show emodb",
     }
     assert [(task.dataset, task.task) for task in made.tasks][:2] == [

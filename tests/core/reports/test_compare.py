@@ -111,9 +111,9 @@ def test_the_whole_output(here):
         "UAR: +6.7 points, interval 0.0 to 16.7 by speaker: not shown to be better",
         "weighted F1: +7.5 points, interval 0.0 to 14.7 by speaker: not shown to be better",
         "",
-        "intervals over 8 speakers, paired",
+        "paired intervals over 8 speakers",
         "Holm: p corrected for all 3 tests above",
-        "McNemar, exact: only A is right 1 time, only B 4: p = 0.375; it takes utterances as independent of each other",
+        "McNemar's exact test: only A is right 1 time, only B 4 times: p = 0.375; it assumes independent utterances",
         "effect size of the accuracy: Cohen's h 0.18, below what counts as small",
         "",
         "from A to B: 4 wrong -> right · 1 right -> wrong",
@@ -165,7 +165,7 @@ def test_runs_that_decide_alike(here):
     lines = run("a", "b").stdout.splitlines()
     assert "accuracy     97.50  97.50   0.00     0.0 to 0.0  1.000  1.000" in lines
     assert "accuracy: 0.0 points, interval 0.0 to 0.0 by speaker: no difference" in lines
-    assert "note: a and b decide alike on every utterance" in lines
+    assert "note: a and b predict the same for every utterance" in lines
     assert lines[-1] == "from A to B: 0 wrong -> right · 0 right -> wrong"
 
 
@@ -173,14 +173,14 @@ def test_utterances_that_both_get_wrong_otherwise_are_flips_too(here):
     stored("a", decided([1, *TARGETS[1:]]))
     stored("b", decided([2, *TARGETS[1:]]))
     lines = run("a", "b").stdout.splitlines()
-    assert lines[-3] == "from A to B: 0 wrong -> right · 0 right -> wrong · 1 otherwise wrong"
+    assert lines[-3] == "from A to B: 0 wrong -> right · 0 right -> wrong · 1 wrong -> wrong"
     assert lines[-1].startswith("test0      wrong -> wrong  angry  happy  sad  ")
 
 
 def test_as_many_flips_as_asked_for(here):
     worse_and_better()
     lines = run("a", "b", "--flips", "2").stdout.splitlines()
-    assert lines[-1] == "and 3 more: --flips N shows N, --csv FILE has all"
+    assert lines[-1] == "and 3 more: --flips N shows N, --csv FILE writes all"
     assert lines[-2].startswith("test20 ")
     assert (
         run("a", "b", "--flips", "0").stdout.splitlines()[-1]
@@ -212,7 +212,7 @@ def test_three_runs_are_compared_with_the_first_and_corrected_together(here):
     tests = [pair["mcnemar"]["p"] for pair in pairs]
     assert tests == pytest.approx([binomtest(1, 5).pvalue, binomtest(4, 14).pvalue])
     assert [pair["mcnemar_holm"] for pair in pairs] == holm(tests)
-    assert "p = 0.375, p = 0.375 by Holm over 2 pairs; it takes" in result.stdout
+    assert "p = 0.375, p = 0.375 by Holm over 2 pairs; it assumes" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_three_runs_are_compared_with_the_first_and_corrected_together(here):
         (Difference(0.0, 0.0, 0.0, 1.0), 1.0, "no difference"),
         (Difference(0.02, 0.01, 0.03, 0.001), 0.003, "better"),
         (Difference(-0.02, -0.03, -0.01, 0.001), 0.003, "worse"),
-        (Difference(0.02, 0.001, 0.03, 0.03), 0.09, "not shown to be better once corrected for 3 tests"),
+        (Difference(0.02, 0.001, 0.03, 0.03), 0.09, "not shown to be better after correction for 3 tests"),
         (Difference(0.02, -0.001, 0.03, 0.049), 0.049, "not shown to be better"),
         (Difference(0.02), None, "no interval can be given"),
     ],
@@ -257,7 +257,7 @@ def test_without_validation_all_members_are_averaged(here):
     stored("b", decided(TARGETS))
     assert run("a", "b").stdout.splitlines()[1:3] == [
         "A  a · 3 of 3 members",
-        "   all 3 members are averaged, as no predictions on validation are stored to choose by",
+        "   all 3 members are averaged, because no predictions on validation are stored to choose k",
     ]
 
 
@@ -271,7 +271,7 @@ def test_what_was_selected_on_test_is_stamped(here):
         "A  paper · 1 of 2 members, chosen on test by accuracy",
         "   selected on test: epochs, order and k",
     ]
-    assert "note: only paper was selected on test, so the difference flatters it" in lines
+    assert "note: only paper was selected on test, so the comparison favours it" in lines
 
 
 def test_members_with_nan_are_left_out_and_named(here):
@@ -282,7 +282,7 @@ def test_members_with_nan_are_left_out_and_named(here):
     stored("b", decided(wrong({4})))
     lines = run("a", "b").stdout.splitlines()
     assert lines[1] == "A  a · 2 of 2 members"
-    assert "   left out, as their logits are not finite: run-2" in lines
+    assert "   left out because their logits are not finite: run-2" in lines
 
 
 def test_cross_validation_counts_members_by_fold(here):
@@ -292,7 +292,7 @@ def test_cross_validation_counts_members_by_fold(here):
     stored("b", decided(wrong({4})))
     assert run("a", "b").stdout.splitlines()[1:3] == [
         "A  a · 2 of 2 members in each of 3 folds",
-        "   all 2 members are averaged, as no predictions on validation are stored to choose by",
+        "   all 2 members are averaged, because no predictions on validation are stored to choose k",
     ]
 
 
@@ -300,7 +300,7 @@ def test_test_utterances_that_it_started_from_are_told(here):
     stored("a", decided(wrong({3}), origin=make_origin(started_from="old", seen_in_test=7)))
     stored("b", decided(wrong({4})))
     assert (
-        "   old, which it started from, was trained or selected on 7 utterances of the test set"
+        "   old, from which it started, was trained or selected on 7 utterances of the test set"
         in run("a", "b").stdout.splitlines()
     )
 
@@ -339,7 +339,7 @@ def test_shared_utterances_alone_are_compared_in_any_order(here):
     lines = result.stdout.splitlines()
     assert lines[0] == "TINY · emotion, 3 classes · test · 20 utterances"
     assert (
-        "note: compared on the 20 utterances that both judged; left out: 10 only of a, 10 only of b" in lines
+        "note: compared on the 20 utterances that both runs cover; left out: 10 only in a, 10 only in b" in lines
     )
     assert [row["utterance"] for row in rows_of(Path("flips.csv"))] == ["test20", "test21"]
 
@@ -350,7 +350,7 @@ def test_no_utterance_in_common(here):
     stored("b", some(whole, list(range(20, 40))))
     assert refusal("a", "b", code=1) == (
         "error: a and b have no utterance of the test set in common (the first are 'test0' and 'test20')\n"
-        "  try: their corpora are divided differently, or name utterances differently\n"
+        "  try: compare runs of one corpus: these are split differently, or name their utterances differently\n"
     )
 
 
@@ -359,7 +359,7 @@ def test_other_labels(here):
     stored("b", decided(TARGETS, targets=wrong({5, 7})))
     assert refusal("a", "b", code=1) == (
         "error: a and b have different labels for 2 of 40 utterances, the first is 'test5': happy and sad\n"
-        "  try: judge both on the same version of the corpus: sertool ensemble --name NAME --sets test\n"
+        "  try: evaluate both on the same version of the corpus: sertool ensemble --name NAME --sets test\n"
     )
 
 
@@ -367,7 +367,7 @@ def test_another_version_of_the_data_is_told(here):
     stored("a", decided(wrong({1})))
     stored("b", decided(wrong({2}), origin=make_origin(data_hash="ff", counts={"train": 1700})))
     assert (
-        "note: they know different versions or divisions of the data (trained on 800 and 1,700 utterances)"
+        "note: the runs use different versions or splits of the data (trained on 800 and 1,700 utterances)"
         in run("a", "b").stdout.splitlines()
     )
 
@@ -378,7 +378,7 @@ def test_one_speaker(here):
         stored(name, replace(decided(wrong(rows)), spoken=tuple(speaker)))
     lines = run("a", "b").stdout.splitlines()
     assert (
-        "intervals over 40 utterances, paired; one speaker only: the interval is over utterances, and says "
+        "paired intervals over 40 utterances; one speaker only: the interval is over utterances, and says "
         "nothing about other speakers" in lines
     )
 
@@ -393,7 +393,7 @@ def test_one_utterance(here):
         "accuracy     0.00  100.00  +100.00              -  -",
     ]
     assert "accuracy: +100.0 points: no interval can be given" in lines
-    assert "intervals over 1 utterance, paired; one utterance only: no interval can be given" in lines
+    assert "paired intervals over 1 utterance; one utterance only: no interval can be given" in lines
 
 
 def test_several_labels(here):
@@ -408,7 +408,7 @@ def test_several_labels(here):
     lines = run("a", "b", "--csv", "flips.csv").stdout.splitlines()
     assert "accuracy     97.50  99.17  +1.67" in "\n".join(lines)
     assert (
-        "McNemar, exact: only A is right 1 time, only B 3: p = 0.625; it takes decisions as independent of each other"
+        "McNemar's exact test: only A is right 1 time, only B 3 times: p = 0.625; it assumes independent decisions"
         in lines
     )
     assert [(row["decision_a"], row["decision_b"], row["change"]) for row in rows_of(Path("flips.csv"))] == [
@@ -423,7 +423,7 @@ def test_several_labels(here):
 def test_runs_that_are_not_there(here):
     stored("calls-v1", decided(TARGETS))
     assert refusal("calls-v1", "calls-v2", code=2) == (
-        "error: ckpt/calls-v2: no such run, did you mean 'calls-v1'?\n  try: there are calls-v1\n"
+        "error: ckpt/calls-v2: no such run, did you mean 'calls-v1'?\n  try: ckpt holds: calls-v1\n"
     )
     assert refusal("a", "b", "--output", "nowhere", code=2) == (
         "error: nowhere/a: no such run\n  try: sertool train makes one\n"
@@ -431,7 +431,7 @@ def test_runs_that_are_not_there(here):
 
 
 def test_too_few_or_the_same_twice(here):
-    assert refusal("a", code=2) == "error: only a is given: two runs are needed\n  try: sertool compare A B\n"
+    assert refusal("a", code=2) == "error: two runs or more are needed, only a is given\n  try: sertool compare A B\n"
     assert refusal("a", "b", "a", code=2) == "error: run a: is given twice\n"
     assert "Missing argument" in refusal(code=2)
 
@@ -451,7 +451,7 @@ def test_no_predictions(here):
     stored("a", decided(TARGETS))
     (here / "ckpt/b").mkdir()
     assert refusal("a", "b", code=1) == (
-        "error: b: no stored predictions of the test set\n  try: sertool ensemble --name b --sets test\n"
+        "error: b: no stored predictions for the test set\n  try: sertool ensemble --name b --sets test\n"
     )
 
 
@@ -467,7 +467,7 @@ def test_runs_that_do_not_belong_together(here, changes, named):
     stored("a", decided(TARGETS))
     stored("b", decided(TARGETS, origin=make_origin(**changes)))
     assert refusal("a", "b", code=2) == (
-        f"error: a and b are of different {named}\n  try: compare runs of one task on one data set\n"
+        f"error: a and b have different {named}\n  try: compare runs of the same task on the same data set\n"
     )
 
 
@@ -475,8 +475,8 @@ def test_other_classes(here):
     stored("a", decided(TARGETS))
     stored("b", decided(TARGETS, classes=("angry", "calm", "sad")))
     assert refusal("a", "b", code=2) == (
-        "error: a and b are of different classes: angry, happy, sad and angry, calm, sad\n"
-        "  try: compare runs of one task on one data set\n"
+        "error: a and b have different classes: angry, happy, sad and angry, calm, sad\n"
+        "  try: compare runs of the same task on the same data set\n"
     )
 
 

@@ -81,7 +81,7 @@ def test_another_format_and_a_recipe_that_no_longer_holds(clean):
     assert told.startswith(
         "recipe of tiny: 3 problems; about: is missing; dataset: is missing; width: unknown key"
     )
-    assert told.endswith("; the run is of sertool 0.1.0: report it with that, or train it again")
+    assert told.endswith("; the run was made by sertool 0.1.0: use that version, or train it again")
 
 
 def facts_changed(folder: Path, name: str, **changes) -> None:
@@ -100,7 +100,7 @@ def test_validation_of_other_members_is_left_out(clean):
     )
     made = report(clean)
     assert made.problems == (
-        "tiny: test and valid were judged by other members or on other data, so valid is left out: "
+        "tiny: test and valid were evaluated with different members or on different data, so valid is left out: "
         "sertool ensemble --name tiny --sets valid,test",
     )
     assert (list(made.runs[0].sets), made.runs[0].chosen_by) == (["test"], "all")
@@ -111,7 +111,7 @@ def test_members_that_finished_since_are_told(clean):
         note = {"format": "sertool-run/1", "seed": seed, "fold": 0, "score": 0.4, "epochs": 1}
         artifacts.write_json(clean / f"tiny/run-{seed}/run.json", note)
     assert report(clean).problems == (
-        "tiny: 5 members are finished, the predictions are of 3: sertool ensemble --name tiny --sets valid,test",
+        "tiny: 5 members have finished, but the predictions are of 3: sertool ensemble --name tiny --sets valid,test",
     )
 
 
@@ -135,7 +135,7 @@ def test_probes_of_other_predictions_logs_and_histories_that_are_damaged(clean):
     made = report(clean)
     assert len(made.problems) == 4
     assert "they belong to other predictions" in made.problems[0]
-    assert f"{folder}/log.jsonl: damaged (a look at 'many' test labels)" in made.problems
+    assert f"{folder}/log.jsonl: damaged (utterances: 'many')" in made.problems
     assert any(
         told.startswith(f"{folder}/run-1/history.jsonl: line 1 is not valid JSON") for told in made.problems
     )
@@ -144,7 +144,7 @@ def test_probes_of_other_predictions_logs_and_histories_that_are_damaged(clean):
     assert (run.reads, run.histories, run.sets["test"].probes) == ((), {}, ())
     (folder / "log.jsonl").unlink()
     assert (
-        f"{folder}/log.jsonl: no such file, so nobody knows who read the test labels"
+        f"{folder}/log.jsonl: no such file, so it is unknown who read the test labels"
         in report(clean).problems
     )
 
@@ -154,7 +154,7 @@ def test_scores_out_of_range_are_left_aside(tmp_path):
     write_run(tmp_path / "tiny", stored)
     made = report(tmp_path)
     path = set_path(tmp_path / "tiny", "test")
-    assert made.problems == (f"{path}: raw scores that are not from -3 to 3, so they are left aside",)
+    assert made.problems == (f"{path}: raw scores outside -3 to 3 are ignored",)
     assert made.runs[0].sets["test"].scores == {}
 
 

@@ -55,11 +55,11 @@ def inside(figure):
 def test_a_confusion_matrix_shows_counts_and_shares_and_tells_the_errors():
     figure = figures.confusion_matrix(((30, 10), (0, 0)), ("calm", "angry"))
     assert texts(figure) == [
-        *("label ↓   decided →", "calm", "angry"),
+        *("label ↓   predicted →", "calm", "angry"),
         *("calm", "30", "75 %", "10", "25 %"),
         *("angry", "0", "0"),
     ]
-    assert xml(figure)[1].text == "Most frequent errors: calm decided as angry: 10"
+    assert xml(figure)[1].text == "Most frequent errors: calm predicted as angry: 10"
     shades = [node.get("fill-opacity") for node in classes(figure, "shade")]
     assert shades == ["0.46", "0.15", "0.00", "0.00"]
 
@@ -122,9 +122,9 @@ def test_an_axis_holds_its_values(values, least, ends):
 def test_members_against_k_marks_what_was_taken():
     sizes = tuple(Size(k, {"uar": 0.6 + 0.01 * k}) for k in range(1, 6))
     figure = figures.size_curve({"test": sizes, "valid": sizes[:4]}, 4, "uar", "UAR")
-    assert "k = 4 taken" in texts(figure)
+    assert "k = 4 chosen" in texts(figure)
     assert xml(figure)[1].text == (
-        "test: 61 at k = 1, 65 at k = 5; valid: 61 at k = 1, 64 at k = 4; k = 4 was taken"
+        "test: 61 at k = 1, 65 at k = 5; valid: 61 at k = 1, 64 at k = 4; k = 4 was chosen"
     )
     assert len(classes(figure, "curve")) == 4  # two lines, two of the legend
     assert inside(figure)
@@ -178,7 +178,7 @@ def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
     figure = figures.reliability(bins)
     assert {"20", "1,200"} <= set(texts(figure))
     assert len(classes(figure, "dot")) == 2
-    assert xml(figure)[1].text == "20 at 40 % confidence: 50 % right; 1,200 at 90 % confidence: 80 % right"
+    assert xml(figure)[1].text == "20 at 40 % confidence: 50 % correct; 1,200 at 90 % confidence: 80 % correct"
     assert inside(figure)
     assert inside(figures.reliability([Bin(1.0, 1.0, 1, 0.2, 1.0)]))
     assert inside(figures.reliability([]))

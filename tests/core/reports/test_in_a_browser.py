@@ -80,19 +80,19 @@ def test_it_opens_without_errors_and_requests(opened):
     assert page.title() == "Four runs on IEMOCAP, MOSI and MOSEI"
     assert first_browser(page).locator("tbody tr").count() == 50
     assert first_browser(page).locator(".status").inner_text() == (
-        "1 to 50 of 130, wrong ones first, the surest at the top."
+        "1 to 50 of 130, wrong predictions first, the most confident at the top."
     )
 
 
 def test_pages_lead_through_all_utterances(opened):
     own = first_browser(opened())
     seen = column(own, 1)
-    assert own.get_by_role("button", name="Earlier").is_disabled()
+    assert own.get_by_role("button", name="Previous").is_disabled()
     for _ in range(2):
-        own.get_by_role("button", name="Later").click()
+        own.get_by_role("button", name="Next").click()
         seen += column(own, 1)
     assert own.locator(".pages span").inner_text() == "page 3 of 3"
-    assert own.get_by_role("button", name="Later").is_disabled()
+    assert own.get_by_role("button", name="Next").is_disabled()
     assert len(set(seen)) == len(seen) == 130
 
 
@@ -100,7 +100,7 @@ def test_filters_narrow_the_rows_together(opened):
     own = first_browser(opened())
     rows = report_example.example(130).runs[0].sets["test"].rows
     own.get_by_label("Label").select_option("sad")
-    own.get_by_label("Right?").select_option("wrong")
+    own.get_by_label("Correct?").select_option("wrong")
     wanted = {row.id for row in rows if row.target == "sad" and not row.right}
     assert {text.split("\n")[-1] for text in column(own, 1)} == wanted
     own.get_by_label("Speaker").select_option("Ses01F-0")
@@ -121,7 +121,7 @@ def test_words_are_searched_in_texts_and_ids_without_regard_to_case(opened):
     own.get_by_label("Text or id").fill(rows[7].id)
     assert column(own, 1)[0].endswith(rows[7].id)
     own.get_by_label("Text or id").fill("no such word")
-    assert own.locator(".status").inner_text() == "None is like that."
+    assert own.locator(".status").inner_text() == "No utterance matches."
 
 
 @pytest.mark.parametrize(("name", "number"), [("confidence, %", 5), ("members agreeing", 6), ("words", 7)])
@@ -144,7 +144,7 @@ def test_unknown_lengths_come_last_whichever_way_is_sorted(opened):
         own.get_by_role("button", name="seconds").click()
         assert "–" not in column(own, 8)
     for _ in range(2):
-        own.get_by_role("button", name="Later").click()
+        own.get_by_role("button", name="Next").click()
     assert column(own, 8)[-1] == "–"
 
 
@@ -310,7 +310,7 @@ def test_recordings_play(opened, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(render(report), encoding="utf-8")
     own = first_browser(opened(path))
-    own.locator("select[name=recording]").select_option("there")
+    own.locator("select[name=recording]").select_option("available")
     assert [text.split("\n")[-1] for text in column(own, 1)] == [row.id]
     audio = own.locator("audio")
     assert audio.get_attribute("preload") == "none"

@@ -153,7 +153,7 @@ def test_a_run_selected_on_test_is_named_and_its_flattery_measured(reported):
     made = reported(make_planted(), PAPER, {"name": "honest"})
     paper, honest = made.runs
     assert grave(paper)["selected-on-test"] == (
-        "epochs, order and k were selected on the test utterances, as in the paper"
+        "epochs, order and k were selected on the test utterances, as in the paper: the figures are optimistic"
     )
     assert "selected-on-test" not in grave(honest)
     assert (paper.stamp, honest.stamp) == ("selected on test: epochs, order and k", "")
@@ -182,5 +182,5 @@ def test_a_model_that_ignores_audio_is_named(reported):
     (run,) = reported(make_planted(silent=True)).runs
     assert set(grave(run)) == {"ignores-audio"}
     assert grave(run)["ignores-audio"].startswith(
-        "test: reads and does not listen: with other people's audio "
+        "test: uses the text and ignores the audio: with the audio of other utterances "
     )

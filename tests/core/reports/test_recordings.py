@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_told_and_errors_come_first(tmp_path, monkeypatch):
     assert set(report.recordings["calls"]) == {"unsure", "sure"}
     assert [note.partition(":")[0] for note in notes] == ["1 recording has no player"] * 2
     assert notes[0].endswith("larger than 6 kB")
-    assert "together they may have" in notes[1]
+    assert "the limit for all of a report is" in notes[1]
 
 
 def test_two_runs_share_a_recording(tmp_path):
@@ -103,7 +103,7 @@ def test_the_demo_brings_its_own_clips():
 def test_recordings_of_nobody_are_told(tmp_path):
     report, notes = recordings.attach(with_rows(("u1", True, 0.5)), tmp_path)
     assert report.recordings == {}
-    assert notes == [f"{tmp_path}: has no recording of any utterance in the report"]
+    assert notes == [f"{tmp_path}: holds no recording of any utterance in the report"]
 
 
 def test_recordings_that_are_neither_folder_nor_table_are_refused(tmp_path):

@@ -85,7 +85,9 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
 
 def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
     if len(names) < 2:
-        raise UsageError(f"only {', '.join(names)} is given: two runs are needed", hint="sertool compare A B")
+        raise UsageError(
+            f"two runs or more are needed, only {', '.join(names)} is given", hint="sertool compare A B"
+        )
     for what, given in (("run", names), ("--metric", metrics)):
         twice = next((one for place, one in enumerate(given) if one in given[:place]), None)
         if twice is not None:
@@ -139,7 +141,7 @@ def _shared(a: Judged, b: Judged) -> _Shared:
         raise DataError(
             f"{a.contender.name} and {b.contender.name} have no utterance of the {own.set} set in common "
             f"(the first are {own.ids[0]!r} and {other.ids[0]!r})",
-            hint="their corpora are divided differently, or name utterances differently",
+            hint="compare runs of one corpus: these are split differently, or name their utterances differently",
         )
     rows_b = [there[own.ids[row]] for row in rows_a]
     targets, others = own.targets[rows_a], other.targets[rows_b]
@@ -151,7 +153,7 @@ def _shared(a: Judged, b: Judged) -> _Shared:
             f"{a.contender.name} and {b.contender.name} have different labels for {len(unlike):,} of "
             f"{plural(len(rows_a), 'utterance')}, the first is {own.ids[rows_a[row]]!r}: "
             f"{labels[0] or 'none'} and {labels[1] or 'none'}",
-            hint="judge both on the same version of the corpus: sertool ensemble --name NAME --sets "
+            hint="evaluate both on the same version of the corpus: sertool ensemble --name NAME --sets "
             + own.set,
         )
     return _Shared(
@@ -192,22 +194,22 @@ def _notes(a: Judged, b: Judged, shared: _Shared) -> tuple[str, ...]:
     names = a.contender.name, b.contender.name
     one_sided = [one.contender.name for one in (a, b) if one.contender.stamp]
     if len(one_sided) == 1:
-        notes.append(f"only {one_sided[0]} was selected on test, so the difference flatters it")
+        notes.append(f"only {one_sided[0]} was selected on test, so the comparison favours it")
     lefts = [len(one.stored.predictions.ids) - len(shared.ids) for one in (a, b)]
     if any(lefts):
         notes.append(
-            f"compared on the {plural(len(shared.ids), 'utterance')} that both judged; left out: "
-            + ", ".join(f"{left:,} only of {name}" for left, name in zip(lefts, names, strict=True) if left)
+            f"compared on the {plural(len(shared.ids), 'utterance')} that both runs cover; left out: "
+            + ", ".join(f"{left:,} only in {name}" for left, name in zip(lefts, names, strict=True) if left)
         )
     hashes = [one.stored.origin.data_hash for one in (a, b)]
     if hashes[0] != hashes[1]:
         trained = [f"{one.stored.origin.counts.get('train', 0):,}" for one in (a, b)]
         notes.append(
-            "they know different versions or divisions of the data "
+            "the runs use different versions or splits of the data "
             f"(trained on {trained[0]} and {trained[1]} utterances)"
         )
     if np.array_equal(shared.a, shared.b):
-        notes.append(f"{names[0]} and {names[1]} decide alike on every utterance")
+        notes.append(f"{names[0]} and {names[1]} predict the same for every utterance")
     return tuple(notes)
 
 
@@ -245,5 +247,5 @@ def verdict(own: Difference, holm_p: float | None, tests: int) -> str:
     if apart and holm_p < SIGNIFICANT:
         return "better" if own.value > 0 else "worse"
     word = "better" if own.value > 0 else "worse" if own.value < 0 else "different"
-    corrected = f" once corrected for {tests} tests" if apart and tests > 1 else ""
+    corrected = f" after correction for {tests} tests" if apart and tests > 1 else ""
     return f"not shown to be {word}{corrected}"

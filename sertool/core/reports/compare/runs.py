@@ -12,6 +12,7 @@ from sertool.core.formatting import plural
 from sertool.core.reports.choose import choose_size, stamp
 from sertool.core.reports.compare.contents import Contender
 from sertool.core.reports.load import SETS, Loaded, load_run
+from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import StoredSet, set_path
 
 
@@ -40,20 +41,18 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
         raise UsageError(f"--set {set_name}: expected one of {', '.join(SETS)}")
     folder = output / name
     if not folder.is_dir():
-        there = sorted(path.name for path in output.iterdir() if path.is_dir()) if output.is_dir() else []
-        known = f"there are {', '.join(there)}" if there else "sertool train makes one"
+        there = runs_below(output)
+        known = f"{output} holds: {', '.join(there)}" if there else "sertool train makes one"
         raise UsageError(f"{folder}: no such run{did_you_mean(name, there)}", hint=known)
     if not set_path(folder, set_name).is_file():
         raise DataError(
-            f"{name}: no stored predictions of the {set_name} set",
+            f"{name}: no stored predictions for the {set_name} set",
             hint=f"sertool ensemble --name {name} --sets {set_name}",
         )
     run = load_run(folder)
     if set_name not in run.sets:
         why = "; ".join(run.problems)
-        raise DataError(
-            why or f"{set_path(folder, set_name)}: has no labels, so there is nothing to judge by"
-        )
+        raise DataError(why or f"{set_path(folder, set_name)}: has no labels, so nothing can be compared")
     choice = choose_size(run)
     stored = run.sets[set_name]
     contender = Contender(
@@ -84,8 +83,8 @@ def check_together(a: Judged, b: Judged) -> None:
     ):
         if values[0] != values[1]:
             raise UsageError(
-                f"{names[0]} and {names[1]} are of different {what}: {values[0]} and {values[1]}",
-                hint="compare runs of one task on one data set",
+                f"{names[0]} and {names[1]} have different {what}: {values[0]} and {values[1]}",
+                hint="compare runs of the same task on the same data set",
             )
 
 
@@ -96,10 +95,10 @@ def _listed(classes: Sequence[str]) -> str:
 def _notes(run: Loaded, choice: str, set_name: str) -> list[str]:
     notes = [choice] if choice else []
     if run.left_out:
-        notes.append(f"left out, as their logits are not finite: {', '.join(run.left_out)}")
+        notes.append(f"left out because their logits are not finite: {', '.join(run.left_out)}")
     if run.origin.seen_in_test and set_name == "test":
         notes.append(
-            f"{run.origin.started_from}, which it started from, was trained or selected on "
+            f"{run.origin.started_from}, from which it started, was trained or selected on "
             f"{plural(run.origin.seen_in_test, 'utterance')} of the test set"
         )
     return notes

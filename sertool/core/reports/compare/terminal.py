@@ -66,7 +66,7 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     for row in pair.metrics:
         lines += wrapped(f"{metric_name(row.metric)}: {verdict(row, by)}", width)
     lines += [""] if pair.metrics else []
-    over = f"intervals over {plural(pair.clusters, pair.unit)}, paired" + (
+    over = f"paired intervals over {plural(pair.clusters, pair.unit)}" + (
         f"; {pair.unit_note}" if pair.unit_note else ""
     )
     lines += wrapped(over, width)
@@ -99,17 +99,16 @@ def _mcnemar(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
     several = len(comparison.pairs) > 1
     corrected = f", {p_equals(pair.mcnemar_holm)} by Holm over {len(comparison.pairs)} pairs" * several
     return (
-        f"McNemar, exact: only {a} is right {plural(test.only_a, 'time')}, only {b} {test.only_b:,}: "
-        f"{p_equals(test.p)}{corrected}; it takes {what} as independent of each other"
+        f"McNemar's exact test: only {a} is right {plural(test.only_a, 'time')}, only {b} "
+        f"{plural(test.only_b, 'time')}: {p_equals(test.p)}{corrected}; it assumes independent {what}"
     )
 
 
 def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> list[str]:
-    counts = [f"{pair.count(change):,} {change}" for change in (WRONG_TO_RIGHT, RIGHT_TO_WRONG)]
-    both = pair.count(WRONG_TO_WRONG)
-    also = f" · {both:,} otherwise wrong" if both else ""
+    changes = [WRONG_TO_RIGHT, RIGHT_TO_WRONG, *([WRONG_TO_WRONG] if pair.count(WRONG_TO_WRONG) else [])]
+    counts = [f"{pair.count(change):,} {change}" for change in changes]
     a, b = names[pair.a], names[pair.b]
-    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}{also}", width)
+    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}", width)
     shown = pair.flips[:flips]
     if not shown:
         return lines
@@ -127,7 +126,11 @@ def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> 
             for line, text in zip(grid, texts, strict=True)
         ]
     more = len(pair.flips) - len(shown)
-    return [*lines, *grid, *([f"and {more:,} more: --flips N shows N, --csv FILE has all"] if more else [])]
+    return [
+        *lines,
+        *grid,
+        *([f"and {more:,} more: --flips N shows N, --csv FILE writes all"] if more else []),
+    ]
 
 
 def _decision(classes: str, width: int | None) -> str:

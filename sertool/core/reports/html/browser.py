@@ -52,7 +52,7 @@ class Pool:
         )
 
 
-def gravest_first(rows: Sequence[ReportUtterance]) -> list[ReportUtterance]:
+def most_severe_first(rows: Sequence[ReportUtterance]) -> list[ReportUtterance]:
     """Wrong decisions before right ones, the surest first."""
     return sorted(rows, key=lambda row: (row.right, -row.confidence))
 

@@ -78,10 +78,11 @@ def _environment() -> Environment:
         "points": lambda value: _typeset(wording.points(value, 1)),
         "points_interval": _points_interval,
         "p_value": lambda p: _typeset(wording.p_value(p)),
+        "p_equals": wording.p_equals,
         "metric": wording.metric_name,
         "plural": plural,
         "begun": lambda text: text[:1].upper() + text[1:],
-        "percent": lambda value: "–" if value != value else f"{100 * value:.1f}",
+        "percent": lambda value: "–" if value != value else wording.percent(value),
     }
     environment.globals |= {"figures": figures, "views": html_views}
     return environment

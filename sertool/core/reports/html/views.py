@@ -18,21 +18,21 @@ from sertool.core.reports.contents import (
     TaskReport,
 )
 from sertool.core.reports.html import figures
-from sertool.core.reports.html.browser import PAGE, Pool, browser_data, gravest_first
+from sertool.core.reports.html.browser import PAGE, Pool, browser_data, most_severe_first
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
 from sertool.core.reports.wording import ALL_METRICS, metric_name
 
 SETS = ("test", "valid")  # in this order; others after them
 SEVERITIES = {
-    "error": "Figures that are not what they seem",
-    "warning": "Figures that flatter, or are rough",
-    "note": "Worth knowing",
+    "error": "Errors: figures that are not what they seem",
+    "warning": "Warnings: figures that are optimistic or misleading",
+    "note": "Notes",
 }
 SLICES = {
     "gender": "gender",
     "words": "length in words",
     "seconds": "length in seconds",
-    "modality": "what there is of it",
+    "modality": "available modalities",
     "class": "label",
     "speaker": "speaker",
 }
@@ -74,7 +74,7 @@ def run_views(report: Report, pool: Pool) -> list[RunView]:
 def _set_view(
     run: RunReport, own: SetReport, place: str, pool: Pool, recordings: Mapping[str, str]
 ) -> SetView:
-    rows = gravest_first(own.rows)
+    rows = most_severe_first(own.rows)
     data = browser_data(rows, run.class_names, len(own.sizes), pool, recordings)
     return SetView(own, place, tuple(rows[:PAGE]), data, any(row.id in recordings for row in rows))
 
@@ -112,7 +112,7 @@ def by_protocol(task: TaskReport) -> list[tuple[str, list[OurRow]]]:
     """Our rows under a heading each: as the paper did it, then honestly."""
     paper = [row for row in task.ours if row.protocol == "paper"]
     honest = [row for row in task.ours if row.protocol != "paper"]
-    groups = [("Ours, as the paper did it", paper), ("Ours, honest", honest)]
+    groups = [("Our runs, paper’s protocol", paper), ("Our runs, honest protocol", honest)]
     return [group for group in groups if group[1]]
 
 

@@ -20,7 +20,7 @@ def to_markdown(report: Report) -> str:
     for section in sections:
         parts += _section(section)
     if report.command:
-        parts += [f"Made by {escaped(report.command)}"]
+        parts += [f"Command: {escaped(report.command)}"]
     return "\n\n".join(parts) + "\n"
 
 

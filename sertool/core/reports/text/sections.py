@@ -27,6 +27,7 @@ from sertool.core.reports.wording import (
     metric_name,
     p_equals,
     p_value,
+    percent,
     points,
     points_interval,
     spread,
@@ -110,7 +111,7 @@ def _metric_cells(figures: Mapping[str, Estimate], metric: str) -> list[str]:
 
 
 def _size_of(own: OurRow) -> str:
-    parts = [f"k = {own.k}, {plural(own.members, 'member')}"]
+    parts = [f"k = {own.k} of {plural(own.members, 'member')}"]
     parts += [f"trained on {plural(own.train, 'utterance')}"] if own.train else []
     return ", ".join(parts)
 
@@ -149,8 +150,8 @@ def run_section(run: RunReport, *, full: bool) -> Section:
         blocks += set_blocks(run, own, full=full) if full or number == 0 else [_short(run, own)]
     blocks += [_reads(run, full=full)] if run.reads else []
     if full:
-        blocks.append(Table("provenance", ("what", "is"), tuple(run.provenance.items())))
-        blocks.append(Table("made again by", ("command",), tuple((one,) for one in run.commands)))
+        blocks.append(Table("provenance", ("item", "value"), tuple(run.provenance.items())))
+        blocks.append(Table("commands to reproduce", ("command",), tuple((one,) for one in run.commands)))
     findings = tuple((one.severity, f"{one.text} [{one.kind}]") for one in run.findings)
     return Section(_title(run), run.stamp, findings, tuple(blocks))
 
@@ -194,9 +195,7 @@ def _set_title(run: RunReport, own: SetReport) -> str:
     published = own.published_utterances
     other = f" (published: {published:,})" if published not in (None, own.utterances) else ""
     by = (
-        "all there are"
-        if run.chosen_by == "all"
-        else f"chosen on {run.chosen_by} by {metric_name(run.select)}"
+        "all members" if run.chosen_by == "all" else f"chosen on {run.chosen_by} by {metric_name(run.select)}"
     )
     return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {by}"
 
@@ -215,7 +214,7 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
         f"intervals over {plural(own.clusters, own.unit)}" + (f"; {own.unit_note}" if own.unit_note else "")
     ]
     if own.majority is not None:
-        notes.append(f"always the most frequent class: accuracy {figure(own.majority)}")
+        notes.append(f"always predicting the most frequent class: accuracy {figure(own.majority)}")
     header = ("", f"k = {own.k}", INTERVAL, "members, mean ± sd")
     return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
 
@@ -230,12 +229,14 @@ def _classes(own: SetReport, *, full: bool) -> Table:
     shown = own.classes if full else own.classes[:MANY]
     header = ("class", "precision", *([INTERVAL] if full else []), "recall", *([INTERVAL] if full else []))
     notes = (
-        ["≠ the published number"] if any(one.published not in (None, one.support) for one in shown) else []
+        ["≠: differs from the published number"]
+        if any(one.published not in (None, one.support) for one in shown)
+        else []
     )
     if len(own.classes) > len(shown):
-        notes.append(f"and {len(own.classes) - len(shown)} more classes: in the files")
+        notes.append(f"{len(own.classes) - len(shown)} more classes are in the files")
     rows = tuple(_class(one, full=full) for one in shown)
-    return Table("classes", (*header, "F1", INTERVAL, "support", "decided"), rows, tuple(notes))
+    return Table("classes", (*header, "F1", INTERVAL, "support", "predicted"), rows, tuple(notes))
 
 
 def _class(own: ClassRow, *, full: bool) -> tuple[str, ...]:
@@ -250,17 +251,18 @@ def _class(own: ClassRow, *, full: bool) -> tuple[str, ...]:
 
 def _calibration(own: CalibrationRow) -> list[str]:
     divided = "no temperature" if own.temperature is None else f"temperature {own.temperature:.2f}"
-    between = "" if own.ece.low is None else f" ({own.ece.low:.3f} - {own.ece.high:.3f})"
+    between = "" if own.ece.low is None else f" ({interval(own.ece)})"
     lines = [
-        f"calibration: {divided} · ECE {own.ece.value:.3f}{between}, a calibrated model shows "
-        f"{own.ece_expected:.3f}, {p_equals(own.p)}",
-        f"mean probability {own.confidence:.3f}, right {own.accuracy:.3f} · Brier score {own.brier.value:.3f}",
+        f"calibration: {divided} · ECE {percent(own.ece.value)} %{between}, a calibrated model would show "
+        f"{percent(own.ece_expected)} %, {p_equals(own.p)}",
+        f"mean probability {percent(own.confidence)} %, correct {percent(own.accuracy)} % · "
+        f"Brier score {own.brier.value:.3f}",
     ]
     if own.risk:
         point = min(own.risk, key=lambda one: abs(one.coverage - ANSWERED))
         lines.append(
-            f"abstaining below {point.threshold:.2f}: {100 * point.coverage:.0f} % are answered, of those "
-            f"{figure(point.accuracy)} % rightly"
+            f"abstaining below a probability of {percent(point.threshold)} %: {percent(point.coverage)} % are "
+            f"answered, {percent(point.accuracy)} % of these correctly"
         )
     return lines
 
@@ -269,11 +271,15 @@ def _slices(own: SetReport, *, full: bool) -> Table:
     shown = own.slices if full else [one for one in own.slices if one.weak]
     tested = sum(one.p is not None for one in own.slices)
     if not shown:
-        none = f"none of {tested} is significantly weaker than the rest" if tested else "too small to tell"
+        none = (
+            f"none of {tested} is significantly weaker than the rest"
+            if tested
+            else "all are too small to test"
+        )
         return Table(notes=(f"slices: {none}",))
-    header = ("slice", "utterances", "accuracy", INTERVAL, "to the rest", "p", *(["weak"] if full else []))
+    header = ("slice", "utterances", "accuracy", INTERVAL, "vs. rest", "p", *(["weak"] if full else []))
     title = "slices" if full else f"weak slices, of {tested} tested"
-    note = "p: one-sided, corrected by Holm over all slices of the set"
+    note = "p: one-sided, Holm-corrected over all slices of the set"
     return Table(title, header, tuple(_slice(one, full=full) for one in shown), (note,))
 
 
@@ -291,21 +297,27 @@ def _slice(own: SliceRow, *, full: bool) -> tuple[str, ...]:
 
 def _probes(own: SetReport) -> Table:
     names = [name for name in ("accuracy", "uar") if name in own.metrics]
-    header = ["reading or listening?", *(metric_name(name) for name in names), "falls by", INTERVAL, "p"]
+    header = [
+        "reading or listening?",
+        *(metric_name(name) for name in names),
+        "accuracy falls by",
+        INTERVAL,
+        "p",
+    ]
     rows = [("as it is", *(figure(own.metrics[name].value) for name in names), "", "", "")]
     for one in own.probes:
         figures = [figure(one.metrics[name].value) if name in one.metrics else NONE for name in names]
         rows.append((one.name, *figures, points(one.drop.value), points_interval(one.drop), p_value(one.p)))
-    return Table("probes", tuple(header), tuple(rows))
+    return Table("text and audio", tuple(header), tuple(rows))
 
 
 def _reads(run: RunReport, *, full: bool) -> Table:
     if full:
         rows = tuple((one.time, one.by, one.purpose, f"{one.utterances:,}") for one in run.reads)
-        return Table("looks at test labels", ("time", "by", "purpose", "utterances"), rows)
+        return Table("access to test labels", ("time", "by", "purpose", "utterances"), rows)
     by = Counter(one.by for one in run.reads)
-    who = ", ".join(name + (f" {number} times" if number > 1 else "") for name, number in by.items())
-    return Table(notes=(f"test labels were looked at by {who}",))
+    who = ", ".join(name + (f" ({number} times)" if number > 1 else "") for name, number in by.items())
+    return Table(notes=(f"the test labels were read by {who}",))
 
 
 def _details(run: RunReport, own: SetReport) -> list[Table]:
@@ -316,25 +328,31 @@ def _details(run: RunReport, own: SetReport) -> list[Table]:
             (name, *(f"{number:,}" for number in counts))
             for name, counts in zip(run.class_names, own.confusion, strict=True)
         ]
-        blocks.append(Table("confusion: labels down, decisions across", ("", *run.class_names), tuple(rows)))
+        blocks.append(
+            Table(
+                "confusion matrix: a row per label, a column per prediction",
+                ("", *run.class_names),
+                tuple(rows),
+            )
+        )
     if own.calibration is not None:
         rows = [
             (
-                f"{one.confidence:.3f}",
-                f"{one.accuracy:.3f}",
-                f"{one.low:.3f} - {one.high:.3f}",
+                percent(one.confidence),
+                percent(one.accuracy),
+                f"{percent(one.low)} - {percent(one.high)}",
                 f"{one.count:,}",
             )
             for one in own.calibration.bins
         ]
-        header = ("mean probability", "share right", INTERVAL, "decisions")
+        header = ("mean probability", "correct", INTERVAL, "predictions")
         blocks.append(Table("reliability", header, tuple(rows)))
         points = [
-            (f"{one.threshold:.3f}", f"{100 * one.coverage:.1f}", figure(one.accuracy))
+            (percent(one.threshold), percent(one.coverage), percent(one.accuracy))
             for one in own.calibration.risk
         ]
         blocks.append(
-            Table("risk and coverage", ("abstaining below", "answered", "right of those"), tuple(points))
+            Table("risk and coverage", ("abstain below", "answered", "correct of these"), tuple(points))
         )
     return blocks
 
@@ -361,4 +379,4 @@ def _member_table(run: RunReport, own: SetReport) -> Table:
         for one in own.members
     ]
     header = ("member", *(["fold"] if folds else []), f"validation {metric_name(run.select)}")
-    return Table("members alone", (*header, *map(metric_name, names)), tuple(rows))
+    return Table("single members", (*header, *map(metric_name, names)), tuple(rows))

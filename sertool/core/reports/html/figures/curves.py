@@ -44,7 +44,11 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
     parts += [
         line(x(chosen), TOP, x(chosen), BOTTOM, "chosen"),
         label(
-            x(chosen) + (-6 if late else 6), TOP + 4, f"k = {chosen} taken", "strong", "end" if late else None
+            x(chosen) + (-6 if late else 6),
+            TOP + 4,
+            f"k = {chosen} chosen",
+            "strong",
+            "end" if late else None,
         ),
     ]
     for place, (key, points) in enumerate(curves.items()):
@@ -53,7 +57,7 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
     ends = [f"{key}: {percent(points[0][1])} at k = 1, {percent(points[-1][1])} at k = {points[-1][0]}"
             for key, points in curves.items() if points]  # fmt: skip
     title = f"{name} against the number of members"
-    return figure(WIDTH, HEIGHT, title, "; ".join([*ends, f"k = {chosen} was taken"]), parts)
+    return figure(WIDTH, HEIGHT, title, "; ".join([*ends, f"k = {chosen} was chosen"]), parts)
 
 
 def _curve(points: Sequence[Pair], place: int, *, marks: bool) -> list[Markup]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from sertool.core.reports import wording
+
 # What HTML admits no reader to meet: controls but tab and line ends, halves of surrogate pairs, non-characters.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -128,7 +130,7 @@ def span(values: Iterable[float], *, least: float, floor: float, ceiling: float)
 
 def percent(value: float) -> str:
     """A share as a tick says it: no decimals unless there are some."""
-    return f"{100 * value:.1f}".removesuffix(".0")
+    return wording.percent(value).removesuffix(".0")
 
 
 def left_axis(

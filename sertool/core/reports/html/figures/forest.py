@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sertool.core.metrics import Estimate
+from sertool.core.reports import wording
 from sertool.core.reports.html.figures.drawing import (
     Scale,
     bottom_axis,
@@ -70,8 +71,8 @@ def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
 def written(estimate: Estimate) -> str:
     """``71.9 [66.2, 77.0]``, in percent."""
     if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f}"
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+        return wording.percent(estimate.value)
+    return "{} [{}, {}]".format(*map(wording.percent, (estimate.value, estimate.low, estimate.high)))
 
 
 def shared_scale(estimates: Iterable[Estimate], *others: float, floor: float = 0.0) -> Scale:

@@ -31,7 +31,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> M
     letters = 8 if len(names) <= 8 else 6
     head = max(120, 20 + 7 * min(LETTERS, max(map(len, names))))
     parts = [
-        label(head - 10, 14, "label ↓   decided →", "muted", "end"),
+        label(head - 10, 14, "label ↓   predicted →", "muted", "end"),
         *(
             label(head + (at + 0.5) * cell, TOP - 8, shortened(name, letters), "tick", "middle")
             for at, name in enumerate(names)
@@ -55,7 +55,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> M
                 class_ = "share" if count else "none"
                 parts.append(label(x + cell / 2, y + cell / 2 + 14, f"{100 * share:.0f} %", class_, "middle"))
             if count and not right:
-                wrong.append((count, f"{name} decided as {names[column]}: {count:,}"))
+                wrong.append((count, f"{name} predicted as {names[column]}: {count:,}"))
     worst = [text for _, text in sorted(wrong, key=lambda one: -one[0])[:5]]
     said = "Most frequent errors: " + "; ".join(worst) if worst else "No errors"
     size = head + len(names) * cell + 2, TOP + len(names) * cell + 4
@@ -68,7 +68,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
     x, y = Scale(0, 1, left, right), Scale(0, 1, middle, top)
     most = max((one.count for one in bins), default=1)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
-    parts = left_axis(y, left, right, "right, %")
+    parts = left_axis(y, left, right, "correct, %")
     parts.append(line(left, middle, right, top, "reference"))
     parts.append(polyline([(x(one.confidence), y(one.accuracy)) for one in bins], "curve a"))
     for one in bins:
@@ -89,10 +89,10 @@ def reliability(bins: Sequence[Bin]) -> Markup:
             )
     parts += bottom_axis(x, bottom, "confidence, %", ticks, [percent(tick) for tick in ticks])
     said = "; ".join(
-        f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % right"
+        f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct"
         for one in bins
     )
-    return figure(400, 446, "Reliability: how often decisions of a confidence are right", said, parts)
+    return figure(400, 446, "Reliability: share of correct predictions at each confidence", said, parts)
 
 
 def bar(estimate: Estimate) -> Markup:

@@ -112,9 +112,9 @@
       const rows = this.shown.slice(first, first + PAGE);
       this.body.replaceChildren(...rows.map((row) => this.row(row)));
       const count = this.shown.length.toLocaleString("en");
-      const order = this.sort ? "" : ", wrong ones first, the surest at the top";
+      const order = this.sort ? "" : ", wrong predictions first, the most confident at the top";
       this.root.querySelector(".status").textContent = rows.length
-        ? `${first + 1} to ${first + rows.length} of ${count}${order}.` : "None is like that.";
+        ? `${first + 1} to ${first + rows.length} of ${count}${order}.` : "No utterance matches.";
       const pages = Math.max(1, Math.ceil(this.shown.length / PAGE));
       const [earlier, later] = this.root.querySelectorAll("[data-page]");
       earlier.disabled = this.page === 0;
