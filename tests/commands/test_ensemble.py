@@ -34,8 +34,14 @@ def one_sided(modality):
 @pytest.mark.parametrize(
     ("modality", "sentence"),
     [
-        ("text", "it uses the text and ignores the audio: with the audio of other utterances the accuracy stays at "),
-        ("audio", "it uses the audio and ignores the text: with the text of other utterances the accuracy stays at "),
+        (
+            "text",
+            "it uses the text and ignores the audio: with the audio of other utterances the accuracy stays at ",
+        ),
+        (
+            "audio",
+            "it uses the audio and ignores the text: with the text of other utterances the accuracy stays at ",
+        ),
     ],
 )
 def test_a_model_of_one_modality_is_told(tmp_path, modality, sentence):

@@ -151,7 +151,9 @@ def test_a_run(report):
     ]
     assert "class    precision  recall     F1         95 %  support  predicted" in lines
     assert "≠: differs from the published number" in lines
-    calibration = lines.index("abstaining below a probability of 47.5 %: 80.0 % are answered, 78.0 % of these correctly")
+    calibration = lines.index(
+        "abstaining below a probability of 47.5 %: 80.0 % are answered, 78.0 % of these correctly"
+    )
     assert lines[calibration - 2 : calibration] == [
         "calibration: temperature 1.62 · ECE 7.1 % (4.9 - 9.8), a calibrated model would show 2.4 %, p = 0.005",
         "mean probability 78.1 %, correct 71.9 % · Brier score 0.402",

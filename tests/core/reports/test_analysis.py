@@ -119,7 +119,8 @@ def test_the_papers_protocol_takes_the_best_size_on_test_and_says_so(tmp_path, s
     chosen = stamp.partition(": ")[2]
     verb = "was" if chosen == "k" else "were"
     assert (
-        text(run, "selected-on-test") == f"{chosen} {verb} selected on the test utterances, as in the paper: the figures are optimistic"
+        text(run, "selected-on-test")
+        == f"{chosen} {verb} selected on the test utterances, as in the paper: the figures are optimistic"
     )
     assert report(tmp_path).tasks[0].ours[0].stamp == stamp
 
@@ -480,7 +481,8 @@ def test_a_fold_member_without_finite_logits_takes_its_rank_with_it(tmp_path):
     write_run(tmp_path / "tiny", changed(test, logits=logits))
     run = only(tmp_path)
     assert (
-        text(run, "nan-logits") == "3 of 9 members have no finite logits and are left out: run-2-0, run-2-1, run-2-2"
+        text(run, "nan-logits")
+        == "3 of 9 members have no finite logits and are left out: run-2-0, run-2-1, run-2-2"
     )
     assert run.members == 6
 

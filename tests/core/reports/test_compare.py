@@ -339,7 +339,8 @@ def test_shared_utterances_alone_are_compared_in_any_order(here):
     lines = result.stdout.splitlines()
     assert lines[0] == "TINY · emotion, 3 classes · test · 20 utterances"
     assert (
-        "note: compared on the 20 utterances that both runs cover; left out: 10 only in a, 10 only in b" in lines
+        "note: compared on the 20 utterances that both runs cover; left out: 10 only in a, 10 only in b"
+        in lines
     )
     assert [row["utterance"] for row in rows_of(Path("flips.csv"))] == ["test20", "test21"]
 
@@ -431,7 +432,10 @@ def test_runs_that_are_not_there(here):
 
 
 def test_too_few_or_the_same_twice(here):
-    assert refusal("a", code=2) == "error: two runs or more are needed, only a is given\n  try: sertool compare A B\n"
+    assert (
+        refusal("a", code=2)
+        == "error: two runs or more are needed, only a is given\n  try: sertool compare A B\n"
+    )
     assert refusal("a", "b", "a", code=2) == "error: run a: is given twice\n"
     assert "Missing argument" in refusal(code=2)
 

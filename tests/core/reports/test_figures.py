@@ -178,7 +178,9 @@ def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
     figure = figures.reliability(bins)
     assert {"20", "1,200"} <= set(texts(figure))
     assert len(classes(figure, "dot")) == 2
-    assert xml(figure)[1].text == "20 at 40 % confidence: 50 % correct; 1,200 at 90 % confidence: 80 % correct"
+    assert (
+        xml(figure)[1].text == "20 at 40 % confidence: 50 % correct; 1,200 at 90 % confidence: 80 % correct"
+    )
     assert inside(figure)
     assert inside(figures.reliability([Bin(1.0, 1.0, 1, 0.2, 1.0)]))
     assert inside(figures.reliability([]))

@@ -146,7 +146,11 @@ def test_a_run_says_what_its_intervals_are_over_and_how_k_was_chosen(tree):
     assert any(
         line.startswith(f"{start}k = 4 of 5 members averaged, chosen on validation by") for line in said
     )
-    assert any("All members averaged (1 member), because no predictions on validation are stored to choose k." in line for line in said)
+    assert any(
+        "All members averaged (1 member), because no predictions on validation are stored to choose k."
+        in line
+        for line in said
+    )
     assert "over utterances: nothing is known about speakers" in said
 
 
@@ -208,7 +212,9 @@ def test_an_empty_report_and_a_run_without_sets_are_pages_too():
     empty = Report("nothing", "now", (), (), ("calls: no stored predictions",), "sertool report --all")
     assert "There are no results." in text_of(parsed(render(empty)))
     run = replace(report_example.run_report(), sets={}, histories={}, reads=(), commands=(), provenance={})
-    assert "No predictions of a labelled set are stored for this run." in text_of(parsed(render(replace(empty, runs=(run,)))))
+    assert "No predictions of a labelled set are stored for this run." in text_of(
+        parsed(render(replace(empty, runs=(run,))))
+    )
 
 
 def test_a_run_of_one_utterance_and_one_class_is_a_page():
