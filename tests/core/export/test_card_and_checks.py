@@ -1,0 +1,184 @@
+"""The model card, and graphs that are refused because they differ or lose accuracy."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+from builders import CPU, make_corpus, tiny_recipe, write_tiny
+from export_runs import CLIPS, everyday, judge_of, message, run
+from typer.testing import CliRunner
+
+from sertool.cli import app
+from sertool.core.errors import SertoolError
+from sertool.core.export import check as bundle_check
+from sertool.core.export import export as exporting
+from sertool.core.export import quantise as quantising
+from sertool.core.export import source as export_source
+from sertool.core.export.check import feeds_of, make_trial
+from sertool.core.export.source import open_trained
+from sertool.core.inference.ensemble import open_ensemble
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import train_recipe
+
+
+def test_the_card_tells_what_legal_asks(shop, tmp_path):
+    run(shop, "--out", str(tmp_path / "b"))
+    card = (tmp_path / "b/README.md").read_text()
+    flat = " ".join(card.split())
+    for sentence in (
+        "| corpus | TINY: train 24, valid 12, test 12 utterances |",
+        "| validated on | 12 utterances of the corpus's own valid split |",
+        "| protocol | honest: nothing was selected on test |",
+        "| output | one of angry, happy, sad |",
+        "Article 5(1)(f) of Regulation (EU) 2024/1689",
+        "workplace and education institutions, except for medical or safety reasons",
+        "It reads at most 5 words and 8 frames of an utterance",
+        "The corpus says of itself: random numbers.",
+    ):
+        assert sentence in flat, sentence
+    assert re.search(
+        r"On 12 test utterances: UAR \d+\.\d % \(95 % interval [\d.]+ to [\d.]+ %, bootstrap over 2 speakers\), "
+        r"accuracy \d+\.\d %\.",
+        flat,
+    )
+    assert "{" not in card
+    assert "synthetic" not in card
+
+
+def test_the_card_tells_of_machine_made_transcripts(tmp_path):
+    corpus = make_corpus(width=80)
+    first = replace(corpus.utterances[0], transcriber="whisper tiny")
+    write_tiny(tmp_path / "data", replace(corpus, utterances=(first, *corpus.utterances[1:])))
+    recipe = tiny_recipe(training={"runs": 1, "max_epochs": 1})
+    experiment = open_experiment(recipe, tmp_path / "data")
+    plan = plan_training(experiment, tmp_path / "ckpt" / "tiny", [1], None, CPU)
+    list(train_recipe(plan, tmp_path / "data", CPU))
+    run(tmp_path, "--out", str(tmp_path / "b"))
+    card = (tmp_path / "b/README.md").read_text()
+    assert "- Some or all of the transcripts in its training data were made by speech recognition.\n" in card
+    assert json.loads((tmp_path / "b/settings.json").read_text())["machine_text"] is True
+    said = CliRunner().invoke(
+        app, ["predict", "--name", "tiny", "--output", str(tmp_path / "ckpt"), "--text", "word1"]
+    )
+    assert said.stdout.startswith("tiny · machine-made transcripts · 1 member · ")
+
+
+def test_the_card_tells_of_a_start_that_had_seen_the_test(shop, tmp_path, monkeypatch):
+    def started(*arguments: object):
+        return replace(open_ensemble(*arguments), started_from="older", seen_in_test=3)
+
+    monkeypatch.setattr(export_source, "open_ensemble", started)
+    run(shop, "--out", str(tmp_path / "b"))
+    flat = " ".join((tmp_path / "b/README.md").read_text().split())
+    assert (
+        "| protocol | honest; members started from the weights of older, which was **trained or selected on 3 of the "
+        "test utterances** |"
+    ) in flat
+    assert "so the figures are optimistic." in flat
+
+
+def test_without_the_corpus_random_utterances_are_compared_and_figures_are_not_claimed(shop, tmp_path):
+    nowhere = ["--data", str(tmp_path / "nowhere")]
+    result = run(shop, "--out", str(tmp_path / "b"), *nowhere)
+    assert "all 64 decisions equal (64 seeded random utterances)" in result.stdout
+    card = (tmp_path / "b/README.md").read_text()
+    assert "On test: not measured; `sertool ensemble --name tiny --sets test` measures it." in card
+    result = run(shop, "--out", str(tmp_path / "c"), "--int8", *nowhere)
+    assert result.exit_code == 2
+    assert message(result) == (
+        "error: --int8: its loss of accuracy was not measured, the corpus is not available; nothing was written\n"
+        "  try: --data names the folder that holds the corpora; --force writes it anyway\n"
+    )
+    assert not (tmp_path / "c").exists()
+    result = run(shop, "--out", str(tmp_path / "c"), "--int8", "--force", *nowhere)
+    assert "loss of accuracy by int8: not measured" in result.stdout
+
+
+def test_other_data_of_the_same_name_are_not_taken_for_those_it_was_trained_on(shop, tmp_path):
+    write_tiny(tmp_path / "data", make_corpus(width=80, seed=9))
+    assert open_trained("tiny", shop / "ckpt", tmp_path / "data", None).experiment is None
+
+
+def test_eight_bits_that_cost_too_much_are_refused(shop, tmp_path, monkeypatch):
+    loss = quantising.Loss(0.75, 0.7, 12)
+    monkeypatch.setattr(exporting, "measure_loss", lambda *_: loss)
+    result = run(shop, "--out", str(tmp_path / "b"), "--int8")
+    assert result.exit_code == 1
+    assert message(result) == (
+        "error: --int8: loses 5.0 points of accuracy on 12 validation utterances, at most 0.5 is accepted; nothing was "
+        "written\n  try: leave --int8 out; --force writes it anyway\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    result = run(shop, "--out", str(tmp_path / "b"), "--int8", "--force")
+    assert "loss of accuracy by int8: +5.0 points on 12 validation utterances" in result.stdout
+    assert (
+        "has accuracy 70.0 % on 12 validation utterances, the full graph 75.0 %"
+        in (tmp_path / "b/README.md").read_text()
+    )
+
+
+def test_eight_bits_are_smaller_and_near(shop, tmp_path):
+    result = run(shop, "--out", str(tmp_path / "b"), "--int8", "--force", "--with-frontend")
+    assert result.exit_code == 0, result.stderr
+    small = onnx.load(tmp_path / "b/model.int8.onnx")
+    operators = {node.op_type for node in small.graph.node}
+    assert {"DynamicQuantizeLSTM", "MatMulInteger"} <= operators or "DynamicQuantizeMatMul" in operators
+    # The filters of the frontend and attention stay as they are.
+    whole = onnx.load(tmp_path / "b/model.onnx")
+    products = {node.name for node in whole.graph.node if node.op_type == "MatMul"}
+    assert products <= {node.name for node in small.graph.node if node.op_type == "MatMul"}
+    wave = {
+        "tokens": np.array([[1, 2, 3]]),
+        "waveform": soundfile.read(next(CLIPS.glob("*.flac")), dtype="float32")[0],
+    }
+    full, int8 = (
+        bundle_check.open_session(tmp_path / "b" / name).run(["probabilities"], wave)[0]
+        for name in ("model.onnx", "model.int8.onnx")
+    )
+    assert 0 < np.abs(full - int8).max() < 0.05
+
+
+def wrong_graphs(monkeypatch, change) -> None:
+    real = bundle_check.onnx_logits
+    monkeypatch.setattr(bundle_check, "onnx_logits", lambda *given: change(real(*given)))
+
+
+def test_a_graph_with_other_logits_is_not_written(shop, tmp_path, monkeypatch):
+    wrong_graphs(monkeypatch, lambda logits: logits + np.float32(2e-4))
+    result = run(shop, "--out", str(tmp_path / "b"))
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"error: export: the graph's logits differ from PyTorch's by 2\.0e-04, at most 1e-04 is accepted \(12 "
+        r"validation utterances of TINY and 8 made ones\); nothing was written\n  try: this is a bug "
+        r"in sertool or in the installed onnxruntime; `sertool doctor` shows the versions\n",
+        message(result),
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_with_other_decisions_is_not_written(shop, tmp_path, monkeypatch):
+    wrong_graphs(monkeypatch, lambda logits: -logits)
+    monkeypatch.setattr(bundle_check, "TOLERANCE", 100.0)
+    result = run(shop, "--out", str(tmp_path / "b"))
+    assert result.exit_code == 1
+    assert message(result) == (
+        "error: export: the graph and PyTorch predict different classes for 20 of 20 utterances (12 validation "
+        "utterances of "
+        "TINY and 8 made ones); nothing was written\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_is_no_agreement(monkeypatch):
+    trained, session, _ = everyday()
+    trial = make_trial(trained, None)
+    wrong_graphs(monkeypatch, lambda logits: logits * np.float32("nan"))
+    found = bundle_check.compare(session, feeds_of(trained, trial), judge_of(trained, trial), trial, "single")
+    assert found.largest == float("inf")
+    with pytest.raises(SertoolError, match="differ from PyTorch's by inf"):
+        bundle_check.require_equal(found)
