@@ -1,6 +1,7 @@
 """``sertool demo``: train three ensembles on the packaged corpus and compare them in one table."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -30,7 +31,7 @@ def demo(
     from sertool.core.runs.train import train_recipe
 
     talk = console()
-    results: list[dict[str, object]] = []
+    results: list[dict[str, Any]] = []
     here = Path()
     for title, modalities in ROWS.items():
         recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
@@ -72,21 +73,27 @@ def demo(
         )
 
 
-def show(results: list[dict[str, object]]) -> list[str]:
-    """The demo's table."""
+def show(results: list[dict[str, Any]]) -> list[str]:
+    """Format the table of the demo, in percent."""
+    from sertool.core.formatting import padded
+    from sertool.core.metrics import Estimate
+    from sertool.core.reports.wording import figure, interval
+
     first = results[0]
-    lines = [
-        f"demo · test · {first['utterances']} utterances of {first['voices']} unseen voices (synthetic speech)",
-        f"{'':<17}{'UAR':<7}{'95 % interval':<17}accuracy",
+    columns = [
+        ["", *(row["row"] for row in results)],
+        ["UAR", *(figure(row["uar"]) for row in results)],
+        ["95 % interval", *(interval(Estimate(row["uar"], row["low"], row["high"])) for row in results)],
+        ["accuracy", *(figure(row["accuracy"]) for row in results)],
     ]
-    for row in results:
-        interval = f"{row['low']:.2f} - {row['high']:.2f}"
-        lines.append(f"{row['row']:<17}{row['uar']:<7.2f}{interval:<17}{row['accuracy']:.2f}")
-    return lines
+    return [
+        f"demo · test · {first['utterances']} utterances of {first['voices']} unseen voices (synthetic speech)",
+        *padded(columns),
+    ]
 
 
 def next_commands(output: Path, here: Path) -> list[str]:
-    """What to try: a prediction on a packaged test recording and its text, and the report."""
+    """Return the commands to try next: a prediction for a packaged test recording, and the report."""
     import csv
     import shlex
 

@@ -21,6 +21,7 @@ from sertool.commands._options import (
     RunOption,
 )
 from sertool.commands._training import left_out
+from sertool.core.formatting import padded, plural
 
 if TYPE_CHECKING:
     from sertool.core.inference.ensemble import Ensemble
@@ -70,7 +71,7 @@ def ensemble(
     k = chosen_size(opened.depth, index)
     chosen = choose(device, precision or "fp32")
     talk = console()
-    for line in [*left_out(opened.experiment), f"{len(opened.members)} members · {chosen.reason}"]:
+    for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
         say(talk, line)
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
@@ -88,8 +89,9 @@ def ensemble(
 
 
 def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
-    """A set's result as lines."""
-    from sertool.core.metrics.classification import MAIN_METRICS, METRICS
+    """Format the result of a set as lines: each member, each size of the ensemble, and the chosen size per class."""
+    from sertool.core.metrics.classification import MAIN_METRICS
+    from sertool.core.reports.wording import figure, metric_name
 
     experiment = opened.experiment
     corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
@@ -100,62 +102,71 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
         )
     if opened.seen_in_test and result.set == "test":
         lines.append(
-            f"warning: {opened.started_from}, which the members started from, was trained or selected on "
-            f"{opened.seen_in_test} of them"
+            f"warning: the members started from {opened.started_from}, which was trained or selected on "
+            f"{opened.seen_in_test} of these utterances"
         )
     if result.targets is None:
-        lines += ["", f"unlabelled: the predictions of {k} members are the result (--predictions FILE.csv)"]
-        return lines
-    width = max(len(member.name) for member in result.members)
-    lines += ["", f"{'member':<{width}}  accuracy"]
-    lines += [f"{m.name:<{width}}  {m.accuracy:.4f}" for m in result.members]
-    lines += ["", "averaged  accuracy"]
+        saved = f"--predictions FILE.csv saves the predictions of {plural(k, 'member')}"
+        return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]
+    accuracies = ["" if one.accuracy is None else figure(one.accuracy) for one in result.members]
+    lines += ["", *padded([["member", *(one.name for one in result.members)], ["accuracy", *accuracies]])]
     sizes = range(1, len(result.logits) + 1)
+    averaged = [
+        ["averaged", *map(str, sizes)],
+        ["accuracy", *(figure(result.metric("accuracy", n)) for n in sizes)],
+    ]
+    chosen = ["", *("<- report" * (size == k) for size in sizes)]
+    lines += ["", *padded([*averaged, chosen], named=False)]
+    # Digit for digit as scikit-learn prints it, so that it can be compared with the one in the paper's repository.
     lines += [
-        f"{size:>8}  {result.metric('accuracy', size):.4f}{'  <- report' * (size == k)}" for size in sizes
+        "",
+        f"classification report of {plural(k, 'member')}, as scikit-learn prints it: fractions, not percent",
     ]
     numbered = opened.protocol == "paper"
     if numbered:
         named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))
-        lines += ["", f"classes: {named}"]
+        lines.append(f"classes: {named}")
     lines += ["", result.report(k, numbered=numbered)]
-    figures = (f"{METRICS[name].title} {100 * result.metric(name, k):.2f}" for name in MAIN_METRICS)
-    lines.append(f"{k} members: {' · '.join(figures)}")
+    figures = (f"{metric_name(name)} {figure(result.metric(name, k))}" for name in MAIN_METRICS)
+    lines.append(f"{plural(k, 'member')}: {' · '.join(figures)}")
     return lines
 
 
 def show_probes(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> list[str]:
-    """What a masked or shuffled modality costs, a line each, and a verdict; none where that was not asked."""
+    """Format what a masked or shuffled modality costs as lines; return none if --probe was not given."""
     from sertool.core.reports.probes import probe_rows_of, verdict
+    from sertool.core.reports.wording import figure, points_interval
 
     if result.set not in evaluation.probes:
         return []
     rows = probe_rows_of(opened.experiment.corpus, result, dict(evaluation.probes[result.set]), evaluation.k)
     accuracy = result.metric("accuracy", evaluation.k)
-    lines = ["", f"{PROBED}  accuracy  falls by  95 % interval"]
-    lines.append(f"{'as it is':<{len(PROBED)}}  {accuracy:.4f}")
-    for row in rows:
-        low, high = row.drop.low, row.drop.high
-        interval = f"{low:.4f} to {high:.4f}" if low is not None and high is not None else ""
-        value = f"{row.name:<{len(PROBED)}}  {row.metrics['accuracy'].value:.4f}    {row.drop.value:7.4f}   {interval}"
-        lines.append(value.rstrip())
+    columns = [
+        [PROBED, "as it is", *(row.name for row in rows)],
+        ["accuracy", figure(accuracy), *(figure(row.metrics["accuracy"].value) for row in rows)],
+        ["falls by", "", *(figure(row.drop.value) for row in rows)],
+        ["95 % interval", "", *(points_interval(row.drop) for row in rows)],
+    ]
     found = verdict(rows, accuracy)
-    return [*lines, *([f"it {found}"] if found is not None else [])]
+    return ["", *padded(columns), *([f"it {found}"] if found is not None else [])]
 
 
 def show_calibration(evaluation: "Evaluation") -> str:
-    """The temperature and what it does to the calibration error, or why there is none."""
+    """Describe the temperature and its effect on the calibration error, or why there is none, in one line."""
     from sertool.core.inference.evaluate import calibration_table
+    from sertool.core.reports.wording import figure
 
     if evaluation.calibration is None:
         return f"calibration: none; {evaluation.note}"
-    figures = calibration_table(evaluation)["sets"]
-    errors = [f"{name} {own['ece_before']:.3f} -> {own['ece_after']:.3f}" for name, own in figures.items()]
+    errors = [
+        f"{name} {figure(own['ece_before'])} % -> {figure(own['ece_after'])} %"
+        for name, own in calibration_table(evaluation)["sets"].items()
+    ]
     return f"calibration: temperature {evaluation.calibration.temperature:.2f} · ECE " + " · ".join(errors)
 
 
 def predictions_csv(results: Sequence["Predictions"], k: int) -> str:
-    """All sets' predictions as one CSV."""
+    """Write the predictions of all sets as one CSV."""
     from sertool.core.runs.predictions import prediction_rows
 
     text = io.StringIO()

@@ -1,13 +1,18 @@
-"""`sertool ensemble --probe`: what is shown, and the sentence for a model that uses one modality only."""
+"""`sertool ensemble`: what is shown, in percent; with --probe the sentence for a model that uses one modality only."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from builders import make_corpus, tiny_recipe, write_tiny
+from commands_run import run as run_command
+from commands_run import tiny
 from typer.testing import CliRunner
 
 from sertool.cli import app
+from sertool.commands.demo import show as show_demo
+from sertool.commands.train import show_summary
 from sertool.core.corpora.corpus import Frames
 from sertool.core.recipe.load import resolved
 
@@ -63,5 +68,56 @@ def test_a_model_of_one_modality_is_told(tmp_path, modality, sentence):
         "audio shuffled",
     ]
     assert lines[first + 6].startswith(sentence)
+    whole, *probed = [line[14:].split() for line in lines[first + 1 : first + 6]]
+    assert [len(whole), *map(len, probed)] == [1, 5, 5, 5, 5]
+    for accuracy, drop, low, _, high in probed:
+        assert float(accuracy) + float(drop) == pytest.approx(float(whole[0]), abs=0.02)
+        assert float(low) - 0.1 <= float(drop) <= float(high) + 0.1
     without = run.invoke(app, ["ensemble", "--name", "one", "--sets", "test", *places])
     assert "listen" not in without.output
+
+
+def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):
+    tiny(here)
+    assert run_command("train", "--recipe", "tiny.yaml", "--runs", "3").exit_code == 0
+    done = run_command("ensemble", "--name", "tiny", "--index", "2", "--json", "r.json")
+    assert done.exit_code == 0, done.output
+    own = json.loads((here / "r.json").read_text())["sets"]["test"]
+    lines = done.stdout.splitlines()
+    first = lines.index("member  accuracy")
+    assert lines[first + 1 : first + 4] == [
+        f"{one['checkpoint']:<6}  {100 * one['accuracy']:8.2f}" for one in own["members"]
+    ]
+    assert lines[first + 5 : first + 10] == [
+        "averaged  accuracy",
+        f"       1  {100 * own['ensemble'][0]['accuracy']:8.2f}",
+        f"       2  {100 * own['ensemble'][1]['accuracy']:8.2f}  <- report",
+        f"       3  {100 * own['ensemble'][2]['accuracy']:8.2f}",
+        "",
+    ]
+    assert lines[first + 10] == (
+        "classification report of 2 members, as scikit-learn prints it: fractions, not percent"
+    )
+    assert lines[-2] == (
+        f"2 members: accuracy {100 * own['ensemble'][1]['accuracy']:.2f} · UAR {100 * own['uar']:.2f} · "
+        f"weighted F1 {100 * own['f1_weighted']:.2f}"
+    )
+    assert lines[-1].startswith("calibration: temperature ")
+
+
+def test_the_demos_table_and_the_end_of_a_training_are_percent():
+    row = {"row": "text alone", "uar": 0.70312, "low": 0.62, "high": 1.0, "accuracy": 0.7}
+    assert show_demo([{**row, "utterances": 192, "voices": 4}]) == [
+        "demo · test · 192 utterances of 4 unseen voices (synthetic speech)",
+        "              UAR  95 % interval  accuracy",
+        "text alone  70.31   62.0 - 100.0     70.00",
+    ]
+    summary = {"name": "x", "select": "uar", "mean": 0.75, "selected_on_test": True}
+    assert show_summary({**summary, "members": [{"score": 0.7}, {"score": 0.8}]}) == [
+        "x · 2 members · valid UAR 75.00 (sd 7.07), best 80.00",
+        "selected on test",
+        "next: sertool ensemble --name x",
+    ]
+    assert show_summary({**summary, "members": [{"score": 0.75}]})[0] == (
+        "x · 1 member · valid UAR 75.00, best 75.00"
+    )

@@ -268,8 +268,8 @@ def test_ensemble_fits_on_validation_whatever_was_asked(trained, name, members, 
     test = written["sets"]["test"]
     assert calibration_line(result.stdout) == (
         f"calibration: temperature {stored.temperature:.2f}"
-        f" · ECE valid {stored.ece_before:.3f} -> {stored.ece_after:.3f}"
-        f" · test {test['ece_before']:.3f} -> {test['ece_after']:.3f}"
+        f" · ECE valid {100 * stored.ece_before:.2f} % -> {100 * stored.ece_after:.2f} %"
+        f" · test {100 * test['ece_before']:.2f} % -> {100 * test['ece_after']:.2f} %"
     )
 
 

@@ -680,7 +680,7 @@ def test_the_command_tells_its_start_and_what_it_has_seen(here, monkeypatch):
     judged = CliRunner().invoke(app, ["ensemble", "--name", "next", "--json", "result.json"])
     assert judged.exit_code == 0, judged.output
     assert judged.stdout.splitlines()[1] == (
-        "warning: first, which the members started from, was trained or selected on 5 of them"
+        "warning: the members started from first, which was trained or selected on 5 of these utterances"
     )
     table = json.loads((here / "result.json").read_text())
     assert (table["started_from"], table["seen_in_test"]) == ("first", 5)
