@@ -155,7 +155,7 @@ def test_a_run(report):
         "abstaining below a probability of 47.5 %: 80.0 % are answered, 78.0 % of these correctly"
     )
     assert lines[calibration - 2 : calibration] == [
-        "calibration: temperature 1.62 · ECE 7.1 % (4.9 - 9.8), a calibrated model would show 2.4 %, p = 0.005",
+        "calibration: temperature 1.62 · ECE 7.1 % (4.9 - 9.8), 2.4 % expected by chance, p = 0.005",
         "mean probability 78.1 %, correct 71.9 % · Brier score 0.402",
     ]
     assert "as it is                  73.20  74.40" in lines

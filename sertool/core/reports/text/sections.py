@@ -253,8 +253,8 @@ def _calibration(own: CalibrationRow) -> list[str]:
     divided = "no temperature" if own.temperature is None else f"temperature {own.temperature:.2f}"
     between = "" if own.ece.low is None else f" ({interval(own.ece)})"
     lines = [
-        f"calibration: {divided} · ECE {percent(own.ece.value)} %{between}, a calibrated model would show "
-        f"{percent(own.ece_expected)} %, {p_equals(own.p)}",
+        f"calibration: {divided} · ECE {percent(own.ece.value)} %{between}, {percent(own.ece_expected)} % expected "
+        f"by chance, {p_equals(own.p)}",
         f"mean probability {percent(own.confidence)} %, correct {percent(own.accuracy)} % · "
         f"Brier score {own.brier.value:.3f}",
     ]
