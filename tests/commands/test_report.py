@@ -159,7 +159,7 @@ def test_a_run(report):
         "mean probability 78.1 %, correct 71.9 % · Brier score 0.402",
     ]
     assert "as it is                  73.20  74.40" in lines
-    assert "audio masked              64.20  65.40     +9.00   5.0 to 12.6   0.030" in lines
+    assert "audio masked              64.20  65.40              +9.00   5.0 to 12.6   0.030" in lines
     assert lines[-1] == "the test labels were read by sertool train, sertool ensemble"
 
 
