@@ -24,7 +24,7 @@ from sertool.core.export.check import Trial, feeds_of
 from sertool.core.export.export import save
 from sertool.core.export.onnx_ensemble import ensemble_model
 from sertool.core.files import artifacts
-from sertool.core.models.build import initialise, member_state
+from sertool.core.models.build import initialise
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe.load import load
@@ -46,7 +46,10 @@ def make_trained(architecture: str, members: int) -> tuple[Trained, Trial, MAT |
     inputs = fit_inputs(experiment)
     stack = new_stack(experiment, inputs, members)
     initialise(stack, list(range(members)), [None] * members)
-    own = tuple(TrainedMember(f"run-{m}", 0, 0.0, member_state(stack, m)) for m in range(members))
+    weights = [
+        {name: values.detach()[m] for name, values in stack.named_parameters()} for m in range(members)
+    ]
+    own = tuple(TrainedMember(f"run-{m}", 0, 0.0, each) for m, each in enumerate(weights))
     corpus = experiment.corpus
     trained = Trained(
         "bench", recipe, experiment.task, tuple(inputs), own, corpus.audio.width, None, corpus.name, True

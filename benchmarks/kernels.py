@@ -20,7 +20,7 @@ import torch
 
 from sertool.core.compute.device import Name, choose
 from sertool.core.models import kernels
-from sertool.core.models.build import build, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.inputs import lengths
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe
@@ -136,14 +136,7 @@ def take_step(recipe: Recipe, precision: Name) -> None:
     text_mask, audio_mask = text[0] != 0, audio.abs().sum(-1) != 0
     targets = torch.zeros(BATCH, dtype=torch.int64)
     tables = Tables(text, text_mask, lengths(text_mask), audio, audio_mask, lengths(audio_mask), targets)
-    model = build(
-        recipe.model,
-        members=MEMBERS,
-        text_rows=WORDS,
-        text_width=recipe.model.embedding_size,
-        audio_width=MELS,
-        num_classes=CLASSES,
-    )
+    model = build(recipe.model, DataSizes(WORDS, recipe.model.embedding_size, MELS, CLASSES), MEMBERS)
     initialise(model, range(MEMBERS), [None] * MEMBERS)
     adam = StackedAdam(list(model.parameters()), recipe.training)
     how = replace(choose("cpu", "fp32"), name=precision, graphs=True)

@@ -94,6 +94,11 @@ def make_inputs(text: torch.Tensor, audio: torch.Tensor) -> Inputs:
     return Inputs(text, text_mask, lengths(text_mask), audio, audio_mask, lengths(audio_mask))
 
 
+def member_state(model: torch.nn.Module, member: int) -> dict[str, torch.Tensor]:
+    """Return one member's parameters without the member axis, as views."""
+    return {name: parameter.detach()[member] for name, parameter in model.named_parameters()}
+
+
 def copy_case(case: str, folder: Path) -> Path:
     """A reference case with ``data`` and ``ckpt`` below ``folder``, without what an earlier reading left."""
     for part in ("data", "ckpt"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
+from builders import CPU, NO_DROPOUT, make_corpus, member_state, open_tiny, tiny_recipe
 from typer.testing import CliRunner
 
 from sertool.cli import app
@@ -14,7 +14,7 @@ from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.export import check as bundle_check
 from sertool.core.export.check import torch_logits
 from sertool.core.export.onnx_ensemble import ensemble_model
-from sertool.core.models.build import build, initialise, member_state
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.runs.experiment import FoldInputs
 from sertool.core.runs.members import Trained, TrainedMember, stack_of
 from sertool.core.runs.plan import plan_training
@@ -56,11 +56,13 @@ def make_trained(
     for fold, own in enumerate(inputs):
         model = build(
             recipe.model,
-            members=members,
-            text_rows=own.vocabulary.rows if text_width is None else None,
-            text_width=recipe.model.embedding_size if text_width is None else text_width,
-            audio_width=audio_width,
-            num_classes=len(CLASSES),
+            DataSizes(
+                text_rows=own.vocabulary.rows if text_width is None else None,
+                text_width=recipe.model.embedding_size if text_width is None else text_width,
+                audio_width=audio_width,
+                num_classes=len(CLASSES),
+            ),
+            members,
         )
         initialise(model, range(10 * fold, 10 * fold + members), [None] * members)
         found += [TrainedMember(f"run-{m}-{fold}", fold, 0.5, member_state(model, m)) for m in range(members)]

@@ -14,8 +14,9 @@ from sertool.core.bench.stack_side import StackSide
 from sertool.core.bench.turns import Spread, take_turn
 from sertool.core.bench.workload import Workload, fill, open_workload
 from sertool.core.compute.device import Precision
+from sertool.core.models.build import DataSizes
 from sertool.core.recipe.schema import Model, Recipe
-from sertool.core.runs.members import Sizes, sizes_of
+from sertool.core.runs.members import sizes_of
 from sertool.core.training.logits import EVALUATION_ROWS
 from sertool.core.training.loop import Epoch
 
@@ -101,7 +102,7 @@ class _Kind:
         name: str,
         work: Workload,
         rows: Tensor,
-        operations: Callable[[Model, Sizes, Positions], float],
+        operations: Callable[[Model, DataSizes, Positions], float],
         ours: Callable[[], int],
         plain: Callable[[], int] | None,
     ) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sertool.core.models.build import DataSizes
 from sertool.core.recipe.schema import Model
-from sertool.core.runs.members import Sizes
 
 # A product y = x W' has two in its backward pass, dx = dy W and dW = dy' x, each of the same size.
 PASSES_OF_TRAINING = 3
@@ -46,7 +46,7 @@ class Positions:
         return cls(text, audio, text * text, audio * audio, audio * text)
 
 
-def forward_operations(model: Model, sizes: Sizes, each: Positions) -> float:
+def forward_operations(model: Model, sizes: DataSizes, each: Positions) -> float:
     """Count the operations in the matrix products of one forward pass of one utterance through one model.
 
     With hidden size D, feed-forward size F, layers L, classes C, t text and a audio positions:
@@ -84,7 +84,7 @@ def forward_operations(model: Model, sizes: Sizes, each: Positions) -> float:
     return lstm + blocks + pool + head
 
 
-def training_operations(model: Model, sizes: Sizes, each: Positions) -> float:
+def training_operations(model: Model, sizes: DataSizes, each: Positions) -> float:
     """Count the operations of one utterance in a training step, forward and backward.
 
     The count includes the gradient of the audio frames, which is not computed (1 % of the total at IEMOCAP's size).

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -17,29 +18,32 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
 
 
-def build(
-    model: Model, *, members: int, text_rows: int | None, text_width: int, audio_width: int, num_classes: int
-) -> MAT | MNT:
-    """A stack of ``members`` models with parameters that are not yet initialised.
+@dataclass(frozen=True)
+class DataSizes:
+    """Sizes of a stack that the data decide.
 
-    Args:
-        model: the recipe's section.
-        members: E.
-        text_rows: rows of the embedding table, or None where text is frames.
-        text_width: of the embedding, or of the text's frames.
-        audio_width: of the audio frames.
+    Attributes:
+        text_rows: rows of the embedding table; None where text is frames.
+        text_width: values of a word's vector, or of a text frame.
+        audio_width: values of an audio frame.
         num_classes: C.
     """
+
+    text_rows: int | None
+    text_width: int
+    audio_width: int
+    num_classes: int
+
+
+def build(model: Model, sizes: DataSizes, members: int) -> MAT | MNT:
+    """Build a stack of E = ``members`` models whose parameters are not initialised yet."""
     return ARCHITECTURES[model.architecture](
         members=members,
-        text_rows=text_rows,
-        text_width=text_width,
-        audio_width=audio_width,
+        **asdict(sizes),
         hidden_size=model.hidden_size,
         ffn_size=model.ffn_size,
         num_heads=model.num_heads,
         num_layers=model.num_layers,
-        num_classes=num_classes,
         dropout_input=model.dropout_input,
         dropout_residual=model.dropout_residual,
         dropout_output=model.dropout_output,
@@ -71,11 +75,6 @@ def member_view(model: ModelT, member: int) -> ModelT:
         name: None if child is None else member_view(child, member) for name, child in model._modules.items()
     }
     return view
-
-
-def member_state(model: nn.Module, member: int) -> dict[str, Tensor]:
-    """One member's parameters, without the member axis (views, not copies)."""
-    return {name: parameter.detach()[member] for name, parameter in model.named_parameters()}
 
 
 def load_members(model: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """What MAT and MNT have in common: the way in, the blocks over the text, the pools and the head."""
 
-from typing import TypedDict, Unpack
+from typing import TypedDict
 
 from torch import Tensor, nn
 
@@ -11,30 +11,8 @@ from sertool.core.models.layers import Attention, AttentionPool, FeedForward, La
 from sertool.core.models.layout import Layout, Pairing
 
 
-class Sizes(TypedDict):
-    """Keyword arguments of both architectures.
-
-    ``text_rows`` is the embedding's number of rows, None where the text is frames; ``text_width`` the width of the
-    embedding, or of those frames. The dropouts are those on the inputs, on the residual branches and before the
-    classifier.
-    """
-
-    members: int
-    text_rows: int | None
-    text_width: int
-    audio_width: int
-    hidden_size: int
-    ffn_size: int
-    num_heads: int
-    num_layers: int
-    num_classes: int
-    dropout_input: float
-    dropout_residual: float
-    dropout_output: float
-
-
 class BlockSizes(TypedDict):
-    """Keyword arguments of every block."""
+    """Keyword arguments of every block; ``dropout`` acts on attention weights and on the residual branches."""
 
     members: int
     hidden_size: int
@@ -43,8 +21,8 @@ class BlockSizes(TypedDict):
     dropout: float
 
 
-class TextBlock(nn.Module):
-    """Self-attention, norm, feed-forward, norm; residual around each, dropout on each branch."""
+class SelfAttentionBlock(nn.Module):
+    """Layers that the blocks over text and MNT's blocks over audio share; a subclass adds ``forward``."""
 
     def __init__(
         self, *, members: int, hidden_size: int, ffn_size: int, num_heads: int, dropout: float
@@ -60,6 +38,10 @@ class TextBlock(nn.Module):
         )
         self.norm2 = LayerNorm(members=members, width=hidden_size)
 
+
+class TextBlock(SelfAttentionBlock):
+    """Self-attention, norm, feed-forward, norm; residual around each, dropout on each branch."""
+
     def forward(self, text: Tensor, to_text: Pairing, noise: Noise | None) -> Tensor:
         attended = self.self_attn(text, text, to_text, noise)
         text = self.norm1.join(text, attended, self.dropout, noise)
@@ -67,60 +49,82 @@ class TextBlock(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Base of the two architectures; a subclass adds its ``audio_blocks`` and joins the modalities.
+    """Base of the two architectures; a subclass adds layers over the audio and joins the modalities.
 
     Args:
-        fused_size: width of what the pools give and the classifier sees.
-        sizes: see :class:`Sizes`.
+        members: E.
+        text_rows: rows of the embedding table; None where text is frames.
+        text_width: values of a word's vector, or of a text frame.
+        audio_width: values of an audio frame.
+        num_classes: C.
+        hidden_size: D.
+        ffn_size: inner width of the feed-forward layers.
+        num_heads: H.
+        num_layers: blocks over each modality.
+        dropout_input: on what enters the LSTMs.
+        dropout_residual: on attention weights, inside the feed-forward layers and on residual branches.
+        dropout_output: before the classifier.
     """
 
-    def __init__(self, fused_size: int, **sizes: Unpack[Sizes]) -> None:
+    fused_hiddens = 1  # width of the pooled vectors and of the classifier's input, in multiples of D
+
+    def __init__(
+        self,
+        *,
+        members: int,
+        text_rows: int | None,
+        text_width: int,
+        audio_width: int,
+        num_classes: int,
+        hidden_size: int,
+        ffn_size: int,
+        num_heads: int,
+        num_layers: int,
+        dropout_input: float,
+        dropout_residual: float,
+        dropout_output: float,
+    ) -> None:
         super().__init__()
-        members, hidden_size = sizes["members"], sizes["hidden_size"]
-        self.hidden_size = sizes["hidden_size"]
-        self.dropout_output = sizes["dropout_output"]
+        self.hidden_size = hidden_size
+        self.dropout_output = dropout_output
         self.text_encoder, self.audio_encoder = (
-            Encoder(
-                members=members,
-                rows=rows,
-                width=width,
-                hidden_size=hidden_size,
-                dropout=sizes["dropout_input"],
-            )
-            for rows, width in ((sizes["text_rows"], sizes["text_width"]), (None, sizes["audio_width"]))
+            Encoder(members=members, rows=rows, width=width, hidden_size=hidden_size, dropout=dropout_input)
+            for rows, width in ((text_rows, text_width), (None, audio_width))
         )
-        block = block_sizes(**sizes)
-        self.text_blocks = nn.ModuleList(TextBlock(**block) for _ in range(sizes["num_layers"]))
+        block: BlockSizes = {
+            "members": members,
+            "hidden_size": hidden_size,
+            "ffn_size": ffn_size,
+            "num_heads": num_heads,
+            "dropout": dropout_residual,
+        }
+        fused_size = self.fused_hiddens * hidden_size
+        self.text_blocks = nn.ModuleList(TextBlock(**block) for _ in range(num_layers))
         self.text_pool, self.audio_pool = (
             AttentionPool(
                 members=members,
                 hidden_size=hidden_size,
-                ffn_size=sizes["ffn_size"],
+                ffn_size=ffn_size,
                 outputs=fused_size,
-                dropout=sizes["dropout_residual"],
+                dropout=dropout_residual,
             )
             for _ in range(2)
         )
         self.norm = LayerNorm(members=members, width=fused_size)
-        self.classifier = Linear(members=members, inputs=fused_size, outputs=sizes["num_classes"])
+        self.classifier = Linear(members=members, inputs=fused_size, outputs=num_classes)
+        # Last, as the order of the parameters is that of the tensors in stored optimizer states.
+        self.add_audio_layers(block, num_layers)
+
+    def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
+        """Add ``audio_blocks``, and whatever else an architecture needs to join the modalities."""
+        raise NotImplementedError
 
     def encode(self, inputs: Inputs, noise: Noise | None) -> tuple[Tensor, Layout, Tensor, Layout]:
-        """Text (E, P, D) and audio (E, P', D) behind their LSTMs, each with its layout."""
+        """Return text (E, P, D) and audio (E, P', D) behind their LSTMs, each with its layout."""
         text = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
         audio = self.audio_encoder(inputs.audio, inputs.audio_mask, inputs.audio_lengths, noise)
         return *text, *audio
 
     def classify(self, fused: Tensor, noise: Noise | None) -> Tensor:
-        """(E, B, fused_size) -> logits (E, B, C)."""
+        """Map fused vectors (E, B, fused size) to logits (E, B, C): norm, dropout, linear."""
         return self.classifier(drop(self.norm(fused), self.dropout_output, noise))  # type: ignore[no-any-return]
-
-
-def block_sizes(**sizes: Unpack[Sizes]) -> BlockSizes:
-    """What of the sizes a block takes."""
-    return {
-        "members": sizes["members"],
-        "hidden_size": sizes["hidden_size"],
-        "ffn_size": sizes["ffn_size"],
-        "num_heads": sizes["num_heads"],
-        "dropout": sizes["dropout_residual"],
-    }

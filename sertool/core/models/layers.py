@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from sertool.core.models.kernels import MASKED_SCORE, use_triton
 from sertool.core.models.kernels.attention import attends, attention
 from sertool.core.models.kernels.dropout import drop, relu_drop
+from sertool.core.models.kernels.lstm import recurrence
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.kernels.norm import Branch, Modulation, normalise, residual_norm
 from sertool.core.models.kernels.pool import pool
-from sertool.core.models.kernels.recurrence import recurrence
 from sertool.core.models.layout import Exchange, Layout, Pairing
 
 

@@ -3,11 +3,9 @@
 Delbrouck, Tits, Dupont: "Modulated Fusion using Transformer for Linguistic-Acoustic Emotion Recognition", 2020.
 """
 
-from typing import Unpack
-
 from torch import Tensor, nn
 
-from sertool.core.models.fusion import Fusion, Sizes, block_sizes
+from sertool.core.models.fusion import BlockSizes, Fusion
 from sertool.core.models.inputs import Inputs
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.layers import Attention, FeedForward, LayerNorm
@@ -48,10 +46,10 @@ class CrossBlock(nn.Module):
 class MAT(Fusion):
     """E models of the modulated-attention kind: ``Inputs`` -> logits (E, B, C)."""
 
-    def __init__(self, **sizes: Unpack[Sizes]) -> None:
-        super().__init__(2 * sizes["hidden_size"], **sizes)
-        block = block_sizes(**sizes)
-        self.audio_blocks = nn.ModuleList(CrossBlock(**block) for _ in range(sizes["num_layers"]))
+    fused_hiddens = 2
+
+    def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
+        self.audio_blocks = nn.ModuleList(CrossBlock(**block) for _ in range(num_layers))
 
     def forward(self, inputs: Inputs, noise: Noise | None = None) -> Tensor:
         """Logits (E, B, C); ``noise`` gives the dropout masks of training."""

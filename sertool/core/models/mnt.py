@@ -3,34 +3,18 @@
 Delbrouck, Tits, Dupont: "Modulated Fusion using Transformer for Linguistic-Acoustic Emotion Recognition", 2020.
 """
 
-from typing import Unpack
-
 from torch import Tensor, nn
 
-from sertool.core.models.fusion import Fusion, Sizes, block_sizes
+from sertool.core.models.fusion import BlockSizes, Fusion, SelfAttentionBlock
 from sertool.core.models.inputs import Inputs
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.kernels.norm import Modulation
-from sertool.core.models.layers import Attention, FeedForward, LayerNorm, Linear
+from sertool.core.models.layers import Linear
 from sertool.core.models.layout import Layout, Pairing, pair
 
 
-class ModulatedBlock(nn.Module):
+class ModulatedBlock(SelfAttentionBlock):
     """Self-attention and feed-forward over the audio, each behind a norm that the text modulates."""
-
-    def __init__(
-        self, *, members: int, hidden_size: int, ffn_size: int, num_heads: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.self_attn = Attention(
-            members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout
-        )
-        self.norm1 = LayerNorm(members=members, width=hidden_size)
-        self.ffn = FeedForward(
-            members=members, inputs=hidden_size, ffn_size=ffn_size, outputs=hidden_size, dropout=dropout
-        )
-        self.norm2 = LayerNorm(members=members, width=hidden_size)
 
     def forward(
         self, audio: Tensor, layout: Layout, to_audio: Pairing, modulation: Tensor, noise: Noise | None
@@ -49,15 +33,11 @@ class ModulatedBlock(nn.Module):
 class MNT(Fusion):
     """E models of the modulated-normalisation kind: ``Inputs`` -> logits (E, B, C)."""
 
-    def __init__(self, **sizes: Unpack[Sizes]) -> None:
-        hidden_size, num_layers = sizes["hidden_size"], sizes["num_layers"]
-        super().__init__(hidden_size, **sizes)
-        block = block_sizes(**sizes)
+    def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
         self.audio_blocks = nn.ModuleList(ModulatedBlock(**block) for _ in range(num_layers))
+        width = block["hidden_size"]
         # Each layer takes four vectors: gamma and beta of its two norms.
-        self.modulation = Linear(
-            members=sizes["members"], inputs=hidden_size, outputs=4 * hidden_size * num_layers
-        )
+        self.modulation = Linear(members=block["members"], inputs=width, outputs=4 * width * num_layers)
 
     def forward(self, inputs: Inputs, noise: Noise | None = None) -> Tensor:
         """Logits (E, B, C); ``noise`` gives the dropout masks of training."""

@@ -6,18 +6,17 @@ everything here can be pickled, and corpus, frames and labels are only the padde
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.tasks import Task
-from sertool.core.models.build import build, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.checkpoint import PackedState, pack_state, restore_state
 from sertool.core.runs.experiment import FoldInputs
-from sertool.core.runs.members import Sizes
 from sertool.core.runs.transfer_weights import Start, take_over
 from sertool.core.training.batches import Tables
 from sertool.core.training.loop import Epoch, Member, StackState, start, train
@@ -75,7 +74,7 @@ class GroupTraining:
 
     recipe: Recipe
     task: Task
-    sizes: Sizes
+    sizes: DataSizes
     inputs: Sequence[FoldInputs]
     tables: Tables
     vectors: Sequence[torch.Tensor | None]
@@ -102,7 +101,7 @@ class GroupTraining:
 
     def _begin(self, stack: StackPlan, path: Path) -> StackState:
         members = stack.members
-        model = build(self.recipe.model, members=len(members), **asdict(self.sizes))
+        model = build(self.recipe.model, self.sizes, len(members))
         initialise(model, [member.seed for member in members], [self.vectors[m.fold] for m in members])
         if self.origin is not None:
             take_over(model, members, self.origin, self.inputs, self.task)

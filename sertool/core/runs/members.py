@@ -1,18 +1,18 @@
 """Trained members, opened with everything that predictions need except the corpus they were trained on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.tasks import RULES, Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.models.build import build, load_members
+from sertool.core.models.build import DataSizes, build, load_members
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe.load import load
-from sertool.core.recipe.schema import Recipe
+from sertool.core.recipe.schema import Model, Recipe
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import list_runs
@@ -115,15 +115,10 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
     Raises:
         DataError: a member's weights do not fit the architecture or its vocabulary; the message names the member.
     """
-    text = trained.text_width
-    model = build(
-        trained.recipe.model,
-        members=len(members),
-        text_rows=max(own.vocabulary.rows for own in trained.inputs) if text is None else None,
-        text_width=trained.recipe.model.embedding_size if text is None else text,
-        audio_width=trained.audio_width,
-        num_classes=len(trained.task.classes),
-    )
+    settings = trained.recipe.model
+    rows = max(own.vocabulary.rows for own in trained.inputs)
+    sizes = _data_sizes(settings, rows, trained.text_width, trained.audio_width, trained.task)
+    model = build(settings, sizes, len(members))
     for member in members:
         rows = trained.inputs[member.fold].vocabulary.rows
         table = member.weights.get("text_encoder.embedding.weight")
@@ -139,27 +134,25 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
     return model
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of a stack that depend on the corpus; see :func:`sertool.core.models.build.build`."""
-
-    text_rows: int | None
-    text_width: int
-    audio_width: int
-    num_classes: int
+def sizes_for(experiment: Experiment, rows: int) -> DataSizes:
+    """Return the sizes of a stack for an experiment's data whose largest vocabulary has ``rows`` rows."""
+    corpus, model = experiment.corpus, experiment.recipe.model
+    text_width = corpus.text_frames.width if corpus.text_frames is not None else None
+    return _data_sizes(model, rows, text_width, corpus.audio.width, experiment.task)
 
 
-def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> Sizes:
-    """Return the sizes of a stack; its embedding has room for the largest vocabulary."""
-    text = experiment.corpus.text_frames
-    return Sizes(
-        text_rows=max(own.vocabulary.rows for own in inputs) if text is None else None,
-        text_width=experiment.recipe.model.embedding_size if text is None else text.width,
-        audio_width=experiment.corpus.audio.width,
-        num_classes=len(experiment.task.classes),
-    )
+def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> DataSizes:
+    """Return the sizes of a stack whose embedding table fits the largest vocabulary of its folds."""
+    return sizes_for(experiment, max(own.vocabulary.rows for own in inputs))
 
 
 def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
     """Build a stack of the experiment's sizes, not yet initialised."""
-    return build(experiment.recipe.model, members=members, **asdict(sizes_of(experiment, inputs)))
+    return build(experiment.recipe.model, sizes_of(experiment, inputs), members)
+
+
+def _data_sizes(model: Model, rows: int, text_width: int | None, audio_width: int, task: Task) -> DataSizes:
+    """Return sizes with an embedding table of ``rows`` where text is words, none where it is frames."""
+    if text_width is None:
+        return DataSizes(rows, model.embedding_size, audio_width, len(task.classes))
+    return DataSizes(None, text_width, audio_width, len(task.classes))

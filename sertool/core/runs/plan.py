@@ -16,6 +16,7 @@ from sertool.core.recipe.schema import Recipe, Training
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import is_done
+from sertool.core.runs.members import sizes_for
 from sertool.core.runs.transfer_weights import check_seen, read_source
 from sertool.core.training.logits import is_small
 from sertool.core.training.loop import Member
@@ -143,15 +144,9 @@ def member_bytes(experiment: Experiment) -> int:
     recipe = experiment.recipe
     words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
     model, sizes = recipe.model, recipe.dataset
-    shape = build(
-        model,
-        members=1,
-        text_rows=1,
-        text_width=model.embedding_size,
-        audio_width=experiment.corpus.audio.width,
-        num_classes=len(experiment.task.classes),
-    )
-    parameters = sum(p.numel() for p in shape.parameters()) + len(words) * model.embedding_size
+    with torch.device("meta"):  # shapes alone, without memory
+        shape = build(model, sizes_for(experiment, 1 + len(words)), 1)
+    parameters = sum(p.numel() for p in shape.parameters())
     # Values that autograd keeps for each position: of attention, norms and dropout (16) and feed-forward (3), roughly.
     a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
     positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from sertool.core.models.kernels.adam import adam_step
-from sertool.core.models.kernels.adam_numbers import BETAS, EPS, MemberNumbers
+from sertool.core.models.kernels.adam import BETAS, EPS, MemberNumbers, adam_step
 from sertool.core.recipe.schema import Training
 
 
@@ -93,7 +92,7 @@ class StackedAdam:
         numbers = MemberNumbers(
             scale=scale,
             kept=1 - rates * decay,
-            rate=(rates / first_share).float(),
+            step_size=(rates / first_share).float(),
             root=second_share.sqrt().float(),
             moved=moved.float(),
         )

@@ -33,15 +33,14 @@ from sertool.core.bench.turns import Comparison, Spread, Turn, compare, take_tur
 from sertool.core.bench.workload import fill, open_workload
 from sertool.core.compute.device import choose
 from sertool.core.files import artifacts
-from sertool.core.models.build import build, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.kernels import NAMES, OFF
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.recipe.load import USERS_PATH, load, names, resolved
-from sertool.core.runs.members import Sizes
 
 PUBLISHED = [name for name in names() if load(name, users_path=USERS_PATH).dataset.reader != "corpus"]
 SMALL = {"train": 60, "valid": 40, "test": 40, "private": 8}
-SIZES = Sizes(text_rows=30, text_width=6, audio_width=5, num_classes=3)
+SIZES = DataSizes(text_rows=30, text_width=6, audio_width=5, num_classes=3)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +73,7 @@ def tiny_workload(folder: Path, precision=CPU, **sections):
 def counted(architecture: str, text_lengths: list[int], audio_lengths: list[int]) -> tuple[float, float]:
     """What torch counts of forward, and of forward and backward, for utterances of such lengths."""
     recipe = tiny_recipe(model={**NO_DROPOUT, "architecture": architecture, "num_layers": 2, "ffn_size": 12})
-    model = build(recipe.model, members=1, **vars(SIZES))
+    model = build(recipe.model, SIZES, 1)
     initialise(model, [1], [None])
     text = torch.zeros(1, len(text_lengths), max(text_lengths), dtype=torch.int64)
     audio = torch.zeros(1, len(audio_lengths), max(audio_lengths), 5)
@@ -111,7 +110,7 @@ def test_positions_are_means_over_utterances():
 def test_the_count_of_the_published_model():
     """2 operations a weight and position, nearly: the 13 million weights of products that see positions."""
     recipe = load("iemocap")
-    sizes = Sizes(text_rows=3000, text_width=300, audio_width=80, num_classes=4)
+    sizes = DataSizes(text_rows=3000, text_width=300, audio_width=80, num_classes=4)
     operations = forward_operations(recipe.model, sizes, Positions.padded(15, 40))
     assert operations == pytest.approx(0.77e9, rel=0.1)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from builders import make_inputs
+from builders import make_inputs, member_state
 from torch import Tensor
 
 from benchmarks._corpus import make_corpus, shorten
@@ -11,7 +11,7 @@ from sertool.core.bench import plain_models as baseline
 from sertool.core.bench.plain_side import Utterances
 from sertool.core.bench.random_corpus import WORDS
 from sertool.core.bench.workload import fill
-from sertool.core.models.build import ARCHITECTURES, initialise, member_state
+from sertool.core.models.build import ARCHITECTURES, initialise
 from sertool.core.models.kernels.noise import Noise
 
 SIZES = {

@@ -11,9 +11,9 @@ from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_ti
 from sertool.core.compute.device import choose
 from sertool.core.inference.ensemble import open_ensemble, predict_sets
 from sertool.core.inference.probe import probe
-from sertool.core.models.build import build, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.kernels import NAMES
-from sertool.core.models.kernels.recurrence import recurrence
+from sertool.core.models.kernels.lstm import recurrence
 from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.runs.members import new_stack
 from sertool.core.runs.plan import plan_training
@@ -35,7 +35,7 @@ LARGER = {"hidden_size": 64, "ffn_size": 128, "num_heads": 4, "num_layers": 2, "
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])
 def test_logits_are_those_of_the_cpu(architecture):
     recipe = tiny_recipe(model={"architecture": architecture})
-    model = build(recipe.model, members=3, text_rows=9, text_width=6, audio_width=5, num_classes=3)
+    model = build(recipe.model, DataSizes(9, 6, 5, 3), 3)
     initialise(model, [1, 2, 3], [None] * 3)
     text = torch.randint(0, 9, (3, 4, 5))
     audio = torch.randn(3, 4, 8, 5)

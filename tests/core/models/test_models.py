@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from builders import NO_DROPOUT, make_inputs
+from builders import NO_DROPOUT, make_inputs, member_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core.models.build import ARCHITECTURES, build, initialise, load_members, member_state
+from sertool.core.models.build import ARCHITECTURES, DataSizes, build, initialise, load_members
 from sertool.core.models.inputs import lengths
 from sertool.core.models.kernels.dropout import drop
+from sertool.core.models.kernels.lstm import recurrence
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.kernels.norm import Branch, Modulation
-from sertool.core.models.kernels.recurrence import recurrence
 from sertool.core.models.layers import LayerNorm
 from sertool.core.models.layout import packed_layout
 from sertool.core.recipe.schema import Model
@@ -27,11 +27,8 @@ ROWS, WIDTH, CLASSES = 9, 5, 3
 def stack(architecture="mat", members=1, text_rows=ROWS, seeds=None, **changes):
     model = build(
         Model(architecture=architecture, **{**SMALL, **changes}),
-        members=members,
-        text_rows=text_rows,
-        text_width=6,
-        audio_width=WIDTH,
-        num_classes=CLASSES,
+        DataSizes(text_rows, 6, WIDTH, CLASSES),
+        members,
     )
     initialise(model, seeds or list(range(members)), [None] * members)
     return model
@@ -176,11 +173,8 @@ def test_sizes_are_the_published_ones():
             parameter.numel()
             for name, parameter in build(
                 Model(architecture=architecture, hidden_size=512, ffn_size=1024, num_heads=4, num_layers=2),
+                DataSizes(text_rows=1, text_width=300, audio_width=80, num_classes=4),
                 members=1,
-                text_rows=1,
-                text_width=300,
-                audio_width=80,
-                num_classes=4,
             ).named_parameters()
             if "embedding" not in name
         )
@@ -290,9 +284,7 @@ def test_initial_weights_follow_torchs_default_schemes():
 
 
 def test_word_vectors_fill_a_members_own_rows():
-    model = build(
-        Model(**SMALL), members=2, text_rows=5, text_width=6, audio_width=WIDTH, num_classes=CLASSES
-    )
+    model = build(Model(**SMALL), DataSizes(5, 6, WIDTH, CLASSES), 2)
     table = torch.arange(18.0).view(3, 6)
     initialise(model, [1, 2], [table, None])
     weight = member_state(model, 0)["text_encoder.embedding.weight"]

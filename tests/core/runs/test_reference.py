@@ -14,7 +14,7 @@ from builders import CPU, REFERENCE, copy_case
 
 from sertool.core.files.reference_checkpoints import read_reference_checkpoint
 from sertool.core.inference.ensemble import Predictions, open_ensemble, predict_sets
-from sertool.core.models.build import build, load_members
+from sertool.core.models.build import DataSizes, build, load_members
 from sertool.core.recipe.load import load
 from sertool.core.runs.experiment import class_weights_of, fit_inputs, open_experiment, tables_of
 from sertool.core.runs.reference import from_reference, recipe_of, reference_key
@@ -97,11 +97,8 @@ def test_six_steps_of_adam_give_the_references_losses(case, tmp_path):
     tables = tables_of(experiment, inputs, CPU.device)
     model = build(
         recipe.model,
+        DataSizes(inputs[0].vocabulary.rows, recipe.model.embedding_size, 80, len(experiment.task.classes)),
         members=1,
-        text_rows=inputs[0].vocabulary.rows,
-        text_width=recipe.model.embedding_size,
-        audio_width=80,
-        num_classes=len(experiment.task.classes),
     )
     names = [name for name, _ in model.named_parameters()]
     load_members(model, [from_reference(start.state_dict, names, recipe.model.architecture)])
@@ -138,14 +135,7 @@ def test_names_of_weights_go_both_ways(case):
     path = sorted((REFERENCE / case / "ckpt/ref").glob("best*.pkl"))[0]
     checkpoint = read_reference_checkpoint(path)
     recipe = recipe_of(checkpoint)
-    model = build(
-        recipe.model,
-        members=1,
-        text_rows=2,
-        text_width=300,
-        audio_width=80,
-        num_classes=checkpoint.settings["ans_size"],
-    )
+    model = build(recipe.model, DataSizes(2, 300, 80, checkpoint.settings["ans_size"]), 1)
     names = [name for name, _ in model.named_parameters()]
     architecture = recipe.model.architecture
     assert {reference_key(name, architecture) for name in names} == set(checkpoint.state_dict)

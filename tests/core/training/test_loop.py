@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from builders import CPU, NO_DROPOUT, make_corpus, open_tiny, tiny_recipe
+from builders import CPU, NO_DROPOUT, make_corpus, member_state, open_tiny, tiny_recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertool.core.errors import SertoolError
-from sertool.core.models.build import build, initialise, load_members, member_state
+from sertool.core.models.build import DataSizes, build, initialise, load_members
 from sertool.core.recipe.schema import Training
 from sertool.core.runs.experiment import class_weights_of
 from sertool.core.training import loop as training
@@ -39,11 +39,8 @@ def prepared(tmp_path, members=None, *, model=None, corpus=None, dtype=torch.flo
     def new(chosen):
         stack = build(
             recipe.model,
-            members=len(chosen),
-            text_rows=50,
-            text_width=recipe.model.embedding_size,
-            audio_width=experiment.corpus.audio.width,
-            num_classes=3,
+            DataSizes(50, recipe.model.embedding_size, experiment.corpus.audio.width, num_classes=3),
+            len(chosen),
         )
         initialise(stack, [member.seed for member in chosen], [None] * len(chosen))
         return start(stack.to(tables.audio.dtype), chosen, recipe.training)

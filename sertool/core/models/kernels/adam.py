@@ -1,10 +1,45 @@
-"""One parameter's Adam step for all members of a stack, each with its own rate and step count."""
+"""One step of Adam for a parameter of all members, each with its own learning rate and step count.
+
+With gradient ``g``, moments ``m`` and ``v``, and ``t`` updates so far including this one:
+
+    m = beta1 m + (1 - beta1) g
+    v = beta2 v + (1 - beta2) g^2
+    p = p - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+
+The two denominators ``1 - beta^t`` correct the bias of moments that start at zero. AdamW shrinks ``p`` by the factor
+``1 - rate * decay`` first.
+
+Sources: Kingma and Ba, "Adam", 2015; Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+"""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sertool.core.models.kernels import use_triton
-from sertool.core.models.kernels.adam_numbers import BETAS, EPS, MemberNumbers
+
+BETAS = (0.9, 0.999)
+EPS = 1e-8
+
+
+@dataclass(frozen=True)
+class MemberNumbers:
+    """The factors of one step that differ between members, (E,) float32 each.
+
+    Attributes:
+        scale: factor on the gradient (clipping).
+        kept: factor on the weights before the step (decoupled weight decay).
+        step_size: learning rate over ``1 - beta1 ** t``.
+        root: square root of ``1 - beta2 ** t``.
+        moved: 1, or 0 for a member without a batch, which stays as it is.
+    """
+
+    scale: Tensor
+    kept: Tensor
+    step_size: Tensor
+    root: Tensor
+    moved: Tensor
 
 
 def adam_step(
@@ -15,22 +50,21 @@ def adam_step(
     numbers: MemberNumbers,
     copy: Tensor | None = None,
 ) -> None:
-    """Move a parameter and its moments, (E, ...) float32 each, in place.
+    """Update a parameter and its moments, (E, ...) float32 each, in place.
 
     Args:
-        parameter: moved.
+        parameter: weights to update.
         gradient: in any number format.
-        first: moment.
-        second: moment.
-        numbers: of the members.
-        copy: takes the moved parameter in its own number format, or None.
-
-    Source: Kingma and Ba, "Adam", 2015; Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+        first: first moment, ``m``.
+        second: second moment, ``v``.
+        numbers: factors of each member.
+        copy: receives the updated parameter in its own number format, or None.
     """
     if use_triton(parameter, "adam"):
         from sertool.core.models.kernels.adam_triton import launch
 
-        launch(parameter, gradient.contiguous(), first, second, numbers, copy)
+        factors = (numbers.scale, numbers.kept, numbers.step_size, numbers.root, numbers.moved)
+        launch(parameter, gradient.contiguous(), first, second, factors, BETAS, EPS, copy)
     else:
         adam_step_plain(parameter, gradient, first, second, numbers)
         if copy is not None:
@@ -40,16 +74,16 @@ def adam_step(
 def adam_step_plain(
     parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, numbers: MemberNumbers
 ) -> None:
-    """The definition of :func:`adam_step`."""
+    """Define :func:`adam_step` in plain torch."""
     shape = (-1, *[1] * (parameter.dim() - 1))
-    scale, kept, rate, root = (
-        part.view(shape) for part in (numbers.scale, numbers.kept, numbers.rate, numbers.root)
+    scale, kept, step_size, root = (
+        part.view(shape) for part in (numbers.scale, numbers.kept, numbers.step_size, numbers.root)
     )
     moved = numbers.moved.view(shape) > 0
     gradient = gradient * scale
     new_first = first.lerp(gradient, 1 - BETAS[0])
     new_second = second * BETAS[1] + gradient * gradient * (1 - BETAS[1])
-    moved_weight = parameter * kept - rate * new_first / (new_second.sqrt() / root + EPS)
+    moved_weight = parameter * kept - step_size * new_first / (new_second.sqrt() / root + EPS)
     first.copy_(torch.where(moved, new_first, first))
     second.copy_(torch.where(moved, new_second, second))
     parameter.copy_(torch.where(moved, moved_weight, parameter))

@@ -6,24 +6,22 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.models.kernels.adam_numbers import BETAS, EPS, MemberNumbers
-
 BLOCK = 1024
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _adam_step(  # type: ignore[no-untyped-def]
-    parameter,  # noqa: ANN001
-    gradient,  # noqa: ANN001
-    first,  # noqa: ANN001
-    second,  # noqa: ANN001
-    scale,  # noqa: ANN001
-    kept,  # noqa: ANN001
-    rate,  # noqa: ANN001
-    root,  # noqa: ANN001
-    moved,  # noqa: ANN001
-    copy,  # noqa: ANN001
-    size,  # noqa: ANN001
+@triton.jit
+def _adam_step(
+    parameter,
+    gradient,
+    first,
+    second,
+    scale,
+    kept,
+    step_size,
+    root,
+    moved,
+    copy,
+    size,
     beta1: tl.constexpr,
     beta2: tl.constexpr,
     eps: tl.constexpr,
@@ -40,7 +38,7 @@ def _adam_step(  # type: ignore[no-untyped-def]
         m = tl.load(first + place, mask=inside)
         m += (g - m) * (1 - beta1)
         v = tl.load(second + place, mask=inside) * beta2 + g * g * (1 - beta2)
-        step = tl.load(rate + member) * m / (tl.sqrt(v) / tl.load(root + member) + eps)
+        step = tl.load(step_size + member) * m / (tl.sqrt(v) / tl.load(root + member) + eps)
         p = tl.load(parameter + place, mask=inside) * tl.load(kept + member) - step
         tl.store(first + place, m, mask=inside)
         tl.store(second + place, v, mask=inside)
@@ -54,10 +52,12 @@ def launch(
     gradient: Tensor,
     first: Tensor,
     second: Tensor,
-    numbers: MemberNumbers,
+    factors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    betas: tuple[float, float],
+    eps: float,
     copy: Tensor | None,
 ) -> None:
-    """Run the kernel on contiguous tensors (E, ...)."""
+    """Run the kernel on contiguous tensors (E, ...); ``factors`` in the order of ``MemberNumbers``."""
     members = parameter.shape[0]
     size = parameter.numel() // members
     _adam_step[(triton.cdiv(size, BLOCK), members)](
@@ -65,16 +65,12 @@ def launch(
         gradient,
         first,
         second,
-        numbers.scale,
-        numbers.kept,
-        numbers.rate,
-        numbers.root,
-        numbers.moved,
+        *factors,
         parameter if copy is None else copy,
         size,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
-        eps=EPS,
+        beta1=betas[0],
+        beta2=betas[1],
+        eps=eps,
         copied=copy is not None,
         block=BLOCK,
     )

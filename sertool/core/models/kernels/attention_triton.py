@@ -15,8 +15,8 @@ _MASKED_SCORE = tl.constexpr(MASKED_SCORE)
 SMALLEST = 16  # side of a tile that tl.dot takes
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _place(length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _place(length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
     """Places of the program's rows, from a column on, in (E, length B, H width), and which of them exist."""
     head, utterance, member = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     batch, whole = tl.num_programs(1), tl.num_programs(0) * width
@@ -25,18 +25,18 @@ def _place(length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.
     return start, row * (batch * whole) + own, (row < length) & (own < width)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _load(values, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _load(values, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
     start, place, inside = _place(length, column, width, rows, columns)
     return tl.load(values + start + place, mask=inside, other=0.0)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _load_biased(  # type: ignore[no-untyped-def]
-    values,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    length,  # noqa: ANN001
-    column,  # noqa: ANN001
+@triton.jit
+def _load_biased(
+    values,
+    bias,
+    length,
+    column,
     width: tl.constexpr,
     rows: tl.constexpr,
     columns: tl.constexpr,
@@ -48,12 +48,12 @@ def _load_biased(  # type: ignore[no-untyped-def]
     return (tile.to(tl.float32) + added[None, :]).to(tile.dtype)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _store(  # type: ignore[no-untyped-def]
-    values,  # noqa: ANN001
-    tile,  # noqa: ANN001
-    length,  # noqa: ANN001
-    column,  # noqa: ANN001
+@triton.jit
+def _store(
+    values,
+    tile,
+    length,
+    column,
     width: tl.constexpr,
     rows: tl.constexpr,
     columns: tl.constexpr,
@@ -62,13 +62,13 @@ def _store(  # type: ignore[no-untyped-def]
     tl.store(values + start + place, tile, mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _store_with_sum(  # type: ignore[no-untyped-def]
-    values,  # noqa: ANN001
-    sums,  # noqa: ANN001
-    tile,  # noqa: ANN001
-    length,  # noqa: ANN001
-    column,  # noqa: ANN001
+@triton.jit
+def _store_with_sum(
+    values,
+    sums,
+    tile,
+    length,
+    column,
     width: tl.constexpr,
     rows: tl.constexpr,
     columns: tl.constexpr,
@@ -79,8 +79,8 @@ def _store_with_sum(  # type: ignore[no-untyped-def]
     tl.store(sums + start + place, tl.sum(tile, axis=0)[None, :], mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _softmax(scores, real, keys, key_rows: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _softmax(scores, real, keys, key_rows: tl.constexpr) -> Any:
     """Weights (T, T'), of which a tile's columns beyond the keys get none."""
     scores = tl.where(real, scores, _MASKED_SCORE)
     scores = tl.where((tl.arange(0, key_rows) < keys)[None, :], scores, float("-inf"))
@@ -88,36 +88,36 @@ def _softmax(scores, real, keys, key_rows: tl.constexpr) -> Any:  # type: ignore
     return weights / tl.sum(weights, axis=1)[:, None]
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _real(mask, keys, key_rows: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _real(mask, keys, key_rows: tl.constexpr) -> Any:
     """(1, T') whether a key is real, from (E, B, T')."""
     row = tl.arange(0, key_rows)
     first = (tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)) * keys
     return (tl.load(mask + first + row, mask=row < keys, other=0) != 0)[None, :]
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _factors(draw, dropped: tl.constexpr, query_rows: tl.constexpr, key_rows: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _factors(draw, dropped: tl.constexpr, query_rows: tl.constexpr, key_rows: tl.constexpr) -> Any:
     """Of dropout on the weights (T, T')."""
     utterance = tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)
     first = (utterance * tl.num_programs(0) + tl.program_id(0)) * query_rows
     return keep_scale(draw, first + tl.arange(0, query_rows), dropped, query_rows, key_rows)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _attention_forward(  # type: ignore[no-untyped-def]
-    query,  # noqa: ANN001
-    key,  # noqa: ANN001
-    value,  # noqa: ANN001
-    query_bias,  # noqa: ANN001
-    key_bias,  # noqa: ANN001
-    value_bias,  # noqa: ANN001
-    mask,  # noqa: ANN001
-    draw,  # noqa: ANN001
-    result,  # noqa: ANN001
-    length,  # noqa: ANN001
-    keys,  # noqa: ANN001
-    scale,  # noqa: ANN001
+@triton.jit
+def _attention_forward(
+    query,
+    key,
+    value,
+    query_bias,
+    key_bias,
+    value_bias,
+    mask,
+    draw,
+    result,
+    length,
+    keys,
+    scale,
     width: tl.constexpr,
     dropped: tl.constexpr,
     query_rows: tl.constexpr,
@@ -140,26 +140,26 @@ def _attention_forward(  # type: ignore[no-untyped-def]
         _store(result, mixed, length, column, width, query_rows, columns)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _attention_backward(  # type: ignore[no-untyped-def]
-    gradient,  # noqa: ANN001
-    query,  # noqa: ANN001
-    key,  # noqa: ANN001
-    value,  # noqa: ANN001
-    query_bias,  # noqa: ANN001
-    key_bias,  # noqa: ANN001
-    value_bias,  # noqa: ANN001
-    mask,  # noqa: ANN001
-    draw,  # noqa: ANN001
-    d_query,  # noqa: ANN001
-    d_key,  # noqa: ANN001
-    d_value,  # noqa: ANN001
-    d_query_bias,  # noqa: ANN001
-    d_key_bias,  # noqa: ANN001
-    d_value_bias,  # noqa: ANN001
-    length,  # noqa: ANN001
-    keys,  # noqa: ANN001
-    scale,  # noqa: ANN001
+@triton.jit
+def _attention_backward(
+    gradient,
+    query,
+    key,
+    value,
+    query_bias,
+    key_bias,
+    value_bias,
+    mask,
+    draw,
+    d_query,
+    d_key,
+    d_value,
+    d_query_bias,
+    d_key_bias,
+    d_value_bias,
+    length,
+    keys,
+    scale,
     width: tl.constexpr,
     dropped: tl.constexpr,
     query_rows: tl.constexpr,

@@ -13,10 +13,11 @@ from sertool.core.models.kernels.noise import STEPS
 
 VALUES = tl.constexpr(8)  # of a counter
 _STEPS = tl.constexpr(STEPS)
+PROGRAMS = 512  # several for each of the 132 processors of an H100, so that none waits long for the others
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def keep_scale(key, row, dropped: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def keep_scale(key, row, dropped: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
     """Factors (rows, columns), float32: 0 where a value is dropped, what keeps the mean where it is not.
 
     Args:
@@ -34,6 +35,16 @@ def keep_scale(key, row, dropped: tl.constexpr, rows: tl.constexpr, columns: tl.
     return tl.where(bits < dropped, 0.0, _STEPS / (_STEPS - dropped))
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _high(bits) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _high(bits) -> Any:
     return (bits >> 16) & 0xFFFF
+
+
+def groups_of(beside: int, tiles: int) -> int:
+    """Into how many groups the tiles of rows are put: a program sums over a group, torch over the groups' sums.
+
+    Args:
+        beside: programs that there are for each group.
+        tiles: of rows, in all.
+    """
+    return max(1, min(tiles, -(-PROGRAMS // beside)))

@@ -7,22 +7,21 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.models.kernels.common_triton import keep_scale
-from sertool.core.models.kernels.groups import groups_of
+from sertool.core.models.kernels.common_triton import groups_of, keep_scale
 from sertool.core.models.kernels.noise import STEPS
 
 ROWS, COLUMNS = 16, 128  # of a tile
 _STEPS = tl.constexpr(STEPS)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _dropout_forward(  # type: ignore[no-untyped-def]
-    values,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    key,  # noqa: ANN001
-    result,  # noqa: ANN001
-    size,  # noqa: ANN001
-    width,  # noqa: ANN001
+@triton.jit
+def _dropout_forward(
+    values,
+    bias,
+    key,
+    result,
+    size,
+    width,
     relu: tl.constexpr,
     biased: tl.constexpr,
     dropped: tl.constexpr,
@@ -45,15 +44,15 @@ def _dropout_forward(  # type: ignore[no-untyped-def]
     tl.store(result + place, x, mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _dropout_backward(  # type: ignore[no-untyped-def]
-    gradient,  # noqa: ANN001
-    result,  # noqa: ANN001
-    d_values,  # noqa: ANN001
-    d_bias,  # noqa: ANN001
-    size,  # noqa: ANN001
-    width,  # noqa: ANN001
-    groups,  # noqa: ANN001
+@triton.jit
+def _dropout_backward(
+    gradient,
+    result,
+    d_values,
+    d_bias,
+    size,
+    width,
+    groups,
     steps: tl.constexpr,
     dropped: tl.constexpr,
     rows: tl.constexpr,

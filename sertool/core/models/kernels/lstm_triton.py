@@ -9,26 +9,26 @@ from torch import Tensor
 BLOCK = 256
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _tanh(x) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _tanh(x) -> Any:
     return 2 * tl.sigmoid(2 * x) - 1
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _lstm_forward(  # type: ignore[no-untyped-def]
-    gates,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    recurrent,  # noqa: ANN001
-    before,  # noqa: ANN001
-    activated,  # noqa: ANN001
-    cells,  # noqa: ANN001
-    squashed,  # noqa: ANN001
-    hidden,  # noqa: ANN001
-    gates_stride,  # noqa: ANN001
-    activated_stride,  # noqa: ANN001
-    state_stride,  # noqa: ANN001
-    size,  # noqa: ANN001
-    width,  # noqa: ANN001
+@triton.jit
+def _lstm_forward(
+    gates,
+    bias,
+    recurrent,
+    before,
+    activated,
+    cells,
+    squashed,
+    hidden,
+    gates_stride,
+    activated_stride,
+    state_stride,
+    size,
+    width,
     biased: tl.constexpr,
     added: tl.constexpr,
     first: tl.constexpr,
@@ -71,22 +71,22 @@ def _lstm_forward(  # type: ignore[no-untyped-def]
     tl.store(hidden + state, out * t, mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _lstm_backward(  # type: ignore[no-untyped-def]
-    gradient,  # noqa: ANN001
-    d_hidden,  # noqa: ANN001
-    d_cell,  # noqa: ANN001
-    activated,  # noqa: ANN001
-    squashed,  # noqa: ANN001
-    before,  # noqa: ANN001
-    d_gates,  # noqa: ANN001
-    gradient_stride,  # noqa: ANN001
-    flow_stride,  # noqa: ANN001
-    activated_stride,  # noqa: ANN001
-    state_stride,  # noqa: ANN001
-    d_gates_stride,  # noqa: ANN001
-    size,  # noqa: ANN001
-    width,  # noqa: ANN001
+@triton.jit
+def _lstm_backward(
+    gradient,
+    d_hidden,
+    d_cell,
+    activated,
+    squashed,
+    before,
+    d_gates,
+    gradient_stride,
+    flow_stride,
+    activated_stride,
+    state_stride,
+    d_gates_stride,
+    size,
+    width,
     first: tl.constexpr,
     block: tl.constexpr,
 ) -> Any:

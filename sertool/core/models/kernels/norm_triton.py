@@ -7,37 +7,36 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sertool.core.models.kernels.common_triton import VALUES, keep_scale
-from sertool.core.models.kernels.groups import groups_of
+from sertool.core.models.kernels.common_triton import VALUES, groups_of, keep_scale
 
 TILE = 2048  # values
 EPS = tl.constexpr(1e-6)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _centre(values, inside, width) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+@triton.jit
+def _centre(values, inside, width) -> Any:
     """Rows without their mean, and their unbiased standard deviation."""
     centred = tl.where(inside, values - (tl.sum(values, axis=1) / width)[:, None], 0.0)
     return centred, tl.sqrt(tl.sum(centred * centred, axis=1) / (width - 1))
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _norm_forward(  # type: ignore[no-untyped-def]
-    values,  # noqa: ANN001
-    branch,  # noqa: ANN001
-    branch_bias,  # noqa: ANN001
-    gain,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    gamma,  # noqa: ANN001
-    beta,  # noqa: ANN001
-    key,  # noqa: ANN001
-    summed,  # noqa: ANN001
-    result,  # noqa: ANN001
-    size,  # noqa: ANN001
-    width,  # noqa: ANN001
-    utterances,  # noqa: ANN001
-    member_stride,  # noqa: ANN001
-    utterance_stride,  # noqa: ANN001
+@triton.jit
+def _norm_forward(
+    values,
+    branch,
+    branch_bias,
+    gain,
+    bias,
+    gamma,
+    beta,
+    key,
+    summed,
+    result,
+    size,
+    width,
+    utterances,
+    member_stride,
+    utterance_stride,
     biased: tl.constexpr,
     modulated: tl.constexpr,
     dropped: tl.constexpr,
@@ -70,21 +69,21 @@ def _norm_forward(  # type: ignore[no-untyped-def]
     tl.store(result + place, scale * centred / (std + EPS)[:, None] + shift, mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _norm_backward(  # type: ignore[no-untyped-def]
-    gradient,  # noqa: ANN001
-    summed,  # noqa: ANN001
-    gain,  # noqa: ANN001
-    gamma,  # noqa: ANN001
-    key,  # noqa: ANN001
-    d_values,  # noqa: ANN001
-    d_branch,  # noqa: ANN001
-    sums,  # noqa: ANN001
-    size,  # noqa: ANN001
-    width,  # noqa: ANN001
-    groups,  # noqa: ANN001
-    member_stride,  # noqa: ANN001
-    utterance_stride,  # noqa: ANN001
+@triton.jit
+def _norm_backward(
+    gradient,
+    summed,
+    gain,
+    gamma,
+    key,
+    d_values,
+    d_branch,
+    sums,
+    size,
+    width,
+    groups,
+    member_stride,
+    utterance_stride,
     steps: tl.constexpr,
     modulated: tl.constexpr,
     dropped: tl.constexpr,

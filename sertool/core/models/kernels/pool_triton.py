@@ -17,15 +17,15 @@ TILE = 4096  # values of a program: 32 a thread, all of them loaded before the f
 _MASKED = tl.constexpr(MASKED_SCORE)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _pool_forward(  # type: ignore[no-untyped-def]
-    scores,  # noqa: ANN001
-    rows,  # noqa: ANN001
-    mask,  # noqa: ANN001
-    pooled,  # noqa: ANN001
-    weights,  # noqa: ANN001
-    length,  # noqa: ANN001
-    width,  # noqa: ANN001
+@triton.jit
+def _pool_forward(
+    scores,
+    rows,
+    mask,
+    pooled,
+    weights,
+    length,
+    width,
     padded: tl.constexpr,
     columns: tl.constexpr,
 ) -> Any:
@@ -52,17 +52,17 @@ def _pool_forward(  # type: ignore[no-untyped-def]
     tl.store(result, tl.sum(weight[:, None] * x, 0), mask=own)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _pool_backward(  # type: ignore[no-untyped-def]
-    gradient,  # noqa: ANN001
-    rows,  # noqa: ANN001
-    mask,  # noqa: ANN001
-    weights,  # noqa: ANN001
-    pooled,  # noqa: ANN001
-    d_scores,  # noqa: ANN001
-    d_rows,  # noqa: ANN001
-    length,  # noqa: ANN001
-    width,  # noqa: ANN001
+@triton.jit
+def _pool_backward(
+    gradient,
+    rows,
+    mask,
+    weights,
+    pooled,
+    d_scores,
+    d_rows,
+    length,
+    width,
     positions: tl.constexpr,
     columns: tl.constexpr,
 ) -> Any:

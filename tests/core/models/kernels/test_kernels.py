@@ -5,10 +5,8 @@ import torch
 from builders import tiny_recipe
 from kernel_running import interpret, needs_triton
 
-from sertool.core.models.kernels.adam import adam_step_plain
-from sertool.core.models.kernels.adam_numbers import MemberNumbers
-from sertool.core.models.kernels.lstm import step_backward, step_forward
-from sertool.core.models.kernels.recurrence import recurrence
+from sertool.core.models.kernels.adam import MemberNumbers, adam_step_plain
+from sertool.core.models.kernels.lstm import recurrence, step_backward, step_forward
 from sertool.core.training.optimizer import StackedAdam
 
 

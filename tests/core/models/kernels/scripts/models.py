@@ -12,7 +12,7 @@ from builders import make_inputs, tiny_recipe
 from comparing import distance, plainly
 from interpreter import let_dot_take_bfloat16
 
-from sertool.core.models.build import build, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.inputs import Inputs
 from sertool.core.models.kernels.noise import Noise
 
@@ -32,7 +32,7 @@ def inputs():
 
 def model_of(architecture, dropouts):
     recipe = tiny_recipe(model={"architecture": architecture, **SIZES, **dropouts})
-    model = build(recipe.model, members=3, text_rows=9, text_width=6, audio_width=5, num_classes=3)
+    model = build(recipe.model, DataSizes(9, 6, 5, 3), 3)
     initialise(model, [1, 2, 3], [None] * 3)
     return model
 

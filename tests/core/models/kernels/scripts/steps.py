@@ -6,9 +6,8 @@ import torch
 from comparing import distance, plainly
 
 from sertool.core.models.kernels import NAMES, use_triton
-from sertool.core.models.kernels.adam import adam_step, adam_step_plain
-from sertool.core.models.kernels.adam_numbers import MemberNumbers
-from sertool.core.models.kernels.recurrence import recurrence
+from sertool.core.models.kernels.adam import MemberNumbers, adam_step, adam_step_plain
+from sertool.core.models.kernels.lstm import recurrence
 
 worst = {}
 torch.manual_seed(1)
@@ -18,7 +17,7 @@ assert not plainly(use_triton, torch.zeros(1), "adam")
 numbers = MemberNumbers(
     scale=torch.tensor([1.0, 0.3, 1.0]),
     kept=torch.tensor([1.0, 0.99, 1.0]),
-    rate=torch.tensor([1e-2, 1e-3, float("inf")]),
+    step_size=torch.tensor([1e-2, 1e-3, float("inf")]),
     root=torch.tensor([0.1, 0.9, 0.0]),
     moved=torch.tensor([1.0, 1.0, 0.0]),
 )

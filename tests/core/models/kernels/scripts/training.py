@@ -14,7 +14,7 @@ from comparing import distance, plainly
 from interpreter import let_dot_take_bfloat16
 
 from sertool.core.compute.device import choose
-from sertool.core.models.build import build, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.inputs import lengths
 from sertool.core.training.batches import Tables
 from sertool.core.training.graph_steps import StaticSteps
@@ -39,7 +39,7 @@ def trained(corpus, architecture, precision):
         model={**NO_DROPOUT, "architecture": architecture},
         training={"batch_size": 4, "learning_rate": 1e-3, "clip_norm": 1.0},
     )
-    model = build(recipe.model, members=2, text_rows=9, text_width=6, audio_width=5, num_classes=3)
+    model = build(recipe.model, DataSizes(9, 6, 5, 3), 2)
     initialise(model, [1, 2], [None] * 2)
     adam = StackedAdam(list(model.parameters()), recipe.training)
     stack = Stack(model, adam, [0, 0], corpus, recipe.training, None, precision)
