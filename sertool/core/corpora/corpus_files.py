@@ -93,9 +93,7 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
             message names the file, and the utterance where one is meant.
     """
     header_path = folder / "corpus.json"
-    header = artifacts.read_json(header_path)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(f"{header_path}: not a corpus of format {FORMAT}")
+    header = artifacts.read_json_object(header_path, FORMAT, "corpus")
     try:
         _check_header(header)
         lines = _read_utterances(folder / "utterances.jsonl", report)

@@ -114,10 +114,7 @@ class _Wanted:
         length = path.stat().st_size
         if self.size not in (None, length):
             raise DataError(f"{path}: is there with {length:,} bytes, expected {self.size:,}", hint=hint)
-        try:
-            digest = artifacts.sha256(path)
-        except OSError as error:
-            raise artifacts.read_error(path, error) from error
+        digest = artifacts.sha256(path)
         if self.sha256 not in (None, digest):
             raise DataError(f"{path}: is there with checksum {digest}, expected {self.sha256}", hint=hint)
         return Downloaded(path, length, digest, "")

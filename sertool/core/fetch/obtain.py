@@ -76,10 +76,7 @@ def _own_file(origin: str, source: Source) -> Path:
 
 
 def _local(path: Path, sha256: str | None) -> Downloaded:
-    try:
-        found = sha256_of(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    found = sha256_of(path)
     if sha256 is not None and found != sha256:
         raise DataError(
             f"{path}: its SHA-256 is {found}, expected {sha256}",

@@ -1,8 +1,8 @@
-"""Archives from outside, unpacked into an empty folder: zip and tar.gz, plain files and folders only.
+"""Unpack archives from outside (zip and tar.gz) into an empty folder: plain files and folders only.
 
 An archive may name files anywhere, hold links and devices, and unpack to a thousand times its size. So every
-name is checked before its file is made, what really comes out is counted while it is written, and the first
-thing that is not as it should be ends the unpacking: an archive is taken as a whole or refused as a whole.
+name is checked before its file is made, and bytes are counted while they are written rather than taken from a
+header. The first violation ends the unpacking: an archive is used as a whole or refused as a whole.
 """
 
 import errno
@@ -25,9 +25,9 @@ __all__ = ["Kind", "Limits", "blocks", "kind_of", "open_zip", "unpack", "unpacke
 
 Kind = Literal["zip", "tar.gz", "html", "empty", "other"]
 
-_BLOCK = 1 << 20  # bytes in memory at a time
-_END = 22  # bytes of the record at a zip's end, without the comment
-_ENTRY = 100  # bytes of a zip's directory an entry: 46 and its name
+_BLOCK = 1 << 20  # bytes held in memory at a time
+_END = 22  # bytes of a zip's end record, without the comment (APPNOTE 4.3.16)
+_ENTRY = 100  # bytes allowed per entry of a zip's directory: 46 fixed ones (APPNOTE 4.3.12) and its name
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|!--|\?xml|html|head|body|script)", re.IGNORECASE)
 _OTHERS = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
@@ -40,10 +40,10 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file is, by its first bytes; "tar.gz" is anything packed with gzip, "html" any web page.
+    """Tell a file's kind by its first bytes; "tar.gz" is anything packed with gzip, "html" any web page.
 
     Raises:
-        DataError: it is missing or unreadable.
+        DataError: the file is missing or unreadable.
     """
     start = _start(path)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -62,10 +62,10 @@ def _start(path: Path) -> bytes:
 
 
 def unpacked_size(archive: Path) -> int | None:
-    """Bytes a zip says it holds; None for a tar.gz, which does not say.
+    """Return the unpacked size in bytes that a zip declares; None for a tar.gz, which declares none.
 
     Raises:
-        DataError: it is neither, or its directory cannot be read.
+        DataError: the file is neither, or its directory cannot be read.
     """
     if _known(archive) == "tar.gz":
         return None
@@ -82,21 +82,21 @@ def unpack(
 ) -> tuple[str, ...]:
     """Unpack a zip or a tar.gz.
 
-    Nothing is written outside ``folder``; permissions, owners and times are not taken over, and what macOS adds
-    (``__MACOSX/``, ``.DS_Store``, ``._*``) is skipped. After an error ``folder`` holds a part of the archive.
+    Nothing is written outside ``folder``. Permissions, owners and times are not kept, and the entries that macOS
+    adds (``__MACOSX/``, ``.DS_Store``, ``._*``) are skipped. After an error ``folder`` holds a part of the archive.
 
     Args:
-        archive: the file.
+        archive: the zip or tar.gz.
         folder: an empty folder that nobody else uses.
-        limits: how much may come out.
-        progress: called with the bytes written so far and those to come in all (None: not known).
+        limits: limits on members and bytes.
+        progress: called with the bytes written so far and the total (None: unknown).
 
     Returns:
-        The files written, relative to ``folder``, with ``/`` between their parts, as the archive orders them.
+        The files written, relative to ``folder``, with ``/`` between their parts, in the archive's order.
 
     Raises:
-        DataError: it is no such archive, damaged, beyond the limits, or a member is no plain file or folder below
-            ``folder``.
+        DataError: the file is no such archive, damaged or beyond the limits, or a member is not a plain file or folder
+            below ``folder``.
         SertoolError: a file cannot be written, or the disk is full.
     """
     kind = _known(archive)
@@ -113,7 +113,7 @@ def unpack(
 
 
 def _known(archive: Path) -> Literal["zip", "tar.gz"]:
-    """The format, where it is one of the two."""
+    """Return the format if it is one of the two, else refuse the file by what it is."""
     kind = kind_of(archive)
     if kind == "zip" or kind == "tar.gz":
         return kind
@@ -125,19 +125,20 @@ def _known(archive: Path) -> Literal["zip", "tar.gz"]:
 
 @contextmanager
 def open_zip(archive: Path, limits: Limits = LIMITS) -> Iterator[zipfile.ZipFile]:
-    """A zip whose directory can be trusted so far: few enough members, each with bytes of its own in the file.
+    """Open a zip whose directory was checked: few enough members, each with its own bytes in the file.
 
     Raises:
-        DataError: it is damaged, beyond the limits, encrypted, or packed in an unusual way; also where reading a
-            member inside the ``with`` finds it damaged.
+        DataError: the zip is damaged, beyond the limits, encrypted, or packed in an unusual way; also if a member
+            that is read inside the ``with`` turns out to be damaged.
     """
     with (
         _read_errors(archive),
         _Directory(archive, limits.members * _ENTRY) as file,
-        # Archives made on macOS have UTF-8 names without saying so, and most others ASCII.
+        # Archives made on macOS have UTF-8 names without the flag that says so; most others are ASCII.
         zipfile.ZipFile(file, metadata_encoding="utf-8") as packed,
     ):
-        # Python reads what the directory holds and does not compare it with the count at the file's end.
+        # Python reads the directory and does not compare it with the count in the end record: bytes 10 and 11, which
+        # hold the count modulo 65,536 or, in a zip64, 65,535.
         file.seek(-_END - len(packed.comment), io.SEEK_END)
         end = file.read(_END)
         count, said = len(packed.infolist()), int.from_bytes(end[10:12], "little")
@@ -148,7 +149,7 @@ def open_zip(archive: Path, limits: Limits = LIMITS) -> Iterator[zipfile.ZipFile
 
 
 class _Directory(io.BufferedReader):
-    """A file of which no single read is larger than a zip's directory may be."""
+    """File that refuses any single read larger than a zip's directory may be: zipfile reads it in one piece."""
 
     def __init__(self, path: Path, largest: int) -> None:
         super().__init__(io.FileIO(path))
@@ -175,8 +176,8 @@ def _check_directory(archive: Path, packed: zipfile.ZipFile, limits: Limits) -> 
                 f"{member.compress_type}, expected 8 (deflate) or 0 (stored)",
                 hint="unpack it with another program and pack it again as a zip or a tar.gz",
             )
-    # The members lie one behind the other from the first byte on. Where they do not, the directory is that of another
-    # archive inside a damaged one, or many entries share the same bytes, which is how a bomb is made.
+    # Members of a sound zip follow each other from the first byte on. Otherwise the directory belongs to an archive
+    # inside a damaged one, or many entries share the same bytes, which is how zip bombs are made.
     end = 0
     for member in sorted(members, key=lambda item: item.header_offset):
         if member.header_offset < end or (end == 0 and member.header_offset):
@@ -188,7 +189,7 @@ def _check_directory(archive: Path, packed: zipfile.ZipFile, limits: Limits) -> 
 
 @contextmanager
 def _read_errors(archive: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while an archive is read into one message."""
+    """Turn every error that reading an archive can raise into one message."""
     try:
         yield
     except SertoolError:
@@ -198,7 +199,7 @@ def _read_errors(archive: Path) -> Iterator[None]:
             f"{archive}: is packed with gzip but holds no tar, expected a zip or a tar.gz"
         ) from error
     except Exception as error:
-        # A seek to where there is nothing comes from a damaged directory; BadGzipFile has no number.
+        # EINVAL is a seek to a negative place, from a damaged directory; BadGzipFile is an OSError without a number.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise read_error(archive, error) from error
         said = "" if isinstance(error, EOFError) or not str(error) else f" ({error!s:.120})"
@@ -215,6 +216,7 @@ def _unpack_zip(packed: zipfile.ZipFile, writer: Writer) -> None:
     writer.total = _declared(packed)
     writer.check_size(writer.total)
     for member in packed.infolist():
+        # The upper 16 bits hold Unix's mode, 0 if another system made the zip.
         name, mode = member.orig_filename, stat.S_IFMT(member.external_attr >> 16)
         if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
             writer.add(name, "a symbolic link" if mode == stat.S_IFLNK else "a device or a pipe", iter(()))
@@ -225,10 +227,10 @@ def _unpack_zip(packed: zipfile.ZipFile, writer: Writer) -> None:
 
 
 def blocks(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """A member's content, a MiB at a time.
+    """Yield a member's content, at most 1 MiB at a time.
 
     Raises:
-        zipfile.BadZipFile: it is not what the directory says; :func:`open_zip` makes a message of it.
+        zipfile.BadZipFile: the content contradicts the directory; :func:`open_zip` turns this into a message.
     """
     left = member.file_size
     with packed.open(member) as file:
@@ -242,12 +244,12 @@ def blocks(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
 def _unpack_tar(stream: gzip.GzipFile, writer: Writer) -> None:
     def read(size: int) -> bytes:
         content = stream.read(size)
-        # Headers, padding and what is skipped count as well: they take time, if no space.
+        # Headers, padding and skipped members count too: they take time, though no space.
         writer.check_size(stream.tell())
         return content
 
     tar = TarStream(read)
     for member in tar.members():
         writer.add(member.name, member.kind, tar.content())
-    while read(_BLOCK):  # the checksum comes at the end
+    while read(_BLOCK):  # to the end, where gzip's checksum is compared
         pass

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the errors that reading and writing them can meet.
+"""Read and write text, JSON and arrays; a written file appears as a whole or not at all.
 
 Every file sertool writes goes through :func:`atomic_write`: a temporary file beside the target, flushed to the
 disk, then renamed over it. A reader never sees half a file, and a killed command leaves the old one in place.
@@ -10,7 +10,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,42 +22,41 @@ from safetensors.numpy import save
 
 from sertool.core.errors import DataError, SertoolError
 
-_LARGEST_HEADER = 16 << 20  # bytes; the library would read, and copy several times, up to 100 MB
+_LARGEST_HEADER = 16 << 20  # bytes; safetensors itself would read, and copy several times, up to 100 MB
 METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on a clean exit it is flushed and takes the name ``path``.
+    """Yield a temporary path beside ``path``; on a clean exit the file is flushed and renamed to ``path``.
 
     Raises:
         SertoolError: the disk is full or the folder cannot be written.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, because only a rename within one file system is atomic.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
-    except OSError as error:
-        raise write_error(path, error) from error
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes files private; the result gets the permissions any other new file would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise write_error(path, error) from error
+        with writing(path):
+            yield temporary
+            # Flushed before the rename: after a power cut the name must not stand for an empty file.
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            # mkstemp makes files private; the result gets the permissions of any other new file.
+            umask = os.umask(0)  # there is no call that only reads it
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
 def write_error(path: Path, error: OSError) -> SertoolError:
-    """The message for a write that failed: a full disk says so, anything else by the system's own words."""
+    """Make the message for a failed write: a full disk is named, other causes in the system's own words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SertoolError(
             f"{path}: no space left on the disk; nothing was half-written",
@@ -67,10 +66,37 @@ def write_error(path: Path, error: OSError) -> SertoolError:
 
 
 def read_error(path: Path, error: OSError) -> DataError:
-    """The message for a read that failed."""
+    """Make the message for a failed read."""
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file")
     return DataError(f"{path}: cannot be read ({error.strerror or error})")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into the message for a failed write."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+@contextmanager
+def reading(path: Path, explain: Callable[[Exception], DataError]) -> Iterator[None]:
+    """Turn every error of the block into one message.
+
+    Args:
+        path: the file that is read.
+        explain: makes the message for anything but an OSError or a message that is made already.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise read_error(path, error) from error
+    except SertoolError:
+        raise
+    except Exception as error:
+        raise explain(error) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -85,12 +111,12 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` atomically as indented JSON; NaN is refused (no JSON reader agrees on it)."""
+    """Write ``content`` atomically as indented JSON; NaN is refused, because it is not part of JSON."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, atomically."""
+    """Write one JSON object per line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 
@@ -109,6 +135,7 @@ def read_text(path: Path) -> str:
 
 
 def _finite(text: str) -> float:
+    """Parse a number; Python would read ``NaN``, ``Infinity`` and 1e999, which no other JSON reader agrees on."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"the number {text:.40}")
@@ -119,14 +146,14 @@ _JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _parse_json(text: str) -> Any:
-    """JSON as the standard has it: no NaN, no number beyond a float, and no half of a surrogate pair as a text.
+    """Parse standard JSON: no NaN, no number beyond a float, no lone half of a surrogate pair in a text.
 
     Raises:
-        ValueError: it is not.
-        RecursionError: it is nested too deeply.
+        ValueError: the text is not standard JSON.
+        RecursionError: the text is nested too deeply.
     """
     content = _JSON.decode(text)
-    if "\\u" in text:  # only an escape can hold what UTF-8 cannot
+    if "\\u" in text:  # only an escape can hold a character that UTF-8 cannot
         json.dumps(content, ensure_ascii=False).encode()
     return content
 
@@ -143,13 +170,31 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: not valid JSON ({error!s:.120})") from error
 
 
+def read_json_object(path: Path, file_format: str, kind: str) -> dict[str, Any]:
+    """Read a JSON object that names its own format.
+
+    Args:
+        path: the file.
+        file_format: expected value of the key ``format``.
+        kind: name of such a file's content, for the message.
+
+    Raises:
+        DataError: the file is missing, not JSON, or of another format.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != file_format:
+        raise DataError(f"{path}: not a {kind} of format {file_format}")
+    return content
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Read a JSON Lines file of objects.
 
     Raises:
-        DataError: the file is missing, or a line is not a JSON object (its number is told).
+        DataError: the file is missing, or a line is not a JSON object (the message gives its number).
     """
     rows = []
+    # splitlines() would also split at U+2028, which JSON allows inside a text.
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -166,20 +211,24 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named arrays atomically as one safetensors file: same content, same bytes."""
+    """Write named arrays atomically as one safetensors file; the same content gives the same bytes."""
     contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
-    # One entry only: safetensors writes several in an order that differs from one time to the next.
+    # A single entry: safetensors writes several in an order that changes between runs.
     packed = {METADATA: json.dumps(dict(sorted(metadata.items())))} if metadata else None
     write_bytes(path, save(contiguous, metadata=packed))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read a safetensors file: its arrays and the metadata that :func:`write_arrays` gave it.
+    """Read a safetensors file.
+
+    Returns:
+        Its arrays by name, and the metadata that :func:`write_arrays` was given.
 
     Raises:
-        DataError: the file is missing, truncated or not safetensors, or its metadata are not ours.
+        DataError: the file is missing, truncated or not safetensors, or its metadata were written otherwise.
     """
-    try:
+    # Any exception may come: AttributeError for a number type that numpy lacks, RecursionError for nested metadata.
+    with reading(path, lambda error: DataError(f"{path}: not a readable safetensors file ({error!s:.120})")):
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if header > _LARGEST_HEADER:
@@ -187,26 +236,23 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             metadata = _parse_json((file.metadata() or {}).get(METADATA, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise read_error(path, error) from error
-    except DataError:
-        raise
-    except Exception as error:
-        # A kind of number that numpy does not have is an AttributeError, metadata nested too deeply a RecursionError.
-        raise DataError(f"{path}: not a readable safetensors file ({error!s:.120})") from error
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise DataError(f"{path}: its metadata are no table of texts")
     for name, array in arrays.items():
-        # Where the package ml_dtypes was imported, numpy has bfloat16 and the like after all, as opaque bytes.
+        # Once the package ml_dtypes is imported, numpy does know bfloat16 and the like, as opaque bytes.
         if array.dtype.kind not in "biufc":
             raise DataError(f"{path}: not a readable safetensors file ({name} holds {array.dtype})")
     return arrays, metadata
 
 
 def sha256(path: Path) -> str:
-    """The hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    """Return the hexadecimal SHA-256 of a file's content.
+
+    Raises:
+        DataError: the file is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise read_error(path, error) from error

@@ -1,12 +1,11 @@
-"""A pickle reader that builds data and runs nothing.
+"""Read numpy arrays and plain data from a pickle without running anything in it.
 
-A pickle is a program for a small stack machine that may name any importable object and call it. Here a
-name is only ever looked up in a table: what stands there is one of this module's own functions, which
-builds plain data; every other name ends the reading. So neither ``os.system`` nor a ``__setstate__`` of a
-foreign class is ever touched.
+A pickle is a program for a small stack machine that may name any importable object and call it. Here a name is
+only looked up in a table of this module's own functions, which build plain data; any other name is refused. So
+neither ``os.system`` nor the ``__setstate__`` of a foreign class is ever reached.
 
-Read are dicts, lists, tuples, sets, texts, bytes, numbers, booleans, None, and numpy arrays and scalars, as
-numpy 1 and 2 write them under pickle protocols 0 to 5, in Python 2 (whose texts are taken as Latin-1) and 3.
+Accepted are dicts, lists, tuples, sets, texts, bytes, numbers, booleans, None, and numpy arrays and scalars, as
+numpy 1 and 2 write them under pickle protocols 0 to 5, in Python 2 (whose texts are read as Latin-1) and 3.
 """
 
 import math
@@ -21,18 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
-from sertool.core.files.artifacts import read_error
+from sertool.core.files.artifacts import reading
 from sertool.core.files.unpickler import Allowed, NameRefused, Refused, RestrictedUnpickler, StandIn, hashable
 
-MAX_DEPTH = 50
-# Bytes for the objects of one file. The largest real one has 310,000 words: 0.1 GiB, and 0.9 GiB if every word were a
-# numpy scalar under protocol 2, with a dtype of its own.
+MAX_DEPTH = 50  # nesting of data; published files nest 3 deep, and Python's stack ends near 1,000
+# Bytes for the objects of one file: 1.5 GiB. The largest published file has 310,000 words: 0.1 GiB, and 0.9 GiB if
+# every word were a numpy scalar under protocol 2, each with its own dtype.
 MEMORY = 3 << 29
 _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[US]\d{1,9}|O[48]?)")
 
 
 class _DType(StandIn):
-    """A numpy dtype in the making: ``numpy.dtype('f4', False, True)``, then a state with the byte order."""
+    """Unfinished numpy dtype: ``numpy.dtype('f4', False, True)``, then a state with the byte order."""
 
     def __init__(self, text: Any = None, *_: Any) -> None:
         super().__init__()
@@ -41,7 +40,8 @@ class _DType(StandIn):
             raise Refused(f"numpy.dtype({_brief(text)}), not an array of numbers, texts or plain objects")
 
     def real(self) -> np.dtype[Any]:
-        """The dtype, from a text and a state that hold nothing unusual."""
+        """Return the dtype, or refuse a text or state that numpy does not write for plain arrays."""
+        # The state is (version, order, subarray, names, fields, size, alignment, flags).
         kind, order, size = self.text.lstrip("<>=|"), "<", -1
         if self.state is not None:
             if (
@@ -62,10 +62,10 @@ class _DType(StandIn):
 
 
 class _Array(StandIn):
-    """A numpy array in the making: ``_reconstruct(ndarray, (0,), b'b')``, then its state, with the data."""
+    """Unfinished numpy array: ``_reconstruct(ndarray, (0,), b'b')``, then a state with the data."""
 
     def set_state(self, state: Any) -> None:
-        """Check that the data fill the shape."""
+        """Build the array after checking that its data fill its shape."""
         if not isinstance(state, tuple) or len(state) not in (4, 5):
             raise Refused("a numpy array with an unusual state")
         shape, dtype, fortran, data = state[-4:]
@@ -75,11 +75,11 @@ class _Array(StandIn):
 
 
 def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Literal["C", "F"]) -> NDArray[Any]:
-    """An array over ``data``, read-only where that is bytes; objects are put right by :func:`_finished`."""
+    """Make an array over ``data``, read-only if that is bytes; :func:`finished` replaces unfinished objects in it."""
     if (
         not isinstance(shape, tuple)
         or not all(isinstance(size, int) and 0 <= size < 2**40 for size in shape)
-        or len(shape) > 32
+        or len(shape) > 32  # the most dimensions of numpy 1
     ):
         raise Refused("a numpy array of an unusual shape")
     if dtype.kind == "O":
@@ -94,7 +94,7 @@ def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Literal["C", "F"]
     if not isinstance(content, bytes | bytearray) or len(content) != count * dtype.itemsize:
         raise Refused("a numpy array whose data do not fill its shape")
     if not content:
-        # Texts of length 0 fill any shape with nothing, and numpy then makes room for texts of length 1.
+        # Texts of length 0 would fill any shape without data, and numpy then allocates texts of length 1.
         if count:
             raise Refused("a numpy array of items without size")
         return np.zeros(shape, dtype)
@@ -104,7 +104,7 @@ def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Literal["C", "F"]
 
 
 def _check_texts(content: bytes | bytearray, dtype: np.dtype[Any]) -> None:
-    """Refuse what is no character: numpy takes any number for one, and Python then fails on the text."""
+    """Refuse numbers that are not characters: numpy accepts any, and Python later fails on the text."""
     codes = np.frombuffer(content, np.dtype("u4").newbyteorder(dtype.byteorder))
     if codes.max() > sys.maxunicode or ((codes >= 0xD800) & (codes < 0xE000)).any():
         raise Refused("a numpy array of texts with what is no character")
@@ -129,14 +129,14 @@ def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> NDAr
 
 
 def _encode(text: Any, encoding: Any = None) -> bytes:
-    """``_codecs.encode``, which protocols 0 to 2 use for bytes; another encoding would be a foreign codec."""
+    """Stand in for ``_codecs.encode``, which protocols 0 to 2 use for bytes; other encodings are foreign codecs."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise Refused(f"_codecs.encode with encoding {_brief(encoding)}")
     return text.encode("latin1")
 
 
 def _brief(value: Any) -> str:
-    """A value in a message; only a text is shown, because lists that share parts can have a text without end."""
+    """Describe a value in a message; only a text is shown, because lists that share parts can print endlessly."""
     return f"{value[:40]!r}" if isinstance(value, str | bytes) else f"of type {type(value).__name__}"
 
 
@@ -168,20 +168,21 @@ def _table() -> dict[str, Callable[..., Any]]:
 NUMPY_AND_PLAIN: Mapping[str, Callable[..., Any]] = _table()
 
 
+# Types that hold no unfinished parts.
 _LEAVES = (str, bytes, bytearray, int, float, bool, type(None), np.generic)
 
 
 def finished(value: Any, leaves: tuple[type, ...] = ()) -> Any:
-    """Put the finished arrays in place of those in the making, throughout a value.
+    """Replace unfinished arrays by the finished ones, throughout a value.
 
     Args:
-        value: what :class:`RestrictedUnpickler` gave.
-        leaves: types a larger table builds, beyond the plain ones and :class:`StandIn`.
+        value: the result of :class:`RestrictedUnpickler`.
+        leaves: further types that a larger table builds, beside the plain ones and :class:`StandIn`.
 
     Raises:
-        Refused: something in it is of no such type, or it is nested more than ``MAX_DEPTH`` deep.
+        Refused: a part is of another type, or the value is nested more than ``MAX_DEPTH`` deep.
     """
-    # Shared parts are finished once: a few kilobytes of references could stand for a structure without end.
+    # Shared parts are finished once: a few kilobytes of references can stand for an exponentially large structure.
     return _finish(value, (*_LEAVES, *leaves), {}, 0)
 
 
@@ -200,7 +201,7 @@ def _finish(value: Any, leaves: tuple[type, ...], done: dict[int, tuple[Any, Any
         if result.dtype.kind == "O":
             _finish(result, leaves, done, depth)
         return result
-    done[id(value)] = (value, value)
+    done[id(value)] = (value, value)  # holds the value, so that its id is not given to another object
     if isinstance(value, dict):
         for key in value:
             value[key] = _finish(value[key], leaves, done, depth + 1)
@@ -225,45 +226,36 @@ def load_pickle(path: Path) -> Any:
     """Read a file that holds one pickle of plain data and numpy arrays (which come read-only).
 
     Raises:
-        DataError: the file is missing, empty, truncated or no pickle, or names anything beyond plain data.
+        DataError: the file is missing, empty, truncated or not a pickle, or names anything beyond plain data.
     """
-    try:
-        with path.open("rb") as file, mapped(file, path) as stream:
-            memory = MEMORY + 2 * len(stream)  # numbers may come as text and be turned into bytes
-            return finished(RestrictedUnpickler(stream, NUMPY_AND_PLAIN, memory=memory).load())
-    except OSError as error:
-        raise read_error(path, error) from error
-    except DataError:
-        raise
-    except Exception as error:
-        raise pickle_error(path, error) from error
+    with (
+        reading(path, lambda error: pickle_error(path, error)),
+        path.open("rb") as file,
+        mapped(file, path) as stream,
+    ):
+        memory = MEMORY + 2 * len(stream)  # numbers may come as text and be turned into bytes
+        return finished(RestrictedUnpickler(stream, NUMPY_AND_PLAIN, memory=memory).load())
 
 
 def load_array(path: Path) -> NDArray[Any]:
     """Read a ``.npy`` file of numbers or texts; the array is read-only and stays in the file until it is used.
 
     Raises:
-        DataError: the file is missing, truncated or no such array.
+        DataError: the file is missing, truncated or not such an array.
     """
-    try:
+    with reading(path, lambda error: DataError(f"{path}: not a readable array ({error!s:.120})")):
         with path.open("rb") as file:
-            if file.read(6) != b"\x93NUMPY":
-                raise DataError(f"{path}: not a readable array (it is no .npy file)")
+            if file.read(6) != b"\x93NUMPY":  # np.load would try anything else as a zip or a pickle
+                raise DataError(f"{path}: not a readable array (it is not a .npy file)")
         # Mapped, because a header may claim any size; a mapping cannot be larger than the file.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise read_error(path, error) from error
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path}: not a readable array ({error!s:.120})") from error
     if array.dtype.kind not in "biufUS" or not array.dtype.itemsize:
         raise DataError(f"{path}: an array of {array.dtype!s:.60}, expected numbers or texts")
     return np.asarray(array)
 
 
 def mapped(file: IO[bytes], path: Path) -> mmap.mmap:
-    """A file's bytes as a stream that never reads more than is there, whatever length a pickle claims.
+    """Map a file as a stream: a read allocates no more than the file holds, whatever length a pickle claims.
 
     Raises:
         DataError: the file is empty.
@@ -274,7 +266,7 @@ def mapped(file: IO[bytes], path: Path) -> mmap.mmap:
 
 
 def pickle_error(path: Path, error: Exception) -> DataError:
-    """The message for a pickle that was refused or cannot be read."""
+    """Make the message for a pickle that was refused or cannot be read."""
     if isinstance(error, Refused):
         verb = "names" if isinstance(error, NameRefused) else "holds"
         return DataError(

@@ -1,12 +1,12 @@
-"""The reference's checkpoints ``best<accuracy>_<seed>.pkl``, read without running their content, kept as safetensors.
+"""Read the reference's checkpoints ``best<accuracy>_<seed>.pkl`` without running them; keep safetensors copies.
 
 Each is ``torch.save`` of ``{"state_dict", "optimizer", "args"}`` with the loss module inside ``args``, in torch's
-zip format or, the released ones, in the older stream of pickles (torch 1.2). Its copy in sertool's own format is
-read in place of the pickle, which may then be deleted::
+zip format or, for the released ones, in the older stream of pickles (torch 1.2). The copy in sertool's own format
+is read in place of the pickle, which may then be deleted::
 
     best72.5_1234.pkl
     sertool/best72.5_1234.safetensors   weights by the reference's names
-    sertool/best72.5_1234.json          settings, class weights, and which file it was made from; written last
+    sertool/best72.5_1234.json          settings, class weights, and the file it was made from; written last
 """
 
 import re
@@ -26,21 +26,21 @@ from sertool.core.files.unpickler import shown
 FORMAT = "sertool-reference-checkpoint/1"
 CONVERTED = "sertool"
 _NAME = re.compile(r"best(\d+(?:\.\d*)?(?:e-?\d+)?)_(\d+)\.pkl")
-_MOST_CLASSES = 1000
+_MOST_CLASSES = 1000  # the reference has at most 7
 _PLAIN = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True)
 class ReferenceCheckpoint:
-    """One trained model of the reference.
+    """Trained model of the reference.
 
     Attributes:
-        path: its file.
-        validation_accuracy: from the file's name, as a fraction.
-        seed: from the file's name.
+        path: path of the pickle, which may have been deleted after its conversion.
+        validation_accuracy: fraction, from the file's name.
+        seed: seed, from the file's name.
         state_dict: float32 tensors on the CPU, by the reference's names.
-        settings: the plain values among its arguments (``hidden_size``, ``model``, ``dataset``, ...).
-        class_weights: of the loss; None where it has none.
+        settings: plain values among its arguments (``hidden_size``, ``model``, ``dataset``, ...).
+        class_weights: class weights of the loss; None if it has none.
     """
 
     path: Path
@@ -52,10 +52,10 @@ class ReferenceCheckpoint:
 
 
 def name_parts(path: Path) -> tuple[float, int]:
-    """Validation accuracy (a fraction) and seed, from a checkpoint's file name.
+    """Parse a checkpoint's file name into validation accuracy (a fraction) and seed.
 
     Raises:
-        DataError: it has another form.
+        DataError: the name has another form.
     """
     found = _NAME.fullmatch(path.name)
     if not found or float(found[1]) > 100:
@@ -64,10 +64,10 @@ def name_parts(path: Path) -> tuple[float, int]:
 
 
 def read_reference_checkpoint(path: Path) -> ReferenceCheckpoint:
-    """Read a checkpoint of either format.
+    """Read a pickled checkpoint, in either of torch's formats.
 
     Raises:
-        DataError: the file is missing, truncated, names what is not allowed, or is no such checkpoint.
+        DataError: the file is missing, truncated, names what is not allowed, or is not such a checkpoint.
     """
     accuracy, seed = name_parts(path)
     content = read_torch_file(path)
@@ -95,13 +95,15 @@ def _weights(path: Path, table: dict[Any, Any]) -> dict[str, torch.Tensor]:
             or not isinstance(tensor, torch.Tensor)
             or not tensor.is_floating_point()
         ):
-            raise DataError(f"{path}: its state_dict's {name!r:.80} is no tensor of floating-point numbers")
-    # Many names for the same numbers would each get a copy below.
+            raise DataError(
+                f"{path}: its state_dict's {name!r:.80} is not a tensor of floating-point numbers"
+            )
+    # Many names for the same numbers would each get a copy below, and fill the memory.
     if sum(tensor.numel() for tensor in table.values()) > path.stat().st_size:
         raise DataError(f"{path}: its weights have more numbers than the file has bytes")
     weights = {}
     for name, tensor in table.items():
-        # A copy of its own: a tensor may be a small view of a large storage.
+        # Copied, because a tensor may be a small view of a large storage.
         copy = tensor.detach().to(torch.float32).clone(memory_format=torch.contiguous_format)
         if not torch.isfinite(copy).all():
             raise DataError(f"{path}: its weights {shown(name)} hold NaN or infinite values")
@@ -124,38 +126,36 @@ def _class_weights(path: Path, loss: Any) -> tuple[float, ...] | None:
 
 
 def is_reference_folder(folder: Path) -> bool:
-    """Whether a folder holds checkpoints of the reference, as pickles or converted."""
+    """Check whether a folder holds checkpoints of the reference, as pickles or converted."""
     return folder.is_dir() and (any(folder.glob("best*.pkl")) or any(_copies(folder)))
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a folder by their pickles' names, highest validation accuracy first, equal ones by seed.
+    """List a folder's checkpoints by their pickles' paths, highest validation accuracy first, ties by seed.
 
-    A pickle that was converted and deleted is listed all the same.
+    A pickle that was converted and then deleted is listed too.
 
     Raises:
-        DataError: one of them has a name without accuracy and seed.
+        DataError: a name lacks accuracy and seed.
     """
     found = {*folder.glob("best*.pkl"), *(folder / f"{note.stem}.pkl" for note in _copies(folder))}
     return sorted(found, key=lambda path: (-name_parts(path)[0], name_parts(path)[1]))
 
 
 def read_checkpoint(path: Path) -> ReferenceCheckpoint:
-    """Read a checkpoint from its copy in sertool's format where there is one, else from the pickle.
+    """Read a checkpoint from its copy in sertool's format if there is one, else from the pickle.
 
     Args:
-        path: of the pickle, which need not be there where there is a copy.
+        path: path of the pickle, which need not exist if there is a copy.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the checkpoint cannot be read.
     """
     note = _note(path)
     if not note.is_file():
         return read_reference_checkpoint(path)
-    content = artifacts.read_json(note)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DataError(f"{note}: not a checkpoint of format {FORMAT}")
-    # A pickle that has changed since is another checkpoint.
+    content = artifacts.read_json_object(note, FORMAT, "checkpoint")
+    # A pickle that has changed since its conversion is another checkpoint.
     if path.is_file() and content.get("source") != _identity(path):
         return read_reference_checkpoint(path)
     return _read_copy(path, note, content)
@@ -164,17 +164,17 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
 def convert_checkpoints(
     folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> list[ReferenceCheckpoint]:
-    """Read every pickle of a folder once and write its copy; those that have one are passed over.
+    """Read every pickle of a folder once and write its copy, unless it has one.
 
     Args:
-        folder: holds the ``best*.pkl``.
-        progress: called with how many are done and how many there are.
+        folder: folder of the ``best*.pkl``.
+        progress: called with the number of checkpoints done and the total.
 
     Returns:
         All checkpoints of the folder without their weights, in the order of :func:`list_checkpoints`.
 
     Raises:
-        DataError: a pickle cannot be read; nothing of it was run.
+        DataError: a pickle cannot be read; nothing in it was run.
         SertoolError: a copy cannot be written.
     """
     converted = []
@@ -183,7 +183,7 @@ def convert_checkpoints(
         checkpoint = read_checkpoint(path)
         if not _is_current(path):
             _write_copy(checkpoint)
-        # Of a folder with ten of them only one is ever in memory.
+        # Without weights, so that only one of a folder's checkpoints is in memory at a time.
         converted.append(replace(checkpoint, state_dict={}))
         if progress is not None:
             progress(number, len(paths))
@@ -212,7 +212,7 @@ def _is_current(path: Path) -> bool:
 
 def _write_copy(checkpoint: ReferenceCheckpoint) -> None:
     note = _note(checkpoint.path)
-    note.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)  # first, so that a killed conversion leaves no note for half a copy
     weights = {name: tensor.numpy() for name, tensor in checkpoint.state_dict.items()}
     artifacts.write_arrays(note.with_suffix(".safetensors"), weights)
     content = {
@@ -223,7 +223,7 @@ def _write_copy(checkpoint: ReferenceCheckpoint) -> None:
     }
     try:
         artifacts.write_json(note, content)
-    except ValueError as error:  # NaN, or half a character
+    except ValueError as error:  # NaN, or a lone half of a surrogate pair
         raise DataError(f"{checkpoint.path}: its settings cannot be written as JSON ({error})") from error
 
 
@@ -232,7 +232,7 @@ def _read_copy(path: Path, note: Path, content: dict[str, Any]) -> ReferenceChec
     arrays, _ = artifacts.read_arrays(note.with_suffix(".safetensors"))
     for name, array in arrays.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
-            raise DataError(f"{note.with_suffix('.safetensors')}: its weights {name} are no finite float32")
+            raise DataError(f"{note.with_suffix('.safetensors')}: its weights {name} are not finite float32")
     settings, weights = content.get("settings"), content.get("class_weights")
     if not isinstance(settings, dict) or not isinstance(weights, list | None):
         raise DataError(f"{note}: damaged (settings or class_weights are missing)")

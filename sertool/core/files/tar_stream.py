@@ -1,16 +1,16 @@
-"""The members of a tar, read forward only and a block at a time.
+"""Read the members of a tar, forward only and a block at a time.
 
-Python's own ``tarfile`` takes the archive's word for the length of a header, follows chains of headers by
-recursion and steps back in the file. Plain files need none of that.
+Python's own ``tarfile`` trusts the length that a header declares, follows chains of headers by recursion and
+seeks backwards. Plain files need none of that. Formats: POSIX.1-2017 ``pax`` (ustar and extended headers), GNU tar.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_BLOCK = 512
-_PIECE = 1 << 20
-_LONG = 1 << 20  # bytes of one extended header; real ones have some hundred
-_FILES = (b"0", b"\0", b"7")
+_BLOCK = 512  # bytes of a header, and what every member is padded to
+_PIECE = 1 << 20  # bytes of content held in memory at a time
+_LONG = 1 << 20  # most bytes of one extended header; real ones have a few hundred
+_FILES = (b"0", b"\0", b"7")  # ustar, tars before 1988, and "contiguous" files, which are plain ones
 _KINDS = {
     b"1": "a hard link",
     b"2": "a symbolic link",
@@ -23,17 +23,17 @@ _KINDS = {
 
 
 class NotATarError(ValueError):
-    """The first block is no header of a tar."""
+    """The first block is not the header of a tar."""
 
 
 @dataclass(frozen=True)
 class TarMember:
-    """One member.
+    """Member of a tar.
 
     Attributes:
-        name: as the archive has it, unchecked; bytes that are no UTF-8 stand in it as lone surrogates.
-        kind: "a file", "a folder", or what else it is.
-        size: bytes of a file.
+        name: unchecked name from the archive; bytes that are not UTF-8 become lone surrogates.
+        kind: "a file", "a folder", or another kind in words.
+        size: bytes of a file, else 0.
     """
 
     name: str
@@ -42,33 +42,34 @@ class TarMember:
 
 
 class TarStream:
-    """Goes through a tar once.
+    """Reader that passes through a tar once.
 
     Args:
-        read: gives as many bytes as asked for, at most 1 MiB at a time; fewer only at the end.
+        read: returns as many bytes as asked for, at most 1 MiB at a time; fewer only at the end.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
-        self._left = 0  # bytes of the current member that nobody has read yet
+        self._left = 0  # bytes of the current member that were not read yet
         self._padding = 0
 
     def members(self) -> Iterator[TarMember]:
-        """The members in order; what was not read of one is skipped.
+        """Yield the members in order; unread content of a member is skipped.
 
         Raises:
-            NotATarError: it does not begin as a tar does.
-            ValueError: it is damaged.
-            EOFError: it ends too early.
+            NotATarError: the stream does not start with a header.
+            ValueError: the tar is damaged.
+            EOFError: the tar ends too early.
         """
         header = self._read(_BLOCK)
         if not _is_header(header):
             raise NotATarError
-        extended: dict[str, str] = {}  # what headers before a member say about it
-        while header.strip(b"\0"):
+        extended: dict[str, str] = {}  # records of the extended headers before a member
+        while header.strip(b"\0"):  # a block of zeros ends the tar
             if not _is_header(header):
                 raise ValueError("a header has a wrong checksum")
             kind, size = header[156:157], _number(header[124:136])
+            # x, X: records for the next member; g: for all, ignored; L, K: GNU's long name, and target of a link.
             if kind in (b"x", b"X", b"g", b"L", b"K"):
                 content = self._extended(size)
                 if kind in (b"x", b"X"):
@@ -86,10 +87,10 @@ class TarStream:
         name = extended.get("path") or _name(header)
         if kind in _FILES and any(key.startswith("GNU.sparse") for key in extended):
             kind = b"S"
-        # Before 1988 a folder was a file whose name ends so.
+        # Before ustar (1988) a folder was a file whose name ends with a slash.
         if kind in _FILES and name.endswith("/"):
             kind = b"5"
-        if kind not in _FILES:  # a size there is, at most, what to reserve: no content follows
+        if kind not in _FILES:  # a size is only what to reserve on the disk: no content follows
             return TarMember(name, _KINDS.get(kind, f"of the unknown type {kind.decode('latin1')!r}"), 0)
         self._left = int(size)
         if self._left < 0:
@@ -98,10 +99,10 @@ class TarStream:
         return TarMember(name, "a file", self._left)
 
     def content(self) -> Iterator[bytes]:
-        """What is left of the current member, in pieces.
+        """Yield the unread rest of the current member, in pieces.
 
         Raises:
-            EOFError: the tar ends in it.
+            EOFError: the tar ends inside the member.
         """
         while self._left:
             piece = self._whole(min(self._left, _PIECE))
@@ -125,7 +126,7 @@ class TarStream:
 
 
 def _is_header(block: bytes) -> bool:
-    """Whether a block's checksum is right; some old programs summed signed bytes."""
+    """Check a block's checksum: the sum of its bytes with spaces in its own field; old programs summed signed bytes."""
     if len(block) < _BLOCK:
         return False
     text = block[148:156].strip(b" \0")
@@ -140,7 +141,7 @@ def _is_header(block: bytes) -> bool:
 
 
 def _number(field: bytes) -> int:
-    """A number in octal digits, or, where the first bit is set, in binary."""
+    """Parse a number in octal digits or, if the first bit is set (GNU), in binary."""
     if field[0] & 0x80:
         if field[0] != 0x80:
             raise ValueError("a negative size")
@@ -162,10 +163,10 @@ def _text(content: bytes) -> str:
 
 
 def _records(content: bytes) -> dict[str, str]:
-    """The records ``LENGTH KEY=VALUE``, a line each, of an extended header."""
+    """Parse the records of an extended header, one ``LENGTH KEY=VALUE`` per line."""
     found, start = {}, 0
     while start < len(content):
-        space = content.index(b" ", start, start + 20)
+        space = content.index(b" ", start, start + 20)  # no length has more digits than a 64-bit number
         end = start + int(content[start:space])
         if not space < end <= len(content):
             raise ValueError("an extended header whose lengths do not fit")

@@ -1,8 +1,8 @@
-"""What ``torch.save`` wrote, in both of its formats, read by the restricted unpickler alone.
+"""Read tensors from files of ``torch.save``, in both of its formats, by the restricted unpickler alone.
 
-Both hold one pickle whose tensors name their storages by persistent ids; the numbers lie behind it in the older
-format (torch 1.2, a stream) and in records of their own in the newer one (a zip, nothing in it compressed).
-torch's own loaders are not used: they take a file's word for where its numbers lie.
+Both formats hold one pickle whose tensors name their storages by persistent ids. The numbers follow the pickle in
+the older format (torch 1.2, a stream) and are records of their own in the newer one (a zip without compression).
+torch's own loaders are not used, because they trust a file's statement of where its numbers lie.
 """
 
 import io
@@ -22,22 +22,30 @@ from sertool.core.files.artifacts import read_error
 from sertool.core.files.pickles import NUMPY_AND_PLAIN, finished, mapped, pickle_error
 from sertool.core.files.unpickler import Allowed, Refused, RestrictedUnpickler, StandIn, hashable, shown
 
-_MAGIC = 0x1950A86A20F9469CFC6C
-_PROTOCOL = 1001
-_MEMORY = 256 << 20  # bytes for the objects of one checkpoint; real ones have some thousand, a few MiB
-_SMALL = 1 << 20  # and of the pickles around it
+_MAGIC, _PROTOCOL = (
+    0x1950A86A20F9469CFC6C,
+    1001,
+)  # MAGIC_NUMBER and PROTOCOL_VERSION of torch/serialization.py
+_MEMORY = (
+    256 << 20
+)  # bytes for the objects of one checkpoint; real ones have some thousand objects, a few MiB
+_SMALL = 1 << 20  # bytes for the objects of each small pickle around it
 _TENSOR = 600  # bytes of a tensor beside its numbers
-_PIECE = 1 << 20
-_RECORDS = Limits(members=100_000)
+_PIECE = 1 << 20  # bytes copied at a time
+_RECORDS = Limits(members=100_000)  # a record per storage; real checkpoints have some hundred
 _RECORD = re.compile(
     r"([^/]+)/(data\.pkl|version|byteorder|data/\d+|\.data/serialization_id|\.format_version|\.storage_alignment)"
 )
+# Modules inside the reference's arguments; only their state is kept.
 _LOSSES = ("CrossEntropyLoss", "BCEWithLogitsLoss")
 _MOST_DIMENSIONS = 16
 
 
 def read_torch_file(path: Path) -> Any:
-    """Read a checkpoint of either format: tensors on the CPU, plain data, and :class:`StandIn` objects.
+    """Read a checkpoint of either format.
+
+    Returns:
+        The saved object, of tensors on the CPU, plain data, and :class:`StandIn` objects.
 
     Raises:
         DataError: the file is missing, damaged, or names what is not allowed.
@@ -68,7 +76,7 @@ def _read_zip(path: Path) -> Any:
 
 
 def _records(path: Path, packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The records by name without the folder that all are in."""
+    """Return a zip's records by name, without the folder that holds them all."""
     records: dict[str, zipfile.ZipInfo] = {}
     folders = set()
     for record in packed.infolist():
@@ -79,7 +87,7 @@ def _records(path: Path, packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
                 f"{path}: holds {shown(record.orig_filename)}{' twice' if found else ''}, "
                 "expected the records of a checkpoint that torch wrote"
             )
-        # torch never packs: what is stored has the size that it takes in the file.
+        # torch never compresses, so a record cannot be larger than its place in the file.
         if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
             raise DataError(f"{path}: its record {name} is compressed, which torch does not do")
         folders.add(found[1])
@@ -90,7 +98,7 @@ def _records(path: Path, packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _read_stream(path: Path) -> Any:
-    """The older format: five pickles (magic number, version, system, object, storage keys), then the data."""
+    """Read the older format: five pickles (magic number, version, system, object, storage keys), then the data."""
     with path.open("rb") as file, mapped(file, path) as stream:
         magic, version, system = (_read_plain(path, stream) for _ in range(3))
         if magic != _MAGIC or version != _PROTOCOL or not isinstance(system, dict):
@@ -113,7 +121,7 @@ def _read_stream(path: Path) -> Any:
 
 
 def _read_plain(path: Path, stream: Any) -> Any:
-    """One of the small pickles around the object."""
+    """Read one of the small pickles around the object."""
     try:
         return RestrictedUnpickler(stream, {}, memory=_SMALL).load()
     except Exception as error:
@@ -121,7 +129,7 @@ def _read_plain(path: Path, stream: Any) -> Any:
 
 
 def _read_object(path: Path, stream: Any, size: int) -> tuple[Any, dict[str, torch.Tensor]]:
-    """The object's pickle, and the storages that its tensors look at, all zeros yet."""
+    """Read the object, and return it with the storages of its tensors, which are zeros until they are filled."""
     try:
         reader = _TorchUnpickler(stream, size)
         return finished(reader.load(), (torch.Tensor,)), reader.storages
@@ -144,7 +152,7 @@ def _pieces(stream: Any, size: int) -> Iterator[bytes]:
 
 
 def _fill(storage: torch.Tensor, pieces: Iterable[bytes]) -> None:
-    """Copy a storage's bytes, as many as it has, into the memory that its tensors look at."""
+    """Copy a storage's bytes into the memory that its tensors are views of."""
     memory, start = storage.numpy().view(np.uint8), 0
     for piece in pieces:
         memory[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
@@ -152,10 +160,10 @@ def _fill(storage: torch.Tensor, pieces: Iterable[bytes]) -> None:
 
 
 class _TorchUnpickler(RestrictedUnpickler):
-    """Reads the object of a checkpoint.
+    """Reader of a checkpoint's object.
 
     Args:
-        stream: positioned at the object's pickle.
+        stream: binary stream at the object's pickle.
         size: bytes of the file, which all storages together cannot exceed.
     """
 
@@ -165,10 +173,11 @@ class _TorchUnpickler(RestrictedUnpickler):
         self._unclaimed = size
 
     def persistent_load(self, pid: Any) -> Any:
-        """A storage, zeros until its bytes are read; or a module's class, which came with its source text."""
+        """Return the storage of an id, zeros until its bytes are read; or the class of a module."""
+        # The older format saves a module's class with its source text, which is ignored.
         if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module" and isinstance(pid[1], Allowed):
             return pid[1]
-        # The older format names a view's place in its storage as well.
+        # ("storage", type, key, device, size); the older format adds a view's place in its storage.
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
             raise Refused("an unknown persistent id")
         kind, key, _, count = pid[1:5]
@@ -180,7 +189,7 @@ class _TorchUnpickler(RestrictedUnpickler):
         if key not in self.storages:
             size = count * dtype.itemsize
             if not 0 <= size <= self._unclaimed:
-                raise EOFError
+                raise EOFError  # more numbers than the file has bytes left: it is truncated
             self._unclaimed -= size
             self.storages[key] = torch.zeros(count, dtype=dtype)
             self.spend(_TENSOR)
@@ -190,11 +199,11 @@ class _TorchUnpickler(RestrictedUnpickler):
 
 
 class _Inert(StandIn):
-    """In place of ``argparse.Namespace`` and of the loss modules."""
+    """Stand-in for ``argparse.Namespace`` and the loss modules."""
 
 
 class _Table(dict[Any, Any], StandIn):
-    """In place of ``collections.OrderedDict``; its attributes (torch's ``_metadata``) are dropped."""
+    """Stand-in for ``collections.OrderedDict``; its attributes (torch's ``_metadata``) are dropped."""
 
     def __init__(self, items: Any = ()) -> None:
         StandIn.__init__(self)
@@ -206,11 +215,11 @@ class _Table(dict[Any, Any], StandIn):
             self[hashable(item[:1])[0]] = item[1]
 
     def set_state(self, state: Any) -> None:
-        """Nothing in it is needed."""
+        """Drop the state, of which nothing is needed."""
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> torch.Tensor:
-    """A view of a storage, which must lie inside it and must not repeat its elements."""
+    """Make a view of a storage; it must lie inside the storage and must not repeat its elements."""
     if (
         not isinstance(storage, torch.Tensor)
         or not isinstance(shape, tuple)
@@ -224,6 +233,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> tor
         or not all(isinstance(item, int) and 0 <= item < 2**40 for item in numbers)
     ):
         raise Refused("a tensor of an unusual shape")
+    # Position of the last element: a view that reaches beyond its storage is refused here, not left to torch.
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     count = math.prod(shape)
     if count > storage.numel() or (count and last >= storage.numel()):

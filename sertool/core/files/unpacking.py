@@ -1,29 +1,29 @@
-"""The files of one archive as they come out: which names are taken, and how much may come."""
+"""Limits and checks while an archive is written out: which names are accepted, and how many bytes."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sertool.core.errors import DataError
-from sertool.core.files.artifacts import write_error
+from sertool.core.files.artifacts import writing
 
-_FREE = 64 << 20  # below this much output nobody is hurt, whatever the ratio
-_LONGEST, _LONGEST_PART = 1024, 255  # bytes of a name; what file systems take, with room for the folder
+_FREE = 64 << 20  # bytes; so little output harms nobody, whatever the ratio
+# Bytes of a name and of one of its parts: Linux takes 4,096 and 255, macOS 1,024 and 255.
+_LONGEST, _LONGEST_PART = 1024, 255
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one archive may hold; far above any corpus or model, far below what fills a disk unnoticed.
+    """Limits on one archive: far above any corpus or model, far below what fills a disk unnoticed.
 
     Attributes:
-        members: files and folders; the largest corpus here, MOSEI, has 23,000 utterances.
-        total: bytes that come out; the largest archive here has 3 GB.
-        ratio: bytes that come out for each byte of the archive, once 64 MiB are out. Audio and numbers reach 4,
-            texts 20, deflate itself 1,032.
+        members: files and folders; the largest published set, MOSEI, has 23,000 utterances.
+        total: unpacked bytes; the largest published archive has 3 GB.
+        ratio: unpacked bytes per byte of the archive, checked once 64 MiB are out. Audio and numbers reach 4,
+            texts 20; deflate cannot exceed 1,032.
     """
 
     members: int = 200_000
@@ -31,7 +31,7 @@ class Limits:
     ratio: float = 200.0
 
     def bytes_of(self, archive: Path) -> int:
-        """Bytes that may come out of this archive."""
+        """Return how many bytes may be unpacked from this archive."""
         return int(min(self.total, max(_FREE, self.ratio * archive.stat().st_size)))
 
 
@@ -39,13 +39,13 @@ LIMITS = Limits()
 
 
 class Writer:
-    """The files of one archive as they come out.
+    """Writer of one archive's files; it refuses the archive at the first member that is not plain and new.
 
     Args:
-        archive: for messages.
-        folder: where they go.
-        limits: how much may come out.
-        progress: told after each block.
+        archive: path of the archive, for messages and its size.
+        folder: empty folder to write into.
+        limits: limits on members and bytes.
+        progress: called after each block with the bytes written and the total (None: unknown).
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class Writer:
         self.total: int | None = None
         self.names: list[str] = []
         self._done = self._made = 0
-        # What there is, by names without upper case: a table for a folder, None for a file.
+        # Members so far as a tree of case-folded names: a table for a folder, None for a file.
         self._places: dict[str, Any] = {}
 
     def refuse(self, name: str, why: str) -> DataError:
-        """The message for a member that no archive of data has."""
+        """Make the message for a member that no archive of data has."""
         return DataError(f"{self.archive}: its member {shown(name)} {why}; nothing of the archive is used")
 
     def check_size(self, size: int) -> None:
-        """Refuse an archive from which so many bytes come out."""
+        """Refuse the archive if so many unpacked bytes exceed its limit."""
         if size > self.most:
             raise DataError(
                 f"{self.archive}: unpacks to more than {self.most:,} bytes, too much for an archive of "
@@ -76,7 +76,7 @@ class Writer:
             )
 
     def add(self, name: str, kind: str, content: Iterator[bytes]) -> None:
-        """Write one member, or make its folder."""
+        """Write one file, or make one folder."""
         if kind not in ("a file", "a folder"):
             raise self.refuse(name, f"is {kind}, expected files and folders only")
         parts = self._parts(name)
@@ -86,16 +86,17 @@ class Writer:
             return
         self._claim(name, parts, kind)
         path = self.folder.joinpath(*parts)
-        with _write_errors(path):
+        with writing(path):
             (path if kind == "a folder" else path.parent).mkdir(parents=True, exist_ok=True)
-            file = path.open("xb") if kind == "a file" else None
+            file = path.open("xb") if kind == "a file" else None  # "x": never follow or replace what is there
         if file:
             with file:
                 self._copy(content, file, path)
             self.names.append("/".join(parts))
 
     def _parts(self, name: str) -> list[str]:
-        """The parts of a name that stays below the folder on every system."""
+        """Split a name into its parts, and refuse it unless it stays below the folder on every system."""
+        # Windows' absolute names too, so that an archive is safe or refused wherever it is unpacked.
         if re.match(r"[/\\]|[A-Za-z]:", name):
             raise self.refuse(name, "has an absolute name")
         parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -112,7 +113,7 @@ class Writer:
         return parts
 
     def _claim(self, name: str, parts: list[str], kind: str) -> None:
-        """Take a place that no other member has, also where upper and lower case are the same."""
+        """Reserve a member's place; names that differ only in case would be one file on macOS and Windows."""
         place, own = self._places, unicodedata.normalize("NFC", "/".join(parts)).casefold().split("/")
         for key in own if kind == "a folder" else own[:-1]:
             if key not in place:
@@ -128,6 +129,7 @@ class Writer:
             place[own[-1]] = None
 
     def _count(self) -> None:
+        # Folders that a name implies count as well: one name of 1,024 bytes can make 500 of them.
         self._made += 1
         if self._made > self.limits.members:
             raise DataError(f"{self.archive}: holds more than {self.limits.members:,} files and folders")
@@ -136,22 +138,14 @@ class Writer:
         for block in content:
             self._done += len(block)
             self.check_size(self._done)
-            with _write_errors(path):
+            with writing(path):
                 file.write(block)
             if self.progress:
                 self.progress(self._done, self.total)
-        with _write_errors(path):
+        with writing(path):
             file.flush()
 
 
-@contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise write_error(path, error) from error
-
-
 def shown(name: str) -> str:
-    """A name as a message shows it: on one line, not endless."""
+    """Return a name as messages show it: quoted, on one line, at most 120 characters."""
     return f"{name!r:.120}"

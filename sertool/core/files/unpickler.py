@@ -1,4 +1,4 @@
-"""The stack machine behind ``safe_pickle``: Python's own, with every step that could run code replaced."""
+"""Restricted unpickler: Python's own stack machine, with every step that could run code replaced."""
 
 import pickle
 import pickletools
@@ -8,38 +8,38 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 _KEYS = (str, bytes, int, float, type(None))
-_LONGEST_NUMBER = 2048  # bits
+_LONGEST_NUMBER = 2048  # bits; Python refuses to print more than 4,300 digits, and data have 64
 
 
-class Refused(Exception):  # noqa: N818  (it is no error of the program: the pickle asked for too much)
-    """The pickle asks for something outside the table; the message says for what."""
+class Refused(Exception):  # noqa: N818  (not an error of the program: the pickle asked for too much)
+    """The pickle asks for something that is not allowed, which the message names."""
 
 
 class NameRefused(Refused):
-    """The pickle names something that is not in the table; the message is that name."""
+    """The pickle names something that is not in the table of names; the message is that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """An entry of the table: what stands for a name while a pickle is read; only the reader builds it."""
+    """Entry of the table of names, which stands for a name while a pickle is read; only the reader makes one."""
 
     name: str
     build: Callable[..., Any]
 
 
 class StandIn:
-    """An inert object in place of one of a foreign class; its state is kept and never interpreted."""
+    """Inert object in place of one of a foreign class; its state is kept and never interpreted."""
 
     def __init__(self, *arguments: Any) -> None:
         self.state: Any = None
 
     def set_state(self, state: Any) -> None:
-        """Keep what the pickle gives as the object's state."""
+        """Keep the state that the pickle gives the object."""
         self.state = state
 
 
 def hashable(items: Any) -> list[Any]:
-    """Dict keys and set members must be plain: hashing deeply nested tuples would overflow the stack."""
+    """Check that dict keys or set members are plain: hashing deeply nested tuples would overflow the C stack."""
     if not isinstance(items, list | tuple):
         raise Refused(f"keys from {type(items).__name__}")
     for item in items:
@@ -49,12 +49,12 @@ def hashable(items: Any) -> list[Any]:
 
 
 def shown(text: str) -> str:
-    """A text from outside as a message may hold it: short, and without what a terminal would act upon."""
+    """Return a text from outside in a form fit for a message: short, and without control characters."""
     return text if text.isprintable() and len(text) < 120 else f"{text[:120]!r}"
 
 
 class _Whole:
-    """A stream that ends with EOFError where the base class would take half a line or half a number for a whole."""
+    """Stream that ends with EOFError where the base class would accept half a line or half a number."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -72,16 +72,16 @@ class _Whole:
         return line
 
 
-# The pure-Python reader, because every step that calls or changes something is replaced below, and because
-# a few bytes can blow up the C one's memo to gigabytes.
+# Derived from the pure-Python reader, because every step that calls or changes something is replaced below, and because
+# a few bytes (LONG_BINPUT with a large index) make the C reader's memo grow to gigabytes.
 class RestrictedUnpickler(pickle._Unpickler):
-    """Reads one pickle from a stream.
+    """Reader of one pickle.
 
     Args:
-        stream: binary, positioned at the pickle; left just behind it.
-        allowed: the table of names: what builds the stand-in for each.
-        memory: bytes that what is built may take, as far as it is not the file's own bytes. A step of one byte
-            can make an object of two hundred, and one of five bytes a copy of a text of megabytes.
+        stream: binary stream at the start of the pickle; it is left just behind it.
+        allowed: the table of names: for each, the function that builds its stand-in.
+        memory: bytes that the objects may take beyond the file's own bytes. A step of one byte can make an object
+            of two hundred, and one of five bytes a copy of a text of megabytes.
     """
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
@@ -98,20 +98,20 @@ class RestrictedUnpickler(pickle._Unpickler):
         self._memory = self._left = memory
 
     def spend(self, size: int) -> None:
-        """Take bytes from what is left for objects."""
+        """Subtract bytes from the memory left for objects, and refuse the pickle when none is left."""
         self._left -= size
         if self._left < 0:
             raise Refused(f"more objects than fit into {self._memory >> 20:,} MiB")
 
     def find_class(self, module: str, name: str) -> Any:
-        """The table's entry for a name; nothing is imported."""
+        """Return the table's entry for a name; nothing is imported."""
         full = f"{module}.{name}"
         if full not in self.allowed:
             raise NameRefused(shown(full))
         return Allowed(full, self.allowed[full])
 
     def persistent_load(self, pid: Any) -> Any:
-        """Refused here; a format that has persistent ids says what they mean."""
+        """Refuse persistent ids; a format that has them overrides this."""
         raise Refused("a persistent id")
 
     def _call(self, function: Any, arguments: Any) -> Any:
@@ -136,7 +136,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         arguments = tuple(self.pop_mark())
         self.append(self._call(self.find_class(module, name), arguments))
 
-    def _object(self) -> None:
+    def _object(self) -> None:  # the class lies on the stack, below its arguments
         cls, *arguments = self.pop_mark()
         self.append(self._call(cls, tuple(arguments)))
 
@@ -189,16 +189,17 @@ class RestrictedUnpickler(pickle._Unpickler):
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
     def _check_number(self) -> None:
-        # Python itself refuses to print longer ones.
+        # A longer one would fail later, where it is printed.
         if abs(self.stack[-1]).bit_length() > _LONGEST_NUMBER:
             raise Refused(f"a number of more than {_LONGEST_NUMBER:,} bits")
 
     def _check_text(self) -> None:
-        # Python reads one half of a surrogate pair alone, but no file can be written with it.
+        # Python reads a lone half of a surrogate pair, but cannot encode it when a file is written.
         if not self.stack[-1].isascii():
             self.stack[-1].encode()
 
 
+# Groups of pickle's opcodes, by the names in pickletools.
 _Step = Callable[[RestrictedUnpickler], None]
 _CALLS = ("REDUCE", "NEWOBJ", "INST", "OBJ")
 _NUMBERS = ("INT", "BININT", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
@@ -238,8 +239,8 @@ _CHECKS: dict[str, _Step] = {
     **dict.fromkeys(_UNBOUNDED, RestrictedUnpickler._check_number),
     **dict.fromkeys(_UNICODE, RestrictedUnpickler._check_text),
 }
-# Bytes of memory that a step may cost on a 64-bit machine, measured, with what is kept about an object until the
-# end; what does not stand here costs a place on the stack and one in the container it goes to.
+# Bytes of memory that a step may cost on a 64-bit machine, measured, with what `finished` keeps about an object; any
+# other step costs 16: a place on the stack and one in the container that the object goes to.
 _COSTS = {
     **dict.fromkeys(_CALLS, 100),
     **dict.fromkeys(("BUILD", *_CONTAINERS), 200),
@@ -261,6 +262,7 @@ def _priced(step: _Step, cost: int, check: _Step | None) -> _Step:
     return priced
 
 
+# Every opcode is wrapped, also those that a later Python may add: none can run without its price.
 for _op in pickletools.opcodes:
     _code = ord(_op.code)
     _step = _REPLACED.get(_op.name, RestrictedUnpickler.dispatch[_code])

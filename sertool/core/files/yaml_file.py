@@ -1,7 +1,7 @@
-"""YAML as a user means it: ``1e-4`` is a number, ``no`` and ``03`` are text, a key given twice is an error.
+"""Read and write YAML as users expect it: ``1e-4`` is a number, ``no`` and ``03`` are text, duplicate keys are errors.
 
-The core schema of YAML 1.2 for plain words (true/false, null, numbers), without tags, aliases and merge keys:
-what a recipe says stands where it is read, and reading it runs nothing.
+Plain words follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). Tags, aliases and
+merge keys are refused: a recipe's values stand where they are read, and reading it runs nothing.
 """
 
 import re
@@ -14,9 +14,10 @@ import yaml
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files.artifacts import read_text
 
-MAX_DEPTH = 30
+MAX_DEPTH = 30  # recipes nest 5 deep; PyYAML itself fails with a RecursionError at a few hundred
 
-# PyYAML follows YAML 1.1: `1e-4` is text, `no` is false, `03` is three, `1:30` is ninety.
+# PyYAML's own patterns follow YAML 1.1: `1e-4` is text, `no` is false, `03` is three, `1:30` is ninety.
+# Each entry: tag, pattern, first characters of a word that the pattern is tried on.
 _WORDS = (
     ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
     ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
@@ -50,6 +51,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         value = super().construct_scalar(node)
+        # "\ud800" is an escape that YAML allows, but no file could be written with such a name.
         if any("\ud800" <= character <= "\udfff" for character in value):
             _refuse("half a character (a lone surrogate) is not text", node.start_mark)
         return value
@@ -67,15 +69,15 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes exactly the words that `_Loader` would read as something else than text."""
+    """Writer that quotes exactly those texts which `_Loader` would read as something else."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
     def ignore_aliases(self, data: Any) -> bool:
-        return True
+        return True  # a list that two keys share is written twice, because aliases are not read back
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        # Unicode's other line ends: PyYAML writes them as they are and reads them as a space.
+        # Unicode's other line ends: PyYAML writes them unescaped and reads them back as a space.
         escaped = '"' if any(character in data for character in "\x85\u2028\u2029") else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=escaped)
 
@@ -96,7 +98,7 @@ def parse_yaml(text: str, origin: str) -> Any:
     """Parse YAML into text, numbers, booleans, None, lists and tables; ``origin`` names it in errors.
 
     Raises:
-        UsageError: with line and column.
+        UsageError: the text is not such YAML; the message gives line and column.
     """
     try:
         return yaml.load(text, Loader=_Loader)
@@ -112,7 +114,7 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
     Raises:
-        UsageError: it is missing, not UTF-8, or not valid YAML.
+        UsageError: the file is missing, not UTF-8, or not valid YAML.
     """
     try:
         text = read_text(path)

@@ -121,7 +121,7 @@ def test_any_text_file_is_read_or_refused(content, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("vectors", b"", "/vectors: not a readable array (it is no .npy file)"),
+        ("vectors", b"", "/vectors: not a readable array (it is not a .npy file)"),
         ("vectors", b"\x93NUMPY", "/vectors: not a readable array ("),
         ("key2row", b"", ": its vectors or key2row cannot be read ("),
         ("key2row", b"\xc1", ": its vectors or key2row cannot be read ("),

@@ -128,10 +128,10 @@ class TestBothFormats:
         [
             ({"state_dict": None}, "holds no state_dict, expected a checkpoint as the reference saves it"),
             ({"state_dict": {}}, "its state_dict is empty"),
-            ({"state_dict": {"a": 1}}, "its state_dict's 'a' is no tensor of floating-point numbers"),
+            ({"state_dict": {"a": 1}}, "its state_dict's 'a' is not a tensor of floating-point numbers"),
             (
                 {"state_dict": {"a": torch.ones(2).long()}},
-                "its state_dict's 'a' is no tensor of floating-point numbers",
+                "its state_dict's 'a' is not a tensor of floating-point numbers",
             ),
             (
                 {"state_dict": {"a": torch.tensor([1, float("nan")])}},
