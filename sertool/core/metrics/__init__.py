@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two differ: bootstrap over clusters, and tests of decisions."""
+"""Metrics, their 95 % intervals by bootstrap over clusters, and tests of whether two models differ."""
 
 from sertool.core.metrics.bootstrap import (
     Bootstrap,

@@ -1,8 +1,8 @@
 """Bootstrap over clusters (speakers, dialogues, videos), not over their utterances.
 
 Utterances of one speaker resemble each other, so resampling them as if they were independent gives intervals that
-are too narrow. Whole clusters are drawn with replacement instead: A. Davison, D. Hinkley, "Bootstrap Methods and their
-Application", Cambridge 1997, section 3.8.
+are too narrow. Here whole clusters are resampled at random, with replacement: A. Davison, D. Hinkley, "Bootstrap
+Methods and their Application", Cambridge 1997, section 3.8.
 """
 
 import math
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from sertool.core.metrics.classification import FloatArray, IntArray
 
-UNITS = ("speaker", "dialogue", "video", "session")  # what utterances are grouped by, the best first
-ENOUGH = 5  # clusters; with fewer, resamples are hardly more than the clusters themselves
-LARGEST = 1 << 28  # bytes of how often each cluster is in each resample
+UNITS = ("speaker", "dialogue", "video", "session")  # kinds of cluster, the preferred one first
+ENOUGH = 5  # clusters; fewer give too few different resamples: 10 of three clusters, 35 of four
+LARGEST = 1 << 28  # bytes of the table that counts each cluster in each resample
 ALIKE = 1e-9  # values that differ by less differ by rounding
-CHUNK = 1 << 18  # of them that are worked on at once: they stay in the processor's cache
+CHUNK = 1 << 18  # bytes of that table that are worked on at once: they stay in the processor's cache
 
 Range = tuple[float, float]
 ANYWHERE: Range = (-math.inf, math.inf)
@@ -37,9 +37,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of one model less that of another, its 95 % interval, and the p-value of no difference (two-sided).
+    """The figure of one model minus that of another, its 95 % interval, and the two-sided p-value of no difference.
 
-    ``low``, ``high`` and ``p`` are None where there are too few clusters to tell.
+    ``low``, ``high`` and ``p`` are None where there are too few clusters to compute them.
     """
 
     value: float
@@ -50,13 +50,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Which utterances belong together.
+    """The clusters that a set of utterances falls into.
 
     Attributes:
         index: (N,) the cluster of each utterance, 0 to ``number`` - 1.
-        number: of clusters.
-        unit: what a cluster is: one of ``UNITS``, or ``utterance``.
-        note: what a reader of the intervals must know, a sentence; empty where there is nothing.
+        number: number of clusters.
+        unit: the kind of cluster: one of ``UNITS``, or ``utterance``.
+        note: one sentence on the limits of the intervals; empty where there are none.
     """
 
     index: IntArray
@@ -66,14 +66,19 @@ class Clusters:
 
 
 def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> Clusters:
-    """What to resample: speakers if there are five, else dialogues, videos or sessions, else utterances.
+    """Choose the unit to resample: speakers if there are five, else dialogues, videos or sessions, else utterances.
 
-    A unit counts if it is known for all utterances. The first with at least five clusters is taken; if none has as
-    many, the one with most; if none has two, utterances.
+    A unit is a candidate if it is known for all utterances. The first with at least five clusters is taken; if none
+    has as many, the one with most clusters; if none has two, utterances are resampled.
 
     Args:
-        groups: (count,) names by unit, None where unknown; units are ``UNITS``, missing ones are unknown.
-        count: N, of the utterances.
+        groups: (N,) names for each of ``UNITS``, None where unknown; a unit may be missing.
+        count: number of utterances, N.
+
+    >>> choose_clusters({"speaker": ["ann", "bob", "cas", "dan", "eve", "ann"]}, 6).index.tolist()
+    [0, 1, 2, 3, 4, 0]
+    >>> choose_clusters({"speaker": ["ann", "bob"] * 3}, 6).note
+    'only 2 speakers: the interval is rough'
     """
     known = {
         unit: np.unique(np.array(groups[unit], str), return_inverse=True)
@@ -89,6 +94,7 @@ def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> C
 
 
 def _note(groups: Mapping[str, Sequence[str | None]], sizes: Mapping[str, int], unit: str, count: int) -> str:
+    """Explain why the intervals are rough, or over another unit than speakers; empty if they are neither."""
     if unit == "utterance" and count < 2:
         return "one utterance only: no interval can be given"
     missing = sum(not name for name in groups.get("speaker", []))
@@ -107,19 +113,19 @@ def _note(groups: Mapping[str, Sequence[str | None]], sizes: Mapping[str, int], 
 
 
 def clusters_of(utterances: Sequence[object]) -> Clusters:
-    """:func:`choose_clusters` of utterances that have the attributes ``UNITS``, None where unknown."""
+    """Apply :func:`choose_clusters` to objects that have the attributes ``UNITS``, None where unknown."""
     return choose_clusters(
         {unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances)
     )
 
 
 class Bootstrap:
-    """The same resamples of clusters for every figure of a set of utterances, so that figures are paired.
+    """Resamples of clusters that all figures of a set of utterances share, so that differences are paired.
 
     Args:
-        clusters: of the utterances.
-        resamples: R. With more than 27,000 clusters there are fewer: how often each is drawn takes 256 MB at most.
-        seed: of the resamples.
+        clusters: the clusters of the utterances.
+        resamples: number of resamples, R; fewer for more than 27,000 clusters, so that they take 256 MB at most.
+        seed: seed of the random resampling.
     """
 
     def __init__(self, clusters: Clusters, *, resamples: int = 10_000, seed: int = 1) -> None:
@@ -128,33 +134,35 @@ class Bootstrap:
         self.seed = seed
 
     def totals(self, columns: NDArray[Any]) -> NDArray[np.float64]:
-        """Sums over the utterances of each resample, (R, S).
+        """Sum columns (N, S) over the utterances of each resample: (R, S), exact for integers.
 
-        Args:
-            columns: (N, S) what is summed; exact for integers.
+        >>> clusters = Clusters(np.array([0, 0, 1]), 2, "speaker")
+        >>> Bootstrap(clusters, resamples=4).totals(np.array([[1], [1], [5]])).ravel().tolist()
+        [7.0, 10.0, 10.0, 10.0]
         """
         number = self.clusters.number
         sums = np.stack(
             [np.bincount(self.clusters.index, weights=one, minlength=number) for one in columns.T], axis=-1
         )
+        # Summed within clusters first, so that a resample costs as much as its clusters, not its utterances.
         result = np.empty((self.resamples, columns.shape[1]))
         for rows in self._chunks():
             result[rows] = self._times[rows].astype(np.float64) @ sums
         return result
 
     def interval(self, values: FloatArray, within: Range = ANYWHERE) -> tuple[float, float] | None:
-        """The 95 % interval of a figure by its values in the resamples.
+        """Return the 95 % interval of a figure from its values in the resamples; None where there is none.
 
-        None where there is nothing to tell it by: one cluster, a value that is not defined, or values all alike.
+        There is none for a single cluster, a value that is not defined (NaN), or values that are all alike.
 
-        It is the expanded percentile interval: quantiles further out than 2.5 and 97.5 %, as far as Student's t with
-        one degree of freedom less than clusters lies beyond the normal, since percentiles are too narrow for few
-        clusters. Of fewer than five even all resamples span too little (those of two hold the truth half the time):
-        there it is their mean, and t standard errors to both sides.
+        It is the expanded percentile interval. Percentiles are too narrow for few clusters, so the quantiles lie
+        further out than 2.5 and 97.5 %, as far as Student's t with n - 1 degrees of freedom lies beyond the normal
+        distribution, for n clusters. Below five clusters even the extremes of all resamples span too little (those of
+        two clusters hold the truth half the time): there it is the resamples' mean plus or minus t standard errors.
 
         Args:
-            values: (R,).
-            within: what the figure can be at all.
+            values: (R,) the figure in each resample.
+            within: lowest and highest value that the figure can have.
 
         Source: T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69(4), 2015.
         """
@@ -172,14 +180,14 @@ class Bootstrap:
         return float(low), float(high)
 
     def estimate(self, value: float, values: FloatArray, within: Range = ANYWHERE) -> Estimate:
-        """A figure with its interval, by its values (R,) in the resamples."""
+        """Return a figure with its interval, from its values (R,) in the resamples."""
         return Estimate(value, *(self.interval(values, within) or ()))
 
     def difference(self, value: float, values: FloatArray, within: Range = ANYWHERE) -> Difference:
-        """A difference with its interval and p-value, by its values (R,) in the resamples.
+        """Return a difference with its interval and p-value, from its values (R,) in the resamples.
 
-        The p-value is that of ``value`` over its standard error, by Student's t as in the interval. Two models that
-        never differ differ by 0, for certain.
+        The p-value is that of ``value / standard error`` under Student's t with n - 1 degrees of freedom, for n
+        clusters. Two models that never differ have difference 0, interval 0 to 0 and p-value 1.
         """
         if self.clusters.number > 1 and value == 0 and not values.any():
             return Difference(0.0, 0.0, 0.0, 1.0)
@@ -192,18 +200,20 @@ class Bootstrap:
         return Difference(value, *interval, p)
 
     def _error(self, values: FloatArray) -> float:
-        """The standard error; that of resamples is too small by a factor that counts where clusters are few."""
+        """Return the standard error: the deviation of resamples is too small by ``sqrt((n - 1) / n)``, n clusters."""
         number = self.clusters.number
         return float(values.std()) * math.sqrt(number / (number - 1))
 
     @cached_property
     def _times(self) -> NDArray[np.uint8]:
-        """(R, clusters) how often each cluster is in each resample; above 255 is beyond any chance."""
+        """(R, clusters) how often each cluster is in each resample."""
         number, draw = self.clusters.number, np.random.default_rng(self.seed)
         kind = np.uint16 if number <= 1 << 16 else np.uint32
+        # A byte is enough: the number is about Poisson with mean 1, so that above 255 never happens.
         times = np.empty((self.resamples, number), np.uint8)
         for rows in self._chunks():
             size = rows.stop - rows.start
+            # Each row gets its own range of numbers, so that one bincount counts all rows.
             drawn = draw.integers(0, number, (size, number), kind) + number * np.arange(size)[:, None]
             times[rows] = np.bincount(drawn.ravel(), minlength=size * number).reshape(size, number)
         return times

@@ -1,4 +1,10 @@
-"""Metrics of decisions with their intervals, and what two models differ by; single-label (N,) or multi-label (N, C)."""
+"""Metrics of decisions with their intervals, and differences between two models.
+
+Arguments that the functions share:
+    targets, predictions: (N,) class numbers, or (N, C) 0/1.
+    num_classes: C.
+    bootstrap: resamples of these utterances.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +25,12 @@ from sertool.core.metrics.classification import (
     recall_of,
 )
 
-SHARE = (0.0, 1.0)
+SHARE = (0.0, 1.0)  # range of these metrics
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval, and what was resampled to get it."""
+    """A 95 % interval, with the kind and number of clusters that were resampled."""
 
     low: float
     high: float
@@ -35,15 +41,9 @@ class Interval:
 def decision_estimates(
     targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap
 ) -> dict[str, Estimate]:
-    """Accuracy, UAR, macro and weighted F1 with their intervals, by the keys of ``METRICS``.
+    """Return every metric of ``METRICS`` with its interval, by its key.
 
-    A class that is absent from a resample counts there as it does anywhere: in the macro F1, not in the UAR.
-
-    Args:
-        targets: (N,) class numbers, or (N, C) 0/1.
-        predictions: likewise.
-        num_classes: C.
-        bootstrap: of these utterances.
+    A class that is absent from a resample is treated as in any set: it counts in the macro F1, not in the UAR.
     """
     resampled = _resampled(targets, predictions, num_classes, bootstrap)
     return {
@@ -57,16 +57,10 @@ def decision_estimates(
 def class_estimates(
     targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap
 ) -> list[dict[str, Estimate]]:
-    """Precision, recall and F1 of each class with their intervals.
+    """Return precision, recall and F1 of each class with their intervals.
 
     A figure that is not defined (recall of an absent class, precision of one that is never predicted) is 0, without
     an interval; in a resample it is 0 too.
-
-    Args:
-        targets: (N,) class numbers, or (N, C) 0/1.
-        predictions: likewise.
-        num_classes: C.
-        bootstrap: of these utterances.
     """
     own = count(targets, predictions, num_classes)
     resampled = _resampled(targets, predictions, num_classes, bootstrap)
@@ -87,15 +81,7 @@ def class_estimates(
 def decision_differences(
     targets: IntArray, a: IntArray, b: IntArray, num_classes: int, bootstrap: Bootstrap
 ) -> dict[str, Difference]:
-    """What the decisions ``b`` are better by than ``a``, metric by metric, on the same resamples of utterances.
-
-    Args:
-        targets: (N,) class numbers, or (N, C) 0/1.
-        a: decisions of the one, likewise.
-        b: decisions of the other.
-        num_classes: C.
-        bootstrap: of these utterances.
-    """
+    """Return every metric of predictions ``b`` minus that of predictions ``a``, on the same resamples, by its key."""
     of_a, of_b = (_resampled(targets, one, num_classes, bootstrap) for one in (a, b))
     return {
         name: bootstrap.difference(
@@ -117,16 +103,19 @@ def uar_interval(
     resamples: int = 10_000,
     seed: int = 1,
 ) -> Interval:
-    """The interval of the UAR of single-label decisions (N,); the UAR alone where there is one cluster.
+    """Return the interval of the UAR of single-label predictions; both ends are the UAR where there is none.
 
     Args:
         targets: (N,) class numbers.
         predictions: (N,) class numbers.
         num_classes: C.
-        clusters: name of each utterance's cluster; None resamples utterances, and says so.
-        unit: what a cluster is.
-        resamples: how many.
-        seed: of the resampling.
+        clusters: name of each utterance's cluster; None resamples utterances, and the result says so.
+        unit: kind of cluster.
+        resamples: number of resamples.
+        seed: seed of the random resampling.
+
+    >>> uar_interval(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), 2, ["ann", "ann", "bob", "bob"])
+    Interval(low=1.0, high=1.0, unit='speaker', clusters=2)
     """
     index: NDArray[np.integer] = np.arange(len(targets))
     if clusters is not None:

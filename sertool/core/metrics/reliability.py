@@ -1,7 +1,12 @@
-"""What probabilities are worth on a labelled set: reliability, calibration error, Brier score, risk against coverage.
+"""Quality of probabilities on a labelled set: reliability, calibration error, Brier score, risk against coverage.
 
-All are of probabilities at a temperature that was fitted elsewhere (:mod:`sertool.core.metrics.calibration`). A
-multi-label task is N times C decisions; those of an utterance stay together in every resample.
+Arguments that all functions share:
+    logits: (N, C), N at least 1.
+    targets: (N,) classes, or (N, C) 0/1 where ``kind`` is ``multi``. A multi-label task makes N times C decisions;
+        those of an utterance stay together in every resample.
+    kind: ``single`` or ``multi``.
+    temperature: temperature of the probabilities, fitted elsewhere (:mod:`sertool.core.metrics.calibration`).
+    bootstrap: resamples of these utterances.
 """
 
 import math
@@ -21,8 +26,8 @@ from sertool.core.metrics.calibration import (
     probabilities,
 )
 
-POINTS = 20  # of the curve of risk against coverage
-Z = 1.959963984540054  # of the normal distribution, 97.5 %
+POINTS = 20  # points of the curve of risk against coverage
+Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,9 @@ class Bin:
 
     Attributes:
         confidence: their mean probability.
-        accuracy: how many of them are right, a fraction.
-        count: of decisions.
-        low: end of the 95 % interval of the accuracy.
-        high: the other end.
+        accuracy: fraction of them that is right.
+        count: number of decisions.
+        low, high: ends of the 95 % interval of the accuracy.
     """
 
     confidence: float
@@ -46,12 +50,12 @@ class Bin:
 
 @dataclass(frozen=True)
 class Point:
-    """What is left when a model abstains below a probability.
+    """The decisions that remain when a model abstains below a probability.
 
     Attributes:
-        coverage: share of decisions that are left.
-        accuracy: of those.
-        threshold: the probability; decisions at it are left.
+        coverage: share of decisions that remain.
+        accuracy: accuracy of the decisions that remain.
+        threshold: the probability; decisions exactly at it remain.
     """
 
     coverage: float
@@ -60,16 +64,15 @@ class Point:
 
 
 def reliability(logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0) -> list[Bin]:
-    """Accuracy by confidence, in the 15 bins of the calibration error; empty ones are left out.
+    """Return accuracy by confidence, in the 15 bins of the calibration error; empty bins are left out.
 
-    The intervals are Wilson's, of decisions that are independent of each other. Source: E. Wilson, "Probable Inference,
-    the Law of Succession, and Statistical Inference", Journal of the American Statistical Association 22, 1927.
+    The intervals are Wilson's, which take the decisions as independent of each other.
 
-    Args:
-        logits: (N, C), N at least 1.
-        targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``.
-        kind: ``single`` or ``multi``.
-        temperature: of the probabilities.
+    >>> [(one.accuracy, one.count) for one in reliability(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]), "single")]
+    [(0.5, 2)]
+
+    Source: E. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the American
+    Statistical Association 22, 1927.
     """
     confidence, right = confidences(logits, targets, kind, temperature)
     place = bin_of(confidence)
@@ -82,6 +85,7 @@ def reliability(logits: FloatArray, targets: IntArray, kind: str, temperature: f
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
+    """Return ``(p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)``."""
     middle = share + Z**2 / (2 * count)
     half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
     scale = 1 + Z**2 / count
@@ -89,7 +93,7 @@ def _wilson(share: float, count: int) -> tuple[float, float]:
 
 
 def _gaps(logits: FloatArray, targets: IntArray, kind: str, temperature: float) -> NDArray[np.float64]:
-    """(N, 15 + 1) the gaps of an utterance's decisions by bin, and how many they are."""
+    """Return (N, 15 + 1): the gaps of each utterance's decisions by bin, and their number."""
     confidence, right = confidences(logits, targets, kind, temperature)
     each = len(confidence) // len(logits)
     columns = np.zeros((len(logits), BINS + 1))
@@ -101,19 +105,13 @@ def _gaps(logits: FloatArray, targets: IntArray, kind: str, temperature: float) 
 def ece_estimate(
     logits: FloatArray, targets: IntArray, kind: str, temperature: float, bootstrap: Bootstrap
 ) -> Estimate:
-    """The expected calibration error with its interval.
+    """Return the expected calibration error with its interval.
 
-    Chance alone moves accuracies away from confidences, so the error is too high for the set, and that of a resample is
-    too high once more. The interval is therefore the reflected one, as far below the figure as resamples lie above:
-    Davison and Hinkley 1997, section 5.2 (the basic bootstrap), widened to hold the figure. In simulations it holds
-    the true error 85 to 94 times in 100, and still less where that is nearly 0: see :func:`ece_expected` there.
-
-    Args:
-        logits: (N, C).
-        targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``.
-        kind: ``single`` or ``multi``.
-        temperature: of the probabilities.
-        bootstrap: of these utterances.
+    Chance alone moves accuracies away from confidences, so the error of a set is too high, and that of a resample is
+    too high once more. The interval is therefore the reflected one: it lies as far below the figure as resamples lie
+    above (the basic bootstrap: Davison and Hinkley 1997, section 5.2), and is widened to contain the figure. In
+    simulations it contains the true error 85 to 94 times in 100, and less often where that is nearly 0: use
+    :func:`ece_expected` there.
     """
     value = expected_calibration_error(logits, targets, kind, temperature)
     sums = bootstrap.totals(_gaps(logits, targets, kind, temperature))
@@ -133,18 +131,14 @@ def ece_expected(
     draws: int = 200,
     seed: int = 1,
 ) -> tuple[float, float]:
-    """The calibration error that chance alone gives a model of these confidences, and how often one as large as seen.
+    """Return the calibration error that chance alone would give this model, and the p-value of the error it has.
 
-    Labels are drawn by the model's own probabilities, one by one; the mean error of the draws, and the share of
-    draws with an error at least that of ``targets``, these counted with them (so it is never 0).
+    Labels are simulated with the model's own probabilities. The first value is the mean error over ``draws``
+    simulations. The second is the share of simulations with an error at least as large as that of ``targets``, with
+    ``targets`` counted as one more simulation, so that it is never 0.
 
-    Args:
-        logits: (N, C).
-        targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``.
-        kind: ``single`` or ``multi``.
-        temperature: of the probabilities.
-        draws: how many.
-        seed: of the draws.
+    >>> ece_expected(np.array([[50.0, 0.0]]), np.array([0]), "single")  # sure and right: chance gives no error
+    (0.0, 1.0)
 
     Source: consistency resampling, J. Bröcker, L. Smith, "Increasing the Reliability of Reliability Diagrams",
     Weather and Forecasting 22, 2007.
@@ -153,25 +147,22 @@ def ece_expected(
     place, random = bin_of(confidence), np.random.default_rng(seed)
     errors = np.empty(draws)
     for number in range(draws):
-        # Only whether the decision is right counts, and that it is with the probability it claims.
+        # A label matters only by whether the decision is right, which has the probability that the model claims.
         right = random.random(len(confidence)) < confidence
         gaps = np.bincount(place, weights=right - confidence, minlength=BINS)
         errors[number] = np.abs(gaps).sum() / len(confidence)
     seen = expected_calibration_error(logits, targets, kind, temperature)
-    as_large = int((errors >= seen - 1e-12).sum())
+    as_large = int((errors >= seen - 1e-12).sum())  # equal errors may differ by rounding
     return float(errors.mean()), (as_large + 1) / (draws + 1)
 
 
 def brier(logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0) -> float:
-    """The Brier score: mean over utterances of the sum over classes of squared differences, probability less 0 or 1.
+    """Return the Brier score: the mean over utterances of ``sum((p_c - y_c)^2)`` over classes c, y_c being 0 or 1.
 
-    From 0 to 2 for a class an utterance, from 0 to C where ``kind`` is ``multi``; the lower the better.
+    It is 0 to 2 for single-label tasks, 0 to C for multi-label ones; lower is better.
 
-    Args:
-        logits: (N, C).
-        targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``.
-        kind: ``single`` or ``multi``.
-        temperature: of the probabilities.
+    >>> round(brier(np.log([[0.8, 0.2]]), np.array([0]), "single"), 3)
+    0.08
 
     Source: G. Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 78, 1950.
     """
@@ -181,22 +172,23 @@ def brier(logits: FloatArray, targets: IntArray, kind: str, temperature: float =
 def brier_estimate(
     logits: FloatArray, targets: IntArray, kind: str, temperature: float, bootstrap: Bootstrap
 ) -> Estimate:
-    """The Brier score with its interval; arguments as of :func:`ece_estimate`."""
+    """Return the Brier score with its interval."""
     squares = _squares(logits, targets, kind, temperature)
     sums = bootstrap.totals(np.stack([squares, np.ones_like(squares)], axis=-1))
     return bootstrap.estimate(float(squares.mean()), sums[:, 0] / sums[:, 1], (0.0, math.inf))
 
 
 def risk_coverage(logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0) -> list[Point]:
-    """What abstaining below a probability leaves, at about 20 probabilities; the last point leaves everything.
+    """Return the coverage and accuracy that abstaining leaves, at about 20 thresholds; the last one keeps everything.
 
-    Decisions of equal probability stay together, so there are fewer points where there are few probabilities.
+    Decisions of equal probability stay together, so there may be fewer points. Multi-label models abstain from single
+    decisions, not from utterances.
 
-    Args:
-        logits: (N, C), N at least 1.
-        targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``; then decisions are abstained from, not utterances.
-        kind: ``single`` or ``multi``.
-        temperature: of the probabilities.
+    >>> points = risk_coverage(np.log([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), "single")
+    >>> [(point.coverage, point.accuracy) for point in points]
+    [(0.5, 1.0), (1.0, 0.5)]
+
+    Source: R. El-Yaniv, Y. Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 11, 2010.
     """
     confidence, right = confidences(logits, targets, kind, temperature)
     last = np.ceil(np.arange(1, POINTS + 1) * len(confidence) / POINTS).astype(int) - 1
@@ -208,7 +200,7 @@ def risk_coverage(logits: FloatArray, targets: IntArray, kind: str, temperature:
 
 
 def _squares(logits: FloatArray, targets: IntArray, kind: str, temperature: float) -> NDArray[np.float64]:
-    """(N,) the Brier score of each utterance."""
+    """Return (N,): the Brier score of each utterance."""
     wanted = targets if kind == "multi" else np.eye(logits.shape[1])[targets]
     squares: NDArray[np.float64] = ((probabilities(logits, kind, temperature) - wanted) ** 2).sum(-1)
     return squares

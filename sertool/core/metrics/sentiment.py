@@ -1,6 +1,6 @@
-"""Figures of sentiment scores from -3 to 3 with their intervals: acc2, acc7, MAE, Pearson's r, CCC.
+"""Metrics of sentiment scores from -3 to 3 with their intervals: acc2, acc7, MAE, Pearson's r, CCC.
 
-A model of seven classes says a score, the mean of -3 to 3 by its probabilities. One of two classes says a sign only.
+A model of seven classes predicts a score, the mean of -3 to 3 under its probabilities. One of two predicts a sign only.
 
 acc2 and acc7 are as the field computes them on CMU-MOSI and CMU-MOSEI, for example Y.-H. H. Tsai et al., "Multimodal
 Transformer for Unaligned Multimodal Language Sequences", ACL 2019.
@@ -16,7 +16,7 @@ from sertool.core.metrics import Bootstrap, Estimate
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.metrics.classification import FloatArray, Metric
 
-VALUES = np.arange(-3.0, 4.0)
+VALUES = np.arange(-3.0, 4.0)  # score of each of seven classes
 
 Array = NDArray[np.float64]
 
@@ -32,12 +32,10 @@ SCORE_METRICS: dict[str, Metric] = {
 
 
 def score_of(logits: FloatArray, classes: Sequence[str], temperature: float = 1.0) -> Array | None:
-    """(N,) the scores that logits (N, C) say, -3 to 3: the mean by their probabilities; None for two classes.
+    """Return (N,) scores, the mean of -3 to 3 under the probabilities of logits (N, 7); None for two classes.
 
-    Args:
-        logits: (N, C).
-        classes: names of the classes, ``SEVEN`` or ``SIGN`` of the labels.
-        temperature: of the probabilities.
+    >>> score_of(np.log([[1e-9, 1e-9, 1e-9, 0.25, 0.25, 0.5, 1e-9]]), list("1234567")).round(3).tolist()
+    [1.25]
     """
     return probabilities(logits, "single", temperature) @ VALUES if len(classes) == len(VALUES) else None
 
@@ -50,19 +48,21 @@ def score_estimates(
     *,
     temperature: float = 1.0,
 ) -> dict[str, Estimate]:
-    """The figures that exist for a task, with their intervals.
+    """Return the metrics of ``SCORE_METRICS`` that are defined for these scores and classes, with their intervals.
 
-    ``acc2_with_zeros`` (negative or not) needs utterances of score 0, or seven classes; ``acc2_without_zeros``
-    (negative or positive, scores of 0 left out) needs others; ``acc7`` (rounded to whole scores, halves to the even
-    one), ``mae``, ``pearson`` and ``ccc`` need seven classes. A correlation with what never varies is NaN, without an
-    interval.
+    * ``acc2_with_zeros``: share of utterances whose prediction is negative exactly where the score is; defined where
+      some scores are 0, or for seven classes.
+    * ``acc2_without_zeros``: share with the right sign, among scores other than 0; defined where there are such scores.
+    * ``acc7``: share whose class is the score rounded to a whole one, halves to the even one; for seven classes.
+    * ``mae``: ``mean(|prediction - score|)``; for seven classes.
+    * ``pearson``, ``ccc``: see the functions of that name; NaN, without an interval, where nothing varies.
 
     Args:
         scores: (N,) raw labels, -3 to 3.
         logits: (N, C).
-        classes: names of the classes, ``SEVEN`` or ``SIGN`` of the labels.
-        bootstrap: of these utterances.
-        temperature: of the probabilities.
+        classes: names of the classes, seven or two.
+        bootstrap: resamples of these utterances.
+        temperature: temperature of the probabilities.
     """
     scores = np.asarray(scores, np.float64)
     said, decided = score_of(logits, classes, temperature), logits.argmax(-1)
@@ -86,14 +86,21 @@ def score_estimates(
 
 
 def pearson(targets: FloatArray, predictions: FloatArray) -> float:
-    """Pearson's correlation of two (N,); NaN where one of them never varies."""
+    """Return Pearson's correlation of two (N,), ``cov(x, y) / sqrt(var(x) var(y))``; NaN where one never varies.
+
+    >>> round(pearson(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])), 3)
+    1.0
+    """
     return float(_pearson(_moments(targets, predictions).sum(0)))
 
 
 def ccc(targets: FloatArray, predictions: FloatArray) -> float:
-    """The concordance correlation coefficient of two (N,); NaN where neither varies.
+    """Return the concordance correlation coefficient of two (N,); NaN where neither varies.
 
     ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2)``, with moments divided by N.
+
+    >>> round(ccc(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])), 3)  # the same but for an offset of 1
+    0.571
 
     Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility", Biometrics 45, 1989.
     """
@@ -101,14 +108,14 @@ def ccc(targets: FloatArray, predictions: FloatArray) -> float:
 
 
 def _share(right: NDArray[np.bool_], of: NDArray[np.bool_], bootstrap: Bootstrap) -> Estimate:
-    """The share that is right of the utterances that count."""
+    """Return the share of right predictions among the utterances that count."""
     return _estimate(np.stack([right & of, of], axis=-1), _mean, bootstrap, (0.0, 1.0))
 
 
 def _estimate(
     columns: NDArray[Any], figure: Callable[[Array], Array], bootstrap: Bootstrap, within: tuple[float, float]
 ) -> Estimate:
-    """A figure of sums over utterances, (..., S) to (...), with its interval."""
+    """Return a figure with its interval; ``figure`` computes it from sums over utterances, (..., S) to (...)."""
     totals = np.asarray(columns.sum(0), np.float64)
     return bootstrap.estimate(float(figure(totals)), figure(bootstrap.totals(columns)), within)
 
@@ -119,16 +126,18 @@ def _mean(sums: Array) -> Array:
 
 
 def _moments(x: FloatArray, y: FloatArray) -> Array:
-    """(N, 7) what correlations are made of. Each is centred first, so that no digits are lost to its mean."""
+    """Return (N, 7): the terms whose sums give variances, covariance and difference of means."""
+    # Centred first: the square of a large mean would take the digits of a small variance.
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     a, b = x - x.mean(), y - y.mean()
     return np.stack([a, b, a * a, b * b, a * b, x - y, np.ones_like(x)], axis=-1)
 
 
 def _central(sums: Array) -> tuple[Array, Array, Array, Array]:
-    """Variances, exactly 0 where nothing varies, covariance and difference of means, (...) each."""
+    """Return both variances, the covariance and the difference of means, (...) each."""
     *totals, number = np.moveaxis(sums, -1, 0)
     a, b, aa, bb, ab, apart = (one / number for one in totals)
+    # What is left of the square by rounding counts as 0, so that a constant has no correlation rather than any.
     variances = (
         np.where(square - mean**2 > 1e-12 * square + 1e-20, square - mean**2, 0.0)
         for mean, square in ((a, aa), (b, bb))
@@ -148,5 +157,5 @@ def _ccc(sums: Array) -> Array:
 
 
 def _quotient(part: Array, whole: Array) -> Array:
-    """Part by whole, NaN where there is nothing."""
+    """Divide; NaN where there is nothing to divide by."""
     return np.asarray(part / np.where(whole > 0, whole, np.nan))

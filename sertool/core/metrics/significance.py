@@ -1,4 +1,4 @@
-"""Whether decisions of two models, or of two groups of utterances, differ: tests and an effect size."""
+"""Tests of whether two models, or two groups of utterances, differ in their decisions, and an effect size."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's test.
+    """Result of McNemar's test.
 
     Attributes:
-        only_a, only_b: decisions that only the one model got right.
-        p: two-sided, of both being as good.
+        only_a, only_b: number of decisions that only this model got right.
+        p: two-sided p-value of the hypothesis that both models are equally good.
     """
 
     only_a: int
@@ -24,11 +24,17 @@ class McNemar:
 
 
 def mcnemar(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> McNemar:
-    """McNemar's exact test of two models on the same decisions, taken as independent of each other.
+    """Run McNemar's exact test on the decisions of two models, taken as independent of each other.
+
+    ``p = min(1, 2 P(X <= min(a, b)))`` for X binomial with ``a + b`` trials of probability 1/2, where a and b count the
+    decisions that only one of the models got right.
 
     Args:
-        a_right: whether each decision of the one is right.
-        b_right: the same of the other.
+        a_right: (N,) True where the first model is right.
+        b_right: (N,) True where the second model is right.
+
+    >>> mcnemar(np.array([True] * 6 + [False]), np.array([False] * 6 + [True]))
+    McNemar(only_a=6, only_b=1, p=0.125)
 
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12,
     1947; exact by the binomial distribution.
@@ -41,7 +47,12 @@ def mcnemar(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> McNemar:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, adjusted so that all together err as rarely as one; in the order given.
+    """Adjust the p-values of several tests so that the chance of any false alarm is that of one test; same order.
+
+    The i-th smallest of m becomes the largest of ``(m - j + 1) p_j`` over ``j <= i``, at most 1.
+
+    >>> holm([0.03, 0.01, 0.04])
+    [0.06, 0.03, 0.06]
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
     1979.
@@ -54,7 +65,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def cohens_h(a: float, b: float) -> float:
-    """How far share ``b`` lies above share ``a``, on a scale where 0.2 is small, 0.5 medium, 0.8 large.
+    """Return the effect size of share ``b`` over share ``a``, ``2 asin(sqrt(b)) - 2 asin(sqrt(a))``.
+
+    By convention 0.2 is a small effect, 0.5 a medium and 0.8 a large one.
+
+    >>> round(cohens_h(0.5, 0.75), 4)
+    0.5236
 
     Source: J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, chapter 6.
     """
@@ -62,13 +78,18 @@ def cohens_h(a: float, b: float) -> float:
 
 
 def fisher_less(right: int, of: int, rest_right: int, rest_of: int) -> float:
-    """Fisher's exact test, one-sided: the p-value of a group whose share of right decisions is not below the rest's.
+    """Return the one-sided p-value of Fisher's exact test: is the group right less often than the rest?
+
+    It is ``P(X <= right)`` for X hypergeometric: the right decisions in a random group of this size.
 
     Args:
-        right: right decisions of the group.
-        of: all its decisions.
-        rest_right: right decisions of the rest.
-        rest_of: all decisions of the rest.
+        right: number of right decisions of the group.
+        of: number of decisions of the group.
+        rest_right: number of right decisions of the rest.
+        rest_of: number of decisions of the rest.
+
+    >>> round(fisher_less(1, 4, 3, 4), 4)
+    0.2429
 
     Source: R. Fisher, "The logic of inductive inference", Journal of the Royal Statistical Society 98, 1935.
     """
@@ -79,6 +100,7 @@ def fisher_less(right: int, of: int, rest_right: int, rest_of: int) -> float:
 
 
 def _log_choose(n: int, k: Any) -> Any:
+    """Return ``log(n choose k)`` by the beta function, which does not overflow."""
     from scipy.special import betaln  # slow to import, and only needed here
 
     return -np.log(n + 1) - betaln(n - k + 1, k + 1)

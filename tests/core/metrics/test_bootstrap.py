@@ -26,7 +26,7 @@ from sertool.core.metrics import (
     mcnemar,
     uar_interval,
 )
-from sertool.core.metrics.classification import METRICS, uar
+from sertool.core.metrics.classification import METRICS
 
 
 def speakers(number, each):
@@ -297,7 +297,7 @@ def test_the_uars_interval_by_names():
     assert uar_interval(targets, predictions, 4, names, unit="voice").unit == "voice"
     plain = uar_interval(targets, predictions, 4, None)
     assert (plain.unit, plain.clusters) == ("utterance", 160)
-    value = uar(targets, predictions, 4)
+    value = METRICS["uar"](targets, predictions, 4)
     assert uar_interval(targets, predictions, 4, ["a"] * 160) == Interval(value, value, "speaker", 1)
 
 

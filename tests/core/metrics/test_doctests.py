@@ -1,0 +1,38 @@
+"""The examples in docstrings run, and every public function of these modules has one."""
+
+import doctest
+import importlib
+import inspect
+
+import pytest
+
+# How many examples each module has, and its public functions without one. Those work on resamples or on whole tables,
+# which no short example shows; they have tests of their own.
+MODULES = {
+    "metrics.bootstrap": (4, {"clusters_of"}),
+    "metrics.calibration": (10, {"calibrate"}),
+    "metrics.classification": (11, {"indicators", "counts_of", "report_text", "report_table"}),
+    "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
+    "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
+    "metrics.sentiment": (3, {"score_estimates"}),
+    "metrics.significance": (4, set()),
+    "formatting": (10, {"first_lines", "wrapped", "aligned", "total_width"}),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_run(name):
+    module = importlib.import_module(f"sertool.core.{name}")
+    result = doctest.testmod(module)
+    assert (result.failed, result.attempted) == (0, MODULES[name][0])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_function_has_an_example(name):
+    module = importlib.import_module(f"sertool.core.{name}")
+    own = {
+        key: function
+        for key, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not key.startswith("_")
+    }
+    assert {key for key, function in own.items() if ">>>" not in function.__doc__} == MODULES[name][1]
