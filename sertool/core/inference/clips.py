@@ -1,4 +1,4 @@
-"""What a user wants judged, as recordings, folders and tables name it: one clip each, and what cannot be one."""
+"""Inputs of a prediction: recordings, folders, a text or a table become clips; unusable rows are listed."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,8 @@ from sertool.core.formatting import first_few, first_lines, printable, problem_l
 from sertool.core.prepare.folder import SUFFIXES
 from sertool.core.prepare.records import Findings, read_records
 
-LEAST_WINDOW = 0.1  # seconds of a window and of a hop; the frames that models see lie further apart
+# Shortest window and hop, in seconds; frames that a model sees lie further apart than a shorter hop.
+LEAST_WINDOW = 0.1
 
 COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
 
@@ -21,11 +22,11 @@ class Clip:
     """A stretch of speech, its words, or both.
 
     Attributes:
-        name: what it is called in results.
-        audio: the recording; None where there is none.
-        text: the transcript; empty where there is none.
-        start, end: seconds into the recording; None is its beginning or end.
-        row: of the table it stands in.
+        name: name of the clip in results.
+        audio: file of the recording; None without audio.
+        text: transcript; empty without text.
+        start, end: seconds into the recording; None for its beginning or end.
+        row: row number, for a clip from a table.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class RefusedClip:
-    """What cannot be used: its name, and why, with the file or row."""
+    """An input that cannot be used: its name, and the reason with file or row."""
 
     name: str
     reason: str
@@ -53,16 +54,16 @@ class RefusedClip:
 def collect(
     paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False
 ) -> tuple[list[Clip], list[RefusedClip]]:
-    """All clips in order, and the rows of the table that are none; no recording is opened yet.
+    """Collect all clips in order, and the rows of the table that cannot be used; opens no recording.
 
     Args:
-        paths: recordings, and folders in which they are looked for by name, recursively.
-        text: of the one recording, or alone.
-        table: CSV or JSON Lines with audio or text or both, and where wanted id (or utterance), start, end.
-        divided: recordings will be divided into windows, which goes with no text.
+        paths: recordings, and folders to search for recordings by file name, recursively.
+        text: text of the one recording, or a text without recording.
+        table: CSV or JSON Lines with the columns audio or text or both; optional: id (or utterance), start, end.
+        divided: recordings will be divided into windows, which excludes texts.
 
     Raises:
-        UsageError: nothing was given, or what does not go together.
+        UsageError: no input was given, or options contradict each other.
         DataError: the table or a folder cannot be used.
     """
     if table is not None:
@@ -71,7 +72,7 @@ def collect(
         return _read_table(table)
     if text is not None:
         if divided:
-            raise UsageError("--window: divides a recording, and --text cannot be divided with it")
+            raise UsageError("--window: divides recordings, and --text cannot be divided; leave one out")
         if len(paths) > 1 or any(path.is_dir() for path in paths):
             raise UsageError(
                 "--text: goes with one recording, or with none",
@@ -89,14 +90,14 @@ def collect(
 
 
 def check_window(window: float | None, hop: float | None) -> None:
-    """Refuse lengths that no recording can be divided by.
+    """Refuse lengths of windows that no recording can be divided into.
 
     Args:
         window: seconds; None leaves recordings whole.
-        hop: seconds; None is the window.
+        hop: seconds. Default: the window.
 
     Raises:
-        UsageError: with what was expected.
+        UsageError: a length is too short, or the hop is longer than the window.
     """
     if window is None:
         if hop is not None:
@@ -113,9 +114,9 @@ def check_window(window: float | None, hop: float | None) -> None:
 
 def _recordings(path: Path) -> Iterator[Path]:
     if not path.is_dir():
-        yield path  # a file is known by its content, whatever its name
+        yield path  # a file that the user names is judged by its content, whatever its suffix
         return
-    # A Mac leaves ._x.wav beside x.wav on foreign disks, and it is no recording.
+    # macOS leaves ._x.wav beside x.wav on other systems' disks, which is not a recording.
     found = sorted(
         below
         for below in path.rglob("*")
@@ -138,9 +139,9 @@ def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
     if header and not {"audio", "text"} & set(header):
         columns = printable(first_few(header, 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
-        records = []  # each row would only say the same
+        records = []  # every row would repeat this problem
     for name in sorted({name for name in header if header.count(name) > 1}):
-        findings.add(f"column {name!r} is there twice")
+        findings.add(f"column {name!r} occurs twice")
     clips, refused, seen = [], [], dict[str, int]()
     for number, record in records:
         clip = _clip(number, record, path.parent)
@@ -176,7 +177,7 @@ def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip
 
 
 def _seconds(value: str) -> float | None:
-    """NaN where it is no number."""
+    """Convert a cell to seconds: None if it is empty, NaN if it is not a number."""
     try:
         return float(value) if value else None
     except ValueError:
@@ -184,12 +185,12 @@ def _seconds(value: str) -> float | None:
 
 
 def refusal(refused: Sequence[RefusedClip], clips: int, *, skipped: bool) -> DataError:
-    """One message for all that cannot be used.
+    """Make one error of all inputs that cannot be used.
 
     Args:
-        refused: at least one.
-        clips: how many were asked for.
-        skipped: the user wanted to go on without them, and nothing was left.
+        refused: inputs that cannot be used, at least one.
+        clips: number of all inputs.
+        skipped: --skip-bad was given, and no input is left.
     """
     if clips == 1:
         return DataError(refused[0].reason, hint=refused[0].hint)

@@ -1,4 +1,4 @@
-"""Predictions by a launcher: shards of the clips are read and judged where it puts them, with the same results."""
+"""Predictions on a cluster: workers read and predict shards of the clips, with the same results as one process."""
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from sertool.core.training.logits import is_small
 
 @dataclass(frozen=True)
 class PredictedShard:
-    """What came of a shard; ``unseen`` are recordings that are no files on the node."""
+    """Predictions and refused clips of a shard; ``unseen`` are recordings that do not exist on the node."""
 
     clips: int
     predictions: list[Prediction]
@@ -29,7 +29,7 @@ class PredictedShard:
 
 @dataclass(frozen=True)
 class Shard:
-    """Clips that are judged at a time, the first of them at place ``first`` among all."""
+    """Clips that are predicted together; the first of them is clip number ``first``, from 0."""
 
     first: int
     clips: Sequence[Clip]
@@ -37,7 +37,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardPrediction:
-    """What all shards have in common; relative paths of recordings start at ``folder``."""
+    """Data that all shards share; relative paths of recordings start at ``folder``."""
 
     trained: Trained
     k: int
@@ -47,7 +47,7 @@ class ShardPrediction:
     folder: Path
 
     def open(self) -> Callable[[Shard], Iterator[PredictedShard]]:
-        """What judges a shard."""
+        """Open the model on a worker and return a function that predicts a shard."""
         opened = Predictor(self.trained, self.k, self.calibration, self.precision)
 
         def do(shard: Shard) -> Iterator[PredictedShard]:
@@ -82,24 +82,25 @@ def predict_with(
     progress: Progress | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Prediction], list[RefusedClip]]:
-    """What :meth:`Listener.listen_all` and :meth:`Predictor.predict_passages` give, with a launcher's workers.
+    """Read and predict clips with the workers of a launcher.
 
-    Recordings must lie at the same paths on every node.
+    The result is that of :meth:`Listener.listen_all` and :meth:`Predictor.predict_passages`. Recordings must lie at the
+    same paths on every node.
 
     Args:
-        launcher: where clips are judged.
+        launcher: runs the shards.
         opened: the model.
-        listener: of the model.
-        clips: in the order of the result.
-        refused: what was no clip to begin with.
-        precision: of the workers' device.
-        skip_bad: go on as long as anything can be used.
-        progress: called with the number of clips done and of all.
-        tell: called with what a user should know of the cluster.
+        listener: makes passages for the model.
+        clips: clips, in the order of the result.
+        refused: inputs that were refused before.
+        precision: device and number format of the workers.
+        skip_bad: leave out clips that cannot be used, as long as any is left.
+        progress: called with the number of clips done and of all clips.
+        tell: called with notes about the cluster for the user.
 
     Raises:
-        DataError: a clip cannot be used, and is not to be skipped; all of them are told at once.
-        SertoolError: a node does not see a recording, or workers died.
+        DataError: clips cannot be used, and ``skip_bad`` is False; the message lists all of them.
+        SertoolError: a recording does not exist on a node, or workers died.
     """
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
     came: dict[int, PredictedShard] = {}

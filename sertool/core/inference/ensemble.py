@@ -1,7 +1,7 @@
-"""From trained members to an ensembled result: of our runs, and of a folder of the reference's checkpoints alike.
+"""Ensembles of trained members on their corpus: our runs, or a folder of the reference's checkpoints.
 
-Members are ordered by validation score, as a number, best first; the logits of the first k are averaged. In
-cross-validation the k-th member of every fold judges that fold's utterances, and the result is pooled over folds.
+Members are ordered by validation score, best first, and the logits of the first k are averaged. In cross-validation the
+k-th member of every fold predicts that fold's utterances, and the results are pooled over folds.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,13 +35,14 @@ SETS = ("valid", "test", "private")
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained members, and the corpus to judge them on.
+    """Trained members and the corpus to evaluate them on.
 
     Attributes:
-        folder: where they lie; takes the log of who read test labels.
-        trained, experiment: the two.
-        started_from: the run whose weights they started from; None where they were drawn.
-        seen_in_test: how many of the test utterances that run was trained or selected on.
+        folder: folder of the run; its log records who read test labels.
+        trained: the members.
+        experiment: the corpus, divided by their recipe.
+        started_from: run whose weights they started from; None where weights were drawn at random.
+        seen_in_test: number of test utterances that that run was trained or selected on.
     """
 
     folder: Path
@@ -52,17 +53,17 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """Of the folder the members lie in."""
+        """Name of the members' folder."""
         return self.trained.name
 
     @property
     def members(self) -> tuple[TrainedMember, ...]:
-        """All of them, best first within each fold."""
+        """Members, best first within each fold."""
         return self.trained.members
 
     @property
     def depth(self) -> int:
-        """How many members can be averaged."""
+        """Number of members that can be averaged."""
         return self.trained.depth
 
     @property
@@ -72,10 +73,10 @@ class Ensemble:
 
 
 def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
-    """Open the runs below ``output/name``, ours or the reference's, with the corpus they belong to.
+    """Open the runs in ``output/name``, ours or the reference's, and their corpus.
 
     Raises:
-        UsageError: there is no such folder, or no finished run in it.
+        UsageError: the folder does not exist, or holds no finished run.
         DataError: a file is damaged, or the data are not those the runs were trained on.
     """
     folder = output / name
@@ -109,10 +110,10 @@ def predict_sets(
     """Run all members in one stacked pass over each set.
 
     Args:
-        ensemble: who predicts.
-        sets: of :data:`SETS`.
-        precision: where and how it computes.
-        reader: who asks, for the log where test labels are read.
+        ensemble: the members and their corpus.
+        sets: names from :data:`SETS`.
+        precision: device and number format.
+        reader: command or program that reads test labels, for the run's log.
 
     Raises:
         UsageError: a set is unknown, or not in the corpus.
@@ -126,7 +127,7 @@ def check_sets(ensemble: Ensemble, sets: Sequence[str]) -> None:
     """Refuse a set that is unknown, or not in the corpus.
 
     Raises:
-        UsageError: with the sets there are.
+        UsageError: lists the sets to choose from.
     """
     for name in sets:
         if name not in SETS:
@@ -138,7 +139,7 @@ def check_sets(ensemble: Ensemble, sets: Sequence[str]) -> None:
 
 
 def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experiment:
-    """The experiment with the labels that judging some sets needs; a look at those of test goes into the run's log."""
+    """Return the experiment with the labels of some sets; reading those of test is noted in the run's log."""
     if "test" not in sets:
         return ensemble.experiment
     experiment = ensemble.experiment.unsealed(reader, f"judged {len(ensemble.members)} members")
@@ -150,23 +151,23 @@ def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experim
 def run_members(
     ensemble: Ensemble, experiment: Experiment, sets: Sequence[str], precision: Precision
 ) -> list[Predictions]:
-    """The predictions of all members on some sets, with the labels that an experiment of :func:`read_labels` shows."""
+    """Predict some sets with all members; ``experiment`` comes from :func:`read_labels` and holds the labels."""
     run = open_stack(ensemble, precision)
     return [_predictions(ensemble, experiment, name, run(name, None)) for name in sets]
 
 
-Change = Callable[[Tables, Sequence[int]], Tables]  # given the positions of a set's utterances
+# Changes the inputs of the utterances at some positions, as a probe does.
+Change = Callable[[Tables, Sequence[int]], Tables]
+# Computes logits (N, C) of each member for its own utterances of a named set, perhaps with changed inputs.
 Run = Callable[[str, Change | None], list[NDArray[np.float32]]]
 
 
 def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
-    """A function that gives the logits (N, C) of each member for its own utterances of a set.
-
-    It takes the set's name, and what is done to the tables first, or None.
+    """Load all members and the corpus on the device; returns a function that runs the members on a set.
 
     Args:
-        ensemble: who predicts.
-        precision: where and how it computes.
+        ensemble: the members and their corpus.
+        precision: device and number format.
     """
     experiment = ensemble.experiment
     tables = tables_of(experiment, ensemble.trained.inputs, precision.device)
@@ -182,7 +183,7 @@ def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
 
 
 def _pooled(experiment: Experiment, name: str) -> tuple[int, ...]:
-    """The positions of a set's utterances, over all folds; the private set belongs to none."""
+    """List the positions of a set's utterances over all folds; the private set belongs to no fold."""
     folds = experiment.folds[:1] if name == "private" else experiment.folds
     return tuple(row for fold in folds for row in fold.sets[name])
 
@@ -213,7 +214,7 @@ def _predictions(
 
 
 def _raw_scores(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float64] | None:
-    """The labels as the corpus holds them, where they are scores from -3 to 3."""
+    """Return the raw labels of tasks whose labels are scores from -3 to 3; None for other tasks."""
     if experiment.task.rule not in SCORED:
         return None
     labels = [experiment.corpus.utterances[row].labels[experiment.task.name] for row in rows]
@@ -225,14 +226,14 @@ def _targets(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.int64]:
 
 
 def stacked(ensemble: Ensemble, name: str, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Members' logits (N_e, C) as (depth, N, C): the k-th best of every fold stand side by side in row k.
+    """Arrange members' logits (N_e, C) as (depth, N, C); row k holds the k-th best member of every fold.
 
     Raises:
-        UsageError: a fold has no finished run, so that nobody can judge its utterances.
+        UsageError: a fold has no finished run, so that no member can predict its utterances.
     """
     folds = [member.fold for member in ensemble.members]
     number = len(ensemble.experiment.folds)
-    # The private set belongs to no fold: every fold's members judge all of it.
+    # The private set belongs to no fold: the members of every fold predict all of it.
     if name == "private" or number == 1:
         return np.stack(logits)
     if len(set(folds)) < number:
@@ -244,7 +245,7 @@ def stacked(ensemble: Ensemble, name: str, logits: Sequence[NDArray[np.float32]]
 
 
 def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: int | None) -> dict[str, Any]:
-    """The result as plain data, for ``--json``; accuracies are fractions."""
+    """Return the result as plain data, for ``--json``; accuracies are fractions."""
     sets: dict[str, Any] = {}
     for own in predictions:
         entry: dict[str, Any] = {
@@ -275,10 +276,10 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
 
 
 def chosen_size(available: int, index: int | None) -> int:
-    """How many members are averaged: all, or ``index``.
+    """Return the number of members to average: ``index``, or all.
 
     Raises:
-        UsageError: there are fewer.
+        UsageError: fewer members are available.
     """
     if index is None:
         return available

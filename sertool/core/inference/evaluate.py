@@ -1,4 +1,4 @@
-"""An ensemble judged on sets of its corpus, and its temperature fitted on validation and stored with the run."""
+"""Evaluation of an ensemble on its corpus: predictions and temperature, stored with the run for other commands."""
 
 import platform
 import time
@@ -33,15 +33,15 @@ _FIGURES = ("ece_before", "ece_after", "nll_before", "nll_after")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an ensemble says of the sets that were asked for.
+    """Results of an ensemble on the requested sets.
 
     Attributes:
-        results: one a set, in the order asked for.
-        k: members that are averaged.
-        calibration: of the first k members; None where there is nothing to fit it on.
-        probes: logits (E, N, C) of each probe, by set; empty where that was not asked for.
-        note: why there is no calibration; empty where there is one.
-        unstored: why nothing could be stored; empty where all is well.
+        results: predictions of each set, in the requested order.
+        k: number of members that are averaged.
+        calibration: temperature of the first k members; None where there is nothing to fit it on.
+        probes: logits (E, N, C) of each probe, by set; empty without probes.
+        note: reason why there is no calibration; empty if there is one.
+        unstored: reason why the results could not be stored; empty if they were.
     """
 
     results: tuple[Predictions, ...]
@@ -61,18 +61,18 @@ def evaluate(
     *,
     probed: bool = False,
 ) -> Evaluation:
-    """Run all members on some sets, and store with the run what they say there and the temperature of the first k.
+    """Predict some sets with all members; store predictions, probes, and the temperature of the first k members.
 
-    The temperature is fitted on validation; in cross-validation on the pooled validation utterances of all folds,
-    each judged by its own fold.
+    The temperature is fitted on validation; in cross-validation on the validation utterances of all folds, each
+    predicted by its own fold.
 
     Args:
-        ensemble: who predicts.
-        sets: those asked for; validation is judged in any case, where the temperature needs it.
-        k: members that are averaged.
-        precision: where and how it computes.
-        reader: who asks, for the log where test labels are read.
-        probed: whether to run them with a modality masked or shuffled, too.
+        ensemble: the members and their corpus.
+        sets: sets to predict; validation is predicted as well if the temperature needs it.
+        k: number of members to average.
+        precision: device and number format.
+        reader: command or program that reads test labels, for the run's log.
+        probed: also predict with a modality masked or shuffled.
 
     Raises:
         UsageError: a set is unknown, or not in the corpus.
@@ -107,7 +107,7 @@ def _calibrated(ensemble: Ensemble, k: int, results: Sequence[Predictions]) -> C
 
 
 def _obstacle(ensemble: Ensemble) -> str:
-    """Why no temperature can be fitted, or nothing."""
+    """Return the reason why no temperature can be fitted; empty if it can."""
     if ensemble.experiment.selected_on_test:
         return "validation is the test split here, and a temperature is never fitted on test"
     if not all(fold.sets.get("valid") for fold in ensemble.experiment.folds):
@@ -118,17 +118,12 @@ def _obstacle(ensemble: Ensemble) -> str:
 def _store(
     ensemble: Ensemble, experiment: Experiment, results: list[Predictions], precision: Precision
 ) -> None:
-    """Write the predictions on each set into the run's folder.
-
-    Args:
-        ensemble: who predicted.
-        experiment: with the labels that were read.
-        results: one a set.
-        precision: where and how it was computed.
+    """Write the predictions of each set into the run's folder; ``experiment`` holds the labels that were read.
 
     Raises:
         SertoolError: the folder cannot be written.
     """
+    # The doctor's checks read the labels of all sets, so they run only if those of test were read anyway.
     inspected = any(result.set == "test" for result in results)
     origin = _origin_of(ensemble, experiment, precision, inspected=inspected)
     for result in results:
@@ -139,14 +134,7 @@ def _store(
 def _origin_of(
     ensemble: Ensemble, experiment: Experiment, precision: Precision, *, inspected: bool
 ) -> Origin:
-    """What predictions of an ensemble are made by and on.
-
-    Args:
-        ensemble: who predicts.
-        experiment: with the labels that were read.
-        precision: where and how it computes.
-        inspected: whether to ask the doctor, which takes the labels of all sets.
-    """
+    """Describe model, data and software behind predictions; ``inspected`` adds the findings of the doctor."""
     recipe, corpus, folds = experiment.recipe, experiment.corpus, experiment.folds
     sets = {name: {row for fold in folds for row in fold.sets.get(name, ())} for name in folds[0].sets}
     targets = [experiment.targets[row] for row in sorted(sets["train"])]
@@ -190,7 +178,7 @@ def _origin_of(
 
 
 def _spoken_of(experiment: Experiment, row: int) -> Spoken:
-    """What the corpus knows of an utterance."""
+    """Collect the facts that the corpus holds about an utterance."""
     corpus = experiment.corpus
     utterance = corpus.utterances[row]
     text = corpus.text_frames
@@ -208,7 +196,7 @@ def _spoken_of(experiment: Experiment, row: int) -> Spoken:
 
 
 def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
-    """The calibration as plain data: what was fitted, and ECE and NLL before and after it on each labelled set."""
+    """Return the calibration as plain data: temperature, and ECE and NLL without and with it on each labelled set."""
     calibration = evaluation.calibration
     if calibration is None:
         return {"temperature": None, "note": evaluation.note, "sets": {}}

@@ -1,4 +1,4 @@
-"""What trained members say of utterances that are not their corpus's: the mean of their logits."""
+"""Mean logits of trained members for utterances that are not in their corpus."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from sertool.core.training.logits import logits_of
 
 
 def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables:
-    """Utterances as tensors, by the members' own vocabularies and statistics; without targets."""
+    """Convert utterances to tensors, without targets, with the members' own vocabularies and statistics."""
     return make_tables(
         corpus,
         [None] * len(corpus.utterances),
@@ -32,14 +32,17 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
 def mean_logits(
     stack: MAT | MNT, folds: Sequence[int], tables: Tables, rows: Sequence[int], precision: Precision
 ) -> NDArray[np.float32]:
-    """(N, C) mean logits over members, each by the vocabulary and statistics of its own fold.
+    """Average the members' logits; each member uses the vocabulary and statistics of its own fold.
 
     Args:
         stack: the members as one model.
-        folds: of each member.
-        tables: of :func:`tables_for`.
+        folds: fold of each member.
+        tables: utterances from :func:`tables_for`.
         rows: positions of N utterances in the tables.
-        precision: where and how it computes.
+        precision: device and number format.
+
+    Returns:
+        (N, C) mean over members.
     """
     parts = logits_of(stack, tables, [torch.tensor(rows)] * len(folds), folds, precision)
     mean: NDArray[np.float32] = torch.stack(parts).numpy().mean(0)

@@ -1,4 +1,4 @@
-"""What a user should know about predictions: what the model did not see, and how far to trust it."""
+"""Warnings about predictions: inputs that the model did not use, and how far to trust the probabilities."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from sertool.core.inference.predictor import Prediction, Predictor
 def notes(
     opened: Predictor, listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]
 ) -> list[str]:
-    """Sentences for stderr, the most serious first."""
+    """Describe what a user should know, the most serious first; a sentence per line of stderr."""
     silent = [own for own in predictions if own.silent]
     lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []
     lines += [f"note: {line}" for line in _inputs(listener, clips, predictions)]
@@ -46,13 +46,13 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
         lines.append(f"{_of(cut, predictions)}: only the first {words} words of the text are used")
     if unknown := [word for own in predictions for word in own.unknown_words]:
         few = first_few(printable(word) for word in dict.fromkeys(unknown))
-        lines.append(f"{plural(len(unknown), 'word')} unknown from training: {few}")
+        lines.append(f"{plural(len(unknown), 'word')} not seen in training: {few}")
     return lines
 
 
-def _of(some: Sequence[Prediction], every: Sequence[Prediction]) -> str:
-    """Whose they are."""
+def _of(some: Sequence[Prediction], predictions: Sequence[Prediction]) -> str:
+    """Name the clips of some predictions: all, or the first three and the number of the others."""
     names = list(dict.fromkeys(printable(own.name) for own in some))
-    if len(some) == len(every) > 1 and len(names) > 1:
-        return f"all {len(every)}"
+    if len(some) == len(predictions) > 1 and len(names) > 1:
+        return f"all {len(predictions)}"
     return first_few(names, 3)

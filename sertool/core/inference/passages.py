@@ -1,4 +1,4 @@
-"""From clips to what a model is given: frames and words, whole recordings or windows of them."""
+"""Clips become passages, the inputs of a model: frames and words of a whole recording or of its windows."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,18 +24,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Passage:
-    """What is judged at once: a recording, a segment or a window of one, or a text.
+    """An input of a model: a recording, a segment or a window of one, or a text.
 
     Attributes:
-        name: of the clip it comes from.
-        text: as it was given.
-        words: of it, cleaned.
-        frames: (T, mel_bands) float32 log-mels, at most as many as the model sees; empty where it hears
-            nothing.
+        name: name of its clip.
+        text: text as the user gave it.
+        words: cleaned words of the text.
+        frames: (T, mel_bands) float32 log-mels, cut to the model's longest input; empty without audio.
         start, end: seconds into the file, of a segment or a window; None for a whole recording.
-        cut: ``text`` and ``audio``, where there is more of it than the model sees.
-        silent: the recording holds no sound.
-        clip: place of the clip among those that were asked for.
+        cut: ``text`` and ``audio``, if they are longer than the model's longest input.
+        silent: the recording contains no sound.
+        clip: position of its clip among all clips.
     """
 
     name: str
@@ -51,12 +50,12 @@ class Passage:
 
 @dataclass(frozen=True)
 class Listener:
-    """How a model's recipe makes passages of clips.
+    """Makes passages of clips, as a model's recipe says.
 
     Attributes:
-        recipe: of the model.
-        window: seconds that recordings are divided into; None leaves them whole.
-        hop: seconds from one window to the next; None is the window.
+        recipe: recipe of the model.
+        window: length in seconds of the windows that recordings are divided into; None leaves them whole.
+        hop: seconds from one window to the next. Default: the window.
     """
 
     recipe: Recipe
@@ -69,25 +68,25 @@ class Listener:
             raise UsageError("--window: this model uses text alone, which cannot be divided")
 
     def uses(self, modality: str) -> bool:
-        """Whether the model looks at ``text`` or ``audio``."""
+        """Check whether the model uses ``text`` or ``audio``."""
         return modality in self.recipe.dataset.modalities
 
     @property
     def seen(self) -> float:
-        """Seconds of a recording, behind the silence at its beginning, that the model sees."""
+        """Seconds of a recording, after the silence at its beginning, that the model sees."""
         frontend = self.recipe.frontend
         step = frontend.hop_length * frontend.frame_step / frontend.sample_rate
         return self.recipe.dataset.max_audio_length * step
 
     def listen(self, clip: Clip, waveform: Tensor | None = None) -> list[Passage]:
-        """The passages of a clip: one, or one a window.
+        """Make the passages of a clip: one, or one per window.
 
         Args:
-            clip: what is asked for.
-            waveform: (samples,) at the frontend's sampling rate, in the place of the clip's recording.
+            clip: recording, text or both.
+            waveform: (samples,) at the frontend's sampling rate, used instead of the clip's recording.
 
         Raises:
-            DataError: it cannot be read, or lacks the one modality that the model looks at.
+            DataError: the clip cannot be read, or lacks the one modality that the model uses.
         """
         if self.window is not None and clip.text:
             raise DataError(f"{clip.name}: --window cannot divide its text: leave the text out")
@@ -115,7 +114,7 @@ class Listener:
         return [Passage(clip.name, clip.text, words, none, cut=self._cut(words, none))]
 
     def _pieces(self, clip: Clip, waveform: Tensor) -> Iterator[tuple[Tensor, float | None, float | None]]:
-        """Samples, beginning and end of the whole or of each window."""
+        """Yield samples, start and end of the whole recording or of each window."""
         if self.window is None:
             yield waveform, clip.start, clip.end
             return
@@ -137,7 +136,9 @@ class Listener:
             name=clip.name,
             text=clip.text,
             words=words,
-            frames=frames[: self.recipe.dataset.max_audio_length].copy(),  # the rest may be long, and goes
+            frames=frames[
+                : self.recipe.dataset.max_audio_length
+            ].copy(),  # a copy, so that the rest leaves memory
             start=start,
             end=end,
             cut=self._cut(words, frames),
@@ -160,37 +161,37 @@ class Listener:
         skip_bad: bool = False,
         progress: Progress | None = None,
     ) -> tuple[list[Passage], list[RefusedClip]]:
-        """The passages of all clips, and all that cannot be used.
+        """Make the passages of all clips; returns them and the inputs that cannot be used.
 
         Args:
-            clips: in the order of the result.
-            refused: what was no clip to begin with.
-            skip_bad: go on as long as anything can be used.
-            progress: called with the number of clips done and of all.
+            clips: clips, in the order of the result.
+            refused: inputs that were refused before.
+            skip_bad: leave out clips that cannot be used, as long as any is left.
+            progress: called with the number of clips done and of all clips.
 
         Raises:
-            DataError: something cannot be used, and is not to be skipped; all of it is told at once.
+            DataError: clips cannot be used, and ``skip_bad`` is False; the message lists all of them.
         """
         passages: list[Passage] = []
         bad = list(refused)
         for place, clip in enumerate(clips):
-            heard = self.attempt(clip, place)
-            if isinstance(heard, RefusedClip):
-                bad.append(heard)
+            made = self.attempt(clip, place)
+            if isinstance(made, RefusedClip):
+                bad.append(made)
             else:
-                passages += heard
+                passages += made
             if progress is not None:
                 progress(place + 1, len(clips))
         check_refused(bad, len(clips) + len(refused), skip_bad=skip_bad, usable=bool(passages))
         return passages, bad
 
     def attempt(self, clip: Clip, place: int, folder: Path | None = None) -> list[Passage] | RefusedClip:
-        """The passages of a clip, or why there are none.
+        """Make the passages of a clip, or say why there are none.
 
         Args:
-            clip: what is asked for.
-            place: of it among all clips.
-            folder: where its path starts, if that is not this process's own.
+            clip: recording, text or both.
+            place: position of the clip among all clips.
+            folder: folder that the clip's relative path starts from. Default: that of this process.
         """
         there = clip
         if folder is not None and clip.audio is not None:
@@ -198,31 +199,32 @@ class Listener:
         try:
             return [replace(passage, clip=place) for passage in self.listen(there)]
         except DataError as error:
+            # The message names the path that the user gave, not the worker's.
             reason = str(error).replace(str(there.audio), str(clip.audio))
             where = f"row {clip.row}: " if clip.row is not None else ""
             return RefusedClip(clip.name, where + printable(reason), error.hint)
 
 
 def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:
-    """Go on only if nothing was refused, or it is to be skipped and something is left.
+    """Refuse to continue if clips were refused, unless they may be skipped and others are left.
 
     Raises:
-        DataError: all that was refused, at once.
+        DataError: lists all refused clips.
     """
     if refused and not (skip_bad and usable):
         raise refusal(refused, clips, skipped=skip_bad)
 
 
 def windows(length: int, size: int, hop: int, least: int = 1) -> list[tuple[int, int]]:
-    """First sample, and the one after the last, of each window.
+    """List the windows of a recording as (first sample, sample after the last).
 
-    Windows begin at 0, hop, 2 * hop, ... until one reaches the end; that last one may be shorter.
+    Windows begin at 0, hop, 2 * hop, ... until one reaches the end; the last one may be shorter.
 
     Args:
-        length: of the recording, in samples, at least 1.
-        size: of a window, in samples.
-        hop: from one window's beginning to the next one's, in samples, at most ``size``.
-        least: samples; a rest that is shorter is left, unless it is all there is.
+        length: samples of the recording, at least 1.
+        size: samples of a window.
+        hop: samples from the beginning of one window to the next, at most ``size``.
+        least: samples; a shorter last window is dropped, unless it is the only one.
     """
     behind_first = max(0, math.ceil((length - size) / hop))
     spans = [(place * hop, min(place * hop + size, length)) for place in range(behind_first + 1)]
@@ -232,18 +234,18 @@ def windows(length: int, size: int, hop: int, least: int = 1) -> list[tuple[int,
 
 
 def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tensor:
-    """A waveform in memory as :func:`~sertool.core.features.audio.read_audio` gives it from a file.
+    """Convert a waveform in memory to what :func:`~sertool.core.features.audio.read_audio` reads from a file.
 
     Args:
         samples: (samples,) or (samples, channels), floats with a full scale of 1 or integers of 16 or 32 bits.
-        rate: Hz.
-        sample_rate: Hz of the result.
+        rate: sampling rate in Hz.
+        sample_rate: sampling rate of the result in Hz.
 
     Returns:
         (samples,) float32, the mean of the channels.
 
     Raises:
-        DataError: it is of another shape or kind, not finite, too short or too long.
+        DataError: the waveform has another shape or type, is not finite, too short or too long.
     """
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or rate <= 0:
         raise DataError(
@@ -258,6 +260,7 @@ def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tenso
         )
     if not np.isfinite(mono).all():
         raise DataError("audio: holds NaN or infinite samples")
+    # As in read_audio: ceil(n * sample_rate / rate) samples, while soxr may give one fewer or more.
     if rate != sample_rate:
         length = -(-len(mono) * sample_rate // rate)
         mono = np.append(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32(0))[:length]

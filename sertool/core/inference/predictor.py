@@ -1,4 +1,4 @@
-"""A trained ensemble that judges recordings and texts of its user's own, without the corpus it was trained on."""
+"""A trained ensemble in memory that predicts recordings and texts; it does not need the corpus of its training."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,12 @@ from sertool.core.runs.members import Trained, open_runs, stack_of
 from sertool.core.runs.reference import open_reference
 from sertool.core.runs.temperature import read_calibration
 
-SHARD = 512  # clips whose passages are judged together; it does not matter where that is
-BATCH = 2048  # passages laid out as tensors at a time, so that a day of windows fits into memory
+# Clips whose passages are predicted together. A cluster divides its work at the same clips, because the padding of a
+# batch changes results by rounding errors.
+SHARD = 512
+BATCH = 2048  # passages that become tensors at a time, so that a day of windows fits into memory
 
-# The number of threads and the number format are torch's and the whole process's, not a call's or a model's.
+# The number of threads and the precision of products are settings of the process, so calls take turns.
 _TORCH = threading.Lock()
 
 Audio = str | Path | NDArray[np.generic]
@@ -36,22 +38,22 @@ Audio = str | Path | NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an ensemble says of a recording, a window of one, or a text.
+    """Prediction of an ensemble for a recording, a window of one, or a text.
 
     Attributes:
-        name: of the recording, or what a table calls it.
+        name: path of the recording, or its name in a table.
         label: the most probable class.
-        labels: the classes that are predicted: the one, or all that are present in a multi-label task.
-        probability: of ``label``.
-        probabilities: of each class; they sum to 1 unless the task is multi-label.
-        calibrated: whether a temperature that was fitted for these members is in the probabilities.
-        logits: of each class, the mean over members, before any temperature.
-        text: as it was given.
-        start, end: seconds into the recording, of a segment or a window; None for a whole one.
-        modalities: ``text`` and ``audio``, as far as the model had them to judge by.
-        cut: those of which there was more than the model sees.
-        silent: the recording holds no sound.
-        unknown_words: of the text, those that training never had.
+        labels: predicted classes: one, or in a multi-label task all that are present.
+        probability: probability of ``label``.
+        probabilities: probability of each class; they sum to 1 unless the task is multi-label.
+        calibrated: a temperature fitted for these members was applied to the probabilities.
+        logits: mean logit of each class over members, before any temperature.
+        text: text as the user gave it.
+        start, end: seconds into the recording, of a segment or a window; None for a whole recording.
+        modalities: ``text`` and ``audio``, if the model used them.
+        cut: modalities that were longer than the model's longest input.
+        silent: the recording contains no sound.
+        unknown_words: words of the text that were not in the training set.
     """
 
     name: str
@@ -70,7 +72,7 @@ class Prediction:
     unknown_words: tuple[str, ...] = ()
 
     def unsure(self, abstain: float | None) -> bool:
-        """Whether what it says is less probable than ``abstain``."""
+        """Check whether the predicted class is less probable than ``abstain``."""
         return abstain is not None and bool(self.labels) and self.probability < abstain
 
 
@@ -79,9 +81,9 @@ class Predictor:
 
     Attributes:
         trained: all members, recipe, task and vocabularies.
-        k: members that are averaged, of each fold.
-        members: names of those that are averaged.
-        calibration: their temperature; None where none was fitted for them.
+        k: number of members that are averaged, in each fold.
+        members: names of the members that are averaged.
+        calibration: temperature of these members; None if none was fitted for them.
     """
 
     def __init__(
@@ -143,27 +145,27 @@ class Predictor:
         window: float | None = None,
         hop: float | None = None,
     ) -> Prediction | list[Prediction]:
-        """Judge a recording, a text, or both; or lists of them.
+        """Predict a recording, a text, or both; or lists of them.
 
         Args:
             audio: path of a recording; or a waveform (samples,) or (samples, channels), floats with a full scale of
-                1 or integers; or a list of those, with None where there is none.
-            text: the words; or a list of as many.
-            sample_rate: Hz, of waveforms.
-            window: seconds; recordings are judged in pieces of this length.
-            hop: seconds from one window to the next; the window's length if not given.
+                1 or integers; or a list of these, with None for an input without audio.
+            text: the words; or a list as long as that of audio.
+            sample_rate: sampling rate of waveforms in Hz.
+            window: length in seconds of the windows that recordings are divided into. Default: not divided.
+            hop: seconds from one window to the next. Default: the window.
 
         Returns:
-            One prediction, or a list in the order of the input if that is a list or there are windows.
+            One prediction; or a list in the order of the input, for lists or with a window.
 
         Raises:
             DataError: a recording cannot be used.
-            UsageError: what was given does not go together.
+            UsageError: arguments contradict each other.
         """
         listener = Listener(self.trained.recipe, window, hop)
         several = isinstance(audio, list | tuple) or isinstance(text, list | tuple)
         passages: list[Passage] = []
-        with _TORCH, self._precision.threaded(1):  # a recording is too short to divide
+        with _TORCH, self._precision.threaded(1):  # one recording is too short to share among threads
             for one, words in _pairs(audio, text):
                 passages += self._listen(listener, one, words, sample_rate)
         predictions = self.predict_passages(passages)
@@ -180,7 +182,7 @@ class Predictor:
         return listener.listen(Clip("waveform", text=text), waveform)
 
     def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
-        """Judge what a :class:`~sertool.core.inference.passages.Listener` made, in its order."""
+        """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order."""
         return [prediction for part in _parts(passages) for prediction in self._predict(part)]
 
     def _predict(self, passages: Sequence[Passage]) -> Iterator[Prediction]:
@@ -219,7 +221,7 @@ class Predictor:
         return tuple(word for word in seen if all(word not in own.index for own in vocabularies))
 
     def _logits(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
-        """(N, C) mean logits of the members."""
+        """Compute the mean logits (N, C) of the members."""
         trained, precision = self.trained, self._precision
         tables = tables_for(trained, _corpus(trained, passages), precision.device)
         with _TORCH:
@@ -237,15 +239,15 @@ def _parts(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
 
 
 def _pairs(audio: Any, text: Any) -> Iterator[tuple[Any, str]]:
-    """Audio and text of each clip."""
+    """Yield audio and text of each clip."""
     lists = [given for given in (audio, text) if isinstance(given, list | tuple)]
     count = len(lists[0]) if lists else 1
     columns = []
     for name, given in (("audio", audio), ("text", text)):
-        every = given if isinstance(given, list | tuple) else [given] * count
-        if len(every) != count or (given is not None and lists and every is not given):
+        column = given if isinstance(given, list | tuple) else [given] * count
+        if len(column) != count or (given is not None and lists and column is not given):
             raise UsageError(f"{name}: expected a list of {count}, one for each")
-        columns.append(every)
+        columns.append(column)
     if audio is None and text is None:
         raise UsageError("no input was given: expected audio, text or both")
     for one, words in zip(*columns, strict=True):
@@ -258,7 +260,7 @@ def _modalities(passage: Passage, reads: bool) -> tuple[str, ...]:
 
 
 def _corpus(trained: Trained, passages: Sequence[Passage]) -> Corpus:
-    """Passages as a corpus, which is what tables are made of."""
+    """Convert passages to a corpus, from which :func:`tables_for` makes tensors."""
     width = trained.text_width
     return Corpus(
         name=trained.corpus,
@@ -271,7 +273,7 @@ def _corpus(trained: Trained, passages: Sequence[Passage]) -> Corpus:
 
 
 def _frames(trained: Trained, passage: Passage) -> NDArray[np.float32]:
-    # A model of text alone may have been trained beside frames of any width.
+    # A model of text alone may come from a corpus with frames of any width, which no passage has.
     return passage.frames if len(passage.frames) else np.zeros((0, trained.audio_width), np.float32)
 
 
@@ -279,14 +281,14 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
     """Open a trained ensemble for predictions.
 
     Args:
-        folder: what `sertool train` made, or one with checkpoints of the reference (``best*.pkl``).
-        data: folder that holds the corpora; only checkpoints of the reference need theirs, for its vocabulary.
-        index: members that are averaged, best first; None averages all.
-        precision: where and how it computes.
+        folder: run of `sertool train`, or a folder of the reference's checkpoints (``best*.pkl``).
+        data: folder of the corpora; needed only by the reference's checkpoints, which lack the vocabulary.
+        index: number of members to average, best first. Default: all.
+        precision: device and number format.
 
     Raises:
-        UsageError: there is no model, or not one that can judge recordings and words as they are.
-        DataError: a file of it is missing or damaged.
+        UsageError: the folder holds no model, or one whose inputs cannot be made from recordings and words.
+        DataError: a file is missing or damaged.
     """
     if is_reference_folder(folder):
         trained, _ = open_reference(folder, data)
@@ -298,7 +300,7 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
 
 
 def _check(trained: Trained) -> None:
-    """Refuse a model whose inputs cannot be made of recordings and words."""
+    """Refuse a model whose inputs cannot be made from recordings and words."""
     modalities, bands = trained.recipe.dataset.modalities, trained.recipe.frontend.mel_bands
     if "text" in modalities and trained.text_width is not None:
         raise UsageError(

@@ -1,8 +1,8 @@
-"""Reading or listening? The same members once more, with a modality masked, or exchanged among the utterances.
+"""Probes: predictions of the same members with a modality masked, or shuffled among the utterances.
 
-A model whose decisions hardly suffer when every utterance gets somebody else's audio does not listen, whatever its
-architecture promises. Masked is what the models make of a missing modality; shuffled keeps each modality as it is
-and breaks only what belongs together.
+A model that predicts almost as well when every utterance has another one's audio makes no use of audio, whatever its
+architecture. Masking is how the models treat a missing modality. Shuffling leaves the distribution of each modality as
+it is, and only breaks the pairs of text and audio.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,16 +17,16 @@ from sertool.core.inference.ensemble import Change, Ensemble, open_stack, stacke
 from sertool.core.models.inputs import lengths
 from sertool.core.training.batches import Tables
 
-SEED = 1  # of the exchange
+SEED = 1  # of the shuffle; fixed, so that the probes of two runs can be compared
 
 
 def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, NDArray[np.float32]]:
-    """The logits (E, N, C) of a set by probe; no labels are needed.
+    """Compute the logits (E, N, C) of a set for each probe; this reads no labels.
 
     Args:
-        ensemble: who predicts.
-        name: of the set.
-        precision: where and how it computes.
+        ensemble: the members.
+        name: name of the set.
+        precision: device and number format.
     """
     run = open_stack(ensemble, precision)
     return {
@@ -75,9 +75,10 @@ def _shuffle_audio(tables: Tables, rows: Sequence[int]) -> Tables:
 
 
 def _exchange(number: int, rows: Sequence[int]) -> torch.Tensor:
-    """(number,) from whom each utterance gets the modality: among ``rows`` nobody keeps its own, others all do."""
+    """Choose whose modality each of ``number`` utterances gets: another one's in ``rows``, elsewhere its own."""
     order = np.arange(number)
     own = np.array(rows)
+    # A random order, turned by one place: no utterance keeps its own, which a plain shuffle would not exclude.
     circle = np.random.default_rng(SEED).permutation(own)
     order[circle] = np.roll(circle, 1)
     return torch.from_numpy(order)

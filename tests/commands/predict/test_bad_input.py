@@ -60,7 +60,7 @@ def test_a_wrong_ending_is_no_obstacle(here):
         ("", "t.csv: 1 problem\n  it holds no rows\n"),
         ("audio\n", "t.csv: 1 problem\n  it holds no rows\n"),
         ("file\nx\n", "t.csv: 1 problem\n  missing column 'audio' or 'text' (columns: file)\n"),
-        ("audio,audio\n00.wav,00.wav\n", "t.csv: 1 problem\n  column 'audio' is there twice\n"),
+        ("audio,audio\n00.wav,00.wav\n", "t.csv: 1 problem\n  column 'audio' occurs twice\n"),
         ("audio,text\n00.wav\n", "t.csv: 1 problem\n  row 2: not 2 fields, as the header has\n"),
         ("id,text\na,sky\na,sea\n", "t.csv: row 3: 'a' is the id of row 2 already\n"),
         ("audio,start\n00.wav,x\n", "t.csv: row 2: start 'x' is not a number of seconds\n"),

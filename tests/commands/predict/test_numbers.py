@@ -131,6 +131,6 @@ def test_a_text_without_words_is_none(here, text):
 def test_words_that_training_never_had_are_counted(here):
     said = predict("00.wav", "--text", "Привет мир, sky привет ещё раз").stderr
     assert "note: 00.wav: only the first 4 words of the text are used\n" in said
-    assert "note: 3 words unknown from training: привет, мир\n" in said
-    assert "1 word unknown from training: zebra\n" in predict("--text", "sky zebra").stderr
-    assert "unknown from training" not in predict("00.wav", "--text", "zebra", name="audio").stderr
+    assert "note: 3 words not seen in training: привет, мир\n" in said
+    assert "1 word not seen in training: zebra\n" in predict("--text", "sky zebra").stderr
+    assert "not seen in training" not in predict("00.wav", "--text", "zebra", name="audio").stderr

@@ -90,7 +90,7 @@ def test_window_arithmetic(length, size, hop, least):
         ),
         (
             ["00.wav", "--window", "1", "--text", "sky"],
-            "error: --window: divides a recording, and --text cannot be divided with it\n",
+            "error: --window: divides recordings, and --text cannot be divided; leave one out\n",
         ),
         (["00.wav", "--abstain", "1.5"], "error: --abstain 1.5: expected a probability, from 0 to 1\n"),
         (["00.wav", "--abstain", "nan"], "error: --abstain nan: expected a probability, from 0 to 1\n"),

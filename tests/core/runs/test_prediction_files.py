@@ -87,10 +87,10 @@ def damaged(folder, tmp_path, change):
         ),
         (lambda a, f: f.pop("ids"), "damaged (KeyError: 'ids')"),
         (lambda a, f: f.update(set="valid"), "damaged (ValueError: it holds the set 'valid')"),
-        (lambda a, f: f.update(ids=[1] * 12), "damaged (TypeError: a name is no text)"),
+        (lambda a, f: f.update(ids=[1] * 12), "damaged (TypeError: a name is not text)"),
         (
             lambda a, f: f["ids"].__setitem__(0, f["ids"][1]),
-            "damaged (ValueError: no utterances, or one of them twice)",
+            "damaged (ValueError: no utterances, or one of them occurs twice)",
         ),
         (
             lambda a, f: a.update(logits=a["logits"][:, :-1].copy()),
@@ -104,11 +104,11 @@ def damaged(folder, tmp_path, change):
         (lambda a, f: a.update(scores=np.zeros(3)), "damaged (ValueError: scores do not fit)"),
         (
             lambda a, f: f["spoken"]["speaker"].pop(),
-            "damaged (ValueError: its columns are not as long as its utterances are many)",
+            "damaged (ValueError: a column has another length than the list of utterances)",
         ),
         (
             lambda a, f: f["spoken"].update(words=["one"] * 12),
-            "damaged (TypeError: a value of words)",
+            "damaged (TypeError: a value of words has another type)",
         ),
         (
             lambda a, f: f["origin"].update(rule="guess"),
@@ -116,11 +116,11 @@ def damaged(folder, tmp_path, change):
         ),
         (
             lambda a, f: f["origin"]["counts"].update(test="many"),
-            "damaged (TypeError: a count of its origin is no number)",
+            "damaged (TypeError: origin: a count is not a whole number)",
         ),
         (
             lambda a, f: f["origin"].update(doctor=[[1, 2, 3]]),
-            "damaged (TypeError: a finding is no text)",
+            "damaged (TypeError: origin: a finding is not text)",
         ),
     ],
 )
