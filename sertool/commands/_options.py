@@ -1,71 +1,56 @@
 """Options that several commands share, so that they are spelled and explained alike."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 DEFAULT_DATA = Path("data")
 DEFAULT_OUTPUT = Path("ckpt")
 
-RecipeOption = Annotated[
-    str,
-    typer.Option("--recipe", metavar="NAME|FILE", help="Name of a shipped recipe, or a YAML file."),
+
+def option(flags: str, text: str, metavar: str | None = None, **more: Any) -> Any:
+    """Declare an option of a command.
+
+    Args:
+        flags: its name, such as ``--name``; ``--x/--no-x`` for one that can be switched off.
+        text: help, a sentence that also says what happens without the option.
+        metavar: name of the value in the help, such as ``FILE``; None for a switch or a choice.
+        more: arguments of ``typer.Option``, such as ``min``.
+    """
+    return typer.Option(flags, metavar=metavar, help=text, **more)
+
+
+Recipe = Annotated[str, option("--recipe", "Name of a shipped recipe, or a YAML file.", "NAME|FILE")]
+Set = Annotated[
+    list[str] | None, option("--set", "Change a key of the recipe; can be repeated.", "KEY=VALUE")
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; can be repeated."),
-]
-RunOption = Annotated[
-    str,
-    typer.Option("--name", metavar="NAME", help="Run name, a folder under --output."),
-]
-IndexOption = Annotated[
-    int | None,
-    typer.Option("--index", metavar="K", help="Average only the best K members. Default: all."),
-]
-DataOption = Annotated[
-    Path,
-    typer.Option("--data", metavar="DIR", help="Folder that holds the corpora.", file_okay=False),
-]
-OutputOption = Annotated[
-    Path,
-    typer.Option("--output", metavar="DIR", help="Folder that holds the trained models.", file_okay=False),
-]
-JsonOption = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="FILE", help="Also write the result to this file.", dir_okay=False),
-]
-DeviceOption = Annotated[
+Run = Annotated[str, option("--name", "Run name, a folder under --output.", "NAME")]
+Index = Annotated[int | None, option("--index", "Average only the best K members. Default: all.", "K")]
+Data = Annotated[Path, option("--data", "Folder that holds the corpora.", "DIR", file_okay=False)]
+Output = Annotated[Path, option("--output", "Folder that holds the trained models.", "DIR", file_okay=False)]
+Json = Annotated[Path | None, option("--json", "Also write the result to this file.", "FILE", dir_okay=False)]
+Device = Annotated[
     Literal["auto", "cpu", "cuda"],
-    typer.Option("--device", help="Device to compute on. auto uses a GPU if there is one."),
+    option("--device", "Device to compute on. auto uses a GPU if there is one."),
 ]
-PrecisionOption = Annotated[
+Precision = Annotated[
     Literal["auto", "fp32", "tf32", "bf16"] | None,
-    typer.Option("--precision", help="Number format of the computation. Default: the recipe's."),
+    option("--precision", "Number format of the computation. Default: the recipe's."),
 ]
 # The default of `ensemble` and `predict`: what is reported is computed in full precision, however a run was trained.
-EvaluationPrecisionOption = Annotated[
+EvaluationPrecision = Annotated[
     Literal["auto", "fp32", "tf32", "bf16"] | None,
-    typer.Option("--precision", help="Number format of the computation. Default: fp32."),
+    option("--precision", "Number format of the computation. Default: fp32."),
 ]
-GraphsOption = Annotated[
-    bool,
-    typer.Option("--graphs/--no-graphs", help="Record training steps as CUDA graphs (GPU only)."),
+Graphs = Annotated[bool, option("--graphs/--no-graphs", "Record training steps as CUDA graphs (GPU only).")]
+Launcher = Annotated[
+    Literal["local", "ray"], option("--launcher", "Where to run: on this machine, or on a Ray cluster.")
 ]
-LauncherOption = Annotated[
-    Literal["local", "ray"],
-    typer.Option("--launcher", help="Where to run: on this machine, or on a Ray cluster."),
-]
-AddressOption = Annotated[
+Address = Annotated[
     str | None,
-    typer.Option(
-        "--address",
-        metavar="auto|IP:PORT",
-        help="Address of the Ray cluster. Default: start one on this machine.",
-    ),
+    option("--address", "Address of the Ray cluster. Default: start one on this machine.", "auto|IP:PORT"),
 ]
-GpusOption = Annotated[
-    float,
-    typer.Option("--gpus-each", metavar="N", min=0.01, max=1, help="GPUs per Ray worker; can be a fraction."),
+Gpus = Annotated[
+    float, option("--gpus-each", "GPUs per Ray worker; can be a fraction.", "N", min=0.01, max=1)
 ]

@@ -1,4 +1,4 @@
-"""How predictions are shown on a terminal and written to files."""
+"""Predictions shown on a terminal and written to files."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
     from sertool.core.inference.predictor import Prediction, Predictor
 
-BAR, SHORT_BAR = 20, 10
+BAR, SHORT_BAR = 20, 10  # columns of a bar for probability 1
 LEAST_NAME = 20  # columns that names get before the classes' own columns go
 UNSURE, NONE = "unsure", "none"
 NAMES = "recording"  # header of the column of names
@@ -22,17 +22,18 @@ NAMES = "recording"  # header of the column of names
 def show(
     opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None, width: int | None
 ) -> list[str]:
-    """A bar a class for one prediction, a table for many.
+    """Format predictions as lines: bars of all classes for one prediction, a table for several.
 
     Args:
-        opened: what predicted.
+        opened: the model that made them.
         predictions: at least one.
-        abstain: the probability below which the answer is unsure.
-        width: of the terminal; None where nothing is cut.
+        abstain: probability below which the answer is unsure; None: never.
+        width: width of the terminal in columns; None: nothing is cut.
     """
     if len(predictions) == 1:
         return [_title(opened), *_bars(predictions[0], abstain)]
     names = {own.name for own in predictions}
+    # All classes if they fit beside a name of readable length, else the two most probable ones.
     grid = _grid(opened, predictions, abstain, every=True)
     if width is not None and _least_width(grid) > width:
         grid = _grid(opened, predictions, abstain, every=False)
@@ -77,13 +78,28 @@ def _bars(own: "Prediction", abstain: float | None) -> list[str]:
         lines.append(printable(own.text))
     name_width = max(map(len, own.probabilities))
     ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])
-    lines += ["", *(f"{name:<{name_width}}  {p:.2f}  {_bar(p, BAR)}".rstrip() for name, p in ordered), ""]
+    lines += [
+        "",
+        *(f"{name:<{name_width}}  {_percent(p):>5} %  {_bar(p, BAR)}".rstrip() for name, p in ordered),
+        "",
+    ]
     answer = _answer(own, abstain)
     if answer == UNSURE:
-        return [*lines, f"{UNSURE}: {own.label} has {own.probability:.2f}, below {abstain:g}"]
+        return [
+            *lines,
+            f"{UNSURE}: {own.label} has {_percent(own.probability)} %, below {100 * (abstain or 0):g} %",
+        ]
     if answer == NONE:
         return [*lines, f"{NONE} of the classes is present"]
-    return [*lines, f"{answer}, probability {own.probability:.2f}" if len(own.labels) == 1 else answer]
+    return [
+        *lines,
+        f"{answer}, probability {_percent(own.probability)} %" if len(own.labels) == 1 else answer,
+    ]
+
+
+def _percent(probability: float) -> str:
+    """Format a probability in percent, as reports do; files and Python keep it from 0 to 1."""
+    return f"{100 * probability:.1f}"
 
 
 def _bar(probability: float, width: int) -> str:
@@ -97,16 +113,17 @@ def _have_times(predictions: Sequence["Prediction"]) -> bool:
 def _grid(
     opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None, *, every: bool
 ) -> list[list[str]]:
-    """Header and rows; with the probabilities of every class, or a bar and the second most probable one."""
+    """Build header and rows: with the probability of every class, or with a bar and the second most probable class."""
     times = _have_times(predictions)
-    header = [NAMES, *(["from s", "to s"] if times else []), "class", "p"]
+    header = [NAMES, *(["from s", "to s"] if times else []), "class", "percent"]
     rows = [[*header, *(opened.classes if every else ["", "second"])]]
     for own in predictions:
+        # A segment without a start begins with the file; one without an end lasts as long as the file.
         ends = [f"{own.start or 0:.2f}", "" if own.end is None else f"{own.end:.2f}"] if times else []
-        row = [printable(own.name), *ends, _answer(own, abstain), f"{own.probability:.2f}"]
+        row = [printable(own.name), *ends, _answer(own, abstain), _percent(own.probability)]
         ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])
-        second = " ".join(f"{name} {p:.2f}" for name, p in ordered[1:2])
-        shares = [f"{p:.2f}" for p in own.probabilities.values()]
+        second = " ".join(f"{name} {_percent(p)}" for name, p in ordered[1:2])
+        shares = [_percent(p) for p in own.probabilities.values()]
         rows.append(row + (shares if every else [_bar(own.probability, SHORT_BAR), second]))
     return rows
 
@@ -131,7 +148,7 @@ def _cut_names(grid: list[list[str]], width: int | None) -> list[list[str]]:
 
 
 def left_out(refused: Sequence["RefusedClip"]) -> list[str]:
-    """What --skip-bad went on without."""
+    """List the inputs that --skip-bad left out, with the reasons."""
     if not refused:
         return []
     return [
@@ -141,7 +158,7 @@ def left_out(refused: Sequence["RefusedClip"]) -> list[str]:
 
 
 def predictions_csv(opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None) -> str:
-    """A row a prediction: id, start, end, class (or unsure), its probability, and that of every class."""
+    """Write one row per prediction: id, start, end, class (or unsure), its probability, and that of every class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     shares = [f"probability_{name}" for name in opened.classes]
@@ -160,7 +177,7 @@ def predictions_table(
     abstain: float | None,
     refused: Sequence["RefusedClip"],
 ) -> dict[str, Any]:
-    """Everything as plain data; the most probable class stands there also where the answer is unsure."""
+    """Return everything as plain data; the predicted class is included even if the answer is unsure."""
     calibration = opened.calibration
     return {
         "name": opened.trained.name,

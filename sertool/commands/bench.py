@@ -4,44 +4,34 @@ from typing import Annotated
 
 import typer
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, say
-from sertool.commands._options import (
-    DEFAULT_DATA,
-    DataOption,
-    DeviceOption,
-    GraphsOption,
-    JsonOption,
-    PrecisionOption,
-    RecipeOption,
-    SetOption,
-)
 
 
 def bench(
-    recipe: RecipeOption = "iemocap",
-    members: Annotated[
-        int, typer.Option("--members", metavar="N", min=1, help="Number of members to train.")
-    ] = 10,
-    set_: SetOption = None,
+    recipe: options.Recipe = "iemocap",
+    members: Annotated[int, options.option("--members", "Number of members to train.", "N", min=1)] = 10,
+    set_: options.Set = None,
     rounds: Annotated[
-        int,
-        typer.Option("--rounds", metavar="N", min=1, help="Number of measurements, after one to warm up."),
+        int, options.option("--rounds", "Number of measurements, after one to warm up.", "N", min=1)
     ] = 5,
     seconds: Annotated[
-        float,
-        typer.Option("--seconds", metavar="S", min=0, help="Approximate length of one measurement."),
+        float, options.option("--seconds", "Approximate length of one measurement.", "S", min=0)
     ] = 5.0,
-    training: Annotated[bool, typer.Option(help="Measure training.")] = True,
-    evaluation: Annotated[bool, typer.Option(help="Measure evaluation.")] = True,
+    training: Annotated[bool, options.option("--training/--no-training", "Measure training.")] = True,
+    evaluation: Annotated[bool, options.option("--evaluation/--no-evaluation", "Measure evaluation.")] = True,
     baseline: Annotated[
-        bool, typer.Option(help="Compare with plain PyTorch, which trains one model at a time.")
+        bool,
+        options.option(
+            "--baseline/--no-baseline", "Compare with plain PyTorch, which trains one model at a time."
+        ),
     ] = True,
-    finish: Annotated[bool, typer.Option("--finish", help="Also train all members until they stop.")] = False,
-    data: DataOption = DEFAULT_DATA,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = None,
-    graphs: GraphsOption = True,
-    json: JsonOption = None,
+    finish: Annotated[bool, options.option("--finish", "Also train all members until they stop.")] = False,
+    data: options.Data = options.DEFAULT_DATA,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    graphs: options.Graphs = True,
+    json: options.Json = None,
 ) -> None:
     """Measure how fast this machine trains and evaluates a recipe.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sertool.commands._options import DEFAULT_OUTPUT, JsonOption, OutputOption
+from sertool.commands import _options as options
 
 METRICS = "accuracy,uar,f1_weighted"
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
@@ -18,22 +18,20 @@ def compare(
         list[str], typer.Argument(metavar="NAME", help="Two or more runs. Each is compared with the first.")
     ],
     set_: Annotated[
-        str, typer.Option("--set", metavar="test|valid", help="Set whose predictions are compared.")
+        str, options.option("--set", "Set whose predictions are compared.", "test|valid")
     ] = "test",
     metric: Annotated[
-        str, typer.Option("--metric", metavar="M,...", help="Metrics: accuracy, uar, f1_macro, f1_weighted.")
+        str, options.option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")
     ] = METRICS,
     flips: Annotated[
-        int, typer.Option("--flips", metavar="N", min=0, help="Number of flipped utterances to show.")
+        int, options.option("--flips", "Number of flipped utterances to show.", "N", min=0)
     ] = 10,
     csv: Annotated[
         Path | None,
-        typer.Option(
-            "--csv", metavar="FILE", help="Write all flipped utterances to this file.", dir_okay=False
-        ),
+        options.option("--csv", "Write all flipped utterances to this file.", "FILE", dir_okay=False),
     ] = None,
-    json: JsonOption = None,
-    output: OutputOption = DEFAULT_OUTPUT,
+    json: options.Json = None,
+    output: options.Output = options.DEFAULT_OUTPUT,
 ) -> None:
     """Test whether one run is better than another.
 

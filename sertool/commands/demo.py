@@ -5,15 +5,17 @@ from typing import Any
 
 import typer
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, say
-from sertool.commands._options import DEFAULT_OUTPUT, DeviceOption, JsonOption, OutputOption
 from sertool.commands._training import show_training
 
 ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
 
 
 def demo(
-    output: OutputOption = DEFAULT_OUTPUT, device: DeviceOption = "auto", json: JsonOption = None
+    output: options.Output = options.DEFAULT_OUTPUT,
+    device: options.Device = "auto",
+    json: options.Json = None,
 ) -> None:
     """Train three small ensembles on packaged synthetic speech.
 
@@ -105,7 +107,7 @@ def next_commands(output: Path, here: Path) -> list[str]:
     clip = clips / first["audio"]
     if clip.is_relative_to(Path.cwd()):
         clip = clip.relative_to(Path.cwd())
-    elsewhere = ["--output", str(output)] if output != DEFAULT_OUTPUT else []
+    elsewhere = ["--output", str(output)] if output != options.DEFAULT_OUTPUT else []
     predict = ["predict", "--name", "demo", str(clip), "--text", first["text"], *elsewhere]
     report = ["report", "--name", "demo", "--html", "report.html", *elsewhere]
     return [f"next: {shlex.join(['sertool', *words])}" for words in (predict, report)]

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption, SetOption
+from sertool.commands import _options as options
 from sertool.core.formatting import HARD_SPACE, padded, wrapped
 
 if TYPE_CHECKING:
@@ -23,18 +23,14 @@ WIDEST = 100  # columns; longer lines are hard to read
 def doctor(
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", metavar="DIR", help="Folder of the corpus, or the folder that holds the corpora."
-        ),
+        options.option("--data", "Folder of the corpus, or the folder that holds the corpora.", "DIR"),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            "--recipe", metavar="NAME|FILE", help="Recipe the corpus is for. Default: by the folder's name."
-        ),
+        options.option("--recipe", "Recipe the corpus is for. Default: by the folder's name.", "NAME|FILE"),
     ] = None,
-    set_: SetOption = None,
-    json: JsonOption = None,
+    set_: options.Set = None,
+    json: options.Json = None,
 ) -> None:
     """Check a corpus, or show the environment.
 
@@ -74,8 +70,8 @@ def _environment(json: Path | None, overrides: list[str] | None) -> None:
         )
     found = environment(
         {
-            "data": (DEFAULT_DATA, corpora_in(DEFAULT_DATA)),
-            "ckpt": (DEFAULT_OUTPUT, runs_below(DEFAULT_OUTPUT)),
+            "data": (options.DEFAULT_DATA, corpora_in(options.DEFAULT_DATA)),
+            "ckpt": (options.DEFAULT_OUTPUT, runs_below(options.DEFAULT_OUTPUT)),
         }
     )
     if json is not None:

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, say
-from sertool.commands._options import (
-    DEFAULT_DATA,
-    DEFAULT_OUTPUT,
-    DataOption,
-    DeviceOption,
-    EvaluationPrecisionOption,
-    IndexOption,
-    JsonOption,
-    OutputOption,
-    RunOption,
-)
 from sertool.commands._training import left_out
 from sertool.core.formatting import padded, plural
 
@@ -33,28 +23,25 @@ PROBED = "reading or listening?"
 
 
 def ensemble(
-    name: RunOption,
+    name: options.Run,
     sets: Annotated[
-        str, typer.Option("--sets", metavar="SET,...", help="Sets to evaluate: test, valid, private.")
+        str, options.option("--sets", "Sets to evaluate: test, valid, private.", "SET,...")
     ] = "test",
-    index: IndexOption = None,
-    data: DataOption = DEFAULT_DATA,
-    output: OutputOption = DEFAULT_OUTPUT,
-    device: DeviceOption = "auto",
-    precision: EvaluationPrecisionOption = None,
+    index: options.Index = None,
+    data: options.Data = options.DEFAULT_DATA,
+    output: options.Output = options.DEFAULT_OUTPUT,
+    device: options.Device = "auto",
+    precision: options.EvaluationPrecision = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(
-            "--predictions",
-            metavar="FILE.csv",
-            help="Write one row per utterance to this file.",
-            dir_okay=False,
+        options.option(
+            "--predictions", "Write one row per utterance to this file.", "FILE.csv", dir_okay=False
         ),
     ] = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Also evaluate with text or audio masked or shuffled.")
+        bool, options.option("--probe", "Also evaluate with text or audio masked or shuffled.")
     ] = False,
-    json: JsonOption = None,
+    json: options.Json = None,
 ) -> None:
     """Average the members of a run and evaluate the result.
 

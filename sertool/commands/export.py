@@ -5,16 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sertool.commands import _options as options
 from sertool.commands._console import console
-from sertool.commands._options import (
-    DEFAULT_DATA,
-    DEFAULT_OUTPUT,
-    DataOption,
-    IndexOption,
-    JsonOption,
-    OutputOption,
-    RunOption,
-)
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -22,20 +14,19 @@ if TYPE_CHECKING:
 
 
 def export(
-    name: RunOption,
-    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Folder to write.")],
-    index: IndexOption = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Also write the model with 8-bit weights.")] = False,
+    name: options.Run,
+    out: Annotated[Path, options.option("--out", "Folder to write.", "BUNDLE")],
+    index: options.Index = None,
+    int8: Annotated[bool, options.option("--int8", "Also write the model with 8-bit weights.")] = False,
     with_frontend: Annotated[
-        bool,
-        typer.Option("--with-frontend", help="Include the mel frontend, so that the input is a waveform."),
+        bool, options.option("--with-frontend", "Include the mel frontend, so that the input is a waveform.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a bundle; write 8-bit weights even if accuracy falls.")
+        bool, options.option("--force", "Replace a bundle; write 8-bit weights even if accuracy falls.")
     ] = False,
-    data: DataOption = DEFAULT_DATA,
-    output: OutputOption = DEFAULT_OUTPUT,
-    json: JsonOption = None,
+    data: options.Data = options.DEFAULT_DATA,
+    output: options.Output = options.DEFAULT_OUTPUT,
+    json: options.Json = None,
 ) -> None:
     """Export an ensemble as ONNX, checked against PyTorch.
 

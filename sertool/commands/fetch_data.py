@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, fetching, say
-from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, JsonOption
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -24,33 +24,27 @@ def fetch_data(
         typer.Argument(metavar="NAME", help="What to download, or all. Without a name: show the list."),
     ] = None,
     dest: Annotated[
-        Path | None,
-        typer.Option("--dest", metavar="DIR", help="Destination folder. Default: data, or ckpt for models."),
+        Path | None, options.option("--dest", "Destination folder. Default: data, or ckpt for models.", "DIR")
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="PATH|URL", help="Take the archive from this path or address instead."
-        ),
+        options.option("--from", "Take the archive from this path or address instead.", "PATH|URL"),
     ] = None,
     sha256: Annotated[
-        str | None,
-        typer.Option("--sha256", metavar="HEX", help="SHA-256 checksum that the archive must have."),
+        str | None, options.option("--sha256", "SHA-256 checksum that the archive must have.", "HEX")
     ] = None,
     manifest: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--manifest", metavar="FILE.yaml", help="File with sources of your own; can be repeated."
-        ),
+        options.option("--manifest", "File with sources of your own; can be repeated.", "FILE.yaml"),
     ] = None,
     check_links: Annotated[
-        bool, typer.Option("--check-links", help="Only check that the addresses work.")
+        bool, options.option("--check-links", "Only check that the addresses work.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is already there.")] = False,
+    force: Annotated[bool, options.option("--force", "Replace what is already there.")] = False,
     keep_archive: Annotated[
-        bool, typer.Option("--keep-archive", help="Keep the archive after unpacking it.")
+        bool, options.option("--keep-archive", "Keep the archive after unpacking it.")
     ] = False,
-    json: JsonOption = None,
+    json: options.Json = None,
 ) -> None:
     """Download corpora, released models and word vectors.
 
@@ -108,7 +102,7 @@ def _requests(
 
 
 def _dest(source: "Source", dest: Path | None) -> Path:
-    return dest or (DEFAULT_OUTPUT if source.holds_models else DEFAULT_DATA)
+    return dest or (options.DEFAULT_OUTPUT if source.holds_models else options.DEFAULT_DATA)
 
 
 def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -189,10 +183,12 @@ def _next(request: "Request", name: str) -> str:
 
     kind, folder = request.source.unpacks_to[name], request.dest / name
     if kind == "models":
-        other = "" if request.dest == DEFAULT_OUTPUT else f" --output {request.dest}"
+        other = "" if request.dest == options.DEFAULT_OUTPUT else f" --output {request.dest}"
         return f"sertool ensemble --name {name} --sets test{other}"
     if kind == "emodb":
-        return f"sertool prepare {folder / TABLE_OF_FOUR} --out {DEFAULT_DATA / 'EMODB'} --recipe emodb"
+        return (
+            f"sertool prepare {folder / TABLE_OF_FOUR} --out {options.DEFAULT_DATA / 'EMODB'} --recipe emodb"
+        )
     if kind == "vectors":
         return f"recipes that use {name} find it with --data {request.dest}: sertool train --recipe iemocap"
     if kind == "files":

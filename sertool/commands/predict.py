@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
-from sertool.commands._options import (
-    DEFAULT_DATA,
-    DEFAULT_OUTPUT,
-    AddressOption,
-    DataOption,
-    DeviceOption,
-    EvaluationPrecisionOption,
-    GpusOption,
-    IndexOption,
-    JsonOption,
-    LauncherOption,
-    OutputOption,
-    RunOption,
-)
 from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
 
 if TYPE_CHECKING:
@@ -42,55 +29,50 @@ AudioArgument = Annotated[
     typer.Argument(metavar="AUDIO", help="Recordings, or folders that are searched for recordings."),
 ]
 TextOption = Annotated[
-    str | None,
-    typer.Option("--text", metavar="WORDS", help="Words spoken in the recording, or a text alone."),
+    str | None, options.option("--text", "Words spoken in the recording, or a text alone.", "WORDS")
 ]
 TableOption = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="CSV or JSON Lines: audio, text; optional: id, start, end.", dir_okay=False
+    options.option(
+        "--table", "CSV or JSON Lines: audio, text; optional: id, start, end.", "FILE", dir_okay=False
     ),
 ]
 WindowOption = Annotated[
-    float | None,
-    typer.Option("--window", metavar="SECONDS", help="Split recordings into windows of this length."),
+    float | None, options.option("--window", "Split recordings into windows of this length.", "SECONDS")
 ]
 HopOption = Annotated[
-    float | None,
-    typer.Option("--hop", metavar="SECONDS", help="Distance between window starts. Default: --window."),
+    float | None, options.option("--hop", "Distance between window starts. Default: --window.", "SECONDS")
 ]
 AbstainOption = Annotated[
-    float | None,
-    typer.Option("--abstain", metavar="P", help="Answer 'unsure' below this probability (0 to 1)."),
+    float | None, options.option("--abstain", "Answer 'unsure' below this probability (0 to 1).", "P")
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out inputs that cannot be used; list them at the end.")
+    bool, options.option("--skip-bad", "Leave out inputs that cannot be used; list them at the end.")
 ]
 CsvOption = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="Write one row per prediction to this file.", dir_okay=False),
+    Path | None, options.option("--csv", "Write one row per prediction to this file.", "FILE", dir_okay=False)
 ]
 
 
 def predict(
-    name: RunOption,
+    name: options.Run,
     audio: AudioArgument = None,
     text: TextOption = None,
     table: TableOption = None,
     window: WindowOption = None,
     hop: HopOption = None,
     abstain: AbstainOption = None,
-    index: IndexOption = None,
+    index: options.Index = None,
     skip_bad: SkipOption = False,
     csv: CsvOption = None,
-    json: JsonOption = None,
-    data: DataOption = DEFAULT_DATA,
-    output: OutputOption = DEFAULT_OUTPUT,
-    device: DeviceOption = "auto",
-    precision: EvaluationPrecisionOption = None,
-    launcher: LauncherOption = "local",
-    address: AddressOption = None,
-    gpus_each: GpusOption = 1.0,
+    json: options.Json = None,
+    data: options.Data = options.DEFAULT_DATA,
+    output: options.Output = options.DEFAULT_OUTPUT,
+    device: options.Device = "auto",
+    precision: options.EvaluationPrecision = None,
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    gpus_each: options.Gpus = 1.0,
 ) -> None:
     """Predict the classes of recordings, texts, or both.
 

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as Grid
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
-from sertool.commands._options import AddressOption, JsonOption, LauncherOption, SetOption
 from sertool.core.formatting import plural
 
 if TYPE_CHECKING:
@@ -35,49 +35,45 @@ TableArgument = Annotated[
         help="CSV or JSON Lines table with one row per utterance, or a folder with one sub-folder per class.",
     ),
 ]
-OutOption = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder of the new corpus, such as data/MYSET.")
-]
+OutOption = Annotated[Path, options.option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
 FrontendOption = Annotated[
-    str,
-    typer.Option("--recipe", metavar="NAME|FILE", help="Recipe whose frontend computes the audio frames."),
+    str, options.option("--recipe", "Recipe whose frontend computes the audio frames.", "NAME|FILE")
 ]
 AudioRootOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Folder that audio paths start from. Default: the table's.")
+    Path | None,
+    options.option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
 ]
 SplitsOption = Annotated[
-    str, typer.Option(metavar="A,B,C", help="Shares of train, valid and test, if the table has no splits.")
+    str, options.option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
 ]
-SeedOption = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, help="Seed for splits that are drawn at random.")
-]
+SeedOption = Annotated[int, options.option("--seed", "Seed for splits that are drawn at random.", "N", min=0)]
 TranscribeOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="MODEL", help="faster-whisper model (small, or a folder) for recordings without text."
+    options.option(
+        "--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"
     ),
 ]
 LanguageOption = Annotated[
     str | None,
-    typer.Option(metavar="CODE", help="Language of the recordings, such as de. Default: detected."),
+    options.option("--language", "Language of the recordings, such as de. Default: detected.", "CODE"),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(
-        metavar="N", min=1, help="Processes that decode audio. Default: depends on cores and table."
+    options.option(
+        "--workers", "Processes that decode audio. Default: depends on cores and table.", "N", min=1
     ),
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out and list recordings that cannot be used.")
+    bool, options.option("--skip-bad", "Leave out and list recordings that cannot be used.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace a corpus that is already there.")]
+ForceOption = Annotated[bool, options.option("--force", "Replace a corpus that is already there.")]
 
 
 def prepare(
     table: TableArgument,
     out: OutOption,
     recipe: FrontendOption = "custom",
-    overrides: SetOption = None,
+    overrides: options.Set = None,
     audio_root: AudioRootOption = None,
     splits: SplitsOption = "0.7,0.15,0.15",
     seed: SeedOption = 1,
@@ -85,9 +81,9 @@ def prepare(
     language: LanguageOption = None,
     workers: WorkersOption = None,
     skip_bad: SkipOption = False,
-    launcher: LauncherOption = "local",
-    address: AddressOption = None,
-    json_file: JsonOption = None,
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    json_file: options.Json = None,
     force: ForceOption = False,
 ) -> None:
     """Turn a table or a folder of recordings into a corpus.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sertool.commands._options import JsonOption, SetOption
+from sertool.commands import _options as options
 
 app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes of experiments.")
 
@@ -14,7 +14,7 @@ _WIDE = 200  # columns; enough for the longest description
 
 
 @app.command("list")
-def list_recipes(json_file: JsonOption = None) -> None:
+def list_recipes(json_file: options.Json = None) -> None:
     """List the recipes that come with sertool."""
     from rich.console import Console
     from rich.table import Table as Grid
@@ -45,7 +45,7 @@ def show(
     name: Annotated[
         str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")
     ],
-    overrides: SetOption = None,
+    overrides: options.Set = None,
 ) -> None:
     """Print a recipe as YAML, with what it inherits and all defaults."""
     from sertool.core.recipe import load as recipes
@@ -59,7 +59,7 @@ def copy(
         str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")
     ],
     destination: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.", dir_okay=False)],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is already there.")] = False,
+    force: Annotated[bool, options.option("--force", "Replace a file that is already there.")] = False,
 ) -> None:
     """Copy a recipe, comments included, to edit it."""
     from sertool.core.recipe import load as recipes

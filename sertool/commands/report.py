@@ -3,15 +3,16 @@
 import re
 import shlex
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, say
-from sertool.commands._options import DEFAULT_DATA, DEFAULT_OUTPUT, DataOption, OutputOption
 
 if TYPE_CHECKING:
     from sertool.core.reports.contents import Report
@@ -21,28 +22,32 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 SEVERITY = re.compile(rf"({'|'.join(COLOURS)}): ")
 
 
-def _file(name: str, text: str) -> Any:
-    return typer.Option(name, metavar="FILE", help=text, dir_okay=False)
-
-
 RunsOption = Annotated[
-    list[str] | None,
-    typer.Option("--name", metavar="NAME", help="Run name, a folder under --output; can be repeated."),
+    list[str] | None, options.option("--name", "Run name, a folder under --output; can be repeated.", "NAME")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Report all runs under --output.")]
+AllOption = Annotated[bool, options.option("--all", "Report all runs under --output.")]
 ExpectOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--expect",
-        metavar="RECIPE|published",
-        help="Recipe to list as missing if it has no result; can be repeated.",
+    options.option(
+        "--expect", "Recipe to list as missing if it has no result; can be repeated.", "RECIPE|published"
     ),
+]
+HtmlOption = Annotated[
+    Path | None, options.option("--html", "Write one HTML file that works offline.", "FILE", dir_okay=False)
+]
+MarkdownOption = Annotated[
+    Path | None,
+    options.option("--markdown", "Write Markdown with tables as on GitHub.", "FILE", dir_okay=False),
+]
+JsonOption = Annotated[
+    Path | None, options.option("--json", "Write all data as JSON.", "FILE", dir_okay=False)
+]
+CsvOption = Annotated[
+    Path | None, options.option("--csv", "Write one row per figure.", "FILE", dir_okay=False)
 ]
 RecordingsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--recordings", metavar="DIR|TABLE", help="Recordings to play in the HTML report, if small."
-    ),
+    options.option("--recordings", "Recordings to play in the HTML report, if small.", "DIR|TABLE"),
 ]
 
 
@@ -50,13 +55,13 @@ def report(
     name: RunsOption = None,
     every: AllOption = False,
     expect: ExpectOption = None,
-    html: Annotated[Path | None, _file("--html", "Write one HTML file that works offline.")] = None,
-    markdown: Annotated[Path | None, _file("--markdown", "Write Markdown with tables as on GitHub.")] = None,
-    json: Annotated[Path | None, _file("--json", "Write all data as JSON.")] = None,
-    csv: Annotated[Path | None, _file("--csv", "Write one row per figure.")] = None,
+    html: HtmlOption = None,
+    markdown: MarkdownOption = None,
+    json: JsonOption = None,
+    csv: CsvOption = None,
     recordings: RecordingsOption = None,
-    data: DataOption = DEFAULT_DATA,
-    output: OutputOption = DEFAULT_OUTPUT,
+    data: options.Data = options.DEFAULT_DATA,
+    output: options.Output = options.DEFAULT_OUTPUT,
 ) -> None:
     """Report results beside the published ones, with warnings.
 
@@ -81,14 +86,15 @@ def report(
         raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
     names = [*(name or ()), *(runs_below(output) if every else ())]
     files = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv, "--recordings": recordings}
-    command = _command(name or [], expect or [], files, data, output, every=every)
+    command = _command(name or [], expect or [], {**files, "--data": data, "--output": output}, every=every)
     made = build_report(names, output, data, expect=expect or (), command=command)
     if not (made.runs or made.tasks or made.problems):
         raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
     out = Console(highlight=False)
     for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
         out.print(_coloured(line), soft_wrap=True)
-    _write(made, html, markdown, json, csv, recordings)
+    if any((html, markdown, json, csv)):
+        _write(made, files)
     if not made.runs:
         raise DataError(
             "nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe"
@@ -105,52 +111,42 @@ def _coloured(line: str) -> Text:
     return text
 
 
-def _write(
-    made: "Report",
-    html: Path | None,
-    markdown: Path | None,
-    json: Path | None,
-    csv: Path | None,
-    recordings: Path | None,
-) -> None:
-    """Write the files that were asked for, and print their names."""
+def _write(made: "Report", files: Mapping[str, Path | None]) -> None:
+    """Write the files that were asked for, and print their names.
+
+    Args:
+        made: the report.
+        files: path of each option; None if it was not given.
+    """
     from sertool.core.files.artifacts import write_json, write_text
     from sertool.core.reports.data_files import to_csv, to_json
     from sertool.core.reports.text.markdown import to_markdown
 
-    if html is not None:
+    if (html := files["--html"]) is not None:
         from sertool.core.reports.html.page import render
         from sertool.core.reports.recordings import attach
 
-        playing, sentences = attach(made, recordings)
+        playing, sentences = attach(made, files["--recordings"])
         for sentence in sentences:
             say(console(), sentence)
         write_text(html, render(playing))
-    if markdown is not None:
+    if (markdown := files["--markdown"]) is not None:
         write_text(markdown, to_markdown(made))
-    if json is not None:
+    if (json := files["--json"]) is not None:
         write_json(json, to_json(made))
-    if csv is not None:
+    if (csv := files["--csv"]) is not None:
         write_text(csv, to_csv(made))
-    written = [path for path in (html, markdown, json, csv) if path is not None]
-    for path in written:
-        typer.echo(("\n" if path == written[0] else "") + f"written: {path}")
+    typer.echo()
+    for path in (html, markdown, json, csv):
+        if path is not None:
+            typer.echo(f"written: {path}")
 
 
-def _command(
-    names: list[str],
-    expect: list[str],
-    files: dict[str, Path | None],
-    data: Path,
-    output: Path,
-    *,
-    every: bool,
-) -> str:
+def _command(names: list[str], expect: list[str], places: Mapping[str, Path | None], *, every: bool) -> str:
     """Return the command that makes this report again."""
     words = ["sertool", "report", *(word for name in names for word in ("--name", name))]
     words += ["--all"] * every + [word for name in expect for word in ("--expect", name)]
-    places = {**files, "--data": data, "--output": output}
-    defaults = {"--data": DEFAULT_DATA, "--output": DEFAULT_OUTPUT}
-    for option, path in places.items():
-        words += [] if path == defaults.get(option) else [option, str(path)]
+    defaults = {"--data": options.DEFAULT_DATA, "--output": options.DEFAULT_OUTPUT}
+    for name, path in places.items():
+        words += [] if path == defaults.get(name) else [name, str(path)]
     return shlex.join(words)

@@ -6,22 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sertool.commands import _options as options
 from sertool.commands._console import console, say
-from sertool.commands._options import (
-    DEFAULT_DATA,
-    DEFAULT_OUTPUT,
-    AddressOption,
-    DataOption,
-    DeviceOption,
-    GpusOption,
-    GraphsOption,
-    JsonOption,
-    LauncherOption,
-    OutputOption,
-    PrecisionOption,
-    RecipeOption,
-    SetOption,
-)
 from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
@@ -32,52 +18,44 @@ if TYPE_CHECKING:
 
 NameOption = Annotated[
     str | None,
-    typer.Option(
-        "--name", metavar="NAME", help="Run name, a folder under --output. Default: the recipe's name."
-    ),
+    options.option("--name", "Run name, a folder under --output. Default: the recipe's name.", "NAME"),
 ]
 RunsOption = Annotated[
-    int | None,
-    typer.Option("--runs", metavar="N", min=1, help="Number of members. Default: the recipe's."),
+    int | None, options.option("--runs", "Number of members. Default: the recipe's.", "N", min=1)
 ]
 SeedsOption = Annotated[
-    str | None,
-    typer.Option("--seeds", metavar="1,2,3", help="One member per seed, instead of --runs."),
+    str | None, options.option("--seeds", "One member per seed, instead of --runs.", "1,2,3")
 ]
 FromOption = Annotated[
-    Path | None,
-    typer.Option("--from", metavar="NAME|DIR", help="Start from the weights of an earlier run."),
+    Path | None, options.option("--from", "Start from the weights of an earlier run.", "NAME|DIR")
 ]
 GroupOption = Annotated[
     int | None,
-    typer.Option(
-        "--group-size", metavar="N", min=1, help="Members trained as one stack. Default: depends on memory."
-    ),
+    options.option("--group-size", "Members trained as one stack. Default: depends on memory.", "N", min=1),
 ]
 TensorboardOption = Annotated[
-    bool,
-    typer.Option("--tensorboard", help="Write TensorBoard curves into the run's folder during training."),
+    bool, options.option("--tensorboard", "Write TensorBoard curves into the run's folder during training.")
 ]
 
 
 def train(
-    recipe: RecipeOption,
+    recipe: options.Recipe,
     name: NameOption = None,
     runs: RunsOption = None,
     seeds: SeedsOption = None,
     from_: FromOption = None,
-    set_: SetOption = None,
-    data: DataOption = DEFAULT_DATA,
-    output: OutputOption = DEFAULT_OUTPUT,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = None,
-    graphs: GraphsOption = True,
+    set_: options.Set = None,
+    data: options.Data = options.DEFAULT_DATA,
+    output: options.Output = options.DEFAULT_OUTPUT,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    graphs: options.Graphs = True,
     group_size: GroupOption = None,
     tensorboard: TensorboardOption = False,
-    launcher: LauncherOption = "local",
-    address: AddressOption = None,
-    gpus_each: GpusOption = 1.0,
-    json: JsonOption = None,
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    gpus_each: options.Gpus = 1.0,
+    json: options.Json = None,
 ) -> None:
     """Train the members of a recipe.
 

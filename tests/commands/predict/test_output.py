@@ -29,8 +29,8 @@ def test_one_recording_and_its_words(here):
     assert title == "tones · 2 members · not calibrated"
     assert (name, text) == ("00.wav", "Sky is word0, down!")
     for (label, share), bar in zip((best, other), bars, strict=True):
-        assert bar == f"{label:<4}  {share:.2f}  {'━' * round(20 * share)}"
-    assert answer == f"{best[0]}, probability {best[1]:.2f}"
+        assert bar == f"{label:<4}  {100 * share:5.1f} %  {'━' * round(20 * share)}".rstrip()
+    assert answer == f"{best[0]}, probability {100 * best[1]:.1f} %"
     assert result.stderr == (
         "note: no temperature was fitted for these 2 members; sertool ensemble --name tones fits one, "
         "if there is validation to fit it on\n"
@@ -40,10 +40,10 @@ def test_one_recording_and_its_words(here):
 def test_many_recordings_are_a_table(here):
     lines = predict("00.wav", "01.wav").stdout.splitlines()
     rows = written("00.wav", "01.wav")
-    assert lines[:3] == ["tones · 2 members · not calibrated", "", "recording  class     p  high   low"]
+    assert lines[:3] == ["tones · 2 members · not calibrated", "", "recording  class  percent  high   low"]
     for line, own in zip(lines[3:5], rows, strict=True):
-        shares = "  ".join(f"{p:.2f}" for p in own["probabilities"].values())
-        assert line == f"{own['id']:<9}  {own['label']:<5}  {own['probability']:.2f}  {shares}"
+        shares = "  ".join(f"{100 * p:.1f}" for p in own["probabilities"].values())
+        assert line == f"{own['id']:<9}  {own['label']:<5}  {100 * own['probability']:7.1f}  {shares}"
     assert lines[5] == ""
     assert lines[6].startswith("2 predictions: ")
     assert len(lines) == 7
@@ -106,7 +106,7 @@ def test_abstaining(here):
     share = own["probability"]
     above, below = f"{share + 0.01:.2f}", f"{share - 0.01:.2f}"
     said = predict("00.wav", "--abstain", above).stdout.splitlines()[-1]
-    assert said == f"unsure: {own['label']} has {share:.2f}, below {float(above):g}"
+    assert said == f"unsure: {own['label']} has {100 * share:.1f} %, below {100 * float(above):g} %"
     assert predict("00.wav", "--abstain", below).stdout.splitlines()[-1].startswith(own["label"])
     assert "2 predictions: unsure 2" in predict("00.wav", "01.wav", "--abstain", "1").stdout
 
@@ -126,7 +126,7 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(here):
     model.trained = replace(model.trained, task=Task("emotion", tuple(rows_of(1)[0].probabilities), "name"))
     narrow = show(model, rows_of(3), None, 80)
     assert max(map(len, narrow)) <= 80
-    assert narrow[3] == "…dings/of/a/long/campaign/speaker-12/take-0.wav  joy    0.40  ━━━━  neutral 0.10"
+    assert narrow[3] == "…gs/of/a/long/campaign/speaker-12/take-0.wav  joy       40.0  ━━━━  neutral 10.0"
     wide = show(model, rows_of(3), None, 200)
     assert max(map(len, wide)) <= 200
     assert "surprise" in wide[2]
