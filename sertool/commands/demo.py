@@ -1,15 +1,19 @@
 """``sertool demo``: train three ensembles on the packaged corpus and compare them in one table."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
-from sertool.commands._training import show_training
+from sertool.commands._training import describe, show_training
 
-ROWS = {"text alone": "text", "audio alone": "audio", "fused": "text,audio"}
+if TYPE_CHECKING:
+    from sertool.core.compute.device import Precision
+
+FUSED = "fused"
+ROWS = {"text alone": "text", "audio alone": "audio", FUSED: "text,audio"}
 
 
 def demo(
@@ -21,12 +25,8 @@ def demo(
 
     They use the text alone, the audio alone, and both, and are evaluated on unseen voices.
     """
-    from sertool.commands._training import describe
     from sertool.core.compute.device import choose
     from sertool.core.files.artifacts import write_json
-    from sertool.core.inference.ensemble import open_ensemble
-    from sertool.core.inference.evaluate import evaluate
-    from sertool.core.metrics import uar_interval
     from sertool.core.recipe.load import load
     from sertool.core.runs.experiment import open_experiment
     from sertool.core.runs.plan import plan_training
@@ -34,45 +34,53 @@ def demo(
 
     talk = console()
     results: list[dict[str, Any]] = []
-    here = Path()
+    here = Path()  # the corpus is part of the package, so no folder of data is needed
     for title, modalities in ROWS.items():
         recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
         chosen = choose(device, recipe.training.precision)
         experiment = open_experiment(recipe, here)
-        name = "demo" if title == "fused" else f"demo-{modalities}"
+        name = "demo" if title == FUSED else f"demo-{modalities}"
         if not results:
             for line in describe(experiment):
                 say(talk, line)
-            say(talk, f"three times {recipe.training.runs} members · {chosen.reason}")
+            say(talk, f"three ensembles of {recipe.training.runs} members · {chosen.reason}")
         first = recipe.training.seed
-        seeds = range(first, first + recipe.training.runs)
-        plan = plan_training(experiment, output / name, seeds, None, chosen)
+        plan = plan_training(
+            experiment, output / name, range(first, first + recipe.training.runs), None, chosen
+        )
         show_training(plan, train_recipe(plan, here, chosen), title)
-        opened = open_ensemble(name, output, here)
-        members = opened.depth
-        test = evaluate(opened, ["test"], members, chosen, "sertool demo", probed=title == "fused").results[0]
-        assert test.targets is not None
-        voices = [str(experiment.corpus.utterances[row].speaker) for row in test.utterances]
-        interval = uar_interval(
-            test.targets, test.decisions(members), len(test.classes), voices, unit="voice"
-        )
-        results.append(
-            {
-                "row": title if title != "fused" else f"fused, {members} members",
-                "uar": test.metric("uar", members),
-                "low": interval.low,
-                "high": interval.high,
-                "accuracy": test.metric("accuracy", members),
-                "utterances": len(test.ids),
-                "voices": interval.clusters,
-            }
-        )
+        results.append(_evaluated(title, name, output, chosen))
     typer.echo("\n".join([*show(results), *next_commands(output, here)]))
     if json is not None:
         write_json(
             json,
             {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results},
         )
+
+
+def _evaluated(title: str, name: str, output: Path, chosen: "Precision") -> dict[str, Any]:
+    """Evaluate one of the ensembles on test; return its row of the table."""
+    from sertool.core.inference.ensemble import open_ensemble
+    from sertool.core.inference.evaluate import evaluate
+    from sertool.core.metrics import uar_interval
+
+    opened = open_ensemble(name, output, Path())
+    members = opened.depth
+    # Only the fused model is probed: the others have no second modality to mask or shuffle.
+    test = evaluate(opened, ["test"], members, chosen, "sertool demo", probed=title == FUSED).results[0]
+    assert test.targets is not None
+    voices = [str(opened.experiment.corpus.utterances[row].speaker) for row in test.utterances]
+    # Over voices, not utterances: utterances of one voice are not independent of each other.
+    interval = uar_interval(test.targets, test.decisions(members), len(test.classes), voices, unit="voice")
+    return {
+        "row": title if title != FUSED else f"{title}, {members} members",
+        "uar": test.metric("uar", members),
+        "low": interval.low,
+        "high": interval.high,
+        "accuracy": test.metric("accuracy", members),
+        "utterances": len(test.ids),
+        "voices": interval.clusters,
+    }
 
 
 def show(results: list[dict[str, Any]]) -> list[str]:
