@@ -2,16 +2,18 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import UsageError
 from sertool.core.files.yaml_file import MAX_DEPTH, dump_yaml, parse_yaml
 from sertool.core.recipe import load as recipe
-from sertool.core.recipe.schema import Dataset, Expected, Frontend, Published, Recipe, Splits, Training
+from sertool.core.recipe.schema import TASKS, Dataset, Expected, Frontend, Published, Recipe, Splits, Training
 
 QUICK = settings(deadline=None, max_examples=60)
 MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}
@@ -475,3 +477,17 @@ def test_a_resolved_recipe_holds_every_key_in_order():
     content = yaml.safe_load(recipe.resolved(recipe.load("iemocap")))
     assert list(content) == list(Recipe.model_fields)
     assert list(content["training"]) == list(Training.model_fields)
+
+
+def test_the_schema_knows_the_readers_and_their_tasks():
+    """The schema may not import the readers, so it repeats their tasks and numbers of classes."""
+    readers = get_args(Dataset.model_fields["reader"].annotation)
+    assert set(readers) == {*LAYOUTS, "corpus"}
+    found = {
+        name: {
+            task: None if number is not None else len(known.classes)
+            for (task, number), known in layout.tasks.items()
+        }
+        for name, layout in LAYOUTS.items()
+    }
+    assert found == TASKS
