@@ -14,7 +14,7 @@ from sertool.core.fetch.download import Downloaded, download
 CONTENT = b"PK\x03\x04" + random.Random(1).randbytes(300_000)
 OTHER = b"PK\x03\x04" + random.Random(2).randbytes(250_000)
 SAME_LENGTH = OTHER + random.Random(3).randbytes(50_000)
-BY_HAND = "fetch it in a browser, or from another address, and give it with --from FILE"
+BY_HAND = "download it in a browser, or from another address, and pass it with --from FILE"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>\n Too many \x1b[31mrequests &amp; such </title></head>no</html>"
 
 
@@ -40,6 +40,6 @@ def leftovers(target: Path) -> list[str]:
 
 
 PAGE_TEXT = (
-    'an HTML page came in place of the file ("Too many [31mrequests & such"): '
-    "the link is probably expired, over its quota or asks for a login"
+    'an HTML page came instead of the file ("Too many [31mrequests & such"): '
+    "the link has probably expired, is over its quota or asks for a login"
 )

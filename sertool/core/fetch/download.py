@@ -1,7 +1,7 @@
-"""Downloads that survive a bad network: a file arrives whole and checked, or there is one message.
+"""Download a file over a bad network: it arrives complete and checked, or there is one message.
 
-Addresses are tried in turn. The bytes go to a part file beside the target (see ``part_file``), which a killed
-command, or one after a reboot, goes on with; only a file of the right length and checksum gets its name.
+Addresses are tried in turn. The bytes go to a part file beside the target (see ``part_file``), from which the next
+command resumes, also after a kill or a reboot. Only a file of the right length and checksum gets the target's name.
 """
 
 import re
@@ -28,7 +28,7 @@ PATIENT = Policy()
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file that is whole. ``size`` in bytes; ``url`` is empty if it was there already."""
+    """Complete file: ``size`` in bytes; ``url`` is empty if the file existed already."""
 
     path: Path
     size: int
@@ -38,14 +38,14 @@ class Downloaded:
 
 @dataclass(frozen=True)
 class Link:
-    """What an address gives, as far as its first bytes tell.
+    """Result of checking an address, judged by the first bytes that it sends.
 
     Args:
-        url: the address asked.
-        works: a file would come.
-        size: its length in bytes, where the server tells.
-        resumable: a download that was cut could go on.
-        detail: status, size and type, or why it does not work.
+        url: the address.
+        works: True if a download would get a file.
+        size: length of the file in bytes, if the server reports it.
+        resumable: True if an interrupted download could resume.
+        detail: status, size and type, or the reason why it does not work.
     """
 
     url: str
@@ -64,25 +64,25 @@ def download(
     progress: Callable[[Progress], None] | None = None,
     policy: Policy = PATIENT,
 ) -> Downloaded:
-    """Fetch a file from the first of its addresses that gives it, going on with what an earlier run left.
+    """Download a file from the first of its addresses that works, resuming what an earlier run left.
 
     Args:
         urls: http and https addresses of the same file, the best first.
-        target: where it goes. If it is there already, it is checked and returned, without network.
-        size: bytes it must have, where known.
-        sha256: its checksum in hexadecimal, where known.
-        progress: called with how far it is, at most ten times a second, and with whatever happens.
-        policy: how patient to be.
+        target: path of the file. A file that exists is checked and returned without using the network.
+        size: expected length in bytes, if known.
+        sha256: expected checksum in hexadecimal, if known.
+        progress: called at most ten times a second, and at every event (a retry, the next address, ...).
+        policy: timeouts, waits and number of tries.
 
     Raises:
-        UsageError: not http or https; not a checksum.
+        UsageError: an address is not http or https, or ``sha256`` is not a checksum.
         DataError: no address gives the right file (each is named with its reason), or another file has its name.
-        SertoolError: the disk is full, or another process fetches the same file.
+        SertoolError: the disk is full, or another process downloads the same file.
     """
     for url in urls:
         if not is_http(url):
             raise UsageError(
-                f"{shown(url)}: not an http or https address", hint="a file is given with --from FILE"
+                f"{shown(url)}: not an http or https address", hint="pass a file with --from FILE"
             )
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise UsageError(f"{sha256}: not a SHA-256 checksum, which has 64 hexadecimal digits")
@@ -90,7 +90,7 @@ def download(
     if found := wanted.already_there():
         return found
     with _alone(wanted, policy):
-        # Another process may have brought it meanwhile.
+        # Another process may have finished it while this one waited for the lock.
         return wanted.already_there() or _from_any(urls, wanted, policy)
 
 
@@ -113,22 +113,22 @@ class _Wanted:
         hint = "delete it or move it away, then run the same command again"
         length = path.stat().st_size
         if self.size not in (None, length):
-            raise DataError(f"{path}: is there with {length:,} bytes, expected {self.size:,}", hint=hint)
+            raise DataError(f"{path}: exists with {length:,} bytes, expected {self.size:,}", hint=hint)
         digest = artifacts.sha256(path)
         if self.sha256 not in (None, digest):
-            raise DataError(f"{path}: is there with checksum {digest}, expected {self.sha256}", hint=hint)
+            raise DataError(f"{path}: exists with checksum {digest}, expected {self.sha256}", hint=hint)
         return Downloaded(path, length, digest, "")
 
 
 @contextmanager
 def _alone(wanted: _Wanted, policy: Policy) -> Iterator[None]:
-    """Keep other processes from fetching the same file; the system frees the lock of one that dies."""
+    """Lock the target against other processes; the system frees the lock of a process that dies."""
     target = wanted.target
     lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0)  # at once, so that the note below is only shown if there is a wait
         except Timeout:
             wanted.note("another process is fetching it, waiting")
             lock.acquire(timeout=policy.lock_wait)
@@ -148,7 +148,7 @@ def _alone(wanted: _Wanted, policy: Policy) -> Iterator[None]:
 def _from_any(urls: Sequence[str], wanted: _Wanted, policy: Policy) -> Downloaded:
     reasons: list[tuple[str, RefusedError]] = []
     with Client(policy) as client, closing(PartFile(wanted.target)) as part:
-        # The address that the part file came from is first: it can be gone on with.
+        # The part file's own address comes first, since only that one can surely resume it.
         begun = part.known.address if part.known else None
         for url in sorted(urls, key=lambda url: address_id(url) != begun):
             if reasons:
@@ -165,12 +165,13 @@ def _from_any(urls: Sequence[str], wanted: _Wanted, policy: Policy) -> Downloade
     check = "--check-links shows which addresses work; " if any(reason.page for _, reason in reasons) else ""
     raise DataError(
         f"{wanted.target}: could not be downloaded{listed}",
-        hint=f"{check}fetch it in a browser, or from another address, and give it with --from FILE",
+        hint=f"{check}download it in a browser, or from another address, and pass it with --from FILE",
     )
 
 
 def _from_one(client: Client, url: str, part: PartFile, wanted: _Wanted) -> str:
-    """Fetch all of it into the part file; its checksum, which is right if one is expected."""
+    """Download everything into the part file; return its checksum, which is the expected one if there is one."""
+    # Twice, because a part from an earlier run or another address may be of another version of the file.
     for last in (False, True):
         checked = wanted.sha256 is not None
         Transfer(client, url, part, size=wanted.size, checked=checked, tell=wanted.tell).run()
@@ -181,14 +182,14 @@ def _from_one(client: Client, url: str, part: PartFile, wanted: _Wanted) -> str:
         if not last:
             wanted.note("the checksum is wrong, fetching it once more")
     raise RefusedError(
-        f"its checksum is {digest}, expected {wanted.sha256}: the file there is another one, or damaged"
+        f"its checksum is {digest}, expected {wanted.sha256}: the file there is a different one, or damaged"
     )
 
 
 def check_link(url: str, policy: Policy = PATIENT) -> Link:
-    """Ask an address for its first bytes: what a download would get. One try, no waiting.
+    """Check an address by asking for its first bytes, with a single try.
 
-    A HEAD request would not do: many servers of files refuse it, and it does not show that a page would come.
+    A HEAD request is not enough: many file servers refuse it, and it does not reveal an HTML page instead of a file.
     """
     if not is_http(url):
         return Link(url, False, None, False, "not an http or https address")
@@ -205,6 +206,8 @@ def check_link(url: str, policy: Policy = PATIENT) -> Link:
         return Link(url, False, None, False, str(error))
     part = replies.content_range(headers.get("Content-Range")) if status == 206 else None
     size = part[2] if part else replies.content_length(headers)
-    told = [str(status), readable_size(size) if size is not None else "length not told"]
-    told += [replies.clean(kind, 60)] if kind else []
-    return Link(url, True, size, part is not None and replies.validator(headers) is not None, ", ".join(told))
+    parts = [str(status), readable_size(size) if size is not None else "length unknown"]
+    parts += [replies.clean(kind, 60)] if kind else []
+    return Link(
+        url, True, size, part is not None and replies.validator(headers) is not None, ", ".join(parts)
+    )

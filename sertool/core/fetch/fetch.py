@@ -1,7 +1,7 @@
-"""One source from its address to folders that can be used: download, unpack, convert, put in place.
+"""Fetch one source: download, unpack, convert, and move the folders into place.
 
 A download lies in ``<dest>/.fetched`` until it is unpacked. Unpacking and conversion happen in
-``<dest>/.<source>.unpacking``, and only whole folders leave it. What was done stands in the receipt.
+``<dest>/.<source>.unpacking``, and only finished folders leave it. The receipt records every step.
 """
 
 import shutil
@@ -22,22 +22,21 @@ from sertool.core.fetch.sources import Source
 from sertool.core.files.archives import unpack, unpacked_size
 from sertool.core.files.artifacts import write_error
 
-# Room for what is unpacked, and for the copies in sertool's own format that are made of it.
-ROOM = 2.0
+ROOM = 2.0  # times the unpacked size: the unpacked files, and their copies in sertool's own format
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for.
+    """User's request for one source.
 
     Attributes:
-        name: of the source.
-        source: what the manifest says of it.
-        dest: folder that it unpacks into.
-        origin: as for :func:`~sertool.core.fetch.obtain.obtain`.
-        sha256: checksum to hold the archive to, in place of the manifest's and that of the first fetch.
-        force: replace folders that are there.
-        keep_archive: leave the archive where it was downloaded to.
+        name: name of the source.
+        source: its entry in the manifest.
+        dest: folder to unpack into.
+        origin: address, file or folder to take the archive from; see :func:`~sertool.core.fetch.obtain.obtain`.
+        sha256: required checksum, in place of the manifest's and that of the first fetch.
+        force: replace existing folders.
+        keep_archive: keep a downloaded archive, in ``dest``.
     """
 
     name: str
@@ -50,29 +49,29 @@ class Request:
 
     @property
     def receipt(self) -> Path:
-        """Where the receipt lies."""
+        """Path of the receipt."""
         return receipt_path(self.dest, self.name)
 
     @property
     def download(self) -> Path:
-        """Where a download lies until it is unpacked."""
+        """Path of a downloaded archive until it is unpacked."""
         return self.receipt.parent / self.source.archive
 
     @property
     def staging(self) -> Path:
-        """Where it is unpacked and converted."""
+        """Folder for unpacking and conversion."""
         return self.dest / f".{self.name}.unpacking"
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far a fetch is.
+    """Progress of a fetch.
 
     Attributes:
-        stage: ``download`` and ``unpack`` (in bytes), or what is being read (in pieces).
-        done: of the stage.
-        total: of the stage; None where it is not known.
-        note: something to tell, for example that the connection was lost.
+        stage: ``download`` or ``unpack`` (counted in bytes), or a description of what is being read (in pieces).
+        done: bytes or pieces of the stage that are done.
+        total: bytes or pieces of the stage; None if unknown.
+        note: event to show, for example that the connection was lost.
     """
 
     stage: str
@@ -86,13 +85,13 @@ Tell = Callable[[Step], None]
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a fetch came to.
+    """Result of a fetch.
 
     Attributes:
-        new: whether anything was done; False: all was there.
-        receipt: what was fetched.
-        missing: folders that the source names and the archive did not hold.
-        first: whether the checksum is that of this first fetch, so that nothing vouched for it.
+        new: False if everything existed already and nothing was done.
+        receipt: record of the fetch.
+        missing: folders that the source names but the archive did not hold.
+        first: True if no checksum was known before, so that nothing vouched for the archive.
     """
 
     new: bool
@@ -102,12 +101,12 @@ class Fetched:
 
     @property
     def problems(self) -> list[str]:
-        """Why folders of it cannot be used."""
+        """Reasons why some of its folders cannot be used."""
         return [folder.problem for folder in self.receipt.folders.values() if folder.problem is not None]
 
 
 def state_of(name: str, source: Source, dest: Path) -> str:
-    """``there``, ``begun`` (a part of it is there) or ``no``."""
+    """Tell whether a source is ``there``, ``begun`` (partly there) or not fetched (``no``)."""
     receipt = read_receipt(receipt_path(dest, name))
     if receipt is not None:
         return "there" if _is_there(receipt, dest) else "begun"
@@ -117,7 +116,7 @@ def state_of(name: str, source: Source, dest: Path) -> str:
 
 
 def _downloads(folder: Path, source: Source) -> Iterator[Path]:
-    """The files of a download: the archive, its part, what is known of that, and its lock."""
+    """Yield the files of a download: the archive, its part file with its state, and its lock."""
     yield from folder.glob(source.archive)
     yield from folder.glob(f".{source.archive}.*")
 
@@ -127,12 +126,17 @@ def _is_there(receipt: Receipt, dest: Path) -> bool:
 
 
 def fetch(request: Request, tell: Tell, policy: Policy) -> Fetched:
-    """Fetch, check, unpack and convert one source, or go on where an earlier command was stopped.
+    """Fetch, check, unpack and convert one source, or resume an interrupted fetch.
+
+    Args:
+        request: source, origin and destination.
+        tell: called with the progress of every stage.
+        policy: timeouts, waits and number of tries.
 
     Raises:
-        UsageError: the origin is wrong, or a folder is there that sertool did not make.
+        UsageError: the origin is wrong, or a folder exists that sertool did not make.
         DataError: no address gives the archive, or it is damaged or not safe to unpack.
-        SertoolError: there is no space, or another process is fetching the same.
+        SertoolError: there is not enough space, or another process is fetching the same source.
     """
     with _locked(request):
         before = read_receipt(request.receipt)
@@ -143,6 +147,7 @@ def fetch(request: Request, tell: Tell, policy: Policy) -> Fetched:
         expected = request.sha256 or request.source.sha256 or _first_checksum(before)
         archive = _obtain(request, before, expected, tell, policy)
         receipt = _receipt(request, archive)
+        # A receipt that names folders is kept until they are replaced: they still belong to the archive it describes.
         if before is None or before.state == "downloaded":
             write_receipt(request.receipt, replace(receipt, state="downloaded"))
         try:
@@ -152,7 +157,7 @@ def fetch(request: Request, tell: Tell, policy: Policy) -> Fetched:
         except DataError as error:
             if expected is not None or archive.path != request.download:
                 raise
-            # Nobody vouches for what was downloaded, so the next try shall not meet it again.
+            # No checksum vouches for this download, so it is deleted, or the next try would fail on it again.
             archive.path.unlink()
             raise DataError(str(error), hint="the same command fetches it again") from error
         finally:
@@ -179,18 +184,18 @@ def _locked(request: Request) -> Iterator[None]:
 
 
 def _check_targets(request: Request, before: Receipt | None) -> None:
-    """Refuse to replace folders that are not from here."""
+    """Refuse to replace folders that sertool did not fetch."""
     own = {} if before is None else before.folders
     for folder in request.source.unpacks_to:
         if (request.dest / folder).exists() and folder not in own and not request.force:
             raise UsageError(
-                f"{request.dest / folder}: is there already, and it is not from `sertool fetch-data`",
+                f"{request.dest / folder}: already exists, and `sertool fetch-data` did not make it",
                 hint="--force to replace it, or --dest for another place",
             )
 
 
 def _first_checksum(before: Receipt | None) -> str | None:
-    """The checksum of an earlier fetch whose archive could be unpacked."""
+    """Return the checksum of an earlier fetch, if its archive could be unpacked."""
     return before.sha256 if before is not None and before.state != "downloaded" else None
 
 
@@ -199,7 +204,7 @@ def _obtain(
 ) -> Downloaded:
     source = request.source
     if request.sha256 is not None and request.sha256 != source.sha256:
-        source = source.model_copy(update={"size": None})  # another file than the manifest's is meant
+        source = source.model_copy(update={"size": None})  # the user means another file than the manifest's
     try:
         return obtain(
             source,
@@ -231,7 +236,7 @@ def _missing(request: Request, receipt: Receipt) -> tuple[str, ...]:
 
 
 def _unpack(request: Request, archive: Downloaded, tell: Tell) -> list[Installed]:
-    """Unpack and convert; what is ready lies in the staging folder's ``ready``."""
+    """Unpack and convert into the staging folder's ``ready``."""
     content, ready = request.staging / "content", request.staging / "ready"
     shutil.rmtree(request.staging, ignore_errors=True)
     content.mkdir(parents=True)
@@ -264,16 +269,19 @@ def _check_space(dest: Path, size: int | None) -> None:
 
 
 def _place(request: Request, receipt: Receipt) -> None:
-    """Give what is ready its final names; a command that is killed here is finished by the next one."""
+    """Move the finished folders to their final names; if this is interrupted, the next command completes it."""
     if request.force:
+        # Moved into the staging folder, which is deleted at the end: a rename is quick, a deletion is not.
         old = request.staging / "old"
         old.mkdir()
         for folder in receipt.folders:
             if (request.dest / folder).exists():
                 (request.dest / folder).rename(old / folder)
-    write_receipt(request.receipt, receipt)
+    write_receipt(
+        request.receipt, receipt
+    )  # before the first rename: from now on these folders are this source's
     for folder in receipt.folders:
-        # One that is there and not to be replaced is whole, from this source, and perhaps in use.
+        # An existing one that is not to be replaced is complete, from this source, and perhaps in use.
         if not (request.dest / folder).exists():
             (request.staging / "ready" / folder).rename(request.dest / folder)
     if request.keep_archive and request.download.is_file():
@@ -282,7 +290,7 @@ def _place(request: Request, receipt: Receipt) -> None:
 
 
 def _sweep(request: Request) -> None:
-    """Remove what is not needed any more, also after a command that was killed before it could."""
+    """Delete the staging folder and downloads, also those left by a command that was killed before it could."""
     shutil.rmtree(request.staging, ignore_errors=True)
     for path in _downloads(request.download.parent, request.source):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Asking a server for a file: timeouts, redirects, and every failure as one of two kinds."""
+"""Request a file from a server: timeouts, redirects, and every failure as one of two exceptions."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from sertool.core.fetch import http_replies as replies
 from sertool.core.fetch.http_replies import shown
 from sertool.version import __version__
 
-CHUNK = 512 << 10
-MAX_REDIRECTS = 20
-PAGE = 64 << 10  # bytes of an HTML page that are looked through for its title
-PAGE_MEANS = "the link is probably expired, over its quota or asks for a login"
+CHUNK = 512 << 10  # most bytes per read; bounds the memory, and what a kill can lose
+MAX_REDIRECTS = 20  # as many as browsers follow (Fetch standard, HTTP-redirect fetch)
+PAGE = 64 << 10  # bytes of an HTML page that are searched for its title
+PAGE_MEANS = "the link has probably expired, is over its quota or asks for a login"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient a download is; all waits in seconds.
+    """Timeouts, waits and number of tries of a download; times in seconds.
 
     Args:
-        tries: in a row without one new byte, per address; also how often it starts again from the first byte.
-        first_wait: before the second try; doubles, with jitter, up to ``longest_wait``.
-        longest_wait: see ``first_wait``.
-        longest_retry_after: a server that asks for more is told to the user instead of waited for.
-        connect_timeout: until a connection stands.
-        stall_timeout: without one byte on a connection that stands.
-        lock_wait: for another process that fetches the same file.
+        tries: most tries in a row without a new byte, per address; also the most restarts from the first byte.
+        first_wait: wait before the second try; it doubles, with jitter, up to ``longest_wait``.
+        longest_wait: longest wait between two tries.
+        longest_retry_after: longest wait that a server may ask for; beyond it the address is refused.
+        connect_timeout: timeout for making a connection.
+        stall_timeout: timeout for the next byte of an open connection.
+        lock_wait: longest wait for another process that downloads the same file.
     """
 
     tries: int = 8
@@ -41,7 +41,7 @@ class Policy:
 
 
 class RefusedError(Exception):
-    """This address does not give the file; another one may. ``page``: it gives an HTML page instead."""
+    """This address does not give the file, but another one may; ``page`` is True if it sent an HTML page."""
 
     def __init__(self, reason: str, *, page: bool = False) -> None:
         super().__init__(reason)
@@ -49,7 +49,7 @@ class RefusedError(Exception):
 
 
 class LostError(Exception):
-    """A try failed, the next one may not. ``wait``: seconds that the server asks for."""
+    """A try failed, but the next one may succeed; ``wait`` is the number of seconds that the server asks for."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -57,12 +57,12 @@ class LostError(Exception):
 
 
 class Client:
-    """A session with timeouts, redirects and errors the way downloads need them."""
+    """HTTP session with the timeouts, redirects and errors that downloads need."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.session = requests.Session()
-        # Compressed on the way would mean other bytes and other ranges than those of the file.
+        # Without this, a compressed transfer would have other bytes and ranges than the file.
         self.session.headers.update({"User-Agent": f"sertool/{__version__}", "Accept-Encoding": "identity"})
 
     def __enter__(self) -> "Client":
@@ -72,13 +72,13 @@ class Client:
         self.session.close()
 
     def get(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """The answer at the end of the redirects, its body unread.
+        """Follow redirects and return the answer, its body unread.
 
         Raises:
-            LostError: no answer.
-            RefusedError: no try will bring one.
+            LostError: no answer came; another try may succeed.
+            RefusedError: no further try can succeed.
         """
-        # By hand, because requests reads a redirect's body to its end, however long it is.
+        # Followed here, because requests would read each redirect's body to its end, however long it is.
         for _ in range(MAX_REDIRECTS + 1):
             response = self._get(url, headers)
             target = self.session.get_redirect_target(response)
@@ -87,7 +87,7 @@ class Client:
             response.close()
             url = urljoin(url, target)
             if not replies.is_http(url):
-                raise RefusedError(f"it redirects to {shown(url)}, which is no http address")
+                raise RefusedError(f"it redirects to {shown(url)}, which is not an http address")
         raise RefusedError(f"it redirects in a circle ({MAX_REDIRECTS} times, the last to {shown(url)})")
 
     def _get(self, url: str, headers: dict[str, str]) -> requests.Response:
@@ -95,6 +95,7 @@ class Client:
         try:
             return self.session.get(url, headers=headers, stream=True, allow_redirects=False, timeout=timeout)
         except requests.exceptions.SSLError as error:
+            # An invalid certificate stays invalid; other TLS errors come from broken connections.
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise RefusedError("the server's certificate is not valid") from error
             raise LostError("no secure connection") from error
@@ -108,10 +109,10 @@ class Client:
             raise RefusedError(f"not an address that can be asked ({type(error).__name__})") from error
 
     def read(self, response: requests.Response) -> bytes:
-        """What has come of the body, at most CHUNK bytes; empty at its end.
+        """Return the next bytes of the body, at most CHUNK; empty at its end.
 
         Raises:
-            LostError: the connection was lost, or nothing came for too long.
+            LostError: the connection was lost, or no data came for too long.
         """
         try:
             # Raw: unlike `iter_content` it neither waits for a whole chunk nor copies it.
@@ -120,34 +121,34 @@ class Client:
             raise LostError(f"no data for {self.policy.stall_timeout:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if isinstance((error.args or (None,))[-1], urllib3.exceptions.IncompleteRead):
-                return b""  # closed in good order, too early; the caller counts
+                return b""  # closed properly but too early, which the caller notices by the length
             raise LostError("the connection was lost") from error
         return chunk
 
     def read_start(self, response: requests.Response, wanted: int) -> bytes:
-        """At least the first ``wanted`` bytes, if there are that many."""
+        """Read at least the first ``wanted`` bytes, or all if there are fewer."""
         start = self.read(response)
         while len(start) < wanted and (more := self.read(response)):
             start += more
         return start
 
     def page_reason(self, response: requests.Response, start: bytes) -> str:
-        """What an HTML page in place of a file means, with its title if it has one."""
-        # Where the rest does not come, the title may be in what has.
+        """Describe an HTML page that came instead of a file, with its title if it has one."""
+        # If the rest does not come, the title may be in the bytes so far.
         with suppress(LostError):
             while len(start) < PAGE and (more := self.read(response)):
                 start += more
         title = replies.page_title(start[:PAGE])
         named = f' ("{title}")' if title else ""
-        return f"an HTML page came in place of the file{named}: {PAGE_MEANS}"
+        return f"an HTML page came instead of the file{named}: {PAGE_MEANS}"
 
 
 def _connection_reason(error: BaseException) -> str:
-    """In words of ours: those of requests quote the address with its query."""
+    """Describe a connection error in our own words; those of requests quote the address with its query."""
     seen: BaseException | None = error
     while seen is not None:
         if "NameResolutionError" in repr(seen) or "gaierror" in repr(seen):
-            return "its name is not found (is there a network?)"
+            return "its name was not found (is there a network connection?)"
         if isinstance(seen, OSError) and isinstance(seen.strerror, str):
             return f"no connection ({seen.strerror})"
         seen = seen.__cause__ or seen.__context__

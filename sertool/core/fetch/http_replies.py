@@ -1,6 +1,6 @@
-"""What a server's answer means: ranges, validators, waiting times, pages in place of files. No network, no disk.
+"""Interpret a server's answer: ranges, validators, waiting times, pages instead of files. No network, no disk.
 
-Ranges and validators as in RFC 9110 (HTTP Semantics), sections 8.8, 13.1.5 and 14; Retry-After in its section 10.2.3.
+Source: RFC 9110 (HTTP Semantics), sections 8.8 and 13.1.5 (validators), 14 (ranges), 10.2.3 (Retry-After).
 """
 
 import html
@@ -11,7 +11,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-PEEK = 512  # bytes at a file's start that tell a page from an archive
+PEEK = 512  # bytes at a file's start that distinguish a page from an archive
+# At most 18 digits, so that a number fits into 64 bits.
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})", re.ASCII)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
@@ -19,7 +20,7 @@ _PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<
 
 
 def content_range(text: str | None) -> tuple[int, int, int | None] | None:
-    """First byte, last byte and total length (None: not told) of a 206's ``Content-Range``; None if it is not one."""
+    """Parse a 206's ``Content-Range`` into first byte, last byte and total (None: unknown); None if it is not one."""
     found = _RANGE.fullmatch((text or "").strip())
     if not found:
         return None
@@ -29,13 +30,13 @@ def content_range(text: str | None) -> tuple[int, int, int | None] | None:
 
 
 def unsatisfied_total(text: str | None) -> int | None:
-    """The file's true length from a 416's ``Content-Range: bytes */N``."""
+    """Parse the file's true length from a 416's ``Content-Range: bytes */N``; None if it is not one."""
     found = _UNSATISFIED.fullmatch((text or "").strip())
     return int(found[1]) if found else None
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Bytes of the body, None where they are not told; a chunked body's end is told in another way."""
+    """Return the body's length in bytes; None if it is unknown, as for a chunked body."""
     text = headers.get("Content-Length", "").strip()
     if is_chunked(headers) or not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         return None
@@ -43,12 +44,12 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def is_chunked(headers: Mapping[str, str]) -> bool:
-    """Whether the body tells its own end, chunk by chunk."""
+    """Check whether the body is chunked, so that it marks its own end."""
     return "chunked" in headers.get("Transfer-Encoding", "").lower()
 
 
 def validator(headers: Mapping[str, str]) -> str | None:
-    """What ``If-Range`` may hold: a strong ETag, else the date of the last change; a weak ETag is none."""
+    """Return a value for ``If-Range``: a strong ETag, else the date of the last change; weak ETags are not allowed."""
     tag = headers.get("ETag", "").strip()
     if re.fullmatch(r'"[\x21\x23-\x7e]*"', tag):
         return tag
@@ -57,7 +58,7 @@ def validator(headers: Mapping[str, str]) -> str | None:
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds that a server asks to wait, from either form of ``Retry-After``; None if it is neither."""
+    """Parse either form of ``Retry-After`` into seconds to wait; None if it is neither."""
     text = (text or "").strip()
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return float(text)
@@ -74,13 +75,13 @@ def _date(text: str) -> datetime | None:
 
 
 def status_reason(status: int) -> str:
-    """A status that is not the file, in words."""
+    """Describe a status other than success."""
     known = status in set(HTTPStatus)
     return f"the server answered {status}" + (f" ({HTTPStatus(status).phrase})" if known else "")
 
 
 def is_page(content_type: str | None, start: bytes) -> bool:
-    """Whether an HTML page came instead of a file, by its content type or by its first bytes."""
+    """Check, by content type and first bytes, whether an HTML page came instead of a file."""
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml"):
         return True
@@ -88,20 +89,20 @@ def is_page(content_type: str | None, start: bytes) -> bool:
 
 
 def page_title(start: bytes) -> str | None:
-    """The title of an HTML page, cleaned; None if there is none."""
+    """Return the title of an HTML page in printable form; None if there is none."""
     found = _TITLE.search(start.decode(errors="replace"))
     return (clean(html.unescape(found[1]), 80) or None) if found else None
 
 
 def clean(text: str, longest: int) -> str:
-    """Foreign text in one printable line: no control characters (terminals obey some), no more than ``longest``."""
+    """Turn foreign text into one line of at most ``longest`` characters without control codes, which terminals obey."""
     words = "".join(letter if letter.isprintable() else " " for letter in text).split()
     line = " ".join(words)
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
 def shown(url: str) -> str:
-    """An address for messages: without user name and password, without its query, which may hold a signature."""
+    """Return an address for messages, without user name, password and query, which may hold a signature."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -111,7 +112,7 @@ def shown(url: str) -> str:
 
 
 def is_http(url: str) -> bool:
-    """Whether it is a whole http or https address."""
+    """Check whether a text is a complete http or https address."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0

@@ -1,6 +1,6 @@
-"""From an unpacked archive to the folders that it holds, each checked and in sertool's own format.
+"""Find the folders in an unpacked archive, check them and convert them to sertool's own format.
 
-Every pickle is read here once, by the restricted unpickler; afterwards the copies beside the pickles are read.
+Every pickle is read here once, by the restricted unpickler; later commands read the copies beside the pickles.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,19 +10,19 @@ from pathlib import Path
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.fetch.sources import CORPORA
 
-DEPTH = 4  # folders around the one that is meant
+DEPTH = 4  # most folders around the wanted one; published archives have up to three
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A folder that came out of an archive.
+    """Folder that came out of an archive.
 
     Attributes:
-        name: its name.
-        holds: a kind of :data:`~sertool.core.fetch.sources.Kind`.
-        text: what it holds, in a few words; empty where that could not be found out.
-        problem: why it cannot be used, and where; None where it can.
+        name: name of the folder.
+        holds: kind of its content, one of :data:`~sertool.core.fetch.sources.KINDS`.
+        text: description of its content in a few words; empty if it could not be read.
+        problem: reason why it cannot be used, with the file; None if it can.
     """
 
     name: str
@@ -32,17 +32,17 @@ class Installed:
 
 
 def find_folders(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
-    """Where in an unpacked archive the folders lie that a source names; folders around them are tolerated.
+    """Find the folders that a source names in an unpacked archive; further folders around them are tolerated.
 
     Args:
-        root: of what was unpacked.
-        wanted: folder name -> what it holds.
+        root: folder of the unpacked archive.
+        wanted: kind of content by folder name.
 
     Returns:
-        A path by folder name; those that are not there are missing.
+        Path by folder name, without the folders that are missing.
 
     Raises:
-        DataError: none is there, or several could be meant.
+        DataError: none of them is there, or several folders could be the one.
     """
     top = _inside(root)
     found: dict[str, Path] = {}
@@ -65,12 +65,12 @@ def find_folders(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
     return found
 
 
-# What tells the folder of a kind: a file in it.
+# Kinds whose folder is recognised by a file in it, whatever its name.
 _MARKS = {"models": "best*.pkl", "vectors": "key2row", "emodb": "[01][0-9][ab][01][0-9]*.wav"}
 
 
 def _inside(root: Path) -> Path:
-    """The first folder that holds more than a single folder."""
+    """Descend until a folder holds more than a single folder."""
     content = list(root.iterdir())
     while len(content) == 1 and content[0].is_dir():
         root = content[0]
@@ -89,24 +89,24 @@ def _files(root: Path, pattern: str) -> Iterator[Path]:
 
 
 def install(found: Path, target: Path, place: Path, kind: str, progress: Progress) -> Installed:
-    """Bring one folder into its final form, aside from where it will lie.
+    """Move one folder out of the unpacked archive and convert its content.
 
     Args:
         found: the folder in the unpacked archive; it is moved.
-        target: its new place, which is not there yet.
-        place: where it will lie in the end, for messages.
-        kind: what it holds.
-        progress: called with what is being done, how much of it is done and how much there is.
+        target: path to move it to, which must not exist.
+        place: its final path, for messages.
+        kind: kind of its content.
+        progress: called with a description of the work, the pieces done and their total.
 
     Returns:
-        What it holds; where its content cannot be used, with the reason, and the files as they were.
+        A description of its content; if that cannot be used, the reason, with the files unchanged.
 
     Raises:
         SertoolError: a file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if kind in ("vectors", "emodb"):
-        # Of these archives only a part is wanted, which gets a folder of its own.
+        # Only a part of these archives is wanted, which gets its own folder.
         target.mkdir()
         found.rename(target / {"vectors": "vocab", "emodb": "wav"}[kind])
     else:
@@ -146,6 +146,7 @@ def _corpus(folder: Path, kind: str, progress: Progress) -> str:
 
 
 def _models(folder: Path, progress: Progress) -> str:
+    # Imported here, because it needs torch, which no other kind does.
     from sertool.core.files.reference_checkpoints import convert_checkpoints
 
     models = convert_checkpoints(folder, lambda done, total: progress(f"reading {folder.name}", done, total))

@@ -1,4 +1,4 @@
-"""A source's archive on this machine: downloaded, or taken from where a user has it."""
+"""Obtain a source's archive: download it, or use the user's own file."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -20,21 +20,21 @@ def obtain(
     progress: Callable[[Progress], None],
     policy: Policy,
 ) -> Downloaded:
-    """Get an archive, under the name that the manifest gives it; a user's own file is read where it lies.
+    """Get an archive under the manifest's name for it; a user's own file is used where it lies.
 
     Args:
-        source: what the manifest says.
-        folder: where users put archives that they have.
-        downloads: where a download goes.
-        origin: an address or a file to take it from, or a folder or an address ending in a slash that holds it under
-            the manifest's name; None: the manifest's addresses.
-        sha256: checksum that it must have, where one is known.
-        progress: told how far it is.
-        policy: of waiting and trying again.
+        source: entry of the manifest.
+        folder: folder that may hold the archive already.
+        downloads: folder for downloads.
+        origin: an address or a file, or a folder or an address ending in a slash that holds the archive under the
+            manifest's name; None: the manifest's addresses.
+        sha256: checksum that the archive must have, if one is known.
+        progress: called with the progress of the download.
+        policy: timeouts, waits and number of tries.
 
     Raises:
         UsageError: the origin is wrong.
-        DataError: no address gives it, or it has another checksum.
+        DataError: no address gives the archive, or it has another checksum.
     """
     if origin is not None and not is_address(origin):
         return _local(_own_file(origin, source), sha256)
@@ -45,18 +45,18 @@ def obtain(
     downloaded = download(
         urls, downloads / source.archive, size=source.size, sha256=sha256, progress=progress, policy=policy
     )
-    # It has no address where an earlier command that was killed had it already.
+    # A file that an interrupted command had already downloaded comes without an address.
     return replace(downloaded, url=downloaded.url or urls[0])
 
 
 def links(sources: Mapping[str, Source], origin: str | None, policy: Policy) -> Iterator[tuple[str, Link]]:
-    """Ask every address of some sources whether it still gives an archive; nothing is downloaded.
+    """Check for every address of some sources whether it still gives an archive; nothing is downloaded.
 
     Raises:
-        UsageError: the origin is no address.
+        UsageError: the origin is not an address.
     """
     if origin is not None and not is_address(origin):
-        raise UsageError(f"--check-links asks addresses; --from {origin} is none")
+        raise UsageError(f"--check-links checks addresses; --from {origin} is not one")
     for name, source in sources.items():
         for url in source.urls if origin is None else [_with_name(origin, source)]:
             yield name, check_link(url, policy)
@@ -86,7 +86,7 @@ def _local(path: Path, sha256: str | None) -> Downloaded:
 
 
 def changed_since(receipt: Receipt | None, sha256: str | None, error: DataError) -> DataError:
-    """The error of a wrong checksum, with where the expected one came from if that was the first fetch."""
+    """Add to the error of a wrong checksum that the expected one came from the first fetch, if it did."""
     if receipt is None or sha256 != receipt.sha256 or receipt.sha256 not in str(error):
         return error
     return DataError(

@@ -1,8 +1,8 @@
-"""A file in the making beside its target: what is surely on the disk survives kills, reboots and power cuts.
+"""Keep an unfinished download beside its target, so that it survives kills, reboots and power cuts.
 
-``.NAME.part`` holds the bytes, ``.NAME.part.json`` what is known of them. Within one boot every byte that was
-written can be trusted, since the system keeps it when a process dies. After another boot only what was flushed before
-the state file said so can, since a power cut may leave holes.
+``.NAME.part`` holds the bytes, ``.NAME.part.json`` their state: address, validator, length, flushed bytes, boot.
+Within the same boot every written byte can be trusted, since the system keeps it when a process dies. After a reboot
+only the flushed bytes that the state file counts can, since a power cut may leave holes.
 """
 
 import errno
@@ -23,9 +23,9 @@ from sertool.core.files import artifacts
 from sertool.core.files.artifacts import write_error
 from sertool.core.formatting import readable_size
 
-FLUSH_EVERY = 32 << 20
-_BATCH = 1 << 20  # bytes that are handed to the hash at a time
-_LONGEST_BATCH = 64
+FLUSH_EVERY = 32 << 20  # bytes; the most that a power cut costs, give or take one flush
+_BATCH = 1 << 20  # bytes handed to the hash at a time
+_LONGEST_BATCH = 64  # chunks, so that a slow server's small chunks are hashed in time too
 _WAITING_BATCHES = 4  # between the network and the hash; bounds the memory
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _data_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
@@ -33,12 +33,12 @@ _data_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 @dataclass(frozen=True)
 class Known:
-    """What the bytes belong to.
+    """Identity of the file that the bytes belong to.
 
     Args:
-        address: digest of the address asked for: an address may hold a password, which is not written down.
-        validator: what ``If-Range`` takes, if the server gave anything.
-        total: length of the whole file in bytes, if the server told.
+        address: digest of the requested address; the address itself may hold a password, which is not stored.
+        validator: value for ``If-Range``, if the server sent one.
+        total: length of the complete file in bytes, if the server reported it.
     """
 
     address: str
@@ -47,15 +47,15 @@ class Known:
 
 
 def address_id(url: str) -> str:
-    """What stands for an address in a state file."""
+    """Return the digest that stands for an address in a state file."""
     return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()
 
 
 class PartFile:
-    """The part file of ``target``; only the process that holds the target's lock may have one.
+    """Part file of ``target``; only the process that holds the target's lock may open it.
 
-    ``known`` is None and ``length`` 0 where nothing usable is there. Every method that writes raises SertoolError when
-    the disk is full or refuses; what was written stays and is gone on with.
+    ``known`` is None and ``length`` 0 if there is nothing usable. Every method that writes raises SertoolError when
+    the disk is full or refuses; the bytes written so far stay, and the next run resumes from them.
     """
 
     def __init__(self, target: Path) -> None:
@@ -71,6 +71,7 @@ class PartFile:
         self._recall()
 
     def _recall(self) -> None:
+        """Read the state that an earlier run left; anything odd in it means a new start."""
         try:
             state = artifacts.read_json(self.state)
             size = self.path.stat().st_size
@@ -91,12 +92,12 @@ class PartFile:
         self.known = Known(address, validator, total)
 
     def begin(self, known: Known, keep: int) -> None:
-        """Write what follows after the first ``keep`` bytes, which are read again if their checksum is not at hand."""
+        """Keep the first ``keep`` bytes and append from there; they are hashed again unless their hash is at hand."""
         with self._writing():
             self._settle()
             if self._file is None:
                 self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            # The old bytes go before the state that would vouch for them comes.
+            # Cut off before the new state is written, which would otherwise vouch for the old bytes.
             os.ftruncate(self._file, keep)
             os.lseek(self._file, keep, os.SEEK_SET)
             if self._hash is None or keep != self.length:
@@ -105,29 +106,30 @@ class PartFile:
             self._write_state()
 
     def append(self, chunk: bytes) -> None:
-        """Write ``chunk`` to the end."""
+        """Append ``chunk``."""
         assert self._file is not None
         assert self._hash is not None
         with self._writing():
             rest = memoryview(chunk)
-            while rest:
+            while rest:  # a write may take only a part
                 rest = rest[os.write(self._file, rest) :]
             self._hash.update(chunk)
             self.length += len(chunk)
+            # Flushed in another thread, one flush at a time: the network does not wait for the disk.
             idle = self._flushing is None or self._flushing.done()
             if idle and self.length - self._flushed >= FLUSH_EVERY:
                 self._settle()
                 self._flushing = self._flusher.submit(self._flush, self.length)
 
     def finish(self) -> str:
-        """All bytes on the disk; the hexadecimal SHA-256 of the whole file."""
+        """Flush all bytes to the disk, and return the hexadecimal SHA-256 of the complete file."""
         with self._writing():
             if self._file is None:
                 self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
                 self._rehash(self.length)
             assert self._hash is not None
             self._settle()
-            # The hash works through the last chunks meanwhile.
+            # Flushed in the other thread, while the hash works through the last chunks.
             self._flushing = self._flusher.submit(_data_sync, self._file)
             digest = self._hash.finish()
             self._hash = None
@@ -135,7 +137,7 @@ class PartFile:
             return digest
 
     def publish(self) -> None:
-        """Give the finished file its name."""
+        """Rename the finished file to the target."""
         with self._writing():
             self._close_file()
             self.path.replace(self.target)
@@ -143,21 +145,20 @@ class PartFile:
         self.clear()
 
     def clear(self) -> None:
-        """Leave nothing of the part file."""
+        """Delete the part file and its state."""
         with suppress(SertoolError), self._writing():
             self._settle()
         self._close_file()
         self._stop_hash()
         self.known, self.length, self._flushed = None, 0, 0
-        pattern = (
-            f".{glob.escape(self.state.name)}.*.part"  # a state file that a killed process did not finish
-        )
+        # Includes state files that a killed process did not finish writing.
+        pattern = f".{glob.escape(self.state.name)}.*.part"
         for path in (self.path, self.state, *self.state.parent.glob(pattern)):
             with suppress(OSError):
                 path.unlink()
 
     def close(self) -> None:
-        """Flush what is there, so that it counts after a power cut too, and let go of it."""
+        """Flush the bytes, so that they count after a power cut too, and close the files."""
         with suppress(SertoolError, OSError):
             if self._file is not None:
                 self._settle()
@@ -191,6 +192,7 @@ class PartFile:
         self._write_state()
 
     def _settle(self) -> None:
+        """Wait for the flush in the other thread, and raise its error here."""
         if self._flushing is not None:
             flushing, self._flushing = self._flushing, None
             flushing.result()
@@ -217,7 +219,7 @@ class PartFile:
             yield
         except OSError as error:
             raise self._write_error(error) from error
-        except SertoolError as error:  # of the state file, written in the other thread
+        except SertoolError as error:  # from writing the state file in the other thread
             cause = error.__cause__
             raise (self._write_error(cause) if isinstance(cause, OSError) else error) from error
 
@@ -226,12 +228,12 @@ class PartFile:
             return write_error(self.path, error)
         return SertoolError(
             f"{self.target}: no space left on the disk after {readable_size(self.length)}, which are kept",
-            hint="free some space and run the same command again; it goes on from there",
+            hint="free some space and run the same command again; it resumes from there",
         )
 
 
 class _Hash:
-    """SHA-256 in a thread of its own, beside the network: hashlib lets go of the interpreter while it works."""
+    """SHA-256 in its own thread, parallel to the network: hashlib releases the interpreter while it works."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -246,7 +248,7 @@ class _Hash:
                 self._digest.update(chunk)
 
     def update(self, chunk: bytes) -> None:
-        # Each hand-over costs both threads a wait for the interpreter.
+        # Batched, because each hand-over costs both threads a wait for the interpreter.
         self._batch.append(chunk)
         if sum(map(len, self._batch)) >= _BATCH or len(self._batch) >= _LONGEST_BATCH:
             self._batches.put(self._batch)
@@ -255,13 +257,13 @@ class _Hash:
     def finish(self) -> str:
         if self._batch:
             self._batches.put(self._batch)
-        self._batches.put([])
+        self._batches.put([])  # ends the thread
         self._thread.join()
         return self._digest.hexdigest()
 
 
 def boot_id() -> str | None:
-    """What differs from one boot of the machine to the next; None where the system has nothing like it."""
+    """Return an id that changes with every boot of the machine; None on systems without one (Linux has it)."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -273,7 +275,7 @@ def _is_size(value: object) -> TypeGuard[int]:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The new name is durable once the folder is; not every file system can flush one.
+    # A new name survives a power cut once its folder is flushed; not every file system can flush one.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,6 +1,7 @@
-"""What was fetched, from where and with which checksum: one JSON file a source, ``<dest>/.fetched/<source>.json``.
+"""Receipts of fetches: origin, checksum and folders of a source, in ``<dest>/.fetched/<source>.json``.
 
-It lets a killed command go on, and holds a checksum that nobody has published to that of the first fetch.
+A receipt lets the next command resume an interrupted one. For an archive without a published checksum it keeps that
+of the first fetch, which later ones must match.
 """
 
 from collections.abc import Mapping
@@ -19,16 +20,16 @@ STATES = ("downloaded", "placing", "done")
 
 @dataclass(frozen=True)
 class Receipt:
-    """A fetch as it is remembered.
+    """Record of a fetch.
 
     Attributes:
-        state: ``downloaded`` (the archive is whole), ``placing`` (its folders are getting their names) or ``done``.
-        url: where the archive came from.
-        size: of the archive, in bytes.
-        sha256: of the archive.
-        licence, terms: as the manifest stated them then.
-        fetched: when, in ISO 8601.
-        folders: what was in the archive, by name.
+        state: ``downloaded`` (the archive is complete), ``placing`` (its folders are being renamed) or ``done``.
+        url: address or file that the archive came from.
+        size: size of the archive in bytes.
+        sha256: checksum of the archive.
+        licence, terms: licence and terms in the manifest at that time.
+        fetched: time in ISO 8601.
+        folders: folders of the archive by name.
     """
 
     state: str
@@ -42,7 +43,7 @@ class Receipt:
 
 
 def receipt_path(dest: Path, source: str) -> Path:
-    """Where the receipt of a source lies."""
+    """Return the path of a source's receipt."""
     return dest / FOLDER / f"{source}.json"
 
 
@@ -52,10 +53,10 @@ def write_receipt(path: Path, receipt: Receipt) -> None:
 
 
 def read_receipt(path: Path) -> Receipt | None:
-    """Read a receipt; None where there is none.
+    """Read a receipt; return None if there is none.
 
     Raises:
-        DataError: it is damaged.
+        DataError: the receipt is damaged.
     """
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""What can be fetched: the manifest that comes with the package, and those of users."""
+"""Sources that can be fetched, from the packaged manifest and from users' own."""
 
 import json
 import re
@@ -18,20 +18,21 @@ from sertool.core.recipe.problems import problems
 CORPORA = (*LAYOUTS, "corpus")
 KINDS = (*CORPORA, "models", "vectors", "emodb", "files")
 Kind = Literal[KINDS]  # type: ignore[valid-type]  # a checker cannot know what the table holds
+# Becomes the name of a file or folder, so it must not lead out of its parent.
 _PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _PACKAGED = Path(__file__).resolve().parent / "sources.yaml"
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address that can be fetched from."""
+    """Check whether a text is an address that can be fetched from."""
     return re.fullmatch(r"https?://[^\s/]+(/\S*)?", text) is not None
 
 
 def checksum(text: str) -> str:
-    """A SHA-256 as it is compared, in lower case.
+    """Return a SHA-256 in lower case, the form in which checksums are compared.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a SHA-256.
     """
     if not re.fullmatch(r"[0-9a-f]{64}", text.lower()):
         raise ValueError("expected a SHA-256, 64 hexadecimal digits")
@@ -50,7 +51,7 @@ Checksum = Annotated[str, AfterValidator(checksum)]
 
 
 class Source(BaseModel):
-    """An archive that can be fetched."""
+    """Archive that can be fetched."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -67,7 +68,7 @@ class Source(BaseModel):
 
     @property
     def holds_models(self) -> bool:
-        """Whether it belongs with the trained models; anything else belongs with the data."""
+        """True if it belongs to the trained models rather than to the data."""
         return "models" in self.unpacks_to.values()
 
 
@@ -79,10 +80,10 @@ class _Manifest(BaseModel):
 
 
 def load_sources(manifests: Sequence[Path] = ()) -> dict[str, Source]:
-    """The packaged sources, and those of users' manifests over them.
+    """Read the packaged sources, and then users' manifests, which may replace them.
 
     Raises:
-        UsageError: a manifest is missing or wrong; everything that is wrong is told at once.
+        UsageError: a manifest is missing or wrong; all its problems are reported at once.
     """
     sources: dict[str, Source] = {}
     for path in (_PACKAGED, *manifests):
@@ -93,6 +94,7 @@ def load_sources(manifests: Sequence[Path] = ()) -> dict[str, Source]:
 def _read(path: Path) -> Mapping[str, Source]:
     content = read_yaml(path)
     try:
+        # As JSON, for which pydantic's strict mode allows exactly the types that a file can hold.
         manifest = _Manifest.model_validate_json(json.dumps(content))
     except ValidationError as error:
         lines = [line.replace("recipe: ", "manifest: ", 1) for line in problems(error, _Manifest)]
@@ -103,16 +105,16 @@ def _read(path: Path) -> Mapping[str, Source]:
 
 
 def find_sources(names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The sources that names mean; ``all`` means every one.
+    """Look up sources by name; ``all`` selects every source.
 
     Raises:
-        UsageError: there is no such source; the nearest name is told.
+        UsageError: there is no such source; the message suggests the nearest name.
     """
     found: dict[str, Source] = {}
     for name in names:
         if name != "all" and name not in sources:
             raise UsageError(
-                f"nothing to fetch is called {name!r}{did_you_mean(name, [*sources, 'all'])}",
+                f"no source is called {name!r}{did_you_mean(name, [*sources, 'all'])}",
                 hint=f"there are {', '.join(sources)}, all",
             )
         found |= sources if name == "all" else {name: sources[name]}

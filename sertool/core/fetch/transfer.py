@@ -1,4 +1,4 @@
-"""One address into one part file: tries, waits, continues or starts again, until the file is whole or refused."""
+"""Download one address into a part file: try, wait, resume or restart, until the file is complete or refused."""
 
 import random
 import shutil
@@ -17,18 +17,19 @@ from sertool.core.fetch.http_client import Client, LostError, RefusedError
 from sertool.core.fetch.part_file import Known, PartFile, address_id
 from sertool.core.formatting import readable_size
 
+# Request timeout, too many requests, and the server's own faults that pass; 501 and 505 do not pass (RFC 9110, 15).
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-TELL_EVERY = 0.1  # seconds
+TELL_EVERY = 0.1  # seconds between two reports of progress
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a download is.
+    """Progress of a download.
 
     Args:
-        done: bytes that are there.
-        total: bytes of the whole file, None where the server does not tell.
-        note: something happened: the connection was lost, the server asks to wait, ...
+        done: bytes on the disk.
+        total: bytes of the complete file, None if the server does not report it.
+        note: event to show: the connection was lost, the server asks to wait, ...
     """
 
     done: int
@@ -37,7 +38,7 @@ class Progress:
 
 
 class Transfer:
-    """Fetches one address into ``part``; :meth:`run` returns when all its bytes are there."""
+    """Download of one address into ``part``; :meth:`run` returns when the file is complete."""
 
     def __init__(
         self,
@@ -50,18 +51,18 @@ class Transfer:
         tell: Callable[[Progress], None],
     ) -> None:
         self.client, self.url, self.part, self.size = client, url, part, size
-        self.checked = checked  # a checksum is known: what is put together wrongly will be found out
+        self.checked = checked  # a checksum is known, so a wrong combination of parts would be noticed
         self.tell = tell
         self.address = address_id(url)
         self.restarts = 0
         self.told = 0.0
 
     def run(self) -> None:
-        """Fetch all of it.
+        """Download the whole file.
 
         Raises:
             RefusedError: this address does not give the file.
-            SertoolError: the disk does not take it.
+            SertoolError: the file cannot be written.
         """
         policy, failures = self.client.policy, 0
         while not self._complete():
@@ -72,12 +73,13 @@ class Transfer:
                 continue
             except LostError as error:
                 lost = error
+            # After a restart any byte is progress; otherwise only bytes beyond those of the try before.
             progress = self.part.length > (before if restarts == self.restarts else 0)
             failures = 1 if progress else failures + 1
             if failures >= policy.tries or self.restarts > policy.tries:
                 in_vain = failures >= policy.tries
                 times = f"{failures} times in a row" if in_vain else f"started {self.restarts} times"
-                raise RefusedError(f"{lost} ({times}, {readable_size(self.part.length)} are there)")
+                raise RefusedError(f"{lost} ({times}, {readable_size(self.part.length)} downloaded)")
             self._wait(lost, failures)
         self._tell()
 
@@ -87,7 +89,7 @@ class Transfer:
         return whole and self._continuable()
 
     def _continuable(self) -> bool:
-        """Whether what is there may be part of what this address gives."""
+        """Check whether the bytes so far may be the beginning of this address's file."""
         known = self.part.known
         if known is None or (None not in (self.size, known.total) and self.size != known.total):
             return False
@@ -95,6 +97,7 @@ class Transfer:
 
     def _wait(self, lost: LostError, failures: int) -> None:
         policy = self.client.policy
+        # Exponential backoff with jitter, so that clients that failed together do not return together.
         seconds = min(policy.longest_wait, policy.first_wait * 2 ** (failures - 1)) * random.uniform(0.5, 1)
         note = f"{lost}, trying again in {seconds:.0f} s"
         if lost.wait is not None and lost.wait > seconds:
@@ -111,7 +114,7 @@ class Transfer:
         self.tell(Progress(self.part.length, self.size if total is None else total, note))
 
     def _try(self) -> bool:
-        """Ask once and take what comes; whether all of it has come."""
+        """Send one request and append its answer; return True if the file is complete."""
         known = self.part.known
         offset = self.part.length if self._continuable() else 0
         headers = {}
@@ -124,7 +127,7 @@ class Transfer:
             return start is not None and self._copy(response, start)
 
     def _begin(self, response: requests.Response, offset: int) -> bytes | None:
-        """Make the part file ready for the answer's body; its first bytes if they were read, None: nothing to read."""
+        """Prepare the part file for the answer's body; return the bytes already read, None if no body follows."""
         headers = response.headers
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
             self._learn_length(replies.unsatisfied_total(headers.get("Content-Range")))
@@ -132,14 +135,14 @@ class Transfer:
         whole = response.status_code == HTTPStatus.OK
         if not whole and not (offset and _is_part(response)):
             self._refuse_status(response)
-        # Before anything is thrown away: a hotel's login page must not cost the part that is there.
+        # Checked before anything is cut off: a hotel's login page must not cost the bytes so far.
         start = self.client.read_start(response, replies.PEEK) if whole else b""
         if replies.is_page(headers.get("Content-Type"), start):
             raise RefusedError(self.client.page_reason(response, start), page=True)
         total = replies.content_length(headers) if whole else self._check_range(headers, offset)
         if total is None and self.size is None and not self.checked and not replies.is_chunked(headers):
             raise RefusedError(
-                "the server does not tell the file's length, so nobody can tell whether all of it came"
+                "the server does not report the file's length, so an incomplete download could not be detected"
             )
         self._check_size(total)
         keep = 0 if whole else offset
@@ -148,14 +151,14 @@ class Transfer:
             self.restarts += 1
         known, tag = self.part.known, replies.validator(headers)
         if tag is None and keep and known and known.address == self.address:
-            tag = known.validator  # not every server repeats it with a range
+            tag = known.validator  # some servers do not repeat it with a range
         self.part.begin(Known(self.address, tag, total), keep)
         if keep:
-            self._tell(f"went on at {readable_size(keep)}")
+            self._tell(f"resumed at {readable_size(keep)}")
         return start
 
     def _check_range(self, headers: Mapping[str, str], offset: int) -> int | None:
-        """The total length that a 206 tells; one that is not what was asked for makes a new start."""
+        """Return the total length that a 206 reports; restart if its range is not the requested one."""
         known = self.part.known
         found = replies.content_range(headers.get("Content-Range"))
         if found is None or found[0] != offset:
@@ -173,14 +176,14 @@ class Transfer:
         return total
 
     def _learn_length(self, total: int | None) -> None:
-        """The server says that there is nothing after the bytes that are there."""
+        """Handle a 416: the server says that nothing follows the bytes so far."""
         known = self.part.known
         assert known is not None
         if total != self.part.length:
             self._restart("the file on the server has changed")
         self._check_size(total)
         if known.total is not None and not self.checked:
-            self._restart(f"the server announced {known.total:,} bytes, but ends at {total:,}")
+            self._restart(f"the server reported {known.total:,} bytes, but ends at {total:,}")
         self.part.begin(Known(self.address, known.validator, total), self.part.length)
 
     def _restart(self, reason: str) -> NoReturn:
@@ -204,7 +207,7 @@ class Transfer:
     def _check_space(self, total: int | None, keep: int) -> None:
         needed = (total or self.size or 0) - keep
         free = shutil.disk_usage(self.part.target.parent).free
-        # The blocks that a new start gives back are free soon.
+        # The blocks of bytes that a restart cuts off become free.
         if needed > free + self.part.length - keep:
             raise SertoolError(
                 f"{self.part.target}: {readable_size(needed)} are needed, {readable_size(free)} are free on this disk",
@@ -212,24 +215,24 @@ class Transfer:
             )
 
     def _copy(self, response: requests.Response, chunk: bytes) -> bool:
-        """Append the answer's body, of which ``chunk`` is read already; whether the file is whole with it."""
+        """Append the answer's body, which begins with ``chunk``; return True if this completes the file."""
         part = self.part
         assert part.known is not None
-        told = self.size if part.known.total is None else part.known.total
+        expected = self.size if part.known.total is None else part.known.total
         chunk = chunk or self.client.read(response)
         while chunk:
-            if told is not None and part.length + len(chunk) > told:
-                raise RefusedError(f"the server sends more than {told:,} bytes")
+            if expected is not None and part.length + len(chunk) > expected:
+                raise RefusedError(f"the server sends more than {expected:,} bytes")
             part.append(chunk)
             if time.monotonic() - self.told > TELL_EVERY:
                 self._tell()
             chunk = self.client.read(response)
-        # A server may send a range in pieces; each ends where it says, and the next is asked for.
+        # A server may send less than the requested range; the next request asks for the rest.
         piece = replies.content_range(response.headers.get("Content-Range")) if _is_part(response) else None
-        end = piece[1] + 1 if piece else told
+        end = piece[1] + 1 if piece else expected
         if end is not None and part.length < end:
-            raise LostError(f"the server ended after {part.length:,} of {told or end:,} bytes")
-        whole = (told is None and piece is None) or part.length == told
+            raise LostError(f"the server stopped after {part.length:,} of {expected or end:,} bytes")
+        whole = (expected is None and piece is None) or part.length == expected
         if whole and part.known.total is None:
             part.begin(replace(part.known, total=part.length), part.length)
         return whole

@@ -228,8 +228,8 @@ def test_waiting_as_long_as_the_server_asks(server, target, monkeypatch):
     assert [note for note in notes if note] == [
         "the server asks to wait 3 s",
         f"the server asks to wait {dated:.0f} s",
-        "the server ended after 1,000 of 300,004 bytes, trying again in 0 s",
-        "went on at 1.0 kB",
+        "the server stopped after 1,000 of 300,004 bytes, trying again in 0 s",
+        "resumed at 1.0 kB",
     ]
 
 

@@ -72,7 +72,7 @@ def test_folders_of_others_are_not_replaced_without_force(tmp_path):
     (tmp_path / "data/MOSI/mine.txt").write_text("mine")
     error = run("data", "--from", "d.zip", code=2).stderr
     assert error.splitlines()[-2:] == [
-        "error: data/MOSI: is there already, and it is not from `sertool fetch-data`",
+        "error: data/MOSI: already exists, and `sertool fetch-data` did not make it",
         "  try: --force to replace it, or --dest for another place",
     ]
     assert tree(tmp_path / "data/MOSI") == {"mine.txt"}
@@ -127,7 +127,7 @@ def test_dead_links_are_told_with_what_to_do(serve):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dta"], "error: nothing to fetch is called 'dta', did you mean 'data'?\n"),
+        (["dta"], "error: no source is called 'dta', did you mean 'data'?\n"),
         (["all", "--sha256", "a" * 64], "error: --sha256: belongs to one archive; give only one name\n"),
         (["data", "--sha256", "xyz"], "error: --sha256 xyz: expected a SHA-256, 64 hexadecimal digits\n"),
         (
@@ -139,7 +139,10 @@ def test_dead_links_are_told_with_what_to_do(serve):
             ["data", "--from", "ftp://x/y"],
             "error: --from ftp://x/y: expected a file, a folder, or an address",
         ),
-        (["data", "--check-links", "--from", "x"], "error: --check-links asks addresses; --from x is none\n"),
+        (
+            ["data", "--check-links", "--from", "x"],
+            "error: --check-links checks addresses; --from x is not one\n",
+        ),
         (["data", "--dest", "file"], "error: --dest file: is a file, expected the name of a folder\n"),
         (["data", "--manifest", "none.yaml"], "error: none.yaml: no such file\n"),
     ],

@@ -23,7 +23,7 @@ LINKS = {
         True,
         None,
         False,
-        "200, length not told, application/zip",
+        "200, length unknown, application/zip",
     ),
     "gone": (Act(status=404), False, None, False, "the server answered 404 (Not Found)"),
     "page": (Act(page=PAGE), False, None, False, PAGE_TEXT),

@@ -29,7 +29,7 @@ def test_it_goes_on_in_another_process(server, target):
     got = fetch(server, target, progress=lambda step: notes.append(step.note))
     assert got.sha256 == digest(CONTENT)
     assert server.ranges == [None, "bytes=200000-"]
-    assert "went on at 200.0 kB" in notes
+    assert "resumed at 200.0 kB" in notes
 
 
 def stop_at_the_rename(server, target, monkeypatch):

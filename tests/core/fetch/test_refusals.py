@@ -22,7 +22,7 @@ def test_a_wrong_checksum_twice(server, target):
     assert text == (
         "TARGET: could not be downloaded\n"
         f"  http://host/file.zip: its checksum is {digest(CONTENT)}, expected {digest(OTHER)}: "
-        "the file there is another one, or damaged"
+        "the file there is a different one, or damaged"
     )
     assert hint == BY_HAND
     assert len(server.log) == 2
@@ -37,17 +37,17 @@ WRONG = {
     "unknown": (Act(status=799), "the server answered 799", 1),
     "500": (
         Act(status=500),
-        "the server answered 500 (Internal Server Error) (4 times in a row, 0 bytes are there)",
+        "the server answered 500 (Internal Server Error) (4 times in a row, 0 bytes downloaded)",
         4,
     ),
     "hang up": (
         Act(hang_up=True),
-        "the connection was closed before an answer (4 times in a row, 0 bytes are there)",
+        "the connection was closed before an answer (4 times in a row, 0 bytes downloaded)",
         4,
     ),
     "stall": (
         Act(cut=0, stall=True),
-        "no data for 0.2 s (4 times in a row, 0 bytes are there)",
+        "no data for 0.2 s (4 times in a row, 0 bytes downloaded)",
         4,
     ),
     "429 too long": (
@@ -62,7 +62,7 @@ WRONG = {
     ),
     "redirect elsewhere": (
         Act(location="file:///etc/passwd"),
-        "it redirects to file:///etc/passwd, which is no http address",
+        "it redirects to file:///etc/passwd, which is not an http address",
         1,
     ),
     "page": (Act(page=PAGE, content_type="text/html; charset=utf-8"), PAGE_TEXT, 1),
@@ -74,12 +74,12 @@ WRONG = {
     ),
     "no length": (
         Act(no_length=True),
-        "the server does not tell the file's length, so nobody can tell whether all of it came",
+        "the server does not report the file's length, so an incomplete download could not be detected",
         1,
     ),
     "no ranges and cut": (
         Act(ignore_range=True, cut=1000),
-        "the server ended after 1,000 of 300,004 bytes (started 5 times, 1.0 kB are there)",
+        "the server stopped after 1,000 of 300,004 bytes (started 5 times, 1.0 kB downloaded)",
         6,
     ),
 }
@@ -98,8 +98,8 @@ def test_one_message(server, target, act, reason, requests):
 @pytest.mark.parametrize(
     ("validators", "reason"),
     [
-        ("etag", "the server announced 300,104 bytes, but ends at 300,004"),
-        ("none", "the server ended after 300,004 of 300,104 bytes"),
+        ("etag", "the server reported 300,104 bytes, but ends at 300,004"),
+        ("none", "the server stopped after 300,004 of 300,104 bytes"),
     ],
 )
 def test_a_server_that_always_sends_less_than_it_says(server, target, validators, reason):
@@ -126,7 +126,7 @@ def test_a_server_that_cannot_be_reached(target, server):
         download([url.replace("//", "//me:secret@") + "?sig=hidden"], target, policy=QUICK)
     assert str(caught.value) == (
         f"{target}: could not be downloaded\n"
-        f"  {url}?…: no connection (Connection refused) (4 times in a row, 0 bytes are there)"
+        f"  {url}?…: no connection (Connection refused) (4 times in a row, 0 bytes downloaded)"
     )
 
 
@@ -140,14 +140,12 @@ def test_a_target_that_is_there(server, target):
     with pytest.raises(DataError) as caught:
         fetch(server, target, size=5)
     assert (str(caught.value), caught.value.hint) == (
-        f"{target}: is there with 300,004 bytes, expected 5",
+        f"{target}: exists with 300,004 bytes, expected 5",
         hint,
     )
     with pytest.raises(DataError) as caught:
         fetch(server, target, sha256=digest(OTHER))
-    assert (
-        str(caught.value) == f"{target}: is there with checksum {digest(CONTENT)}, expected {digest(OTHER)}"
-    )
+    assert str(caught.value) == f"{target}: exists with checksum {digest(CONTENT)}, expected {digest(OTHER)}"
     assert target.read_bytes() == CONTENT
     assert server.log == []
     with pytest.raises(DataError, match="data: is a folder, expected a file"):
@@ -193,7 +191,7 @@ def test_a_disk_that_fills_up_keeps_the_part(server, target, monkeypatch, code):
         text, hint = refused(server, target)
     kept = PartFile(target).length
     assert re.fullmatch(r"TARGET: no space left on the disk after [89]\d\.\d kB, which are kept", text)
-    assert hint == "free some space and run the same command again; it goes on from there"
+    assert hint == "free some space and run the same command again; it resumes from there"
     assert kept >= 95_000
     assert fetch(server, target).sha256 == digest(CONTENT)
     assert server.ranges == [None, f"bytes={kept}-"]

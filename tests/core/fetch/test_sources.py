@@ -111,7 +111,7 @@ def test_names_are_found_or_the_nearest_is_told():
     assert find_sources(["all"], sources) == sources
     with pytest.raises(UsageError) as caught:
         find_sources(["iemocap-model"], sources)
-    assert str(caught.value) == "nothing to fetch is called 'iemocap-model', did you mean 'iemocap-models'?"
+    assert str(caught.value) == "no source is called 'iemocap-model', did you mean 'iemocap-models'?"
     assert caught.value.hint == f"there are {', '.join(sources)}, all"
 
 
