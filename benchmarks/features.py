@@ -25,7 +25,8 @@ from sertool.core.bench.device import describe_machine
 from sertool.core.bench.turns import compare
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.cache import FeatureCache
-from sertool.core.features.log_mel import Extract, extract_frames, log_mels, log_mels_batch
+from sertool.core.features.frontend import Extract, extract_frames
+from sertool.core.features.log_mel import LogMel, log_mels, log_mels_batch
 from sertool.core.files import artifacts
 from sertool.core.recipe.schema import Frontend
 
@@ -104,7 +105,7 @@ def measure(files: Sequence[Path], rounds: int) -> dict[str, Any]:
         return seconds
 
     def ours(path: Path) -> Extract:
-        return extract_frames(Segment(path), FRONTEND)
+        return extract_frames(Segment(path), LogMel(FRONTEND))
 
     compared = compare(1, partial(turn, partial(script, frontend=FRONTEND)), partial(turn, ours), rounds, CPU)
     row = compared.row()
@@ -140,7 +141,7 @@ def parts(files: Sequence[Path], rounds: int) -> dict[str, float]:
             "frames": lambda: _each(lambda waveform: log_mels(waveform, FRONTEND), waveforms),
             "frames, as one batch": lambda: log_mels_batch(waveforms, FRONTEND),
             "found in the cache": lambda: _each(
-                lambda path: cache.extract_frames(Segment(path), FRONTEND), files
+                lambda path: cache.extract_frames(Segment(path), LogMel(FRONTEND)), files
             ),
         }
         return {name: round(1000 * _median(step, rounds) / len(files), 3) for name, step in steps.items()}

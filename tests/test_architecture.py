@@ -63,6 +63,8 @@ NO_TORCH += [
     for name in (
         "compute.environment",
         "features.audio",
+        "features.frontend",
+        "features.log_mel",
         "runs.folder",
         "runs.predictions",
         "runs.prediction_files",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.corpora.readers.layouts import LAYOUTS
-from sertool.core.corpora.readers.pickles import MEL_BANDS, PickleLayout
+from sertool.core.corpora.readers.pickles import FRONTEND, PickleLayout
 
 WORD_WIDTH = 32  # of the word vectors; a recipe's model.embedding_size must agree
 IN_WORDS, IN_FRAMES = 0.55, 0.6  # probability that a mark shows in the words, and in the frames
@@ -192,7 +192,7 @@ class Voices:
     def of(self, name: str) -> NDArray[np.float64]:
         """Return a smooth pattern (80,) of mean square 1, drawn at its first use."""
         if name not in self.patterns:
-            rough = np.convolve(self.random.normal(size=MEL_BANDS + 14), np.hanning(15), mode="valid")
+            rough = np.convolve(self.random.normal(size=FRONTEND.width + 14), np.hanning(15), mode="valid")
             self.patterns[name] = rough / np.sqrt((rough**2).mean())
         return self.patterns[name]
 
@@ -203,7 +203,7 @@ def frames_of(
     """Draw log-mels (T, 80) from 0 to 1: a base, the speaker's offset, the audible marks, noise."""
     heard = [mark for mark in marks if random.random() < IN_FRAMES]
     length = int(random.integers(*FRAMES, endpoint=True))
-    frames = 0.45 + 0.05 * voices.of(f"speaker {speaker}") + random.normal(0, 0.08, (length, MEL_BANDS))
+    frames = 0.45 + 0.05 * voices.of(f"speaker {speaker}") + random.normal(0, 0.08, (length, FRONTEND.width))
     swell = np.sin(np.linspace(0.5, 2.6, length))[:, None]
     for mark in heard:
         frames = frames + 0.08 * swell * voices.of(mark)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache
+from sertool.core.features.log_mel import LogMel
 from sertool.core.fetch.download import Policy, download
 from sertool.core.recipe.schema import Frontend
 
 
-def die(row, frontend, cache):
+def die(segment, maker, cache):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -19,7 +20,7 @@ def fill(folder: Path, recordings: list[Path], rounds: int) -> None:
     cache = FeatureCache(folder)
     for _ in range(rounds):
         for path in recordings:
-            cache.extract_frames(Segment(path), Frontend(sample_rate=8000))
+            cache.extract_frames(Segment(path), LogMel(Frontend(sample_rate=8000)))
         cache.clear()
 
 

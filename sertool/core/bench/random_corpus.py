@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.load import task_for
+from sertool.core.corpora.readers.pickles import FRONTEND
 from sertool.core.corpora.tasks import Task
 from sertool.core.recipe.schema import Recipe
 
 WORDS = 3000  # of the vocabulary, Zipf-distributed
-BANDS = 80
 COUNTS = {"train": 2000, "valid": 500, "test": 500}  # where the recipe expects no particular ones
 WRONG = 0.2  # of the utterances have the content of a class drawn at random
 GROUP = 30  # utterances a dialogue and a video
@@ -38,7 +38,7 @@ def random_corpus(recipe: Recipe, seed: int = 0, counts: Mapping[str, int] | Non
     """
     random = np.random.default_rng(seed)
     dataset = recipe.dataset
-    empty = Corpus("empty", (), Frames.join([], BANDS))
+    empty = Corpus("empty", (), Frames.join([], FRONTEND.width))
     task = task_for(dataset.reader, dataset.task, dataset.num_classes, empty)
     raw = _raw_labels(task)
     content = _Content(random, len(task.classes))
@@ -59,7 +59,7 @@ def random_corpus(recipe: Recipe, seed: int = 0, counts: Mapping[str, int] | Non
     return Corpus(
         name=f"{dataset.reader.upper()}-size random",
         utterances=tuple(utterances),
-        audio=Frames.join(mels, BANDS),
+        audio=Frames.join(mels, FRONTEND.width),
         source="random numbers, made for measuring speed",
         synthetic=True,
     )
@@ -94,7 +94,7 @@ class _Content:
         self.random = random
         ranks = np.arange(1, WORDS + 1)
         self.zipf = (1 / ranks) / (1 / ranks).sum()
-        self.patterns = random.uniform(-0.1, 0.1, (classes, BANDS)).astype(np.float32)
+        self.patterns = random.uniform(-0.1, 0.1, (classes, FRONTEND.width)).astype(np.float32)
         self.favourites = random.integers(0, WORDS, (classes, 50))
 
     def words(self, label: int, count: int) -> tuple[str, ...]:
@@ -105,10 +105,10 @@ class _Content:
         return tuple(f"w{word}" for word in drawn)
 
     def frames(self, label: int, count: int) -> NDArray[np.float32]:
-        """Draw frames (T, 80) in (0, 1]; each utterance also has a pattern of its own, like a voice."""
-        draws = self.random.standard_normal((count + 1, BANDS), np.float32) * np.float32(0.15)
+        """Draw frames (T, D) in (0, 1]; each utterance also has a pattern of its own, like a voice."""
+        draws = self.random.standard_normal((count + 1, FRONTEND.width), np.float32) * np.float32(0.15)
         values: NDArray[np.float32] = np.float32(0.4) + self.patterns[label] + draws[:1] + draws[1:]
-        return values.clip(1e-8, 1)
+        return values.clip(FRONTEND.silence, FRONTEND.bounds[1])
 
 
 def _utterance(number: int, split: str, words: Sequence[str], labels: Mapping[str, Any]) -> Utterance:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.doctor.findings import Finding, found, place, places
-from sertool.core.doctor.frame_statistics import CEILING
 from sertool.core.doctor.subject import Subject
+from sertool.core.features.frontend import FrameMaker
 from sertool.core.formatting import plural, share
 
 # What the reader of the reference's layout writes as a reason, by kind of finding.
@@ -23,9 +23,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     for kind in _REASONS:
         yield from _lacking(subject, kind)
     yield from _silent(subject)
-    if subject.has_log_mels:
-        yield from _clipped(subject)
-        yield from _out_of_range(subject)
+    if subject.made_by is not None:
+        yield from _clipped(subject, subject.made_by)
+        yield from _out_of_range(subject, subject.made_by)
     yield from _cut(subject)
 
 
@@ -92,24 +92,25 @@ def _silent(subject: Subject) -> Iterator[Finding]:
         yield found("silent", len(rows), text, places(subject.corpus, rows))
 
 
-def _outside(subject: Subject) -> NDArray[np.bool_]:
-    return (subject.audio.low < -RANGE_TOLERANCE) | (subject.audio.high > CEILING + RANGE_TOLERANCE)
+def _outside(subject: Subject, maker: FrameMaker) -> NDArray[np.bool_]:
+    least, most = maker.bounds
+    return (subject.audio.low < least - RANGE_TOLERANCE) | (subject.audio.high > most + RANGE_TOLERANCE)
 
 
-def _clipped(subject: Subject) -> Iterator[Finding]:
+def _clipped(subject: Subject, maker: FrameMaker) -> Iterator[Finding]:
     shares = subject.audio.clipped
-    rows = _rows((shares > CLIPPED_SHARE) & ~_outside(subject))
+    rows = _rows((shares > CLIPPED_SHARE) & ~_outside(subject, maker))
     if rows:
         text = f"{plural(len(rows), 'utterance')} with more than {CLIPPED_SHARE:.0%} of the values at the ceiling"
         examples = (f"{place(subject.corpus, row)}: {shares[row]:.0%}" for row in rows)
         yield found("clipped", len(rows), text, examples)
 
 
-def _out_of_range(subject: Subject) -> Iterator[Finding]:
-    rows = _rows(_outside(subject))
+def _out_of_range(subject: Subject, maker: FrameMaker) -> Iterator[Finding]:
+    rows, (least, most) = _rows(_outside(subject, maker)), maker.bounds
     if rows:
         low, high = subject.audio.low, subject.audio.high
-        text = f"{plural(len(rows), 'utterance')} with log-mel values outside 0 to 1"
+        text = f"{plural(len(rows), 'utterance')} with {maker.name} values outside {least:g} to {most:g}"
         examples = (f"{place(subject.corpus, row)}: {low[row]:.3g} to {high[row]:.3g}" for row in rows)
         yield found("range", len(rows), text, examples)
 

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import Frames
 from sertool.core.corpora.fingerprints import hash_each
+from sertool.core.features.frontend import FrameMaker
 
-CEILING = 1.0  # of log-mel values
-FLOOR = 1e-8  # acoustics.FEATURE_FLOOR, which lies behind an import of torch; a test holds them equal
 _BLOCK = 1 << 14  # frames that are looked at together, so that they stay in the processor's cache
 
 
@@ -20,8 +19,8 @@ class AudioFacts:
     Attributes:
         lengths: (N,) frames.
         low, high: (N,) smallest and largest value; 0 without frames, NaN where there is one.
-        clipped: (N,) share of the values that are exactly ``CEILING``.
-        silent: (N,) has frames, and no value that is more than the frontend's floor away from zero.
+        clipped: (N,) share of the values that are exactly the frontend's largest.
+        silent: (N,) has frames, and no value that is more than the frontend's silence away from zero.
         hashes: of the frames; empty where there is no sound to tell recordings apart by.
     """
 
@@ -33,7 +32,7 @@ class AudioFacts:
     hashes: tuple[bytes, ...]
 
 
-def audio_facts(frames: Frames) -> AudioFacts:
+def audio_facts(frames: Frames, maker: FrameMaker) -> AudioFacts:
     """Look at all frames once; 100 million values take about half a second, and little memory."""
     lengths = np.diff(frames.offsets)
     low, high = np.zeros((2, len(frames)), np.float32)
@@ -41,16 +40,18 @@ def audio_facts(frames: Frames) -> AudioFacts:
     filled = np.flatnonzero(lengths) if frames.width else np.zeros(0, np.int64)
     if filled.size:
         starts = frames.offsets[filled]
-        rows_low, rows_high, rows_ceilings = _rows(frames.flat)
+        rows_low, rows_high, rows_ceilings = _rows(frames.flat, maker.bounds[1])
         low[filled] = np.minimum.reduceat(rows_low, starts)
         high[filled] = np.maximum.reduceat(rows_high, starts)
         ceilings[filled] = np.add.reduceat(rows_ceilings, starts)
-    silent = (lengths > 0) & (np.maximum(-low, high) <= FLOOR)
+    silent = (lengths > 0) & (np.maximum(-low, high) <= maker.silence)
     clipped = ceilings / np.maximum(lengths * frames.width, 1)
     return AudioFacts(lengths, low, high, clipped, silent, hash_each(frames, ~silent))
 
 
-def _rows(flat: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+def _rows(
+    flat: NDArray[np.floating], ceiling: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Smallest, largest and the number of ceiling values of each frame."""
     low, high = np.empty((2, len(flat)), np.float32)
     ceilings = np.empty(len(flat), np.int64)
@@ -59,5 +60,5 @@ def _rows(flat: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.f
             part = slice(start, start + _BLOCK)
             block = flat[part]
             low[part], high[part] = block.min(axis=1), block.max(axis=1)
-            ceilings[part] = (block == CEILING).sum(axis=1)
+            ceilings[part] = (block == ceiling).sum(axis=1)
     return low, high, ceilings

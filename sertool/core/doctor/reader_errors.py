@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from sertool.core.corpora.load import frontend_differences
-from sertool.core.corpora.readers.pickles import MEL_BANDS
 from sertool.core.corpora.reading_errors import UtteranceError
 from sertool.core.doctor.findings import Finding, found, places
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError
+from sertool.core.features.frontend import open_frontend
 from sertool.core.formatting import plural
 
 _TEXTS = {
@@ -46,14 +46,11 @@ def unreadable(errors: Sequence[DataError]) -> Iterator[Finding]:
 
 
 def _width(subject: Subject) -> Iterator[Finding]:
-    """Log-mel frames of the project's own format that are all of another width than their frontend makes."""
-    corpus, frontend = subject.corpus, subject.corpus.frontend
-    bands = MEL_BANDS if frontend is None else frontend.get("mel_bands")
+    """Frames that are all of another width than their frontend makes."""
+    corpus, maker = subject.corpus, subject.made_by
     rows = [row for row, length in enumerate(subject.audio.lengths) if length]
-    if subject.has_log_mels and rows and corpus.audio.width != bands:
-        text = (
-            f"{plural(len(rows), 'utterance')} with frames of {corpus.audio.width} values, expected {bands}"
-        )
+    if maker is not None and rows and corpus.audio.width != maker.width:
+        text = f"{plural(len(rows), 'utterance')} with frames of {corpus.audio.width} values, expected {maker.width}"
         yield found("width", len(rows), text, places(corpus, rows))
 
 
@@ -61,7 +58,7 @@ def _frontend(subject: Subject) -> Iterator[Finding]:
     corpus, recipe = subject.corpus, subject.recipe
     if recipe.dataset.reader != "corpus" or corpus.frontend is None:
         return
-    if differing := frontend_differences(corpus.frontend, recipe.frontend.model_dump()):
+    if differing := frontend_differences(corpus.frontend, open_frontend(recipe.frontend).note):
         text = "the corpus was prepared with another frontend than the recipe's"
         settings = " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items())
         examples = [f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items()]

@@ -9,11 +9,13 @@ import numpy as np
 
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.fingerprints import hash_each
+from sertool.core.corpora.readers.pickles import FRONTEND
 from sertool.core.corpora.reading_errors import UtteranceError
 from sertool.core.corpora.splits import Fold
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor.frame_statistics import AudioFacts, audio_facts
 from sertool.core.errors import DataError, SertoolError
+from sertool.core.features.frontend import FrameMaker, open_frontend
 from sertool.core.recipe.schema import Recipe
 
 
@@ -42,7 +44,7 @@ class Subject:
     @cached_property
     def audio(self) -> AudioFacts:
         """What one pass over the audio frames gives."""
-        return audio_facts(self.corpus.audio)
+        return audio_facts(self.corpus.audio, self.made_by or open_frontend(self.recipe.frontend))
 
     @cached_property
     def contents(self) -> tuple[Hashable, ...]:
@@ -83,10 +85,15 @@ class Subject:
         utterance = self.corpus.utterances[row]
         return (kind, utterance.split, utterance.id) in self.faulty
 
-    @property
-    def has_log_mels(self) -> bool:
-        """Whether the frames are log-mels of this project's or the reference's frontend, from 0 to 1."""
-        return self.recipe.dataset.reader != "corpus" or self.corpus.frontend is not None
+    @cached_property
+    def made_by(self) -> FrameMaker | None:
+        """The frontend that made the audio frames; None if unknown."""
+        if self.recipe.dataset.reader != "corpus":
+            return FRONTEND
+        try:
+            return open_frontend(self.corpus.frontend) if self.corpus.frontend is not None else None
+        except DataError:  # another program or a later version made the frames
+            return None
 
     def uses(self, modality: str) -> bool:
         """Whether the model is given ``text`` or ``audio``."""

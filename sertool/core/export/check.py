@@ -17,7 +17,7 @@ from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.tasks import Target
 from sertool.core.errors import SertoolError
 from sertool.core.features.audio import Segment, read_audio
-from sertool.core.features.log_mel import log_mels
+from sertool.core.features.frontend import open_frontend
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.metrics.classification import decide
 from sertool.core.models.mat import MAT
@@ -131,10 +131,10 @@ def _made(trained: Trained, count: int) -> Corpus:
 
 def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]:
     """Pair the words of a trial with the packaged demo's recordings; return the new trial and the samples."""
-    frontend = trained.recipe.frontend
+    frontend = open_frontend(trained.recipe.frontend)
     heard = [read_audio(Segment(path), frontend.sample_rate) for path in sorted(CLIPS.glob("*.flac"))]
     heard.append(torch.zeros(frontend.sample_rate))
-    frames = [log_mels(waveform, frontend).numpy() for waveform in heard]
+    frames = [frontend.frames([waveform])[0].numpy() for waveform in heard]
     count = min(len(trial.corpus.utterances), 4 * len(heard))
     corpus = Corpus(
         name=trial.corpus.name,

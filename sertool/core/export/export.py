@@ -14,7 +14,8 @@ from sertool.core.export import check as check
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.files import FORMAT, SETTINGS, write_texts
 from sertool.core.export.quantise import Loss, measure_loss, quantise, require_small_loss
-from sertool.core.export.source import Opened, open_trained
+from sertool.core.export.source import Opened, log_mel_of, open_trained
+from sertool.core.features.frontend import open_frontend
 from sertool.core.files import artifacts
 from sertool.core.runs.members import Trained, stack_of
 
@@ -125,11 +126,13 @@ def _check_frontend(trained: Trained) -> None:
     why = None
     if "audio" not in recipe.dataset.modalities:
         why = "it reads text alone"
-    elif trained.audio_width != recipe.frontend.mel_bands:
+    elif trained.audio_width != (made := open_frontend(recipe.frontend)).width:
         why = (
             f"it takes audio frames of {trained.audio_width} values, and the recipe's frontend makes "
-            f"{recipe.frontend.mel_bands} of a recording"
+            f"{made.width} of a recording"
         )
+    elif not log_mel_of(trained):
+        why = f"a graph cannot hold the frontend {made.name}"
     elif trained.text_width is not None and "text" in recipe.dataset.modalities:
         why = f"it takes text as frames of {trained.text_width} values, which another program makes"
     if why:

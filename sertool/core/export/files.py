@@ -10,7 +10,7 @@ from sertool.core.corpora.vocabulary import REMOVED, TYPOGRAPHIC
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.quantise import Loss
-from sertool.core.export.source import Opened, measure
+from sertool.core.export.source import Opened, log_mel_of, measure
 from sertool.core.files import artifacts
 from sertool.core.runs.members import Trained
 
@@ -76,7 +76,7 @@ def _has_words(trained: Trained) -> bool:
 def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> dict[str, Any]:
     trained = opened.trained
     recipe = trained.recipe
-    frontend = recipe.frontend.model_dump() if trained.audio_width == recipe.frontend.mel_bands else None
+    frontend = log_mel_of(trained)
     content: dict[str, Any] = {
         "format": FORMAT,
         "name": trained.name,
@@ -93,7 +93,7 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         "max_text_length": recipe.dataset.max_text_length,
         "max_audio_length": recipe.dataset.max_audio_length,
         "audio_width": trained.audio_width,
-        "frontend": frontend,
+        "frontend": frontend and frontend.note,
         "frontend_in_graph": with_frontend,
     }
     if _has_words(trained):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
-from sertool.core.export.source import Figure
+from sertool.core.export.source import Figure, log_mel_of
 from sertool.core.formatting import plural
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.members import Trained, TrainedMember
@@ -104,9 +104,8 @@ def _inputs(facts: Facts) -> str:
         if facts.trained.text_width is None
         else f"text as frames of {facts.trained.text_width} values"
     )
-    made = facts.trained.audio_width == facts.trained.recipe.frontend.mel_bands
     audio = "a recording" if facts.with_frontend else f"audio frames of {facts.trained.audio_width} values"
-    if made and not facts.with_frontend:
+    if log_mel_of(facts.trained) and not facts.with_frontend:
         audio += ", which run.py computes from a recording"
     return " and ".join({"text": text, "audio": audio}[modality] for modality in dataset.modalities)
 
@@ -190,10 +189,10 @@ def _audio_limit(facts: Facts) -> str:
     trained = facts.trained
     if "audio" not in trained.recipe.dataset.modalities:
         return ""
-    frontend = trained.recipe.frontend
-    if trained.audio_width != frontend.mel_bands:
+    frontend = log_mel_of(trained)
+    if frontend is None:
         return "- Its audio frames come from another program, which is not in this folder.\n"
-    step = frontend.hop_length * frontend.frame_step / frontend.sample_rate
+    step = frontend.seconds_per_frame
     heard = trained.recipe.dataset.max_audio_length * step
     return (
         f"- A frame is taken every {step:.3f} s, so the model hears at most {heard:.1f} s.\n"

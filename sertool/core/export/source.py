@@ -8,6 +8,8 @@ from typing import Any
 
 from sertool.core.compute.device import choose
 from sertool.core.errors import SertoolError
+from sertool.core.features.frontend import open_frontend
+from sertool.core.features.log_mel import LogMel
 from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.ensemble import Ensemble, chosen_size, open_ensemble, predict_sets
@@ -101,3 +103,9 @@ def measure(opened: Opened) -> Figure | None:
         named: Sequence[str] | None = [str(one) for one in speakers] if all(speakers) else None
         interval = uar_interval(test.targets, test.decisions(opened.k), len(test.classes), named)
     return Figure(len(test.ids), test.metric("accuracy", opened.k), test.metric("uar", opened.k), interval)
+
+
+def log_mel_of(trained: Trained) -> LogMel | None:
+    """Return the log-mel frontend that makes a model's frames, the one kind a bundle can hold; None for others."""
+    maker = open_frontend(trained.recipe.frontend)
+    return maker if isinstance(maker, LogMel) and maker.width == trained.audio_width else None

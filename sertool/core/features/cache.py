@@ -1,9 +1,9 @@
 """Frames of recordings, kept on disk: one file per recording, or one per list of recordings.
 
 :class:`FeatureCache` finds frames by what the recording holds and not by its name: its key is a hash of the file's
-content, the segment, the frontend's settings and :data:`~sertool.core.features.log_mel.ALGORITHM`, so nothing in it is
-ever out of date. :class:`ShardCache` is for a driver that does not read recordings itself: in the place of the
-content, its key holds path, size and time of change of every recording.
+content, the segment, and the frontend's settings and version, so nothing in it is ever out of date. :class:`ShardCache`
+is for a driver that does not read recordings itself: in the place of the content, its key holds path, size and time of
+change of every recording.
 
 An entry appears whole or not at all, and a damaged one counts as absent. Any number of processes may share a folder.
 """
@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.features import log_mel as acoustics
+from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import Segment
-from sertool.core.features.log_mel import Extract
+from sertool.core.features.frontend import Extract, FrameMaker
 from sertool.core.files import artifacts
-from sertool.core.recipe.schema import Frontend
 
 _ENTRIES = ("??/*.safetensors", "??/.*.safetensors.*.part")  # the second: what a killed process left behind
 
@@ -39,18 +38,18 @@ class FeatureCache:
 
     folder: Path
 
-    def extract_frames(self, segment: Segment, frontend: Frontend) -> Extract:
-        """Return what :func:`~sertool.core.features.log_mel.extract_frames` gives, computed once.
+    def extract_frames(self, segment: Segment, maker: FrameMaker) -> Extract:
+        """Return what :func:`~sertool.core.features.frontend.extract_frames` gives, computed once.
 
         Raises:
             DataError: the recording cannot be used; the message names it.
             SertoolError: the folder cannot be written.
         """
         state = _file_state(segment.path)
-        entry = self._entry(_content_hash(segment.path, *state), segment, frontend)
+        entry = self._entry(_content_hash(segment.path, *state), segment, maker)
         found = _read(entry)
         if found is None:
-            found = acoustics.extract_frames(segment, frontend)
+            found = frontends.extract_frames(segment, maker)
             # A file that changed in the meantime may have given the frames of its new content.
             if _file_state(segment.path) == state:
                 _write(entry, found)
@@ -63,13 +62,13 @@ class FeatureCache:
             path.unlink(missing_ok=True)
         return len(entries)
 
-    def _entry(self, content: str, segment: Segment, frontend: Frontend) -> Path:
+    def _entry(self, content: str, segment: Segment, maker: FrameMaker) -> Path:
         key = {
             "content": content,
             "start": float(segment.start or 0),
             "end": None if segment.end is None else float(segment.end),
         }
-        name = _key(key, frontend)
+        name = _key(key, maker)
         return self.folder / name[:2] / f"{name}.safetensors"
 
 
@@ -83,10 +82,10 @@ class ShardCache:
 
     folder: Path
 
-    def entry(self, segments: Sequence[Segment], frontend: Frontend) -> Path:
+    def entry(self, segments: Sequence[Segment], maker: FrameMaker) -> Path:
         """Return the file for the frames of segments whose recordings are as they are now."""
         recordings = [[str(one.path.absolute()), *_state(one.path), one.start, one.end] for one in segments]
-        return self.folder / f"{_key({'recordings': recordings}, frontend)}.safetensors"
+        return self.folder / f"{_key({'recordings': recordings}, maker)}.safetensors"
 
 
 def read_entry(entry: Path) -> list[Extract | str] | None:
@@ -156,9 +155,9 @@ def _content_hash(path: Path, size: int, changed: int) -> str:
         raise artifacts.read_error(path, error) from error
 
 
-def _key(recordings: dict[str, Any], frontend: Frontend) -> str:
+def _key(recordings: dict[str, Any], maker: FrameMaker) -> str:
     """Name the entry of recordings: any other setting or another way to compute the frames gives another name."""
-    key = {**recordings, "frontend": frontend.model_dump(), "algorithm": acoustics.ALGORITHM}
+    key = {**recordings, "frontend": dict(maker.note), "algorithm": maker.version}
     return _hash(json.dumps(key, sort_keys=True).encode())
 
 

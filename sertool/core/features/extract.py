@@ -20,8 +20,7 @@ from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, descr
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
-from sertool.core.features.log_mel import Extract, extract_frames
-from sertool.core.recipe.schema import Frontend
+from sertool.core.features.frontend import Extract, FrameMaker, extract_frames
 
 _EACH = 1000  # recordings; so many are decoded while a process starts and imports torch
 SHARD = 64  # recordings handed to a worker of a cluster at a time
@@ -35,20 +34,20 @@ def default_workers(recordings: int) -> int:
 
 
 def extracts(
-    segments: Sequence[Segment], frontend: Frontend, cache: FeatureCache | None = None, workers: int = 1
+    segments: Sequence[Segment], maker: FrameMaker, cache: FeatureCache | None = None, workers: int = 1
 ) -> Iterator[Extract | str]:
     """The frames of each segment in order, or why there are none; the same whatever the number of processes.
 
     Args:
         segments: name the recordings.
-        frontend: how they become frames.
+        maker: the frontend that makes their frames.
         cache: keeps what is done; without one, a killed process starts anew.
         workers: processes; 1 is this one. A script that asks for more needs ``if __name__ == "__main__":``.
 
     Raises:
         SertoolError: the cache cannot be written, or the system killed a process.
     """
-    work = partial(_extract, frontend=frontend, cache=cache)
+    work = partial(_extract, maker=maker, cache=cache)
     if workers == 1:
         with _one_thread():
             yield from map(work, segments)
@@ -71,7 +70,7 @@ def extracts(
 def extracts_by(
     launcher: Launcher,
     segments: Sequence[Segment],
-    frontend: Frontend,
+    maker: FrameMaker,
     cache: ShardCache,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Extract | str]:
@@ -80,7 +79,7 @@ def extracts_by(
     Args:
         launcher: where recordings are decoded.
         segments: name the recordings.
-        frontend: how they become frames.
+        maker: the frontend that makes their frames.
         cache: keeps what is done. Only this process reads and writes it.
         tell: called with what a user should know of the cluster.
 
@@ -88,7 +87,7 @@ def extracts_by(
         SertoolError: the cache cannot be written, a node does not see a recording, or workers died.
     """
     shards = [
-        _Shard(segments[first : first + SHARD], frontend, cache) for first in range(0, len(segments), SHARD)
+        _Shard(segments[first : first + SHARD], maker, cache) for first in range(0, len(segments), SHARD)
     ]
     jobs = [
         Job(
@@ -99,7 +98,7 @@ def extracts_by(
         for number, shard in enumerate(shards)
     ]
     given = 0
-    for event in launcher.run(Decoding(frontend, Path.cwd()), jobs, Share()):
+    for event in launcher.run(Decoding(maker, Path.cwd()), jobs, Share()):
         if isinstance(event, Lost | Waiting):
             tell(describe_placement(event))
         while given < len(shards) and shards[given].complete:
@@ -118,7 +117,7 @@ class Unseen:
 class Decoding:
     """What workers of a launcher do: frames of recordings, whose relative paths start at ``folder``."""
 
-    frontend: Frontend
+    maker: FrameMaker
     folder: Path
 
     def open(self) -> Callable[[Sequence[Segment]], Iterator[list[Extract | Unseen | str]]]:
@@ -133,7 +132,7 @@ class Decoding:
         there = self.folder / segment.path
         if not there.is_file():
             return Unseen(platform.node())
-        found = _extract(replace(segment, path=there), self.frontend, None)
+        found = _extract(replace(segment, path=there), self.maker, None)
         return found.replace(str(there), str(segment.path)) if isinstance(found, str) else found
 
 
@@ -148,14 +147,14 @@ def unseen_error(path: Path, node: str) -> SertoolError:
 class _Shard:
     """Segments that a worker decodes at a time, unless the cache has their frames."""
 
-    def __init__(self, segments: Sequence[Segment], frontend: Frontend, cache: ShardCache) -> None:
-        self.segments, self.frontend, self.cache = segments, frontend, cache
+    def __init__(self, segments: Sequence[Segment], maker: FrameMaker, cache: ShardCache) -> None:
+        self.segments, self.maker, self.cache = segments, maker, cache
         self.results: list[Extract | str] = []
         self.complete = False
 
     def describe(self) -> Sequence[Segment]:
         """The segments to be decoded: all or none."""
-        self.entry = self.cache.entry(self.segments, self.frontend)
+        self.entry = self.cache.entry(self.segments, self.maker)
         self.kept = read_entry(self.entry)
         return [] if self.kept is not None else self.segments
 
@@ -168,7 +167,7 @@ class _Shard:
         if self.kept is None:
             self.results = [_seen(segment, one) for segment, one in zip(self.segments, decoded, strict=True)]
             if (
-                self.cache.entry(self.segments, self.frontend) == self.entry
+                self.cache.entry(self.segments, self.maker) == self.entry
             ):  # or recordings have changed meanwhile
                 write_entry(self.entry, self.results)
         else:
@@ -184,10 +183,10 @@ def _seen(segment: Segment, one: Extract | Unseen | str) -> Extract | str:
     return f"{segment.path}: no such file"
 
 
-def _extract(segment: Segment, frontend: Frontend, cache: FeatureCache | None) -> Extract | str:
+def _extract(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) -> Extract | str:
     """The frames of one segment; depends on nothing else."""
     try:
-        return (cache.extract_frames if cache else extract_frames)(segment, frontend)
+        return (cache.extract_frames if cache else extract_frames)(segment, maker)
     except DataError as error:
         return str(error)
 

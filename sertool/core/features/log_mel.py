@@ -1,61 +1,79 @@
-"""Samples to log-mel frames: trimming, pre-emphasis, mel bands, frame reduction, for one recording or many.
+"""Log-mel frames, the first frontend: trimming, pre-emphasis, spectrum, mel bands, decibels, frame reduction.
 
-The defaults of :class:`~sertool.core.recipe.load.Frontend` give the frames that the published systems were trained
-on (the settings of Kyubyong Park's dc_tts, every 16th frame; told by an author, see docs/reference.md). The
-numbers agree with librosa 0.11 (``effects.trim``, ``stft``, ``filters.mel``), the oracle of the tests.
+The defaults of :class:`~sertool.core.recipe.schema.Frontend` give the frames that the published systems were trained
+on: the settings of Kyubyong Park's dc_tts (``utils.get_spectrograms``), every 16th frame, as an author of the
+reference reports (docs/reference.md). The numbers agree with librosa 0.11 (``effects.trim``, ``stft``,
+``filters.mel``), the oracle of the tests. From samples x to a frame t with bands b::
 
-Only what is kept is computed: with every 16th frame, a quarter of the samples is looked at after trimming.
+    y[n]    = x[n] - preemphasis * x[n - 1]                           pre-emphasis, y[0] = x[0]
+    X[t, k] = sum over n of w[n] * y[t * hop + n] * exp(-2 pi i k n / fft_size)      w is Hann's window
+    A[t, b] = sum over k of filter[b, k] * |X[t, k]|                  Slaney's mel filters
+    L[t, b] = 20 * log10(max(1e-5, A[t, b]))                          decibels
+    frame   = clip((L - 20 + 100) / 100, 1e-8, 1)
+
+Only the frames that are kept are computed: with every 16th one, a quarter of the samples is read after trimming.
+torch is imported where frames are computed, since doctor and reports ask for a frontend's facts without it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
-
-from sertool.core.features.audio import Segment, read_audio
 from sertool.core.recipe.schema import Frontend
 
-ALGORITHM = 1  # raised when the frames of a recording change for the same settings
-TRIM_HOP = 512  # samples; librosa.effects.trim's own, whatever the sampling rate
-AMPLITUDE_FLOOR = 1e-5  # of RMS values and mel magnitudes before the logarithm
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+TRIM_HOP = 512  # samples; the default of librosa.effects.trim, whatever the sampling rate
+AMPLITUDE_FLOOR = 1e-5  # of RMS values and mel magnitudes: -100 dB, because the logarithm of 0 is no number
 REFERENCE_DB, RANGE_DB = 20.0, 100.0  # a level of 20 dB becomes 1, one of -80 dB becomes 0
-FEATURE_FLOOR = 1e-8  # above 0, so that a frame of silence is not taken for padding
-_ROWS = {"cpu": 64, "cuda": 8192}  # windows at a time: they stay in a core's cache, or fill a GPU
+FEATURE_FLOOR = 1e-8  # above 0, so that a frame of silence is not taken for padding, which is zeros
+_ROWS = {"cpu": 64, "cuda": 8192}  # windows at a time: they fit a core's cache, or fill a GPU
 
 
-@dataclass(frozen=True)
-class Extract:
-    """What one recording gives: ``frames`` (T, mel_bands) float32 and its length before trimming."""
+class LogMel:
+    """The log-mel frontend; see :class:`~sertool.core.features.frontend.FrameMaker` for its attributes."""
 
-    frames: NDArray[np.float32]
-    seconds: float
+    name = "log-mel"
+    version = (
+        1  # raise it when the frames of a recording change for the same settings: caches then start anew
+    )
+    silence = FEATURE_FLOOR
+    bounds = (0.0, 1.0)
+
+    def __init__(self, settings: Frontend) -> None:
+        self.settings = settings
+        self.note = settings.model_dump()
+        self.sample_rate = settings.sample_rate
+        self.width = settings.mel_bands
+        self.seconds_per_frame = settings.hop_length * settings.frame_step / settings.sample_rate
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any]) -> "LogMel":
+        """Open the frontend with these settings; raise ValueError where they are none of a log-mel frontend."""
+        return cls(Frontend.model_validate(dict(note)))
+
+    def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
+        """Return (T, mel_bands) float32 for each waveform; see :func:`log_mels_batch`."""
+        return log_mels_batch(waveforms, self.settings)
+
+    def warnings(self) -> list[str]:
+        """Report mel bands that lie between two bins of the spectrum and therefore never hold anything."""
+        filters = mel_filters(self.sample_rate, self.settings.fft_size, self.width)
+        if empty := int((filters.amax(dim=1) == 0).sum()):
+            return [
+                f"{empty} of {self.width} mel bands are always empty: "
+                "set fewer frontend.mel_bands or a larger frontend.fft_size"
+            ]
+        return []
 
 
-def extract_frames(segment: Segment, frontend: Frontend) -> Extract:
-    """The frames of a recording, or of a segment of it.
-
-    Args:
-        segment: see :func:`~sertool.core.features.audio.read_audio`.
-        frontend: the settings.
-
-    Raises:
-        DataError: the recording cannot be used; the message names it.
-    """
-    waveform = read_audio(segment, frontend.sample_rate)
-    return Extract(log_mels(waveform, frontend).numpy(), len(waveform) / frontend.sample_rate)
-
-
-def trim(waveform: Tensor, top_db: float) -> Tensor:
+def trim(waveform: "Tensor", top_db: float) -> "Tensor":
     """Cut the quiet beginning and end of a recording.
 
-    The level is the RMS of 2048 samples around each 512th one. The recording is kept from the first to the
+    The level is the RMS of the 2048 samples around each 512th one. The recording is kept from the first to the
     last place whose level is less than ``top_db`` below the highest. An RMS below 1e-5 counts as 1e-5, so a
     recording that is quiet throughout, or all zeros, stays as it is.
 
@@ -68,39 +86,50 @@ def trim(waveform: Tensor, top_db: float) -> Tensor:
 
     Source: ``librosa.effects.trim`` with its defaults.
     """
-    # Zeros around the recording count into the mean, as in librosa.
+    import torch
+    from torch.nn import functional as F
+
     whole = len(waveform) // TRIM_HOP * TRIM_HOP
     hops, rest = waveform[:whole].view(-1, TRIM_HOP), waveform[whole:]
     energies = torch.cat([torch.linalg.vecdot(hops, hops), rest.dot(rest)[None]]).double()
+    # A window of 2048 samples is four hops; zeros around the recording count into its mean, as in librosa.
     energies = F.pad(energies, (2, 1)).unfold(0, 4, 1).sum(1).clamp_min(4 * TRIM_HOP * AMPLITUDE_FLOOR**2)
+    # Energies instead of levels: top_db below the highest level is a factor of 10^(-top_db / 10).
     loud = torch.nonzero(energies > energies.max() * 10 ** (-top_db / 10))[:, 0]
     return waveform[int(loud[0]) * TRIM_HOP : (int(loud[-1]) + 1) * TRIM_HOP]
 
 
 @lru_cache(maxsize=16)
-def mel_filters(sample_rate: int, fft_size: int, mel_bands: int) -> Tensor:
-    """Slaney's mel filter bank: triangles of equal area, evenly spaced on his scale up to the Nyquist rate.
+def mel_filters(sample_rate: int, fft_size: int, mel_bands: int) -> "Tensor":
+    """Return Slaney's mel filter bank: triangles of equal area, evenly spaced in mel up to the Nyquist rate.
 
-    His scale is linear (3 mel in 200 Hz) up to 1000 Hz and logarithmic (27 mel in a factor of 6.4) above.
+    His scale is linear up to 1000 Hz and logarithmic above::
+
+        mel = 3 f / 200                                  f < 1000 Hz
+        mel = 15 + 27 * ln(f / 1000) / ln(6.4)           f >= 1000 Hz
 
     Returns:
         (mel_bands, fft_size // 2 + 1) float64. Cached: do not change it in place.
 
     Source: M. Slaney, "Auditory Toolbox", technical report 1998-010, Interval Research Corporation, 1998.
     """
+    import torch
+
     top = sample_rate / 2
     top_mel = top * 3 / 200 if top < 1000 else 15 + 27 * math.log(top / 1000) / math.log(6.4)
     mels = torch.linspace(0, top_mel, mel_bands + 2, dtype=torch.float64)
     edges = torch.where(mels < 15, mels * 200 / 3, 1000 * torch.exp((mels - 15) * math.log(6.4) / 27))
+    # Band b rises from edge b to edge b + 1 and falls to edge b + 2.
     bins = torch.linspace(0, top, fft_size // 2 + 1, dtype=torch.float64)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - low) / (centre - low)
     falling = (high - bins) / (high - centre)
+    # The factor makes the area under each triangle 1, so that wide bands are not louder than narrow ones.
     return torch.minimum(rising, falling).clamp_min(0) * 2 / (high - low)
 
 
-def log_mels(waveform: Tensor, frontend: Frontend) -> Tensor:
-    """The log-mel frames of one recording.
+def log_mels(waveform: "Tensor", frontend: Frontend) -> "Tensor":
+    """Compute the log-mel frames of one recording.
 
     Args:
         waveform: (samples,) float32 at ``frontend.sample_rate``, at least one sample.
@@ -113,9 +142,9 @@ def log_mels(waveform: Tensor, frontend: Frontend) -> Tensor:
 
 
 def log_mels_batch(
-    waveforms: Sequence[Tensor], frontend: Frontend, device: torch.device | str = "cpu"
-) -> list[Tensor]:
-    """The log-mel frames of many recordings, computed together.
+    waveforms: "Sequence[Tensor]", frontend: Frontend, device: "torch.device | str" = "cpu"
+) -> "list[Tensor]":
+    """Compute the log-mel frames of many recordings together.
 
     Args:
         waveforms: each (samples,) float32 on the CPU at ``frontend.sample_rate``, at least one sample.
@@ -125,6 +154,8 @@ def log_mels_batch(
     Returns:
         (T, mel_bands) float32 on the CPU for each, what :func:`log_mels` gives up to rounding.
     """
+    import torch
+
     device = torch.device(device)
     if frontend.trim_db is not None:
         waveforms = [trim(waveform, frontend.trim_db) for waveform in waveforms]
@@ -142,7 +173,7 @@ def _frame_count(samples: int, frontend: Frontend) -> int:
 
 
 class _Span(NamedTuple):
-    """Frames ``first`` to before ``last`` of a recording."""
+    """Frames ``first`` up to ``last``, exclusive, of a recording."""
 
     recording: int
     first: int
@@ -150,7 +181,7 @@ class _Span(NamedTuple):
 
 
 def _groups(counts: Sequence[int], rows: int) -> Iterator[list[_Span]]:
-    """All frames in order, in groups of ``rows``."""
+    """Divide all frames, in order, into groups of ``rows``; a recording may be divided, too."""
     group: list[_Span] = []
     free = rows
     for recording, count in enumerate(counts):
@@ -167,8 +198,8 @@ def _groups(counts: Sequence[int], rows: int) -> Iterator[list[_Span]]:
         yield group
 
 
-def _windows(signal: Tensor, span: _Span, frontend: Frontend) -> Tensor:
-    """The pre-emphasised samples (frames, window_length) under the windows of some frames, a view."""
+def _windows(signal: "Tensor", span: _Span, frontend: Frontend) -> "Tensor":
+    """Return the pre-emphasised samples (frames, window_length) under the windows of some frames, a view."""
     step = frontend.hop_length * frontend.frame_step
     # A window stands in the middle of its FFT, which is centred on the frame; there are zeros around the signal.
     lead = frontend.fft_size // 2 - (frontend.fft_size - frontend.window_length) // 2
@@ -183,15 +214,19 @@ def _windows(signal: Tensor, span: _Span, frontend: Frontend) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _tables(frontend: Frontend, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Hann's window (window_length,) and the mel filters (mel_bands, bins), sparse: a bin has two at most."""
+def _tables(frontend: Frontend, device: "torch.device") -> "tuple[Tensor, Tensor]":
+    """Return Hann's window (window_length,) and the mel filters (mel_bands, bins), sparse: a bin has two at most."""
+    import torch
+
     filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands)
     window = torch.hann_window(frontend.window_length, dtype=torch.float64)
     return window.to(device), filters.to_sparse().coalesce().to(device)
 
 
-def _features(windows: Tensor, frontend: Frontend) -> Tensor:
-    """(N, window_length) samples to (N, mel_bands) features."""
+def _features(windows: "Tensor", frontend: Frontend) -> "Tensor":
+    """Turn samples (N, window_length) into features (N, mel_bands)."""
+    import torch
+
     window, filters = _tables(frontend, windows.device)
     # Double precision: bands 100 dB below the loudest are features too; float32 leaves noise in them.
     spectrum = torch.fft.rfft(windows * window, n=frontend.fft_size)

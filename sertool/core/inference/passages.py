@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from sertool.core.corpora.vocabulary import clean_words
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, SHORTEST, read_audio
-from sertool.core.features.log_mel import FEATURE_FLOOR, log_mels_batch
+from sertool.core.features.frontend import FrameMaker, is_silent, open_frontend
 from sertool.core.formatting import printable
 from sertool.core.inference.clips import Clip, RefusedClip, check_window, refusal
 from sertool.core.recipe.schema import Recipe
@@ -30,7 +31,7 @@ class Passage:
         name: name of its clip.
         text: text as the user gave it.
         words: cleaned words of the text.
-        frames: (T, mel_bands) float32 log-mels, cut to the model's longest input; empty without audio.
+        frames: (T, D) float32, cut to the model's longest input; empty without audio.
         start, end: seconds into the file, of a segment or a window; None for a whole recording.
         cut: ``text`` and ``audio``, if they are longer than the model's longest input.
         silent: the recording contains no sound.
@@ -67,6 +68,11 @@ class Listener:
         if self.window is not None and not self.uses("audio"):
             raise UsageError("--window: this model uses text alone, which cannot be divided")
 
+    @cached_property
+    def frontend(self) -> FrameMaker:
+        """The frontend that makes the model's frames."""
+        return open_frontend(self.recipe.frontend)
+
     def uses(self, modality: str) -> bool:
         """Check whether the model uses ``text`` or ``audio``."""
         return modality in self.recipe.dataset.modalities
@@ -74,9 +80,7 @@ class Listener:
     @property
     def seen(self) -> float:
         """Seconds of a recording, after the silence at its beginning, that the model sees."""
-        frontend = self.recipe.frontend
-        step = frontend.hop_length * frontend.frame_step / frontend.sample_rate
-        return self.recipe.dataset.max_audio_length * step
+        return self.recipe.dataset.max_audio_length * self.frontend.seconds_per_frame
 
     def listen(self, clip: Clip, waveform: Tensor | None = None) -> list[Passage]:
         """Make the passages of a clip: one, or one per window.
@@ -98,19 +102,19 @@ class Listener:
         if not self.uses("audio") and not clip.text:
             raise DataError(f"{clip.name}: has no text, and this model uses text alone")
         if self.uses("audio") and has_audio:
-            rate = self.recipe.frontend.sample_rate
+            rate = self.frontend.sample_rate
             if waveform is None:
                 assert segment is not None
                 waveform = read_audio(segment, rate)
             pieces = list(self._pieces(clip, waveform))
-            frames = log_mels_batch([samples for samples, _, _ in pieces], self.recipe.frontend)
+            frames = self.frontend.frames([samples for samples, _, _ in pieces])
             return [
                 self._passage(clip, words, own.numpy(), start, end)
                 for own, (_, start, end) in zip(frames, pieces, strict=True)
             ]
         if not words:
             raise DataError(f"{clip.name}: its text contains no words")
-        none = np.zeros((0, self.recipe.frontend.mel_bands), np.float32)
+        none = np.zeros((0, self.frontend.width), np.float32)
         return [Passage(clip.name, clip.text, words, none, cut=self._cut(words, none))]
 
     def _pieces(self, clip: Clip, waveform: Tensor) -> Iterator[tuple[Tensor, float | None, float | None]]:
@@ -118,7 +122,7 @@ class Listener:
         if self.window is None:
             yield waveform, clip.start, clip.end
             return
-        rate = self.recipe.frontend.sample_rate
+        rate = self.frontend.sample_rate
         size, hop = round(self.window * rate), round((self.hop or self.window) * rate)
         begin = clip.start or 0.0
         for first, last in windows(len(waveform), size, hop, least=round(SHORTEST * rate)):
@@ -142,7 +146,7 @@ class Listener:
             start=start,
             end=end,
             cut=self._cut(words, frames),
-            silent=bool(frames.max() <= FEATURE_FLOOR),
+            silent=is_silent(frames, self.frontend),
         )
 
     def _cut(self, words: tuple[str, ...], frames: NDArray[np.float32]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
+from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.ensemble import chosen_size
@@ -178,7 +179,7 @@ class Predictor:
             return listener.listen(Clip(str(audio), Path(audio), text))
         if rate is None:
             raise UsageError("sample_rate: required for a waveform, in Hz")
-        waveform = resample(np.asarray(audio), rate, self.trained.recipe.frontend.sample_rate)
+        waveform = resample(np.asarray(audio), rate, listener.frontend.sample_rate)
         return listener.listen(Clip("waveform", text=text), waveform)
 
     def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
@@ -301,14 +302,14 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
 
 def _check(trained: Trained) -> None:
     """Refuse a model whose inputs cannot be made from recordings and words."""
-    modalities, bands = trained.recipe.dataset.modalities, trained.recipe.frontend.mel_bands
+    modalities, width = trained.recipe.dataset.modalities, open_frontend(trained.recipe.frontend).width
     if "text" in modalities and trained.text_width is not None:
         raise UsageError(
             f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "
             "which cannot be made of words here"
         )
-    if "audio" in modalities and trained.audio_width != bands:
+    if "audio" in modalities and trained.audio_width != width:
         raise UsageError(
             f"{trained.name}: was trained on audio frames of {trained.audio_width} values, and its frontend "
-            f"makes {bands} of a recording: they came from elsewhere"
+            f"makes {width} of a recording: they came from elsewhere"
         )

@@ -12,7 +12,7 @@ from sertool.core.corpora.vocabulary import clean_words
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.extract import extracts, extracts_by
-from sertool.core.features.log_mel import FEATURE_FLOOR, Extract, mel_filters
+from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend
 from sertool.core.features.transcribe import Transcriber
 from sertool.core.formatting import first_few, first_lines, row_numbers
 from sertool.core.prepare.labels import classes_of, stored
@@ -97,11 +97,12 @@ def decode(
         SertoolError: the cache cannot be written.
     """
     found: list[Extract | str] = []
+    maker = open_frontend(frontend)
     segments = [row.segment for row in table.rows]
     if launcher is not None and cache is not None:
-        each = extracts_by(launcher, segments, frontend, ShardCache(cache), tell)
+        each = extracts_by(launcher, segments, maker, ShardCache(cache), tell)
     else:
-        each = extracts(segments, frontend, FeatureCache(cache) if cache else None, workers)
+        each = extracts(segments, maker, FeatureCache(cache) if cache else None, workers)
     for one in each:
         found.append(one)
         if progress is not None:
@@ -157,6 +158,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
         frontend: that made the frames; stored with the corpus.
         name: of the corpus.
     """
+    maker = open_frontend(frontend)
     classes = classes_of([row.labels for row in decoded.rows])
     columns = zip(decoded.rows, decoded.extracts, decoded.transcriber, strict=True)
     corpus = Corpus(
@@ -174,27 +176,27 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
             )
             for row, extract, transcriber in columns
         ),
-        audio=Frames.join([extract.frames for extract in decoded.extracts], frontend.mel_bands),
+        audio=Frames.join([extract.frames for extract in decoded.extracts], maker.width),
         classes=classes,
         left_out=decoded.left_out,
-        frontend=frontend.model_dump(),
+        frontend=maker.note,
         source=table.path.resolve().name,
     )
     silent = [
         row
         for row, extract in zip(decoded.rows, decoded.extracts, strict=True)
-        if extract.frames.max() <= FEATURE_FLOOR
+        if is_silent(extract.frames, maker)
     ]
     return Preparation(
         corpus,
-        tuple(_warnings(table, corpus, decoded, silent, frontend)),
+        tuple(_warnings(table, corpus, decoded, silent, maker)),
         tuple(row.id for row in silent),
         table.drawn,
     )
 
 
 def _warnings(
-    table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], frontend: Frontend
+    table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], maker: FrameMaker
 ) -> list[str]:
     warnings = []
     if corpus.left_out:
@@ -214,13 +216,7 @@ def _warnings(
             f"{len(long)} {what} more than {LONG // 60} minutes ({_listed(long)}): "
             "a row is one utterance, columns start and end cut it out"
         )
-    filters = mel_filters(frontend.sample_rate, frontend.fft_size, frontend.mel_bands)
-    if empty := int((filters.amax(dim=1) == 0).sum()):
-        warnings.append(
-            f"{empty} of {frontend.mel_bands} mel bands are always empty: "
-            "set fewer frontend.mel_bands or a larger frontend.fft_size"
-        )
-    return warnings
+    return warnings + maker.warnings()
 
 
 def _listed(rows: Sequence[Row]) -> str:

@@ -18,6 +18,7 @@ from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import UsageError
+from sertool.core.features.frontend import open_frontend
 from sertool.core.recipe.schema import Recipe
 from sertool.core.training.batches import Standardization, Tables, fit_standardization, make_tables
 
@@ -101,7 +102,7 @@ def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
 
 
 def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
-    differing = frontend_differences(corpus.frontend or {}, recipe.frontend.model_dump())
+    differing = frontend_differences(corpus.frontend or {}, open_frontend(recipe.frontend).note)
     if differing:
         listed = ", ".join(f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items())
         raise UsageError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sertool.core.corpora.fingerprints import seen_by_fold, unpack
 from sertool.core.errors import DataError, UsageError
+from sertool.core.features.frontend import open_frontend
 from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
@@ -175,9 +176,9 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
         if modality not in source.modalities
     ]
     theirs = trained.recipe
-    before = {**theirs.frontend.model_dump(), "standardize": theirs.dataset.standardize}
-    now = {**ours.frontend.model_dump(), "standardize": ours.dataset.standardize}
-    changed = [f"{key} {before[key]} (here {now[key]})" for key in now if before[key] != now[key]]
+    before = {**open_frontend(theirs.frontend).note, "standardize": theirs.dataset.standardize}
+    now = {**open_frontend(ours.frontend).note, "standardize": ours.dataset.standardize}
+    changed = [f"{key} {before.get(key)} (here {now[key]})" for key in now if before.get(key) != now[key]]
     if changed and "audio" in ours.dataset.modalities:
         notes.append(f"{source.name} was trained on other audio frames: {', '.join(changed)}")
     return notes

@@ -32,6 +32,7 @@ from sertool.core.features import extract as decoding
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import ShardCache
 from sertool.core.features.extract import Decoding, _Shard, extracts, extracts_by
+from sertool.core.features.log_mel import LogMel
 from sertool.core.inference import distributed as shards
 from sertool.core.inference import predictor as predicting
 from sertool.core.prepare.draw_splits import Draw
@@ -480,9 +481,9 @@ def test_prepared_on_a_cluster_it_is_the_same_corpus(recordings, cluster, monkey
     monkeypatch.chdir(recordings)
     table = read_table(recordings / "table.csv", None, Draw((0.7, 0.15, 0.15), 1), missing_audio=True)
     cache = ShardCache(recordings / "again/SET/.prepare/frames")
-    frontend = load("custom", ["dataset.path=SET"]).frontend
+    maker = LogMel(load("custom", ["dataset.path=SET"]).frontend)
     again = [
-        _Shard([row.segment for row in table.rows[first : first + 64]], frontend, cache) for first in (0, 64)
+        _Shard([row.segment for row in table.rows[first : first + 64]], maker, cache) for first in (0, 64)
     ]
     assert [shard.describe() for shard in again] == [[], []]
     assert [len(shard.kept) for shard in again] == [64, 7]
@@ -496,19 +497,19 @@ def stopped(*_):
 @pytest.mark.slow
 def test_a_recording_that_a_node_does_not_see(recordings, launcher, monkeypatch):
     rows = read_table(Path("table.csv"), None, Draw((1.0, 0.0, 0.0), 1)).rows[:2]
-    frontend = load("custom", ["dataset.path=SET"]).frontend
-    monkeypatch.setattr(decoding, "Decoding", lambda frontend, folder: Decoding(frontend, Path("/nowhere")))
+    maker = LogMel(load("custom", ["dataset.path=SET"]).frontend)
+    monkeypatch.setattr(decoding, "Decoding", lambda maker, folder: Decoding(maker, Path("/nowhere")))
     relative = [Segment(Path(row.segment.path.name)) for row in rows]
     with pytest.raises(SertoolError) as caught:
-        list(extracts_by(launcher, relative, frontend, ShardCache(recordings / "cache")))
+        list(extracts_by(launcher, relative, maker, ShardCache(recordings / "cache")))
     assert str(caught.value) == f"0.wav: not there on node {platform.node()}"
     assert caught.value.hint == (
         "recordings must lie at the same path on every node, on a file system that all of them share"
     )
     # One that is not here either is the user's own mistake, told as without a cluster.
     missing = [Segment(Path("gone.wav"))]
-    found = list(extracts_by(launcher, missing, frontend, ShardCache(recordings / "cache")))
-    assert found == list(extracts(missing, frontend)) == ["gone.wav: no such file"]
+    found = list(extracts_by(launcher, missing, maker, ShardCache(recordings / "cache")))
+    assert found == list(extracts(missing, maker)) == ["gone.wav: no such file"]
 
 
 @needs_ray

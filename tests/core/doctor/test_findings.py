@@ -9,7 +9,6 @@ from planting import FORMATS, SIZES, A, B, clean_tables, nan_frame, recipe_for, 
 
 from sertool.core.corpora.corpus import LeftOut
 from sertool.core.doctor.findings import KINDS
-from sertool.core.doctor.frame_statistics import FLOOR
 from sertool.core.doctor.inspect import inspect, summary_line
 from sertool.core.features.log_mel import FEATURE_FLOOR
 
@@ -278,10 +277,6 @@ def test_every_kind_is_planted():
     planted |= {kind for _, expected in REFERENCE_ONLY.values() for kind in expected}
     planted |= {kind for *_, expected in OWN_ONLY.values() for kind in expected}
     assert planted | {"division", "no-vector", "unreadable"} == set(KINDS)
-
-
-def test_the_floor_is_the_frontends():
-    assert FLOOR == FEATURE_FLOOR
 
 
 def test_the_table_of_findings_is_current():

@@ -17,13 +17,14 @@ from other_processes import fill
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import cache as feature_cache
-from sertool.core.features import log_mel as acoustics
+from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
-from sertool.core.features.log_mel import Extract, extract_frames
+from sertool.core.features.frontend import Extract, extract_frames
+from sertool.core.features.log_mel import LogMel
 from sertool.core.recipe.schema import Frontend
 
-FRONTEND = Frontend(frame_step=4)
+FRONTEND = LogMel(Frontend(frame_step=4))
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def computed(monkeypatch):
         paths.append(segment.path)
         return extract_frames(segment, frontend)
 
-    monkeypatch.setattr(acoustics, "extract_frames", spy)
+    monkeypatch.setattr(frontends, "extract_frames", spy)
     return paths
 
 
@@ -88,8 +89,8 @@ def test_the_content_counts_and_not_the_name(recording, tmp_path, computed):
     [
         (0.1, None, FRONTEND),
         (None, 0.9, FRONTEND),
-        (None, None, Frontend(frame_step=8)),
-        (None, None, Frontend(frame_step=4, trim_db=None)),
+        (None, None, LogMel(Frontend(frame_step=8))),
+        (None, None, LogMel(Frontend(frame_step=4, trim_db=None))),
     ],
 )
 def test_another_segment_or_setting_is_another_entry(recording, tmp_path, start, end, frontend):
@@ -103,7 +104,7 @@ def test_another_segment_or_setting_is_another_entry(recording, tmp_path, start,
 def test_another_version_of_the_algorithm_is_another_entry(recording, tmp_path, computed, monkeypatch):
     cache = FeatureCache(tmp_path / "cache")
     cache.extract_frames(Segment(recording), FRONTEND)
-    monkeypatch.setattr(acoustics, "ALGORITHM", acoustics.ALGORITHM + 1)
+    monkeypatch.setattr(LogMel, "version", LogMel.version + 1)
     cache.extract_frames(Segment(recording), FRONTEND)
     assert len(computed) == 2
 
@@ -151,7 +152,7 @@ def test_a_recording_that_changes_meanwhile_is_not_kept(recording, tmp_path, mon
         os.utime(segment.path, ns=(1, 1))
         return found
 
-    monkeypatch.setattr(acoustics, "extract_frames", slow)
+    monkeypatch.setattr(frontends, "extract_frames", slow)
     cache = FeatureCache(tmp_path / "cache")
     cache.extract_frames(Segment(recording), FRONTEND)
     assert entries(cache) == []
@@ -252,16 +253,16 @@ def test_a_damaged_list_counts_as_absent(tmp_path_factory, data):
 
 
 def test_another_recording_segment_or_frontend_is_another_list(tmp_path):
-    cache, frontend, path = ShardCache(tmp_path / "cache"), Frontend(), tmp_path / "a.wav"
+    cache, frontend, path = ShardCache(tmp_path / "cache"), LogMel(Frontend()), tmp_path / "a.wav"
     path.write_bytes(b"1234")
     whole = Segment(path)
     entry = cache.entry([whole], frontend)
-    assert entry == cache.entry([Segment(path, None, None)], Frontend())
+    assert entry == cache.entry([Segment(path, None, None)], LogMel(Frontend()))
     others = [
         cache.entry([whole, whole], frontend),
         cache.entry([replace(whole, start=0.5)], frontend),
         cache.entry([replace(whole, path=Path("b.wav"))], frontend),
-        cache.entry([whole], frontend.model_copy(update={"mel_bands": 40})),
+        cache.entry([whole], LogMel(Frontend(mel_bands=40))),
     ]
     path.write_bytes(b"12345")
     others.append(cache.entry([whole], frontend))
@@ -273,11 +274,11 @@ def test_entries_of_earlier_versions_are_found_again(tmp_path):
     """Names and bytes as of November 2026: any other one would lose every cache on disk."""
     cache, gone = FeatureCache(tmp_path), Path("/gone.wav")
     segments = (Segment(gone), Segment(gone, 1, 2.5))
-    assert [cache._entry("0" * 40, segment, Frontend()).stem for segment in segments] == [
+    assert [cache._entry("0" * 40, segment, LogMel(Frontend())).stem for segment in segments] == [
         "1f28a15855e5d1aa178f652dbd88acdfbf88412b",
         "e07e3abbf8867b707a5cbb8b50ec7b15104bd4f4",
     ]
-    entry = ShardCache(tmp_path).entry([Segment(gone, None, 2.5)], Frontend())
+    entry = ShardCache(tmp_path).entry([Segment(gone, None, 2.5)], LogMel(Frontend()))
     assert entry == tmp_path / "ff642c82fae59eafcfb428650154a4a24cfbfc7c.safetensors"
     write_entry(entry, [Extract(np.arange(12, dtype=np.float32).reshape(4, 3), 1.5), "no sound"])
     digest = hashlib.sha256(entry.read_bytes()).hexdigest()

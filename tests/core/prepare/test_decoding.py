@@ -22,6 +22,7 @@ from sertool.commands import prepare as command
 from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.features import extract as decoding
+from sertool.core.features.log_mel import LogMel
 from sertool.core.files import artifacts
 from sertool.core.prepare.folder import read_folder
 from sertool.core.prepare.rows import script_of, script_warnings
@@ -70,7 +71,7 @@ def test_a_process_that_is_killed_is_told(folder, monkeypatch):
     monkeypatch.setattr(decoding, "_extract", die)
     segments = [row.segment for row in read_table(folder / "t.csv").rows]
     with pytest.raises(SertoolError) as caught:
-        list(decoding.extracts(segments, FRONTEND, workers=2))
+        list(decoding.extracts(segments, LogMel(FRONTEND), workers=2))
     assert str(caught.value).startswith("a process was killed while it decoded recordings")
     assert "--workers 1" in caught.value.hint
 

@@ -20,9 +20,11 @@ from sertool.core.corpora.reading_errors import Kind, Report, UtteranceError, re
 from sertool.core.corpora.tasks import Task
 from sertool.core.corpora.vocabulary import Vocabulary, clean_words
 from sertool.core.errors import DataError
+from sertool.core.features.log_mel import LogMel
 from sertool.core.files.pickles import load_array, load_pickle
+from sertool.core.recipe.schema import Frontend
 
-MEL_BANDS = 80
+FRONTEND = LogMel(Frontend())  # the settings' defaults are those that the published frames were made with
 VOCABULARY = "token_to_ix.pkl"
 VECTORS = "train_glove.npy"
 # A file of this name says that the folder's data were generated: tables then say "synthetic".
@@ -121,7 +123,7 @@ def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
     return Corpus(
         name=layout.name,
         utterances=tuple(parts.utterances),
-        audio=Frames.join(list(parts.frames), MEL_BANDS),
+        audio=Frames.join(list(parts.frames), FRONTEND.width),
         left_out=tuple(parts.left_out),
         vocabulary=vocabulary,
         numbering=parts.numbering,
@@ -233,8 +235,8 @@ class _Values:
         return self.read_words[key]
 
     def frames(self, key: str) -> NDArray[np.float32]:
-        """(T, 80); NaN where there are any."""
-        frames = np.zeros((0, MEL_BANDS), np.float32)
+        """(T, D); NaN where there are any."""
+        frames = np.zeros((0, FRONTEND.width), np.float32)
         with self._told("mels", "width", key):
             frames = _frames(self.tables["mels"][key])
         with self._told("mels", "non-finite", key):
@@ -273,8 +275,8 @@ def _words(value: Any) -> list[str]:
 
 
 def _frames(value: Any) -> NDArray[np.float32]:
-    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.shape[1] != MEL_BANDS:
-        raise DataError(f" is {_kind(value)}, expected frames of shape (any, {MEL_BANDS})")
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.shape[1] != FRONTEND.width:
+        raise DataError(f" is {_kind(value)}, expected frames of shape (any, {FRONTEND.width})")
     if value.dtype.kind != "f":
         raise DataError(f" holds {value.dtype}, expected floating-point numbers")
     # A float64 beyond float32's range becomes infinite, which is then told.

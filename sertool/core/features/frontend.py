@@ -1,0 +1,110 @@
+"""What a frontend is: the code that turns recordings into frames, behind one interface.
+
+:class:`~sertool.core.recipe.schema.Frontend` is a recipe's section, the settings; a :class:`FrameMaker` computes frames
+by them. Nothing outside this room knows how wide a frame is, how long it lasts or what silence looks like: it asks. A
+new frontend, such as a pretrained encoder, is a file in this folder and a line in :data:`MAKERS`. This module imports
+no torch, and neither does opening a frontend: only :meth:`FrameMaker.frames` does.
+
+Text becomes input in one way today: words with a vocabulary (:mod:`~sertool.core.corpora.vocabulary`). Text as frames,
+which corpora and models know already, needs a counterpart of this interface with ``width`` and ``frames(texts)``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.errors import DataError, did_you_mean
+from sertool.core.features.audio import Segment, read_audio
+from sertool.core.features.log_mel import LogMel
+from sertool.core.recipe.schema import Frontend
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FrameMaker(Protocol):
+    """A frontend. It must be picklable, since processes and cluster nodes are given one."""
+
+    @property
+    def name(self) -> str:
+        """The name of the kind of frontend, its key in :data:`MAKERS`."""
+
+    @property
+    def note(self) -> Mapping[str, Any]:
+        """The settings as plain data: a corpus keeps them, :func:`open_frontend` opens them, cache keys hold them."""
+
+    @property
+    def version(self) -> int | str:
+        """What made the frames besides the settings: a number that is raised with the code, or a hash of weights."""
+
+    @property
+    def sample_rate(self) -> int:
+        """The sampling rate in Hz that waveforms must have."""
+
+    @property
+    def width(self) -> int:
+        """D, the number of values in a frame."""
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """The time from one frame to the next."""
+
+    @property
+    def silence(self) -> float:
+        """The largest absolute value in frames that hold no sound; above 0, since zeros are padding."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value a frame can hold; infinite where there is none."""
+
+    def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
+        """Compute (T, D) float32 frames on the CPU for each waveform (samples,) of at least one sample."""
+
+    def warnings(self) -> list[str]:
+        """Report settings that work but are hardly meant, one sentence each."""
+
+
+MAKERS: dict[str, Callable[[Mapping[str, Any]], FrameMaker]] = {"log-mel": LogMel.from_note}
+UNNAMED = "log-mel"  # for settings without a name; recipes and corpora have always held those of log-mel so
+
+
+def open_frontend(settings: Frontend | Mapping[str, Any]) -> FrameMaker:
+    """Open the frontend that a recipe's section or a corpus's note asks for.
+
+    Raises:
+        DataError: a note names no frontend of this version, or holds settings that it does not have.
+    """
+    note = settings.model_dump() if isinstance(settings, Frontend) else settings
+    name = str(note.get("name", UNNAMED))
+    if name not in MAKERS:
+        raise DataError(f"unknown frontend {name!r}{did_you_mean(name, list(MAKERS))}")
+    try:
+        return MAKERS[name](note)
+    except ValueError as error:
+        raise DataError(f"frontend {name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Extract:
+    """The ``frames`` (T, D) float32 of one recording, and its length in ``seconds`` before anything was trimmed."""
+
+    frames: NDArray[np.float32]
+    seconds: float
+
+
+def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
+    """Read a recording, or a segment of it, and compute its frames.
+
+    Raises:
+        DataError: the recording cannot be used; the message names it.
+    """
+    waveform = read_audio(segment, maker.sample_rate)
+    return Extract(maker.frames([waveform])[0].numpy(), len(waveform) / maker.sample_rate)
+
+
+def is_silent(frames: NDArray[np.float32], maker: FrameMaker) -> bool:
+    """Check whether frames (T, D), T at least 1, hold no sound at all."""
+    return bool(max(-frames.min(), frames.max()) <= maker.silence)
