@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -24,46 +24,46 @@ ROWS = 20  # members in the table at most
 
 
 def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> None:
-    """Run a training by consuming its events, and show each of them."""
+    """Run a training by consuming its events, and show each of them.
+
+    Args:
+        plan: the training.
+        events: its events; each epoch is computed when it is asked for.
+        title: put before the epochs, where a command trains several ensembles.
+    """
+    from sertool.core.runs.train import Note, Resumed
+
     talk = console()
-    view = _Rows(plan) if talk.is_terminal else _Lines(plan, talk)
-    with view.shown(talk):
+    view = _Rows(plan, title, talk) if talk.is_terminal else _Lines(plan, title, talk)
+    with view.live if isinstance(view, _Rows) else nullcontext():
         for event in events:
-            view.take(event, title)
+            if isinstance(event, Note):
+                say(talk, event.text)
+            elif isinstance(event, Resumed):
+                say(talk, f"resuming after epoch {event.epoch}")
+            else:
+                view.take(event)
 
 
 class _Rows:
     """Live table of members: seed (and fold), epochs, loss, score, best score, learning rate, longest time left."""
 
-    def __init__(self, plan: "Plan") -> None:
-        self.plan = plan
+    def __init__(self, plan: "Plan", title: str, talk: Console) -> None:
+        self.plan, self.title = plan, title
+        # By seed and fold: the last epoch, the best score, and when which epoch was first seen.
         self.rows: dict[tuple[int, int], MemberEpoch] = {}
         self.best: dict[tuple[int, int], float] = {}
         self.first_seen: dict[tuple[int, int], tuple[float, int]] = {}
-        self.title = ""
-        self.live: Live | None = None
+        # While it is live, what is printed to the same console appears above the table.
+        self.live = Live(console=talk, refresh_per_second=4, vertical_overflow="ellipsis")
 
-    @contextmanager
-    def shown(self, talk: Console) -> Iterator[None]:
-        with Live(console=talk, refresh_per_second=4, vertical_overflow="ellipsis") as self.live:
-            yield
-
-    def take(self, event: "Event", title: str) -> None:
-        from sertool.core.runs.train import Note, Resumed
-
-        assert self.live is not None
-        self.title = title
-        if isinstance(event, Note):
-            self.live.console.print(event.text, markup=False)
-        elif isinstance(event, Resumed):
-            self.live.console.print(f"resuming after epoch {event.epoch}")
-        else:
-            for member, row in event.rows:
-                key = (member.seed, member.fold)
-                self.rows[key] = row
-                self.best[key] = max(self.best.get(key, 0.0), row.score)
-                self.first_seen.setdefault(key, (time.monotonic(), row.epoch))
-            self.live.update(self._table())
+    def take(self, epoch: "Epoch") -> None:
+        for member, row in epoch.rows:
+            key = (member.seed, member.fold)
+            self.rows[key] = row
+            self.best[key] = max(self.best.get(key, 0.0), row.score)
+            self.first_seen.setdefault(key, (time.monotonic(), row.epoch))
+        self.live.update(self._table())
 
     def _table(self) -> Table:
         from sertool.core.reports.wording import figure, metric_name
@@ -105,38 +105,27 @@ class _Rows:
 class _Lines:
     """Plain lines: one per epoch for all members that took part, one per member that stopped."""
 
-    def __init__(self, plan: "Plan", talk: Console) -> None:
-        self.plan, self.talk = plan, talk
-        self.begun = time.monotonic()
+    def __init__(self, plan: "Plan", title: str, talk: Console) -> None:
+        self.plan, self.title = plan, f"{title} · " if title else ""
+        self.talk, self.begun = talk, time.monotonic()
 
-    @contextmanager
-    def shown(self, talk: Console) -> Iterator[None]:
-        yield
-
-    def take(self, event: "Event", title: str) -> None:
+    def take(self, epoch: "Epoch") -> None:
         from sertool.core.reports.wording import figure, metric_name
-        from sertool.core.runs.train import Note, Resumed
 
-        if isinstance(event, Note):
-            say(self.talk, event.text)
-            return
-        if isinstance(event, Resumed):
-            self.talk.print(f"resuming after epoch {event.epoch}")
-            return
         settings = self.plan.experiment.recipe.training
-        scores = [row.score for _, row in event.rows]
-        losses = [row.loss for _, row in event.rows]
+        scores = [row.score for _, row in epoch.rows]
+        losses = [row.loss for _, row in epoch.rows]
         metric, lowest, highest = metric_name(settings.select), figure(min(scores)), figure(max(scores))
         scored = f"{lowest} - {highest}" if len(scores) > 1 else highest
         line = (
-            f"{title + ' · ' if title else ''}epoch {event.number}/{settings.max_epochs} · {self._who(event)} · "
+            f"{self.title}epoch {epoch.number}/{settings.max_epochs} · {self._who(epoch)} · "
             f"loss {sum(losses) / len(losses):.3f} · valid {metric} {scored} · "
-            f"lr {event.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
+            f"lr {epoch.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
         )
         say(self.talk, line)
-        for finished in event.finished:
+        for finished in epoch.finished:
             name, best = self._name(finished.member), finished.progress.best
-            say(self.talk, f"  {name} stopped after epoch {event.number}, best {metric} {figure(best)}")
+            say(self.talk, f"  {name} stopped after epoch {epoch.number}, best {metric} {figure(best)}")
 
     def _who(self, epoch: "Epoch") -> str:
         members = [member for member, _ in epoch.rows]
