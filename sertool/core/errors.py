@@ -1,14 +1,14 @@
-"""What goes wrong in a user's hands: one message, an optional next step, an exit code."""
+"""Errors that a user sees: one message, an optional next step, an exit code."""
 
 import difflib
 
 
 class SertoolError(Exception):
-    """A failure that is told to the user as one message, without a traceback.
+    """A failure that is shown to the user as one message, without a traceback.
 
     Args:
-        message: what is wrong and where (file, utterance, key), and what was expected.
-        hint: what to try next; shown on a line of its own.
+        message: the fault, its place (file, utterance, key), and the expected value.
+        hint: next step to try; shown on a line of its own.
     """
 
     exit_code = 1
@@ -19,7 +19,7 @@ class SertoolError(Exception):
 
 
 class UsageError(SertoolError):
-    """The command line or a recipe is wrong: nothing was tried (exit code 2)."""
+    """The command line or a recipe is wrong, and nothing was done (exit code 2)."""
 
     exit_code = 2
 
@@ -29,6 +29,7 @@ class DataError(SertoolError):
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """``, did you mean 'x'?`` where a known word is near, else nothing."""
+    """Return ``, did you mean 'x'?`` where a known word is near, else nothing."""
+    # Below difflib's default of 0.6: keys and names are short, so that one slip weighs much.
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else ""

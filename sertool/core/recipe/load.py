@@ -1,4 +1,4 @@
-"""Recipes: one typed, frozen object a YAML file, every problem told at once with the nearest known key.
+"""Recipes: a YAML file becomes one typed, frozen object; all its problems are reported at once.
 
 A recipe is data, settings and what is known of its result. ``extends: NAME`` takes another recipe and changes
 the keys that are given; ``--set section.key=value`` changes one from the command line.
@@ -18,27 +18,27 @@ from sertool.core.recipe.problems import problems
 from sertool.core.recipe.schema import Recipe
 
 SUFFIXES = (".yaml", ".yml")
-# What stands for the folder in recipes that leave it to the user (custom) wherever they are only shown.
+# Placeholder for the folder in recipes that leave it to the user (custom), wherever they are only shown.
 USERS_PATH = "data/MYSET"
 
 
 def folder() -> Path:
-    """Where the shipped recipes lie: inside the installed package, or at the top of a checkout."""
+    """Return the folder of the shipped recipes: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent.parent.parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"
 
 
 def names() -> list[str]:
-    """The shipped recipes, by name."""
+    """List the names of the shipped recipes."""
     return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
 def find(name_or_path: str) -> Path:
-    """The file of a recipe given by name or by path.
+    """Find the file of a recipe that is given by name or by path.
 
     Raises:
-        UsageError: there is none; the nearest name is told.
+        UsageError: there is none; the message suggests the nearest name.
     """
     if name_or_path.endswith(SUFFIXES):
         path = Path(name_or_path)
@@ -57,15 +57,15 @@ def find(name_or_path: str) -> Path:
 
 
 def load(name_or_path: str, overrides: list[str] | None = None, *, users_path: str | None = None) -> Recipe:
-    """Read a recipe, with what it extends and with ``section.key=value`` overrides.
+    """Read a recipe over the one it extends, and apply ``section.key=value`` overrides.
 
     Args:
         name_or_path: a shipped recipe, or a path that ends in .yaml.
-        overrides: the later one wins.
-        users_path: stands for ``dataset.path`` where the recipe leaves that to the user; None: an error.
+        overrides: applied in order, so the last one wins.
+        users_path: used as ``dataset.path`` where the recipe leaves that to the user; None: a missing path is an error.
 
     Raises:
-        UsageError: every unknown key and wrong value, in one message.
+        UsageError: the recipe is wrong; one message lists every unknown key and wrong value.
     """
     path = find(name_or_path)
     content = _with_base(path, [])
@@ -81,7 +81,7 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
     """Check parsed content; ``origin`` names it in errors.
 
     Raises:
-        UsageError: every unknown key and wrong value, in one message.
+        UsageError: it is wrong; one message lists every unknown key and wrong value.
     """
     try:
         # Through JSON: strict validation of Python objects refuses what JSON spells otherwise (tuples).
@@ -96,15 +96,15 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
 
 
 def resolved(recipe: Recipe) -> str:
-    """The whole recipe as YAML: every key, in the schema's order; loading it gives an equal recipe."""
+    """Write out the whole recipe as YAML: every key, in the schema's order. Loading that gives an equal recipe."""
     return dump_yaml(recipe.model_dump(mode="json"))
 
 
 def summary(name_or_path: str) -> dict[str, Any]:
-    """What a list of recipes shows of one.
+    """Summarise a recipe for the list of recipes.
 
-    Keys: name, dataset, task, protocol, architecture, runs, folds, path (null where the recipe leaves it to
-    the user), about.
+    Its keys are name, dataset, task, protocol, architecture, runs, folds, path (null where the recipe leaves it to
+    the user) and about.
     """
     recipe = load(name_or_path, users_path=USERS_PATH)
     dataset, folds = recipe.dataset, recipe.splits.folds
@@ -128,11 +128,11 @@ def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
 
     Args:
         name_or_path: a shipped recipe, or a path that ends in .yaml.
-        destination: ends in .yaml; its name becomes the recipe's.
-        force: replace a file that is there.
+        destination: path that ends in .yaml; its name becomes the recipe's.
+        force: replace an existing file.
 
     Raises:
-        UsageError: the copy could not be loaded, or the destination is there already.
+        UsageError: the copy could not be loaded, or the destination already exists.
     """
     source = find(name_or_path)
     if destination.suffix not in SUFFIXES:
@@ -168,7 +168,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _with_base(path: Path, seen: list[Path]) -> dict[str, Any]:
-    """The content of a recipe file over that of the recipe it extends; ``name`` is the file's own."""
+    """Read a recipe file over the recipe it extends; ``name`` is never inherited."""
     # Resolved, so that a recipe cannot reach itself under ever longer names of the same file.
     path_seen = path.resolve()
     if path_seen in seen:
@@ -188,7 +188,7 @@ def _with_base(path: Path, seen: list[Path]) -> dict[str, Any]:
 
 
 def _base_path(base: str, path: Path) -> Path:
-    """A path is meant from the file that names it; a bare name is a shipped recipe."""
+    """Find the recipe that ``extends`` names: a path is relative to the file, a bare name is a shipped recipe."""
     try:
         return find(str(path.parent / base)) if base.endswith(SUFFIXES) else find(base)
     except UsageError as error:
@@ -208,7 +208,7 @@ def _kind(content: Any) -> str:
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged key by key; anything else, lists too, is replaced."""
+    """Merge tables key by key; anything else, lists included, is replaced."""
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
@@ -217,7 +217,7 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
-    """Set one key of ``content``; its inner tables are copied on the way."""
+    """Set one key of ``content``; the tables on the way are copied, so that a base recipe stays as it is."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):

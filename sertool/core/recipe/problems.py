@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a recipe, told as lines a user can act on."""
+"""Turn pydantic's errors about a recipe into lines that a user can act on."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from sertool.core.errors import did_you_mean
 
-# pydantic tries each kind of a union and reports them all; the user is told once what fits.
+# pydantic tries each type of a union and reports them all; one line says what would fit.
 _UNIONS = {
-    "splits.folds": "expected how many folds, or a list of lists of group names",
+    "splits.folds": "expected a number of folds, or a list of lists of group names",
     "splits.valid_groups": "expected a list of group names",
-    "training.class_weights": "expected none, balanced, or a list of one number above 0 a class",
+    "training.class_weights": "expected none, balanced, or a list with one number above 0 for each class",
     "dataset.num_classes": "expected 2 or 7",
 }
 _KINDS = {
@@ -28,11 +28,11 @@ _KINDS = {
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "expected letters, digits, dots, dashes, underscores; a letter or digit first",
 }
-_SHOWN = 60
+_SHOWN = 60  # characters of a wrong value
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line a wrong key or value, in the order of the recipe, none twice."""
+    """Return one line for each wrong key or value, in the order of the recipe, without repeats."""
     lines: dict[str, None] = {}
     for entry in error.errors(include_url=False):
         lines.setdefault(_line(entry, model))
@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
 
 
 def _known_keys(location: list[str], model: type[BaseModel]) -> list[str]:
-    """The keys of the section at ``location``; list positions and table keys are passed through."""
+    """Return the keys of the section at ``location``, looking through lists and tables."""
     section: type[BaseModel] | None = model
     for part in location:
         if section is None:
@@ -116,7 +116,7 @@ def _known_keys(location: list[str], model: type[BaseModel]) -> list[str]:
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section a type holds: itself, or the items of a list, table, union or annotated type."""
+    """Return the section that a type holds: itself, or one inside a list, table, union or annotated type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (list, dict, Union, UnionType, Annotated):

@@ -1,4 +1,4 @@
-"""What a recipe may hold: typed, frozen sections; every key says what it means and in which unit.
+"""The schema of a recipe: typed, frozen sections; every key has a description with its unit.
 
 docs/recipes.md is made from these descriptions (`make docs` checks it).
 """
@@ -15,7 +15,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=MAX_SEED)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-# Speakers and sessions are often numbers: [3, 8] is meant as the names "3" and "8".
+# Speakers and sessions are often numbers, which YAML reads as such: [3, 8] means the names "3" and "8".
 GroupName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
 # Literals made from the table of metrics, so that pydantic's message and docs/recipes.md list its names. A type
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 else:
     MainMetric, AnyMetric = Literal[MAIN_METRICS], Literal[tuple(METRICS)]
 
-# The tasks of the five published data sets and how many classes each has; None: num_classes says it.
+# Tasks of the published data sets with their numbers of classes; None: num_classes chooses. The readers define them
+# (corpora/readers), which this room may not import; a test compares the two.
 TASKS: dict[str, dict[str, int | None]] = {
     "iemocap": {"emotion": 4},
     "mosi": {"sentiment": None},
@@ -43,33 +44,34 @@ def _no_repeats(names: list[str], key: str) -> None:
 
 
 class _Section(BaseModel):
+    # strict: "3" is no number and 1 no truth value; frozen: a recipe is shared by threads and never changes.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Dataset(_Section):
-    """Which corpus, which task of it, and how much of an utterance the model sees."""
+    """Corpus, task, and how much of an utterance the model is given."""
 
     reader: Literal["iemocap", "mosi", "mosei", "meld", "vgaf", "corpus"] = Field(
         "corpus",
-        description="the reference's pickles of a published set, or a corpus in sertool's own format",
+        description="format of the data: the reference's pickles of a published set, or `corpus`, sertool's own",
     )
     path: Annotated[str, Field(min_length=1)] = Field(
-        description="folder: below --data, or a path of its own; packaged:demo is the packaged corpus"
+        description="folder of the corpus: under --data, or any path; packaged:demo comes with sertool"
     )
     task: Annotated[str, Field(min_length=1)] = Field(
-        "emotion", description="key of the raw label in the corpus"
+        "emotion", description="label to predict, by its name in the corpus"
     )
     num_classes: Literal[2, 7] | None = Field(
-        None, description="scores from -3 to 3 (MOSI, MOSEI, your own): 2 or 7; elsewhere the task decides"
+        None, description="2 or 7 for scores from -3 to 3 (MOSI, MOSEI, your own); otherwise the task decides"
     )
     modalities: Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)] = Field(
-        ["text", "audio"], description="what the model is given; the other one is masked out"
+        ["text", "audio"], description="inputs of the model; one that is not listed is masked out"
     )
-    max_text_length: Count = Field(30, description="words; longer texts are cut")
-    max_audio_length: Count = Field(50, description="frames; longer recordings are cut")
+    max_text_length: Count = Field(30, description="longest text in words; longer ones are cut")
+    max_audio_length: Count = Field(50, description="longest recording in frames; longer ones are cut")
     standardize: Literal["none", "corpus", "utterance"] = Field(
         "none",
-        description="of audio frames, a value at a time: by training frames, or by the utterance's own",
+        description="standardize each value of the audio frames over the training frames, or over the utterance",
     )
     vectors: Annotated[str, Field(min_length=1)] = Field(
         "none", description="word vectors: a spaCy package or path, a vocab folder, a text file, or none"
@@ -93,25 +95,23 @@ class Dataset(_Section):
         return self
 
     def known_classes(self) -> int | None:
-        """How many classes the task has; None where only the corpus can tell."""
+        """Return the number of classes of the task; None where only the corpus knows it."""
         return TASKS.get(self.reader, {}).get(self.task) or self.num_classes
 
 
 class Frontend(_Section):
-    """How recordings become log-mel frames; the defaults are the reference's."""
+    """Settings that turn recordings into log-mel frames; the defaults are the reference's."""
 
     sample_rate: Count = Field(22050, description="Hz; recordings of another rate are resampled")
     trim_db: Positive | None = Field(
-        60.0, description="silence this far below the peak is trimmed; null keeps it"
+        60.0, description="trim silence this many dB below the peak; null: no trimming"
     )
-    preemphasis: Fraction = Field(
-        0.97, description="factor of the previous sample that is subtracted; 0: off"
-    )
-    fft_size: Count = Field(2048, description="samples")
-    hop_length: Count = Field(275, description="samples")
-    window_length: Count = Field(1102, description="samples, at most fft_size")
-    mel_bands: Count = Field(80, description="values a frame")
-    frame_step: Count = Field(16, description="every how manyth frame is kept")
+    preemphasis: Fraction = Field(0.97, description="subtract the previous sample times this factor; 0: off")
+    fft_size: Count = Field(2048, description="length of the FFT in samples")
+    hop_length: Count = Field(275, description="distance between frames in samples")
+    window_length: Count = Field(1102, description="length of the window in samples, at most fft_size")
+    mel_bands: Count = Field(80, description="number of mel bands, the values of a frame")
+    frame_step: Count = Field(16, description="keep one frame in this many")
 
     @model_validator(mode="after")
     def _window_fits(self) -> "Frontend":
@@ -121,36 +121,37 @@ class Frontend(_Section):
 
 
 class Splits(_Section):
-    """Which utterances train, validate and test."""
+    """Division of the utterances into train, valid and test."""
 
     scheme: Literal["corpus", "holdout", "folds"] = Field(
         "corpus",
-        description="the corpus's own, validation cut from training, or cross-validation (both by group)",
+        description="the corpus's own splits, validation cut from training, or cross-validation; the last two by group",
     )
     group: Literal["speaker", "session", "video", "dialogue", "utterance"] = Field(
-        "speaker", description="what is never divided between splits (holdout, folds)"
+        "speaker", description="unit that is never divided between splits (holdout, folds)"
     )
     valid: Annotated[str, Field(min_length=1)] = Field(
-        "valid", description="corpus scheme: the corpus split that validates"
+        "valid", description="corpus scheme: split of the corpus used for validation"
     )
     test: Annotated[str, Field(min_length=1)] = Field(
-        "test", description="corpus and holdout scheme: the corpus split that tests"
+        "test", description="corpus and holdout scheme: split of the corpus used for testing"
     )
     valid_fraction: Fraction = Field(
-        0.1, description="holdout scheme: share of the training utterances, by group"
+        0.1, description="holdout scheme: share of the training utterances used for validation"
     )
     test_fraction: Fraction = Field(
-        0.0, description="holdout scheme: cut a test split too, where the corpus has none"
+        0.0, description="holdout scheme: share used for testing, where the corpus has no test split"
     )
     valid_groups: Annotated[list[GroupName], Field(min_length=1)] | None = Field(
-        None, description="holdout scheme: these groups instead of a share"
+        None, description="holdout scheme: groups used for validation, instead of a share"
     )
     folds: Count | list[Annotated[list[GroupName], Field(min_length=1)]] | None = Field(
         None,
-        description="folds scheme: how many, or the test groups of each; the next fold's groups validate",
+        description="folds scheme: number of folds, or the test groups of each; the next fold's groups validate",
     )
-    seed: Seed = Field(1, description="deals the groups to splits or folds")
+    seed: Seed = Field(1, description="seed of the random division into splits or folds")
 
+    # One message for each key that contradicts the scheme, so that no key is silently ignored.
     @model_validator(mode="after")
     def _fits_scheme(self) -> "Splits":
         if self.scheme == "folds":
@@ -178,21 +179,23 @@ class Splits(_Section):
 
 
 class Model(_Section):
-    """Architecture and sizes."""
+    """Architecture and sizes of the model."""
 
     architecture: Literal["mat", "mnt"] = Field(
-        "mat", description="modulated attention, or modulated normalisation"
+        "mat", description="modulated attention (mat), or modulated normalisation (mnt)"
     )
-    hidden_size: Count = Field(512, description="width of the LSTMs and blocks, a multiple of num_heads")
+    hidden_size: Count = Field(512, description="width of the LSTMs and blocks; a multiple of num_heads")
     ffn_size: Count = Field(2048, description="inner width of a block's feed-forward layer")
-    num_heads: Count = Field(8, description="attention heads")
-    num_layers: Count = Field(4, description="blocks a modality")
+    num_heads: Count = Field(8, description="number of attention heads")
+    num_layers: Count = Field(4, description="number of blocks for each modality")
     embedding_size: Count = Field(
-        300, description="values a word; must be the word vectors' own width where there are any"
+        300, description="width of a word embedding; with word vectors, their width"
     )
-    dropout_input: Fraction = Field(0.0, description="on word embeddings and audio frames")
-    dropout_residual: Fraction = Field(0.1, description="on attention weights, inside and after each branch")
-    dropout_output: Fraction = Field(0.5, description="before the last linear layer")
+    dropout_input: Fraction = Field(0.0, description="dropout on word embeddings and audio frames")
+    dropout_residual: Fraction = Field(
+        0.1, description="dropout on attention weights, and inside and after each branch"
+    )
+    dropout_output: Fraction = Field(0.5, description="dropout before the last linear layer")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Model":
@@ -207,44 +210,51 @@ class Training(_Section):
     """Optimizer, schedule and seeds."""
 
     runs: Annotated[int, Field(ge=1, le=10000)] = Field(
-        10, description="members a fold: seeds seed, seed + 1, ..."
+        10, description="number of members in each fold, with seeds seed, seed + 1, ..."
     )
     seed: Seed = Field(
-        1, description="of the first member; decides its weights, its order of utterances and its dropout"
+        1, description="seed of the first member: its initial weights, order of utterances and dropout"
     )
-    batch_size: Count = Field(64, description="utterances a step and member")
+    batch_size: Count = Field(64, description="utterances in a step, for each member")
     max_epochs: Annotated[int, Field(ge=1, le=10000)] = Field(
-        99, description="at most; onecycle and cosine plan with it"
+        99, description="largest number of epochs; onecycle and cosine plan for exactly this many"
     )
     learning_rate: Positive = Field(
-        5e-5, description="at the start (rollback), or the highest (onecycle, cosine)"
+        5e-5, description="initial learning rate (rollback), or the highest (onecycle, cosine)"
     )
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="PyTorch's default betas")
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(0.0, description="adamw only")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer, with PyTorch's default betas")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="weight decay, adamw only"
+    )
     schedule: Literal["rollback", "onecycle", "cosine"] = Field(
         "rollback",
-        description="back to the best weights with a smaller rate (the reference's), or a planned curve",
+        description="rollback: return to the best weights with a smaller rate (the reference's); else a planned curve",
     )
-    warmup: Fraction = Field(0.1, description="onecycle, cosine: share of all steps")
-    lr_decay: Positive = Field(0.2, description="rollback: factor on the learning rate at each decay")
+    warmup: Fraction = Field(0.1, description="onecycle, cosine: share of all steps in which the rate rises")
+    lr_decay: Positive = Field(
+        0.2, description="rollback: factor that each decay applies to the learning rate"
+    )
     max_decays: Annotated[int, Field(ge=0, le=1000)] = Field(
-        2, description="rollback: how often the rate may decay"
+        2, description="rollback: largest number of decays"
     )
     patience: Count | None = Field(
-        3, description="epochs without a better one before a member stops; null: never"
+        3, description="epochs without improvement after which a member stops; null: never"
     )
     clip_norm: Positive | None = Field(
         None, description="largest gradient norm of a member; null: no clipping"
     )
     class_weights: Literal["none", "balanced"] | Annotated[list[Positive], Field(min_length=2)] = Field(
-        "none", description="of the loss: none, balanced (inverse training counts), or a list of one a class"
+        "none",
+        description="class weights of the loss: none, balanced (inverse training counts), or a list, one per class",
     )
-    label_smoothing: Fraction = Field(0.0, description="share of a target that is spread over all classes")
+    label_smoothing: Fraction = Field(
+        0.0, description="share of a target that is spread evenly over all classes"
+    )
     select: MainMetric = Field(
-        "accuracy", description="validation metric that decides the best epoch and the order of the members"
+        "accuracy", description="validation metric that chooses the best epoch and orders the members"
     )
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
-        "auto", description="auto: fp32 on a CPU, bf16 on CUDA"
+        "auto", description="number format; auto: fp32 on a CPU, bf16 on CUDA"
     )
 
     @model_validator(mode="after")
@@ -259,42 +269,44 @@ class Training(_Section):
 class Published(_Section):
     """A figure that somebody published for this data set and task."""
 
-    metric: AnyMetric = Field(description="what was measured")
-    value: Annotated[float, Field(ge=0, le=1)] = Field(description="a fraction, on the test split")
-    members: Count | None = Field(None, description="size of the ensemble; null: not told")
-    utterances: Count | None = Field(None, description="how many it was measured on")
-    source: Annotated[str, Field(min_length=1)] = Field(description="who says so")
+    metric: AnyMetric = Field(description="published metric")
+    value: Annotated[float, Field(ge=0, le=1)] = Field(description="its value on the test split, a fraction")
+    members: Count | None = Field(None, description="size of the ensemble; null: not reported")
+    utterances: Count | None = Field(None, description="number of test utterances")
+    source: Annotated[str, Field(min_length=1)] = Field(description="publication that reports it")
 
 
 class Expected(_Section):
-    """Counts of a corpus's own split, before ``splits`` divides it: are these the published data?"""
+    """Published counts of one of the corpus's own splits, to check that these are the published data."""
 
-    utterances: Count = Field(description="that are part of the task")
+    utterances: Count = Field(description="number of utterances that are part of the task")
     classes: list[Annotated[int, Field(ge=0)]] | None = Field(
-        None, description="utterances a class, in the order of the classes"
+        None, description="number of utterances in each class, in the order of the classes"
     )
 
 
 class Recipe(_Section):
-    """A whole experiment."""
+    """All settings of an experiment."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
-        description="of the recipe and of its folder below ckpt; the file's name where it is left out"
+        description="name of the recipe and of its folder under ckpt; default: the file's name"
     )
-    about: Annotated[str, Field(min_length=1)] = Field(description="what it is, in a sentence")
+    about: Annotated[str, Field(min_length=1)] = Field(
+        description="short description for the list of recipes"
+    )
     protocol: Literal["paper", "honest"] = Field(
         "honest",
-        description="paper: may select on the test split, and every result says so; honest: never",
+        description="paper: may select on the test split, and every result says so; honest: never does",
     )
-    dataset: Dataset = Field(description="which corpus, which task")
-    frontend: Frontend = Field(Frontend(), description="how recordings become frames")
-    splits: Splits = Field(Splits(), description="which utterances train, validate and test")
+    dataset: Dataset = Field(description="corpus and task")
+    frontend: Frontend = Field(Frontend(), description="settings that turn recordings into frames")
+    splits: Splits = Field(Splits(), description="division into train, valid and test")
     model: Model = Field(Model(), description="architecture and sizes")
     training: Training = Field(Training(), description="optimizer, schedule and seeds")
-    choices: list[str] = Field([], description="what is our choice, where nothing was published")
-    published: list[Published] = Field([], description="figures others reported, for comparison")
+    choices: list[str] = Field([], description="settings that are our choice because nothing was published")
+    published: list[Published] = Field([], description="published figures, for comparison")
     expected: dict[Literal["train", "valid", "test", "private"], Expected] = Field(
-        {}, description="counts of the published data"
+        {}, description="published counts of the data, by split"
     )
 
     @model_validator(mode="after")

@@ -59,7 +59,7 @@ def refused(**changes) -> list[str]:
         ({"training": {"warmup": 1}}, "training.warmup: must be below 1 (got 1)"),
         (
             {"training": {"class_weights": "equal"}},
-            "training.class_weights: expected none, balanced, or a list of one number above 0 a class",
+            "training.class_weights: expected none, balanced, or a list with one number above 0 for each class",
         ),
         ({"training": {"weight_decay": 0.1}}, "training.weight_decay: only with optimizer: adamw"),
         (
@@ -125,7 +125,7 @@ def test_a_data_set_must_fit_its_reader(dataset, problem):
         ({"scheme": "folds", "folds": [["a"], ["b"], ["a"]]}, "splits.folds: 'a' is given twice"),
         (
             {"scheme": "folds", "folds": [["a"], ["b"], []]},
-            "splits.folds: expected how many folds, or a list of lists of group names",
+            "splits.folds: expected a number of folds, or a list of lists of group names",
         ),
         ({"valid_groups": ["a"]}, "splits.valid_groups: only with scheme: holdout"),
         ({"scheme": "holdout", "valid_groups": [3, "3"]}, "splits.valid_groups: '3' is given twice"),
