@@ -1,4 +1,4 @@
-"""A whole report over the runs below a folder."""
+"""A whole report on the runs in a folder."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import Report
 from sertool.core.reports.expected import expected_recipes, missing
-from sertool.core.reports.load import told
+from sertool.core.reports.load import as_sentence
 from sertool.core.reports.run import Reported, report_run
 from sertool.core.reports.tasks import task_reports
 from sertool.core.runs.folder import runs_below
@@ -25,31 +25,32 @@ def build_report(
     title: str | None = None,
     command: str = "",
 ) -> Report:
-    """Report on runs from their stored predictions; what cannot be used is told, and the rest reported.
+    """Report on runs from their stored predictions. Runs that cannot be used are listed as problems.
 
     Args:
-        names: of folders below ``output``.
-        output: folder of all runs.
-        data: folder of the corpora; only looked at for what is missing.
-        expect: recipes that should have a result, or ``published`` for those of the published data sets; where one
-            has none, its table says why. A run of theirs is reported without being named.
-        title: of the report; made of the names otherwise.
-        command: that makes the report again.
+        names: names of the runs, folders in ``output``.
+        output: the folder of all runs.
+        data: the folder of the corpora; it is only looked at to explain a missing result.
+        expect: recipes that should have a result, or ``published`` for those of the published data sets. Their runs
+            are reported without being named; if there is none, the table says why.
+        title: title of the report; default: the name of the run, or the number of runs.
+        command: the command that makes this report again.
 
     Raises:
-        UsageError: none of the names is a folder, or no recipe is called as expected.
+        UsageError: none of the names is a folder, or an expected recipe does not exist.
     """
     expected = expected_recipes(expect)
     _check_names(names, output)
-    judged = [name for name in expected if stored_sets(output / name)]
+    evaluated = [name for name in expected if stored_sets(output / name)]
     runs, problems = [], []
-    for name in dict.fromkeys([*names, *judged]):
+    for name in dict.fromkeys([*names, *evaluated]):  # each run once
         try:
             runs.append(_report(name, output, data, command))
         except DataError as error:
-            problems.append(told(error))
+            problems.append(as_sentence(error))
     lacking = missing(expected, [run.report.name for run in runs if "test" in run.report.sets], output, data)
     tasks = task_reports(runs, lacking)
+    # Runs come in the order of the tables, those without a result on test last.
     order = {row.run: place for place, row in enumerate(row for task in tasks for row in task.ours)}
     runs.sort(key=lambda run: order.get(run.report.name, len(order)))
     return Report(
@@ -70,16 +71,16 @@ def _report(name: str, output: Path, data: Path, command: str) -> Reported:
 
 
 def _check_names(names: Sequence[str], output: Path) -> None:
-    """Refuse names of which none is there."""
+    """Refuse the names if none of them exists: most likely they are mistyped, or the folder is the wrong one."""
     if not names or any((output / name).is_dir() for name in names):
         return
     there = runs_below(output)
-    raise UsageError(
-        f"{output / names[0]}: no such folder{did_you_mean(names[0], there)}",
-        hint=f"{output} holds: {', '.join(there)}"
+    held = (
+        f"{output} holds: {', '.join(there)}"
         if there
-        else f"{output} holds no runs; `sertool train` makes one",
+        else f"{output} holds no runs; `sertool train` makes one"
     )
+    raise UsageError(f"{output / names[0]}: no such folder{did_you_mean(names[0], there)}", hint=held)
 
 
 def _title(names: Sequence[str]) -> str:

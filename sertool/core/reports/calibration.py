@@ -1,4 +1,4 @@
-"""How far the probabilities of a run mean what they say, and the temperature they are made with."""
+"""Calibration of a run's probabilities, and the temperature by which its logits are divided."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,10 @@ from sertool.core.runs.predictions import Predictions
 
 
 def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
-    """The temperature of the first k members, and where it is from, or why there is none.
+    """Return the temperature of the first k members, and a sentence on its origin, or on why there is none.
 
-    It is the one stored with the run if that was fitted for these members, else fitted anew on the stored validation
-    set. Where validation is the test split there is none: a temperature is never fitted on test.
+    The temperature stored with the run is used if it was fitted for these members. Otherwise it is fitted on the
+    stored validation set. If validation is the test split there is none: a temperature is never fitted on test.
     """
     if run.origin.selected_on_test:
         return None, "none: validation is the test split, and a temperature is never fitted on test"
@@ -44,8 +44,8 @@ def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
 
 
 def _names(predictions: Predictions, k: int) -> list[str]:
-    """The first k members of every fold, in the order of all members."""
-    seen: dict[int, int] = {}
+    """Return the names of the first k members of every fold, in the order of all members."""
+    seen: dict[int, int] = {}  # members met so far, by fold
     names = []
     for member in predictions.members:
         seen[member.fold] = seen.get(member.fold, 0) + 1
@@ -61,7 +61,15 @@ def calibration_row(
     temperature: float | None,
     bootstrap: Bootstrap,
 ) -> CalibrationRow:
-    """The calibration of logits (N, C) with a temperature; None leaves them as they are."""
+    """Measure the calibration of logits (N, C) divided by a temperature.
+
+    Args:
+        logits: (N, C) logits, averaged over members.
+        targets: (N,) classes, or (N, C) of a multi-label task.
+        kind: ``single`` or ``multi``.
+        temperature: None leaves the logits unchanged.
+        bootstrap: resamples of the utterances, for the intervals.
+    """
     used = 1.0 if temperature is None else temperature
     expected, p = ece_expected(logits, targets, kind, used)
     confidence, right = confidences(logits, targets, kind, used)

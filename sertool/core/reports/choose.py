@@ -1,4 +1,4 @@
-"""How many members are averaged, and who decided that: validation, or, as the paper did it, the test split."""
+"""The number of averaged members, and the split it was chosen on: validation, or test as in the paper."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from sertool.core.runs.predictions import Predictions
 
 @dataclass(frozen=True)
 class Choice:
-    """The size of an ensemble.
+    """The chosen size of an ensemble.
 
     Attributes:
-        k: members that are averaged.
-        by: ``validation``, ``test`` (the paper's protocol) or ``all`` (nothing to choose on).
-        note: what a reader must know of that; empty where there is nothing.
+        k: number of averaged members.
+        by: ``validation``, ``test`` (the paper's protocol) or ``all`` (no predictions to choose on).
+        note: a caveat for the reader; often empty.
     """
 
     k: int
@@ -22,10 +22,10 @@ class Choice:
 
 
 def choose_size(run: Loaded) -> Choice:
-    """The k with the best ``training.select`` of the recipe, the smallest of equal ones.
+    """Choose the k with the best ``training.select`` of the recipe, the smallest if several are equal.
 
-    It is looked for on validation; under the paper's protocol on test, as the reference did ("Max ensemble accuracy").
-    Where the set for it is not stored, all members are averaged.
+    It is chosen on validation; under the paper's protocol on test, as the reference did ("Max ensemble accuracy").
+    If the predictions on that set are not stored, all members are averaged.
     """
     metric, depth = run.recipe.training.select, len(run.main.predictions.logits)
     deciding = "test" if run.flattered else "valid"
@@ -34,17 +34,18 @@ def choose_size(run: Loaded) -> Choice:
         return Choice(best_size(run.sets[deciding].predictions, metric), by)
     missing = "test" if run.flattered else "validation"
     note = f"all {depth} members are averaged, because no predictions on {missing} are stored to choose k"
-    return Choice(depth, "all", note if depth > 1 else "")
+    return Choice(depth, "all", note if depth > 1 else "")  # of one member there is nothing to choose
 
 
 def best_size(predictions: Predictions, metric: str) -> int:
-    """The smallest k that no other exceeds by a metric, a key of ``METRICS``."""
+    """Return the k with the best value of a metric, a key of ``METRICS``; the smallest if several are equal."""
     return max(range(1, len(predictions.logits) + 1), key=lambda k: (predictions.metric(metric, k), -k))
 
 
 def stamp(run: Loaded, choice: Choice) -> str:
-    """What was selected on test, as every table says it; empty where nothing was."""
+    """Say what was selected on test, as every table repeats it; empty if nothing was."""
     if run.origin.selected_on_test:
+        # Where validation is the test split, it chose the epochs and the order of the members as well.
         parts = ["epochs", "order"] + ["k"] * (choice.by == "test")
         return f"selected on test: {', '.join(parts[:-1])} and {parts[-1]}"
     return "selected on test: k" if choice.by == "test" else ""

@@ -1,4 +1,4 @@
-"""What a report says, as plain data; every output (terminal, Markdown, HTML, CSV, JSON) shows it and computes nothing.
+"""Every figure of a report as plain data. The outputs (terminal, Markdown, HTML, CSV, JSON) show it, computing nothing.
 
 Figures are fractions, not percent; an :class:`~sertool.core.metrics.Estimate` carries its 95 % interval.
 """
@@ -15,12 +15,12 @@ FORMAT = "sertool-report/1"
 
 @dataclass(frozen=True)
 class ReportFinding:
-    """Something that a reader must not miss, named.
+    """A named finding: something that a reader of the figures must not miss.
 
     Attributes:
         kind: a key of :data:`~sertool.core.reports.findings.KINDS`.
-        severity: ``error`` (the figure is not what it seems), ``warning`` (it flatters or is rough), ``note``.
-        text: a sentence, with the figures.
+        severity: ``error`` (a figure is not what it seems), ``warning`` (optimistic or misleading) or ``note``.
+        text: a sentence with the figures.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class ReportFinding:
 
 @dataclass(frozen=True)
 class Size:
-    """The first k members, averaged: their metrics by name."""
+    """Metrics by name of the first k members, averaged."""
 
     k: int
     metrics: Mapping[str, float]
@@ -38,7 +38,7 @@ class Size:
 
 @dataclass(frozen=True)
 class MemberRow:
-    """A member alone: the score it was selected by, and its metrics on its own utterances of the set."""
+    """A single member: the validation score it was selected by, and its metrics on its own utterances of the set."""
 
     name: str
     fold: int
@@ -48,7 +48,7 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class MemberSpread:
-    """Mean and standard deviation (n - 1) of a metric over members; no deviation for one member."""
+    """Mean and standard deviation (n - 1) of a metric over members; for one member the deviation is None."""
 
     mean: float
     sd: float | None
@@ -56,7 +56,7 @@ class MemberSpread:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class: its figures, and how many utterances carry it here, in training, and as published."""
+    """A class: its figures, and its number of utterances here, among the predictions, in training and as published."""
 
     name: str
     precision: Estimate
@@ -70,18 +70,18 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """How far probabilities mean what they say, after division by the temperature.
+    """Calibration of the probabilities after the logits were divided by the temperature.
 
     Attributes:
-        temperature: fitted on validation; None where none was, and then nothing was divided.
-        ece: expected calibration error with its interval.
-        ece_expected: what a perfectly calibrated model of the same confidences would show.
-        p: how often such a model would show as much; small means miscalibrated.
-        brier: Brier score.
+        temperature: fitted on validation; None if there is none, and then nothing was divided.
+        ece: expected calibration error.
+        ece_expected: the error that a perfectly calibrated model with the same confidences would show.
+        p: how often such a model would show an error this large; a small p means miscalibrated.
+        brier: Brier score, from 0 to 2.
         nll: mean negative log-likelihood in nats.
-        confidence, accuracy: mean of each; the first above the second is too sure of itself.
+        confidence, accuracy: mean of each; a model with the first above the second is overconfident.
         bins: the reliability diagram.
-        risk: risk against coverage.
+        risk: accuracy at several degrees of coverage.
     """
 
     temperature: float | None
@@ -98,17 +98,18 @@ class CalibrationRow:
 
 @dataclass(frozen=True)
 class SliceRow:
-    """A part of the set.
+    """A part of the set, as the utterances of one speaker.
 
     Attributes:
         kind: ``speaker``, ``gender``, ``words``, ``seconds``, ``modality`` or ``class``.
-        name: of the part, as ``3 to 7 words``.
-        size: utterances.
-        clusters: of the unit of the intervals.
-        accuracy: of the part.
+        name: name of the slice, as ``3 to 7 words``.
+        size: number of utterances.
+        clusters: number of clusters, as speakers, of which the interval is made.
+        accuracy: accuracy on the slice.
         difference: its accuracy minus that of the rest.
-        p: one-sided, that it is not below the rest; Holm-corrected over all slices of the set. None: too small to say.
-        weak: whether it is significantly below.
+        p: one-sided p-value that it is not below the rest, Holm-corrected over all slices of the set; None if it was
+            too small to test.
+        weak: True if it is significantly, and by more than 5 points, below the rest.
     """
 
     kind: str
@@ -123,7 +124,7 @@ class SliceRow:
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """A probe: accuracy and UAR with it, and by how much the accuracy (intact minus probed) falls, with the p-value."""
+    """A probe: accuracy and UAR with changed input, and by how much the accuracy falls (intact minus probed)."""
 
     name: str
     metrics: Mapping[str, Estimate]
@@ -133,16 +134,17 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class ReportUtterance:
-    """An utterance for the error browser.
+    """An utterance as the error browser shows it.
 
     Attributes:
         id, text, speaker, dialogue: as stored.
-        target, decision: names of classes, joined by ``, `` in a multi-label task; empty where none is present.
-        right: whether they agree (multi-label: in every class).
-        confidence: calibrated probability of the decision; multi-label: the smallest over classes.
-        probabilities: of every class, calibrated.
-        seconds, words: lengths.
-        members: how many members alone decide as the ensemble does.
+        target, decision: label and predicted class by name; several joined by ``, `` in a multi-label task, where both
+            may be empty.
+        right: True if they agree (multi-label: in every class).
+        confidence: calibrated probability of the prediction; multi-label: the smallest over classes.
+        probabilities: calibrated probability of every class.
+        seconds, words: length.
+        members: number of members that predict the same as the ensemble.
     """
 
     id: str
@@ -161,24 +163,24 @@ class ReportUtterance:
 
 @dataclass(frozen=True)
 class SetReport:
-    """An ensemble on a labelled set.
+    """The figures of an ensemble on a labelled set.
 
     Attributes:
         set: ``valid`` or ``test``.
-        utterances: how many.
-        published_utterances: how many the recipe expects, where it knows.
-        unit, clusters, unit_note: what the intervals are taken over, how many, and what a reader must know of that.
-        k: members averaged for everything below.
-        metrics: accuracy, uar, f1_macro, f1_weighted of the k, with intervals.
-        scores: of sentiment tasks: acc2_with_zeros, acc2_without_zeros, acc7, mae, pearson, ccc; else empty.
-        sizes: k = 1..E.
-        members: each alone.
-        spread: over members, by metric.
-        classes: each.
-        confusion: (C, C) counts, targets down; None in a multi-label task.
-        majority: share of the most frequent class, what always saying it would reach; None in a multi-label task.
-        calibration: None where logits are not finite.
-        slices, probes, rows: empty where nothing is known.
+        utterances: number of utterances.
+        published_utterances: number that the recipe expects; None if unknown.
+        unit, clusters, unit_note: the unit of the intervals (as ``speaker``), their number, and a caveat.
+        k: number of averaged members for everything below.
+        metrics: accuracy, uar, f1_macro and f1_weighted of the k members.
+        scores: sentiment tasks only: acc2_with_zeros, acc2_without_zeros, acc7, mae, pearson, ccc.
+        sizes: the first 1, 2, ... E members averaged.
+        members: every single member.
+        spread: spread over single members, by metric.
+        classes: every class.
+        confusion: (C, C) counts, a row per label; None in a multi-label task.
+        majority: accuracy of always predicting the most frequent class; None in a multi-label task.
+        calibration: None if it was not computed.
+        slices, probes, rows: empty if nothing is known.
     """
 
     set: str
@@ -204,7 +206,7 @@ class SetReport:
 
 @dataclass(frozen=True)
 class LabelRead:
-    """A look at the labels of the test split."""
+    """An access to the labels of the test split, as the log of the run has it."""
 
     time: str
     by: str
@@ -214,29 +216,29 @@ class LabelRead:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run: a folder of members.
+    """A run: a folder of trained members.
 
     Attributes:
-        name: of the folder.
-        recipe: its name.
-        dataset, task: what it is judged on.
+        name: name of the folder.
+        recipe: name of the recipe.
+        dataset, task: data set and task of the predictions.
         kind: ``single`` or ``multi``.
-        class_names: in the order of the logits.
+        class_names: classes in the order of the logits.
         architecture: ``mat`` or ``mnt``.
         protocol: ``paper`` or ``honest``.
-        stamp: ``selected on test`` and what exactly was, or empty.
+        stamp: ``selected on test: `` and what was; empty if nothing was.
         caveats: ``synthetic speech`` and the like; often empty.
-        members: how many, over all folds; ``expected_members`` by the recipe.
-        folds: of cross-validation.
-        select: metric that chose epochs, members' order and k.
+        members, expected_members: number over all folds, finished and by the recipe.
+        folds: number of folds of cross-validation; 1 without.
+        select: metric that chose the epochs, the order of the members and k.
         chosen_by: ``validation``, ``test`` (the paper's protocol) or ``all`` (no validation set was stored).
-        sets: by name, valid and test.
-        findings: what a reader must not miss, gravest first.
-        histories: epochs by member's name.
-        reads: of test labels, by time.
-        data_hash: of corpus and division.
-        provenance: everything else, in the order to show it.
-        commands: that make the run and this report again.
+        sets: figures by set, ``valid`` and ``test``.
+        findings: findings, most severe first.
+        histories: training epochs by member.
+        reads: accesses to the test labels, by time.
+        data_hash: hash of corpus and splits.
+        provenance: everything else, in the order of the page.
+        commands: the commands that make the run and this report again.
     """
 
     name: str
@@ -265,7 +267,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A published figure beside ours."""
+    """A published figure, shown beside those of the runs."""
 
     metric: str
     value: float
@@ -276,7 +278,7 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class OurRow:
-    """One run in a data set's table: its figure on test under its protocol."""
+    """One run in the table of its data set: its figures on test under its protocol."""
 
     run: str
     recipe: str
@@ -292,9 +294,9 @@ class OurRow:
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """By how much the paper's protocol exceeds the honest one, a metric, paired over the same test utterances.
+    """Difference of a metric, paper's protocol minus honest one, paired over the same test utterances.
 
-    ``difference`` has no interval where the two were not judged on the same utterances; ``note`` then says so.
+    ``difference`` has no interval if the two runs have no utterances in common; ``note`` then says so.
     """
 
     metric: str
@@ -307,9 +309,9 @@ class DifferenceRow:
 
 @dataclass(frozen=True)
 class TaskReport:
-    """The table of a data set and task: published, ours as the paper did it, ours honestly, the difference.
+    """The table of a data set and task: published figures, those of the runs under both protocols, the differences.
 
-    ``missing`` has a line for each recipe that was asked for and has no result, with what to do.
+    ``missing`` has a line for each expected recipe that has no result, with what to do about it.
     """
 
     dataset: str
@@ -325,13 +327,13 @@ class Report:
     """A whole report.
 
     Attributes:
-        title: what it is about.
-        made: when, and by which version.
-        tasks: a table each.
+        title: title of the report.
+        made: time, and version of sertool.
+        tasks: one table per data set and task.
         runs: in the order of the tables.
-        problems: runs or files that could not be read, a sentence each; the rest is reported all the same.
-        command: that makes this report again.
-        recordings: of utterances, by run, then id: a ``data:`` address of audio; see --recordings.
+        problems: a sentence for each run or file that could not be read.
+        command: the command that makes this report again.
+        recordings: audio of utterances as ``data:`` addresses, by run, then id; see --recordings.
     """
 
     title: str

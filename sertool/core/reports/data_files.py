@@ -1,4 +1,4 @@
-"""A report as one long table: a row a figure, each with its protocol, for plots and statistics of one's own."""
+"""A report as CSV, one row per figure, and as JSON: for the reader's own plots and statistics."""
 
 import csv
 import io
@@ -13,11 +13,11 @@ from sertool.core.reports.contents import FORMAT, CalibrationRow, Report, RunRep
 
 
 class CsvRow(NamedTuple):
-    """A figure.
+    """One figure; the fields are the columns of the CSV file, which scripts of users rely on.
 
     ``what`` is published, ensemble, score, size, member, mean, sd, class, confusion, majority, calibration, bin,
-    risk, slice, probe or difference; ``name`` is the member, class, slice and so on that it is of. ``low`` and ``high``
-    are the 95 % interval over ``clusters`` of ``unit``. Shares are fractions.
+    risk, slice, probe or difference; ``name`` is the member, class, slice and so on. ``low`` and ``high`` are the ends
+    of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not percent.
     """
 
     run: str = ""
@@ -38,7 +38,7 @@ class CsvRow(NamedTuple):
 
 
 def to_csv(report: Report) -> str:
-    """All figures of a report; what is not defined is empty."""
+    """Write all figures of a report as CSV; undefined values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CsvRow._fields)
@@ -52,6 +52,7 @@ def to_csv(report: Report) -> str:
 
 def _written(row: CsvRow) -> list[str]:
     return [
+        # NaN becomes empty. ``repr`` has all digits; of a numpy number it has the type in front.
         printable(cell) if isinstance(cell, str) else "" if cell != cell else repr(cell).removeprefix("np.")
         for cell in row
     ]
@@ -91,7 +92,7 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     )
     yield from _estimates(base._replace(what="ensemble"), own.metrics)
     yield from _estimates(base._replace(what="score"), own.scores)
-    plain = base._replace(unit="", clusters="")
+    plain = base._replace(unit="", clusters="")  # of figures without an interval
     for size in own.sizes:
         yield from _values(plain._replace(what="size", k=size.k), size.metrics)
     yield from _member_rows(plain, run, own)
@@ -181,14 +182,14 @@ def _values(base: CsvRow, figures: Mapping[str, float | int]) -> Iterator[CsvRow
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """Everything but the recordings; what is not a finite number is null."""
+    """Return the report as plain data for JSON, without the recordings; NaN and infinity become null."""
     content: dict[str, Any] = {"format": FORMAT, **plain(report)}
     del content["recordings"]
     return content
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as objects, tuples as lists, NaN and infinity as None."""
+    """Convert dataclasses to dicts, tuples to lists, NaN and infinity, which JSON does not know, to None."""
     if is_dataclass(value) and not isinstance(value, type):
         return {own.name: plain(getattr(value, own.name)) for own in fields(value)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Recipes that a report should have a result of and has none, each with what to do about it."""
+"""Recipes that should have a result in a report and have none, each with what to do about it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TUNED = "-tuned"  # ours: nothing was published for them
 
 @dataclass(frozen=True)
 class Missing:
-    """A recipe without a result: the table it belongs to, and a sentence."""
+    """A recipe without a result: the table it belongs to, and a line that says what to do."""
 
     recipe: Recipe
     dataset: str
@@ -26,10 +26,10 @@ class Missing:
 
 
 def expected_recipes(wanted: Sequence[str]) -> dict[str, Recipe]:
-    """The recipes that are asked for by name; ``published`` is all of the five published data sets.
+    """Load the recipes with these names; ``published`` stands for all of the five published data sets.
 
     Raises:
-        UsageError: there is no such recipe; the nearest one is told.
+        UsageError: there is no such recipe; the message names the nearest one.
     """
     found: dict[str, Recipe] = {}
     for name in wanted:
@@ -47,13 +47,13 @@ def _published() -> list[str]:
 def missing(
     expected: dict[str, Recipe], there: Collection[str], output: Path, data: Path
 ) -> tuple[Missing, ...]:
-    """What there is no result of on test.
+    """List the expected recipes that have no result on test.
 
     Args:
-        expected: recipes by name, which is that of their run's folder.
-        there: the runs that have one.
-        output: folder of all runs.
-        data: folder of the corpora.
+        expected: recipes by name, which is also the name of their run's folder.
+        there: names of the runs that have a result.
+        output: the folder of all runs.
+        data: the folder of the corpora.
     """
     return tuple(
         Missing(recipe, *_table(recipe), f"{name}: {_lack(recipe, output / name, data)}")
@@ -64,6 +64,7 @@ def missing(
 
 def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
     command = f"sertool ensemble --name {recipe.name} --sets test"
+    # From the last step of making a result back to the first: the earliest step that is missing is the next to take.
     if set_path(folder, "test").is_file():
         return f"its predictions cannot be used, make them again: {command}"
     if any(is_done(run) for run in folder.glob("run-*")):
@@ -78,7 +79,7 @@ def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
 
 
 def _table(recipe: Recipe) -> tuple[str, str]:
-    """Data set and task, as the runs of the recipe name them."""
+    """Return data set and task under the names that runs of the recipe carry."""
     dataset = recipe.dataset
     own = Path(dataset.path.removeprefix(PACKAGED)).name
     task = dataset.task if dataset.num_classes is None else f"{dataset.task}, {dataset.num_classes} classes"

@@ -1,8 +1,9 @@
-"""What a reader of a run's figures must not miss, each by the name of its kind."""
+"""Findings: what a reader of a run's figures must not miss. Each has a kind, a severity and a sentence."""
 
 from collections.abc import Iterator, Mapping
 
 from sertool.core.doctor.findings import KINDS as INSPECTED
+from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics import Estimate
 from sertool.core.reports.choose import Choice, stamp
@@ -11,8 +12,7 @@ from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import ignored, verdict
 from sertool.core.reports.wording import interval, p_equals, percent
 
-SEVERITIES = ("error", "warning", "note")
-# Of `sertool doctor`: the test data are not what they should be, or were trained on.
+# Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
 LEAKS = (
     "valid-is-test",
     "duplicates-across",
@@ -22,69 +22,50 @@ LEAKS = (
     "shared-videos",
     "shared-sessions",
 )
-# kind -> severity and what it says, for the documentation; gravest first.
+
+
+def _leaks(severity: Severity) -> dict[str, tuple[str, str]]:
+    """Return the findings of ``sertool doctor`` that concern test figures, of one severity."""
+    own = {kind: INSPECTED[kind] for kind in LEAKS if INSPECTED[kind].severity == severity}
+    return {kind: (severity, f"`sertool doctor`: {one.number}") for kind, one in own.items()}
+
+
+# Kind -> severity and meaning, as docs/report.md lists them; most severe first.
 KINDS: Mapping[str, tuple[str, str]] = {
-    "seen-in-test": (
-        "error",
-        "the run from which the members started was trained or selected on test utterances",
-    ),
-    **{
-        kind: (INSPECTED[kind].severity, f"`sertool doctor`: {INSPECTED[kind].number}")
-        for kind in LEAKS
-        if INSPECTED[kind].severity == "error"
-    },
-    "selected-on-test": (
-        "warning",
-        "epochs, order or number of members were chosen on the test utterances: the figures are optimistic",
-    ),
-    **{
-        kind: (INSPECTED[kind].severity, f"`sertool doctor`: {INSPECTED[kind].number}")
-        for kind in LEAKS
-        if INSPECTED[kind].severity != "error"
-    },
-    "nan-logits": (
-        "warning",
-        "some members have logits that are not finite; they are left out of every figure",
-    ),
-    "no-better-than-majority": (
-        "warning",
-        "the accuracy is not clearly above that of always predicting one class, or the UAR not clearly above chance",
-    ),
-    "never-predicted": ("warning", "some classes occur in the set but are never predicted"),
-    "miscalibrated": (
-        "warning",
-        "the calibration error is over 3 points above that of a calibrated model, and p is below 0.01",
-    ),
+    "seen-in-test": ("error", "the run from which training started has seen test utterances"),
+    **_leaks("error"),
+    "selected-on-test": ("warning", "epochs, order or k were chosen on test: the figures are optimistic"),
+    **_leaks("warning"),
+    "nan-logits": ("warning", "members with logits that are not finite, left out of every figure"),
+    "no-better-than-majority": ("warning", "the accuracy or UAR may be that of always predicting one class"),
+    "never-predicted": ("warning", "classes that occur in the set but are never predicted"),
+    "miscalibrated": ("warning", "the calibration error is significantly, and by 3 points, too large"),
     "ignores-audio": ("warning", "removing the audio costs no accuracy, removing the text does"),
     "ignores-text": ("warning", "removing the text costs no accuracy, removing the audio does"),
-    "weak-slice": (
-        "warning",
-        "the accuracy of a slice is significantly, and by more than 5 points, below that of the rest",
-    ),
+    "weak-slice": ("warning", "a slice is significantly, and by more than 5 points, below the rest"),
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
     "few-clusters": ("note", "the intervals are based on few clusters, or not on speakers"),
-    "read-often": (
-        "note",
-        "the test labels were used for evaluation more than once under the honest protocol",
-    ),
+    "read-often": ("note", "the run was evaluated on test more than once under the honest protocol"),
 }
-MISCALIBRATED = (0.01, 0.03)  # p, and how far above the expected error
+# p, and points above the expected error: in large sets even a tiny error is significant.
+MISCALIBRATED = (0.01, 0.03)
 
 
 def findings_of(
     run: Loaded, sets: Mapping[str, SetReport], choice: Choice, expected: int
 ) -> tuple[ReportFinding, ...]:
-    """All findings of a run, gravest first; about test, or validation where no test set is stored.
+    """Return all findings of a run, most severe first. They concern test, or validation if no test set is stored.
 
     Args:
         run: the run.
-        sets: its reports.
-        choice: of the size.
-        expected: members that the recipe asks for, over all folds.
+        sets: its figures by set.
+        choice: the chosen number of members.
+        expected: number of members that the recipe asks for, over all folds.
     """
     main = next(iter(sets.values()))
     found = [*_of_data(run, choice), *_of_members(run, expected), *_of_set(run, main)]
+    # Under the paper's protocol the choices are made on test, so one more read tells nothing new.
     if not run.flattered:
         found += _read_often(run.reads)
     order = list(KINDS)
@@ -154,10 +135,10 @@ def _weakness(row: SliceRow, unit: str) -> str:
 
 
 def _chance(own: SetReport) -> str:
-    """Why the set's figures may be those of a constant, or nothing."""
+    """Say why the figures of a set may be no better than those of a constant; empty if they are better."""
     accuracy, uar = own.metrics["accuracy"], own.metrics["uar"]
     occurring = [row for row in own.classes if row.support]
-    # Of yes and no where classes are decided one by one.
+    # In a multi-label task each class is a decision between yes and no.
     chance = 1 / len(occurring) if own.confusion is not None else 0.5
     said = []
     if own.majority is not None and _low(accuracy) <= own.majority:
@@ -181,6 +162,7 @@ def _is_miscalibrated(row: CalibrationRow) -> bool:
 def _miscalibration(row: CalibrationRow) -> str:
     above = row.confidence - row.accuracy
     sure = "overconfident" if above > 0 else "underconfident"
+    # Errors of both signs cancel in the mean.
     if abs(above) < row.ece.value / 2:
         sure = "overconfident in some predictions, underconfident in others"
     fitted = "" if row.temperature is not None else "; no temperature was fitted"

@@ -1,6 +1,6 @@
-"""A run's folder as a report needs it: predictions, probes, histories, log and calibration, as far as they can be read.
+"""The files of a run that a report needs: predictions, probes, histories, log and calibration.
 
-What cannot be read is told in a sentence; a folder is given up only where nothing is left to report.
+A file that cannot be read becomes a sentence among the problems; a run is given up only if nothing is left to report.
 """
 
 import re
@@ -37,22 +37,22 @@ Probes = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a run's folder holds.
+    """The contents of a run's folder.
 
     Attributes:
-        name, folder: of the run.
-        origin: what the predictions were made by and on.
-        recipe: the run's own.
+        name, folder: name and folder of the run.
+        origin: how and on which data the predictions were made.
+        recipe: the recipe of the run.
         sets: labelled sets by name, ``test`` before ``valid``, without the members of ``left_out``.
         probes: logits (E, N, C) of the same members by set and probe.
         left_out: names of the members whose logits are not finite.
-        predicted: how many members there were with them, over all folds.
-        seeds: of the predicted members, where their folders are there.
-        histories: epochs by member's name.
-        reads: of test labels.
-        seconds: of training, all commands together; None where the log does not tell.
-        calibration: as stored with the run.
-        problems: what could not be read, a sentence each.
+        predicted: number of members including those of ``left_out``, over all folds.
+        seeds: seeds of the predicted members whose folders exist.
+        histories: training epochs by member.
+        reads: accesses to the test labels.
+        seconds: training time of all commands together; None if the log does not have it.
+        calibration: calibration stored with the run.
+        problems: a sentence for each file that could not be read.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Loaded:
 
     @property
     def main(self) -> StoredSet:
-        """The set that figures are first of all about: test, where it is stored."""
+        """The main set of the report: test, or valid if no test set is stored."""
         return next(iter(self.sets.values()))
 
     @property
     def flattered(self) -> bool:
-        """Whether anything was or may be selected on test, by the recipe's protocol or by its division."""
+        """True if anything was or may be selected on test, by the recipe's protocol or by its splits."""
         return self.origin.protocol == "paper" or self.origin.selected_on_test
 
     @property
     def is_reference(self) -> bool:
-        """Whether the members are checkpoints of the reference, not runs of sertool."""
+        """True if the members are checkpoints of the reference, not runs of sertool."""
         return self.main.predictions.members[0].name.endswith(".pkl")
 
 
@@ -90,7 +90,7 @@ def load_run(folder: Path) -> Loaded:
     """Read a run's folder.
 
     Raises:
-        DataError: there is nothing to report; the message says why, the hint what to do.
+        DataError: there is nothing to report; the message says why and what to do.
     """
     problems: list[str] = []
     sets = _read_sets(folder, problems)
@@ -100,12 +100,13 @@ def load_run(folder: Path) -> Loaded:
     origin = next(iter(sets.values())).origin
     recipe = _recipe(origin, folder.name)
     seeds: tuple[int, ...] = ()
-    with telling(problems):
+    with noting(problems):
         seeds = _seeds(folder, next(iter(sets.values())).predictions, problems)
     probes: dict[str, Probes] = {}
     for name, stored in sets.items():
-        with telling(problems):
+        with noting(problems):
             probes[name] = read_probes(folder, stored.predictions)
+    # A member is left out of all sets if it is not finite in one, so that every set is about the same members.
     finite = np.all([_finite(stored.predictions.logits) for stored in sets.values()], axis=0)
     kept, left_out = _divided(next(iter(sets.values())).predictions.members, finite)
     predicted = len(kept) + len(left_out)
@@ -114,7 +115,7 @@ def load_run(folder: Path) -> Loaded:
     sets = {name: _without(stored, kept, finite) for name, stored in sets.items()}
     reads, seconds = read_log(folder, problems)
     calibration = None
-    with telling(problems):
+    with noting(problems):
         calibration = read_calibration(folder)
     return Loaded(
         name=folder.name,
@@ -135,16 +136,16 @@ def load_run(folder: Path) -> Loaded:
 
 
 def evaluation_command(name: str) -> str:
-    """The command that stores what a report needs."""
+    """Return the command that stores the predictions that a report needs."""
     return f"sertool ensemble --name {name} --sets valid,test"
 
 
 def _read_sets(folder: Path, problems: list[str]) -> dict[str, StoredSet]:
-    """The labelled sets that belong together; where valid is not of the members of test, test alone."""
+    """Read the labelled sets of the same members; if those of valid are not the members of test, test alone."""
     sets = {}
     for name in SETS:
         if set_path(folder, name).is_file():
-            with telling(problems):
+            with noting(problems):
                 stored = _checked(folder, read_set(folder, name), problems)
                 if stored.predictions.targets is not None:
                     sets[name] = stored
@@ -158,13 +159,14 @@ def _read_sets(folder: Path, problems: list[str]) -> dict[str, StoredSet]:
 
 
 def _identity(stored: StoredSet) -> object:
+    """Return everything that must be equal in two sets for k and a temperature of one to hold for the other."""
     origin, own = stored.origin, stored.predictions
     members = tuple((member.name, member.fold) for member in own.members)
     return members, own.classes, own.kind, len(own.logits), origin.recipe, origin.data_hash
 
 
 def _checked(folder: Path, stored: StoredSet, problems: list[str]) -> StoredSet:
-    """The set, if its members are as many as its logits; without raw scores that are none."""
+    """Return the set if its members match its logits; without its raw scores if they are out of range."""
     own, folds = stored.predictions, Counter(member.fold for member in stored.predictions.members)
     path = set_path(folder, own.set)
     if sorted(folds) != list(range(len(folds))) or len(folds) != stored.origin.folds:
@@ -202,14 +204,17 @@ def _seeds(folder: Path, own: Predictions, problems: list[str]) -> tuple[int, ..
 
 
 def _finite(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(E,) whether a row of logits (E, N, C) can be computed with."""
+    """Return (E,) for each member whether all of its logits (E, N, C) are usable numbers."""
     return np.asarray((np.abs(logits) < LARGEST).all((1, 2)))
 
 
 def _divided(
     members: Sequence[MemberScore], finite: NDArray[np.bool_]
 ) -> tuple[tuple[MemberScore, ...], tuple[str, ...]]:
-    """Members whose row of logits is finite, and the names of the others; row k is that of every fold's k-th."""
+    """Return the members whose logits are finite, and the names of the others.
+
+    In cross-validation row k of the logits joins the k-th member of every fold, so these are kept or left out together.
+    """
     seen: Counter[int] = Counter()
     kept, left_out = [], []
     for member in members:
@@ -234,38 +239,39 @@ def _finite_probes(probes: Probes, finite: NDArray[np.bool_]) -> Probes:
     return {name: logits for name, logits in rows.items() if _finite(logits).all()}
 
 
-def told(error: SertoolError) -> str:
-    """An error as one sentence of a report."""
+def as_sentence(error: SertoolError) -> str:
+    """Write an error and its hint as one sentence of a report."""
     sentence = f"{error}; {error.hint}" if error.hint else str(error)
     return printable("; ".join(line.strip() for line in sentence.splitlines()))
 
 
 @contextmanager
-def telling(problems: list[str]) -> Iterator[None]:
-    """What goes wrong inside becomes a sentence."""
+def noting(problems: list[str]) -> Iterator[None]:
+    """Add an error that is raised inside to the problems as a sentence, and continue."""
     try:
         yield
     except SertoolError as error:
-        problems.append(told(error))
+        problems.append(as_sentence(error))
 
 
 def read_histories(folder: Path, problems: list[str]) -> dict[str, tuple[MemberEpoch, ...]]:
-    """Epochs of all members, also of those that are not finished."""
+    """Read the training epochs of all members, including those that have not finished."""
     found = {}
+    # By number, so that run-10 comes after run-9.
     for path in sorted(folder.glob("run-*"), key=lambda one: [int(n) for n in re.findall(r"\d+", one.name)]):
-        with telling(problems):
+        with noting(problems):
             if epochs := read_history(path):
                 found[path.name] = tuple(epochs)
     return found
 
 
 def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], float | None]:
-    """Who read test labels, and the seconds of training."""
+    """Read the accesses to the test labels, and the seconds of training."""
     path = folder / LOG
     if not path.is_file():
         problems.append(f"{path}: no such file, so it is unknown who read the test labels")
         return (), None
-    with telling(problems):
+    with noting(problems):
         entries = artifacts.read_json_lines(path)
         reads = [_read(entry, path) for entry in entries if entry.get("read") == READ]
         seconds = [_number(entry["seconds"], path) for entry in entries if "seconds" in entry]

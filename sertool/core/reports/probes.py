@@ -1,4 +1,4 @@
-"""Reading or listening? What it costs a model when a modality is masked, or is somebody else's."""
+"""Probes: how much accuracy a model loses if a modality is masked, or shuffled between utterances."""
 
 import math
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from sertool.core.reports.wording import percent
 from sertool.core.runs.predictions import Predictions
 
 ORDER = ("text masked", "text shuffled", "audio masked", "audio shuffled")
-SMALL = 0.01  # accuracy; what costs less costs nothing
-SIGNIFICANT = 0.05
+SMALL = 0.01  # a smaller fall in accuracy counts as none
+SIGNIFICANT = 0.05  # p-value of the fall
 
 
 def probe_rows(
     predictions: Predictions, decisions: NDArray[np.int64], probes: Probes, k: int, bootstrap: Bootstrap
 ) -> tuple[ProbeRow, ...]:
-    """A row a probe, in a fixed order.
+    """Return one row per probe, in the order of ``ORDER``.
 
     Args:
-        predictions: of the set, with its targets.
-        decisions: of the first k members.
-        probes: logits (E, N, C) by name.
-        k: members that are averaged.
-        bootstrap: of the set's utterances.
+        predictions: predictions of the set, with targets.
+        decisions: (N,) or (N, C) decisions of the first k members on the unchanged input.
+        probes: logits (E, N, C) by probe.
+        k: number of averaged members.
+        bootstrap: resamples of the utterances of the set.
     """
     targets, classes = predictions.targets, len(predictions.classes)
     assert targets is not None
@@ -50,26 +50,27 @@ def probe_rows(
 
 
 def ignored(rows: Sequence[ProbeRow]) -> str | None:
-    """The modality whose loss costs nothing while that of the other does: ``text``, ``audio``, or None.
+    """Return the modality that the model ignores, ``text`` or ``audio``; None if it ignores neither.
 
-    A probe costs something if the accuracy falls by a point or more, and significantly so (p < 0.05). A modality is
-    ignored if it was shuffled, none of its probes costs anything, and one of the other modality's does.
+    A probe costs accuracy if that falls by a point or more, and significantly (p < 0.05). A modality is ignored if it
+    was shuffled, none of its probes costs accuracy, and a probe of the other modality does.
     """
     costs = {row.name: row.drop.value >= SMALL and row.p < SIGNIFICANT for row in rows}
     for modality, other in (("audio", "text"), ("text", "audio")):
         own = [cost for name, cost in costs.items() if name.startswith(modality)]
         others = [cost for name, cost in costs.items() if name.startswith(other)]
+        # Masked input is unlike any in training and may do harm by that alone; shuffled input is not.
         if f"{modality} shuffled" in costs and not any(own) and any(others):
             return modality
     return None
 
 
 def verdict(rows: Sequence[ProbeRow], accuracy: float) -> str | None:
-    """That a model reads and does not listen, or the other way round, in a sentence; None where it does both.
+    """Say which modality the model ignores; None if it ignores neither.
 
     Args:
-        rows: of :func:`probe_rows`.
-        accuracy: of the model as it is.
+        rows: rows of :func:`probe_rows`.
+        accuracy: accuracy with unchanged input.
     """
     modality = ignored(rows)
     if modality is None:
@@ -83,6 +84,6 @@ def verdict(rows: Sequence[ProbeRow], accuracy: float) -> str | None:
 
 
 def probe_rows_of(corpus: Corpus, predictions: Predictions, probes: Probes, k: int) -> tuple[ProbeRow, ...]:
-    """The rows of a set of a corpus, with intervals over its clusters; see :func:`probe_rows`."""
+    """Return the rows of :func:`probe_rows` for a set of a corpus, with intervals over its clusters."""
     utterances = [corpus.utterances[row] for row in predictions.utterances]
     return probe_rows(predictions, predictions.decisions(k), probes, k, Bootstrap(clusters_of(utterances)))

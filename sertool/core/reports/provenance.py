@@ -1,4 +1,4 @@
-"""Where a run's figures come from, as texts in the order to show them; and the commands that make them again."""
+"""Provenance of a run's figures, as texts in the order to show them, and the commands that reproduce them."""
 
 import shlex
 from collections.abc import Mapping
@@ -10,22 +10,25 @@ from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.prediction_files import Origin
 
-DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}
+DEFAULTS = {
+    "--output": Path("ckpt"),
+    "--data": Path("data"),
+}  # of the commands: not repeated in what is shown
 
 
 def caveats(origin: Origin) -> str:
-    """What is said behind the name wherever a figure is shown, as ``synthetic speech``; often empty."""
+    """Return the caveats shown beside the name of the data set, as ``synthetic speech``; often empty."""
     found = ["synthetic speech"] * origin.synthetic + ["machine-made transcripts"] * origin.machine_text
     return ", ".join(found)
 
 
 def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
-    """What a reader needs to tell these figures from others.
+    """Collect what a reader needs to compare these figures with others, by name.
 
     Args:
         run: the run.
-        calibration: where the temperature is from.
-        size: what a reader must know of k; empty where there is nothing.
+        calibration: origin of the temperature.
+        size: caveat on the choice of k; may be empty.
     """
     origin, recipe = run.origin, run.recipe
     members = run.main.predictions.members
@@ -59,7 +62,7 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
         **made,
         "choices": " ".join(recipe.choices),
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in found.items() if text}  # without what is unknown
 
 
 def _division(recipe: Recipe, folds: int) -> str:
@@ -74,23 +77,15 @@ def _division(recipe: Recipe, folds: int) -> str:
 
 
 def commands(run: Loaded, output: Path, data: Path, command: str) -> tuple[str, ...]:
-    """The commands that train the run, judge it and report on it."""
+    """Return the commands that train the run, evaluate it and report on it."""
     where = {"--output": output, "--data": data}
     options = {name: str(path) for name, path in where.items() if path != DEFAULTS[name]}
     named = {"--name": run.name}
-    judge = shlex.join(
-        [
-            "sertool",
-            "ensemble",
-            *_words(named),
-            "--sets",
-            ",".join(sorted(run.sets, reverse=True)),
-            *_words(options),
-        ]
-        + ["--probe"] * any(run.probes.values())
-    )
+    evaluated = {**named, "--sets": ",".join(sorted(run.sets, reverse=True)), **options}
+    probe = ["--probe"] * any(run.probes.values())
+    evaluate = shlex.join(["sertool", "ensemble", *_words(evaluated), *probe])
     train = [] if run.is_reference else [_train_command(run, options)]
-    return (*train, judge, command or shlex.join(["sertool", "report", *_words(named), *_words(options)]))
+    return (*train, evaluate, command or shlex.join(["sertool", "report", *_words({**named, **options})]))
 
 
 def _words(options: Mapping[str, str]) -> list[str]:
@@ -98,7 +93,7 @@ def _words(options: Mapping[str, str]) -> list[str]:
 
 
 def _train_command(run: Loaded, options: Mapping[str, str]) -> str:
-    """Training by the shipped recipe where that is the run's own, else by the one in its folder."""
+    """Return the training command: with the shipped recipe if it is the run's own, else with that of its folder."""
     name = run.origin.recipe_name
     shipped = name in recipes.names() and recipes.load(name, users_path=recipes.USERS_PATH) == run.recipe
     words = ["--recipe", name if shipped else str(run.folder / "recipe.yaml")]

@@ -1,9 +1,9 @@
-"""Recordings for the report's players: found by an utterance's id, kept small, embedded as ``data:`` addresses."""
+"""Recordings for the audio players of the page: found by utterance id, small, embedded as ``data:`` addresses."""
 
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.errors import DataError
@@ -13,39 +13,26 @@ from sertool.core.prepare.table import read_table
 from sertool.core.reports.contents import Report, ReportUtterance, RunReport
 
 TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
-LARGEST = 300_000  # bytes of a recording
-ALL = 8_000_000  # bytes of all of them
-CUT_RATE = 16_000  # Hz of what is cut out of a longer recording
+LARGEST = 300_000  # bytes of one recording: ten seconds at 16 kHz and 16 bit
+ALL = 8_000_000  # bytes of all recordings together, so that the page stays quick to open
+CUT_RATE = 16_000  # Hz of a segment that is cut out of a longer recording
 DEMO = Path(__file__).parent.parent / "corpora" / "demo" / "clips" / "clips.csv"
 
 
-@dataclass(frozen=True)
-class Recording(Segment):
-    """A recording of the report, or the part of one."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is the file as it lies there."""
-        return self.start is None and self.end is None and self.path.suffix.lower() in TYPES
-
-
-def find(recordings: Path, ids: Sequence[str]) -> dict[str, Recording]:
-    """The recording of each utterance that has one.
+def find(recordings: Path, ids: Sequence[str]) -> dict[str, Segment]:
+    """Find the recordings of utterances; utterances without one are left out.
 
     Args:
-        recordings: a folder, in which a file's name without its ending is the utterance's id, or the last part of an
-            id with slashes; or a table as of ``sertool prepare``, with segments where it has start and end.
-        ids: of utterances.
+        recordings: a folder whose files are named after the utterances (their id, or its last part after a slash), or
+            a table as for ``sertool prepare``, which may have segments (start, end).
+        ids: ids of the utterances.
 
     Raises:
-        UsageError: the table is of another kind.
+        UsageError: the file is no such table.
         DataError: it is neither folder nor file, or cannot be read.
     """
     if not recordings.is_dir():
-        rows = {
-            row.id: Recording(row.segment.path, row.segment.start, row.segment.end)
-            for row in read_table(recordings, missing_audio=True).rows
-        }
+        rows = {row.id: row.segment for row in read_table(recordings, missing_audio=True).rows}
         return {id_: rows[id_] for id_ in ids if id_ in rows}
     try:
         files = sorted(
@@ -53,23 +40,23 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Recording]:
         )
     except OSError as error:
         raise artifacts.read_error(recordings, error) from error
-    # Read backwards, so that of several files of a name the first stays.
+    # In reverse order, so that of several files with the same name the first one is kept.
     stems = {path.stem: path for path in reversed(files)}
-    return {id_: Recording(stems[name]) for id_ in ids if (name := id_.rpartition("/")[2]) in stems}
+    return {id_: Segment(stems[name]) for id_ in ids if (name := id_.rpartition("/")[2]) in stems}
 
 
 def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:
-    """The report with recordings for its players, and sentences on what has none.
+    """Add recordings to a report. Return it, and sentences on the recordings that get no player.
 
-    The packaged demo corpus brings a dozen of its own. Wrong decisions come first, the surest of them at the front,
-    until :data:`ALL` bytes are full.
+    The packaged demo corpus has a dozen recordings of its own. Wrong predictions come first, the most confident ones
+    at the front, until :data:`ALL` bytes are used.
 
     Args:
-        report: as analysis made it.
-        recordings: folder or table, see :func:`find`; None takes the demo's alone.
+        report: the report.
+        recordings: folder or table, see :func:`find`; None: only those of the demo corpus.
 
     Raises:
-        UsageError: the table is of another kind.
+        UsageError: the file is no such table.
         DataError: the folder or table cannot be read.
     """
     ids = list(dict.fromkeys(row.id for run in report.runs for row in _rows(run)))
@@ -96,25 +83,25 @@ def _rows(run: RunReport) -> list[ReportUtterance]:
 
 
 def _most_severe_first(report: Report) -> Iterator[tuple[RunReport, str]]:
-    """Every run's utterances, so that room goes to the errors of all runs before it goes to right decisions."""
+    """Yield the utterances of all runs, errors of every run first: they are what a reader wants to listen to."""
     rows = [(run, row) for run in report.runs for row in _rows(run)]
     return ((run, row.id) for run, row in sorted(rows, key=lambda pair: (pair[1].right, -pair[1].confidence)))
 
 
 class _Packed:
-    """Addresses of recordings, each made once, and what did not fit."""
+    """Embedded recordings, each made once, and counts of those that do not fit."""
 
     def __init__(self) -> None:
-        self.made: dict[Recording, str | None] = {}
+        self.made: dict[Segment, str | None] = {}
         self.bytes = self.large = self.over = 0
         self.faults: list[str] = []
 
-    def address(self, clip: Recording) -> str | None:
+    def address(self, clip: Segment) -> str | None:
         if clip not in self.made:
             self.made[clip] = self._make(clip)
         return self.made[clip]
 
-    def _make(self, clip: Recording) -> str | None:
+    def _make(self, clip: Segment) -> str | None:
         try:
             content, kind = _content(clip)
         except DataError as error:
@@ -130,7 +117,7 @@ class _Packed:
         return None
 
     def notes(self) -> list[str]:
-        """Sentences on what has no player."""
+        """Say which recordings get no player, and why."""
         notes = []
         if self.large:
             notes.append(f"{_count(self.large)} no player: larger than {LARGEST // 1000} kB")
@@ -148,16 +135,17 @@ def _count(number: int) -> str:
     return "1 recording has" if number == 1 else f"{number:,} recordings have"
 
 
-def _content(clip: Recording) -> tuple[bytes, str]:
-    """The bytes of a recording and their type: the file as it is, or what is cut out of one as FLAC.
+def _content(clip: Segment) -> tuple[bytes, str]:
+    """Return the bytes of a recording and their media type: the file as it is, or a segment as FLAC.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the recording cannot be read.
     """
-    if clip.is_whole:
+    # A whole file of a type that browsers play is embedded as it is.
+    if clip.start is None and clip.end is None and clip.path.suffix.lower() in TYPES:
         try:
             with clip.path.open("rb") as file:
-                # One byte too many tells that it is too large, without reading gigabytes.
+                # One byte more than allowed shows that the file is too large, without reading gigabytes.
                 return file.read(LARGEST + 1), TYPES[clip.path.suffix.lower()]
         except OSError as error:
             raise artifacts.read_error(clip.path, error) from error

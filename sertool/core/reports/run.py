@@ -1,4 +1,4 @@
-"""A run's report, from what its folder holds."""
+"""The report of one run, from the files in its folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from sertool.core.reports.sets import set_report
 
 @dataclass(frozen=True)
 class Reported:
-    """A run with its report, and the size that was chosen."""
+    """A run as loaded, its chosen size, and its report."""
 
     loaded: Loaded
     choice: Choice
@@ -25,9 +25,9 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
     """Report on the run in a folder.
 
     Args:
-        folder: of the run, below the folder of all runs.
+        folder: folder of the run.
         data: folder of the corpora, for the commands that are shown.
-        command: that makes the report; empty: of this run alone.
+        command: the command that makes the whole report; empty: a report on this run alone.
 
     Raises:
         DataError: there is nothing to report.
@@ -37,6 +37,7 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
     temperature, calibrated = find_temperature(run, choice.k)
     sets = {name: set_report(run, name, choice.k, temperature) for name in run.sets}
     origin, own = run.origin, run.main.predictions
+    # How many checkpoints of the reference there should be is not known.
     expected = len(own.members) if run.is_reference else run.recipe.training.runs * origin.folds
     report = RunReport(
         name=run.name,
@@ -66,6 +67,6 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
 
 
 def task_name(run: Loaded) -> str:
-    """The task, with the number of classes where the recipe chooses it: ``emotion``, ``sentiment, 7 classes``."""
+    """Return the task, with the number of classes if the recipe sets it: ``emotion``, ``sentiment, 7 classes``."""
     number = run.recipe.dataset.num_classes
     return run.origin.task if number is None else f"{run.origin.task}, {number} classes"

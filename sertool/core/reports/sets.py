@@ -18,21 +18,22 @@ from sertool.core.reports.slices import rightness, slice_rows
 from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import Predictions
 
-QUICK = 2_000  # resamples
+QUICK = 2_000  # resamples for slices and probes
 
 
 def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> SetReport:
-    """What the first k members of a run do on one of its sets.
+    """Evaluate the first k members of a run on one of its sets.
 
     Args:
         run: the run.
-        name: of the set, one of ``run.sets``.
-        k: members that are averaged.
-        temperature: of their probabilities; None leaves the logits as they are.
+        name: name of the set, a key of ``run.sets``.
+        k: number of averaged members.
+        temperature: divides the logits before they become probabilities; None leaves them unchanged.
     """
     stored = run.sets[name]
     own, bootstrap = stored.predictions, Bootstrap(clusters_of(stored.spoken))
-    # Slices and probes are many, and tested by standard errors: those need fewer resamples than the ends of intervals.
+    # There are many slices and probes, and their tests use standard errors, which need fewer resamples than the ends
+    # of intervals do.
     quick = Bootstrap(bootstrap.clusters, resamples=QUICK)
     clusters, logits, decisions = bootstrap.clusters, own.ensemble_logits(k), own.decisions(k)
     assert own.targets is not None
@@ -66,7 +67,7 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
 
 
 def published_counts(recipe: Recipe, name: str) -> Expected | None:
-    """What a set should hold, where the recipe takes it from the corpus as it is."""
+    """Return the published counts of a set, if the recipe takes it unchanged from the corpus."""
     splits = recipe.splits
     if splits.scheme == "corpus":
         split = {"valid": splits.valid, "test": splits.test}[name]
@@ -84,7 +85,7 @@ def _metrics(own: Predictions, decisions: NDArray[np.int64]) -> dict[str, float]
 
 
 def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[MemberRow, ...]:
-    """Members one by one; in cross-validation a member judges its own fold, and only its accuracy is stored."""
+    """Return the single members; in cross-validation each one sees its own fold, and only its accuracy is stored."""
     if len(alone) == len(own.members):
         figures = list(alone)
     else:
@@ -96,7 +97,7 @@ def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[Me
 
 
 def _spread(values: Sequence[float]) -> MemberSpread:
-    """Over members; in cross-validation over the first of every fold, pooled, the second of every fold, and so on."""
+    """Return mean and deviation over members; in cross-validation the k-th members of all folds count as one."""
     return MemberSpread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
@@ -146,6 +147,7 @@ def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[ReportUt
     decisions = own.decisions(k)
     same = np.stack([decide(one, own.kind) == decisions for one in own.logits])
     sure = confidences(logits, own.targets, own.kind, temperature)[0]
+    # A multi-label prediction is as certain as its least certain class, and members agree if they do in every class.
     if own.kind == "multi":
         same, sure = np.asarray(same.all(-1)), sure.reshape(logits.shape).min(-1)
     columns = zip(
@@ -179,7 +181,7 @@ def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[ReportUt
 
 
 def _named(decisions: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
-    """Decisions as names of classes; all that are present in a multi-label task."""
+    """Write decisions as names of classes; in a multi-label task all classes that are present."""
     if decisions.ndim == 1:
         return [classes[number] for number in decisions.tolist()]
     return [", ".join(name for name, there in zip(classes, row, strict=True) if there) for row in decisions]

@@ -1,4 +1,4 @@
-"""Parts of a set on which a model may do worse: speakers, genders, lengths, missing modalities, classes."""
+"""Slices, parts of a set that may be harder: speakers, genders, lengths, missing modalities, classes."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,10 +12,12 @@ from sertool.core.metrics import Bootstrap, Clusters, Estimate, fisher_less, hol
 from sertool.core.reports.contents import SliceRow
 from sertool.core.runs.prediction_files import Spoken, StoredSet
 
-MOST_SPEAKERS = 60  # with more, a row each is no help
-LEAST = 10  # utterances of a part, and of the rest, for a p-value
-ENOUGH = 5  # clusters of a part, and of the rest, for a bootstrap of their difference
-WEAK = 0.05  # how far below the rest, and the corrected p-value
+MOST_SPEAKERS = (
+    60  # with more speakers a row for each is too long a table, and the correction leaves no power
+)
+LEAST = 10  # utterances in a slice, and in the rest, for a test
+ENOUGH = 5  # clusters in a slice, and in the rest, for a bootstrap: fewer give no usable standard error
+WEAK = 0.05  # difference from the rest, and corrected p-value, of a weak slice
 
 Mask = NDArray[np.bool_]
 
@@ -28,20 +30,21 @@ class _Part:
 
 
 def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstrap) -> tuple[SliceRow, ...]:
-    """Accuracy in each part of a set, and which parts are weak.
+    """Measure the accuracy on each slice of a set, and find the weak slices.
 
-    A part is weak if it is more than 5 points below the rest, and significantly so: p < 0.05, one-sided, Holm-corrected
-    over all parts of the set. Where part and rest span five clusters each, p is that of the difference over its
-    standard error in resamples of clusters, by Student's t with the degrees of freedom of the fewer clusters; else it
-    is Fisher's exact test, which takes utterances as independent (of a multi-label task: those right in every class).
-    There is no p below ten utterances, nor for a gender of fewer than five speakers: what would be tested is those.
+    A slice is weak if it is significantly, and by more than 5 points, below the rest: one-sided p < 0.05, corrected by
+    Holm over all slices of the set. If slice and rest have five clusters each, p comes from Student's t: the
+    difference divided by its standard error over resamples of clusters, with the degrees of freedom of the fewer
+    clusters. Otherwise it comes from Fisher's exact test, which assumes independent utterances (multi-label: those
+    that are right in every class count as right). Slices of fewer than ten utterances are not tested, nor genders of
+    fewer than five speakers: the test would be about those speakers, not about gender.
 
     Args:
         stored: the set.
-        right: (N,) share of an utterance's decisions that are right; 0 or 1 in a single-label task.
-        bootstrap: of the set's utterances.
+        right: (N,) share of each utterance's decisions that are right; 0 or 1 in a single-label task.
+        bootstrap: resamples of the utterances of the set.
     """
-    parts = list(_parts(stored))
+    parts = list(_slices_of(stored))
     if not parts:
         return ()
     masks = np.stack([part.mask for part in parts], axis=-1)
@@ -72,7 +75,7 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstr
 
 
 def _is_few_people(part: _Part, stored: StoredSet) -> bool:
-    """Whether a gender, or the other one, is a few speakers, so that it cannot be told from who they are."""
+    """Check whether a gender, or the other one, is only a few speakers, whose habits could pass for the gender's."""
     speakers: tuple[set[str], set[str]] = (set(), set())
     for inside, one in zip(part.mask, stored.spoken, strict=True):
         if one.speaker is not None:
@@ -81,7 +84,7 @@ def _is_few_people(part: _Part, stored: StoredSet) -> bool:
 
 
 def _estimate(inside: NDArray[np.float64], mask: Mask, bootstrap: Bootstrap) -> Estimate:
-    """The accuracy of a part with its interval: over the set's clusters, over utterances inside a single one."""
+    """Return the accuracy on a slice with its interval over clusters; over utterances if there is one cluster only."""
     _, index = np.unique(bootstrap.clusters.index[mask], return_inverse=True)
     own = Clusters(index, int(index.max()) + 1, bootstrap.clusters.unit)
     if own.number == 1:
@@ -98,26 +101,27 @@ def _p_below(
     totals: NDArray[np.float64],
     clusters: Clusters,
 ) -> float:
-    """One-sided p-value of a part whose accuracy is not below that of the rest.
+    """Return the one-sided p-value of the hypothesis that a slice is not below the rest.
 
-    ``totals`` (R, 4): right and all utterances of the part, right and all of the set, in each resample.
+    ``totals`` (R, 4): right and all utterances of the slice, right and all of the set, in each resample.
     """
     from scipy.special import stdtr  # slow to import, and only needed here
 
     fewer = min(len(np.unique(clusters.index[own])) for own in (mask, ~mask))
     right, size, all_right, all_size = totals.T
+    # A resample that drew only the slice, or only the rest, has no difference.
     there = (size > 0) & (size < all_size)
     if fewer >= ENOUGH and there.any():
         rest = (all_right[there] - right[there]) / (all_size[there] - size[there])
-        error = float((right[there] / size[there] - rest).std()) * math.sqrt(fewer / (fewer - 1))
+        error = float((right[there] / size[there] - rest).std()) * math.sqrt(fewer / (fewer - 1))  # of n - 1
         if error > 0:
             return float(stdtr(fewer - 1, (inside.mean() - outside.mean()) / error))
     whole = [int((own == 1).sum()) for own in (inside, outside)]
     return fisher_less(whole[0], len(inside), whole[1], len(outside))
 
 
-def _parts(stored: StoredSet) -> Iterator[_Part]:
-    """All parts that are neither empty nor the whole set."""
+def _slices_of(stored: StoredSet) -> Iterator[_Part]:
+    """Yield all slices that are neither empty nor the whole set."""
     spoken, own = stored.spoken, stored.predictions
     speakers = [one.speaker for one in spoken]
     named = [("gender", [one.gender for one in spoken])]
@@ -144,7 +148,7 @@ def _part(kind: str, name: str, mask: Mask) -> Iterator[_Part]:
 
 
 def _thirds(kind: str, values: NDArray[np.float64], known: Mask) -> Iterator[_Part]:
-    """Short, middle and long utterances of those whose length is known, about as many of each."""
+    """Yield three slices of about equal size by length, of the utterances whose length is known."""
     if not known.any():
         return
     edges = np.quantile(values[known], [1 / 3, 2 / 3], method="lower")
@@ -156,14 +160,14 @@ def _thirds(kind: str, values: NDArray[np.float64], known: Mask) -> Iterator[_Pa
 
 
 def _span(kind: str, low: float, high: float) -> str:
-    """``3 to 7 words``, ``1.2 to 3.4 s``."""
+    """Name a slice by its lengths, as ``3 to 7 words`` or ``1.2 to 3.4 s``."""
     if kind == "seconds":
         return f"{low:.1f} to {high:.1f} s" if f"{low:.1f}" != f"{high:.1f}" else f"{low:.1f} s"
     return f"{low:.0f} to {high:.0f} words" if low != high else plural(round(low), "word")
 
 
 def _modality(one: Spoken) -> str:
-    """What of an utterance is there."""
+    """Name the modalities that an utterance has."""
     if one.words and one.frames:
         return "text and audio"
     return "no audio" if one.words else "no text" if one.frames else "no text, no audio"
@@ -172,6 +176,6 @@ def _modality(one: Spoken) -> str:
 def rightness(
     targets: Sequence[int] | NDArray[np.int64], decisions: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(N,) share of each utterance's decisions that are right."""
+    """Return (N,) the share of each utterance's decisions that are right."""
     same = (np.asarray(targets) == decisions).astype(np.float64)
     return np.asarray(same if same.ndim == 1 else same.mean(1))

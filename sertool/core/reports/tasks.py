@@ -1,4 +1,4 @@
-"""Tables by data set and task: what was published, what we reach as the paper did it, honestly, and the difference."""
+"""Tables by data set and task: published figures, those of the runs under both protocols, and the differences."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -17,7 +17,7 @@ Task = tuple[str, str]  # data set and task
 
 
 def task_reports(runs: Sequence[Reported], missing: Sequence[Missing]) -> tuple[TaskReport, ...]:
-    """A table each, in the order of the runs, then of what is missing."""
+    """Return one table per data set and task, in the order of the runs, then of the missing results."""
     keys = [_key(run) for run in runs] + [(one.dataset, one.task) for one in missing]
     return tuple(
         _task_report(
@@ -73,9 +73,9 @@ def _our_row(run: Reported) -> OurRow:
 
 
 def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
-    """Whether two runs of a task, both judged on test, have the same settings but for division and seeds."""
-    judged = "test" in paper.report.sets and "test" in honest.report.sets
-    return judged and _settings(paper.loaded.recipe) == _settings(honest.loaded.recipe)
+    """Check whether two runs of a task, both evaluated on test, differ only in their splits and seeds."""
+    evaluated = "test" in paper.report.sets and "test" in honest.report.sets
+    return evaluated and _settings(paper.loaded.recipe) == _settings(honest.loaded.recipe)
 
 
 def _settings(recipe: Recipe) -> Mapping[str, object]:
@@ -88,7 +88,7 @@ def _settings(recipe: Recipe) -> Mapping[str, object]:
 
 
 def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:
-    """Paper less honest in every metric, over the utterances that both judged."""
+    """Return paper minus honest in every metric, over the utterances that both cover."""
     found, notes = _paired(paper, honest)
     trained = [_trained(run) for run in (honest, paper)]
     if trained[0] != trained[1]:
@@ -107,13 +107,13 @@ def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:
 
 
 def _trained(run: Reported) -> str:
-    """On how many utterances; of folds each member sees its own part of them."""
+    """Say on how many utterances a run was trained; in cross-validation each member sees a part of them."""
     number = plural(run.loaded.origin.counts.get("train", 0), "utterance")
     return f"parts of {number}" if run.report.folds > 1 else number
 
 
 def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], list[str]]:
-    """The differences, and what a reader must know of the utterances they are over."""
+    """Return the differences by metric, and caveats on the utterances they are computed over."""
     places = [_places(run) for run in (paper, honest)]
     shared = [id_ for id_ in places[0] if id_ in places[1]]
     tests = [run.loaded.sets["test"] for run in (paper, honest)]
@@ -130,12 +130,12 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
     bootstrap = Bootstrap(clusters_of([tests[0].spoken[row] for row in rows[0]]))
     number = len(tests[0].predictions.classes)
     found = decision_differences(targets[0], decided[1], decided[0], number, bootstrap)
-    whole = all(len(test.predictions.ids) == len(shared) for test in tests)
-    return found, [] if whole else [f"over the {len(shared):,} utterances that both runs cover"]
+    all_shared = all(len(test.predictions.ids) == len(shared) for test in tests)
+    return found, [] if all_shared else [f"over the {len(shared):,} utterances that both runs cover"]
 
 
 def _places(run: Reported) -> dict[str, int]:
-    """Where each utterance stands in the test set, by id; ids of several utterances tell nothing and are left out."""
+    """Return the row of each utterance in the test set by id, without ids that several utterances share."""
     ids = run.loaded.sets["test"].predictions.ids
     places = {id_: place for place, id_ in enumerate(ids)}
     if len(places) == len(ids):

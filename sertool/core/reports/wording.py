@@ -1,7 +1,8 @@
-"""How figures and metrics are written for people: shares in percent, differences in points, p-values."""
+"""Figures as people write them: shares in percent, differences in points, p-values. JSON and CSV keep fractions."""
 
 from sertool.core.metrics import Difference, Estimate
 from sertool.core.metrics.classification import METRICS, Metric
+from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.sentiment import SCORE_METRICS
 from sertool.core.reports.contents import MemberSpread
 
@@ -10,8 +11,13 @@ NONE = "-"
 
 
 def metric_name(metric: str) -> str:
-    """A metric as the field writes it."""
+    """Return the name of a metric as the field writes it."""
     return ALL_METRICS[metric].title if metric in ALL_METRICS else metric
+
+
+def capitalised(text: str) -> str:
+    """Begin a text with a capital, and leave the rest: ``str.capitalize`` would turn UAR into uar."""
+    return text[:1].upper() + text[1:]
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -20,14 +26,14 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def figure(value: float, metric: str = "") -> str:
-    """A figure: a share in percent, MAE and correlations as they are."""
+    """Write a figure: shares in percent, MAE and correlations in their own unit."""
     if value != value:
         return "not defined"
     return percent(value, 2) if _is_share(metric) else f"{value:.3f}"
 
 
-def interval(own: Estimate, metric: str = "") -> str:
-    """A figure's interval, as in "69.8 - 75.0"; a dash where there is none."""
+def interval(own: Estimate | Bin, metric: str = "") -> str:
+    """Write the interval of a figure, as in "69.8 - 75.0"; a dash if there is none."""
     if own.low is None or own.high is None:
         return NONE
     if _is_share(metric):
@@ -36,7 +42,7 @@ def interval(own: Estimate, metric: str = "") -> str:
 
 
 def spread(own: MemberSpread | None, metric: str = "") -> str:
-    """Mean and standard deviation over members, as in "68.92 ± 0.84"; a dash where nothing is known."""
+    """Write mean and standard deviation over members, as in "68.92 ± 0.84"; a dash if unknown."""
     if own is None:
         return NONE
     mean = figure(own.mean, metric)
@@ -44,28 +50,28 @@ def spread(own: MemberSpread | None, metric: str = "") -> str:
 
 
 def points(value: float, digits: int = 2) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    # Rounded first: what is shown as zero has no sign.
+    """Write a difference of shares in percentage points, with its sign."""
+    # Rounded first, so that what is shown as zero has no sign.
     rounded = round(100 * value, digits)
     return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def points_interval(own: Difference | Estimate) -> str:
-    """A difference's interval in points, as in "-0.8 to 4.5"; a dash where there is none."""
+    """Write the interval of a difference in points, as in "-0.8 to 4.5"; a dash if there is none."""
     if own.low is None or own.high is None:
         return NONE
     return f"{_unsigned(own.low)} to {_unsigned(own.high)}"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value for a table; a dash where there is none."""
+    """Write a p-value for a table; a dash if there is none."""
     if p is None or p != p:
         return NONE
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_equals(p: float) -> str:
-    """A p-value in a sentence, as in "p = 0.012"."""
+    """Write a p-value for a sentence, as in "p = 0.012"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
@@ -75,4 +81,4 @@ def _is_share(metric: str) -> bool:
 
 
 def _unsigned(value: float) -> str:
-    return f"{round(100 * value, 1) + 0.0:.1f}"
+    return f"{round(100 * value, 1) + 0.0:.1f}"  # adding 0 turns -0.0 into 0.0

@@ -1,4 +1,4 @@
-"""What a comparison of runs says, as plain data. Figures are fractions, not percent."""
+"""A comparison of runs as plain data. Figures are fractions, not percent."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ class Contender:
     """A run that is compared.
 
     Attributes:
-        name: of its folder.
-        k: members that are averaged, in each fold of cross-validation.
-        members: how many there are, in each fold.
-        folds: of cross-validation; 1 without.
+        name: name of its folder.
+        k: number of averaged members; in cross-validation of each fold.
+        members: number of members; in cross-validation of each fold.
+        folds: number of folds of cross-validation; 1 without.
         select: the metric that chose k.
-        chosen_by: ``validation``, ``test`` (the paper's protocol) or ``all`` (there was nothing to choose on).
-        stamp: ``selected on test`` and what was, or empty.
-        notes: what a reader must know of it, sentences.
+        chosen_by: ``validation``, ``test`` (the paper's protocol) or ``all`` (no predictions to choose on).
+        stamp: ``selected on test: `` and what was; empty if nothing was.
+        notes: caveats on the run, one sentence each.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Contender:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """A metric of two runs on the utterances both judged.
+    """A metric of two runs on the utterances that both cover.
 
     Attributes:
         metric: a key of ``METRICS``.
-        a, b: of the runs.
-        difference: b - a, with its paired interval over clusters and the p-value of none.
-        holm: that p-value, corrected for all metrics and pairs of the comparison.
+        a, b: the metric of each run.
+        difference: b - a, with its paired interval over clusters and the p-value of no difference.
+        holm: this p-value, corrected for all metrics and pairs of the comparison.
         verdict: ``better``, ``worse``, ``not shown to be better`` and the like.
     """
 
@@ -58,7 +58,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Flip:
-    """An utterance that two runs decide differently; classes by name, joined by ``|`` in a multi-label task."""
+    """An utterance for which two runs predict differently; classes by name, several joined by ``|``."""
 
     id: str
     speaker: str | None
@@ -71,19 +71,19 @@ class Flip:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs on the utterances that both judged.
+    """Two runs on the utterances that both cover.
 
     Attributes:
         a, b: their names; differences are b - a.
-        utterances: that both judged.
-        only_a, only_b: utterances that only one of them judged, which are left out.
-        unit, clusters, unit_note: what the intervals are taken over, how many, and what a reader must know of that.
-        metrics: each.
-        mcnemar: the test of their decisions; it takes them as independent of each other.
+        utterances: number of utterances that both cover.
+        only_a, only_b: number of utterances that only one of them covers; these are left out.
+        unit, clusters, unit_note: the unit of the intervals (as ``speaker``), their number, and a caveat.
+        metrics: every metric.
+        mcnemar: exact test of their decisions, which assumes that these are independent.
         mcnemar_holm: its p-value, corrected for all pairs.
-        cohens_h: effect size of the accuracy.
-        flips: all that they decide differently, in the order of the set.
-        notes: what a reader must know of the two together, sentences.
+        cohens_h: effect size of the difference in accuracy.
+        flips: utterances for which they predict differently, in the order of the set.
+        notes: caveats on the comparison, one sentence each.
     """
 
     a: str
@@ -102,7 +102,7 @@ class Pair:
     notes: tuple[str, ...]
 
     def count(self, change: str) -> int:
-        """How many utterances changed in a way, as ``right -> wrong``."""
+        """Count the utterances with this change, as ``right -> wrong``."""
         return sum(flip.change == change for flip in self.flips)
 
 
@@ -111,13 +111,13 @@ class Comparison:
     """Runs compared with the first of them.
 
     Attributes:
-        dataset, task, set: what they are judged on.
-        caveats: of the data, ``synthetic speech`` and the like; often empty.
+        dataset, task, set: what they were evaluated on.
+        caveats: caveats on the data, as ``synthetic speech``; often empty.
         kind: ``single`` or ``multi``.
-        class_names: in the order of the logits.
-        contenders: in the order given.
-        pairs: the first with each other one.
-        tests: over how many p-values of metrics Holm's correction went.
+        class_names: classes in the order of the logits.
+        contenders: the runs, in the order given.
+        pairs: the first run with each of the others.
+        tests: number of p-values in Holm's correction of the metrics.
     """
 
     dataset: str

@@ -1,4 +1,4 @@
-"""A comparison as plain data and as a table of what flipped."""
+"""A comparison as plain data for JSON, and its flipped utterances as CSV."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ HEADER = ("a", "b", "set", "utterance", "speaker", "label", "decision_a", "decis
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
-    """Everything, as plain data."""
+    """Return the whole comparison as plain data."""
     return {"format": FORMAT, **asdict(comparison)}
 
 
 def flips_csv(comparison: Comparison) -> str:
-    """A row for each pair's utterance that the two decide differently."""
+    """Write one row per pair of runs and utterance for which the two predict differently."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)

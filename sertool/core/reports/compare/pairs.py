@@ -1,4 +1,4 @@
-"""Two runs on the utterances that both judged: paired intervals, McNemar's test, what flipped."""
+"""Two runs on the utterances that both cover: paired intervals, McNemar's test, verdicts, flipped utterances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,15 +30,16 @@ from sertool.core.reports.compare.contents import (
     Pair,
 )
 from sertool.core.reports.compare.runs import Judged, check_together, open_contender
+from sertool.core.reports.provenance import caveats
 
-SIGNIFICANT = 0.05
+SIGNIFICANT = 0.05  # corrected p-value of a verdict
 
 Decisions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """What two runs decided on the utterances that both judged, in the order of the first."""
+    """Decisions of two runs on the utterances that both cover, in the order of the first run."""
 
     ids: list[str]
     rows_a: list[int]
@@ -51,15 +52,15 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
     """Compare runs with the first of them.
 
     Args:
-        names: two or more folders below ``output``.
+        names: names of two or more runs, folders in ``output``.
         output: the folder of the trained models.
         set_name: ``valid`` or ``test``.
         metrics: keys of ``METRICS``.
 
     Raises:
-        UsageError: fewer than two runs, one twice, or one that is not there; an unknown metric; runs of different
-            data sets, tasks or classes.
-        DataError: a run has no predictions that can be used, or they do not belong together.
+        UsageError: fewer than two runs, a run given twice or missing, an unknown metric, or runs of different data
+            sets, tasks or classes.
+        DataError: a run has no usable predictions, or the labels or utterances of two runs do not match.
     """
     _check_asked(names, metrics)
     first, *others = (open_contender(name, output, set_name) for name in names)
@@ -67,14 +68,11 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
         check_together(first, other)
     pairs = corrected([_pair(first, other, metrics) for other in others])
     own = first.stored
-    caveats = ["synthetic speech"] * own.origin.synthetic + [
-        "machine-made transcripts"
-    ] * own.origin.machine_text
     return Comparison(
         dataset=own.origin.dataset,
         task=own.origin.task,
         set=set_name,
-        caveats=", ".join(caveats),
+        caveats=caveats(own.origin),
         kind=own.predictions.kind,
         class_names=own.predictions.classes,
         contenders=(first.contender, *(other.contender for other in others)),
@@ -120,7 +118,9 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
         clusters=clusters.number,
         unit_note=clusters.note,
         metrics=tuple(
-            MetricRow(name, of_a[name], of_b[name], differences[name], None, "") for name in metrics
+            # Correction and verdict are filled in by ``corrected``, when the tests of all pairs are known.
+            MetricRow(name, of_a[name], of_b[name], differences[name], None, "")
+            for name in metrics
         ),
         mcnemar=test,
         mcnemar_holm=test.p,
@@ -131,7 +131,7 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
 
 
 def _shared(a: Judged, b: Judged) -> _Shared:
-    """The utterances of both, which must have the same labels in both."""
+    """Return the utterances of both runs; refuse them if the labels differ."""
     own, other = a.stored.predictions, b.stored.predictions
     assert own.targets is not None
     assert other.targets is not None
@@ -183,7 +183,7 @@ def _flips(a: Judged, shared: _Shared) -> tuple[Flip, ...]:
 
 
 def _named(decision: Any, classes: Sequence[str]) -> str:
-    """A class's name, or those of the classes that are present."""
+    """Return the name of a class; in a multi-label task those of all classes that are present."""
     if np.ndim(decision):
         return "|".join(name for name, present in zip(classes, decision, strict=True) if present)
     return classes[int(decision)]
@@ -192,6 +192,7 @@ def _named(decision: Any, classes: Sequence[str]) -> str:
 def _notes(a: Judged, b: Judged, shared: _Shared) -> tuple[str, ...]:
     notes = []
     names = a.contender.name, b.contender.name
+    # If both runs were selected on test, the bias is on both sides of the difference.
     one_sided = [one.contender.name for one in (a, b) if one.contender.stamp]
     if len(one_sided) == 1:
         notes.append(f"only {one_sided[0]} was selected on test, so the comparison favours it")
@@ -214,7 +215,7 @@ def _notes(a: Judged, b: Judged, shared: _Shared) -> tuple[str, ...]:
 
 
 def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """With Holm's correction over the metrics of all pairs, over the pairs' McNemar tests, and verdicts."""
+    """Add verdicts, and Holm's correction: over the metrics of all pairs, and over their McNemar tests."""
     rows = [row for pair in pairs for row in pair.metrics]
     known = [row.difference.p for row in rows if row.difference.p is not None]
     adjusted = iter(holm(known))
@@ -230,22 +231,23 @@ def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
 
 
 def verdict(own: Difference, holm_p: float | None, tests: int) -> str:
-    """What a difference shows, in words.
+    """Say in words what a difference shows.
 
-    A model is better if the interval lies above 0 and the corrected p-value is below 0.05.
+    A run is better if the interval lies above 0 and the corrected p-value is below 0.05. Both are asked for, as the
+    interval and the test are computed in different ways and may disagree at the edge.
 
     Args:
         own: b - a.
         holm_p: its p-value, corrected for all tests.
-        tests: how many there are.
+        tests: number of these tests.
     """
     if own.low is None or own.high is None or holm_p is None:
         return "no interval can be given"
     if own.low == own.high == 0:
         return "no difference"
-    apart = own.low > 0 or own.high < 0
-    if apart and holm_p < SIGNIFICANT:
+    excludes_zero = own.low > 0 or own.high < 0
+    if excludes_zero and holm_p < SIGNIFICANT:
         return "better" if own.value > 0 else "worse"
     word = "better" if own.value > 0 else "worse" if own.value < 0 else "different"
-    corrected = f" after correction for {tests} tests" if apart and tests > 1 else ""
+    corrected = f" after correction for {tests} tests" if excludes_zero and tests > 1 else ""
     return f"not shown to be {word}{corrected}"

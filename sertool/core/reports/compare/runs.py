@@ -1,4 +1,4 @@
-"""A run that is compared: its stored predictions of a set, and how many members are averaged."""
+"""A run to compare: its stored predictions on a set, and the number of averaged members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from sertool.core.runs.prediction_files import StoredSet, set_path
 
 @dataclass(frozen=True)
 class Judged:
-    """A run and what it decided: ``decisions`` (N,) or (N, C) of the averaged members, of each utterance."""
+    """A run with its stored set and the decisions of its averaged members, (N,) or (N, C)."""
 
     contender: Contender
     stored: StoredSet
@@ -26,16 +26,16 @@ class Judged:
 
 
 def open_contender(name: str, output: Path, set_name: str) -> Judged:
-    """Read a run's predictions of a set, and choose k as a report does.
+    """Read the predictions of a run on a set, and choose k as a report does.
 
     Args:
-        name: of the run's folder.
-        output: the folder it lies in.
+        name: name of the run, a folder in ``output``.
+        output: the folder of all runs.
         set_name: ``valid`` or ``test``.
 
     Raises:
         UsageError: there is no such run, or no such set.
-        DataError: the run has no such predictions, or they cannot be used.
+        DataError: the run has no predictions on this set, or they cannot be used.
     """
     if set_name not in SETS:
         raise UsageError(f"--set {set_name}: expected one of {', '.join(SETS)}")
@@ -72,7 +72,7 @@ def check_together(a: Judged, b: Judged) -> None:
     """Refuse two runs that cannot be compared.
 
     Raises:
-        UsageError: they are of different data sets, tasks or classes.
+        UsageError: they have different data sets, tasks or classes.
     """
     names = a.contender.name, b.contender.name
     for what, *values in (

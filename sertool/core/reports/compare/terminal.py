@@ -1,4 +1,4 @@
-"""A comparison as lines for a terminal."""
+"""A comparison as lines of text for a terminal."""
 
 from sertool.core.formatting import aligned, cut, plural, printable, wrapped
 from sertool.core.reports.compare.contents import (
@@ -12,19 +12,19 @@ from sertool.core.reports.compare.contents import (
 )
 from sertool.core.reports.wording import figure, metric_name, p_equals, p_value, points, points_interval
 
-LETTERS = 26  # runs that a letter is left for
-LONGEST_CLASS = 16  # columns, on a terminal
-LEAST_TEXT = 12  # columns; with less, an utterance's text is left out
+LONGEST_CLASS = 16  # columns of a class name on a terminal
+LEAST_TEXT = 12  # columns; if fewer are left, the text of utterances is not shown
+# J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium, 0.8 large.
 SIZES = ((0.2, "below what counts as small"), (0.5, "small"), (0.8, "medium"), (float("inf"), "large"))
 
 
 def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
-    """What was compared, the metrics and their verdicts, McNemar's test, and the utterances that flipped.
+    """Show the compared runs, the metrics with verdicts, McNemar's test, and the flipped utterances.
 
     Args:
-        comparison: the result.
-        width: of the terminal; None: nothing is cut.
-        flips: how many utterances of each pair are shown.
+        comparison: the comparison.
+        width: columns of the terminal; None: nothing is wrapped or cut.
+        flips: number of flipped utterances to show for each pair.
     """
     names = {own.name: chr(ord("A") + place) for place, own in enumerate(comparison.contenders)}
     parts = [
@@ -87,7 +87,7 @@ def _row(row: MetricRow, *, many: bool) -> list[str]:
 
 
 def verdict(row: MetricRow, by: str) -> str:
-    """A metric's difference in a sentence, as in "+1.9 points, interval -0.8 to 4.5 by speaker: better"."""
+    """Write the difference of a metric, as in "+1.9 points, interval -0.8 to 4.5 by speaker: better"."""
     own = row.difference
     interval = points_interval(own)
     between = f", interval {interval}{by}" if own.low is not None else ""
@@ -117,6 +117,7 @@ def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> 
         for flip in shown
     ]
     grid = aligned(["utterance", "change", "label", a, b], rows, width, fixed=2)
+    # The text is the last column, cut to what the others leave; it is left out if they are shown in several parts.
     room = None if width is None else width - max(map(len, grid)) - 2
     if (room is None or room >= LEAST_TEXT) and len(grid) == len(shown) + 1:
         indent = max(map(len, grid)) + 2

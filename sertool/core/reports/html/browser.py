@@ -1,4 +1,4 @@
-"""The data of the error browser: every utterance once in a report, what each run says of it as numbers."""
+"""The data of the error browser: every utterance once per report, and the predictions of each run as numbers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,39 +9,41 @@ from markupsafe import Markup
 from sertool.core.reports.contents import ReportUtterance
 from sertool.core.reports.html.figures import encoded
 
-PAGE = 50  # rows shown at a time; the first of them stand in the page itself, for readers without JavaScript
+PAGE = (
+    50  # rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript
+)
 
 
 class Names:
-    """Texts in order of first appearance; a text is stored once and meant by its place."""
+    """Texts in order of first appearance; each is stored once and referred to by its place."""
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}
 
     def place(self, text: str | None) -> int:
-        """Where a text stands; -1 for None."""
+        """Return the place of a text, which is added if it is new; -1 for None."""
         return -1 if text is None else self.places.setdefault(text, len(self.places))
 
 
 class Pool:
-    """Utterances and recordings of a report. Two runs on the same test set share them."""
+    """Utterances and recordings of a report, shared by runs on the same set: this keeps the page small."""
 
     def __init__(self) -> None:
         self._speakers, self._dialogues, self._recordings = Names(), Names(), Names()
         self._places: dict[tuple[Any, ...], int] = {}
 
     def place(self, row: ReportUtterance) -> int:
-        """Where an utterance stands."""
+        """Return the place of an utterance, which is added if it is new."""
         speaker, dialogue = self._speakers.place(row.speaker), self._dialogues.place(row.dialogue)
         entry = row.id, row.text, speaker, dialogue, row.seconds, row.words
         return self._places.setdefault(entry, len(self._places))
 
     def recording(self, address: str) -> int:
-        """Where a recording stands."""
+        """Return the place of a recording, which is added if it is new."""
         return self._recordings.place(address)
 
     def data(self) -> Markup:
-        """All of it as JSON; ask when every browser is made."""
+        """Return the pool as JSON; to be called after all browsers have been made."""
         return as_json(
             {
                 "utterances": list(self._places),
@@ -53,7 +55,7 @@ class Pool:
 
 
 def most_severe_first(rows: Sequence[ReportUtterance]) -> list[ReportUtterance]:
-    """Wrong decisions before right ones, the surest first."""
+    """Sort wrong predictions before correct ones, and the most confident first."""
     return sorted(rows, key=lambda row: (row.right, -row.confidence))
 
 
@@ -64,17 +66,17 @@ def browser_data(
     pool: Pool,
     recordings: Mapping[str, str],
 ) -> Markup:
-    """What one run says of a set, as JSON.
+    """Return the predictions of one run on a set as JSON.
 
-    A row is the utterance's place in the pool, label and decision as places in ``labels``, 1 if right, confidence,
-    members that agree, place of its recording or -1, then the probability of every class. Probabilities are in 1/1000.
+    A row is: place of the utterance in the pool, places of label and prediction in ``labels``, 1 if right, confidence,
+    number of agreeing members, place of the recording or -1, probability of every class. Probabilities are in 1/1000.
 
     Args:
-        rows: in the order to show them.
-        classes: names of the probabilities.
-        members: of the run.
-        pool: takes utterances and recordings.
-        recordings: addresses by utterance's id.
+        rows: utterances in the order to show them.
+        classes: names of the classes, in the order of the probabilities.
+        members: number of members of the run.
+        pool: the pool to which utterances and recordings are added.
+        recordings: addresses of recordings by utterance id.
     """
     labels = Names()
     table = []
@@ -102,5 +104,5 @@ def _thousandths(value: float) -> int | None:
 
 
 def as_json(content: Any) -> Markup:
-    """JSON that can stand inside ``<script>``."""
+    """Write JSON that is safe inside ``<script>``."""
     return Markup(encoded(json.dumps(content, ensure_ascii=False, separators=(",", ":"))))

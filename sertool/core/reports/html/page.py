@@ -9,48 +9,37 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sertool.core.formatting import plural
-from sertool.core.metrics import Difference, Estimate
 from sertool.core.reports import wording
 from sertool.core.reports.contents import Report
-from sertool.core.reports.html import figures
-from sertool.core.reports.html import views as html_views
+from sertool.core.reports.html import figures, views
 from sertool.core.reports.html.browser import PAGE, Pool
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(report: Report) -> str:
-    """The page of a report, as text of a UTF-8 file.
+    """Return the HTML page of a report.
 
-    Whatever corpus and recipes hold is escaped, and the page's own policy lets a browser run nothing but the script
-    written here and load nothing at all.
+    All texts of corpora and recipes are escaped. In addition the content security policy of the page allows a browser
+    to run only the script written here, and to load nothing.
     """
     style, script = (_asset(name) for name in ("style.css", "script.js"))
     pool = Pool()
-    runs = html_views.run_views(report, pool)
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            report=report,
-            runs=runs,
-            places={view.own.name: view.place for view in runs},
-            pool=pool.data(),
-            page_size=PAGE,
-            style=Markup(style),
-            script=Markup(script),
-            policy="; ".join(
-                (
-                    "default-src 'none'",
-                    f"style-src {_hash(style)}",
-                    f"script-src {_hash(script)}",
-                    "img-src data:",
-                    "media-src data:",
-                    "base-uri 'none'",
-                    "form-action 'none'",
-                )
-            ),
-        )
+    runs = views.run_views(report, pool)
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; media-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    template = _environment().get_template("page.html")
+    return template.render(
+        report=report,
+        runs=runs,
+        places={view.own.name: view.place for view in runs},
+        pool=pool.data(),  # after ``run_views``, which fills it
+        page_size=PAGE,
+        style=Markup(style),
+        script=Markup(script),
+        policy=policy,
     )
 
 
@@ -59,7 +48,7 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """How a content security policy names an inline script or style."""
+    """Return the hash by which a content security policy allows an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
@@ -67,7 +56,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a misspelt name in a template is an error
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_allowed,
@@ -76,27 +65,23 @@ def _environment() -> Environment:
         "figure": lambda value, metric="": _typeset(wording.figure(value, metric)),
         "interval": lambda own, metric="": _typeset(wording.interval(own, metric)),
         "points": lambda value: _typeset(wording.points(value, 1)),
-        "points_interval": _points_interval,
+        "points_interval": lambda own: _typeset(wording.points_interval(own)),
         "p_value": lambda p: _typeset(wording.p_value(p)),
-        "p_equals": wording.p_equals,
+        "p_equals": lambda p: wording.p_equals(p).replace(" ", "\u00a0"),  # stays on one line
         "metric": wording.metric_name,
         "plural": plural,
-        "begun": lambda text: text[:1].upper() + text[1:],
+        "capitalised": wording.capitalised,
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
-    environment.globals |= {"figures": figures, "views": html_views}
+    environment.globals |= {"figures": figures, "views": views}
     return environment
 
 
 def _allowed(value: Any) -> Any:
-    """What a template shows, without characters that HTML cannot hold."""
+    """Remove characters that HTML cannot hold from a text that a template shows."""
     return figures.allowed(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _typeset(text: str) -> str:
-    """Numbers with a true minus and dash."""
+    """Write numbers with a true minus sign and en dash."""
     return "–" if text == wording.NONE else text.replace(" - ", "–").replace("-", "−")
-
-
-def _points_interval(own: Difference | Estimate) -> str:
-    return _typeset(wording.points_interval(own))

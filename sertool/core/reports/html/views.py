@@ -1,4 +1,4 @@
-"""What the page's templates show, put in their order: nothing is computed here but places and groups."""
+"""The contents of a report in the order and groups in which the templates of the page show them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sertool.core.reports.html.browser import PAGE, Pool, browser_data, most_sev
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
 from sertool.core.reports.wording import ALL_METRICS, metric_name
 
-SETS = ("test", "valid")  # in this order; others after them
+SETS = ("test", "valid")  # shown in this order; others follow
 SEVERITIES = {
     "error": "Errors: figures that are not what they seem",
     "warning": "Warnings: figures that are optimistic or misleading",
@@ -37,12 +37,12 @@ SLICES = {
     "speaker": "speaker",
 }
 Kinds = list[tuple[str, list[SliceRow]]]
-SHOWN = 12  # parts of a kind that stand in the page; more are folded away
+SHOWN = 12  # slices of a kind that are shown at once; if there are more, the kind is folded away
 
 
 @dataclass(frozen=True)
 class SetView:
-    """A set of a run: the first rows of its browser, and all of them as JSON."""
+    """A set of a run: the first rows of its error browser, and all rows as JSON."""
 
     own: SetReport
     place: str
@@ -53,7 +53,7 @@ class SetView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run: its anchor in the page, its sets in the order to show them."""
+    """A run with its anchor in the page, and its sets in the order to show them."""
 
     own: RunReport
     place: str
@@ -61,7 +61,7 @@ class RunView:
 
 
 def run_views(report: Report, pool: Pool) -> list[RunView]:
-    """All runs; their utterances go into the pool."""
+    """Return the views of all runs, and add their utterances to the pool."""
     views = []
     for number, run in enumerate(report.runs, start=1):
         recordings = report.recordings.get(run.name, {})
@@ -82,24 +82,24 @@ def _set_view(
 def findings_by_severity(
     views: Sequence[RunView],
 ) -> list[tuple[str, str, list[tuple[RunView, ReportFinding]]]]:
-    """Severity, its heading, and the findings with their runs; the gravest first, empty ones left out."""
-    every = [(view, finding) for view in views for finding in view.own.findings]
+    """Return severity, heading, and findings with their runs, most severe first; without severities that have none."""
+    pairs = [(view, finding) for view in views for finding in view.own.findings]
     groups = [
-        (name, text, [pair for pair in every if pair[1].severity == name])
+        (name, text, [pair for pair in pairs if pair[1].severity == name])
         for name, text in SEVERITIES.items()
     ]
     return [group for group in groups if group[2]]
 
 
 def metrics_of(task: TaskReport) -> list[str]:
-    """The metrics of a task's table, in one order everywhere."""
+    """Return the metrics of a task's table in the order of every table."""
     there = {row.metric for row in task.published} | {row.metric for row in task.differences}
     there |= {metric for row in task.ours for metric in row.metrics}
     return [*(name for name in ALL_METRICS if name in there), *sorted(there - set(ALL_METRICS))]
 
 
 def published_rows(task: TaskReport) -> list[tuple[str, str, dict[str, float]]]:
-    """Source, what it was measured on, and figures by metric."""
+    """Return the source, what it was measured on, and the figures by metric."""
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for row in task.published:
         counts = {"member": row.members, "utterance": row.utterances}
@@ -109,7 +109,7 @@ def published_rows(task: TaskReport) -> list[tuple[str, str, dict[str, float]]]:
 
 
 def by_protocol(task: TaskReport) -> list[tuple[str, list[OurRow]]]:
-    """Our rows under a heading each: as the paper did it, then honestly."""
+    """Group the rows of our runs by protocol, with a heading each."""
     paper = [row for row in task.ours if row.protocol == "paper"]
     honest = [row for row in task.ours if row.protocol != "paper"]
     groups = [("Our runs, paper’s protocol", paper), ("Our runs, honest protocol", honest)]
@@ -117,7 +117,7 @@ def by_protocol(task: TaskReport) -> list[tuple[str, list[OurRow]]]:
 
 
 def difference_rows(task: TaskReport) -> list[tuple[str, str, dict[str, DifferenceRow], list[str]]]:
-    """The two runs, the differences by metric, and the notes."""
+    """Return the names of the two runs, their differences by metric, and the notes."""
     rows: dict[tuple[str, str], dict[str, DifferenceRow]] = {}
     for row in task.differences:
         rows.setdefault((row.paper, row.honest), {})[row.metric] = row
@@ -128,7 +128,7 @@ def difference_rows(task: TaskReport) -> list[tuple[str, str, dict[str, Differen
 
 
 def forest_of(report: Report, metric: str) -> Markup | None:
-    """The intervals of all runs on test, task by task; None where no run has the metric."""
+    """Draw the intervals of all runs on test, task by task; None if no run has the metric."""
     groups = []
     for task in report.tasks:
         rows = tuple(
@@ -143,7 +143,7 @@ def forest_of(report: Report, metric: str) -> Markup | None:
 
 
 def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
-    """The name of a kind and its parts: the kinds that can stand in the page, and those with so many to fold away."""
+    """Group slices by kind. Return the kinds to show at once, and those with so many slices that they are folded."""
     kinds = [*SLICES, *dict.fromkeys(row.kind for row in rows if row.kind not in SLICES)]
     groups = [(SLICES.get(kind, kind), [row for row in rows if row.kind == kind]) for kind in kinds]
     return (
@@ -153,11 +153,11 @@ def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
 
 
 def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, float]]:
-    """The four classes of the highest probability, as the script shows them, too."""
+    """Return the four most probable classes, as script.js does."""
     return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
 
 
 def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    """The metrics that any row has, in one order everywhere."""
+    """Return the metrics that occur in the rows, in the order of every table."""
     there = {metric for row in rows for metric in row}
     return [name for name in ALL_METRICS if name in there]

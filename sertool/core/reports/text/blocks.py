@@ -1,4 +1,4 @@
-"""What a report shows as text, the same on a terminal and in Markdown: tables, a title above, sentences below."""
+"""Tables and sections of a report before they become text, the same for a terminal and for Markdown."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ Rows = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A table, or sentences.
+    """A table with a title above and sentences below; sentences alone if there is no header.
 
     Attributes:
-        title: a line above; empty where there is none.
-        header: a name a column; none where there is no table.
-        rows: as many cells each.
+        title: a line above; may be empty.
+        header: one name per column; empty if there are only sentences.
+        rows: as many cells as the header, each row.
         notes: sentences below.
     """
 
@@ -24,20 +24,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report with a heading: what a reader must know first, then blocks.
+    """A part of a report with a heading: findings first, then tables.
 
     Attributes:
-        title: of the part.
-        stamp: ``selected on test`` and what was, which every table says; empty where nothing was.
-        findings: severity and sentence each.
-        blocks: in order.
+        title: the heading.
+        stamp: ``selected on test: `` and what was, repeated at every table; empty if nothing was.
+        findings: severity and sentence of each finding.
+        tables: the tables, in order.
     """
 
     title: str
     stamp: str
     findings: tuple[tuple[str, str], ...]
-    blocks: tuple[Table, ...]
+    tables: tuple[Table, ...]
 
-    def titled(self, block: Table) -> str:
-        """A table's title with the stamp; sentences have none."""
-        return " · ".join(part for part in (block.title, self.stamp if block.header else "") if part)
+    def titled(self, table: Table) -> str:
+        """Return the title of a table with the stamp; without it if there are only sentences."""
+        return " · ".join(part for part in (table.title, self.stamp if table.header else "") if part)

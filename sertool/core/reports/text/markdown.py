@@ -1,4 +1,4 @@
-"""A report as Markdown with GitHub's tables: all of it but the utterances, ready for an appendix or an issue."""
+"""A report as Markdown with GitHub's tables: everything but the utterances, for an appendix or an issue."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$#@])")
 
 
 def to_markdown(report: Report) -> str:
-    """The whole report; every table of a run that was selected on test says so."""
+    """Write the whole report. Every table of a run that was selected on test says so, as tables get copied alone."""
     sections = [task_section(task, full=True) for task in report.tasks]
     sections += [run_section(run, full=True) for run in report.runs]
     sections += [problem_section(report)] if report.problems else []
@@ -25,7 +25,7 @@ def to_markdown(report: Report) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text from outside on one line that Markdown shows as it is: no table ends, nothing becomes a tag or a link."""
+    """Escape a text for one line of Markdown, which shows it unchanged: it ends no table, is no tag and no link."""
     return SPECIAL.sub(r"\\\1", printable(text))
 
 
@@ -33,20 +33,20 @@ def _section(section: Section) -> list[str]:
     parts = [f"## {escaped(section.title)}"]
     if section.findings:
         parts.append("\n".join(f"- **{severity}**: {escaped(text)}" for severity, text in section.findings))
-    for block in section.blocks:
-        parts += _block(section, block)
+    for table in section.tables:
+        parts += _table(section, table)
     return parts
 
 
-def _block(section: Section, block: Table) -> list[str]:
-    title = section.titled(block)
+def _table(section: Section, table: Table) -> list[str]:
+    title = section.titled(table)
     parts = [f"**{escaped(title)}**"] if title else []
-    if block.header:
-        rule = [":--" if place == 0 else "--:" for place in range(len(block.header))]
-        cells = [[escaped(cell) for cell in row] for row in block.rows]
-        parts.append("\n".join(map(_row, [[escaped(cell) for cell in block.header], rule, *cells])))
-    if block.notes:
-        parts.append("\n".join(f"- {escaped(note)}" for note in block.notes))
+    if table.header:
+        rule = [":--" if place == 0 else "--:" for place in range(len(table.header))]
+        cells = [[escaped(cell) for cell in row] for row in table.rows]
+        parts.append("\n".join(map(_row, [[escaped(cell) for cell in table.header], rule, *cells])))
+    if table.notes:
+        parts.append("\n".join(f"- {escaped(note)}" for note in table.notes))
     return parts
 
 

@@ -33,18 +33,17 @@ from sertool.core.reports.wording import (
     spread,
 )
 
-ARCHITECTURES = {"mat": "MAT", "mnt": "MNT"}
-MANY = 20  # classes
-ANSWERED = 0.8  # share of utterances that the line on abstaining is about
-ALWAYS = ("accuracy", "uar")  # in any table; on a terminal others where they are published
+MANY = 20  # classes that a terminal shows
+ANSWERED = 0.8  # coverage for which the line on abstaining gives the accuracy
+ALWAYS = ("accuracy", "uar")  # shown in every table; a terminal adds only metrics that are published
 
 
 def task_section(task: TaskReport, *, full: bool) -> Section:
-    """A data set and task.
+    """Build the section of a data set and task.
 
     Args:
-        task: what is known of it.
-        full: every metric, with the spread over members.
+        task: the figures.
+        full: True for every metric, with the spread over members.
     """
     published = [row.metric for row in task.published]
     known = dict.fromkeys([*METRICS, *(metric for own in task.ours for metric in own.metrics)])
@@ -55,7 +54,7 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
     rows, notes = _published(task.published, metrics, full=full)
     for own in task.ours:
         rows.append((own.run, _protocol(own, full=full), *_ours(own, metrics, full=full)))
-        stamp = "" if full else own.stamp  # where the row itself has no room for all of it
+        stamp = "" if full else own.stamp  # a terminal has no room for all of it in the row
         notes.append(f"{own.run}: {'; '.join(part for part in (_size_of(own), stamp, own.note) if part)}")
     differing, their_notes = _difference_rows(task.differences, metrics, full=full)
     table = Table(
@@ -67,14 +66,14 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
 
 
 def problem_section(report: Report) -> Section:
-    """What could not be used, a line each."""
+    """Build the section of runs and files that could not be used."""
     return Section("could not be used", "", (), (Table(notes=report.problems),))
 
 
 def _published(
     published: Sequence[PublishedRow], metrics: Sequence[str], *, full: bool
 ) -> tuple[list[tuple[str, ...]], list[str]]:
-    """A row for each source and size of an ensemble, and who says so."""
+    """Return a row for each source and size of an ensemble, and notes that name the sources."""
     groups: dict[tuple[str, int | None], dict[str, PublishedRow]] = {}
     for own in published:
         groups.setdefault((own.source, own.members), {})[own.metric] = own
@@ -119,7 +118,7 @@ def _size_of(own: OurRow) -> str:
 def _difference_rows(
     differences: Sequence[DifferenceRow], metrics: Sequence[str], *, full: bool
 ) -> tuple[Rows, list[str]]:
-    """A row for each pair of runs, and what must be known of it."""
+    """Return a row for each pair of runs, and notes with p-values and caveats."""
     pairs: dict[tuple[str, str], dict[str, DifferenceRow]] = {}
     for own in differences:
         pairs.setdefault((own.paper, own.honest), {})[own.metric] = own
@@ -139,36 +138,36 @@ def _difference_rows(
 
 
 def run_section(run: RunReport, *, full: bool) -> Section:
-    """A run.
+    """Build the section of a run.
 
     Args:
-        run: what is known of it.
-        full: every set in full, every member, size and slice, and where it all comes from.
+        run: the figures.
+        full: True for every set in full, with members, sizes, all slices and the provenance.
     """
-    blocks: list[Table] = []
+    tables: list[Table] = []
     for number, own in enumerate(sorted(run.sets.values(), key=lambda one: one.set != "test")):
-        blocks += set_blocks(run, own, full=full) if full or number == 0 else [_short(run, own)]
-    blocks += [_reads(run, full=full)] if run.reads else []
+        tables += set_tables(run, own, full=full) if full or number == 0 else [_short(run, own)]
+    tables += [_reads(run, full=full)] if run.reads else []
     if full:
-        blocks.append(Table("provenance", ("item", "value"), tuple(run.provenance.items())))
-        blocks.append(Table("commands to reproduce", ("command",), tuple((one,) for one in run.commands)))
+        tables.append(Table("provenance", ("item", "value"), tuple(run.provenance.items())))
+        tables.append(Table("commands to reproduce", ("command",), tuple((one,) for one in run.commands)))
     findings = tuple((one.severity, f"{one.text} [{one.kind}]") for one in run.findings)
-    return Section(_title(run), run.stamp, findings, tuple(blocks))
+    return Section(_title(run), run.stamp, findings, tuple(tables))
 
 
-def set_blocks(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
-    """A set in full: metrics, classes, calibration, slices, probes; with ``full`` the members, sizes and counts too."""
-    blocks = [_metrics(run, own), _classes(own, full=full)]
-    blocks += _details(run, own) if full else []
+def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
+    """Return metrics, classes, calibration, slices and probes of a set; if ``full`` also members, sizes and counts."""
+    tables = [_metrics(run, own), _classes(own, full=full)]
+    tables += _details(run, own) if full else []
     if own.calibration is not None:
-        blocks.append(Table(notes=tuple(_calibration(own.calibration))))
-    blocks += [_slices(own, full=full)] if own.slices else []
-    blocks += [_probes(own)] if own.probes else []
+        tables.append(Table(notes=tuple(_calibration(own.calibration))))
+    tables += [_slices(own, full=full)] if own.slices else []
+    tables += [_probes(own)] if own.probes else []
     if not full:
-        return blocks
+        return tables
     return [
-        blocks[0],
-        *(replace(one, title=f"{own.set} · {one.title}") if one.title else one for one in blocks[1:]),
+        tables[0],
+        *(replace(one, title=f"{own.set} · {one.title}") if one.title else one for one in tables[1:]),
     ]
 
 
@@ -179,7 +178,7 @@ def _title(run: RunReport) -> str:
         run.name,
         data,
         run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes",
-        f"{ARCHITECTURES.get(run.architecture, run.architecture)}, {_members(run)}{folds}",
+        f"{run.architecture.upper()}, {_members(run)}{folds}",
         run.stamp or run.protocol,
     ]
     return " · ".join(parts)
@@ -321,14 +320,14 @@ def _reads(run: RunReport, *, full: bool) -> Table:
 
 
 def _details(run: RunReport, own: SetReport) -> list[Table]:
-    """The tables that stand in files only."""
-    blocks = [_size_table(own), _member_table(run, own)]
+    """Return the tables that only files have, as they are too long for a terminal."""
+    tables = [_size_table(own), _member_table(run, own)]
     if own.confusion is not None:
         rows = [
             (name, *(f"{number:,}" for number in counts))
             for name, counts in zip(run.class_names, own.confusion, strict=True)
         ]
-        blocks.append(
+        tables.append(
             Table(
                 "confusion matrix: a row per label, a column per prediction",
                 ("", *run.class_names),
@@ -337,24 +336,19 @@ def _details(run: RunReport, own: SetReport) -> list[Table]:
         )
     if own.calibration is not None:
         rows = [
-            (
-                percent(one.confidence),
-                percent(one.accuracy),
-                f"{percent(one.low)} - {percent(one.high)}",
-                f"{one.count:,}",
-            )
+            (percent(one.confidence), percent(one.accuracy), interval(one), f"{one.count:,}")
             for one in own.calibration.bins
         ]
         header = ("mean probability", "correct", INTERVAL, "predictions")
-        blocks.append(Table("reliability", header, tuple(rows)))
+        tables.append(Table("reliability", header, tuple(rows)))
         points = [
             (percent(one.threshold), percent(one.coverage), percent(one.accuracy))
             for one in own.calibration.risk
         ]
-        blocks.append(
+        tables.append(
             Table("risk and coverage", ("abstain below", "answered", "correct of these"), tuple(points))
         )
-    return blocks
+    return tables
 
 
 def _size_table(own: SetReport) -> Table:

@@ -1,4 +1,4 @@
-"""A report as lines for a terminal: the tables first, then each run with what a reader must not miss."""
+"""A report as lines of text for a terminal: the tables of the data sets, then each run with its findings."""
 
 from sertool.core.formatting import aligned, printable, wrapped
 from sertool.core.reports.contents import Report
@@ -9,11 +9,11 @@ WIDEST = 100  # columns of a sentence; longer lines are hard to read
 
 
 def show(report: Report, width: int) -> list[str]:
-    """What matters of a report; all members, sizes and slices are in the files.
+    """Show the essentials of a report; all members, sizes and slices are in the files.
 
     Args:
-        report: to show.
-        width: of the terminal, in columns.
+        report: the report.
+        width: columns of the terminal.
     """
     sections = [task_section(task, full=False) for task in report.tasks]
     sections += [run_section(run, full=False) for run in report.runs]
@@ -31,19 +31,21 @@ def _section(section: Section, width: int) -> list[str]:
     for severity, text in section.findings:
         lines += wrapped(f"{severity}: {printable(text)}", prose)
     after_table = False
-    for block in section.blocks:
-        apart = block.header or block.title or after_table
-        lines += [*([""] if apart else []), *_block(section, block, width)]
-        after_table = bool(block.header)
+    # Tables stand between empty lines; sentences follow each other without.
+    for table in section.tables:
+        separated = table.header or table.title or after_table
+        lines += [*([""] if separated else []), *_table(section, table, width)]
+        after_table = bool(table.header)
     return lines
 
 
-def _block(section: Section, block: Table, width: int) -> list[str]:
-    prose, title = min(width, WIDEST), section.titled(block)
+def _table(section: Section, table: Table, width: int) -> list[str]:
+    prose, title = min(width, WIDEST), section.titled(table)
     lines = wrapped(printable(title), prose) if title else []
-    if block.header:
-        fixed = 2 if block.header[1:2] == ("protocol",) else 1
-        lines += aligned(block.header, block.rows, width, fixed)
-    for note in block.notes:
+    if table.header:
+        # Where a table continues below, its rows are told apart by run and protocol.
+        fixed = 2 if table.header[1:2] == ("protocol",) else 1
+        lines += aligned(table.header, table.rows, width, fixed)
+    for note in table.notes:
         lines += wrapped(printable(note), prose)
     return lines

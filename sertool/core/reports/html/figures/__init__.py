@@ -1,4 +1,4 @@
-"""Figures as inline SVG: pure functions of plain data; sizes in pixels, colours by the page's style sheet."""
+"""Figures as inline SVG: pure functions of plain data. Sizes are in pixels, colours come from the style sheet."""
 
 from sertool.core.reports.html.figures.curves import (
     best_epoch,

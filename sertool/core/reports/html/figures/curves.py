@@ -1,4 +1,4 @@
-"""Lines: accuracy against the number of members, risk against coverage, training."""
+"""Line figures: a metric against the number of members, risk against coverage, training curves."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from sertool.core.reports.html.figures.drawing import (
     left_axis,
     line,
     percent,
+    polygon,
     polyline,
     span,
 )
@@ -28,7 +29,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 444, 26, 226
 
 
 def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, name: str) -> Markup:
-    """A metric of the first k members on each set; the k that was taken is marked by a line and by word."""
+    """Draw a metric of the first k members on each set; a line and a word mark the chosen k."""
     curves = {
         key: [(size.k, value) for size in sizes if math.isfinite(value := size.metrics.get(metric, math.nan))]
         for key, sizes in sets.items()
@@ -40,6 +41,7 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
     ticks = counted(last)
     parts = left_axis(y, LEFT, RIGHT, f"{name}, %")
     parts += bottom_axis(x, BOTTOM, "members averaged (k)", ticks, [str(tick) for tick in ticks])
+    # The word is on the side of the line that has room.
     late = x(chosen) > (LEFT + RIGHT) / 2
     parts += [
         line(x(chosen), TOP, x(chosen), BOTTOM, "chosen"),
@@ -51,8 +53,10 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
             "end" if late else None,
         ),
     ]
-    for place, (key, points) in enumerate(curves.items()):
-        parts += _curve([(x(k), y(value)) for k, value in points], place, marks=last <= 12)
+    for place, (key, points) in enumerate(curves.items()):  # dots only up to 12: more would touch each other
+        parts += _curve(
+            [(x(k), y(value)) for k, value in points], place, marks=last <= 12
+        )  # more dots would touch each other
         parts += _legend(RIGHT - 60 * (len(curves) - place), place, key)
     ends = [f"{key}: {percent(points[0][1])} at k = 1, {percent(points[-1][1])} at k = {points[-1][0]}"
             for key, points in curves.items() if points]  # fmt: skip
@@ -61,7 +65,7 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
 
 
 def _curve(points: Sequence[Pair], place: int, *, marks: bool) -> list[Markup]:
-    """The first curve is solid with dots, the second dashed with squares: colour is not the only sign."""
+    """Draw a curve: the first solid with dots, the second dashed with squares, for readers who see no colours."""
     kind = "ab"[place % 2]
     parts = [polyline(points, f"curve {kind}")] if len(points) > 1 else []
     if marks or len(points) == 1:
@@ -85,7 +89,7 @@ def _legend(x: float, place: int, name: str) -> list[Markup]:
 
 
 def risk_curve(points: Sequence[Point]) -> Markup:
-    """How many of the answers are wrong if only the surest share is answered."""
+    """Draw the share of wrong answers if only the most confident predictions are answered."""
     risks = [1 - point.accuracy for point in points]
     x = Scale(0, 1, LEFT, RIGHT)
     y = Scale(0, span(risks, least=0.1, floor=0.0, ceiling=1.0)[1], BOTTOM, TOP)
@@ -101,7 +105,7 @@ def risk_curve(points: Sequence[Point]) -> Markup:
 
 
 def loss_curves(histories: Mapping[str, Sequence[MemberEpoch]]) -> Markup:
-    """Training loss of every member over epochs."""
+    """Draw the training loss of every member over epochs."""
     losses = [epoch.loss for epochs in histories.values() for epoch in epochs if math.isfinite(epoch.loss)]
     top = max(losses, default=1.0)
     scale = Scale(*span([0.0, top], least=1e-3, floor=0.0, ceiling=max(2 * top, 1e-3)), BOTTOM, TOP)
@@ -113,7 +117,7 @@ def loss_curves(histories: Mapping[str, Sequence[MemberEpoch]]) -> Markup:
 
 
 def score_curves(histories: Mapping[str, Sequence[MemberEpoch]], metric: str) -> Markup:
-    """Validation score of every member over epochs; its best epoch and where the learning rate fell are marked."""
+    """Draw the validation score of every member over epochs, with its best epoch and where the learning rate fell."""
     scores = [epoch.score for epochs in histories.values() for epoch in epochs]
     scale = Scale(*span(scores, least=0.1, floor=0.0, ceiling=1.0), BOTTOM, TOP)
     best = [
@@ -125,12 +129,12 @@ def score_curves(histories: Mapping[str, Sequence[MemberEpoch]], metric: str) ->
 
 
 def best_epoch(epochs: Sequence[MemberEpoch]) -> MemberEpoch | None:
-    """The last that was better than all before it: whose weights were kept."""
+    """Return the epoch whose weights were kept: the last that was better than all before it."""
     return next((epoch for epoch in reversed(epochs) if epoch.outcome.startswith("better")), None)
 
 
 def went_back(epoch: MemberEpoch) -> bool:
-    """Whether the member went back to its best weights after this epoch, at a lower learning rate."""
+    """Check whether the member went back to its best weights after this epoch, with a lower learning rate."""
     return epoch.outcome.startswith("went back")
 
 
@@ -156,10 +160,10 @@ def _training(
         best = best_epoch(epochs)
         for epoch, (across, up) in zip(epochs, points, strict=True):
             if went_back(epoch):
-                corners = (
-                    f"{across - 5:.1f},{up - 9:.1f} {across + 5:.1f},{up - 9:.1f} {across:.1f},{up - 1:.1f}"
-                )
-                marks.append(element("polygon", points=corners, class_="drop"))
+                corners = [(across - 5, up - 9), (across + 5, up - 9), (across, up - 1)]
+                marks.append(polygon(corners, "drop"))
             elif epoch is best or len(points) == 1:
                 marks.append(element("circle", cx=across, cy=up, r=4, class_="dot a"))
-    return figure(WIDTH, HEIGHT, f"{name}, {len(histories)} members".capitalize(), said, [*parts, *marks])
+    return figure(
+        WIDTH, HEIGHT, f"{name}, {len(histories)} members".capitalize(), said, [*parts, *marks]
+    )  # marks above all lines

@@ -1,4 +1,4 @@
-"""What the figures are made of: SVG elements as text, scales, axes. Colours are classes of the page's style sheet."""
+"""Parts of figures: SVG elements as text, scales, axes. Colours are classes of the style sheet, light and dark."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from sertool.core.reports import wording
 
-# What HTML admits no reader to meet: controls but tab and line ends, halves of surrogate pairs, non-characters.
+# Characters that HTML forbids: controls but tab and line ends, halves of surrogate pairs, non-characters.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
@@ -19,24 +19,24 @@ Pair = tuple[float, float]
 
 
 def allowed(text: str) -> str:
-    """A text that HTML can hold: what it cannot is shown as a replacement character."""
+    """Replace characters that HTML forbids by the replacement character."""
     return _FORBIDDEN.sub("\ufffd", text)
 
 
 def encoded(text: str) -> str:
-    r"""JSON that HTML can hold inside ``<script>``: what it cannot is spelled as ``\u003c``."""
+    r"""Escape JSON for ``<script>``: ``<`` and forbidden characters are written as in ``\u003c``."""
     return _FORBIDDEN.sub(lambda found: _units(found.group()), text).replace("<", "\\u003c")
 
 
 def _units(sign: str) -> str:
-    """A character as the escapes of its UTF-16 code units."""
+    """Write a character as the escapes of its UTF-16 code units, as JSON wants them."""
     code = ord(sign)
     units = [code] if code < 0x10000 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
     return "".join(f"\\u{unit:04x}" for unit in units)
 
 
 def element(name: str, *content: str, **attributes: str | float | None) -> Markup:
-    """An element; ``class_`` is ``class``, ``stroke_width`` is ``stroke-width``; None leaves an attribute out."""
+    """Write an element. ``class_`` becomes ``class``, ``stroke_width`` ``stroke-width``; None omits an attribute."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
         for key, value in attributes.items()
@@ -51,28 +51,28 @@ def _value(value: str | float) -> str:
 
 
 def number(value: float) -> str:
-    """At most one decimal: a tenth of a pixel is not seen, and digits make the file large."""
+    """Write a number with at most one decimal: less than a tenth of a pixel is not seen, and makes the file large."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
 
 
 def label(x: float, y: float, text: str, class_: str | None = None, anchor: str | None = None) -> Markup:
-    """A text; ``anchor`` is ``middle`` or ``end``."""
+    """Write a text; ``anchor`` is ``middle`` or ``end``, and None for the start."""
     return element("text", allowed(text), x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
-    """A straight line."""
+    """Draw a straight line."""
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
 def polyline(points: Iterable[Pair], class_: str) -> Markup:
-    """A line through points."""
+    """Draw a line through points."""
     return element("polyline", points=" ".join(f"{number(x)},{number(y)}" for x, y in points), class_=class_)
 
 
 def figure(width: float, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
-    """A whole figure; readers who cannot see it are told title and description."""
+    """Assemble a figure; screen readers read its title and description."""
     size = "narrow" if width <= 480 else "wide"
     return element(
         "svg",
@@ -87,9 +87,20 @@ def figure(width: float, height: float, title: str, description: str, parts: Ite
     )
 
 
+def cell(width: float, height: float, *parts: Markup) -> Markup:
+    """Assemble a drawing for a cell; it is hidden from screen readers, as its numbers are in the table."""
+    box = f"0 0 {number(width)} {number(height)}"
+    return element("svg", *parts, viewBox=box, width=width, height=height, class_="cell", aria_hidden="true")
+
+
+def polygon(corners: Iterable[Pair], class_: str) -> Markup:
+    """Draw a filled polygon."""
+    return element("polygon", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in corners), class_=class_)
+
+
 @dataclass(frozen=True)
 class Scale:
-    """Where a value lies: ``low`` at ``start``, ``high`` at ``end``, both in pixels."""
+    """A linear scale that maps values from ``low`` to ``high`` to pixels from ``start`` to ``end``."""
 
     low: float
     high: float
@@ -97,26 +108,27 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value; values beyond the ends lie on them."""
+        """Return the pixel of a value; values beyond the ends are moved to the ends."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
     def ticks(self, about: int = 5) -> list[float]:
-        """Round values between the ends, about so many."""
+        """Return about this many round values between the ends."""
         step = nice_step((self.high - self.low) / about)
+        # Rounding errors must not lose a tick at an end.
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [place * step for place in range(first, last + 1)]
 
 
 def nice_step(least: float) -> float:
-    """1, 2 or 5 times a power of ten, not below ``least``."""
+    """Return the smallest step that is 1, 2 or 5 times a power of ten and not below ``least``."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
 def span(values: Iterable[float], *, least: float, floor: float, ceiling: float) -> Pair:
-    """Round ends around the finite ones of ``values``, at least so wide, and within floor and ceiling."""
+    """Return round ends around the finite values, at least ``least`` apart, between ``floor`` and ``ceiling``."""
     finite = [value for value in values if math.isfinite(value)] or [floor]
     step = nice_step(max(max(finite) - min(finite), least) / 8)
     low = max(floor, step * math.floor(min(finite) / step))
@@ -129,14 +141,14 @@ def span(values: Iterable[float], *, least: float, floor: float, ceiling: float)
 
 
 def percent(value: float) -> str:
-    """A share as a tick says it: no decimals unless there are some."""
+    """Write a share in percent for a tick, without a decimal zero."""
     return wording.percent(value).removesuffix(".0")
 
 
 def left_axis(
     scale: Scale, left: float, right: float, name: str, texts: Sequence[str] | None = None
 ) -> list[Markup]:
-    """Grid lines across, their values at the left, the axis's name above."""
+    """Draw grid lines across, their values at the left and the name of the axis above."""
     ticks = scale.ticks(5)
     shown = [percent(tick) for tick in ticks] if texts is None else texts
     parts = [label(0, 12, name, "muted")]
@@ -151,7 +163,7 @@ def left_axis(
 def bottom_axis(
     scale: Scale, bottom: float, name: str, ticks: Sequence[float], texts: Sequence[str]
 ) -> list[Markup]:
-    """Values below, the axis's name under them."""
+    """Draw an axis below, with its values and its name."""
     parts = [line(scale.start, bottom, scale.end, bottom, "axis")]
     for tick, text in zip(ticks, texts, strict=True):
         parts += [
@@ -162,11 +174,11 @@ def bottom_axis(
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters."""
+    """Shorten a text to at most ``most`` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def counted(last: int, about: int = 10) -> list[int]:
-    """Whole numbers from 1 to ``last``, about so many."""
+    """Return about this many whole numbers from 1 to ``last``."""
     step = max(1, round(nice_step(max(1, last / about))))
     return sorted({1, *range(step, last + 1, step)} - ({2} if step > 2 else set()))

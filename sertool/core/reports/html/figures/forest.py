@@ -1,4 +1,4 @@
-"""Intervals one below the other: all runs in one figure, and one interval in a row of a table."""
+"""Intervals below each other: all runs in one figure, or one interval in each row of a table."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,13 @@ from sertool.core.reports import wording
 from sertool.core.reports.html.figures.drawing import (
     Scale,
     bottom_axis,
+    cell,
     element,
     figure,
     label,
     line,
     percent,
+    polygon,
     shortened,
     span,
 )
@@ -25,7 +27,7 @@ CELL, CELL_HEIGHT = 200, 30  # of one interval in a table
 
 @dataclass(frozen=True)
 class DrawnInterval:
-    """A row: what it is called, its figure, and whether its mark is open (selected on test) or filled."""
+    """A row of the figure: name, estimate, and whether its mark is open (selected on test) or filled."""
 
     name: str
     estimate: Estimate
@@ -34,7 +36,7 @@ class DrawnInterval:
 
 @dataclass(frozen=True)
 class FigureGroup:
-    """Rows that may be compared, and the published figure beside them."""
+    """Rows of one task, which may be compared, and the published figure."""
 
     name: str
     published: float | None
@@ -42,7 +44,7 @@ class FigureGroup:
 
 
 def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
-    """A figure and interval a row; a dashed line at what was published; open marks where the test split chose."""
+    """Draw one estimate per row, with a dashed line at the published figure and open marks if selected on test."""
     values = [value for group in groups for row in group.rows for value in _ends(row.estimate)]
     published = [group.published for group in groups if group.published is not None]
     scale = Scale(*span([*values, *published], least=0.1, floor=0.0, ceiling=1.0), *PLOT)
@@ -69,51 +71,34 @@ def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
 
 
 def written(estimate: Estimate) -> str:
-    """``71.9 [66.2, 77.0]``, in percent."""
+    """Write an estimate in percent, as ``71.9 [66.2, 77.0]``."""
     if estimate.low is None or estimate.high is None:
         return wording.percent(estimate.value)
     return "{} [{}, {}]".format(*map(wording.percent, (estimate.value, estimate.low, estimate.high)))
 
 
 def shared_scale(estimates: Iterable[Estimate], *others: float, floor: float = 0.0) -> Scale:
-    """The scale of the intervals of a table's rows."""
+    """Return a scale that all intervals of a table share, so that their places can be compared."""
     values = [value for estimate in estimates for value in _ends(estimate)]
     return Scale(*span([*values, *others], least=0.1, floor=floor, ceiling=1.0), 8, CELL - 8)
 
 
 def interval_cell(estimate: Estimate, scale: Scale, reference: float, *, weak: bool = False) -> Markup:
-    """An interval for a table's cell, whose numbers stand beside it; the line is what it is compared with."""
-    return element(
-        "svg",
-        line(scale(reference), 0, scale(reference), CELL_HEIGHT, "reference"),
-        *_mark(estimate, scale, CELL_HEIGHT / 2, is_open=False, class_="weak" if weak else "interval"),
-        viewBox=f"0 0 {CELL} {CELL_HEIGHT}",
-        width=CELL,
-        height=CELL_HEIGHT,
-        class_="cell",
-        aria_hidden="true",
-    )
+    """Draw an interval for a cell; its numbers are in the table, and the line is the reference to compare with."""
+    mark = _mark(estimate, scale, CELL_HEIGHT / 2, is_open=False, class_="weak" if weak else "interval")
+    across = scale(reference)
+    return cell(CELL, CELL_HEIGHT, line(across, 0, across, CELL_HEIGHT, "reference"), *mark)
 
 
 def scale_cell(scale: Scale) -> Markup:
-    """The scale of such cells, for the table's head."""
+    """Draw the scale of such cells for the head of the table."""
     ticks = scale.ticks(3)
-    return element(
-        "svg",
-        *(
-            label(scale(tick), 11, percent(tick), "tick", _anchor(place, len(ticks)))
-            for place, tick in enumerate(ticks)
-        ),
-        viewBox=f"0 0 {CELL} 14",
-        width=CELL,
-        height=14,
-        class_="cell",
-        aria_hidden="true",
-    )
-
-
-def _anchor(place: int, count: int) -> str:
-    return "start" if place == 0 else "end" if place == count - 1 else "middle"
+    # The labels at the ends are anchored there, so that none is cut off.
+    anchors = ["start", *["middle"] * (len(ticks) - 2), "end"]
+    labels = [
+        label(scale(tick), 11, percent(tick), "tick", at) for tick, at in zip(ticks, anchors, strict=False)
+    ]
+    return cell(CELL, 14, *labels)
 
 
 def _ends(estimate: Estimate) -> list[float]:
@@ -129,8 +114,8 @@ def _mark(
     if estimate.value == estimate.value:
         x = scale(estimate.value)
         if is_open:
-            points = f"{x - 6:.1f},{y:.1f} {x:.1f},{y - 6:.1f} {x + 6:.1f},{y:.1f} {x:.1f},{y + 6:.1f}"
-            parts.append(element("polygon", points=points, class_="open"))
+            # Selection on test shows in the form of the mark, not only in its colour.
+            parts.append(polygon([(x - 6, y), (x, y - 6), (x + 6, y), (x, y + 6)], "open"))
         else:
             parts.append(element("circle", cx=x, cy=y, r=4.5, class_=f"dot {class_}"))
     return parts

@@ -1,4 +1,4 @@
-"""Counts: the confusion matrix, the reliability diagram, bars in a table."""
+"""Figures of counts and shares: confusion matrix, reliability diagram, bars in a table."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from sertool.core.metrics.reliability import Bin
 from sertool.core.reports.html.figures.drawing import (
     Scale,
     bottom_axis,
+    cell,
     element,
     figure,
     label,
@@ -21,49 +22,52 @@ from sertool.core.reports.html.figures.drawing import (
 
 CELL, TOP = 58, 44  # pixels: a cell, the names above
 LETTERS = 20  # of a name at the left
-DARKEST = 0.62  # of the shade: the numbers on it stay readable in both colour schemes
+DARKEST = 0.62  # opacity of the darkest shade: numbers on it stay readable in both colour schemes
 BAR = 84
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
-    """Targets down, decisions across: the count, and below it the share of its row; the shade says the share, too."""
-    cell = CELL if len(names) <= 8 else 46
+    """Draw a row per label and a column per prediction: the count, its share of the row, and that as a shade."""
+    side = (
+        CELL if len(names) <= 8 else 46
+    )  # many classes get smaller cells, so that the figure stays on the page
     letters = 8 if len(names) <= 8 else 6
-    head = max(120, 20 + 7 * min(LETTERS, max(map(len, names))))
+    head = max(140, 20 + 7 * min(LETTERS, max(map(len, names))))
     parts = [
         label(head - 10, 14, "label ↓   predicted →", "muted", "end"),
         *(
-            label(head + (at + 0.5) * cell, TOP - 8, shortened(name, letters), "tick", "middle")
+            label(head + (at + 0.5) * side, TOP - 8, shortened(name, letters), "tick", "middle")
             for at, name in enumerate(names)
         ),
     ]
     wrong = []
     for row, (name, values) in enumerate(zip(names, counts, strict=True)):
-        total, y = sum(values), TOP + row * cell
-        parts.append(label(head - 10, y + cell / 2 + 4, shortened(name, LETTERS), None, "end"))
+        total, y = sum(values), TOP + row * side
+        parts.append(label(head - 10, y + side / 2 + 4, shortened(name, LETTERS), None, "end"))
         for column, count in enumerate(values):
-            share, x = count / total if total else 0.0, head + column * cell
+            share, x = count / total if total else 0.0, head + column * side
             right = row == column
             parts.append(
-                element("rect", x=x + 1, y=y + 1, width=cell - 2, height=cell - 2, rx=3,
+                element("rect", x=x + 1, y=y + 1, width=side - 2, height=side - 2, rx=3,
                         class_="shade right" if right else "shade", fill_opacity=f"{DARKEST * share:.2f}")
             )  # fmt: skip
             parts.append(
-                label(x + cell / 2, y + cell / 2 - 1, f"{count:,}", "count" if count else "none", "middle")
+                label(x + side / 2, y + side / 2 - 1, f"{count:,}", "count" if count else "none", "middle")
             )
             if total:
                 class_ = "share" if count else "none"
-                parts.append(label(x + cell / 2, y + cell / 2 + 14, f"{100 * share:.0f} %", class_, "middle"))
+                parts.append(label(x + side / 2, y + side / 2 + 14, f"{100 * share:.0f} %", class_, "middle"))
             if count and not right:
                 wrong.append((count, f"{name} predicted as {names[column]}: {count:,}"))
+    # Screen readers get the five most frequent errors; all counts would be too long to listen to.
     worst = [text for _, text in sorted(wrong, key=lambda one: -one[0])[:5]]
     said = "Most frequent errors: " + "; ".join(worst) if worst else "No errors"
-    size = head + len(names) * cell + 2, TOP + len(names) * cell + 4
+    size = head + len(names) * side + 2, TOP + len(names) * side + 4
     return figure(*size, "Confusion matrix, counts and share of each label", said, parts)
 
 
 def reliability(bins: Sequence[Bin]) -> Markup:
-    """Share that was right against confidence, with intervals; below, how many decisions were of that confidence."""
+    """Draw the share of correct predictions against confidence, with intervals; below, the number of predictions."""
     left, right, top, middle, bottom = 44, 384, 26, 336, 406
     x, y = Scale(0, 1, left, right), Scale(0, 1, middle, top)
     most = max((one.count for one in bins), default=1)
@@ -79,7 +83,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
             element("circle", cx=across, cy=y(one.accuracy), r=4, class_="dot a"),
             element("rect", x=across - 5, y=bottom - tall, width=10, height=tall, class_="bar"),
         ]
-    # Every count is in the table below the figure; here only those that do not cover each other.
+    # All counts are in the table below the figure; here only those that do not overlap.
     shown = -100.0
     for one in sorted(bins, key=lambda one: one.confidence):
         if x(one.confidence) - shown >= 26:
@@ -96,7 +100,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
 
 
 def bar(estimate: Estimate) -> Markup:
-    """A share from 0 to 1 as a bar with its interval, for a table's cell whose number stands beside it."""
+    """Draw a share as a bar with its interval, for a cell; its numbers are in the table."""
     scale = Scale(0, 1, 0, BAR)
     value = 0.0 if estimate.value != estimate.value else estimate.value
     parts = [
@@ -105,6 +109,4 @@ def bar(estimate: Estimate) -> Markup:
     ]
     if estimate.low is not None and estimate.high is not None:
         parts.append(line(scale(estimate.low), 7, scale(estimate.high), 7, "whisker"))
-    return element(
-        "svg", *parts, viewBox=f"0 0 {BAR} 14", width=BAR, height=14, class_="cell", aria_hidden="true"
-    )
+    return cell(BAR, 14, *parts)
