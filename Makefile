@@ -49,7 +49,7 @@ test-data: $(VENV)/.installed-dev  ## the tests on real corpora in the folder SE
 
 test-cluster: $(VENV)/.installed-dev  ## the tests on a Ray cluster of this machine; installs Ray (240 MB)
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(PIP) -q -c constraints.txt -e ".[cluster]"
-	$(BIN)/pytest tests/core/compute/test_launchers.py
+	$(BIN)/pytest tests/core/compute/test_launchers.py tests/core/compute/test_cluster.py
 
 lint: $(VENV)/.installed-dev  ## style
 	$(BIN)/ruff check
