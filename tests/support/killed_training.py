@@ -1,4 +1,4 @@
-"""A training that is killed again and again, and what it leaves in its folder."""
+"""Trainings that are killed, within this process or by signal, and the files they leave."""
 
 import os
 import random
@@ -14,13 +14,29 @@ from sertool.core.files import artifacts
 from sertool.core.recipe.load import resolved
 
 UNEVEN = {"max_epochs": 12, "patience": 2, "max_decays": 1}
-
-
 DROPOUT = {"dropout_input": 0.2, "dropout_residual": 0.1, "dropout_output": 0.5}
 
 
+class Killed(BaseException):
+    """In place of SIGKILL: nothing in the code catches it."""
+
+
+def killing(monkeypatch, at):
+    """Kill what follows as it writes its ``at``-th file; the list holds the number of files still to come."""
+    left, replace = [at], Path.replace
+
+    def counted(self, target):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", counted)
+    return left
+
+
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but its log, which holds the time; nothing half-written may lie there."""
+    """Read every file of a run but its log, which holds the time; half-written files count, too."""
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in files.items() if name not in ("log.jsonl", ".lock")}
 
@@ -44,7 +60,7 @@ class Process:
         )
 
     def finish(self, name: str) -> float:
-        """Seconds that a whole run takes."""
+        """Run the command to its end; returns the seconds it took."""
         begun = time.monotonic()
         process = self.start(name)
         _, talk = process.communicate(timeout=300)
@@ -52,8 +68,8 @@ class Process:
         return time.monotonic() - begun
 
 
-def kill_and_go_on(tmp_path, kills, *extra, splits=None):
-    """Kill a training ``kills`` times, then let it end; every file is as without that."""
+def kill_and_resume(tmp_path, kills, *extra, splits=None):
+    """Kill a training ``kills`` times, then let it end: every file is as it is without a kill."""
     recipe = tiny_recipe(
         splits=splits or {},
         model=DROPOUT,
@@ -63,7 +79,7 @@ def kill_and_go_on(tmp_path, kills, *extra, splits=None):
     write_tiny(tmp_path / "data")
     process = Process(tmp_path, *extra)
     whole = process.finish("whole")
-    # A process spends most of its time on importing torch: it is killed in what comes after the first file, too.
+    # A process spends most of its time importing torch, so the waits are long enough to kill some while they train.
     draw = random.Random(7)
     for _ in range(kills):
         victim = process.start("killed")

@@ -146,7 +146,7 @@ def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
     for number, record in records:
         clip = _clip(number, record, path.parent)
         if isinstance(clip, Clip) and (record.get("utterance") or record.get("id")):
-            first = seen.setdefault(clip.name, number)
+            first = seen.setdefault(clip.name, number)  # ids must differ; file names may repeat
             if first != number:
                 clip = RefusedClip(clip.name, f"row {number}: {clip.name!r} is the id of row {first} already")
         if isinstance(clip, Clip):
@@ -184,18 +184,22 @@ def _seconds(value: str) -> float | None:
         return math.nan
 
 
-def refusal(refused: Sequence[RefusedClip], clips: int, *, skipped: bool) -> DataError:
-    """Make one error of all inputs that cannot be used.
+def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:
+    """Refuse to continue if clips were refused, unless they may be skipped and others are left.
 
     Args:
-        refused: inputs that cannot be used, at least one.
+        refused: inputs that cannot be used.
         clips: number of all inputs.
-        skipped: --skip-bad was given, and no input is left.
+        skip_bad: --skip-bad was given.
+        usable: at least one input can be used.
+
+    Raises:
+        DataError: lists all refused clips.
     """
+    if not refused or (skip_bad and usable):
+        return
     if clips == 1:
-        return DataError(refused[0].reason, hint=refused[0].hint)
-    lines = [item.reason for item in refused]
-    hint = None if skipped else "--skip-bad skips them"
-    return DataError(
-        f"{len(lines)} of {clips} cannot be used\n  " + "\n  ".join(first_lines(lines)), hint=hint
-    )
+        raise DataError(refused[0].reason, hint=refused[0].hint)
+    lines = "\n  ".join(first_lines([item.reason for item in refused]))
+    hint = None if skip_bad else "--skip-bad skips them"
+    raise DataError(f"{len(refused)} of {clips} cannot be used\n  {lines}", hint=hint)

@@ -8,8 +8,8 @@ from pathlib import Path
 from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, describe_placement
 from sertool.core.features.extract import unseen_error
-from sertool.core.inference.clips import Clip, RefusedClip
-from sertool.core.inference.passages import Listener, Passage, Progress, check_refused
+from sertool.core.inference.clips import Clip, RefusedClip, check_refused
+from sertool.core.inference.passages import Listener, Passage, Progress
 from sertool.core.inference.predictor import SHARD, Prediction, Predictor
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.members import Trained
@@ -48,21 +48,23 @@ class ShardPrediction:
 
     def open(self) -> Callable[[Shard], Iterator[PredictedShard]]:
         """Open the model on a worker and return a function that predicts a shard."""
+        # Once per worker: it serves all shards that come to it.
         opened = Predictor(self.trained, self.k, self.calibration, self.precision)
 
         def do(shard: Shard) -> Iterator[PredictedShard]:
             passages: list[Passage] = []
             refused: list[RefusedClip] = []
             unseen: list[Path] = []
-            with self.precision.threaded(1):  # a recording is too short to divide
+            with self.precision.threaded(1):  # one recording is too short to share among threads
                 for place, clip in enumerate(shard.clips, start=shard.first):
-                    heard = self.listener.attempt(clip, place, self.folder)
-                    if isinstance(heard, RefusedClip):
-                        refused.append(heard)
+                    made = self.listener.attempt(clip, place, self.folder)
+                    if isinstance(made, RefusedClip):
+                        refused.append(made)
+                        # The driver decides whether the file is missing everywhere, or on this node alone.
                         if clip.audio is not None and not (self.folder / clip.audio).is_file():
                             unseen.append(clip.audio)
                     else:
-                        passages += heard
+                        passages += made
             yield PredictedShard(
                 len(shard.clips), opened.predict_passages(passages), refused, unseen, platform.node()
             )
@@ -103,12 +105,13 @@ def predict_with(
         SertoolError: a recording does not exist on a node, or workers died.
     """
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
-    came: dict[int, PredictedShard] = {}
+    received: dict[int, PredictedShard] = {}
     work = ShardPrediction(opened.trained, opened.k, opened.calibration, precision, listener, Path.cwd())
+    # Small members run as one stack with one thread, so a worker needs no more.
     small = is_small(opened.trained.recipe.model.hidden_size)
     share = Share(threads=1 if small else precision.cores, gpu=precision.device.type == "cuda")
     done = 0
-    for event in launcher.run(work, [_job(shard, came) for shard in shards], share):
+    for event in launcher.run(work, [_job(shard, received) for shard in shards], share):
         if isinstance(event, PredictedShard):
             for _ in range(event.clips):
                 done += 1
@@ -116,17 +119,17 @@ def predict_with(
                     progress(done, len(clips))
         elif isinstance(event, Lost | Waiting):
             tell(describe_placement(event))
-    ordered = [came[shard.first] for shard in shards]
-    predictions = [prediction for judged in ordered for prediction in judged.predictions]
-    bad = [*refused, *(own for judged in ordered for own in judged.refused)]
+    ordered = [received[shard.first] for shard in shards]  # of the input, whichever worker was first
+    predictions = [prediction for predicted in ordered for prediction in predicted.predictions]
+    bad = [*refused, *(own for predicted in ordered for own in predicted.refused)]
     check_refused(bad, len(clips) + len(refused), skip_bad=skip_bad, usable=bool(predictions))
     return predictions, bad
 
 
-def _job(shard: Shard, came: dict[int, PredictedShard]) -> Job:
-    def take(judged: PredictedShard) -> None:
-        if hidden := [path for path in judged.unseen if path.is_file()]:
-            raise unseen_error(hidden[0], judged.node)
-        came[shard.first] = judged
+def _job(shard: Shard, received: dict[int, PredictedShard]) -> Job:
+    def take(predicted: PredictedShard) -> None:
+        if hidden := [path for path in predicted.unseen if path.is_file()]:
+            raise unseen_error(hidden[0], predicted.node)
+        received[shard.first] = predicted
 
     return Job(f"inputs {shard.first + 1} to {shard.first + len(shard.clips)}", lambda: shard, take)

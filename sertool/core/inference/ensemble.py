@@ -95,6 +95,7 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
 
 def _check_data(experiment: Experiment, folder: Path) -> None:
     before, now = artifacts.read_json(folder / "corpus.json"), corpus_note(experiment)
+    # The hash covers texts, frames, labels and division; counts only help to see what has changed.
     if not isinstance(before, dict) or before.get("hash") != now["hash"]:
         counts = before.get("counts") if isinstance(before, dict) else None
         raise DataError(
@@ -171,7 +172,7 @@ def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
     """
     experiment = ensemble.experiment
     tables = tables_of(experiment, ensemble.trained.inputs, precision.device)
-    model = stack_of(ensemble.trained, ensemble.members).to(precision.device)
+    model = stack_of(ensemble.trained, ensemble.members).to(precision.device)  # once, for all sets and probes
     folds = [member.fold for member in ensemble.members]
 
     def run(name: str, change: Change | None) -> list[NDArray[np.float32]]:
@@ -241,6 +242,7 @@ def stacked(ensemble: Ensemble, name: str, logits: Sequence[NDArray[np.float32]]
     ranked = [
         [part for own, part in zip(folds, logits, strict=True) if own == fold] for fold in range(number)
     ]
+    # A fold with more members than the others leaves out its last ones.
     return np.stack([np.concatenate([parts[k] for parts in ranked]) for k in range(ensemble.depth)])
 
 

@@ -84,7 +84,7 @@ def evaluate(
     experiment = read_labels(ensemble, sets, reader)
     results = run_members(ensemble, experiment, [*sets, *extra], precision)
     probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
-    asked = tuple(results[: len(sets)])
+    asked = tuple(results[: len(sets)])  # without validation that only the temperature needs
     unstored = ""
     calibration = None if obstacle else _calibrated(ensemble, k, results)
     try:
@@ -118,11 +118,7 @@ def _obstacle(ensemble: Ensemble) -> str:
 def _store(
     ensemble: Ensemble, experiment: Experiment, results: list[Predictions], precision: Precision
 ) -> None:
-    """Write the predictions of each set into the run's folder; ``experiment`` holds the labels that were read.
-
-    Raises:
-        SertoolError: the folder cannot be written.
-    """
+    """Write the predictions of each set into the run's folder; ``experiment`` holds the labels that were read."""
     # The doctor's checks read the labels of all sets, so they run only if those of test were read anyway.
     inspected = any(result.set == "test" for result in results)
     origin = _origin_of(ensemble, experiment, precision, inspected=inspected)
@@ -136,6 +132,7 @@ def _origin_of(
 ) -> Origin:
     """Describe model, data and software behind predictions; ``inspected`` adds the findings of the doctor."""
     recipe, corpus, folds = experiment.recipe, experiment.corpus, experiment.folds
+    # As sets: an utterance may be in the training set of several folds, and counts once.
     sets = {name: {row for fold in folds for row in fold.sets.get(name, ())} for name in folds[0].sets}
     targets = [experiment.targets[row] for row in sorted(sets["train"])]
     numbers = range(len(experiment.task.classes))
@@ -207,7 +204,7 @@ def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
             figures = [
                 figure(logits, own.targets, own.kind, temperature)
                 for figure in (expected_calibration_error, negative_log_likelihood)
-                for temperature in (1.0, calibration.temperature)
+                for temperature in (1.0, calibration.temperature)  # before and after
             ]
             sets[own.set] = dict(zip(_FIGURES, figures, strict=True))
     return {

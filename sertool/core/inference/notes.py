@@ -36,7 +36,7 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
             who = _of(lacking, predictions)
             lines.append(f"{who}: predicted from {used} alone; the model was trained on both")
     if cut := [own for own in predictions if "audio" in own.cut]:
-        fits = math.floor(listener.seen * 10) / 10
+        fits = math.floor(listener.seen * 10) / 10  # rounded down, so that the window fits
         lines.append(
             f"{_of(cut, predictions)}: longer than the {listener.seen:.1f} s that this model uses; the rest is "
             f"ignored; --window {fits:g} covers all of it"

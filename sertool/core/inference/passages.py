@@ -17,7 +17,7 @@ from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, SHORTEST, read_audio
 from sertool.core.features.frontend import FrameMaker, is_silent, open_frontend
 from sertool.core.formatting import printable
-from sertool.core.inference.clips import Clip, RefusedClip, check_window, refusal
+from sertool.core.inference.clips import Clip, RefusedClip, check_refused, check_window
 from sertool.core.recipe.schema import Recipe
 
 Progress = Callable[[int, int], None]
@@ -209,16 +209,6 @@ class Listener:
             return RefusedClip(clip.name, where + printable(reason), error.hint)
 
 
-def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:
-    """Refuse to continue if clips were refused, unless they may be skipped and others are left.
-
-    Raises:
-        DataError: lists all refused clips.
-    """
-    if refused and not (skip_bad and usable):
-        raise refusal(refused, clips, skipped=skip_bad)
-
-
 def windows(length: int, size: int, hop: int, least: int = 1) -> list[tuple[int, int]]:
     """List the windows of a recording as (first sample, sample after the last).
 
@@ -256,6 +246,7 @@ def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tenso
             f"audio: an array of shape {samples.shape} and kind {samples.dtype} at {rate} Hz, "
             "expected (samples,) or (samples, channels) of floats or integers"
         )
+    # Integers reach from -scale to scale - 1, as in the sound files that hold them.
     scale = 1.0 if samples.dtype.kind == "f" else float(2 ** (8 * samples.dtype.itemsize - 1))
     mono = (samples.astype(np.float32) / np.float32(scale)).reshape(len(samples), -1).mean(1)
     if not SHORTEST * rate <= len(mono) <= LONGEST * rate:

@@ -169,7 +169,7 @@ class Predictor:
         with _TORCH, self._precision.threaded(1):  # one recording is too short to share among threads
             for one, words in _pairs(audio, text):
                 passages += self._listen(listener, one, words, sample_rate)
-        predictions = self.predict_passages(passages)
+        predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
         return predictions if several or window is not None else predictions[0]
 
     def _listen(self, listener: Listener, audio: Any, text: str, rate: int | None) -> list[Passage]:
@@ -194,7 +194,7 @@ class Predictor:
         decisions = decide(logits, task.kind)
         reads = "text" in self.trained.recipe.dataset.modalities
         for place, passage in enumerate(passages):
-            best = int(logits[place].argmax())
+            best = int(logits[place].argmax())  # a temperature does not change the order
             if task.kind == "multi":
                 labels = tuple(name for name, yes in zip(task.classes, decisions[place], strict=True) if yes)
             else:

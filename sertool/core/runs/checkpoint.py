@@ -120,13 +120,14 @@ def _read_standardization(folder: Path, fold: int, folds: int) -> Standardizatio
         mean, std = (tuple(float(value) for value in content[key]) for key in ("mean", "std"))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    # A standard deviation of 0 would turn every frame into infinities; NaN fails the comparison as well.
     if len(mean) != len(std) or not all(np.isfinite(mean)) or not all(value > 0 for value in std):
         raise DataError(f"{path}: damaged (means and standard deviations do not fit)")
     return Standardization(mean, std)
 
 
 def _tensors(state: StackState) -> dict[str, Tensor]:
-    """Name all tensors of a stack as they are stored; a schedule that keeps no best moments has none to name."""
+    """Name all tensors of a stack as they are stored."""
     names = [name for name, _ in state.model.named_parameters()]
     groups: dict[str, Sequence[Tensor]] = {
         "weight": [p.detach() for p in state.model.parameters()],
@@ -139,7 +140,7 @@ def _tensors(state: StackState) -> dict[str, Tensor]:
     named = {
         f"{group}/{name}": tensor
         for group, tensors in groups.items()
-        if tensors
+        if tensors  # only the rollback schedule keeps the best moments
         for name, tensor in zip(names, tensors, strict=True)
     }
     return {**named, "steps": state.adam.steps, "best_steps": state.best_steps}
@@ -213,6 +214,7 @@ def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
     arrays = packed.arrays
     try:
         places = {(member.seed, member.fold): place for place, member in enumerate(state.members)}
+        # First, because it changes shapes: the saved stack may have lost members since its start.
         select_members(state, [places[key] for key in packed.members])
         for name, tensor in _tensors(state).items():
             if tensor.shape != arrays[name].shape:

@@ -89,7 +89,7 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
         _check_frontend(recipe, corpus, folder)
     targets = targets_of(corpus, task)
     folds = make_folds(corpus, targets, recipe.splits)
-    hidden = seal(corpus, targets, folds)
+    hidden = seal(corpus, targets, folds)  # before anything else can see the labels of test
     visible, seen = without_labels(corpus, targets, hidden)
     return Experiment(recipe, visible, task, seen, tuple(folds), hidden, _label_hash(corpus, targets))
 
@@ -97,6 +97,7 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
 def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for utterance, target in zip(corpus.utterances, targets, strict=True):
+        # JSON separates the values, so that no two different lists give the same bytes.
         digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
     return digest.hexdigest()
 
@@ -127,7 +128,7 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
             # The reference numbers the words of all training sentences, even those without audio or label.
             vocabulary = Vocabulary.of(numbering)
         else:
-            vocabulary = Vocabulary.build(_training_words(experiment, fold))
+            vocabulary = Vocabulary.build([experiment.corpus.utterances[row].words for row in train])
         standardization = None
         if experiment.recipe.dataset.standardize == "corpus":
             standardization = fit_standardization(
@@ -135,10 +136,6 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
             )
         fitted.append(FoldInputs(vocabulary, standardization))
     return fitted
-
-
-def _training_words(experiment: Experiment, fold: Fold) -> list[Sequence[str]]:
-    return [experiment.corpus.utterances[row].words for row in fold.sets["train"]]
 
 
 def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torch.device) -> Tables:
@@ -224,14 +221,14 @@ def class_weights_of(experiment: Experiment) -> Tensor | None:
     for fold in experiment.folds:
         own = [target for row in fold.sets["train"] if isinstance(target := experiment.targets[row], int)]
         counts = np.bincount(own, minlength=len(classes))
-        rows.append(len(own) / (len(classes) * np.maximum(counts, 1)))
+        rows.append(len(own) / (len(classes) * np.maximum(counts, 1)))  # a class may be missing in a fold
     return torch.tensor(np.array(rows), dtype=torch.float32)
 
 
 def corpus_note(experiment: Experiment) -> dict[str, object]:
     """Describe the data of a run, for corpus.json: counts, and a hash of utterances, targets, division and frames."""
     digest, corpus = hashlib.blake2b(digest_size=16), experiment.corpus
-    digest.update(experiment.label_hash.encode())
+    digest.update(experiment.label_hash.encode())  # made before the labels of test were sealed
     digest.update(corpus.audio.offsets.tobytes())
     digest.update(np.ascontiguousarray(corpus.audio.flat).data)
     return {

@@ -14,7 +14,7 @@ from sertool.core.files import artifacts
 from sertool.core.runs.prediction_files import FOLDER
 from sertool.core.training.history import MemberEpoch
 
-RUN_FORMAT = "sertool-run/1"
+RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 HISTORY = "history.jsonl"
 LOG = "log.jsonl"
 
@@ -63,6 +63,7 @@ def list_runs(folder: Path) -> list[Run]:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    # Seed and fold decide between equal scores, so that the order does not depend on the file system.
     return sorted(runs, key=lambda run: (-run.score, run.seed, run.fold))
 
 
@@ -100,7 +101,7 @@ def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
     path = folder / LOG
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8") as file:  # appended: what was read once stays on record
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
     except OSError as error:
         raise artifacts.write_error(path, error) from error
@@ -119,7 +120,7 @@ def check_folder(folder: Path, output: Path) -> None:
     Raises:
         UsageError: the folder does not exist, or holds no runs.
     """
-    if (folder / "recipe.yaml").is_file():
+    if (folder / "recipe.yaml").is_file():  # the first file that a training writes
         return
     there = sorted(path.name for path in output.glob("[!.]*") if path.is_dir()) if output.is_dir() else []
     raise UsageError(
@@ -138,4 +139,4 @@ def log_reads(folder: Path, seal: Seal) -> None:
         SertoolError: the log cannot be written.
     """
     append_log(folder, seal.reads)
-    seal.reads.clear()
+    seal.reads.clear()  # only after they are on the disk

@@ -103,6 +103,7 @@ class GroupTraining:
         members = stack.members
         model = build(self.recipe.model, self.sizes, len(members))
         initialise(model, [member.seed for member in members], [self.vectors[m.fold] for m in members])
+        # Members are initialised first: new words and classes keep these random rows.
         if self.origin is not None:
             take_over(model, members, self.origin, self.inputs, self.task)
         state = start(model.to(self.precision.device), members, self.recipe.training)
@@ -124,7 +125,7 @@ class GroupTraining:
             if state.members and waited <= self.saving_share * (now - saved):
                 yield Saved(pack_state(state))
                 saved = time.monotonic()
-                waited = saved - now
+                waited = saved - now  # the cost of this save, which the next one has to earn
 
 
 def _state_bytes(state: StackState) -> int:

@@ -102,6 +102,7 @@ def open_runs(folder: Path) -> Trained:
             f"{folder}: no run is finished",
             hint=f"sertool train --recipe {recipe.name} --name {folder.name} resumes the training",
         )
+    # corpus.json decides the number of folds, so a run of another fold was copied here from elsewhere.
     for run in runs:
         if run.fold not in range(folds):
             raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {path} has {folds}")
@@ -122,6 +123,7 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
     for member in members:
         rows = trained.inputs[member.fold].vocabulary.rows
         table = member.weights.get("text_encoder.embedding.weight")
+        # load_members would accept a shorter table, because a stack holds the largest vocabulary.
         if table is not None and len(table) != rows:
             raise DataError(
                 f"{trained.name}: {member.name} was trained with another vocabulary "

@@ -105,11 +105,15 @@ def divide(
     each = member_bytes(experiment)
     if precision.device.type == "cuda":
         budget = int(precision.memory * CUDA_SHARE)
-        return group_size or max(1, min(members, budget // each)), 1, precision.cores
+        return (
+            group_size or max(1, min(members, budget // each)),
+            1,
+            precision.cores,
+        )  # one stack fills a device
     if is_small(experiment.recipe.model.hidden_size):
         # Side by side, small members would spend their time waiting for Python's global lock.
         return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
-    size = group_size or 1
+    size = group_size or 1  # alone, a member's intermediate results stay in the cache
     cores, groups = precision.cores, -(-members // size)
     workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
     return size, workers, max(1, cores // workers)
@@ -178,6 +182,7 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
         )
     if earlier is not None:
         check_seen(experiment, earlier)  # again: the protocol may have changed from paper to honest
+    # Only the keys of the note are compared: corpus.json also holds the hashes of seen utterances.
     note = corpus_note(experiment)
     content = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
     if not isinstance(content, dict) or {key: content.get(key) for key in note} != note:

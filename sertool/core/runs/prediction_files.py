@@ -21,7 +21,7 @@ from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.runs.predictions import MemberScore, Predictions
 
-FORMAT = "sertool-predictions/1"
+FORMAT = "sertool-predictions/1"  # a change that older versions cannot read gets another number
 PROBES_FORMAT = "sertool-probes/1"
 FOLDER = "predictions"
 AGAIN = "recreate it: sertool ensemble --name {}"
@@ -210,6 +210,7 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
     return arrays
 
 
+# Types that a report relies on; texts and counts are checked together below.
 _KINDS: Mapping[str, Any] = {
     "selected_on_test": bool,
     "synthetic": bool,
@@ -270,7 +271,9 @@ def _predictions(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
 
 
 def _spoken(columns: Mapping[str, list[Any]], number: int) -> tuple[Spoken, ...]:
-    names = [field.name for field in fields(Spoken)]
+    names = [
+        field.name for field in fields(Spoken)
+    ]  # a column each, which is shorter than a dict per utterance
     values = [columns[name] for name in names]
     if not all(isinstance(column, list) and len(column) == number for column in values):
         raise ValueError("a column has another length than the list of utterances")

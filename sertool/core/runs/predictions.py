@@ -54,7 +54,7 @@ class Predictions:
 
     def ensemble_logits(self, k: int) -> NDArray[np.float32]:
         """Average the logits of the first k members; returns (N, C)."""
-        mean: NDArray[np.float32] = self.logits[:k].mean(0)
+        mean: NDArray[np.float32] = self.logits[:k].mean(0)  # of logits, not of probabilities
         return mean
 
     def decisions(self, k: int) -> NDArray[np.int64]:
@@ -81,7 +81,7 @@ def prediction_rows(predictions: Predictions, k: int) -> tuple[list[str], list[l
     rows = []
     for place, utterance in enumerate(predictions.ids):
         label = "" if predictions.targets is None else _written(predictions.targets[place], predictions)
-        values = [repr(float(value)) for value in logits[place]]
+        values = [repr(float(value)) for value in logits[place]]  # repr: every digit
         rows.append([predictions.set, utterance, label, _written(decisions[place], predictions), *values])
     return header, rows
 

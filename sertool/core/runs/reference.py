@@ -84,6 +84,7 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
             weights = from_reference(checkpoint.state_dict, names, recipes[0].model.architecture)
         except KeyError as error:
             raise DataError(f"{checkpoint.path}: weight {error} is missing or unknown") from error
+        # Fold 0: the reference knew no cross-validation.
         members.append(TrainedMember(checkpoint.path.name, 0, checkpoint.validation_accuracy, dict(weights)))
     corpus = experiment.corpus
     trained = Trained(
@@ -93,7 +94,7 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
         inputs=tuple(inputs),
         members=tuple(members),
         audio_width=corpus.audio.width,
-        text_width=None,
+        text_width=None,  # text is words
         corpus=corpus.name,
         synthetic=corpus.synthetic,
     )
@@ -166,6 +167,6 @@ def from_reference(state: Mapping[str, Tensor], names: list[str], architecture: 
     """
     renamed = {name: state[reference_key(name, architecture)] for name in names}
     left_over = set(state) - {reference_key(name, architecture) for name in names}
-    if left_over:
+    if left_over:  # an architecture that looks alike, but is another one
         raise KeyError(min(left_over))
     return renamed

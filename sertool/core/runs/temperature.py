@@ -41,7 +41,7 @@ def read_calibration(folder: Path) -> Calibration | None:
             utterances=int(content["utterances"]),
             **{name: float(content[name]) for name in figures},
         )
-        if not 0 < calibration.temperature < math.inf:
+        if not 0 < calibration.temperature < math.inf:  # logits are divided by it; NaN is refused as well
             raise ValueError(f"a temperature of {calibration.temperature:g}")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(

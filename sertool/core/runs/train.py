@@ -87,7 +87,9 @@ def train_recipe(
                 task=experiment.task,
                 sizes=sizes_of(experiment, inputs),
                 inputs=inputs,
-                tables=tables_of(experiment, inputs, torch.device("cpu")),
+                tables=tables_of(
+                    experiment, inputs, torch.device("cpu")
+                ),  # a launcher may send them elsewhere
                 vectors=vectors,
                 class_weights=weights,
                 precision=parted(
@@ -100,7 +102,7 @@ def train_recipe(
         # A training of other seeds may have unfinished groups here, which need the weights to resume.
         if not any((folder / "state").glob("group-*.safetensors")):
             (folder / WEIGHTS).unlink(missing_ok=True)
-        with suppress(OSError):
+        with suppress(OSError):  # not empty, or never made
             (folder / "state").rmdir()
     _log(plan, precision, time.time() - begun)
 
@@ -142,7 +144,7 @@ def _sweep(plan: Plan) -> None:
         part.unlink(missing_ok=True)
     done = {(plan.members[place].seed, plan.members[place].fold) for place in plan.done}
     for path in (plan.folder / "state").glob("group-*.safetensors"):
-        if set(checkpoint.read_state(path).members) <= done:
+        if set(checkpoint.read_state(path).members) <= done:  # others resume from it
             path.unlink()
 
 

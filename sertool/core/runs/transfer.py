@@ -93,7 +93,7 @@ def _check_hash(start: Start, place: int, folder: Path) -> None:
 
 def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes]]:
     """Open a source, beside ``folder`` or at a path; returns its members and the hashes of what they have seen."""
-    beside = folder.parent / name
+    beside = folder.parent / name  # a name beside the new run wins over a path
     source = beside if beside.is_dir() or not Path(name).is_dir() else Path(name)
     if is_reference_folder(source):
         trained, experiment = open_reference(source, data)
@@ -128,7 +128,7 @@ def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
         )
     frames = corpus.text_frames.width if corpus.text_frames is not None else None
     keys = {key: (getattr(theirs.model, key), getattr(ours.model, key)) for key in SIZES}
-    if trained.text_width is not None or frames is not None:
+    if trained.text_width is not None or frames is not None:  # text as frames has no embedding
         del keys["embedding_size"]
     differing = {f"model.{key}": pair for key, pair in keys.items() if pair[0] != pair[1]}
     listed = [f"{key} {there} (recipe: {here})" for key, (there, here) in differing.items()]
@@ -160,6 +160,7 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
     if trained.text_width is None and {"text"} <= {*ours.dataset.modalities} & {*source.modalities}:
         vocabulary = inputs[0].vocabulary
         shared = shared_rows(vocabulary, start.members[min(start.members)].vocabulary, words=True)
+        # Without padding and the unknown word, which every vocabulary has.
         parts.append(f"{len(shared) - 2} of {vocabulary.rows - 2} words known to it")
     known = [
         name

@@ -104,7 +104,7 @@ def check_seen(experiment: Experiment, source: StartSource) -> dict[str, tuple[i
 def weights_hash(weights: Mapping[str, Any]) -> str:
     """Hash named weights, as hexadecimal text; independent of the file they came from."""
     digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(weights):
+    for name in sorted(weights):  # independent of their order in a file
         array = np.ascontiguousarray(weights[name])
         digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
         digest.update(array.data)
@@ -160,7 +160,7 @@ def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, i
 
 
 def _shared_classes(source: StartSource, task: Task) -> dict[int, int]:
-    if source.task != task.name:
+    if source.task != task.name:  # classes of two tasks may share a name, but not a meaning
         return {}
     return {
         row: source.classes.index(name) for row, name in enumerate(task.classes) if name in source.classes
@@ -168,13 +168,14 @@ def _shared_classes(source: StartSource, task: Task) -> dict[int, int]:
 
 
 def write_start(folder: Path, start: Start) -> None:
-    """Write the weights that a training starts from and, when they are complete, the note that names them."""
+    """Write the weights that a training starts from, and the note that names them."""
     arrays = {
         f"{place}/{name}": np.asarray(weight)
         for place, member in start.members.items()
         for name, weight in member.weights.items()
     }
     vocabularies = {place: member.vocabulary.to_json() for place, member in start.members.items()}
+    # Weights first: when the note is there, they are complete.
     artifacts.write_arrays(folder / WEIGHTS, arrays, {"vocabularies": json.dumps(vocabularies)})
     source = start.source
     content = {
@@ -192,7 +193,7 @@ def write_start(folder: Path, start: Start) -> None:
 
 def forget_start(folder: Path) -> None:
     """Remove the start that an earlier command left when it failed before its first epoch."""
-    for path in (folder / NOTE, folder / WEIGHTS):
+    for path in (folder / NOTE, folder / WEIGHTS):  # the note first, for the same reason
         path.unlink(missing_ok=True)
 
 

@@ -1,14 +1,13 @@
-"""A training that is killed at any moment goes on and ends with the same bytes; a folder holds one run only."""
+"""A training that is killed at any moment is resumed and ends with the same bytes; a folder holds one run only."""
 
 import fcntl
 import json
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
-from killed_training import DROPOUT, UNEVEN, contents, kill_and_go_on
+from killed_training import DROPOUT, UNEVEN, Killed, contents, kill_and_resume, killing
 
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
@@ -21,10 +20,6 @@ from sertool.core.training import loop as training
 from sertool.core.training.loop import Epoch
 
 FOLDS = {"scheme": "folds", "folds": 3, "group": "speaker"}
-
-
-class Killed(BaseException):
-    """In place of SIGKILL: nothing in the code catches it."""
 
 
 def complete(recipe, data, folder, seeds, group_size=None, precision=CPU):
@@ -41,20 +36,6 @@ def save_always(monkeypatch):
 
     monkeypatch.setattr(runs, "SAVING_SHARE", 1e9)
     monkeypatch.setattr(training, "validate", drawn)
-
-
-def killing(monkeypatch, at):
-    """The ``at``-th file of what follows does not come to be."""
-    left, replace = [at], Path.replace
-
-    def counted(self, target):
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", counted)
-    return left
 
 
 @pytest.mark.parametrize(
@@ -249,11 +230,11 @@ def test_a_second_process_is_refused(tmp_path):
 
 
 def test_kill_minus_nine(tmp_path):
-    kill_and_go_on(tmp_path, 4)
+    kill_and_resume(tmp_path, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", [(), ("--group-size", "2")], ids=["stack", "groups"])
 @pytest.mark.parametrize("splits", [{}, FOLDS], ids=["corpus", "folds"])
 def test_kill_minus_nine_many_times(tmp_path, extra, splits):
-    kill_and_go_on(tmp_path, 25, *extra, splits=splits)
+    kill_and_resume(tmp_path, 25, *extra, splits=splits)
