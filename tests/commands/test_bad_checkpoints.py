@@ -108,7 +108,7 @@ def test_a_checkpoint_of_another_architecture(case):
         ),
         (
             lambda content: vars(content["args"]).pop("multi_head"),
-            "error: {path}: its settings lack or misstate 'multi_head'\n",
+            "error: {path}: missing or wrong in its settings: 'multi_head'\n",
         ),
     ],
     ids=["missing", "extra", "shape", "nan", "dataset", "settings"],

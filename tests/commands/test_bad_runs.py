@@ -43,7 +43,7 @@ def test_a_run_on_other_data(trained):
         (
             "corpus.json",
             "[]",
-            "error: ckpt/mine/corpus.json: damaged, or of an older sertool (TypeError: ",
+            "error: ckpt/mine/corpus.json: damaged, or written by an older sertool (TypeError: ",
         ),
     ],
 )

@@ -247,7 +247,7 @@ def _pairs(audio: Any, text: Any) -> Iterator[tuple[Any, str]]:
     for name, given in (("audio", audio), ("text", text)):
         column = given if isinstance(given, list | tuple) else [given] * count
         if len(column) != count or (given is not None and lists and column is not given):
-            raise UsageError(f"{name}: expected a list of {count}, one for each")
+            raise UsageError(f"{name}: expected a list of {count}, one per input")
         columns.append(column)
     if audio is None and text is None:
         raise UsageError("no input was given: expected audio, text or both")
@@ -306,10 +306,10 @@ def _check(trained: Trained) -> None:
     if "text" in modalities and trained.text_width is not None:
         raise UsageError(
             f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "
-            "which cannot be made of words here"
+            "which sertool cannot make from words"
         )
     if "audio" in modalities and trained.audio_width != width:
         raise UsageError(
             f"{trained.name}: was trained on audio frames of {trained.audio_width} values, and its frontend "
-            f"makes {width} of a recording: they came from elsewhere"
+            f"makes {width} of a recording: the frames came from another program"
         )

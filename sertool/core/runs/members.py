@@ -93,7 +93,7 @@ def open_runs(folder: Path) -> Trained:
             raise ValueError("no classes or no folds")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path}: damaged, or of an older sertool ({type(error).__name__}: {error})"
+            f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})"
         ) from error
     inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
     runs = list_runs(folder)

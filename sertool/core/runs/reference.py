@@ -113,7 +113,7 @@ def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
         architecture = _ARCHITECTURES[settings["model"]]
         sizes = {ours: int(settings[theirs]) for ours, theirs in _SIZES.items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{checkpoint.path}: its settings lack or misstate {error}") from error
+        raise DataError(f"{checkpoint.path}: missing or wrong in its settings: {error}") from error
     if key not in _RECIPES:
         raise DataError(
             f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known"

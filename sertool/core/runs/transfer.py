@@ -106,7 +106,7 @@ def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes
         seen = _union(note["seen"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path}: damaged, or of an older sertool ({type(error).__name__}: {error})"
+            f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})"
         ) from error
     earlier = read_source(source)
     # What the source itself started from has seen counts as well, over any number of runs.

@@ -45,12 +45,12 @@ def test_a_model_whose_frames_come_from_elsewhere(here):
     artifacts.write_json(folder / "corpus.json", {**note, "audio_width": 384})
     assert refusal("00.wav", name="mine", code=2) == (
         "error: mine: was trained on audio frames of 384 values, and its frontend makes 80 of a recording: "
-        "they came from elsewhere\n"
+        "the frames came from another program\n"
     )
     artifacts.write_json(folder / "corpus.json", {**note, "text_width": 16})
     assert refusal("00.wav", name="mine", code=2) == (
         "error: mine: was trained on text as frames of 16 values by another program, "
-        "which cannot be made of words here\n"
+        "which sertool cannot make from words\n"
     )
 
 

@@ -64,8 +64,8 @@ def test_a_waveform_is_judged_as_its_file(here, rate):
     [
         ({}, "no input was given: expected audio, text or both"),
         ({"audio": np.zeros(9999)}, "sample_rate: required for a waveform, in Hz"),
-        ({"audio": ["00.wav"], "text": "sky"}, "text: expected a list of 1, one for each"),
-        ({"audio": ["00.wav"], "text": ["a", "b"]}, "text: expected a list of 1, one for each"),
+        ({"audio": ["00.wav"], "text": "sky"}, "text: expected a list of 1, one per input"),
+        ({"audio": ["00.wav"], "text": ["a", "b"]}, "text: expected a list of 1, one per input"),
         (
             {"audio": "00.wav", "text": "sky", "window": 1.0},
             "00.wav: --window cannot divide its text: leave the text out",

@@ -79,7 +79,7 @@ def test_a_run_of_an_older_sertool_cannot_tell_what_it_has_seen(here):
     del note["seen"]
     artifacts.write_json(path, note)
     text, _ = refused(here, tiny_recipe(), kind=DataError, source="first")
-    assert text == f"{path}: damaged, or of an older sertool (KeyError: 'seen')"
+    assert text == f"{path}: damaged, or written by an older sertool (KeyError: 'seen')"
 
 
 def test_weights_of_another_vocabulary_are_told(here):
