@@ -15,18 +15,18 @@ KNOWN_OF_SPEECH = (*GROUPS, "gender")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One stretch of speech by one speaker.
+    """Stretch of speech by a single speaker.
 
     Attributes:
         id: unique within its split.
         split: ``train``, ``valid``, ``test`` or ``private`` (unlabelled).
-        text: the transcript as it was given; empty where there is none.
-        words: the cleaned words, as the vocabulary counts them.
+        text: the original transcript; empty if there is none.
+        words: cleaned words, as the vocabulary counts them.
         labels: raw label by task name; empty for an unlabelled utterance.
-        speaker, session, dialogue, video: groups it belongs to, where known.
-        seconds: length of the recording, where known.
-        transcriber: the machine that wrote the text; None where a person did, or nobody knows.
-        gender: of the speaker, in whatever words the source has for it, where known.
+        speaker, session, dialogue, video: groups that it belongs to, if known.
+        seconds: length of the recording in seconds, if known.
+        transcriber: speech recogniser that wrote the text; None if a person did, or if unknown.
+        gender: gender of the speaker in the source's own words, if known.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Frames:
-    """Feature frames of all utterances, end to end.
+    """Feature frames of all utterances, concatenated.
 
     Attributes:
         flat: (sum of lengths, D) float16 or float32.
@@ -57,7 +57,7 @@ class Frames:
 
     @classmethod
     def join(cls, arrays: list[NDArray[Any]], width: int) -> "Frames":
-        """Put arrays of shape (T_i, width) end to end."""
+        """Concatenate arrays of shape (T_i, width)."""
         offsets = np.zeros(len(arrays) + 1, np.int64)
         np.cumsum([len(array) for array in arrays], out=offsets[1:])
         flat = np.concatenate(arrays) if arrays else np.zeros((0, width), np.float32)
@@ -65,7 +65,7 @@ class Frames:
 
     @property
     def width(self) -> int:
-        """D, the number of values a frame (80 for log-mels)."""
+        """D, the number of values per frame (80 for log-mels)."""
         return int(self.flat.shape[1])
 
     def __len__(self) -> int:
@@ -75,13 +75,13 @@ class Frames:
         return self.flat[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, indices: list[int]) -> "Frames":
-        """The frames of some utterances, in that order."""
+        """Select the frames of some utterances, in that order."""
         return Frames.join([self[index] for index in indices], self.width)
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An utterance that is not in the corpus, and why."""
+    """Utterance that is not in the corpus, and the reason."""
 
     id: str
     split: str
@@ -90,7 +90,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class CachedVocabulary:
-    """Came with a corpus: word -> index (several words may share one), vectors (rows, width)."""
+    """Vocabulary that came with a corpus: index by word (words may share one), and vectors (rows, width)."""
 
     index: Mapping[str, int]
     vectors: NDArray[Any]
@@ -101,18 +101,18 @@ class Corpus:
     """Utterances with their features.
 
     Attributes:
-        name: what it is called in tables.
-        utterances: in the order of the source, split by split.
-        audio: frames; utterance i owns ``audio[i]``, possibly empty (no audio).
+        name: name shown in tables.
+        utterances: all utterances, split by split in the order of the source.
+        audio: frames; utterance i owns ``audio[i]``, which is empty if it has no audio.
         classes: class names by task, for tasks whose raw labels are class names.
         left_out: utterances of the source that could not be used.
         text_frames: text given as frames instead of words.
-        vocabulary: came with the corpus, with its vectors; None where it is built from the training words.
-        numbering: index by word over *all* training sentences of the source, those of left-out utterances
-            included, as the reference numbers them; None where the training utterances' words are numbered.
+        vocabulary: vocabulary with vectors that came with the corpus; None if it is built from the training words.
+        numbering: index by word over *all* training sentences of the source, as the reference numbers them,
+            including those of left-out utterances; None if the training utterances' words are numbered.
         frontend: settings that made the audio frames; None where unknown.
-        source: sentence on where it comes from, for tables and model cards.
-        synthetic: the speech was made by a machine; said wherever a figure is shown.
+        source: sentence on its origin, for tables and model cards.
+        synthetic: True if a machine made the speech; stated wherever a figure is shown.
     """
 
     name: str
@@ -129,22 +129,22 @@ class Corpus:
 
     @property
     def machine_text(self) -> bool:
-        """Whether a machine wrote any of the texts."""
+        """True if a machine wrote any of the texts."""
         return any(utterance.transcriber for utterance in self.utterances)
 
     @property
     def caveats(self) -> str:
-        """What is said behind the name wherever a figure is shown: `` (synthetic speech)``; often empty."""
+        """Suffix of the name wherever a figure is shown, such as `` (synthetic speech)``; usually empty."""
         found = ["synthetic speech"] * self.synthetic + ["machine-made transcripts"] * self.machine_text
         return f" ({', '.join(found)})" if found else ""
 
     def counts(self) -> dict[str, int]:
-        """Number of utterances by split."""
+        """Count the utterances by split."""
         counter = Counter(utterance.split for utterance in self.utterances)
         return {split: counter[split] for split in SPLITS if counter[split]}
 
     def select(self, indices: list[int]) -> "Corpus":
-        """The corpus of some of the utterances, in that order."""
+        """Make the corpus of some of the utterances, in that order."""
         return replace(
             self,
             utterances=tuple(self.utterances[index] for index in indices),

@@ -1,12 +1,12 @@
-"""A corpus on disk.
+"""Read and write a corpus on the disk.
 
-A folder::
+Files in its folder::
 
-    corpus.json          format version, name, tasks, feature widths, frontend, what was left out and why
-    utterances.jsonl     one utterance a line: id, split, text, words, labels, speaker, session, dialogue, ...
+    corpus.json          format version, name, tasks, feature widths, frontend, left-out utterances and why
+    utterances.jsonl     one utterance per line: id, split, text, words, labels, speaker, session, dialogue, ...
     audio.safetensors    "frames" (sum of lengths, D) and "offsets" (N + 1,); see Frames
     text.safetensors     the same for text given as frames (encoder states) instead of words; usually absent
-    vocabulary.json      and vectors.safetensors: a vocabulary that came with the corpus; usually absent
+    vocabulary.json      a vocabulary that came with the corpus, with vectors.safetensors; usually absent
     numbering.json       word -> index over all sentences of the source's training split; usually absent
 """
 
@@ -28,7 +28,7 @@ from sertool.core.corpora.corpus import (
     LeftOut,
     Utterance,
 )
-from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, told
+from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, reporting
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 
@@ -36,17 +36,17 @@ FORMAT = "sertool-corpus/1"
 
 
 def is_corpus(folder: Path) -> bool:
-    """Whether a folder holds a corpus in this format."""
+    """Check whether a folder holds a corpus in this format."""
     return (folder / "corpus.json").is_file()
 
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:
-    """Write a corpus; ``corpus.json`` comes last, so a folder without it is not yet a corpus.
+    """Write a corpus; ``corpus.json`` comes last, so an interrupted write leaves no corpus.
 
     Raises:
         SertoolError: a file cannot be written.
     """
-    (folder / "corpus.json").unlink(missing_ok=True)
+    (folder / "corpus.json").unlink(missing_ok=True)  # first, so that no old one vouches for new files
     artifacts.write_json_lines(
         folder / "utterances.jsonl",
         [{key: value for key, value in asdict(u).items() if value is not None} for u in corpus.utterances],
@@ -84,13 +84,13 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
     """Read a corpus that :func:`write_corpus` wrote.
 
     Args:
-        folder: where it lies.
-        report: takes what cannot be used; by default the first such thing is raised. Where it returns, a line that
-            is no utterance is left out, NaN frames stay, and a file that cannot be read counts as empty.
+        folder: folder of the corpus.
+        report: called with every error in the data; by default it raises the first. If it returns, a line that is
+            not an utterance is left out, NaN frames stay, and a file that cannot be read counts as empty.
 
     Raises:
-        DataError: ``corpus.json`` or ``utterances.jsonl`` is missing or damaged, or whatever ``report`` raises; the
-            message names the file, and the utterance where one is meant.
+        DataError: ``corpus.json`` or ``utterances.jsonl`` is missing or damaged, or ``report`` raises; the message
+            names the file, and the utterance if it is about one.
     """
     header_path = folder / "corpus.json"
     header = artifacts.read_json_object(header_path, FORMAT, "corpus")
@@ -106,13 +106,13 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
             )
         vocabulary = numbering = text_frames = None
         if header["vocabulary"]:
-            with told(report):
+            with reporting(report):
                 vocabulary = _read_vocabulary(folder)
         audio = _read_frames(folder / "audio.safetensors", lines, report)
         if header["text_frames"]:
             text_frames = _read_frames(folder / "text.safetensors", lines, report)
         if header.get("numbering"):
-            with told(report):
+            with reporting(report):
                 numbering = _read_numbering(folder / "numbering.json")
         return Corpus(
             name=header["name"],
@@ -143,7 +143,7 @@ def _check_header(header: dict[str, Any]) -> None:
 
 
 def _read_utterances(path: Path, report: Report) -> list[Utterance | None]:
-    """The utterance of each line; None in the place of one that was reported."""
+    """Read the utterance of each line; None takes the place of a reported one."""
     utterances: list[Utterance | None] = []
     seen: set[tuple[str, str]] = set()
     for number, row in enumerate(artifacts.read_json_lines(path), start=1):
@@ -173,7 +173,7 @@ def _line(path: Path, number: int, row: dict[str, Any], seen: set[tuple[str, str
 
 
 def _utterance(row: dict[str, Any]) -> Utterance:
-    """An utterance of what a line holds; a TypeError says what is of the wrong kind."""
+    """Make an utterance from a line's content; a TypeError says which value has the wrong type."""
     if not isinstance(row["words"], list):
         raise TypeError("words must be a list")
     utterance = Utterance(**{**row, "words": tuple(row["words"])})
@@ -191,12 +191,13 @@ def _utterance(row: dict[str, Any]) -> Utterance:
 
 
 def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report) -> Frames:
-    """The frames of the lines that hold an utterance; of none where the file was reported."""
+    """Read the frames of the lines that hold an utterance; they are empty if the file was reported."""
     kept = [index for index, utterance in enumerate(lines) if utterance is not None]
     frames = Frames(np.zeros((0, 1), np.float32), np.zeros(len(kept) + 1, np.int64))
-    with told(report):
-        every = _check_frames(path, len(lines))
-        frames = every if len(kept) == len(lines) else every.take(kept)
+    with reporting(report):
+        stored = _check_frames(path, len(lines))
+        frames = stored if len(kept) == len(lines) else stored.take(kept)
+    # Searched from the right, so that utterances without frames own none of them.
     bad = np.flatnonzero(~np.isfinite(frames.flat).all(axis=1))
     for owner in np.unique(np.searchsorted(frames.offsets, bad, side="right") - 1):
         utterance = lines[kept[owner]]
@@ -213,7 +214,7 @@ def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report) 
 
 
 def _check_frames(path: Path, number: int) -> Frames:
-    """The frames of so many utterances."""
+    """Read the frames of ``number`` utterances and check their types and offsets."""
     arrays, _ = artifacts.read_arrays(path)
     if set(arrays) != {"frames", "offsets"}:
         raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected frames and offsets")
@@ -245,7 +246,7 @@ def _read_numbering(path: Path) -> dict[str, int]:
     index = artifacts.read_json(path)
     rows = list(index.values()) if isinstance(index, dict) else []
     if not rows or not all(type(row) is int and 0 < row <= len(rows) for row in rows):
-        raise DataError(f"{path}: not a table of words with an index from 1 on")
+        raise DataError(f"{path}: not a table of words with indices from 1")
     return dict(index)
 
 
@@ -253,7 +254,7 @@ def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:
     """Refuse a vocabulary whose indices do not fit its vectors.
 
     Raises:
-        DataError: with the file and the word.
+        DataError: the indices do not fit; the message names the file and the word.
     """
     if not isinstance(index, dict) or not index:
         raise DataError(f"{path}: not a table of words")

@@ -1,8 +1,7 @@
-"""A corpus by the name of its reader: from the project's own format, or from a data set's pickles.
+"""Load a corpus by the name of its reader: from the project's own format, or from a data set's pickles.
 
-Pickles are read once. What came of them is kept in the project's own format in ``<folder>/sertool``, with a
-fingerprint of the files it was made from; when one of them changes, it is made anew. Without the pickles, the
-copy alone will do.
+Pickles are read once. Their content is kept in the project's own format in ``<folder>/sertool``, with a fingerprint of
+the files it was made from. If one of them changes, they are read again; if they were deleted, the copy is used.
 """
 
 from collections.abc import Mapping
@@ -19,11 +18,11 @@ from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
 
-# Raise it whenever the readers come to give something else for the same files.
+# Increase it whenever a reader's result for the same files changes, so that old copies are made again.
 READER_VERSION = 2
 PACKAGED = "packaged:"
 CONVERTED, NOTE = "sertool", "fingerprint.json"
-# Classes and rule of a score from -3 to 3, by the number of classes that is asked for.
+# Classes and rule of a score from -3 to 3, by the requested number of classes.
 _SCORES = {2: (SIGN, "sign"), 7: (SEVEN, "seven")}
 
 
@@ -31,19 +30,19 @@ def load_corpus(reader: str, folder: Path, report: Report = refuse) -> Corpus:
     """Read the corpus in ``folder``.
 
     Args:
-        reader: ``corpus`` for the project's own format, or one of ``LAYOUTS`` (their folder may hold it too).
-        folder: where it lies.
-        report: takes what cannot be used; by default the first such thing is raised.
+        reader: ``corpus`` for the project's own format, or one of ``LAYOUTS`` (whose folder may hold that too).
+        folder: folder of the corpus.
+        report: called with every error in the data; by default it raises the first.
 
     Raises:
-        DataError: the folder or a file is missing or cannot be used; file and utterance are named.
+        DataError: the folder or a file is missing or cannot be used; the message names file and utterance.
         UsageError: there is no such reader.
     """
     if reader != "corpus" and reader not in LAYOUTS:
         raise UsageError(f"no reader {reader!r}", hint=f"the readers are corpus, {', '.join(LAYOUTS)}")
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no such folder", hint="`sertool fetch-data` says where each data set comes from"
+            f"{folder}: no such folder", hint="`sertool fetch-data` shows where to get each data set"
         )
     if is_corpus(folder):
         return read_corpus(folder, report)
@@ -59,14 +58,14 @@ def convert_corpus(reader: str, folder: Path) -> Corpus:
 
     Args:
         reader: one of ``LAYOUTS``.
-        folder: holds the pickles.
+        folder: folder of the pickles.
 
     Raises:
-        DataError: they cannot be used.
+        DataError: the pickles cannot be used.
         SertoolError: the copy cannot be written.
     """
     layout = LAYOUTS[reader]
-    # Taken before the files are read: a change while they are read makes the copy stale, not wrong.
+    # Taken before the files are read: a change during the reading makes the copy outdated, not wrong.
     fingerprint = _fingerprint(folder, layout)
     corpus = read(folder, layout)
     _write_copy(corpus, folder, fingerprint)
@@ -79,16 +78,16 @@ def _load_converted(folder: Path, layout: PickleLayout, report: Report) -> Corpu
     with suppress(DataError):
         if _is_copy_of(artifacts.read_json(converted / NOTE), fingerprint):
             return read_corpus(converted)
-    faults: list[DataError] = []
+    errors: list[DataError] = []
 
-    def noted(error: DataError) -> None:
+    def note_and_report(error: DataError) -> None:
         report(error)
-        faults.append(error)
+        errors.append(error)
 
-    corpus = read(folder, layout, noted)
-    # What was read with faults is no copy. Permission bits first: root could write where nobody is meant to.
-    if not faults and folder.stat().st_mode & 0o222:
-        # A folder that cannot be written, or a full disk, costs only the time of the next reading.
+    corpus = read(folder, layout, note_and_report)
+    # Data with errors are not kept as a copy. The permission bits are asked, because root could write anyway.
+    if not errors and folder.stat().st_mode & 0o222:
+        # If the copy cannot be written (a full disk), only the next reading takes longer.
         with suppress(SertoolError, OSError):
             _write_copy(corpus, folder, fingerprint)
     return corpus
@@ -102,7 +101,7 @@ def _write_copy(corpus: Corpus, folder: Path, fingerprint: dict[str, Any]) -> No
 
 
 def _is_copy_of(note: Any, fingerprint: dict[str, Any]) -> bool:
-    """Whether a copy is of the files as they are now; where all pickles were deleted, it stands for them."""
+    """Check whether a copy is of the current files; if all pickles were deleted, it stands for them."""
     files = fingerprint["files"]
     if not any(name.endswith((".p", ".pkl")) for name in files) and isinstance(note, dict):
         copied = note.get("files")
@@ -124,10 +123,10 @@ def _fingerprint(folder: Path, layout: PickleLayout) -> dict[str, Any]:
 
 
 def corpus_folder(path: str, data: Path) -> Path:
-    """Where a recipe's corpus lies: packaged, below the data folder, or at the path itself.
+    """Find a recipe's corpus: packaged, in the data folder, or at the path itself.
 
     Raises:
-        DataError: it is at neither place; the message tells what to do.
+        DataError: the corpus is in none of these places.
     """
     if path.startswith(PACKAGED):
         return Path(__file__).resolve().parent / path.removeprefix(PACKAGED)
@@ -146,13 +145,13 @@ def frontend_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
 
 
 def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) -> Task:
-    """The task a recipe asks for.
+    """Make the task that a recipe asks for.
 
     Args:
-        reader: as for :func:`load_corpus`.
+        reader: name of the reader, see :func:`load_corpus`.
         task: key of the raw label.
-        num_classes: 2 or 7 for labels that are scores from -3 to 3; None where there is no choice.
-        corpus: the corpus, which names the classes where no reader does.
+        num_classes: 2 or 7 for labels that are scores from -3 to 3; None for other labels.
+        corpus: the corpus, which names the classes if its reader does not.
 
     Raises:
         UsageError: the data set has no such task, or no such number of classes.
@@ -176,18 +175,18 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
     if num_classes is None:
         raise UsageError(f"dataset.num_classes: {corpus.name}'s {task} needs it", hint="give 2 or 7")
     raise UsageError(
-        f"dataset.num_classes: {corpus.name}'s {task} leaves no choice of it", hint="leave it out"
+        f"dataset.num_classes: {corpus.name}'s {task} has a fixed number of classes", hint="leave it out"
     )
 
 
 def _rule_of(corpus: Corpus, task: str) -> str:
-    """``present`` for labels that hold one 0 or 1 a class, ``name`` for the name of one class."""
+    """Return the rule of a corpus's labels: ``present`` for a 0 or 1 per class, ``name`` for a class name."""
     labels = (utterance.labels[task] for utterance in corpus.utterances if task in utterance.labels)
     return "present" if isinstance(next(labels, None), list) else "name"
 
 
 def corpora_in(folder: Path) -> list[str]:
-    """Names of the corpora below a folder, in the project's own format or as pickles."""
+    """List the names of the corpora in a folder, in the project's own format or as pickles."""
     return [
         child.name
         for child in _folders(folder)
@@ -198,7 +197,7 @@ def corpora_in(folder: Path) -> list[str]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    with suppress(OSError):  # it is not there, or may not be entered
+    with suppress(OSError):  # it does not exist, or may not be listed
         return sorted(
             child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
         )

@@ -1,6 +1,6 @@
-"""What a reader does with data that cannot be used: stop at the first, or tell its caller and go on.
+"""Errors in single utterances: a reader stops at the first, or reports each to its caller and continues.
 
-Training stops at the first (:func:`refuse`); an inspection takes them all and goes on with what can be used.
+Training stops at the first (:func:`refuse`); ``doctor`` collects them all and inspects the rest.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ Kind = Literal["words", "width", "non-finite", "label"]
 
 
 class UtteranceError(DataError):
-    """One utterance cannot be used as it is.
+    """An utterance cannot be used as it is.
 
     Args:
-        message: as of any :class:`~sertool.core.errors.DataError`.
-        kind: what is wrong: ``words`` are no texts, frames have another ``width`` or kind, or are ``non-finite``,
-            the ``label`` is none of the task's.
-        split: of the utterance.
-        id: of the utterance.
+        message: file, utterance, and what was expected.
+        kind: ``words`` are not texts, frames have another ``width`` or type, frames are ``non-finite``, or the
+            ``label`` is not one of the task's.
+        split: split of the utterance.
+        id: id of the utterance.
     """
 
     def __init__(self, message: str, *, kind: Kind, split: str, id: str) -> None:
@@ -32,13 +32,13 @@ class UtteranceError(DataError):
 
 
 def refuse(error: DataError) -> None:
-    """The report of a reader that stops: raise the error."""
+    """Raise the error: the report of a reader that stops at the first."""
     raise error
 
 
 @contextmanager
-def told(report: Report) -> Iterator[None]:
-    """Give a DataError of the block to ``report``; where that returns, the program goes on behind the block."""
+def reporting(report: Report) -> Iterator[None]:
+    """Pass a DataError of the block to ``report``; if that returns, execution continues after the block."""
     try:
         yield
     except DataError as error:

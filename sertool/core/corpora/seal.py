@@ -1,13 +1,13 @@
-"""The labels of the test split under seal, and a log of everybody who broke it.
+"""Hide the test labels until they are asked for, and log every read.
 
-An experiment is opened without the labels that only judging may see: those of utterances that test in some fold and
-neither train nor validate in any. Training, the choice of epochs and of the ensemble's size, and calibration work on
-that; whoever needs the labels asks for them, which is one entry in the run's log. Where a recipe validates on its test
-utterances (the paper's protocol) there is nothing left to seal, and the reads are entries all the same.
+An experiment is opened without the labels that only evaluation may see: those of utterances that are tested in some
+fold and neither trained nor validated on in any. Training, the choice of epochs and ensemble size, and calibration
+work without them. Code that needs the labels asks for them, which adds an entry to the run's log. If a recipe
+validates on its test utterances (the paper's protocol), nothing is left to hide, and the reads are logged all the same.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,12 +20,12 @@ READ = "test labels"
 
 @dataclass
 class Seal:
-    """What is kept from sight, and who asked for it.
+    """Hidden labels, and the reads of them.
 
     Attributes:
-        labels: raw labels of the sealed utterances, by their position in the corpus.
-        targets: their targets.
-        reads: entries that are not in a log yet.
+        labels: raw labels of the hidden utterances, by position in the corpus.
+        targets: their targets, by position in the corpus.
+        reads: log entries that are not written yet.
     """
 
     labels: dict[int, Any]
@@ -33,14 +33,14 @@ class Seal:
     reads: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, reader: str, purpose: str, utterances: int) -> None:
-        """Put down that somebody reads test labels, and what for."""
+        """Record a read of the test labels: the reader, its purpose, and the number of utterances."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         entry = {"read": READ, "time": now, "by": reader, "purpose": purpose, "utterances": utterances}
         self.reads.append(entry)
 
 
 def seal(corpus: Corpus, targets: Sequence[Target | None], folds: Sequence[Fold]) -> Seal:
-    """The seal of a divided corpus; :func:`without_labels` gives what is to be seen."""
+    """Make the seal of a divided corpus; :func:`without_labels` applies it."""
     tested = {row for fold in folds for row in fold.sets.get("test", ())}
     used = {row for fold in folds for name in ("train", "valid") for row in fold.sets[name]}
     rows = sorted(tested - used)
@@ -51,20 +51,21 @@ def seal(corpus: Corpus, targets: Sequence[Target | None], folds: Sequence[Fold]
 def without_labels(
     corpus: Corpus, targets: Sequence[Target | None], hidden: Seal
 ) -> tuple[Corpus, tuple[Target | None, ...]]:
-    """The corpus and the targets as they look with the seal whole."""
-    utterances = list(corpus.utterances)
-    for row in hidden.labels:
-        utterances[row] = replace(utterances[row], labels={})
-    seen = tuple(None if row in hidden.labels else target for row, target in enumerate(targets))
-    return replace(corpus, utterances=tuple(utterances)), seen
+    """Return the corpus and the targets with the hidden labels removed."""
+    visible = tuple(None if row in hidden.labels else target for row, target in enumerate(targets))
+    return _relabelled(corpus, {row: {} for row in hidden.labels}), visible
 
 
 def with_labels(
     corpus: Corpus, targets: Sequence[Target | None], hidden: Seal
 ) -> tuple[Corpus, tuple[Target | None, ...]]:
-    """The same with the seal broken; the caller has told so by :meth:`Seal.note`."""
+    """Return the corpus and the targets with the hidden labels restored; the caller records it by :meth:`Seal.note`."""
+    visible = tuple(hidden.targets.get(row, target) for row, target in enumerate(targets))
+    return _relabelled(corpus, hidden.labels), visible
+
+
+def _relabelled(corpus: Corpus, labels: Mapping[int, Mapping[str, Any]]) -> Corpus:
     utterances = list(corpus.utterances)
-    for row, labels in hidden.labels.items():
-        utterances[row] = replace(utterances[row], labels=labels)
-    seen = tuple(hidden.targets.get(row, target) for row, target in enumerate(targets))
-    return replace(corpus, utterances=tuple(utterances)), seen
+    for row, own in labels.items():
+        utterances[row] = replace(utterances[row], labels=own)
+    return replace(corpus, utterances=tuple(utterances))

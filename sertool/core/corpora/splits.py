@@ -1,4 +1,4 @@
-"""Which utterances train, validate and test: the corpus's own splits, a cut by group, or folds by group."""
+"""Divide a corpus into train, valid and test: by its own splits, by cutting off groups, or into folds of groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from sertool.core.recipe.schema import Splits
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of a corpus: for each set, the positions of its utterances in the corpus.
+    """Division of a corpus into sets.
 
     Attributes:
-        name: the test groups, or ``all`` where there is one fold.
-        sets: ``train``, ``valid``, ``test`` and perhaps ``private``.
+        name: the test groups, or ``all`` if there is a single fold.
+        sets: positions of the utterances in the corpus, by ``train``, ``valid``, ``test`` and perhaps ``private``.
     """
 
     name: str
@@ -26,20 +26,20 @@ class Fold:
 
     @property
     def selected_on_test(self) -> bool:
-        """Whether validation shares an utterance with the test set, so that figures on it flatter."""
+        """True if validation and test share an utterance, so that figures on the test set are optimistic."""
         return not set(self.sets["valid"]).isdisjoint(self.sets.get("test", ()))
 
 
 def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Target | None]:
-    """The target of every utterance; None where it has none for this task.
+    """Return the target of every utterance; None if it has none for this task.
 
     Args:
         corpus: the utterances.
-        task: names the raw label and its rule.
-        report: takes labels that are of the wrong kind or out of range; by default the first is raised.
+        task: task that names the raw label and its rule.
+        report: called for each label of the wrong kind or out of range; by default it raises the first.
 
     Raises:
-        DataError: what ``report`` raises; the message names the utterance.
+        DataError: raised by ``report``; the message names the utterance.
     """
     targets: list[Target | None] = []
     for utterance in corpus.utterances:
@@ -55,11 +55,11 @@ def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Targ
 
 
 def make_folds(corpus: Corpus, targets: Sequence[Target | None], splits: Splits) -> list[Fold]:
-    """Divide a corpus as a recipe says; utterances without a target are left out, but for the private ones.
+    """Divide a corpus as a recipe says; utterances without a target are left out, except the private ones.
 
     Raises:
-        UsageError: a group or a split that the recipe names is not there.
-        DataError: a set would be empty, or the utterances do not say which group they belong to.
+        UsageError: a group or a split that the recipe names does not exist.
+        DataError: a set would be empty, or an utterance has no group.
     """
     labelled = [index for index, target in enumerate(targets) if target is not None]
     by_split: dict[str, list[int]] = {}
@@ -83,7 +83,7 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
         if fold.sets[name]:
             continue
         if name == "test" and splits.scheme == "holdout":
-            continue  # a corpus may have no test split; then there is nothing to look at too early
+            continue  # a corpus may have no test split; then there is nothing to protect
         there = ", ".join(f"{split} {number}" for split, number in corpus.counts().items()) or "nothing"
         raise DataError(
             f"{corpus.name}: no labelled utterance for {name} (the corpus holds {there})",
@@ -94,7 +94,7 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
 
 
 def group_of(utterance: Utterance, group: str) -> str | None:
-    """The name of an utterance's speaker, session, video or dialogue; its own id for ``utterance``."""
+    """Return an utterance's speaker, session, video or dialogue; for ``utterance`` its split and id."""
     name: str | None = (
         f"{utterance.split}/{utterance.id}" if group == "utterance" else getattr(utterance, group)
     )
@@ -138,9 +138,9 @@ def _holdout(corpus: Corpus, by_split: Mapping[str, list[int]], splits: Splits) 
 
 
 def _take(groups: Mapping[str, list[int]], order: Sequence[str], wanted: float, *, leave: int) -> list[str]:
-    """Groups from the front of ``order`` until they hold as many utterances as wanted.
+    """Take groups from the front of ``order`` until they hold as many utterances as wanted.
 
-    At least one, and then at most so many that ``leave`` remain: few and small groups come before a large one.
+    It takes at least one, and at most so many that ``leave`` groups remain.
     """
     most = max(len(order) - leave, 1)
     taken: list[str] = []
@@ -162,7 +162,7 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
         dealt = [_known(names, groups, splits.group) for names in splits.folds]
         flat = [name for names in dealt for name in names]
         if len(set(flat)) < len(flat):
-            raise UsageError(f"splits.folds: a {splits.group} stands in two folds")
+            raise UsageError(f"splits.folds: a {splits.group} is in two folds")
         if set(flat) != set(groups):
             raise UsageError(
                 f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}"
@@ -171,7 +171,7 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
         number = splits.folds or 0
         if len(groups) < number:
             raise UsageError(f"splits.folds: {number} folds from {len(groups)} {splits.group}s")
-        # The largest groups first, each to the fold that is smallest so far: folds of about equal size.
+        # Deal out the largest groups first, each to the smallest fold so far, which makes folds of similar size.
         order = sorted(_shuffled(groups, splits.seed), key=lambda name: -len(groups[name]))
         dealt = [[] for _ in range(number)]
         for name in order:
@@ -179,7 +179,7 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
     members = [tuple(sorted(index for name in names for index in groups[name])) for names in dealt]
     folds = []
     for number, names in enumerate(dealt):
-        following = (number + 1) % len(dealt)
+        following = (number + 1) % len(dealt)  # each fold validates on the one that the next fold tests
         train = [
             index for other, part in enumerate(members) if other not in (number, following) for index in part
         ]

@@ -1,9 +1,9 @@
 """Tasks, and the rules that turn a corpus's raw label into a target.
 
-A raw label is what the corpus holds: a class number, a class name, a score from -3 to 3, six intensities. A task
-names the classes; its rule maps a raw label to a class index (single-label), to one 0/1 a class (multi-label), or
-to nothing (the utterance is not part of the task). Facts of the five published data sets: SYSTEM.md of the
-reference, cited in docs/reference.md.
+A raw label is a class number, a class name, a score from -3 to 3, or six intensities. A task names the classes; its
+rule maps a raw label to a class index (single-label), to one 0 or 1 per class (multi-label), or to None (the
+utterance is not part of the task). Source of the published sets' rules: SYSTEM.md of the reference, cited in
+docs/reference.md.
 """
 
 import math
@@ -20,12 +20,12 @@ SEVEN = ("-3", "-2", "-1", "0", "1", "2", "3")
 
 @dataclass(frozen=True)
 class Task:
-    """What a model predicts.
+    """Task that a model is trained for.
 
     Attributes:
         name: key of the raw label in the corpus, for example ``emotion`` or ``sentiment``.
         classes: names of the classes, in the order of the logits.
-        rule: how a raw label becomes a target; a key of ``RULES``.
+        rule: rule that turns a raw label into a target, a key of ``RULES``.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Task:
 
     @property
     def kind(self) -> Literal["single", "multi"]:
-        """``multi`` where an utterance carries one 0/1 decision a class, ``single`` where it has one class."""
+        """``multi`` if an utterance has a 0 or 1 per class, ``single`` if it has one class."""
         return "multi" if self.rule == "present" else "single"
 
     def target(self, raw: Any) -> Target | None:
-        """The target of a raw label, or None where the task leaves such utterances out (MOSI's zeros).
+        """Turn a raw label into a target, or None if the task leaves such utterances out (MOSI's zeros).
 
         Raises:
             DataError: the raw label is of the wrong kind or out of range.
@@ -63,7 +63,7 @@ def _index(raw: Any, classes: Sequence[str]) -> int:
 
 
 def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
-    """VGAF writes its classes as the texts "1", "2", "3"."""
+    """Read a class number that counts from 1; VGAF writes the texts "1", "2", "3"."""
     try:
         number = int(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) else None
     except ValueError:
@@ -85,7 +85,7 @@ def _sign_without_zero(raw: Any, classes: Sequence[str]) -> int | None:
 
 
 def _seven(raw: Any, classes: Sequence[str]) -> int:
-    """Intervals as the reference drew them: closed away from zero on the negative side as on the positive one."""
+    """Assign a score to the reference's seven intervals: [-3, -2), [-2, -1), [-1, 0), 0, (0, 1], (1, 2], (2, 3]."""
     value = _number(raw, -3, 3)
     if value < 0:
         return 0 if value < -2 else 1 if value < -1 else 2
@@ -95,7 +95,9 @@ def _seven(raw: Any, classes: Sequence[str]) -> int:
 def _present(raw: Any, classes: Sequence[str]) -> tuple[int, ...]:
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) != len(classes):
         raise DataError(f"label {raw!r} is not a list of {len(classes)} numbers")
-    return tuple(int(_number(value, 0, 3) > 0) for value in raw)
+    return tuple(
+        int(_number(value, 0, 3) > 0) for value in raw
+    )  # MOSEI's intensities; any above 0 is present
 
 
 def _name(raw: Any, classes: Sequence[str]) -> int:
@@ -104,7 +106,7 @@ def _name(raw: Any, classes: Sequence[str]) -> int:
     return classes.index(raw)
 
 
-SCORED = ("sign", "sign-without-zero", "seven")  # the rules that make classes of a score from -3 to 3
+SCORED = ("sign", "sign-without-zero", "seven")  # rules for a score from -3 to 3
 RULES: dict[str, Callable[[Any, Sequence[str]], Target | None]] = {
     "index": _index,
     "index-from-one": _index_from_one,

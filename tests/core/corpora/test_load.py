@@ -144,7 +144,7 @@ class TestTask:
                 "meld",
                 "sentiment",
                 2,
-                "dataset.num_classes: mine's sentiment leaves no choice of it",
+                "dataset.num_classes: mine's sentiment has a fixed number of classes",
                 "leave it out",
             ),
         ],

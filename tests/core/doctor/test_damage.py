@@ -109,7 +109,7 @@ def test_a_huge_label_that_keys_share_is_told_briefly(tmp_path):
     faults = []
     load_corpus("mosei", folder, faults.append)
     assert [str(fault).partition("p: ")[2] for fault in faults] == [
-        f"utterance '{key}': a label of 1,000,000 values or characters is none" for key in (A, B)
+        f"utterance '{key}': has 1,000,000 values or characters, too many for a label" for key in (A, B)
     ]
 
 

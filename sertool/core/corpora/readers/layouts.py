@@ -1,4 +1,4 @@
-"""The readers of published data sets by name: a new one is added here."""
+"""Readers of published data sets by name; add a new one here."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""MELD, seven emotions or three sentiments, in dialogues whose numbers start again in each split."""
+"""MELD, seven emotions or three sentiments; dialogue numbers start again in each split."""
 
 import re
 
@@ -9,7 +9,7 @@ EMOTIONS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 
 
 def groups(key: str, split: str) -> dict[str, str]:
-    """Of ``dia12_utt3`` in train: dialogue train_dia12."""
+    """Parse ``dia12_utt3`` of train into dialogue train_dia12."""
     found = re.fullmatch(r"(dia\d+)_utt\d+", key)
     return {"dialogue": f"{split}_{found[1]}"} if found else {}
 

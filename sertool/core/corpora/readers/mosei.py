@@ -1,7 +1,7 @@
 """CMU-MOSEI, sentiment from -3 to 3 as two or seven classes, or six emotions that may be present together.
 
-The order of the emotions is the authors'; the CMU SDK's is happy, sad, anger, surprise, disgust, fear, so
-compare the supports of a report with what you know of the data.
+The order of the emotions is the reference authors'. The CMU SDK's is happy, sad, anger, surprise, disgust, fear, so
+compare the supports in a report with those of your data.
 """
 
 from sertool.core.corpora.readers.pickles import PickleLayout, video_of

@@ -1,7 +1,7 @@
-"""The reference's data on disk: a folder of pickles, one dict ``utterance key -> value`` a file.
+"""Read the layout that all published sets share: a folder of pickles, each one dict ``utterance key -> value``.
 
-Each split has ``<split>_sentences.p`` (words), ``<split>_mels.p`` (frames x 80 log-mels) and a label file a
-task (the unlabelled private set has none). ``token_to_ix.pkl`` and ``train_glove.npy`` cache a vocabulary.
+Each split has ``<split>_sentences.p`` (words), ``<split>_mels.p`` (frames x 80 log-mels) and a label file per task
+(the unlabelled private set has none). ``token_to_ix.pkl`` and ``train_glove.npy`` cache a vocabulary.
 """
 
 import re
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance
 from sertool.core.corpora.corpus_files import check_vocabulary
-from sertool.core.corpora.reading_errors import Kind, Report, UtteranceError, refuse, told
+from sertool.core.corpora.reading_errors import Kind, Report, UtteranceError, refuse, reporting
 from sertool.core.corpora.tasks import Task
 from sertool.core.corpora.vocabulary import Vocabulary, clean_words
 from sertool.core.errors import DataError
@@ -27,23 +27,23 @@ from sertool.core.recipe.schema import Frontend
 FRONTEND = LogMel(Frontend())  # the settings' defaults are those that the published frames were made with
 VOCABULARY = "token_to_ix.pkl"
 VECTORS = "train_glove.npy"
-# A file of this name says that the folder's data were generated: tables then say "synthetic".
+# A file of this name marks generated data, which tables then call "synthetic".
 SYNTHETIC = "SYNTHETIC"
-# How much the utterances of a file may add up to: float16 doubles as float32, and a word that stands in the file once
-# may be named by two bytes from then on.
+# Most bytes of a file's utterances together: float16 doubles in size as float32, and a word that the file spells out
+# once can be repeated by two bytes (a pickle's memo).
 MOST_TIMES, MOST_BYTES = 4, 2**24
 
 
 @dataclass(frozen=True)
 class PickleLayout:
-    """How one data set uses the layout.
+    """File names, labels, tasks and groups of one data set in this layout.
 
     Attributes:
-        name: of the data set, for tables.
+        name: name of the data set, for tables.
         prefixes: beginning of a split's file names, by split.
-        labels: end of a label file's name, by task; the first that is there decides the utterances' order.
-        tasks: the tasks by (name, number of classes asked for); the number is None where there is no choice.
-        groups: speaker, session, dialogue and video, as far as (key, split) tells.
+        labels: end of a label file's name, by task; the first file that exists sets the utterances' order.
+        tasks: tasks by (name, requested number of classes); the number is None if there is no choice.
+        groups: function of (key, split) that returns speaker, session, dialogue and video, as far as a key shows them.
         unlabelled: splits without labels.
     """
 
@@ -55,33 +55,33 @@ class PickleLayout:
     unlabelled: tuple[str, ...] = field(default=())
 
     def files(self, split: str) -> dict[str, str]:
-        """File names of a split by what they hold: ``sentences``, ``mels`` and the tasks."""
+        """Return the file names of a split by content: ``sentences``, ``mels`` and the tasks."""
         kinds = {"sentences": "sentences", "mels": "mels"} | (
             {} if split in self.unlabelled else dict(self.labels)
         )
         return {kind: f"{self.prefixes[split]}_{end}.p" for kind, end in kinds.items()}
 
     def rules(self, task: str) -> Task:
-        """The task that checks raw labels: of several the one with most classes, which leaves none out."""
+        """Return the task that checks raw labels: the one with most classes, which leaves no utterance out."""
         return max(
             (value for (name, _), value in self.tasks.items() if name == task), key=lambda t: len(t.classes)
         )
 
     def sources(self, folder: Path) -> list[str]:
-        """Names of the files in ``folder`` that are read."""
+        """List the names of the files in ``folder`` that are read."""
         names = [name for split in self.prefixes for name in self.files(split).values()]
         return [name for name in (*names, VOCABULARY, VECTORS) if (folder / name).is_file()]
 
 
 def video_of(key: str, split: str) -> dict[str, str]:
-    """The video of a key of MOSI or MOSEI: of ``2iD-tVS8NPw[3]`` or ``2iD-tVS8NPw_3`` the first part."""
+    """Return the video of a key of MOSI or MOSEI: ``2iD-tVS8NPw`` of ``2iD-tVS8NPw[3]`` or ``2iD-tVS8NPw_3``."""
     found = re.fullmatch(r"(.+?)(?:\[.*\]|_\d+)", key)
     return {"video": found[1] if found else key}
 
 
 @dataclass
 class _Parts:
-    """What the splits have given so far."""
+    """Parts of the corpus that were read so far."""
 
     utterances: list[Utterance] = field(default_factory=list)
     frames: list[NDArray[np.float32]] = field(default_factory=list)
@@ -93,14 +93,14 @@ def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
     """Read a data set's pickles.
 
     Args:
-        folder: holds them.
-        layout: the data set's.
-        report: takes what cannot be used; by default the first such thing is raised. Where it returns, a split
-            with a file that is missing or unreadable is left out, and an utterance goes without the words, frames
-            or label that were reported (NaN frames stay).
+        folder: folder of the pickles.
+        layout: layout of the data set.
+        report: called with every error in the data; by default it raises the first. If it returns, a split with a
+            missing or unreadable file is left out, and an utterance lacks the words, frames or label that were
+            reported (NaN frames stay).
 
     Raises:
-        DataError: there are no such files, or whatever ``report`` raises.
+        DataError: there are no such files, or ``report`` raises.
     """
     parts = _Parts()
     found = [
@@ -112,13 +112,13 @@ def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
         expected = "".join(f"\n  {', '.join(layout.files(split).values())}" for split in layout.prefixes)
         raise DataError(
             f"{folder}: no {layout.name} data there, expected the files of at least one split:{expected}",
-            hint="`sertool fetch-data data` brings the published ones",
+            hint="`sertool fetch-data data` downloads the published ones",
         )
     for split in found:
-        with told(report):
+        with reporting(report):
             _read_split(folder, layout, split, parts, report)
     vocabulary = None
-    with told(report):
+    with reporting(report):
         vocabulary = _read_vocabulary(folder)
     return Corpus(
         name=layout.name,
@@ -146,7 +146,7 @@ def _read_split(folder: Path, layout: PickleLayout, split: str, parts: _Parts, r
         )
     tables = {}
     for kind, path in there.items():
-        with told(report):
+        with reporting(report):
             tables[kind] = _read_table(path)
             _check_size(path, kind, tables[kind])
     if len(tables) < len(there):
@@ -154,7 +154,7 @@ def _read_split(folder: Path, layout: PickleLayout, split: str, parts: _Parts, r
     values = _Values(split, paths, tables, layout, report)
     labelled = {key: None for task in tasks for key in tables[task]} if tasks else tables["sentences"]
     if split == "train":
-        # The reference numbers the words of every training sentence, also of those it then leaves out.
+        # The reference numbers the words of every training sentence, even of utterances that it then leaves out.
         sentences = [values.words(key) for key in tables["sentences"]]
         parts.numbering = Vocabulary.build(clean_words(words) for words in sentences).index
     count = len(parts.utterances)
@@ -189,7 +189,7 @@ def _read_table(path: Path) -> dict[str, Any]:
 
 
 def _check_size(path: Path, kind: str, table: Mapping[str, Any]) -> None:
-    """Refuse one list or array that thousands of keys share: copied out, it would not fit into the memory."""
+    """Refuse a list or array that thousands of keys share: as separate copies it would fill the memory."""
     if kind not in ("sentences", "mels"):
         return
     different = {id(value): value for value in table.values()}
@@ -204,7 +204,7 @@ def _check_size(path: Path, kind: str, table: Mapping[str, Any]) -> None:
 
 
 def _size(value: Any) -> int:
-    """Bytes of words, as characters with a space behind each, or of frames, as float32."""
+    """Return the bytes of words, as characters and a space each, or of frames, as float32."""
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return int(value.size) * 4 if value.dtype.kind != "U" else int(value.nbytes)
     value = list(value.flat) if isinstance(value, np.ndarray) else value
@@ -217,7 +217,7 @@ def _size(value: Any) -> int:
 
 @dataclass(frozen=True)
 class _Values:
-    """What the files of a split hold of an utterance; where that cannot be used it is told, and nothing is left."""
+    """Checked values of a split's files; a value that cannot be used is reported and left empty."""
 
     split: str
     paths: Mapping[str, Path]
@@ -227,35 +227,35 @@ class _Values:
     read_words: dict[str, list[str]] = field(default_factory=dict)
 
     def words(self, key: str) -> list[str]:
-        """The words as they stand there; checked, and told, once."""
+        """Return the original words; they are checked, and reported, only once."""
         if key not in self.read_words:
             self.read_words[key] = []
-            with self._told("sentences", "words", key):
+            with self._reporting("sentences", "words", key):
                 self.read_words[key] = _words(self.tables["sentences"][key])
         return self.read_words[key]
 
     def frames(self, key: str) -> NDArray[np.float32]:
-        """(T, D); NaN where there are any."""
+        """Return frames of shape (T, D), which keep their NaN."""
         frames = np.zeros((0, FRONTEND.width), np.float32)
-        with self._told("mels", "width", key):
+        with self._reporting("mels", "width", key):
             frames = _frames(self.tables["mels"][key])
-        with self._told("mels", "non-finite", key):
+        with self._reporting("mels", "non-finite", key):
             if not np.isfinite(frames).all():
                 raise DataError(f" holds NaN or infinite values in frame {_first_bad(frames)}")
         return frames
 
     def labels(self, key: str, tasks: Sequence[str]) -> dict[str, Any]:
-        """Raw label by task, as JSON holds them."""
+        """Return the raw label by task, as JSON types."""
         labels = {}
         for task in tasks:
             if key in self.tables[task]:
-                with self._told(task, "label", key):
+                with self._reporting(task, "label", key):
                     labels[task] = _label(self.tables[task][key], self.layout.rules(task))
         return labels
 
     @contextmanager
-    def _told(self, file: str, kind: Kind, key: str) -> Iterator[None]:
-        """Tell a problem of the block with file and utterance."""
+    def _reporting(self, file: str, kind: Kind, key: str) -> Iterator[None]:
+        """Report an error of the block with its file and utterance."""
         try:
             yield
         except DataError as error:
@@ -279,7 +279,7 @@ def _frames(value: Any) -> NDArray[np.float32]:
         raise DataError(f" is {_kind(value)}, expected frames of shape (any, {FRONTEND.width})")
     if value.dtype.kind != "f":
         raise DataError(f" holds {value.dtype}, expected floating-point numbers")
-    # A float64 beyond float32's range becomes infinite, which is then told.
+    # A float64 beyond float32's range becomes infinite, which is then reported.
     with np.errstate(over="ignore"):
         return value.astype(np.float32, copy=False)
 
@@ -289,11 +289,12 @@ def _first_bad(frames: NDArray[np.float32]) -> int:
 
 
 def _label(value: Any, rule: Task) -> Any:
-    """A raw label as JSON holds it, refused where the task's rule refuses it."""
+    """Return a raw label as a JSON type, and refuse it if the task's rule does."""
+    # Checked first, because the rule's message would print all of it.
     if (
         size := value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sized) else 1
     ) > 1000:
-        raise DataError(f": a label of {size:,} values or characters is none")
+        raise DataError(f": has {size:,} values or characters, too many for a label")
     raw = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     try:
         rule.target(raw)
@@ -309,7 +310,7 @@ def _kind(value: Any) -> str:
 
 
 def _read_vocabulary(folder: Path) -> CachedVocabulary | None:
-    """The cached vocabulary, where both of its files are there."""
+    """Read the cached vocabulary, if both of its files exist."""
     words_path, vectors_path = folder / VOCABULARY, folder / VECTORS
     if not (words_path.is_file() and vectors_path.is_file()):
         return None

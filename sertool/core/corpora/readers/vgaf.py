@@ -1,11 +1,11 @@
-"""VGAF, emotions of groups in web videos: "1" positive, "2" neutral, "3" negative; valid also tests."""
+"""VGAF, emotions of groups in web videos: "1" positive, "2" neutral, "3" negative; valid is also the test set."""
 
 from sertool.core.corpora.readers.pickles import PickleLayout
 from sertool.core.corpora.tasks import Task
 
 
 def groups(key: str, split: str) -> dict[str, str]:
-    """Of ``123_4``: video 123."""
+    """Parse ``123_4`` into video 123."""
     video = key.rpartition("_")[0]
     return {"video": video} if video else {}
 
