@@ -49,11 +49,7 @@ class Writer:
     """
 
     def __init__(
-        self,
-        archive: Path,
-        folder: Path,
-        limits: Limits,
-        progress: Callable[[int, int | None], None] | None,
+        self, archive: Path, folder: Path, limits: Limits, progress: Callable[[int, int | None], None] | None
     ) -> None:
         self.archive, self.folder, self.limits, self.progress = archive, folder, limits, progress
         self.most = limits.bytes_of(archive)
