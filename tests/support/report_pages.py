@@ -1,5 +1,7 @@
 """The HTML report as a tree, and one in which every name is hostile."""
 
+import csv
+import io
 import json
 import re
 from dataclasses import replace
@@ -91,3 +93,16 @@ def hostile_report(bad):
         missing=(bad,),
     )
     return Report(bad, bad, (task,), (run,), (bad,), bad, {bad: {f"{bad}0": "data:audio/wav;base64,"}})
+
+
+def section(lines: list[str], start: str) -> list[str]:
+    """The lines from a heading to the next one."""
+    begin = next(place for place, line in enumerate(lines) if line.startswith(start))
+    rules = [place for place, line in enumerate(lines) if line and set(line) == {"─"} and place > begin + 2]
+    headings = [max(p for p in range(place) if not lines[p]) for place in rules]
+    end = next((place for place in headings if place > begin), len(lines))
+    return lines[begin:end]
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
