@@ -1,0 +1,544 @@
+"""What the version of commit edc756f wrote, this one opens, and says the same of: support/made_before/README.md.
+
+Only the command line is used, and what lies in files, so that the test holds wherever the code lies.
+"""
+
+import csv
+import gzip
+import hashlib
+import importlib.util
+import json
+import math
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from safetensors.numpy import load_file
+
+from sertool.__main__ import main
+
+MADE = Path(__file__).parent / "support" / "made_before"
+# The same commands as in made_before/make.sh.
+BANDS = ["--set", "frontend.mel_bands=20"]
+TINY = [
+    *(
+        "--recipe",
+        "custom",
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+        "--set",
+        "dataset.path=data/TONES",
+        *BANDS,
+    ),
+    *("--set", "model.hidden_size=4", "--set", "model.ffn_size=4", "--set", "model.num_heads=2"),
+    *("--set", "model.num_layers=1", "--set", "model.embedding_size=6", "--set", "training.max_epochs=6"),
+    *("--set", "training.batch_size=4", "--set", "training.learning_rate=0.02"),
+]
+SMALL = ["--recipe", "small.yaml", "--device", "cpu"]
+FOLDS = [
+    *("--set", "model.architecture=mnt", "--set", "dataset.task=sentiment", "--set", "dataset.num_classes=7"),
+    *("--set", "splits.scheme=folds", "--set", "splits.folds=3"),
+]
+HALTED = [
+    *(
+        *SMALL,
+        "--set",
+        "training.max_epochs=60",
+        "--set",
+        "training.patience=8",
+        "--set",
+        "training.max_decays=9",
+    ),
+    *("--set", "training.lr_decay=0.6", "--set", "training.learning_rate=0.006"),
+    *("--set", "training.select=f1_weighted", "--set", "splits.scheme=folds", "--set", "splits.folds=3"),
+    *("--seeds", "1", "--group-size", "2"),
+]
+HALTED_FROM = [
+    *(*TINY, "--from", "first", "--set", "training.max_epochs=40", "--set", "training.learning_rate=0.003"),
+    *(
+        "--set",
+        "training.select=f1_weighted",
+        "--set",
+        "splits.valid=train",
+        "--seeds",
+        "4",
+        "--group-size",
+        "1",
+    ),
+]
+SAID = ("recordings/s5-1.flac", "Why would YOU do that?")
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "before"
+    shutil.copytree(MADE, folder)
+    for path in folder.rglob("*.gz"):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    return folder
+
+
+@pytest.fixture
+def here(unpacked, tmp_path, monkeypatch) -> Path:
+    """A copy, which is the working folder: the paths in the files are relative."""
+    folder = tmp_path / "here"
+    shutil.copytree(unpacked, folder)
+    (folder / "now").mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def sertool(here, monkeypatch, capsys):
+    """Runs a command as the console script does; gives what it printed."""
+
+    def run(*arguments: str, code: int = 0):
+        monkeypatch.setattr(sys, "argv", ["sertool", *arguments])
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer puts its own there
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        printed = capsys.readouterr()
+        assert (stopped.value.code or 0) == code, printed.err
+        return printed
+
+    return run
+
+
+def on_such_a_machine() -> bool:
+    """Whether figures are computed here as they were then, to the last digit.
+
+    numpy and torch choose their instructions by the processor, and sum in another order with others: with AVX-512
+    switched off, figures of a report differ by 1e-9.
+    """
+    made_on = json.loads((MADE / "made_on.json").read_text(encoding="utf-8"))
+    return runpy.run_path(str(MADE / "machine.py"))["machine"]() == made_on
+
+
+def alike(now, was, tolerance: float = 1e-5, where: str = "") -> None:
+    """Numbers up to the tolerance, relative above 1 and absolute below; all else, order included, exactly."""
+    assert type(now) is type(was), where
+    if isinstance(was, dict):
+        assert list(now) == list(was), where
+        for key in was:
+            alike(now[key], was[key], tolerance, f"{where}/{key}")
+    elif isinstance(was, list):
+        assert len(now) == len(was), where
+        for place, (one, other) in enumerate(zip(now, was, strict=True)):
+            alike(one, other, tolerance, f"{where}/{place}")
+    elif isinstance(was, float):
+        assert math.isclose(now, was, rel_tol=tolerance, abs_tol=tolerance), f"{where}: {now}, was {was}"
+    else:
+        assert now == was, where
+
+
+def plain(path: Path):
+    """The content of a file as lists, dicts, texts and numbers."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        return json.loads(text)
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines()]
+    return [[number(cell) for cell in row] for row in csv.reader(text.splitlines())]
+
+
+def number(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def close(*names: str) -> None:
+    """What was computed from weights: the arithmetic of another processor gives other last digits."""
+    for name in names:
+        alike(plain(Path("now", name)), plain(Path("expected", name)), where=name)
+
+
+def same_figures(name: str, drop: str | None = None) -> None:
+    """The same bytes where the machine is such a one, else the same to 1e-7.
+
+    ``drop`` matches what tells of now, not of then.
+    """
+    now, was = Path("now", name), Path("expected", name)
+    for path in (now, was):
+        if drop:
+            text, dropped = re.subn(drop, "", path.read_text(encoding="utf-8"))
+            assert dropped == 1
+            path.write_text(text, encoding="utf-8")
+    if not on_such_a_machine():
+        alike(plain(now), plain(was), 1e-7, name)
+    elif now.read_bytes() != was.read_bytes():
+        assert now.read_text(encoding="utf-8").splitlines() == was.read_text(encoding="utf-8").splitlines()
+        raise AssertionError(f"{name}: other ends of lines")
+
+
+def same_bytes(*names: str) -> None:
+    """What depends on no rounding."""
+    for name in names:
+        assert Path("now", name).read_text("utf-8") == Path("expected", name).read_text("utf-8"), name
+
+
+def same_folder(now: Path, was: Path) -> None:
+    """All files, byte for byte."""
+    assert contents(now) == contents(was)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files(folder)}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files(folder)}
+
+
+def same_arrays(now: Path, was: Path, tolerance: float, skip: tuple[str, ...] = ()) -> None:
+    ours, theirs = load_file(now), load_file(was)
+    assert list(ours) == list(theirs)
+    for name in set(theirs) - set(skip):
+        assert (ours[name].dtype, ours[name].shape) == (theirs[name].dtype, theirs[name].shape)
+        assert abs(ours[name] - theirs[name]).max() <= tolerance, name
+
+
+def same_weights(now: Path, was: Path) -> None:
+    """The same bytes where the machine is such a one, else the same to 1e-3: every step has added its rounding.
+
+    Biases before a softmax change nothing. Their gradient is rounding alone, which Adam makes as large as any other.
+    """
+    if on_such_a_machine():
+        assert now.read_bytes() == was.read_bytes()
+    idle = tuple(name for name in load_file(was) if name.endswith(("score.outer.bias", "key.bias")))
+    same_arrays(now, was, 1e-3, idle)
+
+
+# Corpora and the caches of prepare.
+
+
+def start_anew(name: str, *caches: str) -> Path:
+    """A corpus as a command leaves it that was killed: caches and nothing else."""
+    folder = Path("data", name)
+    shutil.rmtree(folder)
+    for cache in caches:
+        shutil.copytree(Path("cache", cache), folder / ".prepare" / cache)
+    return folder
+
+
+def frames_of(corpus: Path) -> list[bytes]:
+    """The frames of each utterance."""
+    arrays = load_file(corpus / "audio.safetensors")
+    flat = next(array for array in arrays.values() if array.ndim == 2)
+    starts = next(array for array in arrays.values() if array.ndim == 1)
+    assert (starts[0], starts[-1]) == (0, len(flat))
+    return [flat[first:last].tobytes() for first, last in pairwise(starts)]
+
+
+def test_prepare_goes_on_from_the_frames_that_were_kept(sertool, unpacked):
+    start_anew("TONES", "frames")
+    sertool("prepare", "tones.csv", *BANDS, "--out", "data/TONES", "--json", "now/prepare-tones.json")
+    same_bytes("prepare-tones.json")
+    same_folder(Path("data/TONES"), unpacked / "data/TONES")
+
+
+def test_the_frames_are_those_that_were_kept_and_not_computed_anew(sertool, unpacked):
+    """Two entries that have changed places: what comes out has, too."""
+    cache = start_anew("TONES", "frames") / ".prepare/frames"
+    by_size = sorted(files(cache), key=lambda path: path.stat().st_size)
+    short, long = by_size[0], by_size[-1]
+    one, other = short.read_bytes(), long.read_bytes()
+    short.write_bytes(other)
+    long.write_bytes(one)
+    sertool("prepare", "tones.csv", *BANDS, "--out", "data/TONES")
+    now, was = frames_of(Path("data/TONES")), frames_of(unpacked / "data/TONES")
+    assert sorted(now) == sorted(was)
+    assert sum(ours != theirs for ours, theirs in zip(now, was, strict=True)) == 2
+
+
+def test_a_prepare_that_fails_leaves_the_frames_as_they_are(sertool):
+    cache = start_anew("TONES", "frames") / ".prepare/frames"
+    before, written = contents(cache), times(cache)
+    Path("broken.wav").write_text("no sound\n")
+    with Path("tones.csv").open("a", encoding="utf-8") as file:
+        file.write("broken,broken.wav,,,angry,,,,,,train\n")
+    told = sertool("prepare", "tones.csv", *BANDS, "--out", "data/TONES", code=1).err
+    assert "1 of 26 recordings cannot be used" in told
+    assert (contents(cache), times(cache)) == (before, written)
+
+
+def test_prepare_goes_on_from_the_texts_that_were_kept(sertool, unpacked, monkeypatch):
+    heard = []
+
+    class Model:
+        def __init__(self, name):
+            assert name == "tiny"
+
+        def transcribe(self, samples, language, temperature):
+            heard.append(len(samples))
+            return iter([SimpleNamespace(text=f" What {len(samples)} samples say.")]), None
+
+    monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=Model))
+    assert len(files(Path("cache/texts"))) == 3
+    start_anew("TOLD", "frames", "texts")
+    options = ("--transcribe", "tiny", "--language", "en", "--json", "now/prepare-told.json")
+    sertool("prepare", "untold.csv", *BANDS, "--out", "data/TOLD", *options)
+    assert len(heard) == 1, "the text of the fourth recording was not there, those of three were"
+    same_bytes("prepare-told.json")
+    same_folder(Path("data/TOLD"), unpacked / "data/TOLD")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="needs the package ray (make test-cluster)"
+)
+def test_prepare_on_a_cluster_goes_on_from_the_frames_that_were_kept(sertool, unpacked):
+    """The entry's name holds paths and times, which are others here; the recordings are gone."""
+    cache = start_anew("TOLD") / ".prepare/frames"
+    recordings = []
+    for utterance in plain(unpacked / "data/TOLD/utterances.jsonl"):  # in the order of the splits
+        path = Path("recordings", f"{utterance['id']}.flac").absolute()
+        path.write_bytes(bytes(path.stat().st_size))
+        state = path.stat()
+        recordings.append([str(path), state.st_size, state.st_mtime_ns, None, None])
+    frontend = plain(unpacked / "data/TOLD/corpus.json")["frontend"]
+    key = json.dumps({"recordings": recordings, "frontend": frontend, "algorithm": 1}, sort_keys=True)
+    name = hashlib.blake2b(key.encode(), digest_size=20).hexdigest()
+    cache.mkdir(parents=True)
+    shutil.copy("cache/shards/told.safetensors", cache / f"{name}.safetensors")
+    sertool("prepare", "untold.csv", *BANDS, "--out", "data/TOLD", "--launcher", "ray")
+    assert frames_of(Path("data/TOLD")) == frames_of(unpacked / "data/TOLD")
+
+
+def test_corpora_are_made_as_they_were(sertool, unpacked):
+    """Without a cache; frames have other last digits where the processor is another."""
+    shutil.rmtree("data")
+    sertool("prepare", "tones.csv", *BANDS, "--out", "data/TONES", "--json", "now/prepare-tones.json")
+    options = ("--recipe", "small.yaml", "--json", "now/prepare-chords.json")
+    sertool("prepare", "chords.jsonl", "--out", "data/CHORDS", *options)
+    same_bytes("prepare-tones.json", "prepare-chords.json")
+    for name in ("TONES", "CHORDS"):
+        now, was = contents(Path("data", name)), contents(unpacked / "data" / name)
+        same_arrays(
+            Path("data", name, "audio.safetensors"), unpacked / "data" / name / "audio.safetensors", 1e-5
+        )
+        assert list(now) == list(was)
+        assert all(now[file] == was[file] for file in was if file != "audio.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("TONES", ["--recipe", "custom", *BANDS]), ("CHORDS", SMALL[:2])]
+)
+def test_doctor(sertool, name, options):
+    sertool("doctor", "--data", f"data/{name}", *options, "--json", f"now/doctor-{name}.json")
+    same_figures(f"doctor-{name}.json")
+
+
+def test_recipes(sertool):
+    shown = sertool("recipes", "show", "small.yaml", "--set", "training.runs=5").out
+    assert shown == Path("expected/recipe-small.yaml").read_text(encoding="utf-8")
+    shown = sertool("recipes", "show", "custom", "--set", "dataset.path=data/TONES").out
+    assert shown == Path("expected/recipe-custom.yaml").read_text(encoding="utf-8")
+    kept = sorted(map(str, Path("ckpt").glob("*/recipe.yaml")))
+    sertool("recipes", "check", *kept)
+    for path in kept:
+        assert sertool("recipes", "show", path).out == Path(path).read_text(encoding="utf-8")
+
+
+def test_what_was_fetched_is_known(sertool):
+    """The manifest's address answers to nobody."""
+    shutil.copytree("data/TONES", "fetched/TONES")
+    sertool(
+        "fetch-data", "tones", "--manifest", "sources.yaml", "--dest", "fetched", "--json", "now/fetched.json"
+    )
+    same_bytes("fetched.json")
+
+
+# Trained members.
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("first", [*TINY, "--runs", "2"]),
+        ("second", [*TINY, "--runs", "1", "--from", "first"]),
+        ("folds", [*SMALL, *FOLDS, "--runs", "1"]),
+        ("chords", SMALL),
+    ],
+)
+def test_what_is_trained_is_not_trained_again(sertool, name, options):
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("ckpt", name).glob("run-*/*")
+    }
+    assert before
+    sertool("train", "--name", name, *options, "--json", f"now/train-{name}.json")
+    after = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("ckpt", name).glob("run-*/*")
+    }
+    assert after == before
+    same_bytes(f"train-{name}.json")
+
+
+@pytest.mark.parametrize(("name", "options"), [("halted", HALTED), ("halted-from", HALTED_FROM)])
+def test_a_training_that_was_killed_goes_on(sertool, name, options):
+    folder = Path("ckpt", name)
+    done = [path.parent for path in folder.glob("run-*/run.json")]
+    (rest,) = [path for path in folder.glob("run-*") if path not in done]
+    assert len(done) == (2 if name == "halted" else 0)
+    before = [(contents(run), times(run)) for run in done]
+    epochs = len(plain(rest / "history.jsonl"))
+    shutil.rmtree("ckpt/first")  # what the one starts from was copied into its folder
+    told = sertool("train", "--name", name, *options, "--json", f"now/train-{name}.json").err
+    assert int(re.search(r"epoch (\d+)/", told)[1]) == epochs + 1
+    assert not (folder / "state").exists()
+    assert [(contents(run), times(run)) for run in done] == before
+    close(f"train-{name}.json")
+    was = Path("expected", name, rest.name)
+    if on_such_a_machine():
+        same_folder(rest, was)
+    same_weights(rest / "model.safetensors", was / "model.safetensors")
+    alike(plain(rest / "history.jsonl"), plain(was / "history.jsonl"), 1e-3)
+    alike(plain(rest / "run.json"), plain(was / "run.json"))
+
+
+def test_a_training_starts_from_a_run_of_then(sertool):
+    options = [*TINY, "--runs", "1", "--from", "first"]
+    sertool("train", "--name", "third", *options, "--json", "now/train-second.json")
+    second, third = Path("ckpt/second"), Path("ckpt/third")
+    for file in ("recipe.yaml", "corpus.json", "vocabulary.json", "start.json"):
+        assert (third / file).read_bytes() == (second / file).read_bytes(), file
+    alike(plain(third / "standardization.json"), plain(second / "standardization.json"))
+    alike(plain(third / "run-1/run.json"), plain(second / "run-1/run.json"))
+    same_weights(third / "run-1/model.safetensors", second / "run-1/model.safetensors")
+    now = plain(Path("now/train-second.json"))
+    assert now.pop("name") == "third"
+    was = plain(Path("expected/train-second.json"))
+    assert was.pop("name") == "second"
+    alike(now, was)
+
+
+@pytest.mark.parametrize("name", ["first", "second", "folds", "chords"])
+def test_ensemble(sertool, unpacked, name):
+    probe = ["--probe"] if name == "first" else []
+    results = ("--json", f"now/ensemble-{name}.json", "--predictions", f"now/ensemble-{name}.csv")
+    sertool("ensemble", "--name", name, "--sets", "valid,test", *probe, "--device", "cpu", *results)
+    close(f"ensemble-{name}.json", f"ensemble-{name}.csv")
+    now, was = Path("ckpt", name), unpacked / "ckpt" / name
+    alike(plain(now / "calibration.json"), plain(was / "calibration.json"), 1e-4)
+    stored = [path.name for path in files(was / "predictions") if path.name != "private.safetensors"]
+    assert len(stored) == (4 if probe else 2)
+    for file in stored:
+        same_arrays(now / "predictions" / file, was / "predictions" / file, 1e-5, skip=("facts",))
+        facts, known = (
+            json.loads(load_file(path / "predictions" / file)["facts"].tobytes()) for path in (now, was)
+        )
+        if "origin" in facts:
+            for one in (facts, known):
+                del one["origin"]["made"]  # time, device and versions
+        alike(facts, known)
+
+
+def test_ensemble_on_utterances_without_labels(sertool):
+    options = ("--sets", "private", "--device", "cpu", "--json", "now/ensemble-private.json")
+    sertool("ensemble", "--name", "first", *options)
+    close("ensemble-private.json")
+
+
+def test_what_was_kept_of_the_reference(sertool):
+    """Its pickles were deleted, as the documentation allows."""
+    places = ("--data", "reference/data", "--output", "reference/ckpt", "--device", "cpu")
+    assert not [path for path in Path("reference").rglob("*") if path.suffix in (".p", ".pkl")]
+    options = ("--sets", "valid,test", "--json", "now/ensemble-reference.json")
+    sertool("ensemble", "--name", "MODELS", *options, *places)
+    close("ensemble-reference.json")
+
+
+def test_predict(sertool):
+    options = ("--device", "cpu", "--json", "now/predict.json", "--csv", "now/predict.csv")
+    sertool("predict", "--name", "first", "--table", "asked.csv", *options)
+    close("predict.json", "predict.csv")
+    options = ("--window", "0.2", "--device", "cpu", "--json", "now/predict-chords.json")
+    sertool("predict", "--name", "chords", "recordings/s6-0.flac", "recordings/s4-1.flac", *options)
+    close("predict-chords.json")
+
+
+# Stored predictions.
+
+
+def test_report(sertool):
+    names = [option for name in ("first", "second", "folds", "chords") for option in ("--name", name)]
+    sertool("report", *names, "--json", "now/report.json", "--csv", "now/report.csv")
+    same_figures("report.json", r'\n  "made": ".*? by sertool .*",')
+    same_figures("report.csv")
+
+
+def test_compare(sertool):
+    sertool("compare", "first", "second", "--json", "now/compare.json", "--csv", "now/compare.csv")
+    sertool("compare", "first", "second", "--set", "valid", "--json", "now/compare-valid.json")
+    same_figures("compare.json")
+    same_figures("compare-valid.json")
+    same_bytes("compare.csv")
+
+
+# Bundles.
+
+
+def logits(bundle: str) -> list[float]:
+    return runpy.run_path("logits.py")["logits"](Path(bundle), *SAID)
+
+
+@pytest.mark.parametrize("bundle", ["bundle", "bundle-frontend"])
+def test_a_bundle_of_then_runs(here, bundle):
+    pytest.importorskip("onnxruntime")
+    recording, text = SAID
+    command = [sys.executable, "-I", f"{bundle}/run.py", recording, "--text", text]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said, was = done.stdout.split(), Path("expected", f"{bundle}.txt").read_text(encoding="utf-8").split()
+    alike([number(word) for word in said], [number(word) for word in was], 2e-4)  # four digits are printed
+    alike(logits(bundle), plain(Path("expected", f"{bundle}.json")))
+
+
+@pytest.mark.parametrize(
+    ("name", "bundle", "result", "options"),
+    [
+        ("first", "bundle", "export", []),
+        ("chords", "bundle-frontend", "export-frontend", ["--with-frontend"]),
+    ],
+)
+def test_export(sertool, unpacked, name, bundle, result, options):
+    """It takes the place of the bundle of then."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    told = ("--json", f"now/{result}.json")
+    sertool("export", "--name", name, "--out", bundle, "--force", *options, *told)
+    now, was = (plain(Path(folder, f"{result}.json")) for folder in ("now", "expected"))
+    for content in (now, was):
+        for check in content["checks"]:
+            del check["onnx_ms"], check["torch_ms"], check["largest_difference"]  # times, and a rounding
+        content["bytes"] = list(
+            content["bytes"]
+        )  # README.md and settings.json hold such figures and versions
+    alike(now, was)
+    alike(logits(bundle), plain(Path("expected", f"{bundle}.json")))
+    old = unpacked / bundle
+    for file in ("labels.json", "vocabulary.json"):
+        assert Path(bundle, file).read_bytes() == (old / file).read_bytes()
+    now, was = (plain(folder / "settings.json") for folder in (Path(bundle), old))
+    versions = was["versions"]
+    for content in (now, was):
+        del content["versions"]
+        content["files"] = list(content["files"])
+    alike(now, was)
+    if onnx.__version__ == versions["onnx"] and on_such_a_machine():
+        assert Path(bundle, "model.onnx").read_bytes() == (old / "model.onnx").read_bytes()
