@@ -53,7 +53,7 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
             f"{training.schedule}, at most {training.max_epochs} epochs, best epoch by {training.select}"
         ),
         "members": ", ".join(member.name for member in members),
-        "started from": origin.started_from or "random weights",
+        "started from": origin.started_from or "random numbers",
         "seconds of training": "" if run.seconds is None else f"{run.seconds:,.0f}",
         "size": size,
         "calibration": calibration,
