@@ -145,8 +145,8 @@ def aligned(header: Row, rows: Sequence[Row], width: int | None = None, fixed: i
     """Format a table. Columns that do not fit go into another block below, which repeats the first ones.
 
     Args:
-        header: one name a column.
-        rows: as many cells each.
+        header: name of each column.
+        rows: rows with one cell for each column.
         width: width of the terminal; None: nothing is divided and nothing cut.
         fixed: number of columns that are repeated; the first is cut where it leaves no room for another one.
     """
@@ -163,7 +163,7 @@ def padded(columns: Sequence[Row], *, named: bool = True) -> list[str]:
     """Format columns, header first, as lines: figures to the right, words to the left.
 
     Args:
-        columns: as many cells each.
+        columns: the cells of each column, all of one length.
         named: the first column holds names, which go to the left even where all look like figures.
 
     >>> padded([["", "neutral", "all"], ["train", "40", "1,085"]])

@@ -1,1 +1,1 @@
-"""What a corpus lacks, leaks and repeats."""
+"""Checks of a corpus before training: missing data, leakage between splits, duplicates."""

@@ -1,4 +1,4 @@
-"""What single utterances lack, and how much of them the model sees."""
+"""Utterances that lack text, audio or a label, are silent, clipped or out of range, or are cut."""
 
 from collections.abc import Iterator
 
@@ -10,15 +10,15 @@ from sertool.core.doctor.subject import Subject
 from sertool.core.features.frontend import FrameMaker
 from sertool.core.formatting import plural, share
 
-# What the reader of the reference's layout writes as a reason, by kind of finding.
+# Reasons that the reader of the reference's layout gives for leaving an utterance out, by kind of finding.
 _REASONS = {"no-text": "no words in ", "no-audio": "no audio in ", "no-label": "no label in "}
 _TEXTS = {"no-text": "without words", "no-audio": "without audio", "no-label": "without a label"}
-CLIPPED_SHARE = 0.01
+CLIPPED_SHARE = 0.01  # share of values at the ceiling; single ones are normal
 RANGE_TOLERANCE = 1e-6  # rounding in float32
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Utterances that are left out, lack something, are silent or clipped, and those that are cut."""
+    """Report utterances that are left out, lack something, are silent or clipped, or are cut."""
     yield from _left_out(subject)
     for kind in _REASONS:
         yield from _lacking(subject, kind)
@@ -47,7 +47,7 @@ def _left_out(subject: Subject) -> Iterator[Finding]:
 
 
 def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:
-    """Utterances without text, audio or label: those the reader left out, and those in the corpus."""
+    """Report utterances without text, audio or label: those the reader left out, and those in the corpus."""
     left_out = [item for item in subject.corpus.left_out if _REASONS[kind] in item.reason]
     here = _rows(_lacks(subject, kind))
     if number := len(left_out) + len(here):
@@ -60,7 +60,7 @@ def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:
 
 
 def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
-    """(N,): which utterances of the corpus have nothing there; those the reader told of are not counted again."""
+    """Return (N,): True for utterances with nothing there; those that the reader reported do not count again."""
     corpus = subject.corpus
     if kind == "no-text" and subject.uses("text"):
         lengths, fault = text_lengths(subject), "words"
@@ -73,12 +73,12 @@ def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
     else:
         return np.zeros(len(corpus.utterances), np.bool_)
     if not lengths.any() and subject.has_unread_files:
-        return np.zeros(len(corpus.utterances), np.bool_)  # the file that holds them was told of
+        return np.zeros(len(corpus.utterances), np.bool_)  # the reader reported the file that holds them
     return np.array([not n and not subject.is_faulty(row, fault) for row, n in enumerate(lengths)], np.bool_)
 
 
 def text_lengths(subject: Subject) -> NDArray[np.int64]:
-    """(N,): words, or frames where text is given as frames."""
+    """Return (N,): the words of each utterance, or its frames where text is given as frames."""
     corpus = subject.corpus
     if corpus.text_frames is not None:
         return np.diff(corpus.text_frames.offsets)

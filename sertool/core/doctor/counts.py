@@ -1,4 +1,4 @@
-"""How many utterances a split and a class hold, against the published numbers."""
+"""Numbers of utterances in each split and class, compared with the published ones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,15 +13,14 @@ from sertool.core.formatting import plural
 
 @dataclass(frozen=True)
 class SplitCount:
-    """One of the corpus's own splits.
+    """Counts of one of the corpus's own splits.
 
     Attributes:
-        split: its name.
-        utterances: that are part of the task; all of an unlabelled split.
-        classes: utterances of each class, of a multi-label task those in which it is present; empty for an
-            unlabelled split.
-        published: what ``utterances`` should be, where known.
-        published_classes: what ``classes`` should be, where known.
+        split: name of the split.
+        utterances: number that are part of the task; all of an unlabelled split.
+        classes: number in each class, in a multi-label task those where it is present; empty for an unlabelled split.
+        published: the published value of ``utterances``, where known.
+        published_classes: the published value of ``classes``, where known.
     """
 
     split: str
@@ -31,7 +30,7 @@ class SplitCount:
     published_classes: tuple[int, ...] | None = None
 
     def differences(self, names: tuple[str, ...]) -> list[str]:
-        """``train neutral: 4,709, published 4,710`` for each number that is not the published one."""
+        """List the numbers that differ from the published ones, as in ``train neutral: 4,709, published 4,710``."""
         pairs = [("", self.utterances, self.published)]
         if self.published_classes is not None:
             pairs += [
@@ -44,12 +43,12 @@ class SplitCount:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data for a JSON file."""
+        """Return the counts as plain data for a JSON file."""
         return asdict(self)
 
 
 def counts(subject: Subject) -> tuple[SplitCount, ...]:
-    """The counts of the splits that are there."""
+    """Count the utterances of each split that has any."""
     number: Counter[str] = Counter()
     of_class: Counter[tuple[str, int]] = Counter()
     for utterance, target in zip(subject.corpus.utterances, subject.targets, strict=True):
@@ -79,7 +78,7 @@ def counts(subject: Subject) -> tuple[SplitCount, ...]:
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Splits without utterances, and numbers that are not the published ones."""
+    """Report splits without utterances, and numbers that differ from the published ones."""
     own = counts(subject)
     if missing := _missing(subject, {split.split for split in own}):
         held = (
@@ -95,12 +94,13 @@ def check(subject: Subject) -> Iterator[Finding]:
     differing = {split.split: split.differences(subject.task.classes) for split in own}
     if splits := [name for name, differences in differing.items() if differences]:
         examples = [difference for differences in differing.values() for difference in differences]
-        text = f"{plural(len(examples), 'count')} of {', '.join(splits)} not the published one"
+        differ = "differs from the published one" if len(examples) == 1 else "differ from the published ones"
+        text = f"{plural(len(examples), 'count')} of {', '.join(splits)} {differ}"
         yield found("counts", len(splits), text, examples)
 
 
 def _missing(subject: Subject, there: set[str]) -> list[str]:
-    """The corpus's own splits that the recipe needs and that hold no labelled utterance."""
+    """Return the corpus's own splits that the recipe needs and that hold no labelled utterance."""
     splits = subject.recipe.splits
     if splits.scheme == "folds":
         return [] if there - {"private"} else ["any split"]

@@ -1,4 +1,4 @@
-"""Utterances that are there twice, in one split or two, and recordings with two labels."""
+"""Utterances that occur twice, in one split or two, and recordings with two labels."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
@@ -9,9 +9,9 @@ from sertool.core.formatting import plural
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Repeats of the same words and audio, and the same audio with different labels.
+    """Report repeats of the same words and audio, and the same audio with different labels.
 
-    Utterances without sound are left aside: their audio does not tell them apart.
+    Utterances without sound are skipped: their audio does not tell them apart.
     """
     repeats = [rows for rows in _groups(subject.contents) if not _is_copy_of_test(subject, rows)]
     across = [rows for rows in repeats if len({subject.sets[row] for row in rows}) > 1]
@@ -28,7 +28,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
-    """Utterances of the same key, where there is more than one."""
+    """Group the utterances that share a key; single ones and empty keys are left out."""
     rows = defaultdict(list)
     for row, key in enumerate(keys):
         if key:
@@ -37,7 +37,7 @@ def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
 
 
 def _is_copy_of_test(subject: Subject, rows: Sequence[int]) -> bool:
-    """Whether they are repeats because validation is the test split under another name, which is told once."""
+    """Check whether they repeat only because validation is a copy of test, which is a finding of its own."""
     return bool(subject.valid_is_test) and {subject.sets[row][0] for row in rows} == {"valid", "test"}
 
 

@@ -1,4 +1,4 @@
-"""The kinds of finding, each with its severity and advice, and a finding of one of them."""
+"""The kinds of finding with their severity and advice, and a single finding."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sertool.core.formatting import printable
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-SHOWN = 5  # examples of a finding
+SHOWN = 5  # examples that a finding keeps
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Kind:
     Attributes:
         severity: ``error`` makes the data unusable or the figures wrong, ``warning`` distorts figures, ``note`` is
             worth knowing.
-        short: for the summary in a line; ``{}`` stands for the number.
-        number: what it counts, for the documentation.
-        advice: what to do.
+        short: wording in the one-line summary; ``{}`` stands for the number.
+        number: the things that it counts, for the documentation.
+        advice: next step for the user.
     """
 
     severity: Severity
@@ -30,79 +30,79 @@ class Kind:
     advice: str
 
 
-# In the order they are told, and that of docs/doctor.md.
+# In the order of reports within a severity, and of docs/doctor.md.
 KINDS: Mapping[str, Kind] = {
     "unreadable": Kind(
         "error",
         "{} unreadable",
         "files, splits or lines that cannot be read",
-        "get the file again; the message says what is wrong with it",
+        "download or copy the file again; the message says what is wrong with it",
     ),
     "empty-split": Kind(
         "error",
         "empty splits: {}",
-        "splits the recipe needs in which no utterance has a label",
-        "add the split's files, or let the recipe cut one: --set splits.scheme=holdout",
+        "splits that the recipe needs and in which no utterance has a label",
+        "add the split's files, or cut one from training: --set splits.scheme=holdout",
     ),
     "division": Kind(
         "error",
         "cannot be divided",
-        "1: the recipe's division into train, valid and test cannot be made of this corpus",
+        "1: the recipe's division into train, valid and test is impossible for this corpus",
         "change the recipe's splits; sertool train would stop with the same message",
     ),
     "frontend": Kind(
         "error",
         "another frontend",
         "1: the corpus was prepared with other frontend settings than the recipe's",
-        "prepare it again with this recipe, or give the corpus's own settings by --set frontend.KEY=VALUE",
+        "prepare it again with this recipe, or give the corpus's own settings with --set frontend.KEY=VALUE",
     ),
     "counts": Kind(
         "error",
         "published counts differ",
-        "splits whose number of utterances, or of a class, is not the published one",
-        "get the published files again; figures on other data do not compare with the paper's",
+        "splits whose number of utterances, in total or in a class, differs from the published one",
+        "get the published files again; figures on other data cannot be compared with the paper's",
     ),
     "words": Kind(
         "error",
         "{} with invalid words",
-        "utterances whose words are no list of texts",
-        "write their words anew, or leave them out",
+        "utterances whose words are not a list of texts",
+        "correct their words, or leave the utterances out",
     ),
     "width": Kind(
         "error",
         "{} of wrong width",
-        "utterances whose frames have another width, shape or kind of number than the corpus's",
-        "extract their features anew with the settings of the others",
+        "utterances whose frames have another width, shape or type of number than those of the corpus",
+        "extract their features again with the settings of the others",
     ),
     "non-finite": Kind(
         "error",
         "{} non-finite",
         "utterances with NaN or infinite values",
-        "extract their features anew, or leave them out: one such value spoils a whole training",
+        "extract their features again, or leave them out: one such value spoils a whole training",
     ),
     "label": Kind(
         "error",
         "{} with invalid label",
-        "utterances whose label is none of the task's",
-        "correct the label, or give the task it belongs to by --set dataset.task=NAME",
+        "utterances whose label is not one of the task's",
+        "correct the label, or name the task it belongs to with --set dataset.task=NAME",
     ),
     "valid-is-test": Kind(
         "error",
         "valid and test have the same content",
-        "utterances of a validation split that repeats the test split under another name",
-        "get the right files of the two splits; until then every figure is selected on test",
+        "utterances of a validation split that is a copy of the test split under other names",
+        "get the right files for both splits; until then every figure is selected on test",
     ),
     "duplicates-across": Kind(
         "error",
         "duplicates across splits: {}",
         "utterances with the words and audio of one in another split",
-        "keep each in one split only: what was trained on cannot test",
+        "keep each in one split only: a model must not be tested on utterances it was trained on",
     ),
     "selected-on-test": Kind(
         "warning",
         "selected on test",
-        "test utterances that validate too, as the recipe asks for",
-        "take the recipe's honest variant (NAME-honest) for figures of your own",
+        "test utterances that are used for validation too, as the recipe says",
+        "use the recipe's honest variant (NAME-honest) for figures of your own",
     ),
     **{
         f"shared-{group}s": Kind(
@@ -116,31 +116,31 @@ KINDS: Mapping[str, Kind] = {
     "left-out": Kind(
         "warning",
         "{} left out",
-        "utterances of the source that could not be used for other reasons than the next three",
-        "repair what the reason names and make the corpus again",
+        "utterances of the source that could not be used, for other reasons than the next three",
+        "mend what the reason names and prepare the corpus again",
     ),
     "no-text": Kind(
         "warning",
         "{} without text",
-        "utterances without words, or whose words clean to nothing",
-        "transcribe them; the model sees only their audio, or not them at all",
+        "utterances without words, or with nothing left after cleaning",
+        "transcribe them; the model sees only their audio, or they are left out",
     ),
     "no-audio": Kind(
         "warning",
         "{} without audio",
         "utterances without frames",
-        "extract their features; the model sees only their text, or not them at all",
+        "extract their features; the model sees only their text, or they are left out",
     ),
     "no-label": Kind(
         "warning",
         "{} without label",
         "utterances outside the private split without a label of the task",
-        "label them; they neither train nor test",
+        "label them; they are used neither for training nor for testing",
     ),
     "silent": Kind(
         "warning",
         "{} silent",
-        "utterances with frames that hold no sound: all values at the frontend's floor",
+        "utterances without any sound: all values are at the frontend's floor",
         "listen to the recordings; a file may be damaged or its channel empty",
     ),
     "clipped": Kind(
@@ -153,19 +153,19 @@ KINDS: Mapping[str, Kind] = {
         "warning",
         "{} out of range",
         "utterances with log-mel values outside 0 to 1",
-        "make the frames with the reference's frontend (docs/reference.md); these are scaled otherwise",
+        "make the frames with the reference's frontend (docs/reference.md); these have another scale",
     ),
     "duplicates-within": Kind(
         "warning",
         "duplicates within a split: {}",
-        "utterances with the words and audio of another one of their split",
+        "utterances with the words and audio of another one in their split",
         "keep one of each: repeats count double in training and in figures",
     ),
     "contradicting": Kind(
         "warning",
         "{} with two labels",
-        "recordings whose very audio has different labels",
-        "decide for one label; no model can be right about both",
+        "recordings with identical audio and different labels",
+        "choose one label; no model can be right about both",
     ),
     "cut-text": Kind(
         "note",
@@ -182,29 +182,29 @@ KINDS: Mapping[str, Kind] = {
     "no-vector": Kind(
         "note",
         "words without a vector: {}",
-        "different training words that start from zeros",
-        "nothing to do for names and slips; many of them mean vectors of another language",
+        "distinct training words, whose vectors start from zeros",
+        "ignore names and misspellings; many missing words mean vectors of another language",
     ),
     "no-vectors": Kind(
         "note",
         "no word vectors",
         "1: the recipe's word vectors cannot be read",
-        "sertool fetch-data vectors, or another source by --set dataset.vectors=NAME",
+        "sertool fetch-data vectors, or name another source with --set dataset.vectors=NAME",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or worth knowing.
+    """A problem of a corpus, or a fact worth knowing.
 
     Attributes:
         kind: a key of ``KINDS``.
-        severity: of the kind.
-        number: how many, of what the kind counts.
-        text: a sentence.
-        examples: at most five, as ``id (split)`` or what fits the kind.
-        advice: what to do.
+        severity: severity of the kind.
+        number: number of the things that the kind counts.
+        text: one sentence.
+        examples: at most five, as ``id (split)`` or in the form that fits the kind.
+        advice: next step for the user.
     """
 
     kind: str
@@ -216,11 +216,11 @@ class Finding:
 
     @property
     def short(self) -> str:
-        """A few words for a summary."""
+        """The finding in a few words, for a summary."""
         return KINDS[self.kind].short.format(f"{self.number:,}")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data for a JSON file."""
+        """Return the finding as plain data for a JSON file."""
         return {
             "kind": self.kind,
             "severity": self.severity,
@@ -232,7 +232,7 @@ class Finding:
 
 
 def found(kind: str, number: int, text: str, examples: Iterable[str] = (), advice: str = "") -> Finding:
-    """A finding of a kind; without ``advice`` it carries the kind's."""
+    """Make a finding; without ``advice`` it carries that of its kind."""
     few = tuple(printable(example) for _, example in zip(range(SHOWN), examples, strict=False))
     return Finding(
         kind, KINDS[kind].severity, number, printable(text), few, printable(advice) or KINDS[kind].advice
@@ -240,11 +240,11 @@ def found(kind: str, number: int, text: str, examples: Iterable[str] = (), advic
 
 
 def places(corpus: Corpus, rows: Iterable[int]) -> Iterable[str]:
-    """``id (split)`` of utterances, one after the other."""
+    """Yield utterances as ``id (split)``."""
     return (place(corpus, row) for row in rows)
 
 
 def place(corpus: Corpus, row: int) -> str:
-    """``id (split)`` of an utterance."""
+    """Return an utterance as ``id (split)``."""
     utterance = corpus.utterances[row]
     return f"{utterance.id} ({utterance.split})"

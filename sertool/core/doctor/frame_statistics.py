@@ -1,4 +1,4 @@
-"""One pass over all audio frames: extremes and a hash of each utterance."""
+"""Extremes and a hash of each utterance's audio, from one pass over all frames."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from sertool.core.corpora.corpus import Frames
 from sertool.core.corpora.fingerprints import hash_each
 from sertool.core.features.frontend import FrameMaker
 
-_BLOCK = 1 << 14  # frames that are looked at together, so that they stay in the processor's cache
+_BLOCK = 1 << 14  # frames read together: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """Of each of N utterances.
+    """Facts about the audio of N utterances.
 
     Attributes:
-        lengths: (N,) frames.
-        low, high: (N,) smallest and largest value; 0 without frames, NaN where there is one.
+        lengths: (N,) number of frames.
+        low, high: (N,) smallest and largest value; 0 without frames, NaN where a value is NaN.
         clipped: (N,) share of the values that are exactly the frontend's largest.
-        silent: (N,) has frames, and no value that is more than the frontend's silence away from zero.
-        hashes: of the frames; empty where there is no sound to tell recordings apart by.
+        silent: (N,) True where there are frames, but no value further from zero than the frontend's silence.
+        hashes: hash of each utterance's frames; empty without sound, which could not tell recordings apart.
     """
 
     lengths: NDArray[np.int64]
@@ -33,12 +33,13 @@ class AudioFacts:
 
 
 def audio_facts(frames: Frames, maker: FrameMaker) -> AudioFacts:
-    """Look at all frames once; 100 million values take about half a second, and little memory."""
+    """Read all frames once: 100 million values take about half a second, and little memory."""
     lengths = np.diff(frames.offsets)
     low, high = np.zeros((2, len(frames)), np.float32)
     ceilings = np.zeros(len(frames), np.int64)
     filled = np.flatnonzero(lengths) if frames.width else np.zeros(0, np.int64)
     if filled.size:
+        # reduceat() takes each utterance's frames up to the next start; utterances without frames would break that.
         starts = frames.offsets[filled]
         rows_low, rows_high, rows_ceilings = _rows(frames.flat, maker.bounds[1])
         low[filled] = np.minimum.reduceat(rows_low, starts)
@@ -52,10 +53,10 @@ def audio_facts(frames: Frames, maker: FrameMaker) -> AudioFacts:
 def _rows(
     flat: NDArray[np.floating], ceiling: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """Smallest, largest and the number of ceiling values of each frame."""
+    """Return the smallest value, the largest value and the number of values at the ceiling of each frame."""
     low, high = np.empty((2, len(flat)), np.float32)
     ceilings = np.empty(len(flat), np.int64)
-    with np.errstate(invalid="ignore"):  # NaN stays NaN, and the reader has told of it
+    with np.errstate(invalid="ignore"):  # NaN stays NaN; the reader has reported it
         for start in range(0, len(flat), _BLOCK):
             part = slice(start, start + _BLOCK)
             block = flat[part]

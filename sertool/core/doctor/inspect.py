@@ -1,4 +1,4 @@
-"""The inspection of a corpus: all checks, one after the other, and their result in a line."""
+"""The inspection of a corpus: all checks, one after the other, and a one-line summary."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,24 +21,24 @@ from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import plural, printable
 from sertool.core.recipe.schema import Recipe
 
-NAMED = 4  # kinds of finding that a summary names
+NAMED = 4  # findings that the summary names
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an inspection found.
+    """The result of an inspection.
 
     Attributes:
-        name: of the corpus.
-        recipe: its name.
-        task: what the recipe predicts.
-        classes: of the task.
-        speakers: how many, 0 where they are not known.
-        synthetic: whether the speech was made by a machine.
-        counts: of each split that is there.
-        findings: errors first.
-        command: that shows it.
-        caveats: said behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
+        name: name of the corpus.
+        recipe: name of the recipe.
+        task: label that the recipe predicts.
+        classes: classes of the task.
+        speakers: number of speakers, 0 where they are unknown.
+        synthetic: True for speech made by a machine.
+        counts: counts of each split that has utterances.
+        findings: all findings, the most severe first.
+        command: command that shows this inspection.
+        caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
     """
 
     name: str
@@ -53,17 +53,17 @@ class Inspection:
     caveats: str = ""
 
     def number(self, severity: Severity) -> int:
-        """How many findings have a severity."""
+        """Return the number of findings of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
     @property
     def as_published(self) -> bool:
-        """Whether the published counts are known, of at least one split that is there, and agree."""
+        """True if published counts are known for at least one split, and all that are known agree."""
         known = [split for split in self.counts if split.published is not None]
         return bool(known) and not any(split.differences(self.classes) for split in known)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data for a JSON file."""
+        """Return the inspection as plain data for a JSON file."""
         return {
             "name": self.name,
             "recipe": self.recipe,
@@ -87,14 +87,14 @@ def inspect(
     """Read the corpus in ``folder`` as far as it can be read, and check it.
 
     Args:
-        recipe: what it is for; decides reader, task, division, lengths and what was published.
-        folder: where the corpus lies.
-        vectors: whether to look up the words' vectors, which may take some seconds.
-        data_dir: where word vectors may lie.
-        command: that shows the inspection in full; by default the one for the recipe's name.
+        recipe: names reader, task, division, longest inputs and published counts.
+        folder: folder of the corpus.
+        vectors: look up the word vectors too, which may take some seconds.
+        data_dir: folder that may hold word vectors.
+        command: command that shows the inspection in full; None: the one for the recipe's name.
 
     Raises:
-        UsageError: the corpus does not know the recipe's task.
+        UsageError: the corpus does not have the recipe's task.
     """
     faults: list[DataError] = []
     command = command or doctor_command(recipe.name, (), recipe.dataset.path, folder)
@@ -106,7 +106,7 @@ def inspect(
     try:
         task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
     except UsageError:
-        if faults and not corpus.utterances:  # nothing is left that could tell the tasks
+        if faults and not corpus.utterances:  # its tasks are unknown, not wrong
             return _unread(recipe, folder, command, faults)
         raise
     targets = targets_of(corpus, task, faults.append)
@@ -119,7 +119,7 @@ def inspect(
 
 
 def _unread(recipe: Recipe, folder: Path, command: str, faults: Sequence[DataError]) -> Inspection:
-    """The inspection of a corpus of which nothing could be read."""
+    """Make the inspection of a corpus of which nothing could be read."""
     name, findings = printable(folder.resolve().name), tuple(reading.unreadable(faults))
     return Inspection(name, recipe.name, recipe.dataset.task, (), 0, False, (), findings, command)
 
@@ -132,15 +132,15 @@ def inspect_opened(
     folds: Sequence[Fold],
     command: str,
 ) -> Inspection:
-    """Check a corpus that was read and divided (an experiment's), without looking up word vectors.
+    """Check an experiment's corpus, which is read and divided already, without looking up word vectors.
 
     Args:
-        recipe: the settings.
+        recipe: settings of the experiment.
         corpus: the utterances.
-        task: what is predicted.
-        targets: of every utterance; None where it has none.
+        task: the task to predict.
+        targets: target of each utterance; None where it has none.
         folds: the recipe's division.
-        command: that shows the inspection in full.
+        command: command that shows the inspection in full.
     """
     return _inspection(Subject(recipe, corpus, task, targets, folds), command, False, Path())
 
@@ -170,9 +170,9 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
 
 
 def summary_line(inspection: Inspection) -> str:
-    """Errors and warnings in a line, and the command that shows them; empty where there are none.
+    """Summarise errors and warnings in one line with the command that shows them; empty where there are none.
 
-    Notes are left to the command: recordings that the recipe cuts are what it asks for.
+    Notes are left to the command: recordings are cut because the recipe asks for it.
     """
     shown = [finding for finding in inspection.findings if finding.severity != "note"]
     if not shown:

@@ -1,4 +1,4 @@
-"""What train, valid and test have in common that they should not: the test split itself, speakers, videos."""
+"""Leakage between train, valid and test: validation on the test split, shared speakers, videos and other groups."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _SETS = ("train", "valid", "test")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Validation that is the test split, and groups in two sets, over all folds."""
+    """Report validation on the test split, and groups that are in two sets of a fold."""
     shared = {
         row for fold in subject.folds for row in set(fold.sets["valid"]) & set(fold.sets.get("test", ()))
     }
@@ -34,13 +34,13 @@ def _pair(subject: Subject, valid: int, test: int) -> str:
 
 
 def _shared(subject: Subject, group: str) -> Iterator[Finding]:
-    """Groups with utterances in two sets of a fold."""
+    """Report groups with utterances in two sets of a fold."""
     where: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for fold in subject.folds:
         for name, sets in _sets_of_groups(subject, fold, group).items():
             pairs = [pair for pair in combinations(_SETS, 2) if sets >= set(pair)]
             if fold.selected_on_test or subject.valid_is_test:
-                pairs = [pair for pair in pairs if pair != ("valid", "test")]  # told already
+                pairs = [pair for pair in pairs if pair != ("valid", "test")]  # reported already
             where[name].update(pairs)
     shared = {name: pairs for name, pairs in sorted(where.items()) if pairs}
     if shared:
@@ -54,6 +54,7 @@ def _shared(subject: Subject, group: str) -> Iterator[Finding]:
 
 
 def _sets_of_groups(subject: Subject, fold: Fold, group: str) -> dict[str, set[str]]:
+    """Return the sets that hold each group, by its name."""
     sets: dict[str, set[str]] = defaultdict(set)
     for name in _SETS:
         for row in fold.sets.get(name, ()):

@@ -1,4 +1,4 @@
-"""What an inspection is about, from what a user gave: a corpus's folder, the one that holds it, or only a recipe."""
+"""Find corpus and recipe from the user's input: a corpus's folder, the folder that holds it, or only a recipe."""
 
 import shlex
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class Located:
 
     Attributes:
         recipe: the settings.
-        folder: the corpus's own.
-        data_dir: where word vectors may lie.
-        doctor: the command that inspects it.
-        train: the command that trains on it.
+        folder: folder of the corpus.
+        data_dir: folder that may hold word vectors.
+        doctor: command that inspects the corpus.
+        train: command that trains on it.
     """
 
     recipe: Recipe
@@ -38,12 +38,12 @@ def locate(data: Path | None, name: str | None, overrides: Sequence[str] = ()) -
     """Find the corpus and the recipe.
 
     Args:
-        data: the corpus's own folder, or the one that holds the corpora; None is ``data``.
-        name: of the recipe, or its file; None is told by the folder's content or name.
+        data: folder of the corpus, or the one that holds the corpora; None is ``data``.
+        name: name or file of the recipe; None: found by the folder's content or name.
         overrides: ``section.key=value`` each.
 
     Raises:
-        UsageError: nothing tells the recipe, or it is wrong.
+        UsageError: the recipe is wrong, or none is given and the folder does not tell it.
         DataError: there is no such folder.
     """
     if data is not None and not data.is_dir():
@@ -68,13 +68,13 @@ def locate(data: Path | None, name: str | None, overrides: Sequence[str] = ()) -
 
 
 def doctor_command(name: str, overrides: Sequence[str], path: str, folder: Path) -> str:
-    """The command that inspects a corpus.
+    """Return the command that inspects a corpus.
 
     Args:
-        name: of the recipe, or its file.
-        overrides: of its keys.
+        name: name or file of the recipe.
+        overrides: ``section.key=value`` each.
         path: the recipe's ``dataset.path``.
-        folder: the corpus's own.
+        folder: folder of the corpus.
     """
     where = "" if _is_packaged(path, folder) else f" --data {shlex.quote(str(folder))}"
     return f"sertool doctor{where} {_recipe(name, overrides)}"
@@ -99,17 +99,17 @@ def _recipe(name: str, overrides: Sequence[str]) -> str:
 
 
 def _is_own_folder(folder: Path, reader: str) -> bool:
-    """Whether a folder is a corpus's own: in sertool's format, or with files of the reader's data set."""
+    """Check whether a folder is itself a corpus: in sertool's format, or with files of the reader's data set."""
     if is_corpus(folder) or is_corpus(folder / CONVERTED):
         return True
     return reader in LAYOUTS and bool(LAYOUTS[reader].sources(folder))
 
 
 def recipe_for(folder: Path) -> str:
-    """The recipe a folder is for: ``custom`` for one in sertool's format, otherwise the paper's for its name.
+    """Choose a recipe for a folder: ``custom`` for sertool's own format, else the paper's for the folder's name.
 
     Raises:
-        UsageError: neither tells.
+        UsageError: neither applies.
     """
     if is_corpus(folder):
         return "custom"
@@ -118,6 +118,6 @@ def recipe_for(folder: Path) -> str:
         if known.protocol == "paper" and known.dataset.path == folder.resolve().name:
             return name
     raise UsageError(
-        f"{folder}: give --recipe too, nothing there tells what it is for",
+        f"{folder}: give --recipe too: neither its content nor its name says which recipe it is for",
         hint=f"sertool doctor --data {shlex.quote(str(folder))} --recipe NAME; `sertool recipes list` shows them",
     )

@@ -1,4 +1,4 @@
-"""What the reader told, and a width or frontend that does not fit the recipe."""
+"""Errors that the reader reported, and a width or frontend that does not fit the recipe."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,24 +12,24 @@ from sertool.core.features.frontend import open_frontend
 from sertool.core.formatting import plural
 
 _TEXTS = {
-    "words": "whose words are no list of texts",
-    "width": "whose frames are not like the others",
+    "words": "whose words are not a list of texts",
+    "width": "whose frames differ in form from the others",
     "non-finite": "with NaN or infinite values",
-    "label": "whose label is none of the task's",
+    "label": "whose label is not one of the task's",
 }
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """What could not be used as it is."""
+    """Report files, utterances and settings that cannot be used as they are."""
     yield from unreadable([error for error in subject.faults if not isinstance(error, UtteranceError)])
     yield from _frontend(subject)
     yield from _width(subject)
-    told: dict[str, list[UtteranceError]] = defaultdict(list)
+    reported: dict[str, list[UtteranceError]] = defaultdict(list)
     for error in subject.faults:
         if isinstance(error, UtteranceError):
-            told[error.kind].append(error)
+            reported[error.kind].append(error)
     for kind, text in _TEXTS.items():
-        if errors := told[kind]:
+        if errors := reported[kind]:
             # An utterance may hold several such labels, or NaN in words and audio.
             named = dict.fromkeys(f"{error.id} ({error.split})" for error in errors)
             yield found(
@@ -38,15 +38,15 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def unreadable(errors: Sequence[DataError]) -> Iterator[Finding]:
-    """Whole files, splits or lines."""
+    """Report whole files, splits or lines that could not be read."""
     if errors:
         messages = (" ".join(str(error).split()) for error in errors)
-        text = f"{plural(len(errors), 'part')} of it could not be read"
+        text = f"{plural(len(errors), 'part')} could not be read"
         yield found("unreadable", len(errors), text, messages, errors[0].hint or "")
 
 
 def _width(subject: Subject) -> Iterator[Finding]:
-    """Frames that are all of another width than their frontend makes."""
+    """Report frames that all have another width than their frontend makes."""
     corpus, maker = subject.corpus, subject.made_by
     rows = [row for row, length in enumerate(subject.audio.lengths) if length]
     if maker is not None and rows and corpus.audio.width != maker.width:
@@ -59,7 +59,7 @@ def _frontend(subject: Subject) -> Iterator[Finding]:
     if recipe.dataset.reader != "corpus" or corpus.frontend is None:
         return
     if differing := frontend_differences(corpus.frontend, open_frontend(recipe.frontend).note):
-        text = "the corpus was prepared with another frontend than the recipe's"
+        text = "the corpus was prepared with other frontend settings than the recipe's"
         settings = " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items())
         examples = [f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items()]
         yield found("frontend", 1, text, examples, f"prepare it again with this recipe, or give {settings}")

@@ -1,4 +1,4 @@
-"""What is inspected: a corpus as a recipe divides it, with what its reader told."""
+"""The subject of an inspection: a corpus as a recipe divides it, with the errors of its reader."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -21,16 +21,16 @@ from sertool.core.recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class Subject:
-    """A corpus and what a recipe makes of it.
+    """A corpus with the task and division that a recipe gives it.
 
     Attributes:
         recipe: the settings.
-        corpus: as far as it could be read.
-        task: what is predicted.
-        targets: of every utterance; None where it has none.
-        folds: none where the corpus cannot be divided as the recipe says.
-        faults: what the reader told.
-        undivided: why there are no folds.
+        corpus: the part of the corpus that could be read.
+        task: the task to predict.
+        targets: target of each utterance; None where it has none.
+        folds: the recipe's division; empty where it is impossible.
+        faults: errors that the reader reported.
+        undivided: the reason why there are no folds.
     """
 
     recipe: Recipe
@@ -43,12 +43,12 @@ class Subject:
 
     @cached_property
     def audio(self) -> AudioFacts:
-        """What one pass over the audio frames gives."""
+        """Facts about the audio, from one pass over its frames."""
         return audio_facts(self.corpus.audio, self.made_by or open_frontend(self.recipe.frontend))
 
     @cached_property
     def contents(self) -> tuple[Hashable, ...]:
-        """What each utterance says and how it sounds; None where there is no sound to tell it apart by."""
+        """A key of each utterance's words and sound; None without sound, which could not tell it apart."""
         frames = self.corpus.text_frames
         texts = (
             hash_each(frames, np.diff(frames.offsets) > 0)
@@ -62,7 +62,7 @@ class Subject:
 
     @cached_property
     def valid_is_test(self) -> int:
-        """How many utterances valid holds, where they repeat those of test one by one; 0 where they do not."""
+        """Number of validation utterances if they are a copy of the test utterances, else 0."""
         for fold in self.folds[:1]:
             valid, test = fold.sets["valid"], fold.sets.get("test", ())
             contents = Counter(self.contents[row] for row in valid)
@@ -72,16 +72,16 @@ class Subject:
 
     @cached_property
     def faulty(self) -> frozenset[tuple[str, str, str]]:
-        """Kind, split and id of what the reader told about utterances."""
+        """Kind, split and id of each error that the reader reported about an utterance."""
         return frozenset((e.kind, e.split, e.id) for e in self.faults if isinstance(e, UtteranceError))
 
     @property
     def has_unread_files(self) -> bool:
-        """Whether the reader told of more than single utterances."""
+        """True if the reader reported errors of more than single utterances."""
         return any(not isinstance(error, UtteranceError) for error in self.faults)
 
     def is_faulty(self, row: int, kind: str) -> bool:
-        """Whether the reader told this of an utterance."""
+        """Check whether the reader reported an error of this kind for an utterance."""
         utterance = self.corpus.utterances[row]
         return (kind, utterance.split, utterance.id) in self.faulty
 
@@ -96,18 +96,19 @@ class Subject:
             return None
 
     def uses(self, modality: str) -> bool:
-        """Whether the model is given ``text`` or ``audio``."""
+        """Check whether the model is given ``text`` or ``audio``."""
         return modality in self.recipe.dataset.modalities
 
     @cached_property
     def sets(self) -> tuple[tuple[str, ...], ...]:
-        """Of each utterance, the set it is in, by fold; its own split where it is in none.
+        """The set of each utterance in each fold; its own split where it is in none.
 
-        Where valid and test are the same utterances, they count as test.
+        Utterances that are in valid and test count as test.
         """
-        every = [[utterance.split] * max(len(self.folds), 1) for utterance in self.corpus.utterances]
+        names_of = [[utterance.split] * max(len(self.folds), 1) for utterance in self.corpus.utterances]
         for number, fold in enumerate(self.folds):
+            # Later sets overwrite earlier ones, so test comes last.
             for name in ("private", "train", "valid", "test"):
                 for row in fold.sets.get(name, ()):
-                    every[row][number] = name
-        return tuple(tuple(names) for names in every)
+                    names_of[row][number] = name
+        return tuple(tuple(names) for names in names_of)

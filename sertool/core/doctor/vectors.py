@@ -1,4 +1,4 @@
-"""Training words that start from zeros because they have no vector."""
+"""Training words without a word vector, which start from zeros."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from sertool.core.formatting import plural, share
 
 
 def check(subject: Subject, data_dir: Path) -> Iterator[Finding]:
-    """Look the words of all folds' training utterances up, in the cached vectors where the corpus has some."""
+    """Look up the training words of all folds, in the cached vectors where the corpus has some."""
     cached, source = subject.corpus.vocabulary, subject.recipe.dataset.vectors
     if not subject.uses("text") or subject.corpus.text_frames is not None:
         return

@@ -49,7 +49,7 @@ class Counts:
         support: (..., C) utterances of a class.
         predicted: (..., C) utterances that were given a class.
         utterances: (...) all utterances.
-        multi: whether each class is a decision of its own.
+        multi: True for multi-label tasks, where each class is a decision of its own.
     """
 
     hits: NDArray[Any]
@@ -178,7 +178,7 @@ class Metric:
 
     Attributes:
         title: its name as the field writes it.
-        is_share: whether it is a share, written in percent; otherwise it is written in its own unit.
+        is_share: True for a share, which is written in percent; otherwise it is written in its own unit.
     """
 
     title: str
@@ -191,7 +191,7 @@ class DecisionMetric(Metric):
 
     Attributes:
         of_counts: computes it from counts, of all utterances or of many resamples at once.
-        is_main: whether ``training.select`` may name it and ``sertool ensemble`` reports it.
+        is_main: True if ``training.select`` may name it and ``sertool ensemble`` reports it.
     """
 
     of_counts: Callable[[Counts], NDArray[np.float64]]

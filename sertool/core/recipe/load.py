@@ -81,7 +81,7 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
     """Check parsed content; ``origin`` names it in errors.
 
     Raises:
-        UsageError: it is wrong; one message lists every unknown key and wrong value.
+        UsageError: the content is wrong; one message lists every unknown key and wrong value.
     """
     try:
         # Through JSON: strict validation of Python objects refuses what JSON spells otherwise (tuples).

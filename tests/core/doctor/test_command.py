@@ -81,16 +81,16 @@ def test_what_it_says_of_a_planted_corpus(here):
         "all          12      6     6\n"
         "≠ the published number\n"
         "\n"
-        "error: 1 count of train not the published one [counts]\n"
+        "error: 1 count of train differs from the published one [counts]\n"
         "  train positive: 6, published 5\n"
-        "  try: get the published files again; figures on other data do not compare with\n"
-        "    the paper's\n"
+        "  try: get the published files again; figures on other data cannot be compared\n"
+        "    with the paper's\n"
         "\n"
         "error: 2 utterances with NaN or infinite values; the first:\n"
         "  data/MOSEI/train_mels.p: utterance 'train0[0]' holds NaN or infinite values in\n"
         "  frame 1 [non-finite]\n"
         "  train0[0] (train) · train0[1] (train)\n"
-        "  try: extract their features anew, or leave them out: one such value spoils a\n"
+        "  try: extract their features again, or leave them out: one such value spoils a\n"
         "    whole training\n"
         "\n"
         "warning: 1 utterance silent from beginning to end [silent]\n"
@@ -170,7 +170,7 @@ def test_where_the_next_command_finds_the_corpus(here):
         (
             ["--data", "data"],
             2,
-            "error: data: give --recipe too, nothing there tells what it is for\n"
+            "error: data: give --recipe too: neither its content nor its name says which recipe it is for\n"
             "  try: sertool doctor --data data --recipe NAME; `sertool recipes list` shows them\n",
         ),
         (["--data", "none"], 1, "error: none: no such folder\n"),
@@ -200,7 +200,7 @@ def test_an_empty_folder_is_told(here):
     result = run("--recipe", "meld")
     assert result.exit_code == 1
     assert result.stdout.startswith(
-        "MELD · emotion · nothing could be read\n\nerror: 1 part of it could not be read [unreadable]\n"
+        "MELD · emotion · nothing could be read\n\nerror: 1 part could not be read [unreadable]\n"
         "  data/MELD: no MELD data there, expected the files of at least one split:"
     )
 
