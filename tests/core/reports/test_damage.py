@@ -18,13 +18,6 @@ from sertool.core.runs.prediction_files import set_path, write_probes, write_set
 from sertool.core.runs.predictions import MemberScore
 
 
-@pytest.fixture
-def clean(tmp_path):
-    """A folder with one clean run."""
-    write_run(tmp_path / "tiny", make_set("test"), make_set("valid", 200))
-    return tmp_path
-
-
 def test_names_that_are_not_there(clean):
     with pytest.raises(UsageError) as caught:
         report(clean, "tinny")

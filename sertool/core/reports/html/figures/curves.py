@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from sertool.core.formatting import plural
 from sertool.core.metrics.reliability import Point
 from sertool.core.reports.contents import Size
 from sertool.core.reports.html.figures.drawing import (
@@ -22,6 +23,7 @@ from sertool.core.reports.html.figures.drawing import (
     polyline,
     span,
 )
+from sertool.core.reports.wording import capitalised
 from sertool.core.training.history import MemberEpoch
 
 WIDTH, HEIGHT = 460, 270
@@ -54,9 +56,8 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
         ),
     ]
     for place, (key, points) in enumerate(curves.items()):  # dots only up to 12: more would touch each other
-        parts += _curve(
-            [(x(k), y(value)) for k, value in points], place, marks=last <= 12
-        )  # more dots would touch each other
+        drawn = [(x(k), y(value)) for k, value in points]
+        parts += _curve(drawn, place, marks=last <= 12)
         parts += _legend(RIGHT - 60 * (len(curves) - place), place, key)
     ends = [f"{key}: {percent(points[0][1])} at k = 1, {percent(points[-1][1])} at k = {points[-1][0]}"
             for key, points in curves.items() if points]  # fmt: skip
@@ -164,6 +165,5 @@ def _training(
                 marks.append(polygon(corners, "drop"))
             elif epoch is best or len(points) == 1:
                 marks.append(element("circle", cx=across, cy=up, r=4, class_="dot a"))
-    return figure(
-        WIDTH, HEIGHT, f"{name}, {len(histories)} members".capitalize(), said, [*parts, *marks]
-    )  # marks above all lines
+    title = capitalised(f"{name}, {plural(len(histories), 'member')}")
+    return figure(WIDTH, HEIGHT, title, said, [*parts, *marks])  # marks last, above all lines

@@ -1,0 +1,65 @@
+"""Slices of a set: which there are, which are tested, and how seldom a clean one is called weak."""
+
+from dataclasses import replace
+
+import numpy as np
+from builders import CLASSES
+from stored_sets import changed, make_set, only, write_run
+
+from sertool.core.metrics import Bootstrap, clusters_of
+from sertool.core.reports.slices import slice_rows
+
+
+def test_parts_are_named_and_tested_together(clean):
+    rows = only(clean).sets["test"].slices
+    assert [row.name for row in rows if row.kind == "speaker"] == [f"test-{number}" for number in range(10)]
+    assert [row.name for row in rows if row.kind == "gender"] == ["f", "m"]
+    assert [row.name for row in rows if row.kind == "words"] == [
+        "1 to 4 words",
+        "5 to 8 words",
+        "9 to 12 words",
+    ]
+    assert [row.name for row in rows if row.kind == "seconds"] == [
+        "0.4 to 1.6 s",
+        "2.0 to 3.2 s",
+        "3.6 to 4.8 s",
+    ]
+    assert [row.name for row in rows if row.kind == "class"] == list(CLASSES)
+    assert not [row for row in rows if row.kind == "modality"]
+    assert not any(row.weak for row in rows)
+    assert all(row.accuracy.low <= row.accuracy.value <= row.accuracy.high for row in rows)
+
+
+def test_parts_of_clean_sets_are_seldom_weak_however_much_speakers_differ():
+    weak = 0
+    for seed in range(100):
+        stored, random = make_set("test", seed=seed), np.random.default_rng(seed)
+        skill = random.normal(0.8, 1, 10)[np.arange(400) % 10]
+        right = (random.random(400) < 1 / (1 + np.exp(-skill))).astype(float)
+        bootstrap = Bootstrap(clusters_of(stored.spoken), resamples=500)
+        weak += any(row.weak for row in slice_rows(stored, right, bootstrap) if row.kind != "speaker")
+    assert weak <= 8
+
+
+def test_a_gender_of_few_speakers_is_not_tested(tmp_path):
+    test = make_set("test", speakers=4)
+    women = np.array([one.gender == "f" for one in test.spoken])
+    wrong = (test.predictions.logits.mean(0).argmax(-1) + 1) % 3
+    write_run(tmp_path / "tiny", changed(test, targets=np.where(women, wrong, test.predictions.targets)))
+    rows = {row.name: row for row in only(tmp_path).sets["test"].slices}
+    assert rows["f"].difference < -0.5
+    assert (rows["f"].p, rows["f"].weak) == (None, False)
+    assert rows["test-0"].weak
+
+
+def test_missing_modalities_are_parts_and_small_parts_are_not_tested(tmp_path):
+    test = make_set("test", 60)
+    spoken = [replace(one, words=0, text="") if row < 12 else one for row, one in enumerate(test.spoken)]
+    spoken = [replace(one, frames=0) if 12 <= row < 15 else one for row, one in enumerate(spoken)]
+    write_run(tmp_path / "tiny", replace(test, spoken=tuple(spoken)))
+    rows = {(row.kind, row.name): row for row in only(tmp_path).sets["test"].slices}
+    assert rows["modality", "no text"].size == rows["words", "no words"].size == 12
+    assert rows["modality", "no audio"].size == 3
+    assert rows["modality", "no audio"].p is None
+    assert rows["modality", "no text"].p is not None
+    assert rows["modality", "text and audio"].size == 45

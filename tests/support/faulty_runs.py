@@ -1,0 +1,76 @@
+"""Stored runs with one thing wrong each, for tests of the findings of a report."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from builders import tiny_recipe
+from stored_sets import changed, make_origin, make_set, shuffled, write_run
+
+from sertool.core.reports.contents import RunReport
+
+PAPER = tiny_recipe(protocol="paper")
+PAPERS = make_origin(PAPER, selected_on_test=True)
+
+
+def kinds(run: RunReport) -> list[str]:
+    return [found.kind for found in run.findings]
+
+
+def text(run: RunReport, kind: str) -> str:
+    (found,) = [found.text for found in run.findings if found.kind == kind]
+    return found
+
+
+def planted(kind: str, folder: Path) -> None:
+    """A run with one thing wrong."""
+    test, valid, options = make_set("test"), make_set("valid", 200), {}
+    own, random = test.predictions, np.random.default_rng(1)
+    if kind == "miscalibrated":
+        noisy = random.random(400) < 0.4
+        test = changed(test, targets=np.where(noisy, random.integers(0, 3, 400), own.targets))
+    elif kind == "weak-slice":
+        women = np.array([one.gender == "f" for one in test.spoken])
+        test = changed(test, targets=np.where(women & (random.random(400) < 0.5), 0, own.targets))
+    elif kind in ("ignores-audio", "ignores-text"):
+        ignored = kind.removeprefix("ignores-")
+        other = {"audio": "text", "text": "audio"}[ignored]
+        options["probes"] = lambda stored: {
+            f"{ignored} shuffled": stored.predictions.logits,
+            f"{ignored} masked": stored.predictions.logits,
+            f"{other} shuffled": shuffled(stored),
+            f"{other} masked": shuffled(stored, 6),
+        }
+    elif kind == "never-predicted":
+        logits = own.logits.copy()
+        logits[:, :, 2] = -20
+        test = changed(test, logits=logits)
+    elif kind == "no-better-than-majority":
+        test = changed(test, targets=random.integers(0, 3, 400))
+    elif kind == "nan-logits":
+        logits = own.logits.copy()
+        logits[1, 7, 0] = np.nan
+        test = changed(test, logits=logits)
+    elif kind in ("few-members", "one-member"):
+        left = 2 if kind == "few-members" else 1
+        test, valid = (
+            changed(one, logits=one.predictions.logits[:left], members=one.predictions.members[:left])
+            for one in (test, valid)
+        )
+    elif kind == "few-clusters":
+        test = make_set("test", speakers=3)
+    elif kind == "read-often":
+        options["judged"] = 4
+    else:
+        test, valid = (replace(one, origin=made_by(kind)) for one in (test, valid))
+    write_run(folder, test, valid, **options)
+
+
+def made_by(kind: str):
+    if kind == "selected-on-test":
+        return PAPERS
+    if kind == "seen-in-test":
+        return make_origin(started_from="earlier", seen_in_test=12)
+    return make_origin(
+        doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]]
+    )
