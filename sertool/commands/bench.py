@@ -6,27 +6,26 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._options import option
 
 
 def bench(
     recipe: options.Recipe = "iemocap",
-    members: Annotated[int, options.option("--members", "Number of members to train.", "N", min=1)] = 10,
+    members: Annotated[int, option("--members", "Number of members to train.", "N", min=1)] = 10,
     set_: options.Set = None,
     rounds: Annotated[
-        int, options.option("--rounds", "Number of measurements, after one to warm up.", "N", min=1)
+        int, option("--rounds", "Number of measurements, after one to warm up.", "N", min=1)
     ] = 5,
     seconds: Annotated[
-        float, options.option("--seconds", "Approximate length of one measurement.", "S", min=0)
+        float, option("--seconds", "Approximate length of one measurement.", "S", min=0)
     ] = 5.0,
-    training: Annotated[bool, options.option("--training/--no-training", "Measure training.")] = True,
-    evaluation: Annotated[bool, options.option("--evaluation/--no-evaluation", "Measure evaluation.")] = True,
+    training: Annotated[bool, option("--training/--no-training", "Measure training.")] = True,
+    evaluation: Annotated[bool, option("--evaluation/--no-evaluation", "Measure evaluation.")] = True,
     baseline: Annotated[
         bool,
-        options.option(
-            "--baseline/--no-baseline", "Compare with plain PyTorch, which trains one model at a time."
-        ),
+        option("--baseline/--no-baseline", "Compare with plain PyTorch, which trains one model at a time."),
     ] = True,
-    finish: Annotated[bool, options.option("--finish", "Also train all members until they stop.")] = False,
+    finish: Annotated[bool, option("--finish", "Also train all members until they stop.")] = False,
     data: options.Data = options.DEFAULT_DATA,
     device: options.Device = "auto",
     precision: options.Precision = None,

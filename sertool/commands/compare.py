@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sertool.commands import _options as options
+from sertool.commands._options import option
 
 METRICS = "accuracy,uar,f1_weighted"
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
@@ -17,18 +18,14 @@ def compare(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME", help="Two or more runs. Each is compared with the first.")
     ],
-    set_: Annotated[
-        str, options.option("--set", "Set whose predictions are compared.", "test|valid")
-    ] = "test",
+    set_: Annotated[str, option("--set", "Set whose predictions are compared.", "test|valid")] = "test",
     metric: Annotated[
-        str, options.option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")
+        str, option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")
     ] = METRICS,
-    flips: Annotated[
-        int, options.option("--flips", "Number of flipped utterances to show.", "N", min=0)
-    ] = 10,
+    flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0)] = 10,
     csv: Annotated[
         Path | None,
-        options.option("--csv", "Write all flipped utterances to this file.", "FILE", dir_okay=False),
+        option("--csv", "Write all flipped utterances to this file.", "FILE", dir_okay=False),
     ] = None,
     json: options.Json = None,
     output: options.Output = options.DEFAULT_OUTPUT,

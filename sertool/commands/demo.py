@@ -1,5 +1,7 @@
 """``sertool demo``: train three ensembles on the packaged corpus and compare them in one table."""
 
+import csv
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +106,6 @@ def show(results: list[dict[str, Any]]) -> list[str]:
 
 def next_commands(output: Path, here: Path) -> list[str]:
     """Return the commands to try next: a prediction for a packaged test recording, and the report."""
-    import csv
-    import shlex
-
     from sertool.core.corpora.load import corpus_folder
 
     clips = corpus_folder("packaged:demo", here) / "clips"

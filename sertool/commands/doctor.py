@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sertool.commands import _options as options
+from sertool.commands._options import option
 from sertool.core.formatting import HARD_SPACE, padded, wrapped
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ WIDEST = 100  # columns; longer lines are hard to read
 def doctor(
     data: Annotated[
         Path | None,
-        options.option("--data", "Folder of the corpus, or the folder that holds the corpora.", "DIR"),
+        option("--data", "Folder of the corpus, or the folder that holds the corpora.", "DIR"),
     ] = None,
     recipe: Annotated[
         str | None,
-        options.option("--recipe", "Recipe the corpus is for. Default: by the folder's name.", "NAME|FILE"),
+        option("--recipe", "Recipe the corpus is for. Default: by the folder's name.", "NAME|FILE"),
     ] = None,
     set_: options.Set = None,
     json: options.Json = None,

@@ -10,6 +10,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._options import option
 from sertool.commands._training import left_out
 from sertool.core.formatting import padded, plural
 
@@ -24,9 +25,7 @@ PROBED = "reading or listening?"
 
 def ensemble(
     name: options.Run,
-    sets: Annotated[
-        str, options.option("--sets", "Sets to evaluate: test, valid, private.", "SET,...")
-    ] = "test",
+    sets: Annotated[str, option("--sets", "Sets to evaluate: test, valid, private.", "SET,...")] = "test",
     index: options.Index = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
@@ -34,13 +33,9 @@ def ensemble(
     precision: options.EvaluationPrecision = None,
     predictions: Annotated[
         Path | None,
-        options.option(
-            "--predictions", "Write one row per utterance to this file.", "FILE.csv", dir_okay=False
-        ),
+        option("--predictions", "Write one row per utterance to this file.", "FILE.csv", dir_okay=False),
     ] = None,
-    probe: Annotated[
-        bool, options.option("--probe", "Also evaluate with text or audio masked or shuffled.")
-    ] = False,
+    probe: Annotated[bool, option("--probe", "Also evaluate with text or audio masked or shuffled.")] = False,
     json: options.Json = None,
 ) -> None:
     """Average the members of a run and evaluate the result.

@@ -7,6 +7,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console
+from sertool.commands._options import option
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
 def export(
     name: options.Run,
-    out: Annotated[Path, options.option("--out", "Folder to write.", "BUNDLE")],
+    out: Annotated[Path, option("--out", "Folder to write.", "BUNDLE")],
     index: options.Index = None,
-    int8: Annotated[bool, options.option("--int8", "Also write the model with 8-bit weights.")] = False,
+    int8: Annotated[bool, option("--int8", "Also write the model with 8-bit weights.")] = False,
     with_frontend: Annotated[
-        bool, options.option("--with-frontend", "Include the mel frontend, so that the input is a waveform.")
+        bool, option("--with-frontend", "Include the mel frontend, so that the input is a waveform.")
     ] = False,
     force: Annotated[
-        bool, options.option("--force", "Replace a bundle; write 8-bit weights even if accuracy falls.")
+        bool, option("--force", "Replace a bundle; write 8-bit weights even if accuracy falls.")
     ] = False,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,

@@ -1,6 +1,7 @@
 """``sertool fetch-data``: download corpora, released models and word vectors, and check them."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, fetching, say
+from sertool.commands._options import option
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -24,26 +26,22 @@ def fetch_data(
         typer.Argument(metavar="NAME", help="What to download, or all. Without a name: show the list."),
     ] = None,
     dest: Annotated[
-        Path | None, options.option("--dest", "Destination folder. Default: data, or ckpt for models.", "DIR")
+        Path | None, option("--dest", "Destination folder. Default: data, or ckpt for models.", "DIR")
     ] = None,
     from_: Annotated[
         str | None,
-        options.option("--from", "Take the archive from this path or address instead.", "PATH|URL"),
+        option("--from", "Take the archive from this path or address instead.", "PATH|URL"),
     ] = None,
     sha256: Annotated[
-        str | None, options.option("--sha256", "SHA-256 checksum that the archive must have.", "HEX")
+        str | None, option("--sha256", "SHA-256 checksum that the archive must have.", "HEX")
     ] = None,
     manifest: Annotated[
         list[Path] | None,
-        options.option("--manifest", "File with sources of your own; can be repeated.", "FILE.yaml"),
+        option("--manifest", "File with sources of your own; can be repeated.", "FILE.yaml"),
     ] = None,
-    check_links: Annotated[
-        bool, options.option("--check-links", "Only check that the addresses work.")
-    ] = False,
-    force: Annotated[bool, options.option("--force", "Replace what is already there.")] = False,
-    keep_archive: Annotated[
-        bool, options.option("--keep-archive", "Keep the archive after unpacking it.")
-    ] = False,
+    check_links: Annotated[bool, option("--check-links", "Only check that the addresses work.")] = False,
+    force: Annotated[bool, option("--force", "Replace what is already there.")] = False,
+    keep_archive: Annotated[bool, option("--keep-archive", "Keep the archive after unpacking it.")] = False,
     json: options.Json = None,
 ) -> None:
     """Download corpora, released models and word vectors.
@@ -136,8 +134,6 @@ def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[st
 
 
 def _row(request: "Request", fetched: "Fetched") -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "name": request.name,
         "dest": str(request.dest),
@@ -153,7 +149,7 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
     receipt = fetched.receipt
     if fetched.new:
         lines = [
-            f"{request.name}: {readable_size(receipt.size)} from {_host(receipt.url)}",
+            f"{request.name}: {readable_size(receipt.size)} from {urlsplit(receipt.url).hostname or receipt.url}",
             f"SHA-256 {receipt.sha256}",
         ]
     else:
@@ -170,10 +166,6 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
         lines.append(f"not in the archive: {', '.join(fetched.missing)}")
     usable = [name for name, folder in receipt.folders.items() if folder.problem is None]
     return lines + [f"next: {_next(request, name)}" for name in usable[:1]]
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
 
 
 def _next(request: "Request", name: str) -> str:
@@ -221,8 +213,6 @@ def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, 
 
 def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     """Check all addresses; a source fails if none of its addresses works."""
-    from dataclasses import asdict
-
     from sertool.core.fetch.download import Policy
     from sertool.core.fetch.obtain import links
 

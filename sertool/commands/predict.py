@@ -11,6 +11,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
+from sertool.commands._options import option
 from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
 
 if TYPE_CHECKING:
@@ -29,28 +30,26 @@ AudioArgument = Annotated[
     typer.Argument(metavar="AUDIO", help="Recordings, or folders that are searched for recordings."),
 ]
 TextOption = Annotated[
-    str | None, options.option("--text", "Words spoken in the recording, or a text alone.", "WORDS")
+    str | None, option("--text", "Words spoken in the recording, or a text alone.", "WORDS")
 ]
 TableOption = Annotated[
     Path | None,
-    options.option(
-        "--table", "CSV or JSON Lines: audio, text; optional: id, start, end.", "FILE", dir_okay=False
-    ),
+    option("--table", "CSV or JSON Lines: audio, text; optional: id, start, end.", "FILE", dir_okay=False),
 ]
 WindowOption = Annotated[
-    float | None, options.option("--window", "Split recordings into windows of this length.", "SECONDS")
+    float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")
 ]
 HopOption = Annotated[
-    float | None, options.option("--hop", "Distance between window starts. Default: --window.", "SECONDS")
+    float | None, option("--hop", "Distance between window starts. Default: --window.", "SECONDS")
 ]
 AbstainOption = Annotated[
-    float | None, options.option("--abstain", "Answer 'unsure' below this probability (0 to 1).", "P")
+    float | None, option("--abstain", "Answer 'unsure' below this probability (0 to 1).", "P")
 ]
 SkipOption = Annotated[
-    bool, options.option("--skip-bad", "Leave out inputs that cannot be used; list them at the end.")
+    bool, option("--skip-bad", "Leave out inputs that cannot be used; list them at the end.")
 ]
 CsvOption = Annotated[
-    Path | None, options.option("--csv", "Write one row per prediction to this file.", "FILE", dir_okay=False)
+    Path | None, option("--csv", "Write one row per prediction to this file.", "FILE", dir_okay=False)
 ]
 
 

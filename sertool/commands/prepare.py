@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
+from sertool.commands._options import option
 from sertool.core.formatting import plural
 
 if TYPE_CHECKING:
@@ -35,38 +36,32 @@ TableArgument = Annotated[
         help="CSV or JSON Lines table with one row per utterance, or a folder with one sub-folder per class.",
     ),
 ]
-OutOption = Annotated[Path, options.option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
+OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
 FrontendOption = Annotated[
-    str, options.option("--recipe", "Recipe whose frontend computes the audio frames.", "NAME|FILE")
+    str, option("--recipe", "Recipe whose frontend computes the audio frames.", "NAME|FILE")
 ]
 AudioRootOption = Annotated[
     Path | None,
-    options.option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
+    option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
 ]
 SplitsOption = Annotated[
-    str, options.option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
+    str, option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
 ]
-SeedOption = Annotated[int, options.option("--seed", "Seed for splits that are drawn at random.", "N", min=0)]
+SeedOption = Annotated[int, option("--seed", "Seed for splits that are drawn at random.", "N", min=0)]
 TranscribeOption = Annotated[
     str | None,
-    options.option(
-        "--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"
-    ),
+    option("--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"),
 ]
 LanguageOption = Annotated[
     str | None,
-    options.option("--language", "Language of the recordings, such as de. Default: detected.", "CODE"),
+    option("--language", "Language of the recordings, such as de. Default: detected.", "CODE"),
 ]
 WorkersOption = Annotated[
     int | None,
-    options.option(
-        "--workers", "Processes that decode audio. Default: depends on cores and table.", "N", min=1
-    ),
+    option("--workers", "Processes that decode audio. Default: depends on cores and table.", "N", min=1),
 ]
-SkipOption = Annotated[
-    bool, options.option("--skip-bad", "Leave out and list recordings that cannot be used.")
-]
-ForceOption = Annotated[bool, options.option("--force", "Replace a corpus that is already there.")]
+SkipOption = Annotated[bool, option("--skip-bad", "Leave out and list recordings that cannot be used.")]
+ForceOption = Annotated[bool, option("--force", "Replace a corpus that is already there.")]
 
 
 def prepare(

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._options import option
 
 if TYPE_CHECKING:
     from sertool.core.reports.contents import Report
@@ -23,31 +24,25 @@ SEVERITY = re.compile(rf"({'|'.join(COLOURS)}): ")
 
 
 RunsOption = Annotated[
-    list[str] | None, options.option("--name", "Run name, a folder under --output; can be repeated.", "NAME")
+    list[str] | None, option("--name", "Run name, a folder under --output; can be repeated.", "NAME")
 ]
-AllOption = Annotated[bool, options.option("--all", "Report all runs under --output.")]
+AllOption = Annotated[bool, option("--all", "Report all runs under --output.")]
 ExpectOption = Annotated[
     list[str] | None,
-    options.option(
-        "--expect", "Recipe to list as missing if it has no result; can be repeated.", "RECIPE|published"
-    ),
+    option("--expect", "Recipe to list as missing if it has no result; can be repeated.", "RECIPE|published"),
 ]
 HtmlOption = Annotated[
-    Path | None, options.option("--html", "Write one HTML file that works offline.", "FILE", dir_okay=False)
+    Path | None, option("--html", "Write one HTML file that works offline.", "FILE", dir_okay=False)
 ]
 MarkdownOption = Annotated[
     Path | None,
-    options.option("--markdown", "Write Markdown with tables as on GitHub.", "FILE", dir_okay=False),
+    option("--markdown", "Write Markdown with tables as on GitHub.", "FILE", dir_okay=False),
 ]
-JsonOption = Annotated[
-    Path | None, options.option("--json", "Write all data as JSON.", "FILE", dir_okay=False)
-]
-CsvOption = Annotated[
-    Path | None, options.option("--csv", "Write one row per figure.", "FILE", dir_okay=False)
-]
+JsonOption = Annotated[Path | None, option("--json", "Write all data as JSON.", "FILE", dir_okay=False)]
+CsvOption = Annotated[Path | None, option("--csv", "Write one row per figure.", "FILE", dir_okay=False)]
 RecordingsOption = Annotated[
     Path | None,
-    options.option("--recordings", "Recordings to play in the HTML report, if small.", "DIR|TABLE"),
+    option("--recordings", "Recordings to play in the HTML report, if small.", "DIR|TABLE"),
 ]
 
 

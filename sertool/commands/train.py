@@ -8,6 +8,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._options import option
 from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
@@ -18,23 +19,17 @@ if TYPE_CHECKING:
 
 NameOption = Annotated[
     str | None,
-    options.option("--name", "Run name, a folder under --output. Default: the recipe's name.", "NAME"),
+    option("--name", "Run name, a folder under --output. Default: the recipe's name.", "NAME"),
 ]
-RunsOption = Annotated[
-    int | None, options.option("--runs", "Number of members. Default: the recipe's.", "N", min=1)
-]
-SeedsOption = Annotated[
-    str | None, options.option("--seeds", "One member per seed, instead of --runs.", "1,2,3")
-]
-FromOption = Annotated[
-    Path | None, options.option("--from", "Start from the weights of an earlier run.", "NAME|DIR")
-]
+RunsOption = Annotated[int | None, option("--runs", "Number of members. Default: the recipe's.", "N", min=1)]
+SeedsOption = Annotated[str | None, option("--seeds", "One member per seed, instead of --runs.", "1,2,3")]
+FromOption = Annotated[Path | None, option("--from", "Start from the weights of an earlier run.", "NAME|DIR")]
 GroupOption = Annotated[
     int | None,
-    options.option("--group-size", "Members trained as one stack. Default: depends on memory.", "N", min=1),
+    option("--group-size", "Members trained as one stack. Default: depends on memory.", "N", min=1),
 ]
 TensorboardOption = Annotated[
-    bool, options.option("--tensorboard", "Write TensorBoard curves into the run's folder during training.")
+    bool, option("--tensorboard", "Write TensorBoard curves into the run's folder during training.")
 ]
 
 

@@ -1,4 +1,4 @@
-"""The HTML report as a tree, and one in which every name is hostile."""
+"""The HTML report as a tree, one in which every name is hostile, and parts of a report's text and CSV."""
 
 import csv
 import io
