@@ -1,1 +1,1 @@
-"""A recording becomes frames: reading, log-mels, caches, transcripts."""
+"""Recordings become frames: reading, frontends, caches, transcripts."""

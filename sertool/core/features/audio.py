@@ -1,7 +1,7 @@
-"""Recordings as samples: any common format, rate and number of channels, in blocks, and what is refused.
+"""Recordings are read as samples, from any common format, sampling rate and number of channels, block by block.
 
-A file is known by its content, whatever its name ends in. What comes out is what ``librosa.load`` gives: the
-mean of the channels, resampled by soxr at its quality "HQ".
+The content of a file decides about its format, not its name. The samples are those of ``librosa.load``: the mean of the
+channels, resampled by soxr at quality "HQ".
 """
 
 import math
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
     from soundfile import SoundFile
     from torch import Tensor
 
-SHORTEST = 0.01  # seconds; not one period of a low voice
-LONGEST = 4 * 3600  # seconds; a small file can hold years of silence, and memory cannot
-END_TOLERANCE = 0.1  # seconds; tables round the end of a segment
+SHORTEST = 0.01  # seconds; a period of a low voice, so anything shorter holds no speech
+LONGEST = 4 * 3600  # seconds; a small file can decode to years of silence, which memory cannot hold
+END_TOLERANCE = 0.1  # seconds; tables often round the end of a segment up
 _RATES = (100, 1_000_000)  # Hz
-_LOUDEST = 1e9  # of a full scale of 1; integers stored as floats reach 2^31 and are no recording anyone made
-_BLOCK = 1 << 15  # values; a header may promise any length, so files are read in blocks
+_LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit ones and damaged files do not
+_BLOCK = 1 << 15  # values; a header may promise any length, so memory is allocated block by block
 _PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow anew and it is a third slower
-_UNKNOWN_LENGTH = 1 << 62  # libsndfile's count for a stream whose header leaves the length out is above
-_FORMATS = "readable are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
+_UNKNOWN_LENGTH = 1 << 62  # libsndfile reports more than this if the header leaves the length out
+_FORMATS = (
+    "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
+)
 _STDERR = threading.Lock()
-# Containers that people have and libsndfile does not read: where the mark stands, the mark, the name.
+# Common containers that libsndfile cannot read: offset of the magic bytes, the bytes, the name.
 _FOREIGN = (
     (4, b"ftyp", "MP4 or M4A"),
     (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
@@ -64,11 +66,11 @@ class Segment:
 def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
     """Read a recording, or a segment of it, as one channel at a given sampling rate.
 
-    Decoding begins at the segment where the format can seek; memory holds the result and one small block.
+    Decoding starts at the segment if the format can seek; memory holds the result and one small block.
 
     Args:
-        segment: of a file in any format libsndfile knows by content (WAV, FLAC, Ogg, MP3, AIFF, ...).
-        sample_rate: Hz; another rate in the file is resampled.
+        segment: file in any format that libsndfile recognises by content (WAV, FLAC, Ogg, MP3, AIFF, ...).
+        sample_rate: rate of the result in Hz; a file of another rate is resampled.
 
     Returns:
         (samples,) float32, the mean of the channels, full scale at 1; ceil(n * sample_rate / rate) samples of n.
@@ -89,8 +91,8 @@ def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
             head = opened.read(16)
             opened.seek(0)
             if not head:
-                raise DataError(f"{path}: is empty, not one byte long", hint=_FORMATS)
-            # By descriptor, because soundfile and libsndfile take a name's ending for a format.
+                raise DataError(f"{path}: the file is empty", hint=_FORMATS)
+            # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
             with _quiet(head), soundfile.SoundFile(opened.fileno(), closefd=False) as file:
                 samples = _read(file, segment, sample_rate)
     except OSError as error:
@@ -101,7 +103,7 @@ def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
 
 
 def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.float32]:
-    """The samples of a segment at a sampling rate."""
+    """Read the samples (N,) of a segment at a sampling rate."""
     import soxr
 
     path, rate = segment.path, int(file.samplerate)
@@ -129,22 +131,22 @@ def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.f
             f"{path}: truncated, ends after {(first + read) / rate:g} s of {file.frames / rate:g} s"
         )
     if read == 0:
-        raise DataError(f"{path}: holds no samples")
+        raise DataError(f"{path}: contains no samples")
     if read < SHORTEST * rate:
         raise DataError(f"{path}: lasts {1e3 * read / rate:.3g} ms, expected at least {1e3 * SHORTEST:g} ms")
     if resampler is not None:
-        # As librosa does: soxr rounds the length down where it must be rounded, one zero makes it up.
+        # As librosa does: soxr rounds the length down, ceil is wanted, so one zero fills up.
         pieces += (resampler.resample_chunk(np.zeros(0, np.float32), last=True), np.zeros(1, np.float32))
     return np.concatenate(pieces)[: math.ceil(read * sample_rate / rate)]
 
 
 def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.float32]]:
-    """The mean of the channels from sample ``first`` to before ``last``, as far as there is one."""
+    """Yield the mean of the channels, samples ``first`` up to ``last`` (exclusive) or to the end of the file."""
     if first:
         file.seek(first)
-    # soundfile seeks after each read to keep its place: FLAC decodes anew, endless streams refuse.
+    # soundfile seeks after each read to keep its position: slow for FLAC, refused by endless streams.
     file.seekable = lambda: False
-    # As integers, because libsndfile takes several times as long to make floats of them.
+    # 16-bit integers are read as such, because libsndfile is several times slower at converting them.
     dtype, full_scale = (np.int16, 1 << 15) if file.subtype == "PCM_16" else (np.float32, 1)
     buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype)
     while first < last:
@@ -153,7 +155,7 @@ def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.flo
             return
         first += len(block)
         mean = block[:, 0].astype(np.float32)
-        with np.errstate(all="ignore"):  # values that are no samples are the caller's to refuse
+        with np.errstate(all="ignore"):  # the caller refuses NaN and infinite values
             for channel in range(1, file.channels):
                 mean += block[:, channel]
             mean /= full_scale * file.channels
@@ -161,16 +163,16 @@ def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.flo
 
 
 def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
-    """First sample, and the one after the last, of a segment given in seconds."""
+    """Turn a segment in seconds into its first sample and the one after its last."""
     path, begins, ends = segment.path, segment.start or 0.0, segment.end
     if ends is None:
         ends = known / rate
     if not 0 <= begins < math.inf or not (begins < ends < math.inf or segment.end is None):
-        raise DataError(f"{path}: a segment from {begins:g} s to {ends:g} s is none")
+        raise DataError(f"{path}: invalid segment from {begins:g} s to {ends:g} s")
     if known and (begins * rate >= known or ends > known / rate + END_TOLERANCE):
         what = "start" if begins * rate >= known else "end"
         at = begins if what == "start" else ends
-        raise DataError(f"{path}: is {known / rate:g} s long, the segment's {what} at {at:g} s lies beyond")
+        raise DataError(f"{path}: is {known / rate:g} s long, but the segment's {what} is at {at:g} s")
     first, last = round(begins * rate), min(round(ends * rate), known)
     if last < _UNKNOWN_LENGTH and last - first > LONGEST * rate:
         raise _too_long(path)
@@ -179,21 +181,21 @@ def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
 
 def _too_long(path: Path) -> DataError:
     return DataError(
-        f"{path}: lasts more than {LONGEST // 3600} hours, which are not read at once",
-        hint="give it in segments: columns start and end, in seconds",
+        f"{path}: lasts more than {LONGEST // 3600} hours, more than can be read at once",
+        hint="divide it into segments with the columns start and end, in seconds",
     )
 
 
 @contextmanager
 def _quiet(head: bytes) -> Iterator[None]:
-    """Send the process's stderr nowhere while an MP3 is read.
+    """Discard the process's stderr while an MP3 is read.
 
-    libmpg123 writes about every oddity there, past Python, and libsndfile has no switch for it.
+    libmpg123 writes a line there about every oddity, bypassing Python, and libsndfile cannot switch that off.
     """
     if not (head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")):
         yield
         return
-    # One at a time, or a thread would take another's silence for the real stderr and leave it there.
+    # One thread at a time: another would save the null device as the real stderr and restore it at the end.
     with _STDERR, Path(os.devnull).open("wb") as nowhere:
         kept = os.dup(2)
         try:
@@ -205,7 +207,7 @@ def _quiet(head: bytes) -> Iterator[None]:
 
 
 def _reason(error: Exception, head: bytes) -> str:
-    """What the content looks like, or the library's own words without the path."""
+    """Name the format that the content looks like, or repeat the library's message without the path."""
     for place, mark, name in _FOREIGN:
         if head[place:].startswith(mark):
             return f"looks like {name}"

@@ -1,4 +1,4 @@
-"""The frames of many recordings, side by side in processes, in order."""
+"""Frames of many recordings, computed in parallel by processes or by a cluster, in order."""
 
 import multiprocessing
 import os
@@ -22,13 +22,13 @@ from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
 from sertool.core.features.frontend import Extract, FrameMaker, extract_frames
 
-_EACH = 1000  # recordings; so many are decoded while a process starts and imports torch
-SHARD = 64  # recordings handed to a worker of a cluster at a time
-_CHUNK = 8  # recordings handed to a process at a time
+_EACH = 1000  # recordings; one process decodes about as many while another starts and imports torch
+SHARD = 64  # recordings sent to a worker of a cluster at a time
+_CHUNK = 8  # recordings sent to a process at a time
 
 
 def default_workers(recordings: int) -> int:
-    """One process a core, fewer for few recordings."""
+    """Return the default number of processes: one per core, fewer for few recordings."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, recordings // _EACH))
 
@@ -36,13 +36,16 @@ def default_workers(recordings: int) -> int:
 def extracts(
     segments: Sequence[Segment], maker: FrameMaker, cache: FeatureCache | None = None, workers: int = 1
 ) -> Iterator[Extract | str]:
-    """The frames of each segment in order, or why there are none; the same whatever the number of processes.
+    """Yield the frames of each segment in order, or the reason why there are none.
+
+    The result does not depend on the number of processes.
 
     Args:
-        segments: name the recordings.
-        maker: the frontend that makes their frames.
-        cache: keeps what is done; without one, a killed process starts anew.
-        workers: processes; 1 is this one. A script that asks for more needs ``if __name__ == "__main__":``.
+        segments: recordings, or parts of them.
+        maker: frontend that computes the frames.
+        cache: stores finished frames; without one, an interrupted call starts from the beginning.
+        workers: number of processes; 1 means this one. A script that asks for more needs
+            ``if __name__ == "__main__":``.
 
     Raises:
         SertoolError: the cache cannot be written, or the system killed a process.
@@ -52,7 +55,7 @@ def extracts(
         with _one_thread():
             yield from map(work, segments)
         return
-    # Not by fork: torch and the progress bar have threads. The server imports torch once for all processes.
+    # No plain fork, because torch and the progress bar have threads. The server imports torch once for all processes.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
@@ -61,7 +64,7 @@ def extracts(
     except BrokenProcessPool as error:
         raise SertoolError(
             "a process was killed while it decoded recordings, perhaps for lack of memory",
-            hint="give the same command again, with --workers 1; what was decoded is kept",
+            hint="run the command again with --workers 1; it resumes after the recordings that are decoded",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -74,14 +77,16 @@ def extracts_by(
     cache: ShardCache,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Extract | str]:
-    """The same as :func:`extracts` by a launcher; the recordings must lie at the same paths on every node.
+    """Yield the same as :func:`extracts`, computed by a launcher.
+
+    Recordings must be at the same paths on every node.
 
     Args:
-        launcher: where recordings are decoded.
-        segments: name the recordings.
-        maker: the frontend that makes their frames.
-        cache: keeps what is done. Only this process reads and writes it.
-        tell: called with what a user should know of the cluster.
+        launcher: runs the jobs that decode recordings.
+        segments: recordings, or parts of them.
+        maker: frontend that computes the frames.
+        cache: stores finished frames. Only this process reads and writes it.
+        tell: called with messages about the cluster for the user.
 
     Raises:
         SertoolError: the cache cannot be written, a node does not see a recording, or workers died.
@@ -108,20 +113,20 @@ def extracts_by(
 
 @dataclass(frozen=True)
 class Unseen:
-    """In the place of frames: there is no such file on a node."""
+    """Result instead of frames if a node does not have the file."""
 
     node: str
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """What workers of a launcher do: frames of recordings, whose relative paths start at ``folder``."""
+    """Task of a launcher's workers: compute frames; relative paths of recordings start at ``folder``."""
 
     maker: FrameMaker
     folder: Path
 
     def open(self) -> Callable[[Sequence[Segment]], Iterator[list[Extract | Unseen | str]]]:
-        """What decodes a list of segments, and gives the frames of each or why there are none."""
+        """Return the function that decodes a list of segments."""
 
         def do(segments: Sequence[Segment]) -> Iterator[list[Extract | Unseen | str]]:
             yield [self._extract(segment) for segment in segments]
@@ -137,15 +142,15 @@ class Decoding:
 
 
 def unseen_error(path: Path, node: str) -> SertoolError:
-    """The message for a recording that a node does not see, and the driver does."""
+    """Make the error for a recording that a node does not have, although this process does."""
     return SertoolError(
-        f"{path}: not there on node {node}",
+        f"{path}: not found on node {node}",
         hint="recordings must lie at the same path on every node, on a file system that all of them share",
     )
 
 
 class _Shard:
-    """Segments that a worker decodes at a time, unless the cache has their frames."""
+    """Segments that a worker decodes together, unless the cache has their frames."""
 
     def __init__(self, segments: Sequence[Segment], maker: FrameMaker, cache: ShardCache) -> None:
         self.segments, self.maker, self.cache = segments, maker, cache
@@ -153,22 +158,21 @@ class _Shard:
         self.complete = False
 
     def describe(self) -> Sequence[Segment]:
-        """The segments to be decoded: all or none."""
+        """Return the segments to decode: all, or none if the cache has them."""
         self.entry = self.cache.entry(self.segments, self.maker)
         self.kept = read_entry(self.entry)
         return [] if self.kept is not None else self.segments
 
     def take(self, decoded: list[Extract | Unseen | str]) -> None:
-        """What came, or what was there.
+        """Take the decoded frames, or those of the cache.
 
         Raises:
-            SertoolError: the node does not see a recording that is there, or the cache cannot be written.
+            SertoolError: the node does not see a recording that exists, or the cache cannot be written.
         """
         if self.kept is None:
             self.results = [_seen(segment, one) for segment, one in zip(self.segments, decoded, strict=True)]
-            if (
-                self.cache.entry(self.segments, self.maker) == self.entry
-            ):  # or recordings have changed meanwhile
+            # Another name means that recordings changed in the meantime.
+            if self.cache.entry(self.segments, self.maker) == self.entry:
                 write_entry(self.entry, self.results)
         else:
             self.results = self.kept
@@ -184,7 +188,7 @@ def _seen(segment: Segment, one: Extract | Unseen | str) -> Extract | str:
 
 
 def _extract(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) -> Extract | str:
-    """The frames of one segment; depends on nothing else."""
+    """Compute the frames of one segment; a top-level function, so that processes can be sent it."""
     try:
         return (cache.extract_frames if cache else extract_frames)(segment, maker)
     except DataError as error:
@@ -192,7 +196,7 @@ def _extract(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) ->
 
 
 def _begin() -> None:
-    """Prepare a process: one thread, Ctrl-C is the parent's to handle, and the parent's end is its own."""
+    """Prepare a process: one thread, Ctrl-C left to the parent, and an end when the parent ends."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -207,9 +211,9 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: a recording is too short to divide.
+    """Limit torch to one thread, because a recording is too short to divide.
 
-    On a machine that others use too, threads that wait for each other made this thirty times slower.
+    On a shared machine, threads that wait for each other made this thirty times slower.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

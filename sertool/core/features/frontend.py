@@ -1,4 +1,4 @@
-"""What a frontend is: the code that turns recordings into frames, behind one interface.
+"""The interface of a frontend, the code that turns recordings into frames.
 
 :class:`~sertool.core.recipe.schema.Frontend` is a recipe's section, the settings; a :class:`FrameMaker` computes frames
 by them. Nothing outside this room knows how wide a frame is, how long it lasts or what silence looks like: it asks. A
@@ -38,7 +38,7 @@ class FrameMaker(Protocol):
 
     @property
     def version(self) -> int | str:
-        """What made the frames besides the settings: a number that is raised with the code, or a hash of weights."""
+        """The maker's own part in the frames: a number that is raised when the code changes, or a hash of weights."""
 
     @property
     def sample_rate(self) -> int:

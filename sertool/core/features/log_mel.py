@@ -149,7 +149,7 @@ def log_mels_batch(
     Args:
         waveforms: each (samples,) float32 on the CPU at ``frontend.sample_rate``, at least one sample.
         frontend: the settings.
-        device: where the spectra are computed; only the kept windows travel there.
+        device: device that computes the spectra; only the kept windows are copied there.
 
     Returns:
         (T, mel_bands) float32 on the CPU for each, what :func:`log_mels` gives up to rounding.

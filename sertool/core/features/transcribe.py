@@ -1,4 +1,4 @@
-"""Texts for recordings that have none, by faster-whisper; kept until the corpus is complete."""
+"""Automatic transcripts for recordings without text, by faster-whisper; stored until the corpus is complete."""
 
 import hashlib
 import json
@@ -10,17 +10,17 @@ from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
 
-SAMPLE_RATE = 16000  # Hz, Whisper's
+SAMPLE_RATE = 16000  # Hz; the rate Whisper was trained on
 
 
 @dataclass(frozen=True)
 class Transcriber:
-    """Writes down what is said.
+    """A speech recogniser that writes transcripts.
 
     Attributes:
-        name: of the machine, stored with every text it wrote: ``faster-whisper small``.
-        language: that is spoken, ``de``; None lets the model guess for each recording.
-        folder: keeps texts by the sound they were made from.
+        name: name of program and model, stored with every transcript: ``faster-whisper small``.
+        language: spoken language, such as ``de``; None lets the model guess for each recording.
+        folder: cache of transcripts, found by the sound they were made from.
         model: a ``faster_whisper.WhisperModel``.
     """
 
@@ -30,7 +30,7 @@ class Transcriber:
     model: Any
 
     def text_of(self, segment: Segment) -> str:
-        """What is said in a recording, or a segment of it; empty where that is nothing.
+        """Transcribe a recording, or a segment of it; return an empty text if nothing is said.
 
         Raises:
             DataError: the recording cannot be used.
@@ -44,7 +44,7 @@ class Transcriber:
         except (DataError, KeyError, TypeError):
             pass
         try:
-            # A temperature of 0 alone: with the usual rising ones, the same recording has another text each time.
+            # Temperature 0 alone: at the default rising ones, each call gives the same recording another text.
             segments, _ = self.model.transcribe(samples, language=self.language, temperature=0.0)
             text = " ".join(segment.text.strip() for segment in segments).strip()
         except (RuntimeError, ValueError) as error:
@@ -57,9 +57,9 @@ def open_transcriber(model: str, language: str | None, folder: Path) -> Transcri
     """Load a model.
 
     Args:
-        model: a size (``small``), the name of a model on the hub, or the folder of one.
-        language: that is spoken; None lets the model guess.
-        folder: where texts are kept.
+        model: size (``small``), name of a model on the hub, or folder of a model.
+        language: spoken language; None lets the model guess.
+        folder: cache of transcripts.
 
     Raises:
         UsageError: faster-whisper is not installed.
@@ -71,9 +71,9 @@ def open_transcriber(model: str, language: str | None, folder: Path) -> Transcri
         raise UsageError("--transcribe needs faster-whisper", hint="pip install 'sertool[asr]'") from error
     try:
         loaded = WhisperModel(model)
-    except Exception as error:  # of the library, of the hub's client or of requests
+    except Exception as error:  # from the library, the hub's client or requests
         raise SertoolError(
             f"--transcribe {model}: the model cannot be loaded ({error!s:.200})",
-            hint="a size (tiny, base, small, medium, large-v3), which comes from the network once, or a model's folder",
+            hint="expected a size (tiny, base, small, medium, large-v3), which is downloaded once, or a model's folder",
         ) from error
     return Transcriber(f"faster-whisper {model}", language, folder, loaded)

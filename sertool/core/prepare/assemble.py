@@ -1,4 +1,4 @@
-"""From a table of recordings to a corpus: decode, write down what is said, clean words, report what failed."""
+"""A table of recordings becomes a corpus: decode, transcribe, clean words, report failures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,19 +19,19 @@ from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.recipe.schema import Frontend
 
-LONG = 600  # seconds; a recording of so many is hardly one utterance
-CACHE = ".prepare"  # below the corpus's folder, until the corpus is complete
+LONG = 600  # seconds; a longer recording is hardly one utterance
+CACHE = ".prepare"  # folder inside the corpus's folder, until the corpus is complete
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The rows of a table whose recordings could be used, their frames, and the others.
+    """The usable rows of a table with their frames, and the rows left out.
 
     Attributes:
-        rows, extracts: one each, in the order of the table.
-        transcriber: of each row, the machine that wrote its text, or None.
-        left_out: the others, with the reason.
+        rows, extracts: usable rows and their frames, in the order of the table.
+        transcriber: for each usable row, the program that wrote its text, or None.
+        left_out: rows left out, with the reason.
     """
 
     rows: tuple[Row, ...]
@@ -45,10 +45,10 @@ class Preparation:
     """A corpus made from a table.
 
     Attributes:
-        corpus: with the utterances that could not be used in ``left_out``.
-        warnings: what came up while it was made; the table's own are not among them.
-        silent: ids of utterances whose recording holds no sound; they are in the corpus.
-        drawn: by what the splits were drawn; empty where the table has them all.
+        corpus: the corpus; its ``left_out`` lists utterances that could not be used.
+        warnings: warnings about recordings and frontend; the table's own are not included.
+        silent: ids of utterances whose recording contains no sound; they are in the corpus.
+        drawn: group that splits were drawn by, see :class:`~sertool.core.prepare.rows.Table`.
     """
 
     corpus: Corpus
@@ -58,15 +58,15 @@ class Preparation:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse to write a corpus over another one, or in the place of a file.
+    """Refuse to overwrite a file, or another corpus without ``force``.
 
     Raises:
-        UsageError: with what to do instead.
+        UsageError: the folder is a file or already holds a corpus.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, expected the name of a new folder")
     if is_corpus(folder) and not force:
-        raise UsageError(f"{folder}: already holds a corpus", hint="--force to replace it")
+        raise UsageError(f"{folder}: already holds a corpus", hint="add --force to replace it")
 
 
 def decode(
@@ -83,17 +83,17 @@ def decode(
     """Decode the recordings of a table.
 
     Args:
-        table: of a file or a folder.
-        frontend: how recordings become frames.
-        progress: called with the number of recordings done and of all.
-        cache: folder that keeps what is done, so that the same call goes on after a kill.
-        workers: processes; the result does not depend on it.
-        skip_bad: leave recordings out that cannot be used.
-        launcher: decodes them in the place of ``workers``; needs a cache.
-        tell: called with what a user should know of the launcher.
+        table: table that names the recordings.
+        frontend: settings of the frontend.
+        progress: called with the number of recordings done and the total number.
+        cache: folder for finished frames, so that the same call resumes after an interruption.
+        workers: number of processes; the result does not depend on it.
+        skip_bad: leave out recordings that cannot be used.
+        launcher: decodes recordings instead of ``workers``; needs a cache.
+        tell: called with messages about the launcher for the user.
 
     Raises:
-        DataError: recordings cannot be used, all of them with ``skip_bad``; every one is named, with its row.
+        DataError: a recording cannot be used, or with ``skip_bad`` none can; all are named, with their rows.
         SertoolError: the cache cannot be written.
     """
     found: list[Extract | str] = []
@@ -116,7 +116,7 @@ def decode(
         count = f"{len(bad)} of {len(found)} recordings cannot be used"
         raise DataError(
             "\n  ".join([f"{table.path}: {count}", *(line for _, line in lines)]),
-            hint="correct them and give the same command again, it goes on where it was; or --skip-bad leaves them out",
+            hint="correct them and run the command again to resume, or leave them out with --skip-bad",
         )
     usable = [isinstance(one, Extract) for one in found]
     rows = tuple(compress(table.rows, usable))
@@ -133,10 +133,10 @@ def _place(row: Row) -> str:
 
 
 def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | None = None) -> Decoded:
-    """Let a machine write the texts that are empty; they are marked as its own.
+    """Transcribe the recordings of rows without text, and note the transcriber.
 
     Raises:
-        SertoolError: the model failed, or its texts cannot be kept.
+        SertoolError: the model failed, or its transcripts cannot be stored.
     """
     rows, marks = list(decoded.rows), list(decoded.transcriber)
     empty = [place for place, row in enumerate(rows) if not row.text]
@@ -150,13 +150,13 @@ def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | 
 
 
 def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> Preparation:
-    """The corpus of decoded rows.
+    """Make the corpus of decoded rows.
 
     Args:
-        table: they come from.
-        decoded: the rows.
-        frontend: that made the frames; stored with the corpus.
-        name: of the corpus.
+        table: table of the rows.
+        decoded: usable rows and their frames.
+        frontend: settings of the frontend that computed the frames; stored with the corpus.
+        name: name of the corpus.
     """
     maker = open_frontend(frontend)
     classes = classes_of([row.labels for row in decoded.rows])
@@ -207,14 +207,18 @@ def _warnings(
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
     if silent:
-        what = "recording holds no sound and is" if len(silent) == 1 else "recordings hold no sound and are"
+        what = (
+            "recording contains no sound and is"
+            if len(silent) == 1
+            else "recordings contain no sound and are"
+        )
         warnings.append(f"{len(silent)} {what} kept ({_listed(silent)})")
     long = [row for row, one in zip(decoded.rows, decoded.extracts, strict=True) if one.seconds > LONG]
     if long:
         what = "recording lasts" if len(long) == 1 else "recordings last"
         warnings.append(
             f"{len(long)} {what} more than {LONG // 60} minutes ({_listed(long)}): "
-            "a row is one utterance, columns start and end cut it out"
+            "a row should be one utterance; cut it out with the columns start and end"
         )
     return warnings + maker.warnings()
 

@@ -1,4 +1,4 @@
-"""Splits drawn for a table that has none: by group, each class in each split as evenly as the groups allow."""
+"""Splits drawn at random for a table without them: by group, and as evenly in each class as the groups allow."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from sertool.core.errors import UsageError
 
 DRAWN = ("train", "valid", "test")
-_REFINED = 500  # groups; more of them are even enough as they are first dealt
-_ROUNDS = 20
+_REFINED = 500  # groups; more of them are even enough without refinement, whose time grows with their square
+_ROUNDS = 20  # of refinement, at most
 
 
 @dataclass(frozen=True)
 class Draw:
-    """How splits are drawn.
+    """Settings of a random draw of splits.
 
     Attributes:
-        shares: of train, valid and test.
-        seed: another one gives another draw.
+        shares: shares of train, valid and test.
+        seed: seed of the draw.
     """
 
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
@@ -28,10 +28,10 @@ class Draw:
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
-    """``0.7,0.15,0.15``.
+    """Parse the shares of train, valid and test, such as ``0.7,0.15,0.15``.
 
     Raises:
-        UsageError: these are not three shares that sum to 1.
+        UsageError: the text is not three shares that sum to 1.
     """
     try:
         train, valid, test = map(float, text.split(","))
@@ -47,13 +47,16 @@ def parse_shares(text: str) -> tuple[float, float, float]:
 def deal(
     groups: Sequence[Hashable], classes: Sequence[Sequence[Hashable]], shares: Mapping[str, float], seed: int
 ) -> list[str]:
-    """Give each utterance a split, the utterances of a group the same.
+    """Assign each utterance to a split, and all utterances of a group to the same one.
 
     Args:
-        groups: of each utterance; at least as many different ones as ``shares`` has splits.
-        classes: of each utterance.
-        shares: by split; they are weighed against each other.
-        seed: decides between draws that are equally even.
+        groups: group of each utterance; at least as many distinct groups as ``shares`` has splits.
+        classes: classes of each utterance.
+        shares: share of each split; only their ratios count.
+        seed: seed that decides between equally even draws.
+
+    Returns:
+        The split of each utterance.
     """
     known = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     names = {name: place for place, name in enumerate(dict.fromkeys(n for own in classes for n in own))}
@@ -67,8 +70,8 @@ def deal(
 
 
 def _places(weights: NDArray[np.float64], shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """(G,) split of each group, from its counts (G, C): the squared distance from the wanted counts is small."""
-    weights = weights / np.sqrt(weights.sum(0))  # a rare class counts as much as a frequent one
+    """Choose the split (G,) of each group from its counts (G, C), at a small squared distance from the wanted ones."""
+    weights = weights / np.sqrt(weights.sum(0))  # so that a rare class counts as much as a frequent one
     # The size of a split counts as much as all classes together.
     weights[:, -1] *= np.sqrt(max(weights.shape[1] - 1, 1))
     excess = -np.outer(shares, weights.sum(0))  # (S, C)
@@ -76,9 +79,10 @@ def _places(weights: NDArray[np.float64], shares: NDArray[np.float64], seed: int
     sizes = np.zeros(len(shares), np.int64)
     order = np.random.default_rng(seed).permutation(len(weights))
     order = order[np.argsort(-weights[order, -1], kind="stable")]
+    # Largest groups first, each to the split that it brings closest to the wanted counts.
     for dealt, group in enumerate(order):
         costs = (2 * excess * weights[group]).sum(1)
-        if (sizes == 0).sum() == len(order) - dealt:  # no split stays empty
+        if (sizes == 0).sum() == len(order) - dealt:  # only as many groups left as splits are empty
             costs[sizes > 0] = np.inf
         split = places[group] = np.argmin(costs)
         sizes[split] += 1
@@ -94,7 +98,7 @@ def _refine(
     places: NDArray[np.int64],
     order: NDArray[np.int64],
 ) -> None:
-    """Move groups, or swap two, as long as that makes the splits more even; ``places`` is changed in place."""
+    """Move groups, or swap two, while that makes the splits more even; change ``places`` in place."""
     splits = np.arange(len(excess))
     nothing = np.zeros((len(splits), weights.shape[1]))  # a move is a swap with nothing
     for _ in range(_ROUNDS):
@@ -105,10 +109,10 @@ def _refine(
             gained = np.concatenate([weights, nothing]) - weights[group]
             costs = (2 * gained * (excess[own] - excess[others]) + 2 * gained**2).sum(1)
             costs[others == own] = np.inf
-            if (places == own).sum() == 1:
+            if (places == own).sum() == 1:  # a move would leave its split empty
                 costs[len(places) :] = np.inf
             best = int(np.argmin(costs))
-            if costs[best] < -1e-9:
+            if costs[best] < -1e-9:  # rounding alone must not count as an improvement
                 changed = True
                 excess[own] += gained[best]
                 excess[others[best]] -= gained[best]

@@ -1,7 +1,7 @@
-"""EMO-DB: what the names of its recordings say, as tables that ``sertool prepare`` takes.
+"""Tables for ``sertool prepare``, made from the file names of EMO-DB's recordings.
 
 A name like ``03a01Fa.wav`` holds the speaker (03), the sentence (a01), the emotion (F) and the take (a); letters and
-sentences as the database's own site lists them.
+sentences are those listed on the database's site.
 """
 
 import csv
@@ -43,10 +43,7 @@ _NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])\.wav", re.IGNORECASE)
 
 
 def rows(names: Iterable[str]) -> list[dict[str, str]]:
-    """One row a recording whose name is one of EMO-DB's, by name; ``audio`` is the name itself.
-
-    Other names are passed over.
-    """
+    """Return one row per recording with a name of EMO-DB's, sorted by name; ignore other names."""
     found = []
     for name in sorted(names):
         parts = _NAME.fullmatch(name)
@@ -65,16 +62,16 @@ def rows(names: Iterable[str]) -> list[dict[str, str]]:
 
 
 def write_tables(folder: Path) -> list[dict[str, str]]:
-    """Write ``utterances.csv`` (all seven emotions) and ``four-emotions.csv`` (those of recipe emodb).
+    """Write ``utterances.csv`` (all seven emotions) and ``four-emotions.csv`` (the four of recipe emodb).
 
     Args:
-        folder: holds the recordings in ``wav``; takes the tables.
+        folder: folder with the recordings in ``wav``; the tables are written here.
 
     Returns:
         The rows of ``utterances.csv``.
 
     Raises:
-        DataError: no recording there has a name of EMO-DB's.
+        DataError: no recording has a name of EMO-DB's.
     """
     found = rows(path.name for path in (folder / "wav").glob("*") if path.is_file())
     if not found:

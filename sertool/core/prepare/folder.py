@@ -1,4 +1,4 @@
-"""A folder of recordings as a table: its sub-folders are the classes, a file's name is the utterance's id."""
+"""A folder of recordings as a table: its subfolders are the classes, and a file's name is the utterance's id."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,23 +12,23 @@ from sertool.core.prepare.rows import Row, Table, divided
 from sertool.core.prepare.table import is_unicode
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
-# The last ones are not readable, but recordings all the same: they are told of and not passed over.
+# The others cannot be read, but they are recordings: they are reported, not ignored.
 _AUDIO = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
 
 
 def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = False) -> Table:
-    """The table of a folder: ``folder/happy/u1.wav`` is the utterance ``u1`` of the class ``happy``.
+    """Make the table of a folder: ``folder/happy/u1.wav`` is the utterance ``u1`` of the class ``happy``.
 
-    Where two files have the same name, their ids are ``happy/u1.wav`` and ``sad/u1.wav``. Recordings are the files
-    whose name ends as audio does, at any depth below a class's folder.
+    If two files have the same name, their ids are ``happy/u1.wav`` and ``sad/u1.wav``. Recordings are the files
+    with a suffix of audio, at any depth in a class's folder.
 
     Args:
-        folder: of the classes' folders.
-        draw: how splits are drawn.
-        transcribe: the texts come later.
+        folder: folder with one subfolder per class.
+        draw: settings of the random splits.
+        transcribe: texts are added later, so missing ones are not reported.
 
     Raises:
-        DataError: there are no recordings in sub-folders.
+        DataError: the subfolders contain no recordings.
     """
     try:
         below = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -38,7 +38,7 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
     taken = [path for path in files if path.suffix.lower() in _AUDIO and path.parent != folder]
     if not taken:
         raise DataError(
-            f"{folder}: no recordings in its sub-folders, which are the classes",
+            f"{folder}: no recordings in its subfolders, which are the classes",
             hint="folder/happy/u1.wav, folder/angry/u2.wav, ... or a table of the recordings",
         )
     names = Counter(path.stem for path in taken)
@@ -53,7 +53,7 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
         rows.append(Row(None, own, "train", "", {"emotion": relative.parts[0]}, {}, Segment(path)))
     table = divided(folder, ("utterance", "audio", "label"), rows, draw or Draw(), transcribe=transcribe)
     others = [printable(str(path.relative_to(folder))) for path in sorted(set(files) - set(taken))]
-    warnings = (f"not taken, no recording in a sub-folder: {first_few(others)}",) if others else ()
+    warnings = (f"ignored, not a recording in a subfolder: {first_few(others)}",) if others else ()
     return Table(folder, table.rows, (*warnings, *table.warnings), table.drawn)
 
 

@@ -1,7 +1,7 @@
-"""The labels of a table: one class, several classes, or a score, by column and value.
+"""The labels of a table: one class, several classes, or a score, depending on column and value.
 
-A value is the name of a class. Where a column has a value with ``|`` in it, all its values are lists of classes
-(``happy|surprised``, ``happy``, a lone ``|`` for none of them). The column ``score`` holds numbers from -3 to 3.
+A value is the name of a class. If any value of a column contains ``|``, all its values are lists of classes
+(``happy|surprised``, ``happy``, a lone ``|`` for no class). The column ``score`` holds numbers from -3 to 3.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ Labelled = tuple[int | None, str, Mapping[str, Label]]  # row number, split, lab
 
 
 def list_columns(records: Iterable[Mapping[str, str]]) -> set[str]:
-    """The label columns that hold lists of classes."""
+    """Return the label columns that contain lists of classes."""
     return {
         column
         for record in records
@@ -32,14 +32,14 @@ def list_columns(records: Iterable[Mapping[str, str]]) -> set[str]:
 
 
 def parse_label(column: str, value: str, *, is_list: bool, number: int, findings: Findings) -> Label:
-    """The label that a non-empty value stands for; a score that is none is noted in ``findings``."""
+    """Turn a non-empty value into a label; note an invalid score in ``findings``."""
     if column != SCORE:
         parts = {part.strip() for part in value.split(BETWEEN)} - {""}
         return tuple(sorted(parts)) if is_list else value
     try:
         score = float(value)
     except ValueError:
-        score = HIGHEST + 1
+        score = HIGHEST + 1  # refused below, like NaN
     if not LOWEST <= score <= HIGHEST:
         findings.add(f"score is not a number from {LOWEST:g} to {HIGHEST:g}", number, repr(value))
         return 0.0
@@ -47,12 +47,12 @@ def parse_label(column: str, value: str, *, is_list: bool, number: int, findings
 
 
 def names_of(label: Label) -> tuple[str, ...]:
-    """The classes of a label; none for a score."""
+    """Return the classes of a label; none for a score."""
     return (label,) if isinstance(label, str) else () if isinstance(label, float) else label
 
 
 def classes_of(labels: Sequence[Mapping[str, Label]]) -> dict[str, tuple[str, ...]]:
-    """The class names by task; a task of scores has none and is not there."""
+    """Collect the class names by task, without tasks of scores."""
     names: dict[str, set[str]] = defaultdict(set)
     for own in labels:
         for task, label in own.items():
@@ -62,7 +62,7 @@ def classes_of(labels: Sequence[Mapping[str, Label]]) -> dict[str, tuple[str, ..
 
 
 def stored(labels: Mapping[str, Label], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The raw labels as a corpus holds them: a name, a number, or one 0 or 1 a class."""
+    """Convert labels to a corpus's raw labels: a name, a number, or one 0 or 1 per class."""
     return {
         task: [int(name in label) for name in classes[task]] if isinstance(label, tuple) else label
         for task, label in labels.items()
@@ -70,7 +70,7 @@ def stored(labels: Mapping[str, Label], classes: Mapping[str, Sequence[str]]) ->
 
 
 def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
-    """What is allowed in labels but looks like a mistake: spellings, single classes, classes outside training."""
+    """Report labels that look like mistakes: spellings, a single class, too many, and classes outside training."""
     for task in dict.fromkeys(TASKS.values()):
         places: dict[str, list[int | None]] = defaultdict(list)
         splits: dict[str, set[str]] = defaultdict(set)
@@ -83,7 +83,7 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
             yield f"{task}: there is only one class, {next(iter(places))!r}"
         if len(places) > MANY_CLASSES:
             yield (
-                f"{task}: {len(places)} classes; each different label, also a number, is a class of its own "
+                f"{task}: {len(places)} classes; each distinct label is a class, even a number "
                 "(numbers from -3 to 3 belong in a column 'score')"
             )
         for name in sorted(places):

@@ -1,6 +1,6 @@
-"""The rows of a CSV or JSON Lines file as text by column, and findings about them gathered by kind.
+"""Rows of a CSV or JSON Lines file as text by column, and the problems found in them.
 
-Rows are numbered as a spreadsheet does, from 1 and with the header; in JSON Lines by line.
+Rows are numbered as in a spreadsheet: the header is row 1. In JSON Lines, a row's number is its line.
 """
 
 import csv
@@ -17,13 +17,13 @@ Records = list[tuple[int, dict[str, str]]]
 
 
 class Findings:
-    """What is wrong with a table, gathered by kind with the rows it was found in."""
+    """Problems of a table, grouped by kind, with the rows they were found in."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[list[int], list[str]]] = {}
 
     def add(self, kind: str, row: int | None = None, example: str | None = None) -> None:
-        """Note a finding; the ones of a kind become one line."""
+        """Add a problem; all of one kind become one line."""
         rows, examples = self._found.setdefault(kind, ([], []))
         if row is not None:
             rows.append(row)
@@ -34,7 +34,7 @@ class Findings:
         return len(self._found)
 
     def lines(self) -> list[str]:
-        """One line a kind: rows, kind, examples."""
+        """Return one line per kind: rows, kind, examples."""
         return [
             (f"{row_numbers(rows)}: " if rows else "")
             + kind
@@ -44,13 +44,13 @@ class Findings:
 
 
 def read_records(path: Path, columns: Collection[str], findings: Findings) -> tuple[list[str], Records]:
-    """Read a table: its column names in lower case and, by row number, the values used.
+    """Read a table: its column names in lower case, and the values of each row with its number.
 
     Args:
         path: ``.csv``, ``.tsv`` or ``.txt`` with comma, semicolon or tab; ``.jsonl``, ``.ndjson`` or
-            ``.json`` with one object a line.
-        columns: what is used; other columns appear among the names only.
-        findings: takes the rows that cannot be read.
+            ``.json`` with one object per line.
+        columns: columns to read; of others, JSON Lines give the names only.
+        findings: receives the rows that cannot be read.
 
     Raises:
         UsageError: the file is of another kind.
@@ -67,7 +67,7 @@ def read_records(path: Path, columns: Collection[str], findings: Findings) -> tu
 
 
 def _read_text(path: Path) -> str:
-    """A table's text, which is UTF-8; what spreadsheets write besides is recognised and refused.
+    """Read a table's UTF-8 text; recognise and refuse the other encodings that spreadsheets write.
 
     Raises:
         DataError: the file cannot be read or is not UTF-8.
@@ -109,10 +109,10 @@ def _convert(path: Path, encoding: str) -> str:
 
 
 def _parse_csv(text: str, findings: Findings) -> tuple[list[str], Records]:
-    """The column names and, by row number, what stands below them."""
+    """Return the column names, and each row's number and values by column."""
     text = text.removeprefix("\ufeff")
     first_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
+    delimiter = max(",;\t", key=first_line.count)  # the header tells; German Excel writes semicolons
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     records: Records = []
@@ -120,12 +120,12 @@ def _parse_csv(text: str, findings: Findings) -> tuple[list[str], Records]:
     try:
         for number, fields in enumerate(reader, start=1):
             values = [field.strip() for field in fields]
-            if not any(values):
+            if not any(values):  # spreadsheets leave empty rows at the end
                 continue
             if not header:
                 header = [name.lower() for name in values]
             elif len(values) != len(header):
-                findings.add(f"not {len(header)} fields, as the header has", number)
+                findings.add(f"expected {len(header)} fields, as in the header", number)
             else:
                 records.append((number, dict(zip(header, values, strict=True))))
     except csv.Error as error:
@@ -134,7 +134,7 @@ def _parse_csv(text: str, findings: Findings) -> tuple[list[str], Records]:
 
 
 def _parse_json_lines(text: str, columns: Collection[str], findings: Findings) -> tuple[list[str], Records]:
-    """The keys in order of appearance and, by line number, the objects with all values as text."""
+    """Return the keys in order of appearance, and each line's number and object with its values as text."""
     header: dict[str, None] = {}
     records: Records = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
@@ -150,7 +150,7 @@ def _parse_json_lines(text: str, columns: Collection[str], findings: Findings) -
             continue
         record = {}
         for key, value in content.items():
-            # A lone surrogate, which JSON can spell, could not even be shown in a message.
+            # JSON can spell a lone surrogate, which could not even be printed in a message.
             name = key.encode(errors="replace").decode().strip().lower()
             header[name] = None
             if name in columns:

@@ -1,4 +1,4 @@
-"""The rows of a checked table or folder: their splits, drawn where missing, and what looks odd in them."""
+"""Rows of a checked table or folder: missing splits are drawn at random, and likely mistakes reported."""
 
 import difflib
 import unicodedata
@@ -17,19 +17,21 @@ from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of
 
 ID_COLUMNS = ("utterance", "id")
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")
-_TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # are mixed with Chinese signs
+_TOGETHER = dict.fromkeys(
+    ("HIRAGANA", "KATAKANA", "HANGUL"), "CJK"
+)  # written together with Chinese characters
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One utterance of a table.
+    """A row of a table, which is one utterance.
 
     Attributes:
-        number: of the row or line in the file; None where there is no table.
-        id, split, text: as in :class:`~sertool.core.corpora.corpus.Utterance`.
-        labels: by task, see :mod:`~sertool.core.prepare.labels`.
-        groups: speaker, session, dialogue, video, and the speaker's gender, where given.
+        number: number of the row or line in the file; None without a table.
+        id, split, text: see :class:`~sertool.core.corpora.corpus.Utterance`.
+        labels: labels by task, see :mod:`~sertool.core.prepare.labels`.
+        groups: speaker, session, dialogue, video, and the speaker's gender, if given.
         segment: the recording, or the part of it.
     """
 
@@ -47,10 +49,10 @@ class Table:
     """A checked table.
 
     Attributes:
-        path: of the table, or of the folder that stands for one.
-        rows: split by split, otherwise in the file's order.
-        warnings: what looks odd.
-        drawn: by what the splits were drawn, ``speaker`` for example; empty where the table has them all.
+        path: the table, or the folder used as one.
+        rows: rows sorted by split, otherwise in the file's order.
+        warnings: likely mistakes.
+        drawn: group that splits were drawn by, such as ``speaker``; empty if the table has all splits.
     """
 
     path: Path
@@ -60,14 +62,14 @@ class Table:
 
 
 def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw, *, transcribe: bool) -> Table:
-    """The table of checked rows: missing splits drawn, rows in the order of the splits, warnings.
+    """Make the table of checked rows: draw missing splits, sort rows by split, collect warnings.
 
     Args:
-        path: of the table or folder.
-        header: its columns.
-        rows: as they were read; those without a split are train.
-        draw: how splits are drawn.
-        transcribe: the texts come later, so that none are missed.
+        path: table or folder.
+        header: column names.
+        rows: rows as read; those without a split are train.
+        draw: settings of the random splits.
+        transcribe: texts are added later, so missing ones are not reported.
     """
     present = {row.split for row in rows}
     missing = [split for split in DRAWN[1:] if split not in present]
@@ -79,16 +81,17 @@ def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw, 
         rows, drawn, notes = _draw(rows, shares, draw.seed)
         if drawn and "split" in header:
             notes.append(f"there is no split {' and '.join(missing)}: drawn from train by {drawn}")
-    # Where single speakers could not be kept apart, the notes say so already.
+    # If splits were not drawn by speaker for a reason, the notes already give it.
     shared = [] if drawn not in ("", "speaker") else _shared_speakers(rows)
     ordered = sorted(rows, key=lambda row: SPLITS.index(row.split))
     return Table(path, tuple(ordered), (*_warnings(header, rows, transcribe), *notes, *shared), drawn)
 
 
 def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[list[Row], str, list[str]]:
-    """The rows with new splits for those of train, what they were drawn by, and warnings."""
+    """Draw new splits for the rows of train; return the rows, the group splits are drawn by, and warnings."""
     places = [place for place, row in enumerate(rows) if row.split == "train"]
     notes: list[str] = []
+    # The first group that every row has, and that is enough for all splits; an utterance is always one.
     for name in (*_DRAWN_BY, "utterance"):
         groups = [_group(rows[place], name) for place in places]
         number = len(set(groups))
@@ -100,7 +103,7 @@ def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[
                 rows[place].number for place, group in zip(places, groups, strict=True) if group is None
             ]
             why = f"{name} is empty in {row_numbers(lacking)}" if lacking else _too_few(number, name)
-            notes.append(f"{why}: splits are not drawn by {name}, so that one may be in two of them")
+            notes.append(f"{why}: splits are not drawn by {name}, so one {name} may be in several splits")
     else:
         listed = ", ".join(shares)
         return (
@@ -121,18 +124,18 @@ def _too_few(number: int, name: str) -> str:
 
 
 def _group(row: Row, name: str) -> str | None:
-    if name == "recording":  # the segments of one are not independent
+    if name == "recording":  # segments of one recording are not independent
         return str(row.segment.path)
     return f"{row.split}/{row.id}" if name == "utterance" else row.groups.get(name)
 
 
 def _cells(label: Label) -> tuple[str, ...]:
-    """What is spread evenly: classes, scores by the nearest whole number."""
+    """Return what is spread evenly over splits: classes, or the nearest whole number to a score."""
     return (f"{round(label)}",) if isinstance(label, float) else names_of(label)
 
 
 def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> list[str]:
-    """What is allowed but looks like a mistake."""
+    """Report what is allowed but looks like a mistake."""
     warnings = []
     for name in header:
         near = difflib.get_close_matches(name, set(COLUMNS) - set(header), n=1, cutoff=0.75)
@@ -140,13 +143,11 @@ def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> l
             warnings.append(f"column {name!r} is not used, did you mean {near[0]!r}?")
     wordless = [row.number for row in rows if not row.text and not transcribe]
     if "text" not in header and wordless:
-        warnings.append("there is no column 'text': utterances have no words (--transcribe writes them down)")
+        warnings.append("there is no column 'text': utterances have no words (--transcribe creates them)")
     elif wordless:
         warnings.append(f"{row_numbers(wordless)}: text is empty")
     if "speaker" not in header:
-        warnings.append(
-            "there is no column 'speaker': nothing can keep a voice out of both training and test"
-        )
+        warnings.append("there is no column 'speaker': the same voice may be in both training and test")
     warnings += script_warnings([(row.number, row.text) for row in rows])
     warnings += label_warnings([(row.number, row.split, row.labels) for row in rows])
     return warnings
@@ -170,19 +171,19 @@ def _shared_speakers(rows: Sequence[Row]) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _script(letter: str) -> str:
-    """``LATIN``, ``CYRILLIC``, ``CJK``, ...: how Unicode names of letters begin."""
+    """Return the first word of a letter's Unicode name: ``LATIN``, ``CYRILLIC``, ``CJK``, ..."""
     script = unicodedata.name(letter, "").partition(" ")[0]
     return _TOGETHER.get(script, script)
 
 
 def script_of(text: str) -> str:
-    """The script of most letters of a text; empty where it has none."""
+    """Return the script of most letters of a text; empty without letters."""
     counts = Counter(_script(letter) for letter in text if letter.isalpha())
     return max(counts, key=lambda script: (counts[script], script), default="")
 
 
 def script_warnings(texts: Iterable[tuple[int | None, str]]) -> list[str]:
-    """Which texts are in another script than most, by row number and text."""
+    """Report texts in another script than most; they come with their row numbers."""
     places: dict[str, list[int | None]] = defaultdict(list)
     for number, text in texts:
         if script := script_of(text):

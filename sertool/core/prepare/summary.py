@@ -1,4 +1,4 @@
-"""What a prepared corpus holds, in figures, and how it is trained on."""
+"""Counts of a prepared corpus, and the settings to train on it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,13 +11,13 @@ from sertool.core.recipe.schema import Recipe
 
 
 def tasks_of(corpus: Corpus) -> list[str]:
-    """The tasks that at least one utterance has a label of, emotion first."""
+    """Return the tasks that at least one utterance has a label for, emotion first."""
     names = {task for utterance in corpus.utterances for task in utterance.labels}
     return sorted(names, key=lambda name: (name != "emotion", name))
 
 
 def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
-    """The settings that a recipe needs to train on a corpus, ``KEY=VALUE`` each, besides ``dataset.path``."""
+    """Return the settings, besides ``dataset.path``, that a recipe needs to train on a corpus, as ``KEY=VALUE``."""
     task = next(iter(tasks_of(corpus)), recipe.dataset.task)
     settings = [] if task == recipe.dataset.task else [f"dataset.task={task}"]
     if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
@@ -30,7 +30,7 @@ def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
 
 
 def _kind(corpus: Corpus, task: str) -> str:
-    """``single``, ``multi`` or ``score``."""
+    """Return the kind of a task's labels: ``single``, ``multi`` or ``score``."""
     if task not in corpus.classes:
         return "score"
     labels = (utterance.labels[task] for utterance in corpus.utterances if task in utterance.labels)
@@ -38,7 +38,7 @@ def _kind(corpus: Corpus, task: str) -> str:
 
 
 def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dict[str, Any]:
-    """The counts of a preparation as plain data, for tables and JSON."""
+    """Return the counts of a preparation as plain data, for tables and JSON."""
     corpus = preparation.corpus
     return {
         "utterances": len(corpus.utterances),
@@ -71,7 +71,7 @@ def _speakers(utterances: Sequence[Utterance]) -> int:
 
 
 def _counts(corpus: Corpus, task: str) -> dict[str, Any]:
-    """Labelled utterances of each class and split; scores by their sign, 0 with the positive ones."""
+    """Count labelled utterances by split and class; scores by sign, with 0 among the positive ones."""
     kind = _kind(corpus, task)
     classes = SIGN if kind == "score" else corpus.classes[task]
     splits, labelled = {}, {}

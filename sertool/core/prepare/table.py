@@ -1,12 +1,12 @@
-"""A user's table of recordings, checked as a whole before any audio is decoded.
+"""A user's table of recordings, checked completely before any audio is decoded.
 
-Columns, in any order and case; those marked * must be there::
+Columns, in any order and case; * marks required ones::
 
     utterance* (or id)            unique within its split
-    audio*                        file, from the table's folder (or another root)
-    label* / emotion / sentiment  class name, or several with | between them; label is the task emotion
-    score*                        instead: a number from -3 to 3, of the task sentiment
-    split                         train, valid (dev, val, validation), test, private; what is missing is drawn
+    audio*                        file, relative to the table's folder (or another root)
+    label* / emotion / sentiment  class name, or several separated by |; label is the task emotion
+    score*                        instead of a label: a number from -3 to 3, task sentiment
+    split                         train, valid (dev, val, validation), test, private; default: drawn at random
     text                          transcript
     speaker session dialogue video
     start end                     seconds into the file
@@ -29,7 +29,7 @@ from sertool.core.prepare.records import Findings, read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
 
 SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
-HINT = "correct the table, nothing was written yet; audio paths start at its folder or at --audio-root"
+HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
 
 
 def read_table(
@@ -44,22 +44,23 @@ def read_table(
 
     Args:
         path: CSV or JSON Lines, see :func:`~sertool.core.prepare.records.read_records`.
-        audio_root: where relative audio paths start; None is the table's folder.
-        draw: how splits are drawn that the table does not have.
-        missing_audio: a recording that is not there is no problem of the table.
-        transcribe: the texts come later, so that none are missed.
+        audio_root: folder that audio paths are relative to; None means the table's folder.
+        draw: settings of the random splits, if the table lacks some.
+        missing_audio: accept rows whose recording does not exist.
+        transcribe: texts are added later, so missing ones are not reported.
 
     Raises:
         UsageError: the file is of another kind.
-        DataError: it cannot be read, or holds problems; all of them are told at once, with their rows.
+        DataError: the file cannot be read, or has problems; all are reported at once, with their rows.
     """
     findings = Findings()
     header, records = read_records(path, COLUMNS, findings)
     labelled = any(record.get("split", "").lower() != "private" for _, record in records)
     _check_header(header, labelled, findings)
     if not records and not findings:
-        findings.add("there are no utterances in it")
+        findings.add("contains no utterances")
     root = path.parent if audio_root is None else audio_root
+    # Whether a value is a list of classes depends on the whole column, so this comes before any row.
     lists = list_columns(record for _, record in records)
     rows = [_row(number, record, root, lists, findings, missing_audio) for number, record in records]
     _check_ids(rows, findings)
@@ -76,11 +77,11 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
         return
     given = set(header)
     for name in sorted({name for name in header if header.count(name) > 1}):
-        findings.add(f"column {name!r} is there twice")
+        findings.add(f"column {name!r} appears twice")
     if not given & set(ID_COLUMNS):
         findings.add(f"missing column 'utterance' or 'id'{_nearest(ID_COLUMNS, header)}{_shown(header)}")
     if given >= set(ID_COLUMNS):
-        findings.add("columns 'utterance' and 'id' are both there: keep the one that identifies the row")
+        findings.add("columns 'utterance' and 'id' are both present: keep the one that identifies the row")
     if "audio" not in given:
         findings.add(f"missing column 'audio'{_nearest(['audio'], header)}{_shown(header)}")
     if labelled and not given & set(TASKS):
@@ -89,7 +90,7 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
     for one, other in (("label", "emotion"), ("sentiment", "score")):
         if given >= {one, other}:
             findings.add(
-                f"columns {one!r} and {other!r} are both there, and both are the task {TASKS[other]!r}"
+                f"columns {one!r} and {other!r} are both present, and both are the task {TASKS[other]!r}"
             )
 
 
@@ -98,7 +99,7 @@ def _shown(header: list[str]) -> str:
 
 
 def _nearest(wanted: Iterable[str], header: list[str]) -> str:
-    """``, did you mean ...?`` with a column that is not one of ours."""
+    """Return ``, did you mean ...?`` for a column of the table that is close to a wanted one."""
     others = [name for name in header if name not in COLUMNS]
     return next((hint for hint in (did_you_mean(name, others) for name in wanted) if hint), "")
 
@@ -106,9 +107,9 @@ def _nearest(wanted: Iterable[str], header: list[str]) -> str:
 def _row(
     number: int, record: dict[str, str], root: Path, lists: set[str], findings: Findings, missing_audio: bool
 ) -> Row:
-    """One row; where it has problems, they are noted and harmless values stand in."""
+    """Check a row; note its problems in ``findings`` and replace bad values by harmless ones."""
     if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
-        findings.add("holds half a character (a lone surrogate), which is not Unicode text", number)
+        findings.add("contains half a character (a lone surrogate), which is not valid Unicode", number)
         record = {key: value for key, value in record.items() if is_unicode(value)}
     id_ = record.get("utterance") or record.get("id", "")
     if not id_ and any(name in record for name in ID_COLUMNS):
@@ -117,7 +118,7 @@ def _row(
     if not audio and "audio" in record:
         findings.add("audio is empty", number)
     elif audio and not missing_audio and not _is_file(root / audio):
-        findings.add(f"no such audio file below {root}", number, audio)
+        findings.add(f"no such audio file in {root}", number, audio)
     split = _split(number, record, findings)
     labels = {
         task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
@@ -137,7 +138,7 @@ def _row(
 
 
 def is_unicode(value: str) -> bool:
-    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
+    """Check whether a text can be written as UTF-8, which half a surrogate pair cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -148,7 +149,7 @@ def is_unicode(value: str) -> bool:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+    except (OSError, ValueError):  # the name is too long or contains a zero byte
         return False
 
 
@@ -184,4 +185,4 @@ def _check_ids(rows: list[Row], findings: Findings) -> None:
     for (_, id_), where in places.items():
         if len(where) > 1:
             for number in where:
-                findings.add("utterance is there more than once in its split", number, repr(id_))
+                findings.add("utterance appears more than once in its split", number, repr(id_))

@@ -292,7 +292,7 @@ def test_a_recording_that_a_node_does_not_see(recordings, launcher, monkeypatch)
     relative = [Segment(Path(row.segment.path.name)) for row in rows]
     with pytest.raises(SertoolError) as caught:
         list(extracts_by(launcher, relative, maker, ShardCache(recordings / "cache")))
-    assert str(caught.value) == f"0.wav: not there on node {platform.node()}"
+    assert str(caught.value) == f"0.wav: not found on node {platform.node()}"
     assert caught.value.hint == (
         "recordings must lie at the same path on every node, on a file system that all of them share"
     )

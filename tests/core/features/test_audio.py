@@ -23,7 +23,9 @@ from sertool.core.errors import DataError
 from sertool.core.features import audio as audio_files
 from sertool.core.features.audio import Segment, read_audio
 
-READABLE = "readable are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
+READABLE = (
+    "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
+)
 FORMATS = {
     "pcm": ("WAV", "PCM_16"),
     "float": ("WAV", "FLOAT"),
@@ -169,13 +171,13 @@ def test_a_segment_of_a_long_file_is_not_read_from_the_beginning(tmp_path, monke
 @pytest.mark.parametrize(
     ("start", "end", "message"),
     [
-        (1.0, None, "is 1 s long, the segment's start at 1 s lies beyond"),
-        (1500.0, 2500.0, "is 1 s long, the segment's start at 1500 s lies beyond"),
-        (0.0, 1.2, "is 1 s long, the segment's end at 1.2 s lies beyond"),
-        (0.5, 0.5, "a segment from 0.5 s to 0.5 s is none"),
-        (-1.0, 0.5, "a segment from -1 s to 0.5 s is none"),
-        (math.nan, 0.5, "a segment from nan s to 0.5 s is none"),
-        (0.0, math.inf, "a segment from 0 s to inf s is none"),
+        (1.0, None, "is 1 s long, but the segment's start is at 1 s"),
+        (1500.0, 2500.0, "is 1 s long, but the segment's start is at 1500 s"),
+        (0.0, 1.2, "is 1 s long, but the segment's end is at 1.2 s"),
+        (0.5, 0.5, "invalid segment from 0.5 s to 0.5 s"),
+        (-1.0, 0.5, "invalid segment from -1 s to 0.5 s"),
+        (math.nan, 0.5, "invalid segment from nan s to 0.5 s"),
+        (0.0, math.inf, "invalid segment from 0 s to inf s"),
         (0.5, 0.505, "lasts 5 ms, expected at least 10 ms"),
     ],
 )
@@ -219,9 +221,9 @@ def test_what_is_no_audio_is_refused(tmp_path, content, reason):
 
 def test_what_is_empty_is_refused(tmp_path):
     (tmp_path / "nothing.flac").touch()
-    assert refusal(tmp_path / "nothing.flac", READABLE) == "is empty, not one byte long"
+    assert refusal(tmp_path / "nothing.flac", READABLE) == "the file is empty"
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 22050)
-    assert refusal(tmp_path / "empty.wav") == "holds no samples"
+    assert refusal(tmp_path / "empty.wav") == "contains no samples"
 
 
 def test_ten_milliseconds_are_a_recording_and_less_is_none(tmp_path):
@@ -304,7 +306,7 @@ def test_sampling_rates_that_nothing_has_are_refused(tmp_path, rate):
 @pytest.mark.parametrize("kind", ["known", "unknown"])
 def test_years_of_silence_are_refused(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(audio_files, "LONGEST", 3600)
-    hint = "give it in segments: columns start and end, in seconds"
+    hint = "divide it into segments with the columns start and end, in seconds"
     path = tmp_path / "silence.flac"
     soundfile.write(path, np.zeros(100 * 3601, np.int16), 100)
     if kind == "unknown":
@@ -312,7 +314,7 @@ def test_years_of_silence_are_refused(tmp_path, kind, monkeypatch):
         content[21] &= 0xF0
         content[22:26] = bytes(4)
         path.write_bytes(content)
-    assert refusal(path, hint) == "lasts more than 1 hours, which are not read at once"
+    assert refusal(path, hint) == "lasts more than 1 hours, more than can be read at once"
     assert len(read_audio(Segment(path, 5.0, 3601.0), 100)) == 359_600
 
 

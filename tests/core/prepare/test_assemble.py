@@ -111,7 +111,7 @@ def test_recordings_that_cannot_be_used_are_refused_or_left_out(folder):
     wav = folder / "wav"
     reasons = [
         f"{wav / 'a.wav'}: not readable as audio (Format not recognised)",
-        f"{wav / 'b.wav'}: holds no samples",
+        f"{wav / 'b.wav'}: contains no samples",
         f"{wav / 'nan.wav'}: holds NaN or infinite samples, the first at 0.000 s",
     ]
     with pytest.raises(DataError) as caught:
@@ -121,7 +121,7 @@ def test_recordings_that_cannot_be_used_are_refused_or_left_out(folder):
         f"  row 3: u2: {reasons[1]}\n  row 4: u3: {reasons[2]}"
     )
     assert caught.value.hint == (
-        "correct them and give the same command again, it goes on where it was; or --skip-bad leaves them out"
+        "correct them and run the command again to resume, or leave them out with --skip-bad"
     )
     preparation = prepare(table, FRONTEND, "mine", skip_bad=True)
     left_out = tuple(
@@ -134,7 +134,7 @@ def test_recordings_that_cannot_be_used_are_refused_or_left_out(folder):
         f"left out 3 of 6 utterances\n  u1 (train): row 2: {reasons[0]}\n"
         f"  u2 (train): row 3: {reasons[1]}\n  u3 (train): row 4: {reasons[2]}",
         "no utterance of train could be used",
-        "1 recording holds no sound and is kept (row 5: u4)",
+        "1 recording contains no sound and is kept (row 5: u4)",
     )
 
 
@@ -207,8 +207,8 @@ def test_warnings_go_to_stderr(folder):
     table = write(folder, "id,audio,sentiment\nu1,wav/a.wav,[b]good[/b]\nu2,wav/b.wav,bad\n")
     result = run(table, "--out", folder / "out", *SETTINGS)
     assert result.stderr == (
-        "warning: there is no column 'text': utterances have no words (--transcribe writes them down)\n"
-        "warning: there is no column 'speaker': nothing can keep a voice out of both training and test\n"
+        "warning: there is no column 'text': utterances have no words (--transcribe creates them)\n"
+        "warning: there is no column 'speaker': the same voice may be in both training and test\n"
         "warning: train, valid, test cannot be drawn from so few utterances (2): all are in train\n"
         "1 of 2 recordings\n"
         "2 of 2 recordings\n"
@@ -223,7 +223,7 @@ def test_a_corpus_is_replaced_only_by_force(folder):
     again = run(table, "--out", out, *SETTINGS)
     assert isinstance(again.exception, UsageError)
     assert str(again.exception) == f"{out}: already holds a corpus"
-    assert again.exception.hint == "--force to replace it"
+    assert again.exception.hint == "add --force to replace it"
     short = write(folder, "".join(GOOD.splitlines(keepends=True)[:2]), "short.csv")
     assert run(short, "--out", out, *SETTINGS, "--force").exit_code == 0
     assert len(read_corpus(out).utterances) == 1
@@ -248,8 +248,8 @@ def test_a_mistake_is_one_message_and_an_exit_code(folder):
     assert result.stdout == ""
     assert result.stderr == (
         f"error: {table}: 1 problem\n"
-        f"  row 2: no such audio file below {folder}: none.wav\n"
-        "  try: correct the table, nothing was written yet; audio paths start at its folder or at --audio-root\n"
+        f"  row 2: no such audio file in {folder}: none.wav\n"
+        "  try: correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root\n"
     )
 
 

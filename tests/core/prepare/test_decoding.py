@@ -154,13 +154,13 @@ def test_bad_recordings_stop_it_or_are_listed(folder):
     table = run(folder / "t.csv", "--out", folder / "SET")
     assert (
         str(table.exception)
-        == f"{folder / 't.csv'}: 1 problem\n  row 9: no such audio file below {folder}: 7.wav"
+        == f"{folder / 't.csv'}: 1 problem\n  row 9: no such audio file in {folder}: 7.wav"
     )
     result = run(folder / "t.csv", "--out", folder / "SET", "--skip-bad")
     assert result.exit_code == 0, result.exception
     left_out = {item.id: item.reason for item in read_corpus(folder / "SET").left_out}
     assert left_out == {
-        "u3": f"row 5: {folder / '3.wav'}: is empty, not one byte long",
+        "u3": f"row 5: {folder / '3.wav'}: the file is empty",
         "u5": f"row 7: {folder / '5.wav'}: not readable as audio (looks like MP4 or M4A)",
         "u7": f"row 9: {folder / '7.wav'}: no such file",
         "u8": f"row 10: {folder / '8.wav'}: lasts 1 ms, expected at least 10 ms",
@@ -173,8 +173,8 @@ def test_a_recording_that_is_hardly_one_utterance(folder):
     soundfile.write(folder / "2.wav", np.random.default_rng(1).normal(0, 0.1, RATE * 601), RATE)
     result = run(folder / "t.csv", "--out", folder / "SET")
     assert (
-        "warning: 1 recording lasts more than 10 minutes (row 4: u2): a row is one utterance, "
-        "columns start and end cut it out\n" in result.stderr
+        "warning: 1 recording lasts more than 10 minutes (row 4: u2): a row should be one utterance; "
+        "cut it out with the columns start and end\n" in result.stderr
     )
 
 
@@ -218,7 +218,7 @@ def test_a_folder_of_classes(tmp_path):
         ("c", "sad"),
         ("sad/b.wav", "sad"),
     }
-    assert table.warnings[0] == "not taken, no recording in a sub-folder: sad/notes.txt, top.wav"
+    assert table.warnings[0] == "ignored, not a recording in a subfolder: sad/notes.txt, top.wav"
     result = run(tmp_path / "in", "--out", tmp_path / "SET")
     assert result.exit_code == 0, result.exception
     assert "splits drawn by recording\n" in result.stdout
@@ -235,7 +235,7 @@ def test_a_folder_without_classes(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"x")
     with pytest.raises(DataError) as caught:
         read_folder(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: no recordings in its sub-folders, which are the classes"
+    assert str(caught.value) == f"{tmp_path}: no recordings in its subfolders, which are the classes"
 
 
 class FakeModel:

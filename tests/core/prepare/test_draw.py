@@ -93,7 +93,7 @@ def test_the_first_known_group_that_is_large_enough_decides(tmp_path):
     )
     assert found.drawn == "dialogue"
     assert found.warnings == (
-        "there are only 2 speakers: splits are not drawn by speaker, so that one may be in two of them",
+        "there are only 2 speakers: splits are not drawn by speaker, so one speaker may be in several splits",
     )
     where = defaultdict(set)
     for row in found.rows:
@@ -110,7 +110,7 @@ def test_segments_of_a_recording_stay_together(tmp_path):
     )
     assert found.drawn == "recording"
     assert found.warnings[1:] == (
-        "speaker is empty in row 2: splits are not drawn by speaker, so that one may be in two of them",
+        "speaker is empty in row 2: splits are not drawn by speaker, so one speaker may be in several splits",
     )
     assert len({(row.segment.path, row.split) for row in found.rows}) == 3
 

@@ -33,9 +33,9 @@ def test_all_problems_are_told_at_once(folder):
     )
     assert refusal(folder, text) == (
         "12 problems\n"
-        "  row 6: not 6 fields, as the header has\n"
+        "  row 6: expected 6 fields, as in the header\n"
         "  row 2: unknown split 'trian', did you mean 'train'?\n"
-        f"  rows 3, 4: no such audio file below {folder}: wav/z.wav, wav/y.wav\n"
+        f"  rows 3, 4: no such audio file in {folder}: wav/z.wav, wav/y.wav\n"
         "  row 3: label is empty\n"
         "  row 4: start 'soon' is not a number of seconds\n"
         "  row 5: the utterance has no id\n"
@@ -44,7 +44,7 @@ def test_all_problems_are_told_at_once(folder):
         "  row 8: audio is empty\n"
         "  row 8: start '-1' is not a number of seconds\n"
         "  row 8: end 'inf' is not a number of seconds\n"
-        "  rows 2, 3, 8: utterance is there more than once in its split: 'u1'"
+        "  rows 2, 3, 8: utterance appears more than once in its split: 'u1'"
     )
 
 
@@ -52,7 +52,7 @@ def test_all_problems_are_told_at_once(folder):
     ("text", "message"),
     [
         ("", "1 problem\n  is empty: expected a header with utterance, audio and label"),
-        ("id,audio,label\n", "1 problem\n  there are no utterances in it"),
+        ("id,audio,label\n", "1 problem\n  contains no utterances"),
         (
             "utterence,file,emotoin\nu1,wav/a.wav,happy\n",
             "3 problems\n"
@@ -65,10 +65,10 @@ def test_all_problems_are_told_at_once(folder):
         (
             "id,utterance,audio,audio,label,emotion,sentiment,score\nu,u,wav/a.wav,wav/a.wav,x,x,y,1\n",
             "4 problems\n"
-            "  column 'audio' is there twice\n"
-            "  columns 'utterance' and 'id' are both there: keep the one that identifies the row\n"
-            "  columns 'label' and 'emotion' are both there, and both are the task 'emotion'\n"
-            "  columns 'sentiment' and 'score' are both there, and both are the task 'sentiment'",
+            "  column 'audio' appears twice\n"
+            "  columns 'utterance' and 'id' are both present: keep the one that identifies the row\n"
+            "  columns 'label' and 'emotion' are both present, and both are the task 'emotion'\n"
+            "  columns 'sentiment' and 'score' are both present, and both are the task 'sentiment'",
         ),
         ('id,audio,label\n"u1,wav/a.wav,x\n', "1 problem\n  row 2: not valid CSV (unexpected end of data)"),
     ],
@@ -85,7 +85,7 @@ def test_bad_json_lines_are_refused(folder):
     assert "  row 1: audio is not a text or a number\n" in message
     assert "  row 2: not a JSON object\n" in message
     assert "  row 3: not valid JSON (" in message
-    assert "  row 4: holds half a character (a lone surrogate), which is not Unicode text\n" in message
+    assert "  row 4: contains half a character (a lone surrogate), which is not valid Unicode\n" in message
     assert "  row 4: label is empty" in message
 
 
@@ -144,8 +144,8 @@ def test_what_looks_odd_is_a_warning(folder):
     )
     assert read_table(write(folder, text)).warnings == (
         "column 'speeker' is not used, did you mean 'speaker'?",
-        "there is no column 'text': utterances have no words (--transcribe writes them down)",
-        "there is no column 'speaker': nothing can keep a voice out of both training and test",
+        "there is no column 'text': utterances have no words (--transcribe creates them)",
+        "there is no column 'speaker': the same voice may be in both training and test",
         "emotion: 'Angry' (row 2) and 'angry' (rows 3, 6) count as different classes",
         "emotion: 'Very sad' (row 5) and 'very-sad' (row 4) count as different classes",
         "emotion: class 'Very sad' (row 5) is not in train, only in test",
@@ -171,9 +171,9 @@ def test_shared_speakers_empty_texts_and_single_classes_are_warnings(folder):
     )
     warnings = read_table(write(folder, scores)).warnings
     assert (warnings[0], warnings[-1]) == (
-        "emotion: 60 classes; each different label, also a number, is a class of its own "
+        "emotion: 60 classes; each distinct label is a class, even a number "
         "(numbers from -3 to 3 belong in a column 'score')",
-        "there is only 1 speaker: splits are not drawn by speaker, so that one may be in two of them",
+        "there is only 1 speaker: splits are not drawn by speaker, so one speaker may be in several splits",
     )
 
 
