@@ -18,7 +18,7 @@ DROPOUT = {"dropout_input": 0.2, "dropout_residual": 0.1, "dropout_output": 0.5}
 
 
 class Killed(BaseException):
-    """In place of SIGKILL: nothing in the code catches it."""
+    """Stands for SIGKILL: no code catches it."""
 
 
 def killing(monkeypatch, at):

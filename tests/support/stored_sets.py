@@ -1,4 +1,4 @@
-"""Runs as they lie on the disk after `sertool ensemble`, made of random numbers without any training."""
+"""Folders of runs as `sertool ensemble` leaves them, made of random numbers without training."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ SHARPNESS = 3.0  # of true logits: about 80 % of labels are the likeliest class
 
 
 def make_origin(recipe: Recipe | None = None, **changes) -> Origin:
-    """What a clean, honest run of the tiny recipe is made by; ``changes`` are of its fields."""
+    """Describe a clean run of the tiny recipe, honest and seen by no other run; ``changes`` replace fields."""
     recipe = recipe or tiny_recipe()
     origin = Origin(
         run=recipe.name,
@@ -98,12 +98,12 @@ def make_set(
 
 
 def changed(stored: StoredSet, **changes) -> StoredSet:
-    """The set with other fields of its predictions."""
+    """Return the set with other values in its predictions."""
     return replace(stored, predictions=replace(stored.predictions, **changes))
 
 
 def shuffled(stored: StoredSet, seed: int = 5) -> np.ndarray:
-    """Logits that belong to other utterances, as of a probe that costs much."""
+    """Exchange the logits among the utterances, as a probe does that costs much accuracy."""
     order = np.random.default_rng(seed).permutation(len(stored.predictions.ids))
     return stored.predictions.logits[:, order]
 
@@ -136,11 +136,11 @@ def write_run(
 
 
 def report(folder: Path, *names: str, **options) -> Report:
-    """The report on runs below a folder, without any corpora."""
+    """Build the report on the runs in a folder, without any corpora."""
     return build_report(names or runs_below(folder), folder, folder / "nodata", **options)
 
 
 def only(folder: Path) -> RunReport:
-    """The one run below a folder."""
+    """Build the report of the only run in a folder."""
     (run,) = report(folder).runs
     return run

@@ -20,7 +20,7 @@ EMBEDDING = "text_encoder.embedding.weight"
 
 
 def complete(folder, recipe, *, data=None, seeds=(1, 2), source=None, group_size=None):
-    """Train a recipe into ``folder``; the notes."""
+    """Train a recipe into ``folder``; returns the notes."""
     data = data or folder.parent.parent / "data"
     experiment = open_experiment(recipe, data)
     plan = plan_training(experiment, folder, list(seeds), group_size, CPU, source)
@@ -36,7 +36,7 @@ def words_of(folder):
 
 
 def other_corpus(seed=5, **sizes):
-    """Other recordings than ``make_corpus()``'s: half of the words are new, and so is one of the classes."""
+    """Make other recordings than ``make_corpus()``: half of the words are new, and so is one of the classes."""
     corpus = make_corpus(sizes or None, seed=seed)
     odd = {word: f"new{word[4:]}" for word in (f"word{number}" for number in range(1, 40, 2))}
     utterances = [
@@ -63,7 +63,7 @@ def refused(here, recipe, name="next", kind=UsageError, **arguments):
 
 
 def overlapping(number, seed=5):
-    """The other corpus, where ``number`` test utterances are training recordings of the first, transcribed anew."""
+    """Make the other corpus; ``number`` of its test utterances are training recordings of the first, retranscribed."""
     first, corpus = make_corpus(), other_corpus(seed)
     sounding = [row for row in range(24) if np.abs(first.audio[row]).sum() > 0]
     arrays = [corpus.audio[row] for row in range(len(corpus.utterances))]

@@ -114,7 +114,7 @@ def check_window(window: float | None, hop: float | None) -> None:
 
 def _recordings(path: Path) -> Iterator[Path]:
     if not path.is_dir():
-        yield path  # a file that the user names is judged by its content, whatever its suffix
+        yield path  # a file that the user names is recognised by its content, whatever its suffix
         return
     # macOS leaves ._x.wav beside x.wav on other systems' disks, which is not a recording.
     found = sorted(

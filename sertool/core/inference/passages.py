@@ -140,9 +140,8 @@ class Listener:
             name=clip.name,
             text=clip.text,
             words=words,
-            frames=frames[
-                : self.recipe.dataset.max_audio_length
-            ].copy(),  # a copy, so that the rest leaves memory
+            # A copy, so that the rest leaves memory.
+            frames=frames[: self.recipe.dataset.max_audio_length].copy(),
             start=start,
             end=end,
             cut=self._cut(words, frames),

@@ -26,9 +26,7 @@ from sertool.core.training.loop import Member
 CPU_BYTES = 2**32
 # Share of a CUDA device's memory. member_bytes is an estimate, and the corpus and a recorded graph need room as well.
 CUDA_SHARE = 0.7
-PART_UTTERANCES = (
-    8  # utterances per part of a lone member's batch, at least; smaller parts cost more than they save
-)
+PART_UTTERANCES = 8  # of a lone member's batch, at least; smaller parts cost more than they save
 STACK_BYTES = 2**24  # largest intermediate result of a stack on a CPU; a larger one falls out of the cache
 
 
@@ -105,11 +103,8 @@ def divide(
     each = member_bytes(experiment)
     if precision.device.type == "cuda":
         budget = int(precision.memory * CUDA_SHARE)
-        return (
-            group_size or max(1, min(members, budget // each)),
-            1,
-            precision.cores,
-        )  # one stack fills a device
+        # One group at a time, because a stack fills the device.
+        return group_size or max(1, min(members, budget // each)), 1, precision.cores
     if is_small(experiment.recipe.model.hidden_size):
         # Side by side, small members would spend their time waiting for Python's global lock.
         return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1

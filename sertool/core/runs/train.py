@@ -128,9 +128,9 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
 
 def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> Iterator[Event]:
     """Train the groups with a launcher, and write the files of each."""
-    keepers = [_Keeper(plan, number, training) for number in range(len(plan.groups))]
+    groups = [_GroupFiles(plan, number, training) for number in range(len(plan.groups))]
     share = Share(plan.workers, plan.threads, gpu=training.precision.device.type == "cuda")
-    jobs = [Job(f"group {keeper.number + 1}", keeper.describe, keeper.take) for keeper in keepers]
+    jobs = [Job(f"group {group.number + 1}", group.describe, group.take) for group in groups]
     for event in launcher.run(training, jobs, share):
         if isinstance(event, Epoch | Resumed):
             yield event
@@ -148,7 +148,7 @@ def _sweep(plan: Plan) -> None:
             path.unlink()
 
 
-class _Keeper:
+class _GroupFiles:
     """The files of a group: tells from them what is left to train, and writes finished members and states."""
 
     def __init__(self, plan: Plan, number: int, training: GroupTraining) -> None:

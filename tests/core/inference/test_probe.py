@@ -43,7 +43,7 @@ def test_shuffling_gives_everybody_somebody_elses_and_leaves_the_rest(tmp_path):
 
 @pytest.mark.parametrize("text_frames", [0, 4])
 def test_masked_is_what_the_models_make_of_a_missing_modality(tmp_path, text_frames):
-    """The masked text gives the logits of the same utterances in a corpus that has no texts."""
+    """Masking the text gives the logits of the same utterances in a corpus without texts."""
     corpus = make_corpus(text_frames=text_frames)
     ensemble = trained(tmp_path, tiny_recipe(training=TRAINING), corpus)
     probed = probe(ensemble, "test", CPU)

@@ -22,7 +22,7 @@ from sertool.core.runs.train import train_recipe
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run with stored predictions and probes."""
+    """Make a run with stored predictions and probes."""
     here = tmp_path_factory.mktemp("store")
     recipe = tiny_recipe(training={"runs": 2, "max_epochs": 2})
     experiment = open_experiment(recipe, write_tiny(here / "data"))

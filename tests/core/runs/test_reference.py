@@ -33,7 +33,7 @@ def expected(case: str) -> dict:
 
 @pytest.fixture(params=CASES, scope="module")
 def evaluated(request, tmp_path_factory):
-    """A case, its numbers, and what we make of a copy of it."""
+    """Evaluate a copy of a case; returns its name and our predictions by set."""
     folder = copy_case(request.param, tmp_path_factory.mktemp(request.param))
     ensemble = open_ensemble("ref", folder / "ckpt", folder / "data")
     results = predict_sets(ensemble, list(expected(request.param)["sets"]), CPU)
@@ -124,14 +124,14 @@ def test_six_steps_of_adam_give_the_references_losses(case, tmp_path):
 
 
 def sizes(recipe) -> dict:
-    """The keys of ``model`` that a checkpoint decides."""
+    """Return the keys of ``model`` that a checkpoint decides."""
     keys = ("architecture", "hidden_size", "ffn_size", "num_heads", "num_layers", "embedding_size")
     return {key: getattr(recipe.model, key) for key in keys}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_names_of_weights_go_both_ways(case):
-    """Each weight of a checkpoint is one of ours, and none is left over."""
+    """Weights of a checkpoint and of our model correspond one to one."""
     path = sorted((REFERENCE / case / "ckpt/ref").glob("best*.pkl"))[0]
     checkpoint = read_reference_checkpoint(path)
     recipe = recipe_of(checkpoint)
@@ -144,7 +144,7 @@ def test_names_of_weights_go_both_ways(case):
 
 @pytest.mark.parametrize("case", ["iemocap-mat", "mosei2-mat"])
 def test_without_the_caches_the_training_sentences_give_the_same_numbering(case, tmp_path):
-    """Also where an utterance of the training split was left out: the reference numbered its words all the same."""
+    """The reference also numbers the words of training utterances that are left out."""
     folder = copy_case(case, tmp_path)
     data = folder / "data" / expected(case)["dataset"]
     (data / "token_to_ix.pkl").unlink()

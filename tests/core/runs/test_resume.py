@@ -29,7 +29,7 @@ def complete(recipe, data, folder, seeds, group_size=None, precision=CPU):
 
 @pytest.fixture
 def save_always(monkeypatch):
-    """The state is written after every epoch, and members leave the stack after different ones."""
+    """Save the state after every epoch, and let members leave the stack after different epochs."""
 
     def drawn(state, *_):
         return [random.Random(f"{member.name}/{state.epoch}").random() for member in state.members]
@@ -69,7 +69,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(
 
 
 def test_killed_while_groups_train_side_by_side(tmp_path, monkeypatch, save_always):
-    """As large members do on a CPU with several cores: each in a thread of its own."""
+    """Large members on a CPU with several cores train each in a thread of its own."""
     monkeypatch.setattr("sertool.core.training.logits.SMALL_HIDDEN_SIZE", 1)
     two = replace(CPU, cores=2)
     data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))

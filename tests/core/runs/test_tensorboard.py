@@ -24,7 +24,7 @@ TAGS = ["learning_rate", "loss", "valid/accuracy"]
 
 
 def curves(folder):
-    """What TensorBoard reads from a member's folder: (epoch, value) by tag, in the order of the file."""
+    """Read what TensorBoard reads from a member's folder: (epoch, value) by tag, in the order of the file."""
     accumulator = EventAccumulator(str(folder), purge_orphaned_data=False)
     accumulator.Reload()
     tags = accumulator.Tags()["scalars"]
@@ -82,7 +82,7 @@ def test_they_grow_after_each_epoch(planned):
 
 @pytest.mark.parametrize(("share", "saved"), [(1e9, (2, 3)), (1e-9, ())], ids=["often", "never"])
 def test_a_killed_training_goes_on_without_a_doubled_point(planned, monkeypatch, share, saved):
-    """Where no state was saved yet, the curves had reached epochs that are trained again."""
+    """Without a saved state the curves have reached epochs that are trained again."""
     monkeypatch.setattr(runs, "SAVING_SHARE", share)
     settings = {"patience": None, "max_epochs": 5}
     plan, data = planned(training=settings)
@@ -103,7 +103,7 @@ def test_a_killed_training_goes_on_without_a_doubled_point(planned, monkeypatch,
 
 
 def test_a_training_that_begins_anew_shows_nothing_of_the_one_before(planned):
-    """As where its state was deleted, which is the hint for a damaged one."""
+    """Its state may have been deleted, as the hint for a damaged one says."""
     plan, data = planned()
     old = {"epoch": 1, "loss": 99.0, "score": 0.0, "learning_rate": 1.0, "outcome": "better"}
     write_json_lines(plan.folder / "run-1" / "history.jsonl", [{**old, "epoch": epoch} for epoch in (1, 2)])

@@ -11,7 +11,7 @@ from sertool.core.files import artifacts
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory):
-    """Four members on the tiny corpus as ``ckpt/first``, and another corpus in the same data folder."""
+    """Train four members on the tiny corpus as ``ckpt/first``, and write another corpus beside it."""
     root = tmp_path_factory.mktemp("earlier")
     complete(root / "ckpt/first", tiny_recipe(), data=write_tiny(root / "data"), seeds=(1, 2, 3, 4))
     write_tiny(root / "other", other_corpus())
@@ -22,7 +22,7 @@ def earlier(tmp_path_factory):
 
 @pytest.fixture
 def here(earlier, tmp_path):
-    """A copy of it; ``data`` is now the other corpus."""
+    """Copy the earlier run; ``data`` is now the other corpus."""
     shutil.copytree(earlier / "ckpt", tmp_path / "ckpt")
     shutil.copytree(earlier / "other", tmp_path / "data")
     shutil.copytree(earlier / "data", tmp_path / "first-data")

@@ -19,7 +19,7 @@ def save_always(monkeypatch):
 
 
 def killed(monkeypatch, at, *arguments, **options):
-    """A training whose ``at``-th file does not come to be."""
+    """Train, and be killed while writing the ``at``-th file."""
     with monkeypatch.context() as patch:
         killing(patch, at)
         with pytest.raises(Killed):

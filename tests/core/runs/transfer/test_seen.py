@@ -49,7 +49,7 @@ def test_an_honest_recipe_is_refused_where_the_source_has_seen_its_test_set(here
 
 
 def test_the_same_corpus_again(here):
-    """Its own training set does no harm; that validation was selected on is told."""
+    """Training on it again is harmless, but a note says that validation was selected on."""
     notes = complete(here / "ckpt/again", tiny_recipe(), data=here / "first-data", source="first")
     assert notes[1:] == [
         "starting from first (4 members, best first): 35 of 35 words known to it; classes known: angry, happy, sad",
