@@ -60,8 +60,8 @@ app = typer.Typer(
     help="Emotion and sentiment recognition from speech and its transcript.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # tracebacks are shown only by --debug, and then plain
+    rich_markup_mode=None,  # plain help, without Rich's frames
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -82,6 +82,7 @@ def _options(
     """Emotion and sentiment recognition from speech and its transcript."""
 
 
+# In the order of a first visit: try it, get data, check it, train, evaluate, use it.
 app.command("demo")(demo.demo)
 app.command("fetch-data")(fetch_data.fetch_data)
 app.command("doctor")(doctor.doctor)

@@ -51,13 +51,15 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: _count_line(talk, what, done, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk, transient=True) as bar:
+    with Progress(
+        *columns, console=talk, transient=True
+    ) as bar:  # transient: only results stay on the screen
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _count_line(talk: Console, what: str, done: int, total: int) -> None:
-    if done * LINES // total > (done - 1) * LINES // total:
+    if done * LINES // total > (done - 1) * LINES // total:  # this item completes another tenth
         say(talk, f"{done} of {total} {what}")
 
 
@@ -73,7 +75,7 @@ def fetching(name: str) -> Iterator[Callable[["Step"], None]]:
         yield _StepLines(talk, name).take
         return
     columns = (
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False),  # names come from outside: brackets are no markup
         BarColumn(bar_width=None),
         _Amount(),
         TimeRemainingColumn(compact=True),
@@ -124,7 +126,7 @@ class _StepLines:
             # A resumed download starts in the middle: its rate counts only what came in this run.
             self.begun, self.first = now, step.done
         tenth = step.done * LINES // step.total if step.total else step.done // UNKNOWN_SIZE
-        complete = step.done == step.total and self.tenth < LINES
+        complete = step.done == step.total and self.tenth < LINES  # the last line comes even within a second
         if complete or (tenth > self.tenth and now - self.printed >= SECONDS):
             self.tenth, self.printed = tenth, now
             self._print(self._line(step))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-DEFAULT_DATA = Path("data")
+DEFAULT_DATA = Path("data")  # relative to the working folder, as every path of a command
 DEFAULT_OUTPUT = Path("ckpt")
 
 

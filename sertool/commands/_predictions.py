@@ -37,7 +37,7 @@ def show(
     grid = _grid(opened, predictions, abstain, every=True)
     if width is not None and _least_width(grid) > width:
         grid = _grid(opened, predictions, abstain, every=False)
-    if len(names) == 1 and _have_times(predictions):
+    if len(names) == 1 and _have_times(predictions):  # windows of one recording: its name once, above
         title = [_title(opened), printable(names.pop())]
         grid = [row[1:] for row in grid]
     else:
@@ -77,7 +77,7 @@ def _bars(own: "Prediction", abstain: float | None) -> list[str]:
     if own.text:
         lines.append(printable(own.text))
     name_width = max(map(len, own.probabilities))
-    ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])
+    ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])  # most probable first
     lines += [
         "",
         *(f"{name:<{name_width}}  {_percent(p):>5} %  {_bar(p, BAR)}".rstrip() for name, p in ordered),
@@ -143,6 +143,7 @@ def _cut_names(grid: list[list[str]], width: int | None) -> list[list[str]]:
     if width is None:
         return grid
     _, *rest = _columns(grid)
+    # Names shorter than this could not be told apart; the table is then wider than the terminal.
     longest = max(LEAST_NAME // 2, width - total_width([[""], *rest]))
     return [[cut(name, longest, keep_end=True), *cells] for name, *cells in grid]
 
@@ -166,6 +167,7 @@ def predictions_csv(opened: "Predictor", predictions: Sequence["Prediction"], ab
     for own in predictions:
         ends = ["" if value is None else repr(value) for value in (own.start, own.end)]
         answer = UNSURE if own.unsure(abstain) else "|".join(own.labels)
+        # repr: every digit, so that the file can be compared with the JSON.
         values = [repr(value) for value in (own.probability, *own.probabilities.values())]
         writer.writerow([printable(own.name), *ends, answer, *values])
     return text.getvalue()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sertool.core.training.loop import Epoch, Member
 
 BAR = 12  # columns of a full progress bar
-ROWS = 20  # members in the table at most
+ROWS = 20  # members in the table at most, so that it fits a terminal of 24 lines
 
 
 def show_training(plan: "Plan", events: Iterable["Event"], title: str = "") -> None:
@@ -84,7 +84,7 @@ class _Rows:
                 *([self.plan.experiment.folds[fold].name] if folds else []),
                 f"{row.epoch}/{settings.max_epochs}",
                 "━" * full + " " * (BAR - full),
-                f"{row.loss:.3f}",
+                f"{row.loss:.3f}",  # a loss has no unit; scores are shares, in percent
                 figure(row.score),
                 figure(self.best[seed, fold]),
                 f"{row.learning_rate:.1e}",
@@ -160,6 +160,7 @@ def left_out(experiment: "Experiment") -> list[str]:
 
 def _set_sizes(experiment: "Experiment") -> dict[str, int]:
     if len(experiment.folds) > 1:
+        # An utterance changes its split from fold to fold, so only the total can be given.
         labelled = sum(target is not None for target in experiment.targets)
         return {"utterances": labelled, "folds": len(experiment.folds)}
     return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}

@@ -42,6 +42,7 @@ def compare(
     from sertool.core.reports.compare.terminal import show
 
     comparison = compare_runs(names, output, set_, [part.strip() for part in metric.split(",")])
+    # In a pipe or a file nothing is cut or divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
     typer.echo("\n".join(show(comparison, width, flips)))
     if csv is not None:

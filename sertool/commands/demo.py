@@ -112,7 +112,7 @@ def next_commands(output: Path, here: Path) -> list[str]:
     with (clips / "clips.csv").open(encoding="utf-8", newline="") as file:
         first = next(csv.DictReader(file))
     clip = clips / first["audio"]
-    if clip.is_relative_to(Path.cwd()):
+    if clip.is_relative_to(Path.cwd()):  # a shorter command, if sertool runs from its own folder
         clip = clip.relative_to(Path.cwd())
     elsewhere = ["--output", str(output)] if output != options.DEFAULT_OUTPUT else []
     predict = ["predict", "--name", "demo", str(clip), "--text", first["text"], *elsewhere]

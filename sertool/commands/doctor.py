@@ -41,7 +41,7 @@ def doctor(
     """
     from sertool.core.files.artifacts import write_json
 
-    if data is None and recipe is None:
+    if data is None and recipe is None:  # nothing to inspect: show what a bug report needs
         _environment(json, set_)
         return
     from sertool.core.doctor.inspect import inspect
@@ -96,6 +96,7 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
     texts = [Text(line) for line in lines]
     for finding in inspection.findings:
         texts += [Text(), *_finding(finding, width)]
+    # Training on a corpus with errors is not what to try next.
     following = f"correct the errors, then {inspection.command}" if inspection.number("error") else train
     return [*texts, Text(), Text(f"next: {following}")]
 
@@ -131,6 +132,7 @@ def counts(inspection: "Inspection") -> list[str]:
 def _cell(own: int | None, published: int | None) -> str:
     if own is None:
         return ""
+    # Nothing beside a number that is as published: only differences should catch the eye.
     return f"{own:,}" if published in (None, own) else f"{own:,} ≠ {published:,}"
 
 

@@ -55,13 +55,14 @@ def ensemble(
     talk = console()
     for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
         say(talk, line)
+    # A dict drops sets that are named twice and keeps their order.
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
     for result in results:
         typer.echo("\n".join([*show(opened, result, k), *show_probes(opened, result, evaluation)]))
     typer.echo(show_calibration(evaluation))
-    if evaluation.unstored:
+    if evaluation.unstored:  # a read-only folder is no failure: the result stands
         say(talk, evaluation.unstored)
     if predictions is not None:
         write_text(predictions, predictions_csv(results, k))
@@ -104,7 +105,7 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
         "",
         f"classification report of {plural(k, 'member')}, as scikit-learn prints it: fractions, not percent",
     ]
-    numbered = opened.protocol == "paper"
+    numbered = opened.protocol == "paper"  # the paper's repository prints class numbers
     if numbered:
         named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))
         lines.append(f"classes: {named}")
@@ -155,7 +156,7 @@ def predictions_csv(results: Sequence["Predictions"], k: int) -> str:
     writer = csv.writer(text, lineterminator="\n")
     for number, result in enumerate(results):
         header, rows = prediction_rows(result, k)
-        if number == 0:
+        if number == 0:  # one header: all sets have the same columns
             writer.writerow(header)
         writer.writerows(rows)
     return text.getvalue()

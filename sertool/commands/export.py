@@ -36,6 +36,7 @@ def export(
     from sertool.core.export.export import export as write_bundle
     from sertool.core.files.artifacts import write_json
 
+    # A spinner, not a bar: the steps of the comparison cannot be counted.
     with console().status(f"{name}: writing the graph and comparing it with PyTorch"):
         done = write_bundle(
             name,
@@ -54,7 +55,7 @@ def export(
 
 def show(done: "Exported") -> list[str]:
     """Format what was written and checked as lines."""
-    last = done.compared[-1]
+    last = done.compared[-1]  # the model as it will be used: with the frontend, if it is included
     largest = max(own.largest for own in done.compared)
     frontend = "; with and without the frontend" * (len(done.compared) > 1)
     count = sum(own.utterances for own in done.compared)
@@ -67,7 +68,7 @@ def show(done: "Exported") -> list[str]:
         f"holds {sizes}",
     ]
     if done.loss is not None:
-        points = "not measured"
+        points = "not measured"  # there may be no validation utterances to measure it on
         if done.loss.points is not None:
             points = f"{done.loss.points:+.1f} points on {done.loss.utterances} validation utterances"
         lines.append(f"loss of accuracy by int8: {points}")

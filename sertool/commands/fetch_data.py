@@ -55,6 +55,7 @@ def fetch_data(
     from sertool.core.files.artifacts import write_json
 
     sources = load_sources(manifest or [])
+    # Without a name nothing is downloaded, but links can be checked.
     wanted = find_sources(names or (["all"] if check_links else []), sources)
     if check_links:
         rows, failed = _check(wanted, from_)
@@ -120,7 +121,7 @@ def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[st
             with fetching(request.name) as tell:
                 fetched = fetch(request, tell, Policy())
         except SertoolError as error:
-            if len(requests) == 1:
+            if len(requests) == 1:  # nothing else to fetch: the usual error message, with its hint
                 raise
             hint = f" (try: {error.hint})" if error.hint else ""
             failed.append(f"{request.name}: {error}{hint}")
@@ -158,12 +159,13 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
         ]
     if fetched.first:
         lines.append("no checksum has been published: this one is kept, and later downloads must have it too")
-    width = max(len(str(request.dest / name)) for name in receipt.folders)
+    width = max(len(str(request.dest / name)) for name in receipt.folders)  # aligns what follows the paths
     for name, folder in receipt.folders.items():
         what = folder.text or f"CANNOT BE USED: {folder.problem}"
         lines.append(f"{request.dest / name!s:<{width}}  {what}")
     if fetched.missing:
         lines.append(f"not in the archive: {', '.join(fetched.missing)}")
+    # One command is enough as an example, also where an archive holds several folders.
     usable = [name for name, folder in receipt.folders.items() if folder.problem is None]
     return lines + [f"next: {_next(request, name)}" for name in usable[:1]]
 
@@ -222,7 +224,7 @@ def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dic
         typer.echo(f"{name:<{width}}  {'works' if link.works else 'FAILS'}  {link.detail}")
         typer.echo(f"{'':<{width}}  {link.url}")
         rows.append({"name": name, **asdict(link)})
-        if link.works:
+        if link.works:  # one mirror is enough
             working.add(name)
     failed = [name for name in wanted if name not in working]
     return rows, [f"no address works for {', '.join(failed)}"] if failed else []

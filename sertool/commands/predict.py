@@ -81,6 +81,7 @@ def predict(
     from sertool.core.files.artifacts import write_json, write_text
     from sertool.core.inference.clips import check_window, collect
 
+    # Mistakes in options and tables are found before torch is imported and the model is opened.
     check_window(window, hop)
     check_abstain(abstain)
     clips, refused = collect(audio or [], text, table, divided=window is not None)
@@ -95,6 +96,7 @@ def predict(
     with open_launcher(launcher, address, gpus_each) as where:
         cluster = where if launcher == "ray" else None
         chosen = where.choose(device, precision or "fp32")
+        # On a cluster the workers compute; to open the model here, a CPU is enough.
         opened = open_predictor(
             output / name, data, index, chosen if cluster is None else choose("cpu", "fp32")
         )
@@ -102,7 +104,7 @@ def predict(
         predictions, bad = _predict(opened, listener, clips, refused, skip_bad, chosen, cluster)
     for line in notes(opened, listener, clips, predictions):
         say(talk, line)
-    width = get_terminal_size().columns if sys.stdout.isatty() else None
+    width = get_terminal_size().columns if sys.stdout.isatty() else None  # a pipe gets whole lines
     typer.echo("\n".join(show(opened, predictions, abstain, width)))
     for line in left_out(bad):
         say(talk, line)

@@ -102,7 +102,7 @@ def prepare(
             "--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster"
         )
     draw = Draw(parse_shares(splits), seed)
-    preparing.check_target(out, force=force)
+    preparing.check_target(out, force=force)  # first: decoding may take an hour
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
     given = transcribe is not None
     if table.is_dir():
@@ -111,6 +111,7 @@ def prepare(
         checked = read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=given)
     _warn(checked.warnings)
     cache, transcriber = out / preparing.CACHE, None
+    # The transcriber is opened only if it is needed, since its model may have to be downloaded.
     if transcribe is not None and not all(row.text for row in checked.rows):
         transcriber = open_transcriber(transcribe, language, cache / "texts")
     with open_launcher(launcher, address) as where:
@@ -118,7 +119,9 @@ def prepare(
         decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
     preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
     write_corpus(preparation.corpus, out)
-    shutil.rmtree(cache, ignore_errors=True)
+    shutil.rmtree(
+        cache, ignore_errors=True
+    )  # it let an interrupted command resume; the corpus is complete now
     _warn(preparation.warnings)
     _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
 
@@ -190,6 +193,7 @@ def _inspect(
         return settings, None
     opened = recipes.load(recipe, settings, users_path=str(out))
     command = doctor_command(recipe, settings, opened.dataset.path, out)
+    # Word vectors are not looked up: loading them may take some seconds.
     return settings, inspect(opened, out, vectors=False, data_dir=out.parent, command=command)
 
 

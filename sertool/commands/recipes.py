@@ -80,11 +80,11 @@ def check(
     from sertool.core.errors import UsageError
     from sertool.core.recipe import load as recipes
 
-    problems = []
+    problems = []  # of all recipes: one message at the end, not one per run of the command
     for name in names or recipes.names():
         try:
             recipes.load(name, users_path=recipes.USERS_PATH)
-        except UsageError as error:
+        except UsageError as error:  # collect: the other recipes are checked all the same
             problems.append(str(error))
         else:
             typer.echo(f"{name}: good")

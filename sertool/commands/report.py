@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sertool.core.reports.contents import Report
 
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
-COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}  # besides the word, never alone
 SEVERITY = re.compile(rf"({'|'.join(COLOURS)}): ")
 
 
@@ -90,6 +90,7 @@ def report(
         out.print(_coloured(line), soft_wrap=True)
     if any((html, markdown, json, csv)):
         _write(made, files)
+    # The files are written all the same: they say what is missing and why.
     if not made.runs:
         raise DataError(
             "nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe"

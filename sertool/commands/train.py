@@ -64,7 +64,7 @@ def train(
     from sertool.core.runs.tensorboard import check_tensorboard, tracked
     from sertool.core.runs.train import train_recipe, training_summary
 
-    if tensorboard:
+    if tensorboard:  # a missing package is better reported now than after an hour of training
         check_tensorboard()
     settings = load(recipe, set_)
     members = parse_seeds(seeds, runs, settings)
@@ -96,11 +96,12 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
     from sertool.core.errors import UsageError
 
     if seeds is None:
-        first = recipe.training.seed
+        first = recipe.training.seed  # --runs counts up from it, so more members later include these
         return list(range(first, first + (runs or recipe.training.runs)))
     if runs is not None:
         raise UsageError("--runs and --seeds: give only one of them")
     parts = [part.strip() for part in seeds.split(",")]
+    # isdigit alone would accept digits of other scripts.
     numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < 2**31]
     if len(numbers) != len(parts) or len(set(numbers)) != len(numbers):
         raise UsageError(
@@ -117,6 +118,7 @@ def folder_name(name: str) -> str:
     """
     from sertool.core.errors import UsageError
 
+    # The name is joined to --output, and a run writes and deletes files there.
     if not name or name in (".", "..") or Path(name).name != name:
         raise UsageError(f"--name {name}: expected the name of a folder, not a path")
     return name
@@ -129,6 +131,7 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
     from sertool.core.doctor.locate import doctor_command
 
     path = experiment.recipe.dataset.path
+    # The doctor counts test labels too, so the run's log says that they were read.
     experiment = experiment.unsealed("sertool train", "the doctor counted the classes of every split")
     inspection = inspect_opened(
         experiment.recipe,
@@ -145,7 +148,7 @@ def describe_plan(plan: "Plan") -> str:
     """Describe the members, their groups and what is already done in one line."""
     total, done = len(plan.members), len(plan.done)
     groups = ""
-    if len(plan.groups) > 1:
+    if len(plan.groups) > 1:  # a single group is the normal case and needs no mention
         groups = f" in {len(plan.groups)} groups" + (
             f", {plan.workers} at a time" if plan.workers > 1 else ""
         )
