@@ -19,19 +19,19 @@ def load(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "fp32",
 ) -> "Predictor":
-    """Open a trained ensemble to judge recordings and texts: ``sertool.load("ckpt/demo").predict(audio="x.wav")``.
+    """Open a trained ensemble to predict recordings and texts: ``sertool.load("ckpt/demo").predict(audio="x.wav")``.
 
     PyTorch is imported here, so that ``import sertool`` takes no time.
 
     Args:
-        folder: what `sertool train` made, or one with checkpoints of the reference.
-        index: members that are averaged, best first; all if not given.
-        data: folder that holds the corpora; only checkpoints of the reference need theirs, for its vocabulary.
-        device: ``auto`` takes CUDA where there is a GPU.
-        precision: of the arithmetic.
+        folder: run of `sertool train`, or a folder of the reference's checkpoints.
+        index: number of members to average, best first. Default: all.
+        data: folder of the corpora; needed only by the reference's checkpoints, which lack the vocabulary.
+        device: ``auto`` uses CUDA if there is a GPU.
+        precision: number format of the computation.
 
     Raises:
-        sertool.core.errors.SertoolError: it cannot be opened; the message says why, ``hint`` what to try.
+        sertool.core.errors.SertoolError: the folder cannot be opened; the message says why, ``hint`` what to try.
     """
     from sertool.core.compute.device import choose
     from sertool.core.inference.predictor import open_predictor
