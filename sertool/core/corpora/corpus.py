@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SPLITS = ("train", "valid", "test", "private")
+SPLITS = ("train", "valid", "test", "private")  # in the order of tables
 GROUPS = ("speaker", "session", "dialogue", "video")
-KNOWN_OF_SPEECH = (*GROUPS, "gender")
+KNOWN_OF_SPEECH = (*GROUPS, "gender")  # optional texts of an utterance
 
 
 @dataclass(frozen=True)

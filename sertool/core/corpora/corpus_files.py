@@ -96,14 +96,10 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
     header = artifacts.read_json_object(header_path, FORMAT, "corpus")
     try:
         _check_header(header)
-        lines = _read_utterances(folder / "utterances.jsonl", report)
-        if len(lines) != header["utterances"]:
-            report(
-                DataError(
-                    f"{folder / 'utterances.jsonl'}: {len(lines)} utterances, "
-                    f"corpus.json says {header['utterances']}"
-                )
-            )
+        path, stated = folder / "utterances.jsonl", header["utterances"]
+        lines = _read_utterances(path, report)
+        if len(lines) != stated:  # a line was lost or added by hand
+            report(DataError(f"{path}: {len(lines)} utterances, corpus.json says {stated}"))
         vocabulary = numbering = text_frames = None
         if header["vocabulary"]:
             with reporting(report):
@@ -111,7 +107,7 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
         audio = _read_frames(folder / "audio.safetensors", lines, report)
         if header["text_frames"]:
             text_frames = _read_frames(folder / "text.safetensors", lines, report)
-        if header.get("numbering"):
+        if header.get("numbering"):  # older corpora lack the key
             with reporting(report):
                 numbering = _read_numbering(folder / "numbering.json")
         return Corpus(
@@ -127,7 +123,11 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
             source=header["source"],
             synthetic=header["synthetic"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # a key is missing, or a value is of the wrong type
         raise DataError(f"{header_path}: damaged ({type(error).__name__}: {error})") from error
 
 
@@ -156,18 +156,15 @@ def _read_utterances(path: Path, report: Report) -> list[Utterance | None]:
 
 
 def _line(path: Path, number: int, row: dict[str, Any], seen: set[tuple[str, str]]) -> Utterance:
+    where = f"{path}: line {number}"
     try:
         utterance = _utterance(row)
     except (TypeError, KeyError) as error:
-        raise DataError(f"{path}: line {number} is not an utterance ({error})") from error
+        raise DataError(f"{where} is not an utterance ({error})") from error
     if utterance.split not in SPLITS:
-        raise DataError(
-            f"{path}: line {number}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}"
-        )
+        raise DataError(f"{where}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}")
     if (utterance.split, utterance.id) in seen:
-        raise DataError(
-            f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
-        )
+        raise DataError(f"{where}: utterance {utterance.id!r} is there twice in split {utterance.split}")
     seen.add((utterance.split, utterance.id))
     return utterance
 
@@ -176,6 +173,7 @@ def _utterance(row: dict[str, Any]) -> Utterance:
     """Make an utterance from a line's content; a TypeError says which value has the wrong type."""
     if not isinstance(row["words"], list):
         raise TypeError("words must be a list")
+    # An unknown key is a TypeError too.
     utterance = Utterance(**{**row, "words": tuple(row["words"])})
     if set(map(type, (utterance.id, utterance.text, *utterance.words))) != {str}:
         raise TypeError("id, text and words must be text")
@@ -215,29 +213,29 @@ def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report) 
 
 def _check_frames(path: Path, number: int) -> Frames:
     """Read the frames of ``number`` utterances and check their types and offsets."""
-    arrays, _ = artifacts.read_arrays(path)
-    if set(arrays) != {"frames", "offsets"}:
-        raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected frames and offsets")
-    flat, offsets = arrays["frames"], arrays["offsets"]
+    flat, offsets = _read_named(path, "frames", "offsets")
     if flat.ndim != 2 or flat.dtype not in (np.float16, np.float32):
         raise DataError(
             f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2"
         )
     if offsets.shape != (number + 1,) or offsets.dtype != np.int64:
         raise DataError(f"{path}: {offsets.size} offsets, expected {number + 1}")
+    # Offsets that do not rise from 0 to the end would give utterances foreign frames.
     if offsets[0] != 0 or offsets[-1] != len(flat) or (np.diff(offsets) < 0).any():
         raise DataError(f"{path}: offsets do not divide the {len(flat)} frames")
     return Frames(flat, offsets)
 
 
+def _read_named(path: Path, *names: str) -> list[NDArray[Any]]:
+    arrays, _ = artifacts.read_arrays(path)
+    if set(arrays) != set(names):
+        raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected {' and '.join(names)}")
+    return [arrays[name] for name in names]
+
+
 def _read_vocabulary(folder: Path) -> CachedVocabulary:
     index = artifacts.read_json(folder / "vocabulary.json")
-    arrays, _ = artifacts.read_arrays(folder / "vectors.safetensors")
-    if set(arrays) != {"vectors"}:
-        raise DataError(
-            f"{folder / 'vectors.safetensors'}: holds {', '.join(sorted(arrays))}, expected vectors"
-        )
-    vectors = arrays["vectors"]
+    (vectors,) = _read_named(folder / "vectors.safetensors", "vectors")
     check_vocabulary(index, vectors, folder / "vocabulary.json")
     return CachedVocabulary(index, vectors)
 

@@ -95,7 +95,7 @@ def _load_converted(folder: Path, layout: PickleLayout, report: Report) -> Corpu
 
 def _write_copy(corpus: Corpus, folder: Path, fingerprint: dict[str, Any]) -> None:
     note = folder / CONVERTED / NOTE
-    note.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)  # first, and written last: an interrupted copy has no note
     write_corpus(corpus, folder / CONVERTED)
     artifacts.write_json(note, fingerprint)
 

@@ -43,7 +43,7 @@ def seal(corpus: Corpus, targets: Sequence[Target | None], folds: Sequence[Fold]
     """Make the seal of a divided corpus; :func:`without_labels` applies it."""
     tested = {row for fold in folds for row in fold.sets.get("test", ())}
     used = {row for fold in folds for name in ("train", "valid") for row in fold.sets[name]}
-    rows = sorted(tested - used)
+    rows = sorted(tested - used)  # what some member trains or validates on cannot be hidden
     labels = {row: corpus.utterances[row].labels for row in rows}
     return Seal(labels, {row: target for row in rows if (target := targets[row]) is not None})
 

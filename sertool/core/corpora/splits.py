@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -95,9 +96,9 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
 
 def group_of(utterance: Utterance, group: str) -> str | None:
     """Return an utterance's speaker, session, video or dialogue; for ``utterance`` its split and id."""
-    name: str | None = (
-        f"{utterance.split}/{utterance.id}" if group == "utterance" else getattr(utterance, group)
-    )
+    if group == "utterance":
+        return f"{utterance.split}/{utterance.id}"
+    name: str | None = getattr(utterance, group)
     return name
 
 
@@ -127,13 +128,14 @@ def _holdout(corpus: Corpus, by_split: Mapping[str, list[int]], splits: Splits) 
     if splits.test_fraction and not test:
         taken = _take(groups, order, splits.test_fraction * len(train), leave=2)
         test = [index for name in taken for index in groups[name]]
-        order = [name for name in order if name not in taken]
+        order = [name for name in order if name not in taken]  # valid is taken from the rest
     if splits.valid_groups is not None:
         chosen = _known(splits.valid_groups, groups, splits.group)
     else:
         chosen = _take(groups, order, splits.valid_fraction * len(train), leave=1)
     valid = {index for name in chosen for index in groups[name]}
-    rest = tuple(index for index in train if index not in valid and index not in set(test))
+    kept_out = valid | set(test)  # test is from the training split where test_fraction took it
+    rest = tuple(index for index in train if index not in kept_out)
     return Fold("all", {"train": rest, "valid": tuple(sorted(valid)), "test": tuple(sorted(test))})
 
 
@@ -180,13 +182,7 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
     folds = []
     for number, names in enumerate(dealt):
         following = (number + 1) % len(dealt)  # each fold validates on the one that the next fold tests
-        train = [
-            index for other, part in enumerate(members) if other not in (number, following) for index in part
-        ]
-        folds.append(
-            Fold(
-                "+".join(names),
-                {"train": tuple(sorted(train)), "valid": members[following], "test": members[number]},
-            )
-        )
+        rest = chain(*(part for other, part in enumerate(members) if other not in (number, following)))
+        sets = {"train": tuple(sorted(rest)), "valid": members[following], "test": members[number]}
+        folds.append(Fold("+".join(names), sets))
     return folds

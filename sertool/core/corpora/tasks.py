@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sertool.core.errors import DataError
 
-Target = int | tuple[int, ...]
+Target = int | tuple[int, ...]  # a class index, or one 0 or 1 per class
 SIGN = ("negative", "positive")
 SEVEN = ("-3", "-2", "-1", "0", "1", "2", "3")
 
@@ -76,7 +76,7 @@ def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
 
 
 def _sign(raw: Any, classes: Sequence[str]) -> int:
-    return int(_number(raw, -3, 3) >= 0)
+    return int(_number(raw, -3, 3) >= 0)  # MOSEI counts 0 as positive
 
 
 def _sign_without_zero(raw: Any, classes: Sequence[str]) -> int | None:

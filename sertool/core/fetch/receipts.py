@@ -15,7 +15,7 @@ from sertool.core.files import artifacts
 
 FORMAT = "sertool-fetched/1"
 FOLDER = ".fetched"
-STATES = ("downloaded", "placing", "done")
+STATES = ("downloaded", "placing", "done")  # in the order in which a fetch passes them
 
 
 @dataclass(frozen=True)

@@ -161,12 +161,10 @@ class Transfer:
         """Return the total length that a 206 reports; restart if its range is not the requested one."""
         known = self.part.known
         found = replies.content_range(headers.get("Content-Range"))
-        if found is None or found[0] != offset:
-            self._restart("the server sent another range than the one asked for")
-        first, last, total = found
         length = replies.content_length(headers)
-        if length not in (None, last - first + 1):
-            self._restart("the server sent another range than the one asked for")
+        if found is None or found[0] != offset or length not in (None, found[1] - offset + 1):
+            self._restart("the server sent another range than the requested one")
+        total = found[2]
         if known is not None:
             tag = replies.validator(headers)
             other = known.address == self.address and known.validator and tag and tag != known.validator

@@ -151,14 +151,8 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
     Raises:
         DataError: the checkpoint cannot be read.
     """
-    note = _note(path)
-    if not note.is_file():
-        return read_reference_checkpoint(path)
-    content = artifacts.read_json_object(note, FORMAT, "checkpoint")
-    # A pickle that has changed since its conversion is another checkpoint.
-    if path.is_file() and content.get("source") != _identity(path):
-        return read_reference_checkpoint(path)
-    return _read_copy(path, note, content)
+    content = _current_note(path)
+    return read_reference_checkpoint(path) if content is None else _read_copy(path, content)
 
 
 def convert_checkpoints(
@@ -181,7 +175,7 @@ def convert_checkpoints(
     paths = list_checkpoints(folder)
     for number, path in enumerate(paths, start=1):
         checkpoint = read_checkpoint(path)
-        if not _is_current(path):
+        if _current_note(path) is None:
             _write_copy(checkpoint)
         # Without weights, so that only one of a folder's checkpoints is in memory at a time.
         converted.append(replace(checkpoint, state_dict={}))
@@ -203,11 +197,13 @@ def _identity(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def _is_current(path: Path) -> bool:
-    note = _note(path)
-    if not note.is_file():
-        return False
-    return not path.is_file() or artifacts.read_json(note).get("source") == _identity(path)
+def _current_note(path: Path) -> dict[str, Any] | None:
+    """Read the note of a checkpoint's copy; None if there is none, or if the pickle has changed since."""
+    if not _note(path).is_file():
+        return None
+    content = artifacts.read_json_object(_note(path), FORMAT, "checkpoint")
+    # A changed pickle is another checkpoint; a deleted one leaves its copy valid.
+    return content if not path.is_file() or content.get("source") == _identity(path) else None
 
 
 def _write_copy(checkpoint: ReferenceCheckpoint) -> None:
@@ -227,8 +223,9 @@ def _write_copy(checkpoint: ReferenceCheckpoint) -> None:
         raise DataError(f"{checkpoint.path}: its settings cannot be written as JSON ({error})") from error
 
 
-def _read_copy(path: Path, note: Path, content: dict[str, Any]) -> ReferenceCheckpoint:
+def _read_copy(path: Path, content: dict[str, Any]) -> ReferenceCheckpoint:
     accuracy, seed = name_parts(path)
+    note = _note(path)
     arrays, _ = artifacts.read_arrays(note.with_suffix(".safetensors"))
     for name, array in arrays.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():

@@ -20,7 +20,15 @@ from sertool.core.errors import DataError
 from sertool.core.files.archives import Limits, blocks, kind_of, open_zip
 from sertool.core.files.artifacts import read_error
 from sertool.core.files.pickles import NUMPY_AND_PLAIN, finished, mapped, pickle_error
-from sertool.core.files.unpickler import Allowed, Refused, RestrictedUnpickler, StandIn, hashable, shown
+from sertool.core.files.unpickler import (
+    Allowed,
+    ExactStream,
+    Refused,
+    RestrictedUnpickler,
+    StandIn,
+    hashable,
+    shown,
+)
 
 _MAGIC, _PROTOCOL = (
     0x1950A86A20F9469CFC6C,
@@ -110,11 +118,12 @@ def _read_stream(path: Path) -> Any:
         texts = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
         if not texts or sorted(keys) != sorted(storages):
             raise DataError(f"{path}: its list of storages does not fit its tensors")
+        exact = ExactStream(stream)
         try:
             for key in keys:
-                if int.from_bytes(_exactly(stream, 8), "little") != storages[key].numel():
+                if int.from_bytes(exact.read(8), "little") != storages[key].numel():
                     raise DataError(f"{path}: the storage {shown(key)} has another size than its tensors")
-                _fill(storages[key], _pieces(stream, storages[key].nbytes))
+                _fill(storages[key], _pieces(exact, storages[key].nbytes))
         except EOFError as error:
             raise pickle_error(path, error) from error
         return content
@@ -137,16 +146,9 @@ def _read_object(path: Path, stream: Any, size: int) -> tuple[Any, dict[str, tor
         raise pickle_error(path, error) from error
 
 
-def _exactly(stream: Any, size: int) -> bytes:
-    content: bytes = stream.read(size)
-    if len(content) < size:
-        raise EOFError
-    return content
-
-
-def _pieces(stream: Any, size: int) -> Iterator[bytes]:
+def _pieces(stream: ExactStream, size: int) -> Iterator[bytes]:
     while size:
-        piece = _exactly(stream, min(size, _PIECE))
+        piece = stream.read(min(size, _PIECE))
         size -= len(piece)
         yield piece
 
@@ -182,9 +184,8 @@ class _TorchUnpickler(RestrictedUnpickler):
             raise Refused("an unknown persistent id")
         kind, key, _, count = pid[1:5]
         dtype = _DTYPES.get(kind.name.rpartition(".")[2]) if isinstance(kind, Allowed) else None
-        if dtype is None or pid[5:] not in ((), (None,)) or not isinstance(key, str):
-            raise Refused("an unusual storage")
-        if not isinstance(count, int):
+        plain = isinstance(key, str) and isinstance(count, int) and pid[5:] in ((), (None,))
+        if dtype is None or not plain:
             raise Refused("an unusual storage")
         if key not in self.storages:
             size = count * dtype.itemsize

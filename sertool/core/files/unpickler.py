@@ -53,19 +53,21 @@ def shown(text: str) -> str:
     return text if text.isprintable() and len(text) < 120 else f"{text[:120]!r}"
 
 
-class _Whole:
+class ExactStream:
     """Stream that ends with EOFError where the base class would accept half a line or half a number."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def read(self, size: int) -> bytes:
+        """Read exactly ``size`` bytes."""
         content: bytes = self._stream.read(size)
         if len(content) < size:
             raise EOFError
         return content
 
     def readline(self) -> bytes:
+        """Read a line with its end."""
         line: bytes = self._stream.readline()
         if not line.endswith(b"\n"):
             raise EOFError
@@ -93,7 +95,7 @@ class RestrictedUnpickler(pickle._Unpickler):
     pop_mark: Callable[[], list[Any]]
 
     def __init__(self, stream: Any, allowed: Mapping[str, Callable[..., Any]], *, memory: int) -> None:
-        super().__init__(_Whole(stream), encoding="latin1")
+        super().__init__(ExactStream(stream), encoding="latin1")
         self.allowed = allowed
         self._memory = self._left = memory
 
@@ -205,24 +207,15 @@ _CALLS = ("REDUCE", "NEWOBJ", "INST", "OBJ")
 _NUMBERS = ("INT", "BININT", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
 _UNBOUNDED = ("INT", "LONG", "LONG4")
 _UNICODE = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
-_OTHER_TEXTS = (
-    "STRING",
-    "BINSTRING",
-    "SHORT_BINSTRING",
-    "BINBYTES",
-    "SHORT_BINBYTES",
-    "BINBYTES8",
-    "BYTEARRAY8",
-)
+_TEXTS = (*_UNICODE, "STRING", "BINSTRING", "SHORT_BINSTRING")
+_BYTES = ("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8")
 _CONTAINERS = ("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
 _MEMO = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _REPLACED: dict[str, _Step] = {
     "REDUCE": RestrictedUnpickler._reduce,
     "NEWOBJ": RestrictedUnpickler._reduce,
     "NEWOBJ_EX": RestrictedUnpickler._new_object_with_names,
-    "EXT1": RestrictedUnpickler._extension,
-    "EXT2": RestrictedUnpickler._extension,
-    "EXT4": RestrictedUnpickler._extension,
+    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), RestrictedUnpickler._extension),
     "INST": RestrictedUnpickler._instance,
     "OBJ": RestrictedUnpickler._object,
     "BUILD": RestrictedUnpickler._build,
@@ -246,7 +239,7 @@ _COSTS = {
     **dict.fromkeys(("BUILD", *_CONTAINERS), 200),
     **dict.fromkeys(("EMPTY_SET", "FROZENSET"), 400),
     **dict.fromkeys(_MEMO, 100),
-    **dict.fromkeys((*_UNICODE, *_OTHER_TEXTS), 90),
+    **dict.fromkeys((*_TEXTS, *_BYTES), 90),
     **dict.fromkeys(_NUMBERS, 64),
     "MARK": 90,
 }

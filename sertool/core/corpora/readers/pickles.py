@@ -152,6 +152,7 @@ def _read_split(folder: Path, layout: PickleLayout, split: str, parts: _Parts, r
     if len(tables) < len(there):
         return
     values = _Values(split, paths, tables, layout, report)
+    # Ordered as the label files are, as in the reference; dicts serve as ordered sets.
     labelled = {key: None for task in tasks for key in tables[task]} if tasks else tables["sentences"]
     if split == "train":
         # The reference numbers the words of every training sentence, even of utterances that it then leaves out.
@@ -192,7 +193,7 @@ def _check_size(path: Path, kind: str, table: Mapping[str, Any]) -> None:
     """Refuse a list or array that thousands of keys share: as separate copies it would fill the memory."""
     if kind not in ("sentences", "mels"):
         return
-    different = {id(value): value for value in table.values()}
+    different = {id(value): value for value in table.values()}  # measured once, however many keys share it
     sizes = {key: _size(value) for key, value in different.items()}
     total, size = sum(sizes[id(value)] for value in table.values()), path.stat().st_size
     if total > MOST_BYTES + MOST_TIMES * size:
@@ -208,11 +209,8 @@ def _size(value: Any) -> int:
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return int(value.size) * 4 if value.dtype.kind != "U" else int(value.nbytes)
     value = list(value.flat) if isinstance(value, np.ndarray) else value
-    return (
-        sum(len(word) + 1 for word in value if isinstance(word, str))
-        if isinstance(value, list | tuple)
-        else 0
-    )
+    words = value if isinstance(value, list | tuple) else ()  # anything else is refused where it is read
+    return sum(len(word) + 1 for word in words if isinstance(word, str))
 
 
 @dataclass(frozen=True)
@@ -291,9 +289,8 @@ def _first_bad(frames: NDArray[np.float32]) -> int:
 def _label(value: Any, rule: Task) -> Any:
     """Return a raw label as a JSON type, and refuse it if the task's rule does."""
     # Checked first, because the rule's message would print all of it.
-    if (
-        size := value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sized) else 1
-    ) > 1000:
+    size = value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sized) else 1
+    if size > 1000:  # no published label has more than 6
         raise DataError(f": has {size:,} values or characters, too many for a label")
     raw = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     try:
