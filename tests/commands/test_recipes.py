@@ -203,7 +203,7 @@ def test_copy_does_not_replace_unless_forced(tmp_path):
     result = run("copy", "custom", str(mine))
     assert isinstance(result.exception, UsageError)
     assert (str(result.exception), result.exception.hint) == (
-        f"{mine}: is there already",
+        f"{mine}: already exists",
         "--force replaces it",
     )
     assert mine.read_text() == "about: precious\n"

@@ -53,7 +53,7 @@ def counts(subject: Subject) -> tuple[SplitCount, ...]:
     of_class: Counter[tuple[str, int]] = Counter()
     for utterance, target in zip(subject.corpus.utterances, subject.targets, strict=True):
         if target is None and utterance.split != "private":
-            continue
+            continue  # it can neither train nor test; private utterances need no label
         number[utterance.split] += 1
         if target is not None:
             present = [target] if isinstance(target, int) else [c for c, there in enumerate(target) if there]
@@ -64,12 +64,12 @@ def counts(subject: Subject) -> tuple[SplitCount, ...]:
         expected = published.get(split)
         if not number[split]:
             continue
-        labelled = any(of_class[split, c] for c in range(len(subject.task.classes)))
+        classes = tuple(of_class[split, c] for c in range(len(subject.task.classes)))
         result.append(
             SplitCount(
                 split,
                 number[split],
-                tuple(of_class[split, c] for c in range(len(subject.task.classes))) if labelled else (),
+                classes if any(classes) else (),
                 expected.utterances if expected else None,
                 tuple(expected.classes) if expected and expected.classes is not None else None,
             )
@@ -104,5 +104,6 @@ def _missing(subject: Subject, there: set[str]) -> list[str]:
     splits = subject.recipe.splits
     if splits.scheme == "folds":
         return [] if there - {"private"} else ["any split"]
+    # holdout cuts validation, and if need be test, from train.
     needed = ["train", splits.valid, splits.test] if splits.scheme == "corpus" else ["train"]
     return [split for split in dict.fromkeys(needed) if split not in there]

@@ -31,7 +31,7 @@ def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
     """Group the utterances that share a key; single ones and empty keys are left out."""
     rows = defaultdict(list)
     for row, key in enumerate(keys):
-        if key:
+        if key:  # None and b"": no sound to compare
             rows[key].append(row)
     return [group for group in rows.values() if len(group) > 1]
 
@@ -43,7 +43,7 @@ def _is_copy_of_test(subject: Subject, rows: Sequence[int]) -> bool:
 
 def _contradicting(subject: Subject) -> Iterator[Finding]:
     labelled = [
-        sound if target is not None else b""
+        sound if target is not None else b""  # a recording without a label contradicts nothing
         for sound, target in zip(subject.audio.hashes, subject.targets, strict=True)
     ]
     groups = [rows for rows in _groups(labelled) if len({subject.targets[row] for row in rows}) > 1]

@@ -1,7 +1,7 @@
 """The kinds of finding with their severity and advice, and a single finding."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sertool.core.corpora.corpus import GROUPS, Corpus
@@ -104,7 +104,7 @@ KINDS: Mapping[str, Kind] = {
         "test utterances that are used for validation too, as the recipe says",
         "use the recipe's honest variant (NAME-honest) for figures of your own",
     ),
-    **{
+    **{  # one kind for each unit, since some corpora share dialogues and no speakers
         f"shared-{group}s": Kind(
             "warning",
             f"{group}s shared: {{}}",
@@ -113,6 +113,7 @@ KINDS: Mapping[str, Kind] = {
         )
         for group in GROUPS
     },
+    # The next kinds are about single utterances.
     "left-out": Kind(
         "warning",
         "{} left out",
@@ -221,18 +222,12 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as plain data for a JSON file."""
-        return {
-            "kind": self.kind,
-            "severity": self.severity,
-            "number": self.number,
-            "text": self.text,
-            "examples": list(self.examples),
-            "advice": self.advice,
-        }
+        return asdict(self)
 
 
 def found(kind: str, number: int, text: str, examples: Iterable[str] = (), advice: str = "") -> Finding:
     """Make a finding; without ``advice`` it carries that of its kind."""
+    # Ids and messages come from files, so they may hold what no terminal should be sent.
     few = tuple(printable(example) for _, example in zip(range(SHOWN), examples, strict=False))
     return Finding(
         kind, KINDS[kind].severity, number, printable(text), few, printable(advice) or KINDS[kind].advice

@@ -114,7 +114,7 @@ def inspect(
     try:
         subject = replace(subject, folds=make_folds(corpus, targets, recipe.splits))
     except (DataError, UsageError) as error:
-        subject = replace(subject, undivided=error)
+        subject = replace(subject, undivided=error)  # a finding; the other checks still run
     return _inspection(subject, command, vectors, data_dir)
 
 
@@ -150,9 +150,10 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
         module.check(subject) for module in (reading, counts, leakage, content, duplicates)
     ]
     if vectors:
-        checks.append(words.check(subject, data_dir))
+        checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy
     findings = [finding for check in checks for finding in check]
     order = list(KINDS)
+    # Most severe first; within a severity in the order of KINDS, whatever check found it.
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), order.index(finding.kind)))
     corpus = subject.corpus
     return Inspection(

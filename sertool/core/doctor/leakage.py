@@ -42,7 +42,7 @@ def _shared(subject: Subject, group: str) -> Iterator[Finding]:
             if fold.selected_on_test or subject.valid_is_test:
                 pairs = [pair for pair in pairs if pair != ("valid", "test")]  # reported already
             where[name].update(pairs)
-    shared = {name: pairs for name, pairs in sorted(where.items()) if pairs}
+    shared = {name: pairs for name, pairs in sorted(where.items()) if pairs}  # by name: stable
     if shared:
         folds = f" of a fold (of {len(subject.folds)})" if len(subject.folds) > 1 else ""
         text = f"{plural(len(shared), group)} in two of train, valid and test{folds}"
@@ -57,8 +57,8 @@ def _sets_of_groups(subject: Subject, fold: Fold, group: str) -> dict[str, set[s
     """Return the sets that hold each group, by its name."""
     sets: dict[str, set[str]] = defaultdict(set)
     for name in _SETS:
-        for row in fold.sets.get(name, ()):
+        for row in fold.sets.get(name, ()):  # a fold may have no test set
             value = getattr(subject.corpus.utterances[row], group)
-            if value is not None:
+            if value is not None:  # unknown, so it cannot be shared
                 sets[value].add(name)
     return sets

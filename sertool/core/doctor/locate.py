@@ -115,6 +115,7 @@ def recipe_for(folder: Path) -> str:
         return "custom"
     for name in recipes.names():
         known = recipes.load(name, users_path=recipes.USERS_PATH)
+        # Several recipes share a folder; the paper's has the published counts to compare with.
         if known.protocol == "paper" and known.dataset.path == folder.resolve().name:
             return name
     raise UsageError(

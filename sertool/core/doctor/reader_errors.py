@@ -40,7 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 def unreadable(errors: Sequence[DataError]) -> Iterator[Finding]:
     """Report whole files, splits or lines that could not be read."""
     if errors:
-        messages = (" ".join(str(error).split()) for error in errors)
+        messages = (" ".join(str(error).split()) for error in errors)  # each on one line
         text = f"{plural(len(errors), 'part')} could not be read"
         yield found("unreadable", len(errors), text, messages, errors[0].hint or "")
 
@@ -57,7 +57,7 @@ def _width(subject: Subject) -> Iterator[Finding]:
 def _frontend(subject: Subject) -> Iterator[Finding]:
     corpus, recipe = subject.corpus, subject.recipe
     if recipe.dataset.reader != "corpus" or corpus.frontend is None:
-        return
+        return  # nothing is known of how the frames were made
     if differing := frontend_differences(corpus.frontend, open_frontend(recipe.frontend).note):
         text = "the corpus was prepared with other frontend settings than the recipe's"
         settings = " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items())

@@ -67,7 +67,7 @@ class Subject:
             valid, test = fold.sets["valid"], fold.sets.get("test", ())
             contents = Counter(self.contents[row] for row in valid)
             if set(valid).isdisjoint(test) and contents == Counter(self.contents[row] for row in test):
-                return len(valid) if set(contents) - {None} else 0
+                return len(valid) if set(contents) - {None} else 0  # silence alone proves no copy
         return 0
 
     @cached_property

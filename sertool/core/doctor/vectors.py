@@ -40,5 +40,5 @@ def check(subject: Subject, data_dir: Path) -> Iterator[Finding]:
 
 
 def _without_row(cached: CachedVocabulary, words: list[str]) -> list[str]:
-    known = np.any(cached.vectors, axis=1).tolist()
+    known = np.any(cached.vectors, axis=1).tolist()  # a row of zeros stands for a word without a vector
     return [word for word in words if word not in cached.index or not known[cached.index[word]]]

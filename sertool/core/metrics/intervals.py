@@ -71,6 +71,7 @@ def class_estimates(
     }
     return [
         {
+            # Without any utterance to divide by, the figure is not defined: 0, without an interval.
             name: bootstrap.estimate(float(value[c]), values[:, c], SHARE) if of[c] else Estimate(0.0)
             for name, (value, values, of) in figures.items()
         }
@@ -87,7 +88,7 @@ def decision_differences(
         name: bootstrap.difference(
             metric(targets, b, num_classes) - metric(targets, a, num_classes),
             metric.of_counts(of_b) - metric.of_counts(of_a),
-            (-1.0, 1.0),
+            (-1.0, 1.0),  # range of a difference of shares
         )
         for name, metric in METRICS.items()
     }

@@ -89,7 +89,7 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
     except ValidationError as error:
         lines = problems(error, Recipe)
         raise UsageError(problem_list(origin, lines)) from error
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:  # such as a date, which JSON does not know
         raise UsageError(
             f"{origin}: holds something that is not text, number, list or table ({error})"
         ) from error
@@ -137,8 +137,9 @@ def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
     source = find(name_or_path)
     if destination.suffix not in SUFFIXES:
         raise UsageError(f"{destination}: a recipe's file ends in .yaml")
+    # exists() alone is False for a link whose target is gone.
     if not force and (destination.exists() or destination.is_symlink()):
-        raise UsageError(f"{destination}: is there already", hint="--force replaces it")
+        raise UsageError(f"{destination}: already exists", hint="--force replaces it")
     content = read_yaml(source)
     base = content.get("extends") if isinstance(content, dict) else None
     if (
@@ -157,7 +158,7 @@ def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
         {"path": USERS_PATH, **merged["dataset"]} if isinstance(merged.get("dataset"), dict) else {}
     )
     validate(merged, str(destination))
-    write_text(destination, read_text(source))
+    write_text(destination, read_text(source))  # the text itself, so that comments survive
 
 
 def _is_file(path: Path) -> bool:
@@ -178,7 +179,7 @@ def _with_base(path: Path, seen: list[Path]) -> dict[str, Any]:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UsageError(f"{path}: a recipe is a table of keys, this is {_kind(content)}")
-    content = {"name": path.stem, **content}
+    content = {"name": path.stem, **content}  # set before the merge, so that no base gives its name
     base = content.pop("extends", None)
     if base is None:
         return content
@@ -196,15 +197,8 @@ def _base_path(base: str, path: Path) -> Path:
 
 
 def _kind(content: Any) -> str:
-    names = {
-        type(None): "empty",
-        list: "a list",
-        str: "text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return names[type(content)]
+    kinds = {type(None): "empty", list: "a list", str: "text", bool: "true or false"}
+    return kinds.get(type(content), "a number")
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from sertool.core.errors import did_you_mean
+from sertool.core.formatting import plural
 
 # pydantic tries each type of a union and reports them all; one line says what would fit.
 _UNIONS = {
@@ -42,6 +43,7 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
 def _line(entry: Any, model: type[BaseModel]) -> str:
     location, kind, value = entry["loc"], entry["type"], entry["input"]
     names = [str(part) for part in location if part != "[key]"]
+    # First, since the entries of a union name its inner types, which a user has never seen.
     for union, message in _UNIONS.items():
         if ".".join(names[:2]) == union:
             # The value the whole key was given is not in every entry; only a scalar is worth showing.
@@ -83,15 +85,12 @@ def _expectation(entry: Any) -> str:
     }
     if kind in limits:
         words, name = limits[kind]
-        return (
-            f"{words} {context[name]:g}" if isinstance(context[name], float) else f"{words} {context[name]}"
-        )
+        return f"{words} {context[name]:.15g}"  # 0.0 as 0, and large whole numbers with all their digits
     if kind in ("too_short", "too_long"):
         least, most = context.get("min_length"), context.get("max_length")
-        return (
-            f"expected at least {least} of them" if least is not None else f"expected at most {most} of them"
-        )
-    message = _KINDS.get(kind, str(entry["msg"]))
+        words, number = ("at least", least) if least is not None else ("at most", most)
+        return f"expected {words} {plural(number, 'entry', 'entries')}"
+    message = _KINDS.get(kind, str(entry["msg"]))  # pydantic's own words where we have none
     return message[0].lower() + message[1:]
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS
 
-MAX_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1  # the largest signed 32-bit number; also the limit of every count
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -154,7 +154,7 @@ class Splits(_Section):
     # One message for each key that contradicts the scheme, so that no key is silently ignored.
     @model_validator(mode="after")
     def _fits_scheme(self) -> "Splits":
-        if self.scheme == "folds":
+        if self.scheme == "folds":  # fewer than 3 leave a fold nothing to train on
             number = self.folds if isinstance(self.folds, int) else len(self.folds or [])
             if number < 3:
                 raise ValueError(
@@ -261,7 +261,7 @@ class Training(_Section):
     def _fits_optimizer(self) -> "Training":
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError("weight_decay: only with optimizer: adamw")
-        if self.seed + self.runs - 1 > MAX_SEED:
+        if self.seed + self.runs - 1 > MAX_SEED:  # run i has seed + i
             raise ValueError(f"seed: the last run's would be above {MAX_SEED}")
         return self
 

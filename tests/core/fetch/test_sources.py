@@ -71,7 +71,7 @@ def test_a_users_manifest_adds_and_replaces(tmp_path):
     ("changes", "message"),
     [
         ({"url": ["x"]}, "sources.calls.url: unknown key, did you mean 'urls'?"),
-        ({"urls": []}, "sources.calls.urls: expected at least 1 of them (got [])"),
+        ({"urls": []}, "sources.calls.urls: expected at least 1 entry (got [])"),
         (
             {"urls": ["ftp://example.org/x"]},
             "sources.calls.urls[0]: expected an address that starts with http:// or https:// "
@@ -84,7 +84,7 @@ def test_a_users_manifest_adds_and_replaces(tmp_path):
             "sources.calls.archive: expected letters, digits, dots, dashes, underscores; a letter or digit "
             'first (got "../x.zip")',
         ),
-        ({"unpacks_to": {}}, "sources.calls.unpacks_to: expected at least 1 of them (got {})"),
+        ({"unpacks_to": {}}, "sources.calls.unpacks_to: expected at least 1 entry (got {})"),
         ({"licence": ""}, 'sources.calls.licence: must not be empty (got "")'),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_wrong_value_is_told_with_its_key(changes, problem):
         ),
         ({"reader": "mosi", "task": "sentiment", "num_classes": 3}, "dataset.num_classes: expected 2 or 7"),
         ({"modalities": ["text", "text"]}, "dataset.modalities: text is given twice"),
-        ({"modalities": []}, "dataset.modalities: expected at least 1 of them (got [])"),
+        ({"modalities": []}, "dataset.modalities: expected at least 1 entry (got [])"),
     ],
 )
 def test_a_data_set_must_fit_its_reader(dataset, problem):
