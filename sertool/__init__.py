@@ -21,7 +21,7 @@ def load(
 ) -> "Predictor":
     """Open a trained ensemble to predict recordings and texts: ``sertool.load("ckpt/demo").predict(audio="x.wav")``.
 
-    PyTorch is imported here, so that ``import sertool`` takes no time.
+    PyTorch is imported only when this is called, so that ``import sertool`` is quick.
 
     Args:
         folder: run of `sertool train`, or a folder of the reference's checkpoints.
