@@ -65,11 +65,11 @@ class FeatureCache:
     def _entry(self, content: str, segment: Segment, maker: FrameMaker) -> Path:
         key = {
             "content": content,
-            "start": float(segment.start or 0),
+            "start": float(segment.start or 0),  # None and 0 mean the same, and so have the same key
             "end": None if segment.end is None else float(segment.end),
         }
         name = _key(key, maker)
-        return self.folder / name[:2] / f"{name}.safetensors"
+        return self.folder / name[:2] / f"{name}.safetensors"  # 256 folders, since large ones are slow
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def read_entry(entry: Path) -> list[Extract | str] | None:
             Extract(own, float(length)) if reason is None else str(reason)
             for own, length, reason in zip(frames, seconds, reasons, strict=True)
         ]
-    except (DataError, KeyError, TypeError, ValueError, IndexError):
+    except (DataError, KeyError, TypeError, ValueError, IndexError):  # damaged: computed and written anew
         return None
 
 
@@ -116,7 +116,7 @@ def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
     """
     decoded = [one if isinstance(one, Extract) else None for one in found]
     width = next((one.frames.shape[1] for one in decoded if one is not None), 0)
-    none = np.zeros((0, width), np.float32)
+    none = np.zeros((0, width), np.float32)  # stands for a recording that gave a reason instead
     frames = [none if one is None else one.frames for one in decoded]
     arrays = {
         "frames": np.concatenate(frames),
@@ -185,7 +185,7 @@ def _read(entry: Path) -> Extract | None:
         frames, seconds = arrays["frames"], facts["seconds"]
         if facts["check"] != _check(frames, seconds):
             return None
-        return Extract(frames, float(seconds))
+        return Extract(frames, float(seconds))  # repr and float give back every bit
     except (DataError, KeyError, TypeError, AttributeError):
         return None
 

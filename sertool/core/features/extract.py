@@ -67,7 +67,7 @@ def extracts(
             hint="run the command again with --workers 1; it resumes after the recordings that are decoded",
         ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody wants the recordings still in line
 
 
 def extracts_by(
@@ -106,6 +106,7 @@ def extracts_by(
     for event in launcher.run(Decoding(maker, Path.cwd()), jobs, Share()):
         if isinstance(event, Lost | Waiting):
             tell(describe_placement(event))
+        # Shards are completed in any order, and results leave in the order of the recordings.
         while given < len(shards) and shards[given].complete:
             yield from shards[given].results
             given += 1
@@ -138,6 +139,7 @@ class Decoding:
         if not there.is_file():
             return Unseen(platform.node())
         found = _extract(replace(segment, path=there), self.maker, None)
+        # A reason names the path as the table does, whichever node it comes from.
         return found.replace(str(there), str(segment.path)) if isinstance(found, str) else found
 
 
@@ -197,8 +199,8 @@ def _extract(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) ->
 
 def _begin() -> None:
     """Prepare a process: one thread, Ctrl-C left to the parent, and an end when the parent ends."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)  # one process per core, so more threads would wait for each other
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -206,7 +208,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        os._exit(1)
+        os._exit(1)  # without clean-up, which might wait for the parent that is gone
 
 
 @contextmanager

@@ -26,39 +26,27 @@ if TYPE_CHECKING:
 
 
 class FrameMaker(Protocol):
-    """A frontend. It must be picklable, since processes and cluster nodes are given one."""
+    """A frontend. It must be picklable, since it is sent to processes and cluster nodes.
 
-    @property
-    def name(self) -> str:
-        """The name of the kind of frontend, its key in :data:`MAKERS`."""
+    Attributes:
+        name: kind of frontend, its key in :data:`MAKERS`.
+        note: settings as plain data; stored in corpora and hashed in cache keys, and :func:`open_frontend` opens it.
+        version: number that is raised when the code changes, or hash of weights; part of cache keys.
+        sample_rate: sampling rate in Hz that waveforms must have.
+        width: D, the number of values in a frame.
+        seconds_per_frame: time from one frame to the next.
+        silence: largest absolute value in frames without sound; above 0, since zeros are padding.
+        bounds: smallest and largest value a frame can have; infinite if unlimited.
+    """
 
-    @property
-    def note(self) -> Mapping[str, Any]:
-        """The settings as plain data: a corpus keeps them, :func:`open_frontend` opens them, cache keys hold them."""
-
-    @property
-    def version(self) -> int | str:
-        """The maker's own part in the frames: a number that is raised when the code changes, or a hash of weights."""
-
-    @property
-    def sample_rate(self) -> int:
-        """The sampling rate in Hz that waveforms must have."""
-
-    @property
-    def width(self) -> int:
-        """D, the number of values in a frame."""
-
-    @property
-    def seconds_per_frame(self) -> float:
-        """The time from one frame to the next."""
-
-    @property
-    def silence(self) -> float:
-        """The largest absolute value in frames that hold no sound; above 0, since zeros are padding."""
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The least and the largest value a frame can hold; infinite where there is none."""
+    name: str
+    note: Mapping[str, Any]
+    version: int | str
+    sample_rate: int
+    width: int
+    seconds_per_frame: float
+    silence: float
+    bounds: tuple[float, float]
 
     def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
         """Compute (T, D) float32 frames on the CPU for each waveform (samples,) of at least one sample."""
@@ -83,7 +71,7 @@ def open_frontend(settings: Frontend | Mapping[str, Any]) -> FrameMaker:
         raise DataError(f"unknown frontend {name!r}{did_you_mean(name, list(MAKERS))}")
     try:
         return MAKERS[name](note)
-    except ValueError as error:
+    except ValueError as error:  # pydantic's errors are ValueErrors
         raise DataError(f"frontend {name}: {error}") from error
 
 

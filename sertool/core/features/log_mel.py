@@ -37,15 +37,14 @@ class LogMel:
     """The log-mel frontend; see :class:`~sertool.core.features.frontend.FrameMaker` for its attributes."""
 
     name = "log-mel"
-    version = (
-        1  # raise it when the frames of a recording change for the same settings: caches then start anew
-    )
+    # Raise the version when recordings give other frames for the same settings: caches then start anew.
+    version: int | str = 1
     silence = FEATURE_FLOOR
-    bounds = (0.0, 1.0)
+    bounds = (0.0, 1.0)  # 0, because float16 rounds the floor to it
 
     def __init__(self, settings: Frontend) -> None:
         self.settings = settings
-        self.note = settings.model_dump()
+        self.note: Mapping[str, Any] = settings.model_dump()
         self.sample_rate = settings.sample_rate
         self.width = settings.mel_bands
         self.seconds_per_frame = settings.hop_length * settings.frame_step / settings.sample_rate
@@ -60,8 +59,9 @@ class LogMel:
         return log_mels_batch(waveforms, self.settings)
 
     def warnings(self) -> list[str]:
-        """Report mel bands that lie between two bins of the spectrum and therefore never hold anything."""
+        """Report mel bands that are always empty."""
         filters = mel_filters(self.sample_rate, self.settings.fft_size, self.width)
+        # Narrow bands at low frequencies may lie between two bins of the spectrum.
         if empty := int((filters.amax(dim=1) == 0).sum()):
             return [
                 f"{empty} of {self.width} mel bands are always empty: "

@@ -37,12 +37,13 @@ class Transcriber:
             SertoolError: the model failed, or the folder cannot be written.
         """
         samples = read_audio(segment, SAMPLE_RATE).numpy()
+        # The sound itself is the key, so that a renamed or moved recording is not transcribed again.
         key = json.dumps([self.name, self.language]).encode() + samples.tobytes()
         entry = self.folder / f"{hashlib.blake2b(key, digest_size=20).hexdigest()}.json"
         try:
             return str(artifacts.read_json(entry)["text"])
         except (DataError, KeyError, TypeError):
-            pass
+            pass  # not there, or damaged: transcribe
         try:
             # Temperature 0 alone: at the default rising ones, each call gives the same recording another text.
             segments, _ = self.model.transcribe(samples, language=self.language, temperature=0.0)

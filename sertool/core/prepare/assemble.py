@@ -14,7 +14,7 @@ from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.extract import extracts, extracts_by
 from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend
 from sertool.core.features.transcribe import Transcriber
-from sertool.core.formatting import first_few, first_lines, row_numbers
+from sertool.core.formatting import first_few, first_lines, plural, row_numbers
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.recipe.schema import Frontend
@@ -111,7 +111,7 @@ def decode(
     if bad and (not skip_bad or len(bad) == len(found)):
         lines = sorted(
             ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
-            key=lambda line: line[0],
+            key=lambda line: line[0],  # the file's order, while rows are sorted by split
         )
         count = f"{len(bad)} of {len(found)} recordings cannot be used"
         raise DataError(
@@ -170,7 +170,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
                 text=row.text,
                 words=clean_words(row.text),
                 labels=stored(row.labels, classes),
-                seconds=round(extract.seconds, 3),
+                seconds=round(extract.seconds, 3),  # the length before trimming
                 transcriber=transcriber,
                 **row.groups,
             )
@@ -207,23 +207,17 @@ def _warnings(
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
     if silent:
-        what = (
-            "recording contains no sound and is"
-            if len(silent) == 1
-            else "recordings contain no sound and are"
-        )
-        warnings.append(f"{len(silent)} {what} kept ({_listed(silent)})")
+        warnings.append(f"{plural(len(silent), 'silent recording')} kept ({_listed(silent)})")
     long = [row for row, one in zip(decoded.rows, decoded.extracts, strict=True) if one.seconds > LONG]
     if long:
-        what = "recording lasts" if len(long) == 1 else "recordings last"
         warnings.append(
-            f"{len(long)} {what} more than {LONG // 60} minutes ({_listed(long)}): "
+            f"{plural(len(long), 'recording')} of more than {LONG // 60} minutes ({_listed(long)}): "
             "a row should be one utterance; cut it out with the columns start and end"
         )
     return warnings + maker.warnings()
 
 
 def _listed(rows: Sequence[Row]) -> str:
-    """``rows 3, 9: u3, u9``."""
+    """List rows by number and id, such as ``rows 3, 9: u3, u9``."""
     places = [row.number for row in rows]
     return ("" if None in places else f"{row_numbers(places)}: ") + first_few(row.id for row in rows)

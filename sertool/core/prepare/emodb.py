@@ -49,14 +49,9 @@ def rows(names: Iterable[str]) -> list[dict[str, str]]:
         parts = _NAME.fullmatch(name)
         if not parts or parts[1] not in (*FEMALE, *MALE) or parts[2].lower() not in SENTENCES:
             continue
-        values = (
-            Path(name).stem,
-            name,
-            SENTENCES[parts[2].lower()],
-            EMOTIONS[parts[3].upper()],
-            parts[1],
-            "female" if parts[1] in FEMALE else "male",
-        )
+        gender = "female" if parts[1] in FEMALE else "male"
+        text, emotion = SENTENCES[parts[2].lower()], EMOTIONS[parts[3].upper()]
+        values = (Path(name).stem, name, text, emotion, parts[1], gender)
         found.append(dict(zip(COLUMNS, values, strict=True)))
     return found
 

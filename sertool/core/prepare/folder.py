@@ -34,7 +34,8 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
         below = sorted(path for path in folder.rglob("*") if path.is_file())
     except OSError as error:
         raise artifacts.read_error(folder, error) from error
-    files = [path for path in below if not _is_hidden(path.relative_to(folder))]
+    # Hidden files and folders belong to the system or to an editor, also if they are named like recordings.
+    files = [path for path in below if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
     taken = [path for path in files if path.suffix.lower() in _AUDIO and path.parent != folder]
     if not taken:
         raise DataError(
@@ -55,7 +56,3 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
     others = [printable(str(path.relative_to(folder))) for path in sorted(set(files) - set(taken))]
     warnings = (f"ignored, not a recording in a subfolder: {first_few(others)}",) if others else ()
     return Table(folder, table.rows, (*warnings, *table.warnings), table.drawn)
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -13,9 +13,9 @@ from sertool.core.prepare.records import Findings
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
 SCORE = "score"
-LOWEST, HIGHEST = -3.0, 3.0
+LOWEST, HIGHEST = -3.0, 3.0  # the scale of MOSI and MOSEI
 BETWEEN = "|"
-MANY_CLASSES = 50
+MANY_CLASSES = 50  # no published set has so many emotions; texts or numbers in the column do
 
 Label = str | tuple[str, ...] | float
 Labelled = tuple[int | None, str, Mapping[str, Label]]  # row number, split, labels by task

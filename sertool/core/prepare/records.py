@@ -81,7 +81,7 @@ def _read_text(path: Path) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        lines = content.split(b"\n")
+        lines = content.split(b"\n")  # each by itself, to name all bad lines and to tell mixed encodings
         bad = [number for number, line in enumerate(lines, start=1) if not _is_utf8(line)]
         sign = content[error.start : error.start + 1]
         line = lines[bad[0] - 1].decode("cp1252", errors="replace").strip()
@@ -110,7 +110,7 @@ def _convert(path: Path, encoding: str) -> str:
 
 def _parse_csv(text: str, findings: Findings) -> tuple[list[str], Records]:
     """Return the column names, and each row's number and values by column."""
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff")  # Excel writes a byte order mark
     first_line = text.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)  # the header tells; German Excel writes semicolons
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

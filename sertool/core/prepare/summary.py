@@ -21,9 +21,9 @@ def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
     task = next(iter(tasks_of(corpus)), recipe.dataset.task)
     settings = [] if task == recipe.dataset.task else [f"dataset.task={task}"]
     if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
-        settings.append("dataset.num_classes=2")
+        settings.append("dataset.num_classes=2")  # positive or negative; 7 is the other choice
     if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
-        settings.append("training.class_weights=none")
+        settings.append("training.class_weights=none")  # weights are for one class per utterance
     if "text" in recipe.dataset.modalities and not any(u.words for u in corpus.utterances):
         settings.append("dataset.modalities=[audio]")
     return settings
@@ -78,7 +78,7 @@ def _counts(corpus: Corpus, task: str) -> dict[str, Any]:
     for split in corpus.counts():
         labels = [utterance.labels[task] for utterance in _of(corpus, split) if task in utterance.labels]
         if kind == "score":
-            labels = [SIGN[label >= 0] for label in labels]
+            labels = [SIGN[label >= 0] for label in labels]  # as the task with two classes does
         splits[split] = {
             name: sum(bool(label[place]) if kind == "multi" else label == name for label in labels)
             for place, name in enumerate(classes)

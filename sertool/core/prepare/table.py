@@ -15,7 +15,7 @@ Other columns are ignored. A row of a ``private`` split may have no label.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -155,7 +155,7 @@ def _is_file(path: Path) -> bool:
 
 def _split(number: int, record: dict[str, str], findings: Findings) -> str:
     if "split" not in record:
-        return "train"
+        return "train"  # a start: splits are drawn from train later
     name = record["split"].lower()
     if name not in SPLIT_NAMES:
         wrong = f"unknown split {record['split']!r}" if name else "split is empty"
@@ -170,7 +170,7 @@ def _seconds(name: str, value: str, number: int, findings: Findings) -> float | 
     try:
         seconds = float(value)
     except ValueError:
-        seconds = math.nan
+        seconds = math.nan  # refused below
     if not 0 <= seconds < math.inf:
         findings.add(f"{name} {value!r} is not a number of seconds", number)
         return None
@@ -178,11 +178,7 @@ def _seconds(name: str, value: str, number: int, findings: Findings) -> float | 
 
 
 def _check_ids(rows: list[Row], findings: Findings) -> None:
-    places = defaultdict(list)
+    counts = Counter((row.split, row.id) for row in rows if row.id)
     for row in rows:
-        if row.id:
-            places[row.split, row.id].append(row.number)
-    for (_, id_), where in places.items():
-        if len(where) > 1:
-            for number in where:
-                findings.add("utterance appears more than once in its split", number, repr(id_))
+        if counts[row.split, row.id] > 1:
+            findings.add("utterance appears more than once in its split", row.number, repr(row.id))

@@ -134,7 +134,7 @@ def test_recordings_that_cannot_be_used_are_refused_or_left_out(folder):
         f"left out 3 of 6 utterances\n  u1 (train): row 2: {reasons[0]}\n"
         f"  u2 (train): row 3: {reasons[1]}\n  u3 (train): row 4: {reasons[2]}",
         "no utterance of train could be used",
-        "1 recording contains no sound and is kept (row 5: u4)",
+        "1 silent recording kept (row 5: u4)",
     )
 
 

@@ -173,7 +173,7 @@ def test_a_recording_that_is_hardly_one_utterance(folder):
     soundfile.write(folder / "2.wav", np.random.default_rng(1).normal(0, 0.1, RATE * 601), RATE)
     result = run(folder / "t.csv", "--out", folder / "SET")
     assert (
-        "warning: 1 recording lasts more than 10 minutes (row 4: u2): a row should be one utterance; "
+        "warning: 1 recording of more than 10 minutes (row 4: u2): a row should be one utterance; "
         "cut it out with the columns start and end\n" in result.stderr
     )
 
