@@ -32,8 +32,8 @@ def test_the_table_of_a_data_set(report):
         "iemocap - iemocap-honest  difference           +3.80   0.6 to 7.1  +3.80   0.6 to 7.1        +3.80   0.6 to 7.1",  # noqa: E501
         "published 1: the paper's repository, on 1,085 utterances",
         "published 2: the paper, table 2",
-        "iemocap: k = 4 of 5 members, trained on 4,446 utterances; selected on test: epochs, order and k",
-        "iemocap-honest: k = 4 of 5 members, trained on 4,446 utterances",
+        "iemocap: k = 4, 5 members, trained on 4,446 utterances; selected on test: epochs, order and k",
+        "iemocap-honest: k = 4, 5 members, trained on 4,446 utterances",
         "iemocap - iemocap-honest: accuracy p = 0.021, UAR p = 0.021, weighted F1 p = 0.021",
         "iemocap - iemocap-honest: trained on 4,446 against 3,557 utterances",
     ]
@@ -88,8 +88,8 @@ def test_a_run(report):
         "calibration: temperature 1.62 · ECE 7.1 % (4.9 - 9.8), 2.4 % expected by chance, p = 0.005",
         "mean probability 78.1 %, correct 71.9 % · Brier score 0.402",
     ]
-    assert "as it is                  73.20  74.40" in lines
-    assert "audio masked              64.20  65.40              +9.00   5.0 to 12.6   0.030" in lines
+    assert "as it is           73.20  74.40" in lines
+    assert "audio masked       64.20  65.40              +9.00   5.0 to 12.6   0.030" in lines
     assert lines[-1] == "the test labels were read by sertool train, sertool ensemble"
 
 

@@ -75,12 +75,10 @@ def _check_names(names: Sequence[str], output: Path) -> None:
     if not names or any((output / name).is_dir() for name in names):
         return
     there = runs_below(output)
-    held = (
-        f"{output} holds: {', '.join(there)}"
-        if there
-        else f"{output} holds no runs; `sertool train` makes one"
+    held = f"holds: {', '.join(there)}" if there else "holds no runs; `sertool train` makes one"
+    raise UsageError(
+        f"{output / names[0]}: no such folder{did_you_mean(names[0], there)}", hint=f"{output} {held}"
     )
-    raise UsageError(f"{output / names[0]}: no such folder{did_you_mean(names[0], there)}", hint=held)
 
 
 def _title(names: Sequence[str]) -> str:

@@ -37,10 +37,8 @@ def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
     valid = run.sets["valid"].predictions
     assert valid.targets is not None
     temperature = fit_temperature(valid.ensemble_logits(k), valid.targets, valid.kind)
-    return (
-        temperature,
-        f"temperature {temperature:.3f}, fitted on validation for the first {plural(k, 'member')}",
-    )
+    members = f"the first {plural(k, 'member')}"
+    return temperature, f"temperature {temperature:.3f}, fitted on validation for {members}"
 
 
 def _names(predictions: Predictions, k: int) -> list[str]:

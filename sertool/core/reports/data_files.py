@@ -61,9 +61,9 @@ def _written(row: CsvRow) -> list[str]:
 def _task_rows(task: TaskReport) -> Iterator[CsvRow]:
     base = CsvRow(dataset=task.dataset, task=task.task, set="test")
     for own in task.published:
-        yield base._replace(
-            what="published", name=own.source, metric=own.metric, value=own.value, k=own.members or ""
-        )
+        named = base._replace(what="published", name=own.source, metric=own.metric)
+        yield named._replace(value=own.value, k=own.members or "")
+    # A difference carries the stamp of the run under the paper's protocol.
     stamps = {row.run: row.stamp for row in task.ours}
     for row in task.differences:
         pair = base._replace(
@@ -133,12 +133,7 @@ def _class_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRow
     for one in own.classes:
         named = base._replace(what="class", name=one.name)
         yield from _estimates(named, {"precision": one.precision, "recall": one.recall, "f1": one.f1})
-        counts = {
-            "support": one.support,
-            "predicted": one.predicted,
-            "train": one.train,
-            "published": one.published,
-        }
+        counts = {name: getattr(one, name) for name in ("support", "predicted", "train", "published")}
         known = {name: count for name, count in counts.items() if count is not None}
         yield from _values(named._replace(unit="", clusters=""), known)
     for label, counts_of in zip(run.class_names, own.confusion or (), strict=False):
@@ -156,7 +151,7 @@ def _calibration_rows(base: CsvRow, own: CalibrationRow) -> Iterator[CsvRow]:
     figures |= {"mean probability": own.confidence, "accuracy": own.accuracy}
     figures |= {} if own.temperature is None else {"temperature": own.temperature}
     yield from _values(plain, figures)
-    for place, one in enumerate(own.bins):
+    for place, one in enumerate(own.bins):  # bins are numbered from the least confident
         own_bin = plain._replace(what="bin", name=f"{place}")
         share = Estimate(one.accuracy, one.low, one.high)
         yield _estimate(own_bin._replace(unit="decision", clusters=one.count), "accuracy", share)

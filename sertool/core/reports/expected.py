@@ -44,9 +44,7 @@ def _published() -> list[str]:
     return [own.name for own in shipped if own.dataset.reader != "corpus" and not own.name.endswith(TUNED)]
 
 
-def missing(
-    expected: dict[str, Recipe], there: Collection[str], output: Path, data: Path
-) -> tuple[Missing, ...]:
+def missing(expected: dict[str, Recipe], there: Collection[str], output: Path, data: Path) -> list[Missing]:
     """List the expected recipes that have no result on test.
 
     Args:
@@ -55,11 +53,11 @@ def missing(
         output: the folder of all runs.
         data: the folder of the corpora.
     """
-    return tuple(
+    return [
         Missing(recipe, *_table(recipe), f"{name}: {_lack(recipe, output / name, data)}")
         for name, recipe in expected.items()
         if name not in there
-    )
+    ]
 
 
 def _lack(recipe: Recipe, folder: Path, data: Path) -> str:

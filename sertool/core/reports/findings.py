@@ -13,15 +13,8 @@ from sertool.core.reports.probes import ignored, verdict
 from sertool.core.reports.wording import interval, p_equals, percent
 
 # Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
-LEAKS = (
-    "valid-is-test",
-    "duplicates-across",
-    "counts",
-    "shared-speakers",
-    "shared-dialogues",
-    "shared-videos",
-    "shared-sessions",
-)
+LEAKS = [f"shared-{group}" for group in ("speakers", "dialogues", "videos", "sessions")]
+LEAKS[:0] = ["valid-is-test", "duplicates-across", "counts"]
 
 
 def _leaks(severity: Severity) -> dict[str, tuple[str, str]]:
@@ -73,16 +66,15 @@ def findings_of(
 
 
 def _found(kind: str, text: str) -> ReportFinding:
-    return ReportFinding(kind, KINDS[kind][0], printable(text))
+    return ReportFinding(kind, KINDS[kind][0], printable(text))  # names in the text are from outside
 
 
 def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
     origin = run.origin
     if origin.seen_in_test:
-        seen = plural(origin.seen_in_test, "test utterance")
-        yield _found(
-            "seen-in-test", f"{origin.started_from}, from which it started, was trained or selected on {seen}"
-        )
+        seen = f"was trained or selected on {plural(origin.seen_in_test, 'test utterance')}"
+        yield _found("seen-in-test", f"{origin.started_from}, from which it started, {seen}")
+    # Kind and sentence, as `sertool doctor` found them when the predictions were made.
     for kind, text in ((one[0], one[-1]) for one in origin.doctor or [] if one):
         if kind in LEAKS:
             yield _found(kind, text)
@@ -95,11 +87,9 @@ def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
 
 def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
     if run.left_out:
-        number, names = len(run.left_out), ", ".join(run.left_out)
-        yield _found(
-            "nan-logits",
-            f"{number} of {run.predicted} members have no finite logits and are left out: {names}",
-        )
+        number, names = f"{len(run.left_out)} of {run.predicted}", ", ".join(run.left_out)
+        yield _found("nan-logits", f"{number} members have no finite logits and are left out: {names}")
+    # The reference's folder has the checkpoints that a user put there: no number is expected.
     if run.predicted < expected and not run.is_reference:
         text = f"only {run.predicted} of the {expected} members that the recipe asks for have finished"
         yield _found("few-members", text)
@@ -109,7 +99,7 @@ def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
 
 def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
     where = own.set
-    if own.unit_note:
+    if own.unit_note:  # too few clusters, or none known
         yield _found("few-clusters", own.unit_note)
     if better := _chance(own):
         yield _found("no-better-than-majority", f"{where}: {better}")
@@ -126,6 +116,7 @@ def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
 
 def _weakness(row: SliceRow, unit: str) -> str:
     assert row.p is not None, "only a slice that was tested is weak"
+    # A name as "3 to 7 words" explains itself, one as "f" needs its kind.
     named = row.name if row.kind in ("words", "seconds", "modality") else f"{row.kind} {row.name}"
     over = f" of {plural(row.clusters, unit)}" if unit not in ("utterance", row.kind) else ""
     return (
@@ -173,12 +164,9 @@ def _miscalibration(row: CalibrationRow) -> str:
 
 
 def _ignoring(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
-    found = (
-        verdict(own.probes, own.metrics["accuracy"].value)
-        if len(run.recipe.dataset.modalities) == 2
-        else None
-    )
-    if found is not None:
+    if len(run.recipe.dataset.modalities) < 2:  # a model of one modality cannot use another
+        return
+    if found := verdict(own.probes, own.metrics["accuracy"].value):
         yield _found(f"ignores-{ignored(own.probes)}", f"{own.set}: {found}")
 
 

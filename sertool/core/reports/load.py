@@ -29,7 +29,7 @@ from sertool.core.runs.predictions import MemberScore, Predictions
 from sertool.core.runs.temperature import read_calibration
 from sertool.core.training.history import MemberEpoch
 
-SETS = ("test", "valid")
+SETS = ("test", "valid")  # the first that is stored is the main one
 LARGEST = 1e30  # of a logit: sums of float32 beyond it overflow, so it is no more finite than NaN
 
 Probes = Mapping[str, NDArray[np.float32]]
@@ -167,6 +167,7 @@ def _identity(stored: StoredSet) -> object:
 
 def _checked(folder: Path, stored: StoredSet, problems: list[str]) -> StoredSet:
     """Return the set if its members match its logits; without its raw scores if they are out of range."""
+    # Row k of the logits holds the k-th member of every fold, so every fold needs at least that many.
     own, folds = stored.predictions, Counter(member.fold for member in stored.predictions.members)
     path = set_path(folder, own.set)
     if sorted(folds) != list(range(len(folds))) or len(folds) != stored.origin.folds:
@@ -275,13 +276,13 @@ def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], 
         entries = artifacts.read_json_lines(path)
         reads = [_read(entry, path) for entry in entries if entry.get("read") == READ]
         seconds = [_number(entry["seconds"], path) for entry in entries if "seconds" in entry]
-        return tuple(reads), sum(seconds) if seconds else None
+        return tuple(reads), sum(seconds) if seconds else None  # a line for each command that trained
     return (), None
 
 
 def _read(entry: Mapping[str, Any], path: Path) -> LabelRead:
     number = entry.get("utterances")
-    if type(number) is not int:
+    if type(number) is not int:  # not isinstance: True is no number of utterances
         raise DataError(f"{path}: damaged (utterances: {number!r:.40})")
     time, by, purpose = (printable(str(entry.get(key, "?"))) for key in ("time", "by", "purpose"))
     return LabelRead(time, by, purpose, number)

@@ -10,10 +10,7 @@ from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.prediction_files import Origin
 
-DEFAULTS = {
-    "--output": Path("ckpt"),
-    "--data": Path("data"),
-}  # of the commands: not repeated in what is shown
+DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}  # left out of the commands that are shown
 
 
 def caveats(origin: Origin) -> str:
@@ -35,7 +32,7 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
     model, training = recipe.model, recipe.training
     counts = ", ".join(f"{name} {number:,}" for name, number in origin.counts.items() if number)
     doctor = "not run" if origin.doctor is None else "; ".join(one[-1] for one in origin.doctor if one)
-    made = dict(origin.made)
+    made = dict(origin.made)  # versions and device, with the time under a name of its own
     found = {
         "recipe": f"{origin.recipe_name}: {recipe.about}",
         "protocol": origin.protocol,

@@ -35,9 +35,8 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Segment]:
         rows = {row.id: row.segment for row in read_table(recordings, missing_audio=True).rows}
         return {id_: rows[id_] for id_ in ids if id_ in rows}
     try:
-        files = sorted(
-            path for path in recordings.rglob("*") if path.suffix.lower() in TYPES and path.is_file()
-        )
+        found = (path for path in recordings.rglob("*") if path.suffix.lower() in TYPES)
+        files = sorted(path for path in found if path.is_file())
     except OSError as error:
         raise artifacts.read_error(recordings, error) from error
     # In reverse order, so that of several files with the same name the first one is kept.
@@ -61,6 +60,7 @@ def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:
     """
     ids = list(dict.fromkeys(row.id for run in report.runs for row in _rows(run)))
     given = {} if recordings is None else find(recordings, ids)
+    # The packaged recordings belong to the demo corpus alone: other corpora may have the same ids.
     demo = find(DEMO, ids) if any(map(_is_demo, report.runs)) else {}
     packed = _Packed()
     attached: dict[str, dict[str, str]] = {run.name: {} for run in report.runs}
@@ -122,9 +122,8 @@ class _Packed:
         if self.large:
             notes.append(f"{_count(self.large)} no player: larger than {LARGEST // 1000} kB")
         if self.over:
-            notes.append(
-                f"{_count(self.over)} no player: the limit for all of a report is {ALL // 1_000_000} MB"
-            )
+            limit = f"the limit for all of a report is {ALL // 1_000_000} MB"
+            notes.append(f"{_count(self.over)} no player: {limit}")
         if self.faults:
             more = f" and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
             notes.append(f"{_count(len(self.faults))} no player: {self.faults[0]}{more}")

@@ -76,7 +76,7 @@ def published_counts(recipe: Recipe, name: str) -> Expected | None:
     else:
         return None
     published = {str(known): counts for known, counts in recipe.expected.items()}
-    return published.get(split)
+    return published.get(split)  # None as well for a split without published counts
 
 
 def _metrics(own: Predictions, decisions: NDArray[np.int64]) -> dict[str, float]:
@@ -86,6 +86,7 @@ def _metrics(own: Predictions, decisions: NDArray[np.int64]) -> dict[str, float]
 
 def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[MemberRow, ...]:
     """Return the single members; in cross-validation each one sees its own fold, and only its accuracy is stored."""
+    # Without folds there is one row of logits per member; with folds a row joins members of all folds.
     if len(alone) == len(own.members):
         figures = list(alone)
     else:

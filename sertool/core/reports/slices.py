@@ -12,9 +12,7 @@ from sertool.core.metrics import Bootstrap, Clusters, Estimate, fisher_less, hol
 from sertool.core.reports.contents import SliceRow
 from sertool.core.runs.prediction_files import Spoken, StoredSet
 
-MOST_SPEAKERS = (
-    60  # with more speakers a row for each is too long a table, and the correction leaves no power
-)
+MOST_SPEAKERS = 60  # with more, the table is too long and the correction leaves no power
 LEAST = 10  # utterances in a slice, and in the rest, for a test
 ENOUGH = 5  # clusters in a slice, and in the rest, for a bootstrap: fewer give no usable standard error
 WEAK = 0.05  # difference from the rest, and corrected p-value, of a weak slice
@@ -48,6 +46,7 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstr
     if not parts:
         return ()
     masks = np.stack([part.mask for part in parts], axis=-1)
+    # Right and all utterances of each slice, then of the set: one pass over the resamples serves every slice.
     columns = np.hstack([masks * right[:, None], masks, right[:, None], np.ones((len(right), 1))])
     totals = bootstrap.totals(columns)
     rows, tested = [], []
@@ -151,6 +150,7 @@ def _thirds(kind: str, values: NDArray[np.float64], known: Mask) -> Iterator[_Pa
     """Yield three slices of about equal size by length, of the utterances whose length is known."""
     if not known.any():
         return
+    # "lower" puts the edges on lengths that occur, so equal lengths are never in two slices.
     edges = np.quantile(values[known], [1 / 3, 2 / 3], method="lower")
     place = np.searchsorted(edges, values, side="left")
     for third in range(3):

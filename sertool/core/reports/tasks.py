@@ -80,6 +80,7 @@ def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
 
 def _settings(recipe: Recipe) -> Mapping[str, object]:
     own = recipe.model_dump(include={"dataset", "frontend", "model", "training"})
+    # The path may differ between machines; seeds and splits are what the two protocols may differ in.
     return {
         **own,
         "dataset": {**own["dataset"], "path": ""},
@@ -127,6 +128,7 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
         test.predictions.decisions(run.choice.k)[row]
         for test, run, row in zip(tests, (paper, honest), rows, strict=True)
     ]
+    # Paired: both runs share the resamples, so utterances that are hard for both cancel out.
     bootstrap = Bootstrap(clusters_of([tests[0].spoken[row] for row in rows[0]]))
     number = len(tests[0].predictions.classes)
     found = decision_differences(targets[0], decided[1], decided[0], number, bootstrap)
@@ -140,6 +142,7 @@ def _places(run: Reported) -> dict[str, int]:
     places = {id_: place for place, id_ in enumerate(ids)}
     if len(places) == len(ids):
         return places
+    # A row of one run could not be matched with the right one of the other.
     twice = {id_ for place, id_ in enumerate(ids) if places[id_] != place}
     return {id_: place for id_, place in places.items() if id_ not in twice}
 

@@ -1,10 +1,12 @@
 """Figures as people write them: shares in percent, differences in points, p-values. JSON and CSV keep fractions."""
 
+from sertool.core.formatting import plural
 from sertool.core.metrics import Difference, Estimate
 from sertool.core.metrics.classification import METRICS, Metric
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.sentiment import SCORE_METRICS
-from sertool.core.reports.contents import MemberSpread
+from sertool.core.reports.compare.contents import Pair
+from sertool.core.reports.contents import MemberSpread, SetReport
 
 ALL_METRICS: dict[str, Metric] = {**METRICS, **SCORE_METRICS}  # in the order of every table
 NONE = "-"
@@ -82,3 +84,10 @@ def _is_share(metric: str) -> bool:
 
 def _unsigned(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:.1f}"  # adding 0 turns -0.0 into 0.0
+
+
+def over_clusters(own: SetReport | Pair) -> str:
+    """Say over which clusters intervals are taken, with the caveat if there is one."""
+    return f"intervals over {plural(own.clusters, own.unit)}" + (
+        f"; {own.unit_note}" if own.unit_note else ""
+    )

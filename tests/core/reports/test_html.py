@@ -107,7 +107,7 @@ def test_the_table_of_a_data_set_has_the_published_ours_and_the_difference(tree)
         ["the paper, table 2", "–", "–", "–", "74.00"],
         ["Our runs, paper’s protocol"],
         [
-            "iemocap selected on test: epochs, order and kk = 4 of 5 members, trained on 4,446 utterances",
+            "iemocap selected on test: epochs, order and kk = 4, 5 members, trained on 4,446 utterances",
             "73.2068.2–77.769.00 ± 0.95",
             "74.4069.4–78.969.00 ± 0.95",
             "72.8067.8–77.369.00 ± 0.95",
@@ -115,7 +115,7 @@ def test_the_table_of_a_data_set_has_the_published_ours_and_the_difference(tree)
         ],
         ["Our runs, honest protocol"],
         [
-            "iemocap-honest k = 4 of 5 members, trained on 4,446 utterances",
+            "iemocap-honest k = 4, 5 members, trained on 4,446 utterances",
             "69.4064.4–73.965.20 ± 0.95",
             "70.6065.6–75.165.20 ± 0.95",
             "69.0064.0–73.565.20 ± 0.95",

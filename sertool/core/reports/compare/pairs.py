@@ -156,9 +156,8 @@ def _shared(a: Judged, b: Judged) -> _Shared:
             hint="evaluate both on the same version of the corpus: sertool ensemble --name NAME --sets "
             + own.set,
         )
-    return _Shared(
-        [own.ids[row] for row in rows_a], rows_a, targets, a.decisions[rows_a], b.decisions[rows_b]
-    )
+    ids = [own.ids[row] for row in rows_a]
+    return _Shared(ids, rows_a, targets, a.decisions[rows_a], b.decisions[rows_b])
 
 
 def _flips(a: Judged, shared: _Shared) -> tuple[Flip, ...]:

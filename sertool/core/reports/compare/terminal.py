@@ -10,7 +10,15 @@ from sertool.core.reports.compare.contents import (
     MetricRow,
     Pair,
 )
-from sertool.core.reports.wording import figure, metric_name, p_equals, p_value, points, points_interval
+from sertool.core.reports.wording import (
+    figure,
+    metric_name,
+    over_clusters,
+    p_equals,
+    p_value,
+    points,
+    points_interval,
+)
 
 LONGEST_CLASS = 16  # columns of a class name on a terminal
 LEAST_TEXT = 12  # columns; if fewer are left, the text of utterances is not shown
@@ -26,6 +34,7 @@ def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
         width: columns of the terminal; None: nothing is wrapped or cut.
         flips: number of flipped utterances to show for each pair.
     """
+    # Letters keep the tables narrow, however long the names are.
     names = {own.name: chr(ord("A") + place) for place, own in enumerate(comparison.contenders)}
     parts = [
         comparison.dataset + (f" ({comparison.caveats})" if comparison.caveats else ""),
@@ -66,10 +75,7 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     for row in pair.metrics:
         lines += wrapped(f"{metric_name(row.metric)}: {verdict(row, by)}", width)
     lines += [""] if pair.metrics else []
-    over = f"paired intervals over {plural(pair.clusters, pair.unit)}" + (
-        f"; {pair.unit_note}" if pair.unit_note else ""
-    )
-    lines += wrapped(over, width)
+    lines += wrapped(f"paired {over_clusters(pair)}", width)
     if many:
         lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
     lines += wrapped(_mcnemar(comparison, pair, a, b), width)

@@ -94,13 +94,12 @@ def browser_data(
                 *map(_thousandths, row.probabilities),
             ]
         )
-    return as_json(
-        {"labels": list(labels.places), "classes": list(classes), "members": members, "rows": table}
-    )
+    names = {"labels": list(labels.places), "classes": list(classes)}
+    return as_json({**names, "members": members, "rows": table})
 
 
 def _thousandths(value: float) -> int | None:
-    return round(1000 * value) if value == value else None
+    return round(1000 * value) if value == value else None  # JSON has no NaN
 
 
 def as_json(content: Any) -> Markup:

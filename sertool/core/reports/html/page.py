@@ -26,6 +26,7 @@ def render(report: Report) -> str:
     style, script = (_asset(name) for name in ("style.css", "script.js"))
     pool = Pool()
     runs = views.run_views(report, pool)
+    # Hashes instead of "unsafe-inline": even if a text got through the escaping, it could not run.
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; media-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -59,7 +60,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,  # a misspelt name in a template is an error
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_allowed,
+        finalize=_allowed,  # runs on every value that a template shows
     )
     environment.filters |= {
         "figure": lambda value, metric="": _typeset(wording.figure(value, metric)),
@@ -84,4 +85,5 @@ def _allowed(value: Any) -> Any:
 
 def _typeset(text: str) -> str:
     """Write numbers with a true minus sign and en dash."""
+    # The dash between two numbers first, as it is a hyphen as well.
     return "–" if text == wording.NONE else text.replace(" - ", "–").replace("-", "−")

@@ -63,6 +63,7 @@ class RunView:
 def run_views(report: Report, pool: Pool) -> list[RunView]:
     """Return the views of all runs, and add their utterances to the pool."""
     views = []
+    # Anchors are numbered: the names of runs may hold characters that an anchor may not.
     for number, run in enumerate(report.runs, start=1):
         recordings = report.recordings.get(run.name, {})
         names = sorted(run.sets, key=lambda name: (name not in SETS, SETS.index(name) if name in SETS else 0))
@@ -84,11 +85,8 @@ def findings_by_severity(
 ) -> list[tuple[str, str, list[tuple[RunView, ReportFinding]]]]:
     """Return severity, heading, and findings with their runs, most severe first; without severities that have none."""
     pairs = [(view, finding) for view in views for finding in view.own.findings]
-    groups = [
-        (name, text, [pair for pair in pairs if pair[1].severity == name])
-        for name, text in SEVERITIES.items()
-    ]
-    return [group for group in groups if group[2]]
+    by = {name: [pair for pair in pairs if pair[1].severity == name] for name in SEVERITIES}
+    return [(name, text, by[name]) for name, text in SEVERITIES.items() if by[name]]
 
 
 def metrics_of(task: TaskReport) -> list[str]:
@@ -129,7 +127,7 @@ def difference_rows(task: TaskReport) -> list[tuple[str, str, dict[str, Differen
 
 def forest_of(report: Report, metric: str) -> Markup | None:
     """Draw the intervals of all runs on test, task by task; None if no run has the metric."""
-    groups = []
+    groups = []  # tasks without a run on test have no place in the figure
     for task in report.tasks:
         rows = tuple(
             DrawnInterval(row.run, row.metrics[metric], is_open=bool(row.stamp))
@@ -146,10 +144,8 @@ def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
     """Group slices by kind. Return the kinds to show at once, and those with so many slices that they are folded."""
     kinds = [*SLICES, *dict.fromkeys(row.kind for row in rows if row.kind not in SLICES)]
     groups = [(SLICES.get(kind, kind), [row for row in rows if row.kind == kind]) for kind in kinds]
-    return (
-        [group for group in groups if 0 < len(group[1]) <= SHOWN],
-        [group for group in groups if len(group[1]) > SHOWN],
-    )
+    short = [group for group in groups if 0 < len(group[1]) <= SHOWN]
+    return short, [group for group in groups if len(group[1]) > SHOWN]
 
 
 def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, float]]:

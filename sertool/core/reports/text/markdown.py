@@ -8,6 +8,7 @@ from sertool.core.reports.contents import Report
 from sertool.core.reports.text.blocks import Section, Table
 from sertool.core.reports.text.sections import problem_section, run_section, task_section
 
+# Also & for entities, ~ $ # @ for GitHub: strikethrough, formulas, issues, mentions.
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$#@])")
 
 

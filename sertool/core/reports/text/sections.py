@@ -25,6 +25,7 @@ from sertool.core.reports.wording import (
     figure,
     interval,
     metric_name,
+    over_clusters,
     p_equals,
     p_value,
     percent,
@@ -82,8 +83,8 @@ def _published(
         name = f"published {number}" if len(groups) > 1 else "published"
         cells = []
         for metric in metrics:
-            cells += [figure(figures[metric].value) if metric in figures else "", ""]
-            cells += [""] if full else []
+            cells += [figure(figures[metric].value) if metric in figures else "", ""]  # no interval
+            cells += [""] if full else []  # no spread was published
         rows.append((name, "" if members is None else plural(members, "member"), *cells))
         on = next((row.utterances for row in figures.values() if row.utterances), None)
         notes.append(f"{name}: {source}" + (f", on {plural(on, 'utterance')}" if on else ""))
@@ -110,7 +111,7 @@ def _metric_cells(figures: Mapping[str, Estimate], metric: str) -> list[str]:
 
 
 def _size_of(own: OurRow) -> str:
-    parts = [f"k = {own.k} of {plural(own.members, 'member')}"]
+    parts = [f"k = {own.k}, {plural(own.members, 'member')}"]
     parts += [f"trained on {plural(own.train, 'utterance')}"] if own.train else []
     return ", ".join(parts)
 
@@ -165,10 +166,9 @@ def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
     tables += [_probes(own)] if own.probes else []
     if not full:
         return tables
-    return [
-        tables[0],
-        *(replace(one, title=f"{own.set} · {one.title}") if one.title else one for one in tables[1:]),
-    ]
+    # Files have the tables of several sets below each other; the first one names its set already.
+    named = [replace(one, title=f"{own.set} · {one.title}") if one.title else one for one in tables[1:]]
+    return [tables[0], *named]
 
 
 def _title(run: RunReport) -> str:
@@ -193,10 +193,10 @@ def _members(run: RunReport) -> str:
 def _set_title(run: RunReport, own: SetReport) -> str:
     published = own.published_utterances
     other = f" (published: {published:,})" if published not in (None, own.utterances) else ""
-    by = (
-        "all members" if run.chosen_by == "all" else f"chosen on {run.chosen_by} by {metric_name(run.select)}"
+    chosen = (
+        f"chosen on {run.chosen_by} by {metric_name(run.select)}" if run.chosen_by != "all" else "all members"
     )
-    return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {by}"
+    return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {chosen}"
 
 
 def _metrics(run: RunReport, own: SetReport) -> Table:
@@ -209,9 +209,7 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
         )
         for name, value in (*own.metrics.items(), *own.scores.items())
     ]
-    notes = [
-        f"intervals over {plural(own.clusters, own.unit)}" + (f"; {own.unit_note}" if own.unit_note else "")
-    ]
+    notes = [over_clusters(own)]
     if own.majority is not None:
         notes.append(f"always predicting the most frequent class: accuracy {figure(own.majority)}")
     header = ("", f"k = {own.k}", INTERVAL, "members, mean ± sd")
@@ -241,6 +239,7 @@ def _classes(own: SetReport, *, full: bool) -> Table:
 def _class(own: ClassRow, *, full: bool) -> tuple[str, ...]:
     cells = [own.name]
     for one in (own.precision, own.recall, own.f1):
+        # A terminal has room for one interval a class.
         cells += [figure(one.value), *([interval(one)] if full or one is own.f1 else [])]
     support = f"{own.support:,}"
     if own.published not in (None, own.support):
@@ -257,7 +256,7 @@ def _calibration(own: CalibrationRow) -> list[str]:
         f"mean probability {percent(own.confidence)} %, correct {percent(own.accuracy)} % · "
         f"Brier score {own.brier.value:.3f}",
     ]
-    if own.risk:
+    if own.risk:  # the point whose coverage is nearest
         point = min(own.risk, key=lambda one: abs(one.coverage - ANSWERED))
         lines.append(
             f"abstaining below a probability of {percent(point.threshold)} %: {percent(point.coverage)} % are "
@@ -270,12 +269,8 @@ def _slices(own: SetReport, *, full: bool) -> Table:
     shown = own.slices if full else [one for one in own.slices if one.weak]
     tested = sum(one.p is not None for one in own.slices)
     if not shown:
-        none = (
-            f"none of {tested} is significantly weaker than the rest"
-            if tested
-            else "all are too small to test"
-        )
-        return Table(notes=(f"slices: {none}",))
+        weaker = f"none of {tested} is significantly weaker than the rest"
+        return Table(notes=(f"slices: {weaker if tested else 'all are too small to test'}",))
     header = ("slice", "utterances", "accuracy", INTERVAL, "vs. rest", "p", *(["weak"] if full else []))
     title = "slices" if full else f"weak slices, of {tested} tested"
     note = "p: one-sided, Holm-corrected over all slices of the set"
@@ -296,13 +291,7 @@ def _slice(own: SliceRow, *, full: bool) -> tuple[str, ...]:
 
 def _probes(own: SetReport) -> Table:
     names = [name for name in ("accuracy", "uar") if name in own.metrics]
-    header = [
-        "reading or listening?",
-        *(metric_name(name) for name in names),
-        "accuracy falls by",
-        INTERVAL,
-        "p",
-    ]
+    header = ["input", *map(metric_name, names), "accuracy falls by", INTERVAL, "p"]
     rows = [("as it is", *(figure(own.metrics[name].value) for name in names), "", "", "")]
     for one in own.probes:
         figures = [figure(one.metrics[name].value) if name in one.metrics else NONE for name in names]
@@ -314,6 +303,7 @@ def _reads(run: RunReport, *, full: bool) -> Table:
     if full:
         rows = tuple((one.time, one.by, one.purpose, f"{one.utterances:,}") for one in run.reads)
         return Table("access to test labels", ("time", "by", "purpose", "utterances"), rows)
+    # A terminal gets one line; the times are in the files.
     by = Counter(one.by for one in run.reads)
     who = ", ".join(name + (f" ({number} times)" if number > 1 else "") for name, number in by.items())
     return Table(notes=(f"the test labels were read by {who}",))
@@ -327,13 +317,8 @@ def _details(run: RunReport, own: SetReport) -> list[Table]:
             (name, *(f"{number:,}" for number in counts))
             for name, counts in zip(run.class_names, own.confusion, strict=True)
         ]
-        tables.append(
-            Table(
-                "confusion matrix: a row per label, a column per prediction",
-                ("", *run.class_names),
-                tuple(rows),
-            )
-        )
+        title = "confusion matrix: a row per label, a column per prediction"
+        tables.append(Table(title, ("", *run.class_names), tuple(rows)))
     if own.calibration is not None:
         rows = [
             (percent(one.confidence), percent(one.accuracy), interval(one), f"{one.count:,}")
@@ -341,13 +326,9 @@ def _details(run: RunReport, own: SetReport) -> list[Table]:
         ]
         header = ("mean probability", "correct", INTERVAL, "predictions")
         tables.append(Table("reliability", header, tuple(rows)))
-        points = [
-            (percent(one.threshold), percent(one.coverage), percent(one.accuracy))
-            for one in own.calibration.risk
-        ]
-        tables.append(
-            Table("risk and coverage", ("abstain below", "answered", "correct of these"), tuple(points))
-        )
+        shares = [(one.threshold, one.coverage, one.accuracy) for one in own.calibration.risk]
+        answered = tuple(tuple(map(percent, row)) for row in shares)
+        tables.append(Table("risk and coverage", ("abstain below", "answered", "correct of these"), answered))
     return tables
 
 

@@ -26,8 +26,8 @@ from sertool.core.reports.html.figures.drawing import (
 from sertool.core.reports.wording import capitalised
 from sertool.core.training.history import MemberEpoch
 
-WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 44, 444, 26, 226
+WIDTH, HEIGHT = 460, 270  # of a figure, in pixels
+LEFT, RIGHT, TOP, BOTTOM = 44, 444, 26, 226  # edges of the plot, which leave room for ticks and names
 
 
 def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, name: str) -> Markup:
@@ -39,6 +39,7 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
     values = [value for points in curves.values() for _, value in points]
     last = max((k for points in curves.values() for k, _ in points), default=1)
     x = Scale(1, max(last, 2), LEFT + 10, RIGHT - 10)
+    # At least 4 points high, so that noise of a tenth of a point does not look like a trend.
     y = Scale(*span(values, least=0.04, floor=0.0, ceiling=1.0), BOTTOM, TOP)
     ticks = counted(last)
     parts = left_axis(y, LEFT, RIGHT, f"{name}, %")
@@ -82,17 +83,15 @@ def _dot(x: float, y: float, kind: str) -> Markup:
 
 def _legend(x: float, place: int, name: str) -> list[Markup]:
     kind = "ab"[place % 2]
-    return [
-        polyline([(x, 8), (x + 20, 8)], f"curve {kind}"),
-        _dot(x + 10, 8, kind),
-        label(x + 25, 12, name, "tick"),
-    ]
+    stroke = polyline([(x, 8), (x + 20, 8)], f"curve {kind}")
+    return [stroke, _dot(x + 10, 8, kind), label(x + 25, 12, name, "tick")]
 
 
 def risk_curve(points: Sequence[Point]) -> Markup:
     """Draw the share of wrong answers if only the most confident predictions are answered."""
     risks = [1 - point.accuracy for point in points]
     x = Scale(0, 1, LEFT, RIGHT)
+    # From 0 upwards, as risks are compared by their ratio.
     y = Scale(0, span(risks, least=0.1, floor=0.0, ceiling=1.0)[1], BOTTOM, TOP)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
     parts = left_axis(y, LEFT, RIGHT, "wrong among the answered, %")
@@ -108,13 +107,12 @@ def risk_curve(points: Sequence[Point]) -> Markup:
 def loss_curves(histories: Mapping[str, Sequence[MemberEpoch]]) -> Markup:
     """Draw the training loss of every member over epochs."""
     losses = [epoch.loss for epochs in histories.values() for epoch in epochs if math.isfinite(epoch.loss)]
-    top = max(losses, default=1.0)
+    top = max(losses, default=1.0)  # a loss that is not finite is not drawn
     scale = Scale(*span([0.0, top], least=1e-3, floor=0.0, ceiling=max(2 * top, 1e-3)), BOTTOM, TOP)
     ends = [epochs[-1].loss for epochs in histories.values() if epochs]
     said = f"ends between {min(ends):.3g} and {max(ends):.3g}" if ends else "no epochs"
-    return _training(
-        histories, "loss", scale, "mean training loss", said, [f"{t:.3g}" for t in scale.ticks(5)]
-    )
+    texts = [f"{tick:.3g}" for tick in scale.ticks(5)]
+    return _training(histories, "loss", scale, "mean training loss", said, texts)
 
 
 def score_curves(histories: Mapping[str, Sequence[MemberEpoch]], metric: str) -> Markup:

@@ -73,7 +73,7 @@ def polyline(points: Iterable[Pair], class_: str) -> Markup:
 
 def figure(width: float, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
     """Assemble a figure; screen readers read its title and description."""
-    size = "narrow" if width <= 480 else "wide"
+    size = "narrow" if width <= 480 else "wide"  # two narrow figures stand side by side
     return element(
         "svg",
         element("title", allowed(title)),

@@ -21,8 +21,8 @@ from sertool.core.reports.html.figures.drawing import (
     span,
 )
 
-WIDTH, PLOT, ROW, TOP = 720, (230, 560), 26, 8
-CELL, CELL_HEIGHT = 200, 30  # of one interval in a table
+WIDTH, PLOT, ROW, TOP = 720, (230, 560), 26, 8  # pixels; names stand left of the plot, figures right of it
+CELL, CELL_HEIGHT = 200, 30  # pixels of one interval in a table
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
     bottom = TOP + ROW * sum(1 + len(group.rows) for group in groups) + 4
     ticks = scale.ticks(6)
     parts = [line(scale(tick), TOP, scale(tick), bottom, "grid") for tick in ticks]
-    y = TOP + ROW / 2
+    y = TOP + ROW / 2  # the middle of the current row
     said = []
     for group in groups:
         parts.append(label(0, y + 4, shortened(group.name, 34), "strong"))
@@ -95,9 +95,8 @@ def scale_cell(scale: Scale) -> Markup:
     ticks = scale.ticks(3)
     # The labels at the ends are anchored there, so that none is cut off.
     anchors = ["start", *["middle"] * (len(ticks) - 2), "end"]
-    labels = [
-        label(scale(tick), 11, percent(tick), "tick", at) for tick, at in zip(ticks, anchors, strict=False)
-    ]
+    places = zip(ticks, anchors, strict=False)
+    labels = [label(scale(tick), 11, percent(tick), "tick", at) for tick, at in places]
     return cell(CELL, 14, *labels)
 
 
@@ -111,7 +110,7 @@ def _mark(
     parts = []
     if estimate.low is not None and estimate.high is not None:
         parts.append(line(scale(estimate.low), y, scale(estimate.high), y, class_))
-    if estimate.value == estimate.value:
+    if estimate.value == estimate.value:  # not NaN
         x = scale(estimate.value)
         if is_open:
             # Selection on test shows in the form of the mark, not only in its colour.

@@ -23,14 +23,12 @@ from sertool.core.reports.html.figures.drawing import (
 CELL, TOP = 58, 44  # pixels: a cell, the names above
 LETTERS = 20  # of a name at the left
 DARKEST = 0.62  # opacity of the darkest shade: numbers on it stay readable in both colour schemes
-BAR = 84
+BAR = 84  # pixels
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
     """Draw a row per label and a column per prediction: the count, its share of the row, and that as a shade."""
-    side = (
-        CELL if len(names) <= 8 else 46
-    )  # many classes get smaller cells, so that the figure stays on the page
+    side = CELL if len(names) <= 8 else 46  # many classes get small cells, to fit the page
     letters = 8 if len(names) <= 8 else 6
     head = max(140, 20 + 7 * min(LETTERS, max(map(len, names))))
     parts = [
@@ -51,12 +49,11 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> M
                 element("rect", x=x + 1, y=y + 1, width=side - 2, height=side - 2, rx=3,
                         class_="shade right" if right else "shade", fill_opacity=f"{DARKEST * share:.2f}")
             )  # fmt: skip
-            parts.append(
-                label(x + side / 2, y + side / 2 - 1, f"{count:,}", "count" if count else "none", "middle")
-            )
+            middle, half = x + side / 2, y + side / 2
+            parts.append(label(middle, half - 1, f"{count:,}", "count" if count else "none", "middle"))
             if total:
                 class_ = "share" if count else "none"
-                parts.append(label(x + side / 2, y + side / 2 + 14, f"{100 * share:.0f} %", class_, "middle"))
+                parts.append(label(middle, half + 14, f"{100 * share:.0f} %", class_, "middle"))
             if count and not right:
                 wrong.append((count, f"{name} predicted as {names[column]}: {count:,}"))
     # Screen readers get the five most frequent errors; all counts would be too long to listen to.
@@ -84,13 +81,12 @@ def reliability(bins: Sequence[Bin]) -> Markup:
             element("rect", x=across - 5, y=bottom - tall, width=10, height=tall, class_="bar"),
         ]
     # All counts are in the table below the figure; here only those that do not overlap.
-    shown = -100.0
+    shown = -100.0  # pixel of the last count, far left at first
     for one in sorted(bins, key=lambda one: one.confidence):
         if x(one.confidence) - shown >= 26:
             shown = x(one.confidence)
-            parts.append(
-                label(shown, bottom - 40 * one.count / max(most, 1) - 4, f"{one.count:,}", "tick", "middle")
-            )
+            above = bottom - 40 * one.count / max(most, 1) - 4
+            parts.append(label(shown, above, f"{one.count:,}", "tick", "middle"))
     parts += bottom_axis(x, bottom, "confidence, %", ticks, [percent(tick) for tick in ticks])
     said = "; ".join(
         f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct"
@@ -102,7 +98,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
 def bar(estimate: Estimate) -> Markup:
     """Draw a share as a bar with its interval, for a cell; its numbers are in the table."""
     scale = Scale(0, 1, 0, BAR)
-    value = 0.0 if estimate.value != estimate.value else estimate.value
+    value = 0.0 if estimate.value != estimate.value else estimate.value  # NaN is an empty bar
     parts = [
         element("rect", x=0, y=3, width=BAR, height=8, rx=2, class_="track"),
         element("rect", x=0, y=3, width=scale(value), height=8, rx=2, class_="bar"),
