@@ -1,4 +1,4 @@
-"""From settings to a stack of models: flat keyword arguments, sizes checked against the corpus."""
+"""Build a stack of models from a recipe's settings and the data's sizes; initialise, view and load its members."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -51,20 +51,25 @@ def build(model: Model, sizes: DataSizes, members: int) -> MAT | MNT:
 
 
 def initialise(model: nn.Module, seeds: Sequence[int], vectors: Sequence[Tensor | None]) -> None:
-    """Draw all parameters, member e from ``seeds[e]``; its embedding starts as ``vectors[e]`` where that is given."""
+    """Initialise all parameters at random, member e from ``seeds[e]``.
+
+    Where ``vectors[e]`` (rows, width) is given it becomes member e's embedding table, and further rows become 0.
+    """
     reset(model, seeds)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, Embedding):
                 for member, table in enumerate(vectors):
-                    if table is not None:
+                    if table is not None:  # else the random rows stay
                         module.weight[member].zero_()
                         module.weight[member, : len(table)] = table
 
 
 def member_view(model: ModelT, member: int) -> ModelT:
-    """One member of a stack as a stack of one that shares its parameters."""
-    view = copy.copy(model)
+    """Return one member of a stack as a stack of one that shares its parameters."""
+    view = copy.copy(
+        model
+    )  # shallow: parameters and submodules are replaced below, everything else is shared
     view._parameters = {
         name: None
         if parameter is None
@@ -78,10 +83,10 @@ def member_view(model: ModelT, member: int) -> ModelT:
 
 
 def load_members(model: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:
-    """Fill a stack, member e from ``states[e]``; embedding tables may be shorter than the stack's.
+    """Load weights by name, member e from ``states[e]``; an embedding table may be shorter than the stack's.
 
     Raises:
-        ValueError: a name or a shape does not fit; the message says which.
+        ValueError: a weight is missing or has another shape; the message names it.
     """
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -90,6 +95,7 @@ def load_members(model: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:
                     raise ValueError(f"weight {name} is missing")
                 value = torch.as_tensor(state[name])
                 target = parameter[member]
+                # Members of folds with smaller vocabularies own the first rows; the others are never looked up.
                 if name.endswith("embedding.weight") and value.dim() == 2 and len(value) <= len(target):
                     target[len(value) :] = 0
                     target = target[: len(value)]

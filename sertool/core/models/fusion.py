@@ -1,14 +1,15 @@
-"""What MAT and MNT have in common: the way in, the blocks over the text, the pools and the head."""
+"""Parts that MAT and MNT share: encoders, blocks over text, attention pools and the classifier."""
 
 from typing import TypedDict
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sertool.core.models.inputs import Encoder, Inputs
 from sertool.core.models.kernels.dropout import drop
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.layers import Attention, AttentionPool, FeedForward, LayerNorm, Linear
-from sertool.core.models.layout import Layout, Pairing
+from sertool.core.models.layout import Layout, Pairing, pair
 
 
 class BlockSizes(TypedDict):
@@ -42,7 +43,9 @@ class SelfAttentionBlock(nn.Module):
 class TextBlock(SelfAttentionBlock):
     """Self-attention, norm, feed-forward, norm; residual around each, dropout on each branch."""
 
-    def forward(self, text: Tensor, to_text: Pairing, noise: Noise | None) -> Tensor:
+    def forward(
+        self, text: Float[Tensor, "E P D"], to_text: Pairing, noise: Noise | None
+    ) -> Float[Tensor, "E P D"]:
         attended = self.self_attn(text, text, to_text, noise)
         text = self.norm1.join(text, attended, self.dropout, noise)
         return self.norm2.join(text, self.ffn(text, noise), self.dropout, noise)
@@ -53,14 +56,11 @@ class Fusion(nn.Module):
 
     Args:
         members: E.
-        text_rows: rows of the embedding table; None where text is frames.
-        text_width: values of a word's vector, or of a text frame.
-        audio_width: values of an audio frame.
-        num_classes: C.
+        text_rows, text_width, audio_width, num_classes: see :class:`~sertool.core.models.build.DataSizes`.
         hidden_size: D.
-        ffn_size: inner width of the feed-forward layers.
+        ffn_size: F, inner width of the feed-forward layers.
         num_heads: H.
-        num_layers: blocks over each modality.
+        num_layers: number of blocks over each modality.
         dropout_input: on what enters the LSTMs.
         dropout_residual: on attention weights, inside the feed-forward layers and on residual branches.
         dropout_output: before the classifier.
@@ -112,19 +112,24 @@ class Fusion(nn.Module):
         )
         self.norm = LayerNorm(members=members, width=fused_size)
         self.classifier = Linear(members=members, inputs=fused_size, outputs=num_classes)
-        # Last, as the order of the parameters is that of the tensors in stored optimizer states.
+        # Last, because stored optimizer states depend on the order of parameters.
         self.add_audio_layers(block, num_layers)
 
     def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
         """Add ``audio_blocks``, and whatever else an architecture needs to join the modalities."""
         raise NotImplementedError
 
-    def encode(self, inputs: Inputs, noise: Noise | None) -> tuple[Tensor, Layout, Tensor, Layout]:
-        """Return text (E, P, D) and audio (E, P', D) behind their LSTMs, each with its layout."""
-        text = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
+    def encode(
+        self, inputs: Inputs, noise: Noise | None
+    ) -> tuple[Float[Tensor, "E P D"], Layout, Float[Tensor, "E N D"], Layout]:
+        """Return text after its blocks and audio after its LSTM, each with its layout."""
+        text, layout = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
         audio = self.audio_encoder(inputs.audio, inputs.audio_mask, inputs.audio_lengths, noise)
-        return *text, *audio
+        within_text = pair(layout, layout)
+        for block in self.text_blocks:
+            text = block(text, within_text, noise)
+        return text, layout, *audio
 
-    def classify(self, fused: Tensor, noise: Noise | None) -> Tensor:
-        """Map fused vectors (E, B, fused size) to logits (E, B, C): norm, dropout, linear."""
+    def classify(self, fused: Float[Tensor, "E B F"], noise: Noise | None) -> Float[Tensor, "E B C"]:
+        """Compute logits from fused vectors: norm, dropout, linear."""
         return self.classifier(drop(self.norm(fused), self.dropout_output, noise))  # type: ignore[no-any-return]

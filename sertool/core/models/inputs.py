@@ -1,8 +1,9 @@
-"""What a model sees of a batch, and how each modality enters it: embedding or frames, dropout, LSTM."""
+"""Inputs of a model, and the encoder of each modality: embedding or frames, dropout, LSTM."""
 
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from sertool.core.models.kernels.dropout import drop
@@ -13,44 +14,45 @@ from sertool.core.models.layout import Layout, full_layout, packed_layout
 
 @dataclass(frozen=True)
 class Inputs:
-    """One batch of every member.
+    """One batch for each member of a stack.
 
     Attributes:
-        text: (E, B, L) token ids, or (E, B, L, D) frames.
-        text_mask: (E, B, L) True where real.
-        text_lengths: (E, B) on the CPU, see :func:`lengths`; None where every position is computed.
-        audio: (E, B, T, M) frames.
-        audio_mask: (E, B, T) True where real.
-        audio_lengths: (E, B) on the CPU, or None.
+        text: token ids, or frames (E, B, L, D).
+        text_mask: True where a position is real.
+        text_lengths: on the CPU, see :func:`lengths`; None where every position is computed.
+        audio: frames.
+        audio_mask: True where a frame is real.
+        audio_lengths: on the CPU, or None.
     """
 
-    text: Tensor
-    text_mask: Tensor
-    text_lengths: Tensor | None
-    audio: Tensor
-    audio_mask: Tensor
-    audio_lengths: Tensor | None
+    text: Int64[Tensor, "E B L"] | Float[Tensor, "E B L D"]
+    text_mask: Bool[Tensor, "E B L"]
+    text_lengths: Int64[Tensor, "E B"] | None
+    audio: Float[Tensor, "E B T M"]
+    audio_mask: Bool[Tensor, "E B T"]
+    audio_lengths: Int64[Tensor, "E B"] | None
 
 
-def lengths(mask: Tensor) -> Tensor:
-    """How far each row of a mask (..., T) must be computed: behind its last True, or all of it where there is none.
+def lengths(mask: Bool[Tensor, "*S T"]) -> Int64[Tensor, "*S"]:
+    """Return how many positions must be computed: up to the last True, or all T where there is none.
 
-    On the CPU wherever the mask lies, as layouts are planned there.
+    The result lies on the CPU, because layouts are planned there.
     """
+    # The first True from the end; argmax returns the first of equal values.
     reversed_first = mask.flip(-1).int().argmax(-1)
     length = mask.shape[-1]
     return torch.where(mask.any(-1), length - reversed_first, length).cpu()
 
 
 class Encoder(nn.Module):
-    """A modality's way in: (E, B, T[, I]) -> packed (E, P, D) and its layout.
+    """Encoder of a modality: (E, B, T) ids or (E, B, T, I) frames -> packed (E, P, D) and its layout.
 
     Args:
         members: E.
-        rows: of the embedding table; None where the modality is frames.
-        width: of the embedding, or of the frames.
+        rows: number of rows of the embedding table; None where the modality is frames.
+        width: I, values of a word's vector or of a frame.
         hidden_size: D.
-        dropout: on what enters the LSTM.
+        dropout: probability for the values that enter the LSTM.
     """
 
     def __init__(
@@ -62,8 +64,12 @@ class Encoder(nn.Module):
         self.lstm = LSTM(members=members, inputs=width, hidden_size=hidden_size)
 
     def forward(
-        self, values: Tensor, mask: Tensor, lengths: Tensor | None, noise: Noise | None
-    ) -> tuple[Tensor, Layout]:
+        self,
+        values: Int64[Tensor, "E B T"] | Float[Tensor, "E B T I"],
+        mask: Bool[Tensor, "E B T"],
+        lengths: Int64[Tensor, "E B"] | None,
+        noise: Noise | None,
+    ) -> tuple[Float[Tensor, "E P D"], Layout]:
         layout = full_layout(mask) if lengths is None else packed_layout(mask, lengths)
         rows = layout.pack(values)
         if self.embedding is not None:

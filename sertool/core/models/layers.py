@@ -1,16 +1,18 @@
-"""Layers with a leading member axis: parameters are (E, ...), so E models of one shape are one product.
+"""Layers with a leading member axis: parameters are (E, ...), so the products of E models are one batched product.
 
-Sequences are packed rows (E, P, D), see ``layout``. Dropout draws from the ``Noise`` that is handed in, and there is
-none where it is None. Every layer has ``reset(seeds)``: member e's parameters come from ``seeds[e]`` and the
-parameter's name alone, with torch's default schemes (which the reference used).
+Sequences are packed rows (E, P, D), see ``layout``. Dropout takes its masks from the ``Noise`` argument; None means no
+dropout. Every layer has ``reset(seeds)``: member e's parameters depend on ``seeds[e]`` and the parameter's name alone,
+and follow torch's default schemes, as in the reference.
 """
 
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sertool.core.models.kernels import MASKED_SCORE, use_triton
@@ -24,14 +26,14 @@ from sertool.core.models.layout import Exchange, Layout, Pairing
 
 
 class Stacked(nn.Module):
-    """Base of the layers that own parameters: initialisation by member and name."""
+    """Base of layers that own parameters; it initialises them by member and name."""
 
     def bounds(self) -> dict[str, float]:
-        """Half-width of the uniform distribution of each parameter that is not constant."""
+        """Return the half-width of the uniform distribution of each parameter, by name."""
         return {}
 
     def reset(self, seeds: Sequence[int], prefix: str = "") -> None:
-        """Draw the parameters of every member anew from its own seed."""
+        """Initialise the parameters of every member at random from its own seed."""
         with torch.no_grad():
             for name, bound in self.bounds().items():
                 parameter: Tensor = getattr(self, name)
@@ -42,7 +44,8 @@ class Stacked(nn.Module):
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
-    """A CPU generator for one purpose of one seed; different purposes are independent."""
+    """Return a CPU generator for one purpose of one seed; different purposes are independent."""
+    # A hash, so that neighbouring seeds and similar names give unrelated numbers.
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") % 2**63)
 
@@ -55,7 +58,7 @@ def reset(model: nn.Module, seeds: Sequence[int]) -> None:
 
 
 class Linear(Stacked):
-    """y = x W' + b a member: (E, N, I) -> (E, N, O)."""
+    """Linear layer of each member, y = x W' + b: (E, N, I) -> (E, N, O)."""
 
     def __init__(self, *, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -63,32 +66,35 @@ class Linear(Stacked):
         self.bias = nn.Parameter(torch.empty(members, outputs))
 
     def bounds(self) -> dict[str, float]:
-        bound = 1 / math.sqrt(self.weight.shape[2])
+        bound = 1 / math.sqrt(self.weight.shape[2])  # torch's default for linear layers
         return {"weight": bound, "bias": bound}
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Float[Tensor, "E N I"]) -> Float[Tensor, "E N O"]:
         return affine(rows, self.weight, self.bias)
 
-    def apart(self, rows: Tensor) -> Branch:
-        """The same with the bias still to be added, where a kernel does it on its way; elsewhere the product does."""
+    def apart(self, rows: Float[Tensor, "E N I"]) -> Branch:
+        """Compute the layer, but leave the bias to a later kernel where there is one that adds it on its way."""
         if use_triton(rows, "apart"):
             return Branch(affine(rows, self.weight, None), self.bias)
         return Branch(self(rows), None)
 
 
-def affine(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """(E, N, I) by weight (E, O, I), plus bias (E, O) -> (E, N, O), in autocast's number format if that is on."""
+def affine(
+    rows: Float[Tensor, "E N I"], weight: Float[Tensor, "E O I"], bias: Float[Tensor, "E O"] | None
+) -> Float[Tensor, "E N O"]:
+    """Compute rows W' + bias for each member, in autocast's number format if autocast is on."""
     result: Tensor = _Affine.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     return result
 
 
 class _Affine(torch.autograd.Function):
-    """As autograd would do it, but the weight's gradient comes in the weight's own order and needs no copy."""
+    """Autograd's rule, except that the weight's gradient has the weight's own memory order and so needs no copy."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.formats = rows.dtype, weight.dtype, None if bias is None else bias.dtype
         kind = rows.device.type
+        # Cast here rather than by autocast, so that the backward pass finds both in the same number format.
         number = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else rows.dtype
         rows, weight = rows.to(number), weight.to(number)
         ctx.save_for_backward(rows, weight)
@@ -97,7 +103,7 @@ class _Affine(torch.autograd.Function):
         return torch.baddbmm(bias.to(number).unsqueeze(1), rows, weight.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         rows, weight = ctx.saved_tensors
         of_rows, of_weight, of_bias = ctx.formats
         d_rows = torch.bmm(gradient, weight).to(of_rows) if ctx.needs_input_grad[0] else None
@@ -106,7 +112,7 @@ class _Affine(torch.autograd.Function):
 
 
 class Embedding(Stacked):
-    """A row a token: ids (E, N) -> (E, N, D). Members may own fewer rows than the table has."""
+    """Embedding table of each member: ids (E, N) -> (E, N, D). Members may use fewer rows than the table has."""
 
     def __init__(self, *, members: int, rows: int, width: int) -> None:
         super().__init__()
@@ -116,32 +122,34 @@ class Embedding(Stacked):
         with torch.no_grad():
             for member, seed in enumerate(seeds):
                 draws = generator(seed, f"{prefix}weight")
-                # Row by row, so that a longer table (of a stack with larger vocabularies) starts with the same rows.
+                # Row by row, so that a longer table, in a stack with larger vocabularies, starts with the same rows.
                 for row in self.weight[member]:
                     row.copy_(torch.empty(row.shape).normal_(generator=draws))
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Int64[Tensor, "E N"]) -> Float[Tensor, "E N D"]:
         members, rows, width = self.weight.shape
+        # One lookup in a table of all members: member e's ids are shifted to its own rows.
         first = torch.arange(0, members * rows, rows, device=tokens.device).unsqueeze(1)
         return F.embedding(tokens + first, self.weight.view(members * rows, width))
 
 
 class LSTM(Stacked):
-    """One layer, one direction: packed rows (E, P, I) -> (E, P, D). Gates: input, forget, cell, output, as torch's."""
+    """LSTM of one layer and direction: packed rows (E, P, I) -> (E, P, D); see ``kernels.lstm`` for the gates."""
 
     def __init__(self, *, members: int, inputs: int, hidden_size: int) -> None:
         super().__init__()
         self.weight_ih = nn.Parameter(torch.empty(members, 4 * hidden_size, inputs))
         self.weight_hh = nn.Parameter(torch.empty(members, 4 * hidden_size, hidden_size))
-        # Two biases that are only ever added: with Adam they move twice as far as one would, as in the reference.
+        # Two biases whose sum counts, as in torch's LSTM: under Adam the sum moves twice as far as one bias would, as
+        # in the reference.
         self.bias_ih = nn.Parameter(torch.empty(members, 4 * hidden_size))
         self.bias_hh = nn.Parameter(torch.empty(members, 4 * hidden_size))
 
     def bounds(self) -> dict[str, float]:
-        bound = 1 / math.sqrt(self.weight_hh.shape[2])
+        bound = 1 / math.sqrt(self.weight_hh.shape[2])  # torch's default for LSTMs
         return dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), bound)
 
-    def forward(self, rows: Tensor, layout: Layout) -> Tensor:
+    def forward(self, rows: Float[Tensor, "E P I"], layout: Layout) -> Float[Tensor, "E P D"]:
         bias = self.bias_ih + self.bias_hh
         if use_triton(rows, "lstm"):
             return recurrence(affine(rows, self.weight_ih, None), bias, self.weight_hh, layout.step_sizes)
@@ -149,11 +157,11 @@ class LSTM(Stacked):
 
 
 class LayerNorm(Stacked):
-    """The norm of :func:`~sertool.core.models.kernels.norm.normalise` with a member's own gain and bias."""
+    """Norm with a gain and bias of each member; :func:`~sertool.core.models.kernels.norm.normalise` has the formula."""
 
     def __init__(self, *, members: int, width: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(members, width))
+        self.gain = nn.Parameter(torch.ones(members, width))  # the norm starts without a scale or shift
         self.bias = nn.Parameter(torch.zeros(members, width))
 
     def reset(self, seeds: Sequence[int], prefix: str = "") -> None:
@@ -161,37 +169,42 @@ class LayerNorm(Stacked):
             self.gain.fill_(1)
             self.bias.zero_()
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Float[Tensor, "E N D"]) -> Float[Tensor, "E N D"]:
         return normalise(rows, self.gain.unsqueeze(1), self.bias.unsqueeze(1))
 
     def join(
         self,
-        rows: Tensor,
+        rows: Float[Tensor, "E P D"],
         branch: Branch,
         dropout: float,
         noise: Noise | None,
         modulation: Modulation | None = None,
-    ) -> Tensor:
-        """The norm of rows (E, P, D) plus a branch with dropout, perhaps modulated; see ``residual_norm``."""
+    ) -> Float[Tensor, "E P D"]:
+        """Compute the norm of rows plus a branch with dropout, modulated or not; see ``residual_norm``."""
         return residual_norm(rows, branch, self.gain, self.bias, dropout, noise, modulation)
 
 
 class Attention(nn.Module):
-    """Multi-head attention: scores / sqrt(K), dropout on the weights, keys masked.
+    """Multi-head attention of rows to ``memory``, both packed; ``pairing`` says which positions meet.
 
-    Queries (E, P, D), keys and values (E, P', D), both packed, brought together by ``pairing``; returns (E, P, D).
+    In each head: softmax(q . k / sqrt(K)), masked keys at -1e9 before it and dropout after it, times v; K = D / H.
     """
 
     def __init__(self, *, members: int, hidden_size: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.query = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
-        self.key = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
-        self.value = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
-        self.output = Linear(members=members, inputs=hidden_size, outputs=hidden_size)
+        self.query, self.key, self.value, self.output = (
+            Linear(members=members, inputs=hidden_size, outputs=hidden_size) for _ in range(4)
+        )
 
-    def forward(self, rows: Tensor, memory: Tensor, pairing: Pairing, noise: Noise | None) -> Branch:
+    def forward(
+        self,
+        rows: Float[Tensor, "E P D"],
+        memory: Float[Tensor, "E N D"],
+        pairing: Pairing,
+        noise: Noise | None,
+    ) -> Branch:
         if pairing.full and attends(rows, pairing.memory_mask, self.num_heads):
             sources = (self.query, rows), (self.key, memory), (self.value, memory)
             query, key, value = (affine(source, layer.weight, None) for layer, source in sources)
@@ -206,9 +219,11 @@ class Attention(nn.Module):
     def _in_blocks(
         self, query: Tensor, key: Tensor, value: Tensor, pairing: Pairing, noise: Noise | None
     ) -> Tensor:
-        query = query / math.sqrt(query.shape[-1] // self.num_heads)
+        """Attend in plain torch, one block of utterances of similar length after another."""
+        query = query / math.sqrt(query.shape[-1] // self.num_heads)  # so that scores are q . k / sqrt(K)
         if pairing.has_memory is not None:
-            # A masked score is exactly -1e9 only if what it is added to is small; here it must be, see Pairing.
+            # Scores are added to -1e9, which absorbs small ones only. Where all keys are masked the sums must be
+            # exactly equal, so that the weights are uniform: such a query becomes 0.
             query = query * pairing.has_memory.to(query.dtype)
         query = pairing.queries.there(query)  # (E, S, D)
         key = pairing.memory.there(key)  # (E, B T', D)
@@ -230,7 +245,7 @@ class Attention(nn.Module):
         return pairing.queries.back(joined)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, noise: Noise | None) -> Tensor:
-        """One block: queries (E, R T, D), keys and values (E, R T', D), bias (E, R, T'); returns (E, R T, D)."""
+        """Attend in a block: queries (E, R T, D), keys and values (E, R T', D), bias (E, R, T') -> (E, R T, D)."""
         members, utterances, length = bias.shape
         query, key, value = (self._heads(part, utterances) for part in (query, key, value))
         own = bias.unsqueeze(2).expand(-1, -1, self.num_heads, -1).reshape(-1, 1, length)
@@ -240,14 +255,14 @@ class Attention(nn.Module):
         return mixed.transpose(2, 3).reshape(members, -1, self.num_heads * mixed.shape[-1])
 
     def _heads(self, rows: Tensor, utterances: int) -> Tensor:
-        """(E, R T, D) -> (E R H, T, K)."""
+        """Split the heads: (E, R T, D) -> (E R H, T, K)."""
         members, _, width = rows.shape
         split = rows.reshape(members, utterances, -1, self.num_heads, width // self.num_heads)
         return split.transpose(2, 3).flatten(0, 2)
 
 
 class FeedForward(nn.Module):
-    """Linear, ReLU, dropout, linear: (E, N, I) -> (E, N, O)."""
+    """Feed-forward layer: linear, ReLU, dropout, linear: (E, N, I) -> (E, N, O)."""
 
     def __init__(self, *, members: int, inputs: int, ffn_size: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -255,13 +270,17 @@ class FeedForward(nn.Module):
         self.inner = Linear(members=members, inputs=inputs, outputs=ffn_size)
         self.outer = Linear(members=members, inputs=ffn_size, outputs=outputs)
 
-    def forward(self, rows: Tensor, noise: Noise | None) -> Branch:
+    def forward(self, rows: Float[Tensor, "E N I"], noise: Noise | None) -> Branch:
         inner = self.inner.apart(rows)
         return self.outer.apart(relu_drop(inner.values, inner.bias, self.dropout, noise))
 
 
 class AttentionPool(nn.Module):
-    """A learnt score a position, softmax over the real ones, weighted sum, linear: (E, P, D) -> (E, B, O)."""
+    """Attention pooling (AttFlat): packed rows (E, P, D) -> one vector per utterance (E, B, O).
+
+    A feed-forward layer D -> F -> 1 scores each position; the softmax over real positions weights the sum of rows; a
+    linear layer follows. Source: Yu et al., "Deep Modular Co-Attention Networks", 2019, section 3.3.
+    """
 
     def __init__(
         self, *, members: int, hidden_size: int, ffn_size: int, outputs: int, dropout: float
@@ -272,7 +291,9 @@ class AttentionPool(nn.Module):
         )
         self.output = Linear(members=members, inputs=hidden_size, outputs=outputs)
 
-    def forward(self, rows: Tensor, layout: Layout, noise: Noise | None) -> Tensor:
+    def forward(
+        self, rows: Float[Tensor, "E P D"], layout: Layout, noise: Noise | None
+    ) -> Float[Tensor, "E B O"]:
         scores = self.score(rows, noise).total()
         if layout.full:
             return self.output(pool(scores, rows, layout.mask))  # type: ignore[no-any-return]
@@ -280,6 +301,6 @@ class AttentionPool(nn.Module):
         places = Exchange(layout.row_of.flatten(1), layout.packed_source)
         scores = places.there(scores).view(members, batch, length)
         weights = scores.masked_fill(~layout.mask, MASKED_SCORE).softmax(-1).to(rows.dtype)
-        padded = places.there(rows).view(members * batch, length, -1)
+        padded = places.there(rows).view(members * batch, length, -1)  # weight 0 on padding
         pooled = torch.bmm(weights.view(members * batch, 1, length), padded)
         return self.output(pooled.view(members, batch, -1))  # type: ignore[no-any-return]

@@ -1,30 +1,33 @@
-"""Where the real positions of a batch of sequences lie, so that little is computed on padding.
+"""Packed order of a batch of sequences, which leaves most of the padding out.
 
-A modality arrives padded, ``(E, B, T, ...)`` with a mask. About a third of it is padding, and no position that is
-masked ever reaches a logit, with one exception: where *everything* is masked the attention weights are uniform over
-the whole padded length, so such an utterance counts as fully real. Inside the models a sequence is therefore packed
-time-major, ``(E, P, D)``: first the first positions of all utterances, longest utterance first, then the second
-positions of those that have one, and so on. Packed rows of one time step are a slice, which is what the LSTM's
-recurrence wants; linear layers and norms do not care for the order. Attention works on blocks of utterances of about
-equal length, each padded to its own longest.
+A modality arrives padded, ``(E, B, T, ...)`` with a mask. About a third of it is padding, and no masked position ever
+reaches a logit, with one exception: where *everything* is masked the attention weights are uniform over the whole
+padded length, so such an utterance counts as fully real. Inside the models a sequence is therefore packed time-major,
+``(E, P, D)``: the first positions of all utterances, longest utterance first, then the second positions of those that
+have one, and so on. For lengths 3, 2, 1 the rows are a0 b0 c0 a1 b1 a2, with step sizes 3, 2, 1. The rows of one time
+step are a slice, as the LSTM's recurrence needs; linear layers and norms work in any order. Attention works on blocks
+of utterances of similar length, each padded to its own longest.
 
-The members of a stack see different utterances at the same place. The number of rows a step is the largest over
-members, so a few rows of padding stay in.
+Members of a stack see different utterances at the same place. The number of rows per step is the largest over members,
+so a few rows of padding stay in.
 
-A CUDA graph repeats the same operations on the same shapes, so there the layout is the full one: every position counts,
-and nothing depends on the batch but the masks. On a card that is no loss: it waits for launches, not for arithmetic.
+A CUDA graph repeats the same operations on the same shapes, so it uses the full layout: every position counts, and only
+the masks depend on the batch. On a GPU this costs little, since launches take longer than arithmetic.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
+from typing import Any
 
 import torch
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
-BLOCK_UTTERANCES = 4  # at least so many share a block, and there are at most
-MAX_BLOCKS = 4
+# Blocks of attention: more blocks mean less padding and more, smaller products.
+BLOCK_UTTERANCES = 4  # fewest utterances per block
+MAX_BLOCKS = 4  # most blocks per batch
 
 
 @dataclass(frozen=True)
@@ -32,38 +35,38 @@ class Layout:
     """The packed order of one modality of a batch.
 
     Attributes:
-        mask: (E, B, T) True where a position is real; T as far as the longest utterance reaches.
-        step_sizes: rows of each time step; sums to P, never increases.
-        order: (E, B) utterances from the longest to the shortest: rank -> utterance.
-        utterance: (E, P) which utterance of the batch a packed row belongs to.
-        packed_source: (E, P) position of each packed row in the flattened (B * T) padding.
-        row_of: (E, B, T) packed row of each padded position; 0 where it was left out.
-        full: whether nothing but the mask depends on the batch.
+        mask: True where a position is real; T is the length of the longest utterance.
+        step_sizes: rows of each time step; their sum is P, and they never increase.
+        order: utterances from the longest to the shortest: rank -> utterance.
+        utterance: utterance of the batch that a packed row belongs to.
+        packed_source: position of each packed row in the flattened (B * T) padding.
+        row_of: packed row of each padded position; 0 where it was left out.
+        full: True if only the mask depends on the batch.
     """
 
-    mask: Tensor
+    mask: Bool[Tensor, "E B T"]
     step_sizes: tuple[int, ...]
-    order: Tensor
-    utterance: Tensor
-    packed_source: Tensor
-    row_of: Tensor
+    order: Int64[Tensor, "E B"]
+    utterance: Int64[Tensor, "E P"]
+    packed_source: Int64[Tensor, "E P"]
+    row_of: Int64[Tensor, "E B T"]
     full: bool = False
 
     @property
     def shape(self) -> torch.Size:
-        """(E, B, T)."""
+        """Shape (E, B, T)."""
         return self.mask.shape
 
-    def pack(self, padded: Tensor) -> Tensor:
-        """Inputs (E, B, T or more, D) -> (E, P, D), and likewise without D; no gradient flows back."""
+    def pack(self, padded: Shaped[Tensor, "E B L *D"]) -> Shaped[Tensor, "E P *D"]:
+        """Pack inputs of at least T positions; no gradient flows back."""
         members, batch, length = self.mask.shape
         flat = padded[:, :, :length].reshape(members, batch * length, *padded.shape[3:])
-        return _take(flat.detach(), self.packed_source)
+        return _take(flat.detach(), self.packed_source)  # inputs are data: nothing to differentiate
 
 
 @dataclass(frozen=True)
 class Block:
-    """Utterances of ranks ``first`` to ``last``, each padded to ``length`` queries, from row ``start`` on."""
+    """Utterances of ranks ``first`` to ``last - 1``, each padded to ``length`` queries, from row ``start`` on."""
 
     first: int
     last: int
@@ -72,63 +75,63 @@ class Block:
 
     @property
     def utterances(self) -> int:
-        """How many."""
+        """Number of utterances in the block."""
         return self.last - self.first
 
     @property
     def rows(self) -> slice:
-        """Its rows among all blocks' rows."""
+        """Rows of the block among the rows of all blocks."""
         return slice(self.start, self.start + self.utterances * self.length)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """Rows that are put into another order, and back: a gather whose gradient is a gather too.
+    """Reordering of rows, and its inverse: a gather whose gradient is a gather too.
 
     Attributes:
-        source: (E, S) row of the input for each row of the output.
-        inverse: (E, P) row of the output for each row of the input.
+        source: row of the input for each row of the output.
+        inverse: row of the output for each row of the input.
     """
 
-    source: Tensor
-    inverse: Tensor
+    source: Int64[Tensor, "E S"]
+    inverse: Int64[Tensor, "E P"]
 
-    def there(self, rows: Tensor) -> Tensor:
-        """(E, P, D) -> (E, S, D)."""
+    def there(self, rows: Shaped[Tensor, "E P D"]) -> Shaped[Tensor, "E S D"]:
+        """Reorder rows; padding of the output repeats some row."""
         result: Tensor = _Gather.apply(rows, self.source, self.inverse)  # type: ignore[no-untyped-call]
         return result
 
-    def back(self, rows: Tensor) -> Tensor:
-        """(E, S, D) -> (E, P, D); rows of the padding are dropped."""
+    def back(self, rows: Shaped[Tensor, "E S D"]) -> Shaped[Tensor, "E P D"]:
+        """Restore the order; rows of padding are dropped."""
         result: Tensor = _Select.apply(rows, self.inverse)  # type: ignore[no-untyped-call]
         return result
 
 
 class _Gather(torch.autograd.Function):
-    """Every input row is taken once for a position of its own; what padding took of it brings no gradient."""
+    """Gather in which each input row has one position of its own; copies that fill padding bring no gradient."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, source: Tensor, inverse: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx: Any, rows: Tensor, source: Tensor, inverse: Tensor) -> Tensor:
         ctx.save_for_backward(inverse)
         return _take(rows, source)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (inverse,) = ctx.saved_tensors
         return _take(gradient, inverse), None, None
 
 
 class _Select(torch.autograd.Function):
-    """Some rows, each at most once; the others get a gradient of zero."""
+    """Selection of rows, each at most once; the gradient of the others is zero."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, index: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx: Any, rows: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(index)
         ctx.rows = rows.shape[1]
         return _take(rows, index)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
         members, _, width = gradient.shape
         back = gradient.new_zeros(members * ctx.rows, width)
@@ -137,34 +140,35 @@ class _Select(torch.autograd.Function):
 
 
 def _take(rows: Tensor, index: Tensor) -> Tensor:
-    """Rows (E, N, ...) at (E, S) -> (E, S, ...)."""
+    """Take rows (E, N, ...) at (E, S) -> (E, S, ...)."""
     flat = rows.reshape(rows.shape[0] * rows.shape[1], *rows.shape[2:])
     return flat.index_select(0, _flat(index, rows.shape[1])).view(*index.shape, *rows.shape[2:])
 
 
 def _flat(index: Tensor, rows: int) -> Tensor:
+    """Number rows through all members: row r of member e becomes e * rows + r."""
     first = torch.arange(0, index.shape[0] * rows, rows, device=index.device).unsqueeze(1)
     return (index + first).flatten()
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Who attends to whom in a batch: queries in blocks, and their utterances' memory in the same order.
+    """Queries of a batch in blocks, and the memory that they attend to, utterances in the same order.
 
     Attributes:
-        blocks: of queries.
-        queries: packed rows (E, P, D) <-> the blocks' rows (E, S, D).
+        blocks: blocks of queries.
+        queries: packed rows (E, P, D) <-> rows of the blocks (E, S, D).
         memory: packed rows (E, P', D) <-> (E, B * T', D), utterances in the queries' order of ranks.
-        memory_mask: (E, B, T') in that order.
-        utterance: (E, P) rank of the utterance that a query belongs to.
-        full: whether both layouts are full: ranks are utterances, and rows lie as ``full_layout`` says.
+        memory_mask: mask in that order; its last axis is T'.
+        utterance: rank of the utterance that a query belongs to.
+        full: True if both layouts are full: ranks are utterances, and rows lie as in ``full_layout``.
     """
 
     blocks: tuple[Block, ...]
     queries: Exchange
     memory: Exchange
-    memory_mask: Tensor
-    utterance: Tensor
+    memory_mask: Bool[Tensor, "E B T"]
+    utterance: Int64[Tensor, "E P"]
     full: bool
 
     def __iter__(self) -> Iterator[Block]:
@@ -172,21 +176,21 @@ class Pairing:
 
     @property
     def memory_length(self) -> int:
-        """T'."""
+        """Number of positions T' of each utterance's memory."""
         return self.memory_mask.shape[-1]
 
     @cached_property
-    def has_memory(self) -> Tensor | None:
-        """(E, P, 1) False for a query all of whose memory is masked, or None where there is none such."""
+    def has_memory(self) -> Bool[Tensor, "E P 1"] | None:
+        """False for a query whose memory is masked everywhere; None if there is no such query."""
         real = self.memory_mask.any(-1)
-        # A look at the values waits for the device, which a captured graph must not.
+        # Reading the values waits for the device, which a recorded graph must not do.
         if not self.full and bool(real.all()):
             return None
         return real.gather(1, self.utterance).unsqueeze(-1)
 
 
 def pair(query: Layout, memory: Layout) -> Pairing:
-    """Let the positions of one layout attend to those of another, or of itself, of the same utterance."""
+    """Pair the positions of one layout with those of another, or of itself, within each utterance."""
     if query.full and memory.full:
         return replace(_pair_full(query.shape, memory.shape, query.mask.device), memory_mask=memory.mask)
     members, batch, length = memory.mask.shape
@@ -211,7 +215,7 @@ def pair(query: Layout, memory: Layout) -> Pairing:
 
 @cache
 def _pair_full(query: torch.Size, memory: torch.Size, device: torch.device) -> Pairing:
-    """That of two full layouts but for the mask: always the same, it stays on the device."""
+    """Pair two full layouts, without the mask; the result depends on shapes alone and stays on the device."""
     mine, other = _full_layout(*query, device), _full_layout(*memory, device)
     members, batch, length = query
     # One block, as every utterance is as long as the others; its rows are those of the query, in another order.
@@ -227,12 +231,13 @@ def _pair_full(query: torch.Size, memory: torch.Size, device: torch.device) -> P
 
 
 def _blocks(step_sizes: tuple[int, ...], batch: int) -> tuple[Block, ...]:
+    """Divide the ranks into blocks of about equal numbers of utterances."""
     number = max(1, min(MAX_BLOCKS, batch // BLOCK_UTTERANCES))
     bounds = [round(part * batch / number) for part in range(number + 1)]
     blocks = []
     start = 0
     for first, last in pairwise(bounds):
-        length = sum(size > first for size in step_sizes)
+        length = sum(size > first for size in step_sizes)  # of the block's longest utterance, its first
         blocks.append(Block(first, last, length, start))
         start += (last - first) * length
     return tuple(blocks)
@@ -255,8 +260,8 @@ def _query_exchange(
     return Exchange(source, inverse.to(device).expand(members, -1))
 
 
-def full_layout(mask: Tensor) -> Layout:
-    """The layout in which every position of a mask (E, B, T) counts, real or not."""
+def full_layout(mask: Bool[Tensor, "E B T"]) -> Layout:
+    """Return the layout in which every position counts, real or not."""
     return replace(_full_layout(*mask.shape, mask.device), mask=mask)
 
 
@@ -266,14 +271,15 @@ def _full_layout(members: int, batch: int, length: int, device: torch.device) ->
     return replace(packed_layout(mask, torch.full((members, batch), length)), full=True)
 
 
-def packed_layout(mask: Tensor, lengths: Tensor) -> Layout:
-    """The layout that leaves padding out.
+def packed_layout(mask: Bool[Tensor, "E B T"], lengths: Int64[Tensor, "E B"]) -> Layout:
+    """Return the layout that leaves padding out.
 
     Args:
-        mask: (E, B, T) True where a position is real.
-        lengths: (E, B) on the CPU: one more than the last real position, or T where there is none.
+        mask: True where a position is real.
+        lengths: on the CPU: one more than the last real position, or T where there is none.
     """
     members, batch, _ = mask.shape
+    # Stable, so that utterances of equal length keep the batch's order and results repeat.
     ordered, order = lengths.sort(dim=1, descending=True, stable=True)
     longest = ordered.amax(0)  # (B,) rows of rank r are kept up to the longest of any member
     length = int(longest[0])
@@ -282,7 +288,7 @@ def packed_layout(mask: Tensor, lengths: Tensor) -> Layout:
     ranks = torch.arange(len(steps)) - (sizes.cumsum(0) - sizes)[steps]  # (P,)
     utterance = order[:, ranks]  # (E, P)
     packed_source = utterance * length + steps
-    row_of = torch.zeros(members, batch * length, dtype=torch.int64)
+    row_of = torch.zeros(members, batch * length, dtype=torch.int64)  # padding reads row 0, which is masked
     row_of.scatter_(1, packed_source, torch.arange(len(steps)).expand(members, -1))
     device = mask.device
     return Layout(

@@ -1,8 +1,9 @@
-"""MAT, modulated attention: the audio attends to the last layer of the text.
+"""MAT, modulated attention: the audio attends to the last layer of the text, in every block.
 
 Delbrouck, Tits, Dupont: "Modulated Fusion using Transformer for Linguistic-Acoustic Emotion Recognition", 2020.
 """
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sertool.core.models.fusion import BlockSizes, Fusion
@@ -34,8 +35,13 @@ class CrossBlock(nn.Module):
         self.norm3 = LayerNorm(members=members, width=hidden_size)
 
     def forward(
-        self, audio: Tensor, to_audio: Pairing, text: Tensor, to_text: Pairing, noise: Noise | None
-    ) -> Tensor:
+        self,
+        audio: Float[Tensor, "E P D"],
+        to_audio: Pairing,
+        text: Float[Tensor, "E N D"],
+        to_text: Pairing,
+        noise: Noise | None,
+    ) -> Float[Tensor, "E P D"]:
         attended = self.self_attn(audio, audio, to_audio, noise)
         audio = self.norm1.join(audio, attended, self.dropout, noise)
         crossed = self.cross_attn(audio, text, to_text, noise)
@@ -44,21 +50,19 @@ class CrossBlock(nn.Module):
 
 
 class MAT(Fusion):
-    """E models of the modulated-attention kind: ``Inputs`` -> logits (E, B, C)."""
+    """A stack of E models with modulated attention: ``Inputs`` -> logits (E, B, C)."""
 
     fused_hiddens = 2
 
     def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
         self.audio_blocks = nn.ModuleList(CrossBlock(**block) for _ in range(num_layers))
 
-    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Tensor:
-        """Logits (E, B, C); ``noise`` gives the dropout masks of training."""
+    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
+        """Compute logits; ``noise`` gives the dropout masks while training."""
         text, text_layout, audio, audio_layout = self.encode(inputs, noise)
-        within_text, within_audio = pair(text_layout, text_layout), pair(audio_layout, audio_layout)
-        from_audio_to_text = pair(audio_layout, text_layout)
-        for block in self.text_blocks:
-            text = block(text, within_text, noise)
+        within_audio, from_audio_to_text = pair(audio_layout, audio_layout), pair(audio_layout, text_layout)
         for block in self.audio_blocks:
             audio = block(audio, within_audio, text, from_audio_to_text, noise)
+        # Both pools map to 2 D; their sum enters the classifier.
         pooled = self.text_pool(text, text_layout, noise) + self.audio_pool(audio, audio_layout, noise)
         return self.classify(pooled, noise)

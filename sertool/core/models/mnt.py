@@ -1,8 +1,9 @@
-"""MNT, modulated normalisation: the text shifts and scales the norms of the audio's blocks.
+"""MNT, modulated normalisation: the text shifts gain and bias of the norms in the blocks over audio.
 
 Delbrouck, Tits, Dupont: "Modulated Fusion using Transformer for Linguistic-Acoustic Emotion Recognition", 2020.
 """
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sertool.core.models.fusion import BlockSizes, Fusion, SelfAttentionBlock
@@ -14,12 +15,17 @@ from sertool.core.models.layout import Layout, Pairing, pair
 
 
 class ModulatedBlock(SelfAttentionBlock):
-    """Self-attention and feed-forward over the audio, each behind a norm that the text modulates."""
+    """Self-attention and feed-forward over the audio, each followed by a norm that the text modulates."""
 
     def forward(
-        self, audio: Tensor, layout: Layout, to_audio: Pairing, modulation: Tensor, noise: Noise | None
-    ) -> Tensor:
-        """``modulation`` (E, B, 4D): gamma and beta of the first norm, then of the second."""
+        self,
+        audio: Float[Tensor, "E P D"],
+        layout: Layout,
+        to_audio: Pairing,
+        modulation: Float[Tensor, "E B M"],
+        noise: Noise | None,
+    ) -> Float[Tensor, "E P D"]:
+        """Compute the block; ``modulation`` (M = 4 D) holds gamma and beta of the first norm, then of the second."""
         gamma1, beta1, gamma2, beta2 = modulation.chunk(4, dim=-1)
         first, second = (
             Modulation(gamma, beta, layout.utterance, layout.full)
@@ -31,7 +37,7 @@ class ModulatedBlock(SelfAttentionBlock):
 
 
 class MNT(Fusion):
-    """E models of the modulated-normalisation kind: ``Inputs`` -> logits (E, B, C)."""
+    """A stack of E models with modulated normalisation: ``Inputs`` -> logits (E, B, C)."""
 
     def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
         self.audio_blocks = nn.ModuleList(ModulatedBlock(**block) for _ in range(num_layers))
@@ -39,13 +45,12 @@ class MNT(Fusion):
         # Each layer takes four vectors: gamma and beta of its two norms.
         self.modulation = Linear(members=block["members"], inputs=width, outputs=4 * width * num_layers)
 
-    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Tensor:
-        """Logits (E, B, C); ``noise`` gives the dropout masks of training."""
+    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
+        """Compute logits; ``noise`` gives the dropout masks while training."""
         text, text_layout, audio, audio_layout = self.encode(inputs, noise)
-        within_text, within_audio = pair(text_layout, text_layout), pair(audio_layout, audio_layout)
-        for block in self.text_blocks:
-            text = block(text, within_text, noise)
+        within_audio = pair(audio_layout, audio_layout)
         summary = self.text_pool(text, text_layout, noise)
+        # The ReLU is the reference's: modulation can raise gain and bias, never lower them.
         pieces = self.modulation(summary).relu().chunk(len(self.audio_blocks), dim=-1)
         for block, piece in zip(self.audio_blocks, pieces, strict=True):
             audio = block(audio, audio_layout, within_audio, piece, noise)

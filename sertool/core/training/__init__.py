@@ -1,1 +1,1 @@
-"""One loop and its steps, on tensors; writes no files."""
+"""Training: one loop and its steps, on tensors; it writes no files."""

@@ -1,7 +1,7 @@
 """A corpus as padded tensors on the device, and the batches of a stack gathered from them.
 
-There are no loader processes: the largest corpus of the field is a few hundred megabytes, so it lies on the device
-whole, once, and a member's batch is a list of row numbers.
+There are no loader processes: the largest corpus of the field is a few hundred megabytes, so all of it lies on the
+device once, and a member's batch is a list of row numbers.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sertool.core.corpora.corpus import Corpus, Frames
@@ -20,7 +21,7 @@ from sertool.core.recipe.schema import Dataset
 
 @dataclass(frozen=True)
 class Standardization:
-    """Mean and standard deviation (D,) of the training frames, a value at a time."""
+    """Mean and standard deviation of each of the M values of the training frames."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -28,36 +29,36 @@ class Standardization:
 
 @dataclass(frozen=True)
 class Tables:
-    """All utterances of a corpus as tensors.
+    """All N utterances of a corpus as tensors.
 
     Attributes:
-        text: (V, N, L) token ids by each of V vocabularies, or (1, N, L, D) frames.
-        text_mask: (N, L).
-        text_lengths: (N,) on the CPU.
-        audio: (N, T, M).
-        audio_mask: (N, T).
-        audio_lengths: (N,) on the CPU.
-        targets: (N,) class numbers, or (N, C) 0/1 as floats; -1 and zeros where there is none.
-        mean, std: (V, 1, 1, M) of the training frames, or None.
+        text: token ids in each of V vocabularies, or frames.
+        text_mask: True where a position is real.
+        text_lengths: on the CPU, see :func:`~sertool.core.models.inputs.lengths`.
+        audio: frames.
+        audio_mask: True where a frame is real.
+        audio_lengths: on the CPU.
+        targets: classes, or 0/1 for each class; -1 or zeros for an utterance without a target.
+        mean, std: statistics of each fold's training frames, or None.
     """
 
-    text: Tensor
-    text_mask: Tensor
-    text_lengths: Tensor
-    audio: Tensor
-    audio_mask: Tensor
-    audio_lengths: Tensor
-    targets: Tensor
-    mean: Tensor | None = None
-    std: Tensor | None = None
+    text: Int64[Tensor, "V N L"] | Float[Tensor, "1 N L D"]
+    text_mask: Bool[Tensor, "N L"]
+    text_lengths: Int64[Tensor, "N"]
+    audio: Float[Tensor, "N T M"]
+    audio_mask: Bool[Tensor, "N T"]
+    audio_lengths: Int64[Tensor, "N"]
+    targets: Int64[Tensor, "N"] | Float[Tensor, "N C"]
+    mean: Float[Tensor, "F 1 1 M"] | None = None
+    std: Float[Tensor, "F 1 1 M"] | None = None
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors lie."""
+        """Device of the tensors."""
         return self.audio.device
 
     def to(self, device: torch.device) -> "Tables":
-        """The same there; lengths stay on the CPU."""
+        """Return the tables on another device; lengths stay on the CPU."""
         moved = {
             name: value.to(device)
             for name in ("text", "text_mask", "audio", "audio_mask", "targets", "mean", "std")
@@ -65,17 +66,18 @@ class Tables:
         }
         return replace(self, **moved)
 
-    def gather(self, rows: Tensor, folds: Sequence[int]) -> Inputs:
-        """The inputs of utterances ``rows`` (E, B, on the CPU), member e by the vocabulary of fold ``folds[e]``."""
+    def gather(self, rows: Int64[Tensor, "E B"], folds: Sequence[int]) -> Inputs:
+        """Return the inputs of utterances ``rows`` (on the CPU), member e with the vocabulary of fold ``folds[e]``."""
         inputs = self.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device))
         return replace(inputs, text_lengths=self.text_lengths[rows], audio_lengths=self.audio_lengths[rows])
 
-    def gather_full(self, rows: Tensor, folds: Tensor) -> Inputs:
-        """The same for rows and folds that lie on the device, every position to be computed; it waits for nothing."""
+    def gather_full(self, rows: Int64[Tensor, "E B"], folds: Int64[Tensor, "E"]) -> Inputs:
+        """Return inputs without lengths, for the full layout; rows and folds lie on the device, so nothing waits."""
         audio_mask = self.audio_mask[rows]
         audio = self.audio[rows]
         if self.mean is not None and self.std is not None:
             audio = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
+        # Frames have one table for all folds, so the fold's number is cut to 0 there.
         text = self.text[folds.clamp(max=len(self.text) - 1).unsqueeze(1), rows]
         return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None)
 
@@ -93,7 +95,7 @@ def make_tables(
 ) -> Tables:
     """Pad a corpus to the recipe's lengths and put it on the device.
 
-    A modality that the recipe leaves out is one masked position, which is what the models make of a missing one.
+    A modality that the recipe leaves out becomes one masked position, which the models treat as missing.
     """
     if "text" not in dataset.modalities:
         if corpus.text_frames is not None:
@@ -110,7 +112,7 @@ def make_tables(
         text = torch.tensor(ids, dtype=torch.int64).view(
             len(vocabularies), len(words), dataset.max_text_length
         )
-        text_mask = text[0] != 0
+        text_mask = text[0] != 0  # id 0 is padding in every vocabulary
     use_audio = "audio" in dataset.modalities
     audio = _pad(corpus.audio, dataset.max_audio_length if use_audio else 1)
     if not use_audio:
@@ -137,17 +139,18 @@ def make_tables(
 
 
 def fit_standardization(corpus: Corpus, rows: Sequence[int], max_audio_length: int) -> Standardization:
-    """Mean and standard deviation of the real frames that the model sees of some utterances."""
+    """Compute mean and standard deviation over the real frames of some utterances, cut as the model sees them."""
     frames = np.concatenate([corpus.audio[row][:max_audio_length] for row in rows]).astype(np.float64)
-    frames = frames[np.abs(frames).sum(axis=1) > 0]
+    frames = frames[np.abs(frames).sum(axis=1) > 0]  # silent frames are masked, so they do not count
     if not len(frames):
-        frames = np.zeros((1, corpus.audio.width))
-    # A band that never moves stays as it is but for its mean.
+        frames = np.zeros((1, corpus.audio.width))  # mean 0 and deviation 1: nothing changes
+    # A constant band is centred and not scaled.
     std = np.where(frames.std(0) > 1e-6, frames.std(0), 1.0)
     return Standardization(tuple(frames.mean(0).tolist()), tuple(std.tolist()))
 
 
 def _pad(frames: Frames, length: int) -> Tensor:
+    """Cut or pad each utterance's frames with zeros at the end: (N, length, width)."""
     padded = np.zeros((len(frames), length, frames.width), np.float32)
     for row in range(len(frames)):
         values = frames[row][:length]
@@ -156,11 +159,12 @@ def _pad(frames: Frames, length: int) -> Tensor:
 
 
 def _real(frames: Tensor) -> Tensor:
-    """(N, T): a frame is masked where its absolute values sum to 0."""
+    """Return the mask (N, T): a frame is padding where its absolute values sum to 0, as in the reference."""
     return frames.abs().sum(-1) != 0
 
 
 def _standardize_each(audio: Tensor, mask: Tensor) -> Tensor:
+    """Standardise each utterance by the statistics of its own real frames; padding stays 0."""
     weights = mask.unsqueeze(-1).float()
     count = weights.sum(1, keepdim=True).clamp(min=1)
     mean = (audio * weights).sum(1, keepdim=True) / count
@@ -169,6 +173,7 @@ def _standardize_each(audio: Tensor, mask: Tensor) -> Tensor:
 
 
 def _targets(targets: Sequence[Target | None], num_classes: int, multi_label: bool) -> Tensor:
+    """Return targets as ``Tables`` holds them."""
     if multi_label:
         rows = [target if isinstance(target, tuple) else (0,) * num_classes for target in targets]
         return torch.tensor(rows, dtype=torch.float32).view(len(rows), num_classes)

@@ -1,14 +1,15 @@
-"""The steps of an epoch on fixed shapes, so that a CUDA device repeats one recorded step without the host.
+"""Steps of an epoch on fixed shapes, so that a CUDA device repeats one recorded step without the host.
 
-Everything a step needs lies on the device: the corpus, the epoch's whole schedule, and a counter that says which
-step it is. A batch is always full (fillers weigh nothing), every position is computed (masked ones reach no logit).
-On a CUDA device the step is recorded once as a CUDA graph, and an epoch is so many replays and one wait at its end;
-elsewhere the same operations run one by one, which is how the tests hold them to the plain steps.
+Everything a step needs lies on the device: the corpus, the epoch's complete schedule, and a counter of steps. A batch
+is always full (fillers have weight 0), and every position is computed (masked ones reach no logit). On a CUDA device
+the step is recorded once as a CUDA graph; an epoch is a number of replays with one wait at its end. On other devices
+the same operations run one by one, so the tests can compare them with the plain steps.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -22,8 +23,8 @@ from sertool.core.models.mnt import MNT
 from sertool.core.training.schedule import Schedule
 from sertool.core.training.steps import Stack
 
-EVALUATION_ROWS = 128  # utterances a batch and member
-WARM_UPS = 3  # as torch's documentation of CUDA graphs does
+EVALUATION_ROWS = 128  # utterances per batch and member
+WARM_UPS = 3  # runs before recording, as in torch's documentation of CUDA graphs
 
 
 class WorkingWeights:
@@ -31,12 +32,11 @@ class WorkingWeights:
 
     Autocast would copy every weight into the smaller format at every step and every gradient back: 12 bytes a weight,
     a third of what Adam moves. Here the copies stay: products read them, their gradients stay in the smaller format,
-    and Adam, which has the weight in its hands anyway, writes both. There are no copies where the precision is not
-    bf16.
+    and Adam, which reads the weight anyway, writes both. There are no copies unless the precision is bf16.
 
     Args:
-        model: whose parameters are the masters.
-        precision: number format.
+        model: stack whose parameters are the float32 masters.
+        precision: device and number format.
     """
 
     def __init__(self, model: MAT | MNT, precision: Precision) -> None:
@@ -49,29 +49,30 @@ class WorkingWeights:
         self.refresh()
 
     def refresh(self) -> None:
-        """Copy the masters, which somebody else than Adam may have moved."""
+        """Copy the masters again; other code than Adam may have changed them."""
         masters = dict(self._model.named_parameters())
         with torch.no_grad():
             for name, copy in self._copies.items():
                 copy.copy_(masters[name])
 
-    def logits(self, inputs: Inputs, noise: Noise | None = None) -> Tensor:
-        """What the model says with these weights."""
+    def logits(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
+        """Run the model with the copies in place of their masters."""
         result: Tensor = functional_call(self._model, self._copies, (inputs, noise))
         return result
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters and copies."""
+        """Drop the gradients of all parameters and copies."""
         self._model.zero_grad(set_to_none=True)
         for copy in self._copies.values():
             copy.grad = None
 
     def copies(self) -> Sequence[Tensor | None]:
-        """For each parameter of the model its copy, or None."""
+        """Return the copy of each parameter of the model, or None."""
         return [self._copies.get(name) for name, _ in self._model.named_parameters()]
 
 
 def _product_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the matrices of linear layers and LSTMs by name; biases and norms stay in float32."""
     return {
         f"{name}.{own}": parameter
         for name, module in model.named_modules()
@@ -82,11 +83,11 @@ def _product_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 class StaticSteps:
-    """Recorded steps of one stack; they end with it, when a member leaves.
+    """Recorded steps of one stack; when a member leaves, the steps are recorded anew.
 
     Args:
         stack: members, corpus and settings.
-        schedule: of any of its epochs; only its shape counts.
+        schedule: schedule of any of its epochs; only the shape counts.
 
     Raises:
         SertoolError: the step cannot be recorded.
@@ -104,16 +105,17 @@ class StaticSteps:
         self.updates = torch.zeros(members, dtype=torch.float64, device=device)
         self.total = torch.zeros(members, device=device)
         self.folds = torch.tensor(stack.folds, device=device)
-        self.noise = Noise(0, device)
+        self.noise = Noise(0, device)  # seeded for each epoch in run
         self.working = WorkingWeights(stack.model, stack.precision)
-        # Nobody has a batch yet (all sizes are 0), so that rehearsing the step moves nothing.
+        # All sizes are 0 here, so that the runs before recording change no weight.
         self.step = _record(self._step, self.counter, self.noise)
         self._evaluation: _StaticForward | None = None
 
-    def run(self, schedule: Schedule, seed: int) -> Tensor:
-        """An epoch; as :func:`~sertool.core.training.steps.run_steps`."""
+    def run(self, schedule: Schedule, seed: int) -> Float32[Tensor, "E"]:
+        """Train for one epoch; arguments and result as of :func:`~sertool.core.training.steps.run_steps`."""
         adam = self.stack.adam
         self.working.refresh()
+        # Copied in place: the graph knows the addresses of these tensors.
         self.index.copy_(schedule.index, non_blocking=True)
         self.weights.copy_(schedule.weights(), non_blocking=True)
         self.sizes.copy_(schedule.sizes, non_blocking=True)
@@ -125,7 +127,7 @@ class StaticSteps:
         for _ in range(len(schedule)):
             self.step()
         adam.steps = self.updates.to("cpu", torch.float32)
-        return self.total.cpu().clone()  # on a CPU it would be the running total itself
+        return self.total.cpu().clone()  # clone: on a CPU this would be the running total itself
 
     def _step(self) -> None:
         stack = self.stack
@@ -139,18 +141,18 @@ class StaticSteps:
         self.working.zero_grad()
         loss.sum().backward()  # type: ignore[no-untyped-call]
         stack.adam.update_at_once(rates, sizes, self.updates, self.working.copies())
-        self.total += loss.detach()
+        self.total += loss.detach()  # stays on the device until the epoch ends
         self.counter += 1
 
-    def evaluate(self, rows: Sequence[Tensor]) -> list[Tensor]:
-        """Logits (N_e, C) on the CPU of each member for its own utterances; the same rows at every call."""
+    def evaluate(self, rows: Sequence[Int64[Tensor, "_"]]) -> list[Float32[Tensor, "_ C"]]:
+        """Compute each member's logits for its own utterances, on the CPU; ``rows`` must not change between calls."""
         if self._evaluation is None:
             self._evaluation = _StaticForward(self.stack, self.working, self.folds, rows)
         return self._evaluation.run()
 
 
 class _StaticForward:
-    """The same for evaluation: batches of fixed size, the last one filled up."""
+    """Recorded forward passes for evaluation: batches of fixed size, the last one filled up."""
 
     def __init__(self, stack: Stack, working: WorkingWeights, folds: Tensor, rows: Sequence[Tensor]) -> None:
         device = stack.tables.device
@@ -187,11 +189,12 @@ class _StaticForward:
 
 
 def _record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> Callable[[], None]:
-    """A step as a CUDA graph's replay; the step itself, rehearsed all the same, on any other device."""
+    """Record a step as a CUDA graph and return its replay; on other devices rehearse and return the step itself."""
     if not counter.is_cuda:
         _rehearse(step, counter)
         return step
     try:
+        # A stream of its own for the runs before recording, as torch's documentation asks for.
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -212,7 +215,7 @@ def _record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> C
 
 
 def _rehearse(step: Callable[[], None], counter: Tensor) -> None:
-    """Always the first step, as there may be no other."""
+    """Run the first step several times: kernels are compiled and memory is reserved before recording."""
     for _ in range(WARM_UPS):
         counter.zero_()
         step()

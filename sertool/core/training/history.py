@@ -1,11 +1,11 @@
-"""What an epoch of training brought a member."""
+"""One row of a member's training history."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class MemberEpoch:
-    """One member's epoch: mean training loss an utterance, validation score, last learning rate, what followed."""
+    """Epoch of one member: mean training loss per utterance, validation score, last learning rate, and the outcome."""
 
     epoch: int
     loss: float

@@ -1,9 +1,10 @@
-"""Logits of a stack over any utterances, each member over its own."""
+"""Logits of a stack: forward passes over many utterances, for each member its own."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
@@ -16,11 +17,11 @@ from sertool.core.training.batches import Tables
 # so short that calling it costs more than doing it. Larger members are faster side by side (docs/performance.md).
 SMALL_HIDDEN_SIZE = 128
 
-# Utterances a batch over all members, and of each at least. They are sorted by length, so that little is padded.
-# More would be no faster: intermediate results leave the cache, and memory that large is fetched anew each time.
+# Utterances per batch over all members, and the fewest of each. They are sorted by length, so that little is padded.
+# Larger batches are no faster: intermediate results no longer fit into the cache.
 EVALUATION_ROWS = 128
 LEAST_ROWS = 32
-# Where every position is computed a batch is as large as keeps a CUDA device busy: members x utterances x frames.
+# Where every position is computed, a batch is large enough to keep a CUDA device busy: members x utterances x frames.
 FULL_POSITIONS = 2**17
 
 
@@ -32,12 +33,12 @@ def is_small(hidden_size: int) -> bool:
 def logits_of(
     model: MAT | MNT,
     tables: Tables,
-    rows: Sequence[Tensor],
+    rows: Sequence[Int64[Tensor, "_"]],
     folds: Sequence[int],
     precision: Precision,
     *,
     side_by_side: bool | None = None,
-) -> list[Tensor]:
+) -> list[Float32[Tensor, "_ C"]]:
     """Compute the logits of member e for utterances ``rows[e]``.
 
     Args:
@@ -74,12 +75,12 @@ def _run_stack(
     each_fold = torch.tensor(folds, device=tables.device)
     parts = []
     for start in range(0, longest, batch):
-        # A member with fewer utterances repeats its last one; what comes of that is cut off below.
+        # A member with fewer utterances repeats its last one; the surplus logits are cut off below.
         places = torch.arange(start, min(start + batch, longest))
         index = torch.stack(
             [own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)]
         )
-        if precision.graphs:  # nothing waits for the device, and its kernels know these layouts
+        if precision.graphs:  # nothing waits for the device, and the Triton kernels need full layouts
             inputs = tables.gather_full(index.to(tables.device), each_fold)
         else:
             inputs = tables.gather(index, folds)

@@ -1,8 +1,8 @@
-"""The training of a stack: one loop that yields what happened after each epoch. It knows no files and no recipe names.
+"""The training loop of a stack: it yields the results of each epoch, and knows no files and no recipe names.
 
 Each member has its own utterances and their order, learning rate, patience, best weights and optimizer state. A member
-that has stopped leaves the stack at the end of the epoch. All that an interrupted training needs to go on lies in
-``StackState``; random numbers come from (seed, epoch), so there is no generator to save.
+that has stopped leaves the stack at the end of the epoch. ``StackState`` holds everything that an interrupted training
+needs to resume; random numbers depend on (seed, epoch) alone, so there is no generator to save.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
@@ -27,35 +28,35 @@ from sertool.core.training.logits import logits_of
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.parallel_steps import run_parted_steps
 from sertool.core.training.schedule import plan_epoch
-from sertool.core.training.steps import Stack, run_steps
+from sertool.core.training.steps import ClassWeights, Stack, run_steps
 
-NO_SCORE = -1.0  # so that a first epoch is the best so far, whatever it scores
+NO_SCORE = -1.0  # below any score, so that the first epoch is always the best so far
 
 
 @dataclass(frozen=True)
 class Member:
-    """Who a member is and what it sees.
+    """A member and its data.
 
     Attributes:
-        seed: decides its initial weights and the order of its utterances.
+        seed: determines initial weights and the order of utterances.
         fold: number of the fold whose vocabulary and statistics it uses.
-        train, valid: (N,) positions of its utterances in the tables.
+        train, valid: positions of its utterances in the tables.
     """
 
     seed: int
     fold: int
-    train: Tensor
-    valid: Tensor
+    train: Int64[Tensor, "N"]
+    valid: Int64[Tensor, "V"]
 
     @property
     def name(self) -> str:
-        """Unique in a run; decides the member's random numbers together with the seed."""
+        """Name that is unique in a run; the dropout of a stack depends on its members' names."""
         return f"{self.seed}/{self.fold}"
 
 
 @dataclass
 class MemberProgress:
-    """Where a member's schedule stands."""
+    """Progress of a member: best score, decays of the learning rate, epochs waited since, history."""
 
     best: float = NO_SCORE
     decays: int = 0
@@ -81,7 +82,7 @@ class StackState:
 
 @dataclass(frozen=True)
 class Finished:
-    """A member that has left the stack: its place in it, its best weights by name, its history."""
+    """A member that has left the stack, with its best weights by name and its history."""
 
     member: Member
     weights: dict[str, Tensor]
@@ -90,7 +91,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch of a stack brought: a row a member that took part, and the members that left."""
+    """Results of one epoch: a row for each member that took part, and the members that left."""
 
     number: int
     rows: list[tuple[Member, MemberEpoch]]
@@ -98,7 +99,7 @@ class Epoch:
 
 
 def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> StackState:
-    """A stack before its first epoch; ``model`` holds the initial weights."""
+    """Return the state of a stack before its first epoch; ``model`` holds the initial weights."""
     parameters = list(model.parameters())
     adam = StackedAdam(parameters, settings)
     keeps_optimizer = settings.schedule == "rollback"
@@ -115,19 +116,19 @@ def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> St
 
 
 def train(
-    state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
+    state: StackState, tables: Tables, settings: Training, class_weights: ClassWeights, precision: Precision
 ) -> Iterator[Epoch]:
-    """Train until every member has stopped; yields after each epoch, when ``state`` can be saved.
+    """Train until every member has stopped; yield after each epoch, when ``state`` can be saved.
 
     Args:
         state: from :func:`start`, or restored; changed in place.
         tables: the corpus on the device.
-        settings: the recipe's section.
-        class_weights: (V, C) weight of each class in the loss by fold, or None.
+        settings: section ``training`` of the recipe.
+        class_weights: weight of each class in the loss for each of V folds, or None.
         precision: device and number format.
 
     Raises:
-        SertoolError: a member's loss became infinite or NaN; it is named.
+        SertoolError: a member's loss became infinite or NaN; the message names its seed.
     """
     while state.members:
         losses, rates = train_epoch(state, tables, settings, class_weights, precision)
@@ -153,9 +154,9 @@ def _check_losses(state: StackState, losses: Sequence[float]) -> None:
 
 
 def train_epoch(
-    state: StackState, tables: Tables, settings: Training, class_weights: Tensor | None, precision: Precision
+    state: StackState, tables: Tables, settings: Training, class_weights: ClassWeights, precision: Precision
 ) -> tuple[list[float], list[float]]:
-    """One pass over every member's utterances; mean loss an utterance and last learning rate of each member."""
+    """Train on every member's utterances once; return mean losses per utterance and last learning rates, by member."""
     members = state.members
     orders = [
         m.train[torch.randperm(len(m.train), generator=generator(m.seed, f"order/{m.fold}/{state.epoch}"))]
@@ -181,7 +182,7 @@ def train_epoch(
 
 
 def validate(state: StackState, tables: Tables, settings: Training, precision: Precision) -> list[float]:
-    """Each member's score on its own validation utterances."""
+    """Compute each member's score on its own validation utterances."""
     rows = [member.valid for member in state.members]
     if state.static is not None:
         logits = state.static.evaluate(rows)
@@ -199,7 +200,11 @@ def validate(state: StackState, tables: Tables, settings: Training, precision: P
 
 
 def _judge(state: StackState, place: int, score: float, settings: Training) -> str:
-    """Apply the schedule to one member after an epoch; what it decided, in a word or two."""
+    """Apply the schedule to one member after an epoch; return the outcome in a word or two.
+
+    A better score keeps weights and optimizer and resets the patience. Otherwise ``rollback`` returns to the best
+    state, with a lower learning rate, while decays are left; then, as under the other schedules, patience runs out.
+    """
     progress = state.progress[place]
     last = state.epoch >= settings.max_epochs
     if score > progress.best:
@@ -216,6 +221,7 @@ def _judge(state: StackState, place: int, score: float, settings: Training) -> s
 
 
 def _copy_member(state: StackState, place: int, *, to_best: bool) -> None:
+    """Copy a member's weights and optimizer state to its best ones, or back from them."""
     pairs: list[tuple[Sequence[Tensor], Sequence[Tensor]]] = [
         (list(state.model.parameters()), state.best_weights),
         (state.adam.first, state.best_first),
@@ -234,7 +240,7 @@ def _copy_member(state: StackState, place: int, *, to_best: bool) -> None:
 
 
 def _release(state: StackState) -> list[Finished]:
-    """Take the members that have stopped out of the stack."""
+    """Remove the members that have stopped from the stack and return them."""
     names = [name for name, _ in state.model.named_parameters()]
     stopped = [place for place, p in enumerate(state.progress) if p.history[-1].outcome.endswith("stopped")]
     finished = [
@@ -255,10 +261,10 @@ def select_members(state: StackState, keep: Sequence[int]) -> None:
     """Keep only some members of a stack, in place."""
     state.members = [state.members[place] for place in keep]
     state.progress = [state.progress[place] for place in keep]
-    index = torch.tensor(keep, dtype=torch.int64)
-    state.static = None  # what was captured knows the members that were
+    index = torch.tensor(keep, dtype=torch.int64)  # dtype, as the list may be empty
+    state.static = None  # the recorded steps hold tensors of the former members
     for parameter in state.model.parameters():
-        parameter.grad = None
+        parameter.grad = None  # of the former shape
         parameter.data = parameter.data[index.to(parameter.device)]
     for tensors in (
         state.best_weights,
@@ -273,5 +279,6 @@ def select_members(state: StackState, keep: Sequence[int]) -> None:
 
 
 def _noise_seed(members: Sequence[Member], epoch: int) -> int:
+    """Return the dropout seed of an epoch; a resumed training computes the same one."""
     text = f"dropout/{epoch}/" + ",".join(member.name for member in members)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") % 2**63

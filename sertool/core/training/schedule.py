@@ -1,10 +1,11 @@
-"""The schedule of an epoch: who sees which utterances in which batch, and at which learning rate."""
+"""Schedule of an epoch: the utterances of each member's batches, and the learning rate of each update."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from sertool.core.recipe.schema import Training
@@ -12,46 +13,48 @@ from sertool.core.recipe.schema import Training
 
 @dataclass(frozen=True)
 class Schedule:
-    """All steps of an epoch, on the CPU.
+    """All S steps of an epoch, on the CPU.
 
     Attributes:
-        index: (S, E, B) positions of the utterances; a batch that is not full repeats a filler behind them.
-        sizes: (S, E) utterances that count; 0 where a member has no batch any more.
-        rates: (S, E) learning rates, float32.
+        index: positions of the utterances; a batch that is not full is filled up with a repeated one.
+        sizes: number of utterances that count; 0 where a member has no batch left.
+        rates: learning rates.
     """
 
-    index: Tensor
-    sizes: Tensor
-    rates: Tensor
+    index: Int64[Tensor, "S E B"]
+    sizes: Int64[Tensor, "S E"]
+    rates: Float[Tensor, "S E"]
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def weights(self) -> Tensor:
-        """(S, E, B) 1 for an utterance that counts, 0 for a filler."""
+    def weights(self) -> Float32[Tensor, "S E B"]:
+        """Return 1 for an utterance that counts, 0 for a filler."""
         return (torch.arange(self.index.shape[2]) < self.sizes.unsqueeze(-1)).float()
 
     def last_rates(self) -> list[float]:
-        """The rate of each member's last update."""
+        """Return the learning rate of each member's last update."""
         last = self.sizes.ne(0).sum(0) - 1
         rates: list[float] = self.rates.gather(0, last.unsqueeze(0))[0].tolist()
         return rates
 
 
-def plan_epoch(orders: Sequence[Tensor], settings: Training, epoch: int, decays: Sequence[int]) -> Schedule:
-    """Cut every member's utterances into batches.
+def plan_epoch(
+    orders: Sequence[Int64[Tensor, "_"]], settings: Training, epoch: int, decays: Sequence[int]
+) -> Schedule:
+    """Divide every member's utterances into batches.
 
     Args:
-        orders: for each member its utterances (N_e,) in the order of this epoch.
-        settings: the recipe's section.
+        orders: (N_e,) utterances of each member in the order of this epoch.
+        settings: section ``training`` of the recipe.
         epoch: number of epochs before this one.
-        decays: how often each member's rate has decayed.
+        decays: number of times each member's learning rate has decayed.
     """
     size = settings.batch_size
     steps = [-(-len(order) // size) for order in orders]
     index = torch.stack([order[0].expand(max(steps) * size) for order in orders]).clone()
     sizes = torch.zeros(max(steps), len(orders), dtype=torch.int64)
-    rates = torch.zeros(max(steps), len(orders), dtype=torch.float64)
+    rates = torch.zeros(max(steps), len(orders), dtype=torch.float64)  # as Python's floats in rate_at
     for member, (order, own) in enumerate(zip(orders, steps, strict=True)):
         index[member, : len(order)] = order
         sizes[:own, member] = size
@@ -59,29 +62,30 @@ def plan_epoch(orders: Sequence[Tensor], settings: Training, epoch: int, decays:
         for step in range(own):
             done, total = epoch * own + step, settings.max_epochs * own
             rates[step, member] = rate_at(settings, done, total, decays[member])
-    longest = int(sizes.max())
+    longest = int(sizes.max())  # no wider than the largest batch, when all are smaller than batch_size
     cut = index.view(len(orders), -1, size)[:, :, :longest]
     return Schedule(cut.transpose(0, 1).contiguous(), sizes, rates)
 
 
 def rate_at(settings: Training, step: int, total: int, decays: int) -> float:
-    """The learning rate of a member's next update.
+    """Return the learning rate of a member's next update.
 
     Args:
-        settings: the recipe's section.
+        settings: section ``training`` of the recipe.
         step: updates done.
-        total: updates of the whole training.
-        decays: how often the rollback schedule went back.
+        total: updates of the complete training.
+        decays: number of times that the rollback schedule has returned to the best weights.
 
-    ``onecycle`` follows torch's OneCycleLR (Smith and Topin 2018) with cosine annealing: up from 1/25 of the rate,
-    down to 1/250,000. ``cosine`` warms up linearly from 0 and falls to 0.
+    ``rollback`` is the reference's rule, base * decay^k. ``onecycle`` follows torch's OneCycleLR (Smith and Topin 2018)
+    with cosine annealing: up from 1/25 of the rate, down to 1/250,000 (torch's defaults). ``cosine`` warms up linearly
+    from 0 and falls to 0.
     """
     peak = settings.learning_rate
     if settings.schedule == "rollback":
         return peak * settings.lr_decay**decays
     warm = settings.warmup * total
     if settings.schedule == "onecycle":
-        warm -= 1  # torch's counts the steps from the first rate to the peak
+        warm -= 1  # torch counts the steps from the first rate to the peak
         if step < warm:
             return _cosine(peak / 25, peak, step / warm)
         return _cosine(peak, peak / 250_000, (step - warm) / max(total - 1 - warm, 1))
@@ -91,4 +95,5 @@ def rate_at(settings: Training, step: int, total: int, decays: int) -> float:
 
 
 def _cosine(start: float, end: float, progress: float) -> float:
+    """Move from start to end along half a cosine, with a slope of 0 at both ends."""
     return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

@@ -1,10 +1,11 @@
-"""The steps of an epoch: who sees which utterances at which rate, and one step after the other."""
+"""The plain steps of an epoch, one after the other, and the loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
@@ -16,17 +17,20 @@ from sertool.core.training.batches import Tables
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.schedule import Schedule
 
+ClassWeights = Float[Tensor, "V C"] | None  # weight of each class in the loss, for each of V folds
+
 
 @dataclass(frozen=True)
 class Stack:
-    """What a step needs and does not change, but for weights and moments.
+    """A model with everything that a training step needs; a step changes weights and moments alone.
 
     Attributes:
-        model, adam: of the members.
-        folds: of each member, whose vocabulary, statistics and class weights it uses.
+        model: E members.
+        adam: their optimizer.
+        folds: fold of each member; it selects the vocabulary, statistics and class weights.
         tables: the corpus.
-        settings: the recipe's section.
-        class_weights: (V, C) of each class in the loss by fold, or None.
+        settings: section ``training`` of the recipe.
+        class_weights: in the loss, or None.
         precision: device and number format.
     """
 
@@ -35,32 +39,31 @@ class Stack:
     folds: Sequence[int]
     tables: Tables
     settings: Training
-    class_weights: Tensor | None
+    class_weights: ClassWeights
     precision: Precision
 
-    def loss(self, logits: Tensor, index: Tensor, weight: Tensor, folds: Tensor) -> Tensor:
-        """(E,) losses, summed over the utterances that count.
-
-        Args:
-            logits: (E, B, C).
-            index: (E, B) positions of the utterances, on the device.
-            weight: (E, B) 1 or 0, there too.
-            folds: (E,) there too.
-        """
+    def loss(
+        self,
+        logits: Float[Tensor, "E B C"],
+        index: Int64[Tensor, "E B"],
+        weight: Float[Tensor, "E B"],
+        folds: Int64[Tensor, "E"],
+    ) -> Float[Tensor, "E"]:
+        """Sum each member's losses over the utterances that count (weight 1, not 0); all tensors on the device."""
         each = losses(logits.float(), self.tables.targets[index], folds, self.settings, self.class_weights)
         return (each * weight).sum(1)
 
 
-def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Tensor:
-    """Do one step after the other, each as short as its longest batch and its longest utterance.
+def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Float[Tensor, "E"]:
+    """Train for one epoch; a step computes no more than its longest batch and its longest utterance need.
 
     Args:
-        stack: members, corpus and settings; weights and moments move.
-        schedule: of the epoch.
-        seed: of the dropout.
+        stack: members, corpus and settings; weights and moments are updated.
+        schedule: batches and learning rates of the epoch.
+        seed: seed of dropout.
 
     Returns:
-        (E,) losses summed over the epoch.
+        Each member's losses, summed over the epoch.
     """
     device = stack.tables.device
     noise = Noise(seed, device)
@@ -76,6 +79,7 @@ def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Tensor:
             logits = stack.model(stack.tables.gather(index, stack.folds), noise)
         loss = stack.loss(logits, index.to(device), weight.to(device), folds)
         stack.model.zero_grad(set_to_none=True)
+        # Members share no weights, so the gradient of the sum is each member's own.
         loss.sum().backward()  # type: ignore[no-untyped-call]
         stack.adam.update(rates.tolist(), sizes.tolist())
         total += loss.detach()
@@ -83,19 +87,24 @@ def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Tensor:
 
 
 def losses(
-    logits: Tensor, targets: Tensor, folds: Tensor, settings: Training, class_weights: Tensor | None
-) -> Tensor:
-    """The loss (E, B) of each utterance: cross-entropy, or binary cross-entropy summed over the classes.
+    logits: Float[Tensor, "E B C"],
+    targets: Int64[Tensor, "E B"] | Float[Tensor, "E B C"],
+    folds: Int64[Tensor, "E"],
+    settings: Training,
+    class_weights: Float[Tensor, "V C"] | None,
+) -> Float[Tensor, "E B"]:
+    """Compute the loss of each utterance: cross-entropy, or binary cross-entropy summed over the classes.
 
     Args:
-        logits: (E, B, C).
-        targets: (E, B) classes, or (E, B, C) 0/1.
-        folds: (E,) whose class weights are a member's.
-        settings: the recipe's section.
-        class_weights: (V, C), or None.
+        logits: outputs of the stack.
+        targets: classes, or 0/1 for each class.
+        folds: fold of each member; it selects the class weights.
+        settings: section ``training`` of the recipe.
+        class_weights: weight of each class for each of V folds, or None.
     """
     smoothing = settings.label_smoothing
     if targets.dim() == 3:
+        # Label smoothing for two outcomes: 1 becomes 1 - s / 2, 0 becomes s / 2.
         smooth = targets * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(logits, smooth, reduction="none").sum(-1)
     each = F.cross_entropy(

@@ -1,7 +1,7 @@
-"""Operations that a CUDA device does in one pass by a Triton kernel, each beside the same in plain torch.
+"""Operations with two forms: plain torch, and a Triton kernel that takes one pass over the memory of a CUDA device.
 
-The plain form is the definition: it runs where there is no Triton (which PyTorch's CUDA builds bring), and the tests
-hold the kernels to it, without a GPU in Triton's interpreter.
+The plain form is the definition. It runs where Triton is missing (PyTorch's CUDA builds bring it), and the tests
+compare the kernels with it; without a GPU they use Triton's interpreter.
 """
 
 import importlib.util
@@ -10,30 +10,29 @@ from functools import cache
 
 from torch import Tensor
 
-INTERPRETED = (
-    "TRITON_INTERPRET"  # Triton's own variable: kernels run in Python, on tensors in the main memory
-)
-MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax is uniform, as in the reference
+# Triton's own variable: at 1 kernels run in Python, on tensors in main memory.
+INTERPRETED = "TRITON_INTERPRET"
+MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax must be uniform, as in the reference
 NAMES = ("adam", "apart", "attention", "dropout", "lstm", "norm", "pool", "relu")
-OFF = "SERTOOL_PLAIN_KERNELS"  # 1 for all of them, or names with commas
+OFF = "SERTOOL_PLAIN_KERNELS"  # 1 switches all of them off; else their names, separated by commas
 
 
 @cache
 def _installed() -> bool:
-    # A multiplication and an addition in one, as ever; Triton 3.9 asks for a word about it, 3.10 would change it.
+    # Keep fused multiply-add: Triton 3.9 warns unless this is set, and 3.10 changes the default.
     os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
     return importlib.util.find_spec("triton") is not None
 
 
 def use_triton(values: Tensor, name: str) -> bool:
-    """Whether a kernel can and shall take these values.
+    """Check whether a kernel is available for these values and not switched off.
 
     Args:
-        values: of the operation.
-        name: of the kernel, one of NAMES, by which SERTOOL_PLAIN_KERNELS can switch it off; 1 switches off all.
+        values: an input of the operation.
+        name: kernel, one of NAMES.
     """
-    there = values.is_cuda or os.environ.get(INTERPRETED) == "1"
-    if not there or not _installed():
+    available = values.is_cuda or os.environ.get(INTERPRETED) == "1"
+    if not available or not _installed():
         return False
     off = os.environ.get(OFF, "").split(",")
     return "1" not in off and name not in off

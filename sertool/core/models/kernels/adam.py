@@ -1,4 +1,4 @@
-"""One step of Adam for a parameter of all members, each with its own learning rate and step count.
+"""Adam's step for a parameter of all members, each with its own learning rate and step count.
 
 With gradient ``g``, moments ``m`` and ``v``, and ``t`` updates so far including this one:
 
@@ -15,6 +15,7 @@ Sources: Kingma and Ba, "Adam", 2015; Loshchilov and Hutter, "Decoupled Weight D
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sertool.core.models.kernels import use_triton
@@ -25,7 +26,7 @@ EPS = 1e-8
 
 @dataclass(frozen=True)
 class MemberNumbers:
-    """The factors of one step that differ between members, (E,) float32 each.
+    """Factors of one step that differ between members, float32 each.
 
     Attributes:
         scale: factor on the gradient (clipping).
@@ -35,26 +36,26 @@ class MemberNumbers:
         moved: 1, or 0 for a member without a batch, which stays as it is.
     """
 
-    scale: Tensor
-    kept: Tensor
-    step_size: Tensor
-    root: Tensor
-    moved: Tensor
+    scale: Float[Tensor, "E"]
+    kept: Float[Tensor, "E"]
+    step_size: Float[Tensor, "E"]
+    root: Float[Tensor, "E"]
+    moved: Float[Tensor, "E"]
 
 
 def adam_step(
-    parameter: Tensor,
-    gradient: Tensor,
-    first: Tensor,
-    second: Tensor,
+    parameter: Float[Tensor, "E *S"],
+    gradient: Float[Tensor, "E *S"],
+    first: Float[Tensor, "E *S"],
+    second: Float[Tensor, "E *S"],
     numbers: MemberNumbers,
-    copy: Tensor | None = None,
+    copy: Float[Tensor, "E *S"] | None = None,
 ) -> None:
-    """Update a parameter and its moments, (E, ...) float32 each, in place.
+    """Update a parameter and its moments, float32 each, in place.
 
     Args:
         parameter: weights to update.
-        gradient: in any number format.
+        gradient: any number format.
         first: first moment, ``m``.
         second: second moment, ``v``.
         numbers: factors of each member.
@@ -67,7 +68,7 @@ def adam_step(
         launch(parameter, gradient.contiguous(), first, second, factors, BETAS, EPS, copy)
     else:
         adam_step_plain(parameter, gradient, first, second, numbers)
-        if copy is not None:
+        if copy is not None:  # the kernel writes it in the same pass
             copy.copy_(parameter)
 
 

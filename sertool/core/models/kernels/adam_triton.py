@@ -1,4 +1,4 @@
-"""Adam's step (:mod:`~sertool.core.models.kernels.adam`) as one pass: 28 bytes a weight, and its copy in 16 bits."""
+"""Adam's step (:mod:`~sertool.core.models.kernels.adam`) in one pass: 28 bytes per weight, and 2 for a 16-bit copy."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 1024
+BLOCK = 1024  # weights per program
 
 
 @triton.jit
@@ -29,10 +29,11 @@ def _adam_step(
     block: tl.constexpr,
 ) -> Any:
     member = tl.program_id(1)
+    # A member without a batch keeps its weights and moments, and its bias corrections may be infinite.
     if tl.load(moved + member) > 0:
         own = tl.program_id(0) * block + tl.arange(0, block)
         inside = own < size
-        # A stack's parameter may have more than 2**31 values.
+        # 64 bits: a stack's parameter may have more than 2**31 values.
         place = member.to(tl.int64) * size + own
         g = tl.load(gradient + place, mask=inside).to(tl.float32) * tl.load(scale + member)
         m = tl.load(first + place, mask=inside)
@@ -60,17 +61,7 @@ def launch(
     """Run the kernel on contiguous tensors (E, ...); ``factors`` in the order of ``MemberNumbers``."""
     members = parameter.shape[0]
     size = parameter.numel() // members
-    _adam_step[(triton.cdiv(size, BLOCK), members)](
-        parameter,
-        gradient,
-        first,
-        second,
-        *factors,
-        parameter if copy is None else copy,
-        size,
-        beta1=betas[0],
-        beta2=betas[1],
-        eps=eps,
-        copied=copy is not None,
-        block=BLOCK,
-    )
+    into = parameter if copy is None else copy  # the kernel needs some pointer
+    constants = {"beta1": betas[0], "beta2": betas[1], "eps": eps, "copied": copy is not None, "block": BLOCK}
+    grid = (triton.cdiv(size, BLOCK), members)
+    _adam_step[grid](parameter, gradient, first, second, *factors, into, size, **constants)

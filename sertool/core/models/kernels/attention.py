@@ -1,57 +1,56 @@
-"""Multi-head attention with the biases of its inputs, one program a (member, utterance, head), forward and backward.
+"""Multi-head attention with the biases of its inputs, one program per (member, utterance, head), forward and backward.
 
-Queries (E, T B, D), keys and values (E, T' B, D) are time-major: row t * B + b is position t of utterance b, the order
-that the linear layers and the recurrence have anyway, so no row is moved. The scores never reach the memory: the
-backward pass computes them anew.
+Queries (E, T B, D), keys and values (E, T' B, D) are time-major: row t * B + b is position t of utterance b. Linear
+layers and the recurrence use this order, so no row is moved. Scores are never stored: the backward pass recomputes
+them.
 """
 
 import math
+from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sertool.core.models.kernels import MASKED_SCORE, use_triton
 from sertool.core.models.kernels.noise import Noise, dropped_steps
 
-LONGEST = 64  # positions: all scores of an utterance and head lie in one program, and fit on every card
-WIDEST = 128  # values a head
+LONGEST = 64  # positions; all scores of an utterance and head are held by one program, and fit on every card
+WIDEST = 128  # values per head
 
-Biases = tuple[Tensor, Tensor, Tensor]
+Biases = tuple[Float[Tensor, "E D"], Float[Tensor, "E D"], Float[Tensor, "E D"]]
 
 
-def attends(query: Tensor, mask: Tensor, num_heads: int) -> bool:
-    """Whether :func:`attention` shall take queries (E, T B, D), or what has their shape, and a mask (E, B, T')."""
+def attends(query: Float[Tensor, "E P D"], mask: Bool[Tensor, "E B K"], num_heads: int) -> bool:
+    """Check whether :func:`attention` is to be used for queries, or rows of their shape, and a mask of keys."""
     _, batch, keys = mask.shape
     fits = max(query.shape[1] // batch, keys) <= LONGEST and query.shape[2] // num_heads <= WIDEST
     return fits and use_triton(query, "attention")
 
 
 def attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    query: Float[Tensor, "E P D"],
+    key: Float[Tensor, "E N D"],
+    value: Float[Tensor, "E N D"],
     biases: Biases,
-    mask: Tensor,
+    mask: Bool[Tensor, "E B L"],
     num_heads: int,
     dropout: float,
     noise: Noise | None,
-) -> Tensor:
-    """Softmax over the keys of (q + bq) . (k + bk) / sqrt(K), dropout, times v + bv; only where :func:`attends`.
+) -> Float[Tensor, "E P D"]:
+    """Compute dropout(softmax((q + bq) . (k + bk) / sqrt(K))) (v + bv) in each head; only where :func:`attends`.
 
-    Where everything is masked the weights are uniform over all T' keys, and no gradient reaches q and k.
+    Where everything is masked the weights are uniform over all keys, and no gradient reaches q and k.
 
     Args:
-        query: (E, T B, D) time-major, float32 or bfloat16, without its bias, as the next two.
-        key: (E, T' B, D).
-        value: (E, T' B, D).
-        biases: (E, D) float32 each, of query, key and value.
-        mask: (E, B, T') True where a key is real.
+        query: P = T B, time-major, float32 or bfloat16, without its bias.
+        key: N = T' B, likewise.
+        value: likewise.
+        biases: float32, for query, key and value.
+        mask: True where a key is real; its last axis is T'.
         num_heads: H; K = D / H.
         dropout: probability that a weight is dropped.
-        noise: decides which; None while nothing is dropped.
-
-    Returns:
-        (E, T B, D) in the query's number format.
+        noise: source of dropout masks; None for no dropout.
 
     Source: Vaswani et al., "Attention is all you need", 2017, section 3.2; the backward pass as Dao et al.,
     "FlashAttention", 2022, appendix B, all keys at once.
@@ -66,43 +65,43 @@ def attention(
 
 class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, *given) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002
+    def forward(ctx: Any, *given: Any) -> Tensor:
         from sertool.core.models.kernels.attention_triton import launch_forward
 
-        *tensors, num_heads, dropped = given
-        # A backward pass may run where another precision is set.
+        *tensors, draw, num_heads, dropped = given
+        # Stored, since the backward pass may run where another precision is set.
         exact = given[0].dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
         ctx.save_for_backward(*tensors)
-        ctx.settings = (num_heads, dropped, exact)
-        return launch_forward(*tensors, *ctx.settings)
+        ctx.settings = (draw, num_heads, dropped, exact)
+        return launch_forward(tensors, *ctx.settings)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         from sertool.core.models.kernels.attention_triton import launch_backward
 
-        gradients, partial = launch_backward(gradient.contiguous(), *ctx.saved_tensors, *ctx.settings)
+        gradients, partial = launch_backward(gradient.contiguous(), ctx.saved_tensors, *ctx.settings)
         return *gradients, *partial.sum(2), None, None, None, None
 
 
 def attention_plain(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    query: Float[Tensor, "E P D"],
+    key: Float[Tensor, "E N D"],
+    value: Float[Tensor, "E N D"],
     biases: Biases,
-    mask: Tensor,
+    mask: Bool[Tensor, "E B L"],
     num_heads: int,
-    factors: Tensor | None,
-) -> Tensor:
-    """The definition of :func:`attention`, with the factors (E, B, H, T, T') of dropout given, or None."""
+    factors: Float[Tensor, "E B H T L"] | None,
+) -> Float[Tensor, "E P D"]:
+    """Define :func:`attention` in plain torch; dropout is given as factors on the weights, or None."""
     members, batch, _ = mask.shape
 
     def heads(rows: Tensor, bias: Tensor) -> Tensor:
-        """(E, T B, D) -> (E, B, H, T, K)."""
+        """Add the bias and split the heads: (E, T B, D) -> (E, B, H, T, K)."""
         biased = rows + bias.unsqueeze(1).to(rows.dtype)
         return biased.view(members, -1, batch, num_heads, rows.shape[-1] // num_heads).permute(0, 2, 3, 1, 4)
 
     q, k, v = (heads(*part) for part in zip((query, key, value), biases, strict=True))
-    scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+    scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])  # softmax in float32
     weights = scores.masked_fill(~mask[:, :, None, None], MASKED_SCORE).softmax(-1)
     if factors is not None:
         weights = weights * factors

@@ -1,6 +1,7 @@
-"""The kernels of :mod:`~sertool.core.models.kernels.attention`: grid (H, B, E), scores in float32 on the chip."""
+"""Kernels of :mod:`~sertool.core.models.kernels.attention`: grid (H, B, E), scores in float32 on the chip."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,16 +12,16 @@ from torch import Tensor
 from sertool.core.models.kernels import MASKED_SCORE
 from sertool.core.models.kernels.common_triton import keep_scale
 
-_MASKED_SCORE = tl.constexpr(MASKED_SCORE)
-SMALLEST = 16  # side of a tile that tl.dot takes
+_MASKED_SCORE = tl.constexpr(MASKED_SCORE)  # a kernel reads no global that is not a constexpr
+SMALLEST = 16  # smallest side of a tile that tl.dot accepts
 
 
 @triton.jit
 def _place(length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
-    """Places of the program's rows, from a column on, in (E, length B, H width), and which of them exist."""
+    """Find the program's rows, from a column on, in (E, length B, H width): start, offsets, and which of them exist."""
     head, utterance, member = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     batch, whole = tl.num_programs(1), tl.num_programs(0) * width
-    start = (member.to(tl.int64) * length * batch + utterance) * whole + head * width
+    start = (member.to(tl.int64) * length * batch + utterance) * whole + head * width  # time-major
     row, own = tl.arange(0, rows)[:, None], column + tl.arange(0, columns)[None, :]
     return start, row * (batch * whole) + own, (row < length) & (own < width)
 
@@ -33,30 +34,18 @@ def _load(values, length, column, width: tl.constexpr, rows: tl.constexpr, colum
 
 @triton.jit
 def _load_biased(
-    values,
-    bias,
-    length,
-    column,
-    width: tl.constexpr,
-    rows: tl.constexpr,
-    columns: tl.constexpr,
+    values, bias, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr
 ) -> Any:
     tile = _load(values, length, column, width, rows, columns)
     own = column + tl.arange(0, columns)
     first = (tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)) * width
     added = tl.load(bias + first + own, mask=own < width, other=0.0)
-    return (tile.to(tl.float32) + added[None, :]).to(tile.dtype)
+    return (tile.to(tl.float32) + added[None, :]).to(tile.dtype)  # rounded once, like torch's addition
 
 
 @triton.jit
 def _store(
-    values,
-    tile,
-    length,
-    column,
-    width: tl.constexpr,
-    rows: tl.constexpr,
-    columns: tl.constexpr,
+    values, tile, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr
 ) -> Any:
     start, place, inside = _place(length, column, width, rows, columns)
     tl.store(values + start + place, tile, mask=inside)
@@ -64,16 +53,9 @@ def _store(
 
 @triton.jit
 def _store_with_sum(
-    values,
-    sums,
-    tile,
-    length,
-    column,
-    width: tl.constexpr,
-    rows: tl.constexpr,
-    columns: tl.constexpr,
+    values, sums, tile, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr
 ) -> Any:
-    """A tile, and the sum over its rows to the program's part of (E, B, H width)."""
+    """Store a tile, and the sum over its rows in the program's part of (E, B, H width)."""
     _store(values, tile, length, column, width, rows, columns)
     start, place, inside = _place(1, column, width, 1, columns)
     tl.store(sums + start + place, tl.sum(tile, axis=0)[None, :], mask=inside)
@@ -81,16 +63,17 @@ def _store_with_sum(
 
 @triton.jit
 def _softmax(scores, real, keys, key_rows: tl.constexpr) -> Any:
-    """Weights (T, T'), of which a tile's columns beyond the keys get none."""
+    """Compute weights (T, T'); columns of the tile beyond the last key get 0."""
     scores = tl.where(real, scores, _MASKED_SCORE)
+    # -inf, not the masked score: no weight beyond the last key even where every key is masked.
     scores = tl.where((tl.arange(0, key_rows) < keys)[None, :], scores, float("-inf"))
-    weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])
+    weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])  # no overflow
     return weights / tl.sum(weights, axis=1)[:, None]
 
 
 @triton.jit
 def _real(mask, keys, key_rows: tl.constexpr) -> Any:
-    """(1, T') whether a key is real, from (E, B, T')."""
+    """Load the utterance's part of a mask (E, B, T') as (1, T')."""
     row = tl.arange(0, key_rows)
     first = (tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)) * keys
     return (tl.load(mask + first + row, mask=row < keys, other=0) != 0)[None, :]
@@ -98,7 +81,7 @@ def _real(mask, keys, key_rows: tl.constexpr) -> Any:
 
 @triton.jit
 def _factors(draw, dropped: tl.constexpr, query_rows: tl.constexpr, key_rows: tl.constexpr) -> Any:
-    """Of dropout on the weights (T, T')."""
+    """Return the factors of dropout on the weights (T, T')."""
     utterance = tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)
     first = (utterance * tl.num_programs(0) + tl.program_id(0)) * query_rows
     return keep_scale(draw, first + tl.arange(0, query_rows), dropped, query_rows, key_rows)
@@ -133,7 +116,7 @@ def _attention_forward(
     weights = _softmax(scores * scale, _real(mask, keys, key_rows), keys, key_rows)
     if dropped > 0:
         weights *= _factors(draw, dropped, query_rows, key_rows)
-    weights = weights.to(value.dtype.element_ty)
+    weights = weights.to(value.dtype.element_ty)  # products take one number format
     for column in range(0, width, columns):
         v = _load_biased(value, value_bias, keys, column, width, key_rows, columns)
         mixed = tl.dot(weights, v, input_precision=products)
@@ -183,7 +166,7 @@ def _attention_backward(
         factors = _factors(draw, dropped, query_rows, key_rows)
         kept = weights * factors
         d_weights *= factors
-    # A row of padding has g = 0 and so no gradient, a masked key none through its score.
+    # Softmax: ds = w (dw - sum w dw). Padding rows have g = 0 and so no gradient; a masked score is a constant.
     d_scores = weights * (d_weights - tl.sum(weights * d_weights, axis=1)[:, None])
     d_scores = tl.where(real, d_scores * scale, 0.0).to(gradient.dtype.element_ty)
     kept = kept.to(gradient.dtype.element_ty)
@@ -191,7 +174,7 @@ def _attention_backward(
         g = _load(gradient, length, column, width, query_rows, columns)
         dv = tl.dot(tl.trans(kept), g, input_precision=products)
         _store_with_sum(d_value, d_value_bias, dv, keys, column, width, key_rows, columns)
-    # A loop of its own: the weights' registers are free here.
+    # A loop of its own, because the registers of the weights are free from here on.
     for column in range(0, width, columns):
         q = _load_biased(query, query_bias, length, column, width, query_rows, columns)
         dk = tl.dot(tl.trans(d_scores), q, input_precision=products)
@@ -202,15 +185,15 @@ def _attention_backward(
 
 
 def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: bool) -> dict[str, Any]:
-    """What both kernels take besides tensors.
+    """Return the arguments of both kernels that are not tensors.
 
-    The columns of a head come in pieces. Pieces and warps are such that, compiled for sm_80 and sm_90, up to 64 x 64
-    scores stay in registers.
+    The columns of a head are processed in pieces. Pieces and warps are chosen so that, compiled for sm_80 and sm_90, up
+    to 64 x 64 scores stay in registers.
     """
     _, batch, keys = mask.shape
     length, width = query.shape[1] // batch, query.shape[2] // num_heads
     rows, key_rows, columns = (max(SMALLEST, triton.next_power_of_2(n)) for n in (length, keys, width))
-    half = query.element_size() == 2
+    half = query.element_size() == 2  # bfloat16: tiles take half the registers
     return {
         "length": length,
         "keys": keys,
@@ -220,77 +203,43 @@ def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: boo
         "query_rows": rows,
         "key_rows": key_rows,
         "columns": min(columns, 64 if half else 16),
-        "products": "ieee" if exact else "tf32",
+        "products": "ieee" if exact else "tf32",  # follows torch's setting for its own products
         "num_warps": 4 if half else 8,
-        "num_stages": 1,  # two pieces are nothing to pipeline, and its buffers would crowd out other programs
+        "num_stages": 1,  # two pieces are too few to pipeline, and buffers would leave less room for other programs
     }
 
 
 def launch_forward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    query_bias: Tensor,
-    key_bias: Tensor,
-    value_bias: Tensor,
-    mask: Tensor,
-    draw: Tensor | None,
-    num_heads: int,
-    dropped: int,
-    exact: bool,
+    tensors: Sequence[Tensor], draw: Tensor | None, num_heads: int, dropped: int, exact: bool
 ) -> Tensor:
-    """Run the forward kernel; returns (E, T B, D)."""
+    """Run the forward kernel on query, key, value, their biases and the mask; return (E, T B, D)."""
+    query, mask = tensors[0], tensors[-1]
     result = torch.empty_like(query)
     members, batch, _ = mask.shape
-    _attention_forward[(num_heads, batch, members)](
-        query,
-        key,
-        value,
-        query_bias,
-        key_bias,
-        value_bias,
-        mask,
-        mask if draw is None else draw,
-        result,
-        **_sizes(query, mask, num_heads, dropped, exact),
-    )
+    sizes = _sizes(query, mask, num_heads, dropped, exact)
+    # Where nothing is dropped the kernel reads no key, but needs some pointer.
+    _attention_forward[(num_heads, batch, members)](*tensors, mask if draw is None else draw, result, **sizes)
     return result
 
 
 def launch_backward(
     gradient: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    query_bias: Tensor,
-    key_bias: Tensor,
-    value_bias: Tensor,
-    mask: Tensor,
+    tensors: Sequence[Tensor],
     draw: Tensor | None,
     num_heads: int,
     dropped: int,
     exact: bool,
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Run the backward kernel.
+    """Run the backward kernel on the output's gradient and the forward kernel's tensors.
 
     Returns:
-        The gradients of query, key and value, and (3, E, B, D) whose sums over B are those of their biases.
+        Gradients of query, key and value, and (3, E, B, D), whose sums over B are the gradients of their biases.
     """
-    gradients = tuple(torch.empty_like(part) for part in (query, key, value))
+    query, mask = tensors[0], tensors[-1]
+    gradients = tuple(torch.empty_like(part) for part in tensors[:3])
     members, batch, _ = mask.shape
     partial = torch.empty(3, members, batch, query.shape[2], dtype=torch.float32, device=query.device)
-    _attention_backward[(num_heads, batch, members)](
-        gradient,
-        query,
-        key,
-        value,
-        query_bias,
-        key_bias,
-        value_bias,
-        mask,
-        mask if draw is None else draw,
-        *gradients,
-        *partial,
-        **_sizes(query, mask, num_heads, dropped, exact),
-    )
+    sizes = _sizes(query, mask, num_heads, dropped, exact)
+    key = mask if draw is None else draw
+    _attention_backward[(num_heads, batch, members)](gradient, *tensors, key, *gradients, *partial, **sizes)
     return gradients, partial

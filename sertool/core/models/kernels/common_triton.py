@@ -1,7 +1,8 @@
-"""The masks of dropout, drawn inside kernels from a key and a place, so that none is stored and none is read.
+"""Parts that kernels share: dropout masks, and the division of rows into groups.
 
-Random bits by Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), a counter for eight
-values, 16 bits each.
+A mask is recomputed from a key and a position wherever it is needed, so it is never stored. Its random bits are those
+of Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), a counter-based generator: ten
+rounds turn a 64-bit key and a 128-bit counter into four 32-bit numbers. One counter serves eight values, 16 bits each.
 """
 
 from typing import Any
@@ -11,21 +12,21 @@ import triton.language as tl
 
 from sertool.core.models.kernels.noise import STEPS
 
-VALUES = tl.constexpr(8)  # of a counter
+VALUES = tl.constexpr(8)  # per counter
 _STEPS = tl.constexpr(STEPS)
-PROGRAMS = 512  # several for each of the 132 processors of an H100, so that none waits long for the others
+PROGRAMS = 512  # several for each of an H100's 132 processors, so that none waits long for the others
 
 
 @triton.jit
 def keep_scale(key, row, dropped: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
-    """Factors (rows, columns), float32: 0 where a value is dropped, what keeps the mean where it is not.
+    """Return factors (rows, columns), float32: 0 for a dropped value, 1 / (1 - p) for the others, which keeps the mean.
 
     Args:
         key: pointer to one int64.
-        row: (rows,) numbers of the rows; the same row under the same key gives the same factors.
-        dropped: of 65,536; above 0.
-        rows: of the tile.
-        columns: of the tile, a multiple of 8, always the same for one matrix.
+        row: (rows,) row numbers; the same row and key give the same factors.
+        dropped: p in 65,536ths, above 0.
+        rows: rows per tile.
+        columns: columns per tile, a multiple of 8, the same in every kernel that uses the matrix.
     """
     group = row[:, None] * (columns // VALUES) + tl.arange(0, columns // VALUES)[None, :]
     a, b, c, d = tl.randint4x(tl.load(key), group)
@@ -41,10 +42,10 @@ def _high(bits) -> Any:
 
 
 def groups_of(beside: int, tiles: int) -> int:
-    """Into how many groups the tiles of rows are put: a program sums over a group, torch over the groups' sums.
+    """Return the number of groups for a sum over rows: a program sums over one group, torch over the groups' sums.
 
     Args:
-        beside: programs that there are for each group.
-        tiles: of rows, in all.
+        beside: programs per group.
+        tiles: number of tiles of rows.
     """
     return max(1, min(tiles, -(-PROGRAMS // beside)))

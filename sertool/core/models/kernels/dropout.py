@@ -1,14 +1,17 @@
-"""Dropout alone, and behind a bias and a ReLU: one pass over the memory each way, and no mask that is stored."""
+"""Dropout alone, and behind a bias and a ReLU: one pass over the memory each way, without a stored mask."""
+
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sertool.core.models.kernels import use_triton
 from sertool.core.models.kernels.noise import Noise, dropped_steps
 
 
-def drop(values: Tensor, probability: float, noise: Noise | None) -> Tensor:
-    """Dropout of values (E, N, D) while training, the values themselves otherwise."""
+def drop(values: Float[Tensor, "*S"], probability: float, noise: Noise | None) -> Float[Tensor, "*S"]:
+    """Apply dropout while training (``noise`` given); otherwise return the values."""
     if noise is None or probability == 0:
         return values
     if use_triton(values, "dropout"):
@@ -16,15 +19,10 @@ def drop(values: Tensor, probability: float, noise: Noise | None) -> Tensor:
     return noise.dropout(values, probability)
 
 
-def relu_drop(values: Tensor, bias: Tensor | None, probability: float, noise: Noise | None) -> Tensor:
-    """Dropout of relu(values + bias).
-
-    Args:
-        values: (E, N, D).
-        bias: (E, D), or None.
-        probability: of the dropout.
-        noise: None for no dropout.
-    """
+def relu_drop(
+    values: Float[Tensor, "E N D"], bias: Float[Tensor, "E D"] | None, probability: float, noise: Noise | None
+) -> Float[Tensor, "E N D"]:
+    """Compute relu(values + bias), with dropout where ``noise`` is given."""
     if use_triton(values, "relu"):
         dropped = 0 if noise is None else dropped_steps(probability)
         key = noise.key() if noise is not None and dropped else None
@@ -36,31 +34,33 @@ def relu_drop(values: Tensor, bias: Tensor | None, probability: float, noise: No
 
 class _Drop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values: Tensor, dropped: int, key: Tensor) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx: Any, values: Tensor, dropped: int, key: Tensor) -> Tensor:
         from sertool.core.models.kernels.dropout_triton import launch_forward
 
         ctx.dropped, ctx.key = dropped, key
         return launch_forward(values, None, dropped, key, relu=False)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         from sertool.core.models.kernels.dropout_triton import launch_forward
 
+        # The same key gives the same mask, so the gradient passes through the same kernel as the values.
         return launch_forward(gradient, None, ctx.dropped, ctx.key, relu=False), None, None
 
 
 class _ReluDrop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx: Any, values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None) -> Tensor:
         from sertool.core.models.kernels.dropout_triton import launch_forward
 
+        # The result alone is kept: it is positive exactly where the gradient passes.
         result = launch_forward(values, bias, dropped, key, relu=True)
         ctx.save_for_backward(result)
         ctx.dropped, ctx.with_bias = dropped, bias is not None
         return result
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         from sertool.core.models.kernels.dropout_triton import launch_backward
 
         (result,) = ctx.saved_tensors

@@ -1,29 +1,36 @@
 """The LSTM's recurrence over packed rows, with its gradient written out.
 
 Autograd would keep every step's slices and add up the weight's gradient step by step. Written out, the gradient of
-the recurrent weight is one product over all rows at the end, and a step is two products and a few element-wise
-passes, forward and backward. On a CUDA device one kernel does the element-wise part; the products are torch's.
+the recurrent weight is one product over all rows at the end. On a CUDA device the element-wise part of a step is one
+kernel; the products are torch's. With x_t and h_t the inputs' and the state's part of the gates before activation,
 
-Gates in torch's order: input, forget, cell, output (Hochreiter and Schmidhuber 1997, with forget gates).
+    i, f, o = sigmoid(...), g = tanh(...);  c_t = f c_(t-1) + i g;  h_t = o tanh(c_t)
+
+in torch's order of gates: input i, forget f, cell g, output o (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
 """
 
+from typing import Any
+
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sertool.core.models.kernels import use_triton
 
 
-def recurrence(gates: Tensor, bias: Tensor | None, weight: Tensor, step_sizes: tuple[int, ...]) -> Tensor:
-    """Run the recurrence from a zero state.
+def recurrence(
+    gates: Float[Tensor, "E P G"],
+    bias: Float[Tensor, "E G"] | None,
+    weight: Float[Tensor, "E G D"],
+    step_sizes: tuple[int, ...],
+) -> Float[Tensor, "E P D"]:
+    """Compute hidden states from a zero state; G = 4 D.
 
     Args:
-        gates: (E, P, 4D) the inputs' part of the gates before their activation, packed time-major.
-        bias: (E, 4D) that is still to be added to it, or None.
-        weight: (E, 4D, D) the recurrent weight.
-        step_sizes: rows of each step, never increasing; row r of a step follows row r of the one before.
-
-    Returns:
-        (E, P, D) hidden states.
+        gates: the inputs' part of the gates before activation, packed time-major.
+        bias: still to be added to the gates, or None.
+        weight: recurrent weight.
+        step_sizes: rows of each step, never increasing; row r of a step follows row r of the step before.
     """
     hidden: Tensor = _Recurrence.apply(gates, bias, weight, step_sizes)  # type: ignore[no-untyped-call]
     return hidden
@@ -31,8 +38,8 @@ def recurrence(gates: Tensor, bias: Tensor | None, weight: Tensor, step_sizes: t
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[no-untyped-def]
-        ctx,  # noqa: ANN001
+    def forward(
+        ctx: Any,
         gates: Tensor,
         bias: Tensor | None,
         weight: Tensor,
@@ -41,19 +48,19 @@ class _Recurrence(torch.autograd.Function):
         members, rows, width = gates.shape
         width //= 4
         ctx.formats = weight.dtype, None if bias is None else bias.dtype
-        weight = weight.to(gates.dtype)
+        weight = weight.to(gates.dtype)  # cast once, not in every step
         transposed = weight.transpose(1, 2)
         activated = torch.empty_like(gates)
         cells, squashed, hidden = (gates.new_empty(members, rows, width) for _ in range(3))
-        # The kernel adds the two parts of the gates, elsewhere the product does.
-        apart = use_triton(gates, "lstm")
+        # The kernel adds the two parts of the gates; elsewhere the product adds them.
+        separate = use_triton(gates, "lstm")
         start, previous = 0, 0
         for size in step_sizes:
             now = slice(start, start + size)
             gate, recurrent = gates[:, now], None
             if start:
                 before = slice(previous, previous + size)
-                if apart:
+                if separate:
                     recurrent = torch.bmm(hidden[:, before], transposed)
                 else:
                     gate = torch.baddbmm(gate, hidden[:, before], transposed)
@@ -73,12 +80,12 @@ class _Recurrence(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:
         activated, cells, squashed, hidden, weight = ctx.saved_tensors
         members, rows, width = hidden.shape
         sizes = ctx.step_sizes
         d_gates = torch.empty_like(activated)
-        # Gradients that flow from step t + 1 into step t; rows that end at t have none.
+        # Gradients that flow from step t + 1 into step t; they are 0 for rows that end at t.
         d_hidden = gradient.new_zeros(members, sizes[0], width)
         d_cell = gradient.new_zeros(members, sizes[0], width)
         end = rows
@@ -108,9 +115,9 @@ class _Recurrence(torch.autograd.Function):
 
 
 def _rows_before(hidden: Tensor, step_sizes: tuple[int, ...]) -> Tensor:
-    """(E, P - R, D): of each row but those of the first step the one that it follows."""
+    """Return (E, P - R, D): for each row after the first step the row that it follows."""
     rows = hidden.shape[1]
-    if step_sizes[0] == step_sizes[-1]:
+    if step_sizes[0] == step_sizes[-1]:  # steps of equal size, as in a full layout: a slice, no gather
         return hidden[:, : rows - step_sizes[0]]
     sizes = torch.tensor(step_sizes)
     steps = torch.repeat_interleave(torch.arange(len(sizes)), sizes)[step_sizes[0] :]
@@ -119,26 +126,26 @@ def _rows_before(hidden: Tensor, step_sizes: tuple[int, ...]) -> Tensor:
 
 
 def step_forward(
-    gates: Tensor,
-    bias: Tensor | None,
-    recurrent: Tensor | None,
-    before: Tensor | None,
-    activated: Tensor,
-    cells: Tensor,
-    squashed: Tensor,
-    hidden: Tensor,
+    gates: Float[Tensor, "E R G"],
+    bias: Float[Tensor, "E G"] | None,
+    recurrent: Float[Tensor, "E R G"] | None,
+    before: Float[Tensor, "E R D"] | None,
+    activated: Float[Tensor, "E R G"],
+    cells: Float[Tensor, "E R D"],
+    squashed: Float[Tensor, "E R D"],
+    hidden: Float[Tensor, "E R D"],
 ) -> None:
-    """From gates before their activation to the step's state, in place.
+    """Compute one step's state from its gates, in place. Tensors are slices of one step, contiguous but for members.
 
     Args:
-        gates: (E, R, 4D), the inputs' part.
-        bias: (E, 4D) that is still to be added, or None.
-        recurrent: (E, R, 4D), the state's part, contiguous; None in the first step, or where it is added already.
-        before: (E, R, D) cells of the step before; None in the first step.
-        activated: (E, R, 4D), takes the gates.
-        cells: (E, R, D), takes the cells.
-        squashed: (E, R, D), takes their tanh.
-        hidden: (E, R, D), takes the output.
+        gates: the inputs' part, before activation.
+        bias: still to be added, or None.
+        recurrent: the state's part, contiguous; None in the first step, or where it is added already.
+        before: cells of the step before; None in the first step.
+        activated: receives the gates after activation.
+        cells: receives the cells.
+        squashed: receives their tanh.
+        hidden: receives the output.
     """
     if use_triton(gates, "lstm"):
         from sertool.core.models.kernels.lstm_triton import launch_forward
@@ -148,7 +155,7 @@ def step_forward(
     for part in (recurrent, None if bias is None else bias.unsqueeze(1).to(gates.dtype)):
         gates = gates if part is None else gates + part
     width = cells.shape[-1]
-    torch.sigmoid(gates, out=activated)
+    torch.sigmoid(gates, out=activated)  # of all four in one pass; the cell's gate is overwritten below
     torch.tanh(gates[..., 2 * width : 3 * width], out=activated[..., 2 * width : 3 * width])
     into, forget, cell, out = activated.chunk(4, dim=-1)
     torch.mul(into, cell, out=cells)
@@ -159,24 +166,24 @@ def step_forward(
 
 
 def step_backward(
-    gradient: Tensor,
-    d_hidden: Tensor,
-    d_cell: Tensor,
-    activated: Tensor,
-    squashed: Tensor,
-    before: Tensor | None,
-    d_gates: Tensor,
+    gradient: Float[Tensor, "E R D"],
+    d_hidden: Float[Tensor, "E R D"],
+    d_cell: Float[Tensor, "E R D"],
+    activated: Float[Tensor, "E R G"],
+    squashed: Float[Tensor, "E R D"],
+    before: Float[Tensor, "E R D"] | None,
+    d_gates: Float[Tensor, "E R G"],
 ) -> None:
-    """The gradient of the gates of a step, in place; ``d_cell`` becomes that of the step before.
+    """Compute the gradient of a step's gates, in place; ``d_cell`` becomes the gradient for the step before.
 
     Args:
-        gradient: (E, R, D) of the step's output, from above.
-        d_hidden: (E, R, D) of its output, from the step behind.
-        d_cell: (E, R, D) of its cells, from the step behind.
-        activated: (E, R, 4D) as the forward pass left them.
-        squashed: (E, R, D) tanh of the cells.
-        before: (E, R, D) cells of the step before; None in the first step.
-        d_gates: (E, R, 4D), takes the result.
+        gradient: gradient of the step's output, from the layer above.
+        d_hidden: gradient of its output, from the next step.
+        d_cell: gradient of its cells, from the next step.
+        activated: gates as the forward pass left them.
+        squashed: tanh of the cells.
+        before: cells of the step before; None in the first step.
+        d_gates: receives the result.
     """
     if use_triton(activated, "lstm"):
         from sertool.core.models.kernels.lstm_triton import launch_backward
@@ -195,4 +202,4 @@ def step_backward(
         d_forget.copy_(torch.ops.aten.sigmoid_backward(d_cell * before, forget))
         d_cell *= forget
     else:
-        d_forget.zero_()
+        d_forget.zero_()  # the forget gate of the first step acts on a zero state

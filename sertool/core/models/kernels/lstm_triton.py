@@ -1,4 +1,4 @@
-"""The element-wise part of an LSTM step as one kernel each way, not seven and eleven; see lstm for the shapes."""
+"""The element-wise part of an LSTM step as one kernel each way, not seven and eleven; ``lstm`` gives the shapes."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 256
+BLOCK = 256  # values of the state per program
 
 
 @triton.jit
 def _tanh(x) -> Any:
+    # tanh(x) = 2 sigmoid(2 x) - 1: Triton's language has a sigmoid and no tanh.
     return 2 * tl.sigmoid(2 * x) - 1
 
 
@@ -37,13 +38,13 @@ def _lstm_forward(
     member = tl.program_id(1).to(tl.int64)
     own = tl.program_id(0) * block + tl.arange(0, block)
     inside = own < size
-    wide = (own // width) * 4 * width + own % width
+    wide = (own // width) * 4 * width + own % width  # of the input gate; the others follow, width apart
     gate = gates + member * gates_stride + wide
     into = tl.load(gate, mask=inside).to(tl.float32)
     forget = tl.load(gate + width, mask=inside).to(tl.float32)
     cell = tl.load(gate + 2 * width, mask=inside).to(tl.float32)
     out = tl.load(gate + 3 * width, mask=inside).to(tl.float32)
-    if added:
+    if added:  # the state's part of the gates comes from a product of its own
         more = recurrent + member * 4 * size + wide
         into += tl.load(more, mask=inside).to(tl.float32)
         forget += tl.load(more + width, mask=inside).to(tl.float32)
@@ -58,9 +59,9 @@ def _lstm_forward(
     into, forget, cell, out = tl.sigmoid(into), tl.sigmoid(forget), _tanh(cell), tl.sigmoid(out)
     state = member * state_stride + own
     c = into * cell
-    if not first:
+    if not first:  # the state before the first step is zero
         c += forget * tl.load(before + state, mask=inside).to(tl.float32)
-    t = _tanh(c)
+    t = _tanh(c)  # stored as well, since the backward pass needs it twice
     act = activated + member * activated_stride + wide
     tl.store(act, into, mask=inside)
     tl.store(act + width, forget, mask=inside)
@@ -105,15 +106,15 @@ def _lstm_backward(
     dh += tl.load(d_hidden + flow, mask=inside).to(tl.float32)
     dc = tl.load(d_cell + flow, mask=inside).to(tl.float32) + dh * out * (1 - t * t)
     result = d_gates + member * d_gates_stride + wide
-    tl.store(result, dc * cell * into * (1 - into), mask=inside)
-    tl.store(result + 2 * width, dc * into * (1 - cell * cell), mask=inside)
+    tl.store(result, dc * cell * into * (1 - into), mask=inside)  # sigmoid' = s (1 - s)
+    tl.store(result + 2 * width, dc * into * (1 - cell * cell), mask=inside)  # tanh' = 1 - t^2
     tl.store(result + 3 * width, dh * t * out * (1 - out), mask=inside)
     if first:
         tl.store(result + width, tl.zeros_like(dc), mask=inside)
     else:
         c = tl.load(before + state, mask=inside).to(tl.float32)
         tl.store(result + width, dc * c * forget * (1 - forget), mask=inside)
-        tl.store(d_cell + flow, dc * forget, mask=inside)
+        tl.store(d_cell + flow, dc * forget, mask=inside)  # for the step before
 
 
 def _grid(states: Tensor) -> tuple[int, int]:
@@ -135,7 +136,7 @@ def launch_forward(
     _, rows, width = cells.shape
     _lstm_forward[_grid(cells)](
         gates,
-        gates if bias is None else bias,
+        gates if bias is None else bias,  # some pointer, where none is read
         gates if recurrent is None else recurrent,
         cells if before is None else before,
         activated,

@@ -1,22 +1,23 @@
-"""Dropout: where its random numbers come from, and how a probability becomes a number of 16 random bits."""
+"""Random numbers of dropout; a probability is rounded to a multiple of 2**-16."""
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-STEPS = 65536  # values that 16 bits have
+STEPS = 65536  # number of values of 16 bits
 
 
 def dropped_steps(probability: float) -> int:
-    """How many of the 65,536 values of 16 random bits drop a value."""
+    """Return how many of the 65,536 values of 16 random bits stand for "drop"."""
     return round(probability * STEPS)
 
 
 class Noise:
-    """Where dropout masks come from: a generator, 16 random bits a value.
+    """Generator of dropout masks: 16 random bits per value.
 
     Args:
-        seed: decides all masks drawn from it.
-        device: of the tensors that are dropped.
+        seed: determines all masks.
+        device: device of the tensors that dropout acts on.
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
@@ -24,25 +25,26 @@ class Noise:
         self._generator = torch.Generator(device=device).manual_seed(seed)
 
     def seed(self, seed: int) -> None:
-        """Start anew."""
+        """Restart from a seed."""
         self._generator.manual_seed(seed)
 
     def register(self, graph: torch.cuda.CUDAGraph) -> None:
-        """Let a graph that is about to be recorded draw new numbers at every replay."""
+        """Make a graph that is about to be recorded draw new numbers at every replay."""
         graph.register_generator_state(self._generator)
 
-    def key(self) -> Tensor:
-        """(1,) int64 on the device: all that a kernel needs to draw a mask of its own."""
+    def key(self) -> Int64[Tensor, "1"]:
+        """Draw a number on the device from which a kernel computes a mask."""
         return self._bits(1)
 
-    def dropout(self, values: Tensor, probability: float) -> Tensor:
+    def dropout(self, values: Float[Tensor, "*S"], probability: float) -> Float[Tensor, "*S"]:
         """Zero each value with ``probability`` (to 2**-17) and scale the others so that the mean stays."""
         if probability == 0:
             return values
         count = values.numel()
-        # One 64-bit draw serves four values, and integer passes are cheap: drawing a float for each value, as
-        # torch's dropout does on a CPU, costs ten times as much.
+        # One 64-bit number serves four values, and integer passes are cheap: one float for each value, as in torch's
+        # dropout on a CPU, costs ten times as much.
         dropped = dropped_steps(probability)
+        # Bits as int16 are uniform from -32768 on; clamped to two neighbouring values they become 0 (drop) and 1.
         bound = dropped - STEPS // 2 - 1
         draws = self._bits((count + 3) // 4).view(torch.int16)[:count]
         keep = draws.clamp_(bound, bound + 1).sub_(bound).view(values.shape)

@@ -1,10 +1,12 @@
-"""The norm behind a branch: norm(rows + dropout(branch + bias)), plain or modulated, in one pass each way."""
+"""Post-norm of a residual branch, norm(rows + dropout(branch + bias)), plain or modulated, in one pass each way."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sertool.core.models.kernels import use_triton
@@ -14,18 +16,13 @@ from sertool.core.models.kernels.noise import Noise, dropped_steps
 
 @dataclass(frozen=True)
 class Branch:
-    """What a block's branch adds to its rows.
+    """Output of a residual branch; ``bias`` is still to be added, if there is one."""
 
-    Attributes:
-        values: (E, P, D).
-        bias: (E, D) that is still to be added, or None.
-    """
+    values: Float[Tensor, "E P D"]
+    bias: Float[Tensor, "E D"] | None
 
-    values: Tensor
-    bias: Tensor | None
-
-    def total(self) -> Tensor:
-        """(E, P, D) with the bias."""
+    def total(self) -> Float[Tensor, "E P D"]:
+        """Return the values with the bias added."""
         if self.bias is None:
             return self.values
         return self.values + self.bias.unsqueeze(1).to(self.values.dtype)
@@ -33,59 +30,57 @@ class Branch:
 
 @dataclass(frozen=True)
 class Modulation:
-    """What is added to gain and bias, a row.
+    """Vectors of each utterance that are added to a norm's gain (gamma) and bias (beta).
 
     Attributes:
-        gamma, beta: (E, B, D) of the utterances, slices of one tensor.
-        utterance: (E, P) which a row belongs to.
-        full: whether that is ``row % B``, as in a full layout.
+        gamma, beta: slices of one tensor.
+        utterance: utterance that each row belongs to.
+        full: True if that is ``row % B``, as in a full layout.
     """
 
-    gamma: Tensor
-    beta: Tensor
-    utterance: Tensor
+    gamma: Float[Tensor, "E B D"]
+    beta: Float[Tensor, "E B D"]
+    utterance: Int64[Tensor, "E P"]
     full: bool
 
-    def spread(self, values: Tensor) -> Tensor:
-        """(E, B, D) -> (E, P, D): an utterance's vector on each of its rows."""
+    def spread(self, values: Float[Tensor, "E B D"]) -> Float[Tensor, "E P D"]:
+        """Repeat an utterance's vector on each of its rows."""
         return values.gather(1, self.utterance.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
-def normalise(rows: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
-    """``gain * (x - mean) / (std + 1e-6) + bias`` over the last axis of rows (E, N, D), std unbiased.
+def normalise(
+    rows: Float[Tensor, "E N D"], gain: Float[Tensor, "E #N D"], bias: Float[Tensor, "E #N D"]
+) -> Float[Tensor, "E N D"]:
+    """Compute ``gain * (x - mean) / (std + 1e-6) + bias`` over the last axis, with the unbiased std (divisor D - 1).
 
-    Computed as torch's layer norm (biased variance, eps inside the root and vanishing) times sqrt((D - 1) / D). For
-    a std s the two differ by 1e-6 / s relative; where s is 0 both give the bias.
-
-    Args:
-        rows: (E, N, D).
-        gain: (E, N, D) or (E, 1, D).
-        bias: likewise.
+    It is computed as torch's layer norm (biased variance, a vanishing eps inside the root) times sqrt((D - 1) / D). For
+    a std s the relative difference is 1e-6 / s; where s is 0 both give the bias.
     """
     width = rows.shape[-1]
     return torch.addcmul(bias, F.layer_norm(rows, (width,), eps=1e-12), gain * math.sqrt((width - 1) / width))
 
 
 def residual_norm(
-    rows: Tensor,
+    rows: Float[Tensor, "E P D"],
     branch: Branch,
-    gain: Tensor,
-    bias: Tensor,
+    gain: Float[Tensor, "E D"],
+    bias: Float[Tensor, "E D"],
     probability: float,
     noise: Noise | None,
     modulation: Modulation | None = None,
-) -> Tensor:
-    """The norm of rows plus a branch with dropout, (E, P, D) in the branch's number format.
+) -> Float[Tensor, "E P D"]:
+    """Compute norm(rows + dropout(branch)) in the branch's number format.
 
     Args:
-        rows: (E, P, D).
-        branch: added to them behind dropout.
-        gain: (E, D).
-        bias: (E, D).
-        probability: of the dropout.
-        noise: None for no dropout.
+        rows: input of the block.
+        branch: output of the block's branch.
+        gain: factor of each member after normalisation.
+        bias: offset of each member.
+        probability: probability that dropout zeroes a value of the branch.
+        noise: source of dropout masks; None for no dropout.
         modulation: added to gain and bias, or None.
     """
+    # The kernel finds a row's utterance as row % B, so it needs the full layout.
     if use_triton(rows, "norm") and (modulation is None or modulation.full):
         dropped = 0 if noise is None else dropped_steps(probability)
         key = noise.key() if noise is not None and dropped else None
@@ -99,14 +94,14 @@ def residual_norm(
             own + modulation.spread(part)
             for own, part in ((gains, modulation.gamma), (biases, modulation.beta))
         )
-    summed = rows + drop(branch.total(), probability, noise)
+    summed = rows + drop(branch.total(), probability, noise)  # post-norm: the sum is normalised
     return normalise(summed, gains, biases).to(branch.values.dtype)
 
 
 class _ResidualNorm(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[no-untyped-def]
-        ctx,  # noqa: ANN001
+    def forward(
+        ctx: Any,
         rows: Tensor,
         branch: Tensor,
         branch_bias: Tensor | None,
@@ -126,7 +121,7 @@ class _ResidualNorm(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         from sertool.core.models.kernels.norm_triton import launch_backward
 
         summed, gain, gamma = ctx.saved_tensors

@@ -1,0 +1,54 @@
+"""Shapes in the signatures of models and training hold: both rooms run in a process that checks every call."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from places import ROOT
+
+# jaxtyping's pytest plugin checks the annotations of every call in these packages, and refuses to start if one of them
+# is imported already; so the tests run in a process of their own.
+CHECKED = "--jaxtyping-packages=sertool.core.models,sertool.core.training,beartype.beartype"
+ONE_OF_EACH = [
+    "tests/core/models/test_models.py::test_a_stack_is_each_of_its_members_alone",
+    "tests/core/training/test_logits.py",
+    "tests/core/training/test_optimizer.py",
+    "tests/core/training/test_loop.py::test_a_first_step_is_adams_on_the_summed_loss",
+]
+BOTH_ROOMS = ["tests/core/models", "tests/core/training", "--ignore=tests/core/models/kernels"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", CHECKED, *arguments],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_models_and_training_keep_the_shapes_of_their_signatures():
+    done = run(*ONE_OF_EACH)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_all_tests_of_both_rooms_keep_the_shapes_of_their_signatures():
+    done = run("-m", "not slow", f"--ignore={__file__}", *BOTH_ROOMS)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_wrong_shape_is_refused(tmp_path):
+    path = tmp_path / "test_wrong.py"
+    path.write_text(
+        "import torch\n"
+        "from sertool.core.models.kernels.norm import normalise\n"
+        "def test_wrong():\n"
+        "    normalise(torch.ones(1, 2, 3), torch.ones(1, 1, 3), torch.ones(1, 1, 4))\n"
+    )
+    done = run(str(path))
+    assert done.returncode == 1
+    assert "TypeCheckError" in done.stdout
