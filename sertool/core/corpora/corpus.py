@@ -65,7 +65,7 @@ class Frames:
 
     @property
     def width(self) -> int:
-        """D, the number of values per frame (80 for log-mels)."""
+        """D, the number of values per frame, which the frontend decides."""
         return int(self.flat.shape[1])
 
     def __len__(self) -> int:

@@ -96,6 +96,10 @@ def test_another_frontend_goes_from_recordings_to_predictions(tmp_path, monkeypa
     found = json.loads((tmp_path / "predicted.json").read_text())["predictions"]
     assert [one["label"] for one in found[:2]] == ["high", "low"]
 
+    pytest.importorskip("onnx")
+    refused = CliRunner().invoke(app, ["export", "--name", "tones", "--out", "b", "--with-frontend"])
+    assert "--with-frontend: tones has none, a graph cannot hold the frontend energies" in refused.output
+
 
 def test_a_corpus_of_one_frontend_is_refused_by_a_recipe_of_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
