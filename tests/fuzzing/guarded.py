@@ -1,4 +1,4 @@
-"""Readers of foreign files under guard: what is read must end in data or in one message, and nothing may run."""
+"""Run the readers of foreign files under guard: each must end in data or one message, and nothing may run."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from sertool.core.files.artifacts import read_arrays, read_json, read_json_lines
 from sertool.core.files.pickles import load_array, load_pickle
 from sertool.core.files.reference_checkpoints import read_reference_checkpoint
 
-NAME = "best50.0_1.pkl"  # a checkpoint's name says its accuracy and its seed
+NAME = "best50.0_1.pkl"  # a checkpoint's name states its accuracy and seed
 _FORBIDDEN = (
     "os.",
     "subprocess.",
@@ -57,18 +57,18 @@ READERS: dict[str, Callable[[Path, Path], Any]] = {
 
 
 class Broken(AssertionError):
-    """A reader did what none may do."""
+    """A reader did something forbidden."""
 
 
 class Guard:
-    """Reads one file after another in a scratch folder, watched by an audit hook that stays for good."""
+    """Reader of files in a scratch folder, watched by an audit hook, which Python cannot remove again."""
 
     def __init__(self) -> None:
-        memory = Path("/dev/shm")  # no disk is worn by ten thousands of files
+        memory = Path("/dev/shm")  # spares the disk tens of thousands of files
         self.folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         self.path, self.target = self.folder / NAME, self.folder / "target"
         self.armed = False
-        self.warm = False  # set once all modules that are imported late have been imported
+        self.warm = False  # set once all late imports have happened
         self.seen: list[str] = []
         sys.addaudithook(self._hook)
 
@@ -80,7 +80,7 @@ class Guard:
             bad = bool(flags & _WRITES) and not str(path).startswith(str(self.target))
         elif event == "os.mkdir":
             bad = not str(arguments[0]).startswith(str(self.target))
-        elif event == "compile":  # numpy parses a header into a syntax tree, which ast.parse calls so
+        elif event == "compile":  # numpy parses a header with ast.parse, which raises this event
             bad = arguments[1] != "<unknown>"
         else:
             bad = event.startswith(_FORBIDDEN) and event not in _ALLOWED
@@ -89,7 +89,7 @@ class Guard:
             raise Broken(self.seen[-1])
 
     def read(self, kind: str, content: bytes) -> str | None:
-        """Read a file with this content.
+        """Read a file with the given content.
 
         Returns:
             The message, without the file's name, or None where it could be read.

@@ -1,4 +1,4 @@
-"""Reads thousands of damaged and generated files under guard and says what came of them, as JSON.
+"""Read thousands of damaged and generated files under guard, and print the outcomes as JSON.
 
 Run as ``python tests/fuzzing/mutate.py FILES SEED``; the address space is limited to what was taken at the start and
 one GiB more.
@@ -37,7 +37,7 @@ NUMBERS = [b"\0", b"\xff", b"\0\0\0\x80", b"\xff\xff\xff\x7f", b"\xff" * 4, b"\0
 
 
 def mutated(content: bytes, others: list[bytes], source: random.Random) -> bytes:
-    """A file with one to four things wrong."""
+    """Damage a file in one to four places."""
     made = bytearray(content)
     for _ in range(source.choice([1, 1, 1, 2, 4])):
         place, length = source.randrange(len(made) + 1), source.choice([1, 2, 4, 16, 200])
@@ -64,7 +64,7 @@ def mutated(content: bytes, others: list[bytes], source: random.Random) -> bytes
 
 
 def right_checksums(tar: bytes) -> bytes:
-    """The tar with the checksum that each header needs, so that what is wrong in it is looked at."""
+    """Correct the checksum of every header in a tar, so that readers get to the damage behind it."""
     made = bytearray(tar)
     for start in range(0, len(made) - 511, 512):
         if made[start + 257 : start + 262] == b"ustar":
@@ -74,7 +74,7 @@ def right_checksums(tar: bytes) -> bytes:
 
 
 def damaged(kind: str, source: random.Random) -> bytes:
-    """A file of a kind, damaged from the outside or, where a checksum would tell at once, from the inside."""
+    """Make a damaged file; formats with a checksum are damaged inside, before they are packed."""
     seeds = SEEDS[kind]
     inside = source.random() < 0.6
     if kind == "tar.gz" and inside:
@@ -97,7 +97,7 @@ def damaged(kind: str, source: random.Random) -> bytes:
 
 
 def generated(guard: Guard, examples: int, seed: int, counts: Counter[str]) -> None:
-    """Pickles that are programs of random steps, each with an argument that fits it, and JSON of every shape."""
+    """Generate pickles of random steps, each with a fitting argument, and JSON of every shape."""
     steps = st.sampled_from([op.code.encode("latin1") for op in pickletools.opcodes] + PIECES)
     arguments = st.sampled_from([b"", b"\x00", b"\x01\x00\x00\x00", b"1\n", b"'f4'\n"]) | st.binary(
         max_size=9
@@ -114,10 +114,10 @@ def generated(guard: Guard, examples: int, seed: int, counts: Counter[str]) -> N
 
 
 def main(files: int, seed: int) -> None:
-    """Read so many files; an exception is what the test is about."""
-    warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote
+    """Read so many files; an exception means that a reader failed."""
+    warnings.simplefilter("ignore")  # numpy warns about headers that Python 2 wrote
     guard, source, counts = Guard(), random.Random(seed), Counter[str]()
-    for kind, contents in SEEDS.items():  # whole files first: all that is imported late is imported now
+    for kind, contents in SEEDS.items():  # intact files first, so that modules imported late are imported now
         for content in contents:
             message = guard.read(kind, content)
             assert message is None, (kind, message)

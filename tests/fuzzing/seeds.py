@@ -1,4 +1,4 @@
-"""Small files of every kind that the readers take, to start from."""
+"""Small valid files of every kind that the readers accept, as seeds for fuzzing."""
 
 import argparse
 import gzip
@@ -15,7 +15,7 @@ from places import REFERENCE
 from safetensors.numpy import save
 
 FILES = {"MELD/train_mels.p": b"abc" * 400, "MELD/": b"", "read me.txt": b"hi\n", "__MACOSX/._x": b"1"}
-# What to insert: pieces that mean something to one of the readers.
+# Pieces to insert, each meaningful to one of the readers.
 PIECES = [
     *(bytes([code]) for code in b"()]}Nabdehijlopqrstu.0123\x85\x86\x87\x8f\x90\x91\x94\x81\x52\x51"),
     b"cnumpy\ndtype\n",
@@ -83,7 +83,7 @@ def _arrays() -> list[bytes]:
 
 
 def checkpoint(*, legacy: bool) -> bytes:
-    """A checkpoint as the reference saves them, but small."""
+    """Make a small checkpoint in the reference's form."""
     weights = OrderedDict(
         a=torch.arange(6.0).reshape(2, 3), b=torch.ones(2, dtype=torch.float64), c=torch.ones(2).half()
     )
@@ -97,7 +97,7 @@ def checkpoint(*, legacy: bool) -> bytes:
 
 
 def zip_of(members: dict[str, bytes], method: int) -> bytes:
-    """A zip."""
+    """Make a zip."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as packed:
         for name, content in members.items():
@@ -106,7 +106,7 @@ def zip_of(members: dict[str, bytes], method: int) -> bytes:
 
 
 def tar_of(members: dict[str, bytes], form: int) -> bytes:
-    """A tar that is not packed."""
+    """Make an uncompressed tar."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=form) as packed:
         for name, content in members.items():

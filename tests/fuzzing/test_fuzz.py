@@ -1,4 +1,4 @@
-"""Twenty thousand damaged and generated files, read in a process of its own under guard."""
+"""Twenty thousand damaged and generated files, read under guard in a separate process."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ KINDS = {"pickle", "checkpoint", "zip", "tar.gz", "safetensors", "npy", "json", 
 
 @pytest.mark.slow
 def test_every_file_ends_in_data_or_in_one_message(tmp_path):
-    """Nothing else comes out, nothing is run, imported or written, and memory stays small: see fuzzing/guarded.py."""
+    """Readers return data or one message; nothing is run, imported or written, and memory stays small (guarded.py)."""
     command = [sys.executable, str(FUZZING / "mutate.py"), str(FILES), "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

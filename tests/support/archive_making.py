@@ -1,4 +1,4 @@
-"""Zips and tars made for a test, and unpacked."""
+"""Make zips and tars for tests, and unpack them."""
 
 import io
 import tarfile
@@ -14,7 +14,7 @@ DAMAGED = "is damaged or truncated"
 
 
 def zip_of(members, *, method=zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip of ``(name or ZipInfo, content)`` pairs or a dict of them."""
+    """Make a zip of ``(name or ZipInfo, content)`` pairs or a dict of them."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as packed:
         for name, content in dict(members).items() if isinstance(members, dict) else members:
@@ -31,7 +31,7 @@ def info(name: str, kind: bytes = tarfile.REGTYPE, **attributes) -> tarfile.TarI
 
 
 def tar_of(members, *, form=tarfile.PAX_FORMAT) -> bytes:
-    """A tar.gz of ``(name or TarInfo, content)`` pairs or a dict of them."""
+    """Make a tar.gz of ``(name or TarInfo, content)`` pairs or a dict of them."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz", format=form, compresslevel=1) as packed:
         for name, content in dict(members).items() if isinstance(members, dict) else members:
@@ -42,7 +42,7 @@ def tar_of(members, *, form=tarfile.PAX_FORMAT) -> bytes:
 
 
 def raw_tar(name: bytes, *, kind: bytes = b"0", size: bytes = b"00000000000", content: bytes = b"") -> bytes:
-    """One member with its header's fields as given, and a right checksum."""
+    """Make a tar of one member with the given header fields and a correct checksum."""
     header = (
         name.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size.ljust(12, b"\0") + b"0" * 11 + b"\0"
     )
@@ -52,7 +52,7 @@ def raw_tar(name: bytes, *, kind: bytes = b"0", size: bytes = b"00000000000", co
 
 
 def take(content: bytes, folder: Path, **options):
-    """Unpack, with the whole of what was there compared before and after but for the target."""
+    """Unpack, and check that nothing outside the target has changed."""
     archive, target = folder / "x.archive", folder / "target"
     archive.write_bytes(content)
     target.mkdir(exist_ok=True)

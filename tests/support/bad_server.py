@@ -1,4 +1,4 @@
-"""A local HTTP server that misbehaves as a test tells it, and writes down what it was asked for and what it sent."""
+"""Local HTTP server that misbehaves as a test demands, and logs every request and the bytes sent."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Act:
-    """What is wrong with one answer; with nothing given it is right."""
+    """Fault of one answer; the default is a correct answer."""
 
     status: int | None = None  # instead of the file
     location: str | None = None
@@ -22,22 +22,22 @@ class Act:
     content_type: str = "application/zip"
     hang_up: bool = False  # no answer at all
     cut: int | None = None  # bytes of the body after which the connection ends
-    reset: bool = False  # it ends by a reset, not in good order
-    stall: bool = False  # it stays open instead, and nothing comes
+    reset: bool = False  # it ends with a reset instead of a proper close
+    stall: bool = False  # it stays open instead, but sends nothing
     ignore_range: bool = False
     shift: int = 0  # a range that starts elsewhere than asked for, and says so
-    total: int | None = None  # the total that a 206 tells
+    total: int | None = None  # the total that a 206 states
     length: int | None = None  # the Content-Length of a 200
-    at_most: int | None = None  # bytes of a range at a time, in good order
+    at_most: int | None = None  # most bytes of a range per answer, which is allowed
     chunked: bool = False
     no_length: bool = False  # the end of the connection is the end of the file
-    untagged: bool = False  # nothing that If-Range could take
+    untagged: bool = False  # no ETag or date for If-Range
     new_content: bytes | None = None  # the file is replaced before the answer
 
 
 @dataclass
 class Request:
-    """One line of the server's log; ``start``: where in the file the body began, ``sent``: its bytes."""
+    """Entry of the server's log; ``start``: position of the body in the file, ``sent``: bytes sent."""
 
     method: str
     path: str
@@ -51,7 +51,7 @@ class Request:
 
 
 class BadServer(ThreadingHTTPServer):
-    """Serves ``content`` at every path; ``script`` holds one act a request, ``always`` what comes after them."""
+    """Server of ``content`` at every path; ``script`` holds one act per request, ``always`` is for later requests."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -64,7 +64,7 @@ class BadServer(ThreadingHTTPServer):
         self.always = Act()
         self.routes: dict[str, Act] = {}
         self.log: list[Request] = []
-        self.pace: tuple[int, float] | None = None  # so many bytes, then a pause of so many seconds
+        self.pace: tuple[int, float] | None = None  # bytes, and seconds of pause after them
         self.stopping = threading.Event()
         self._lock = threading.Lock()
 
@@ -95,7 +95,7 @@ class BadServer(ThreadingHTTPServer):
         }[self.validators]
 
     def handle_error(self, request, client_address):
-        pass  # a client that was killed or has had enough
+        pass  # a client that was killed or closed the connection
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,8 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(act, entry, body)
 
     def pick(self, act: Act, entry: Request, content: bytes, headers: dict[str, str]):
-        """The status and the body; the headers that go with them are added."""
-        # No server finds a range unsatisfiable that nobody asked for.
+        """Choose status and body, and add their headers."""
+        # A range can only be unsatisfiable if one was requested.
         if act.location is not None or (act.status is not None and (act.status != 416 or entry.range)):
             body = b"no"
             headers["Content-Length"] = str(len(body))
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             headers["Content-Length"] = str(len(content) if act.length is None else act.length)
-        # A server that announces too little sends no more than that.
+        # A server that states too small a length sends no more than that.
         return 200, content if act.length is None else content[: act.length]
 
     def pick_range(self, act: Act, entry: Request, content: bytes, headers: dict[str, str], asked):
@@ -210,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(content: bytes):
-    """A server that runs as long as the block does."""
+    """Run a server during the block."""
     server = BadServer(content)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The files that the tests download, and a download from a server that misbehaves."""
+"""Files for the tests to download, and a download from a server that misbehaves."""
 
 import hashlib
 import random
@@ -27,7 +27,7 @@ def fetch(server: BadServer, target: Path, **options) -> Downloaded:
 
 
 def refused(server: BadServer, target: Path, **options) -> tuple[str, str | None]:
-    """The one message, without the server's port; nothing has the target's name."""
+    """Return the one message, without the server's port, and its hint; no file has the target's name."""
     with pytest.raises(SertoolError) as caught:
         fetch(server, target, **options)
     assert not target.exists()

@@ -1,4 +1,4 @@
-"""Archives as fetch-data gets them, and the command itself."""
+"""Make archives for fetch-data, and run the command."""
 
 import zipfile
 from pathlib import Path

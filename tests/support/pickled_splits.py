@@ -1,4 +1,4 @@
-"""Corpora of the published layout, copied or written for a test."""
+"""Write corpora in the published layout for tests."""
 
 import pickle
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def write_split(folder: Path, **changes) -> Path:
-    """A folder of VGAF with a small train split; ``changes`` replace what a file holds."""
+    """Write a VGAF folder with a small train split; ``changes`` replace the content of a file."""
     folder.mkdir(exist_ok=True)
     parts = {
         "emotions": {"v_1": "1", "v_2": "3"},

@@ -1,4 +1,4 @@
-"""Word vectors as spaCy keeps them on the disk."""
+"""Write word vectors in spaCy's layout on the disk."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ KNOWN = {"well": [1.0, 2.0], "known": [3.0, 6.0], "do": [0.5, 0.25], "nt": [1.5,
 
 
 def write_vocab(folder: Path) -> Path:
-    """As spaCy 2 and 3 write it; the folder of en_vectors_web_lg 2.x has no vectors.cfg."""
+    """Write a vocab folder as spaCy 2 and 3 do; that of en_vectors_web_lg 2.x has no vectors.cfg."""
     folder.mkdir(parents=True)
     with (folder / "vectors").open("wb") as file:
         np.save(file, np.array(list(KNOWN.values()), np.float32))

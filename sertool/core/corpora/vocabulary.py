@@ -100,13 +100,10 @@ class Vocabulary:
         Raises:
             DataError: ``content`` is not a vocabulary, or a word's row is not among the rows.
         """
-        if (
-            not isinstance(content, dict)
-            or set(content) != {"rows", "index"}
-            or not isinstance(content["index"], dict)
-        ):
+        index = content.get("index") if isinstance(content, dict) else None
+        if not isinstance(index, dict) or set(content) != {"rows", "index"}:
             raise DataError(f"{origin}: not a vocabulary, expected the keys rows and index")
-        rows, index = content["rows"], content["index"]
+        rows = content["rows"]
         if not _is_number(rows) or rows <= UNKNOWN_INDEX:
             raise DataError(f"{origin}: rows is {rows!r}, expected a number of at least {UNKNOWN_INDEX + 1}")
         for word, row in index.items():

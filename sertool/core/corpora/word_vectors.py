@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, UsageError, did_you_mean
-from sertool.core.files.artifacts import read_error, read_json
+from sertool.core.files.artifacts import read_error, read_json, reading
 from sertool.core.files.pickles import load_array
 
 # Names to suggest, installed or not.
@@ -146,18 +146,13 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
         raise DataError(
             f"{settings}: vectors of another mode than spaCy's default are not supported", hint=_HINT
         )
-    try:
+    unreadable = f"{folder}: its vectors or key2row cannot be read"
+    with reading(
+        folder / "key2row", lambda error: DataError(f"{unreadable} ({type(error).__name__}: {error})")
+    ):
         # Memory-mapped: en_vectors_web_lg has 1.1 million rows, and a vocabulary needs a few thousand.
         vectors = load_array(folder / "vectors")
         rows = srsly.msgpack_loads((folder / "key2row").read_bytes())
-    except DataError:
-        raise
-    except OSError as error:
-        raise read_error(folder / "key2row", error) from error
-    except Exception as error:
-        raise DataError(
-            f"{folder}: its vectors or key2row cannot be read ({type(error).__name__}: {error})"
-        ) from error
     if vectors.ndim != 2 or vectors.dtype.kind != "f":
         raise DataError(f"{folder / 'vectors'}: not a table of floating-point numbers of rank 2")
     if not isinstance(rows, dict):

@@ -147,7 +147,7 @@ def _alone(wanted: _Wanted, policy: Policy) -> Iterator[None]:
 
 def _from_any(urls: Sequence[str], wanted: _Wanted, policy: Policy) -> Downloaded:
     reasons: list[tuple[str, RefusedError]] = []
-    with Client(policy) as client, closing(PartFile(wanted.target)) as part:
+    with closing(Client(policy)) as client, closing(PartFile(wanted.target)) as part:
         # The part file's own address comes first, since only that one can surely resume it.
         begun = part.known.address if part.known else None
         for url in sorted(urls, key=lambda url: address_id(url) != begun):
@@ -194,7 +194,8 @@ def check_link(url: str, policy: Policy = PATIENT) -> Link:
     if not is_http(url):
         return Link(url, False, None, False, "not an http or https address")
     try:
-        with Client(policy) as client, client.get(url, {"Range": f"bytes=0-{replies.PEEK - 1}"}) as response:
+        wanted = {"Range": f"bytes=0-{replies.PEEK - 1}"}
+        with closing(Client(policy)) as client, client.get(url, wanted) as response:
             headers, status = response.headers, response.status_code
             if status not in (200, 206):
                 return Link(url, False, None, False, replies.status_reason(status))

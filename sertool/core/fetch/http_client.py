@@ -65,10 +65,8 @@ class Client:
         # Without this, a compressed transfer would have other bytes and ranges than the file.
         self.session.headers.update({"User-Agent": f"sertool/{__version__}", "Accept-Encoding": "identity"})
 
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close all connections."""
         self.session.close()
 
     def get(self, url: str, headers: dict[str, str]) -> requests.Response:

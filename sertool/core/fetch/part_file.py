@@ -14,9 +14,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files import artifacts
@@ -199,14 +199,7 @@ class PartFile:
 
     def _write_state(self) -> None:
         assert self.known is not None
-        state: dict[str, Any] = {
-            "address": self.known.address,
-            "validator": self.known.validator,
-            "total": self.known.total,
-            "flushed": self._flushed,
-            "boot": boot_id(),
-        }
-        artifacts.write_json(self.state, state)
+        artifacts.write_json(self.state, {**asdict(self.known), "flushed": self._flushed, "boot": boot_id()})
 
     def _close_file(self) -> None:
         if self._file is not None:

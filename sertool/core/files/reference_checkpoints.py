@@ -90,11 +90,8 @@ def _weights(path: Path, table: dict[Any, Any]) -> dict[str, torch.Tensor]:
     if not table:
         raise DataError(f"{path}: its state_dict is empty")
     for name, tensor in table.items():
-        if (
-            not isinstance(name, str)
-            or not isinstance(tensor, torch.Tensor)
-            or not tensor.is_floating_point()
-        ):
+        floats = isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
+        if not isinstance(name, str) or not floats:
             raise DataError(
                 f"{path}: its state_dict's {name!r:.80} is not a tensor of floating-point numbers"
             )

@@ -221,11 +221,7 @@ class _Table(dict[Any, Any], StandIn):
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> torch.Tensor:
     """Make a view of a storage; it must lie inside the storage and must not repeat its elements."""
-    if (
-        not isinstance(storage, torch.Tensor)
-        or not isinstance(shape, tuple)
-        or not isinstance(strides, tuple)
-    ):
+    if not isinstance(storage, torch.Tensor) or not (isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise Refused("a tensor of an unusual kind")
     numbers = (offset, *shape, *strides)
     if (

@@ -93,7 +93,7 @@ def test_selection_on_test_is_an_entry(tmp_path):
 
 
 def test_members_do_not_depend_on_test_labels(tmp_path):
-    """The strongest seal: other test labels, the same weights."""
+    """Check the seal by its effect: other test labels give the same weights."""
     recipe = tiny_recipe(training=FAST)
     weights = []
     for place, swapped in (("a", False), ("b", True)):

@@ -27,7 +27,7 @@ def target(tmp_path):
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The working folder of every command."""
+    """Run every command in a temporary folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -125,7 +125,7 @@ def test_the_file_changes_between_two_tries(server, target, new, validators, act
 
 
 def test_a_changed_file_that_the_server_does_not_own_up_to(server, target, monkeypatch):
-    """It answers 206 although If-Range no longer holds; only the new ETag gives it away."""
+    """The server answers 206 although If-Range no longer holds; only the new ETag shows it."""
     monkeypatch.setattr(BadServer, "tags", lambda self: {"ETag": f'"{digest(self.content)}"'})
     server.script = [Act(cut=200_000), Act(new_content=SAME_LENGTH)]
     lying = {"If-Range": None}

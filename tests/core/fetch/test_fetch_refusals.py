@@ -1,4 +1,4 @@
-"""What fetch-data refuses: hostile archives, wrong checksums, folders of others, mistakes on the command line."""
+"""fetch-data refuses hostile archives, wrong checksums, foreign folders, and mistakes on the command line."""
 
 import gzip
 import hashlib

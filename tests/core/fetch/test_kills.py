@@ -1,4 +1,4 @@
-"""A download that is killed (SIGKILL) at any moment goes on from the byte where it was."""
+"""A download that is killed (SIGKILL) at any moment resumes from the last written byte."""
 
 import hashlib
 import random

@@ -1,4 +1,4 @@
-"""Any sequence of faults of a server, made up by hypothesis: the right file or one message."""
+"""Random sequences of server faults (hypothesis): the download ends in the right file or one message."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

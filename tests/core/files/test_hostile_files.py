@@ -124,7 +124,7 @@ def test_programs_are_refused_and_leave_no_trace(name, wrapper, tmp_path, monkey
 
 
 def test_the_same_under_watch(tmp_path):
-    """In a process that fails on any attempt to run, import or write, as Python itself reports it."""
+    """Read the programs in a process that fails on any attempt to run, import or write, as Python's audit hook reports it."""
     folders = [str(TESTS / name) for name in ("core/files", "fuzzing", "support")]
     script = (
         f"import sys; sys.path[:0] = {folders!r}\n"
@@ -168,7 +168,7 @@ def test_the_watch_sees_what_it_is_for(tmp_path):
 
 
 def test_states_that_torch_sets_have_no_effect(tmp_path):
-    """What a checkpoint may build: a table whose attributes are dropped, a namespace whose state is only kept."""
+    """A checkpoint may build a table, whose attributes are dropped, and a namespace, whose state is only kept."""
     table = b"ccollections\nOrderedDict\n(tR(dS'__class__'\nS'x'\nsS'__setstate__'\nI1\nsb"
     space = b"cargparse\nNamespace\n(tR(dS'__dict__'\n(dsS'__class__'\nS'x'\nsS'hidden_size'\nI4\nsb"
     program = b"(dS'state_dict'\n" + table + b"sS'args'\n" + space + b"s."

@@ -33,7 +33,7 @@ def text(size: int) -> bytes:
 
 
 def again(callee: bytes, arguments: bytes, times: int = 2000) -> bytes:
-    """The same call with the same arguments, five bytes a time."""
+    """Repeat one call with the same arguments, at five bytes each."""
     return callee + b"q\x00(" + arguments + b"tq\x010" + b"h\x00h\x01R" * times
 
 
@@ -137,7 +137,7 @@ def test_keys_of_storages_that_share_parts(tmp_path):
 
 
 def test_many_names_for_one_tensor_are_no_copies(tmp_path):
-    """Each weight gets memory of its own; a hundred names for the same numbers would take a hundred times the file."""
+    """Weights get their own memory; a hundred names for the same numbers would take a hundred times the file."""
     weights = torch.ones(1000)
     content = {"state_dict": {str(number): weights for number in range(100)}}
     space = b"cargparse\nNamespace\n(tR(dS'x'\nI1\nsb"

@@ -62,7 +62,7 @@ def refusal(content: bytes, folder: Path) -> str:
 
 
 def ends_well(content: bytes, folder: Path) -> bool:
-    """Whether it is read, or refused by a message that names the file."""
+    """Check whether it is read, or refused by a message that names the file."""
     try:
         load(content, folder)
     except DataError as error:

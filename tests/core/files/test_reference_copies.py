@@ -24,7 +24,7 @@ CASES = sorted(path.name for path in REFERENCE.iterdir() if (path / "ckpt").is_d
 
 
 def ensemble(folder, name: str) -> tuple[str, dict]:
-    """What is printed and written."""
+    """Convert a folder, and return its output and the files written."""
     result = folder / name
     places = ["--data", str(folder / "data"), "--output", str(folder / "ckpt"), "--json", str(result)]
     done = CliRunner().invoke(app, ["ensemble", "--name", "ref", "--sets", "test", *places])

@@ -70,7 +70,7 @@ def test_more_members_than_a_zip_can_count(tmp_path):
 
 
 def test_members_that_the_directory_hides_are_missed(tmp_path):
-    """One entry's comment swallows the next entry: Python would read one member and be content."""
+    """The comment of an entry swallows the next entry; Python alone would read one member without an error."""
     content = bytearray(zip_of({"a": b"1", "b": b"2"}))
     first = content.index(b"PK\1\2")
     content[first + 32 : first + 34] = struct.pack("<H", 47)
