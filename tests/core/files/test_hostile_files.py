@@ -124,7 +124,7 @@ def test_programs_are_refused_and_leave_no_trace(name, wrapper, tmp_path, monkey
 
 
 def test_the_same_under_watch(tmp_path):
-    """Read the programs in a process that fails on any attempt to run, import or write, as Python's audit hook reports it."""
+    """Read the programs in a process whose audit hook fails on any attempt to run, import or write."""
     folders = [str(TESTS / name) for name in ("core/files", "fuzzing", "support")]
     script = (
         f"import sys; sys.path[:0] = {folders!r}\n"
