@@ -1,4 +1,4 @@
-"""Everything that commands print but the result: lines, bars and counters on stderr."""
+"""Messages and progress of commands on stderr: lines, bars and counters. Results go to stdout."""
 
 import time
 from collections.abc import Callable, Iterator
