@@ -1,4 +1,4 @@
-"""Tiny random corpora and recipes that several test files train on."""
+"""Tiny random corpora, recipes and inputs for the tests of several rooms."""
 
 import shutil
 from pathlib import Path
@@ -56,7 +56,7 @@ def make_corpus(
 
 
 def tiny_recipe(**sections: dict) -> recipes.Recipe:
-    """A recipe for :func:`make_corpus`; keyword arguments change sections, as ``training={"runs": 2}``."""
+    """Return a recipe for :func:`make_corpus`; keyword arguments change sections, as ``training={"runs": 2}``."""
     content = {
         "name": "tiny",
         "about": "a test's",
@@ -82,7 +82,7 @@ def write_tiny(folder: Path, corpus: Corpus | None = None) -> Path:
 def open_tiny(
     folder: Path, recipe: recipes.Recipe, corpus: Corpus | None = None
 ) -> tuple[Experiment, Tables]:
-    """A corpus on disk, the experiment on it and its tables."""
+    """Write a corpus; return the experiment on it and its tables."""
     experiment = open_experiment(recipe, write_tiny(folder, corpus))
     return experiment, tables_of(experiment, fit_inputs(experiment), torch.device("cpu"))
 
@@ -100,7 +100,7 @@ def member_state(model: torch.nn.Module, member: int) -> dict[str, torch.Tensor]
 
 
 def copy_case(case: str, folder: Path) -> Path:
-    """A reference case with ``data`` and ``ckpt`` below ``folder``, without what an earlier reading left."""
+    """Copy ``data`` and ``ckpt`` of a reference case to ``folder``, without the files that an earlier reading left."""
     for part in ("data", "ckpt"):
         shutil.copytree(REFERENCE / case / part, folder / part, ignore=shutil.ignore_patterns("sertool"))
     return folder

@@ -1,4 +1,4 @@
-"""For tests of Triton kernels: scripts of kernel_scripts in a process of their own, where Triton is installed."""
+"""Run the scripts that test Triton kernels, each in a process of its own, where Triton is installed."""
 
 import importlib.util
 import json
@@ -17,7 +17,7 @@ needs_triton = pytest.mark.skipif(
 
 
 def printed(*arguments: str | Path, **environment: str) -> Any:
-    """The JSON that Python prints with these arguments, run in the project's folder."""
+    """Run Python with these arguments in the project's folder and return the JSON that it prints."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -31,5 +31,5 @@ def printed(*arguments: str | Path, **environment: str) -> Any:
 
 
 def interpret(script: str) -> Any:
-    """What a script prints while Triton interprets kernels; it decides when it is imported whether it does."""
+    """Return the output of a script whose kernels Triton interprets; Triton reads the variable when it is imported."""
     return printed(TESTS / "core/models/kernels/scripts" / script, TRITON_INTERPRET="1")

@@ -29,7 +29,7 @@ class Standardization:
 
 @dataclass(frozen=True)
 class Tables:
-    """All N utterances of a corpus as tensors.
+    """Tensors of all N utterances of a corpus.
 
     Attributes:
         text: token ids in each of V vocabularies, or frames.

@@ -208,7 +208,7 @@ def _record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> C
     except RuntimeError as error:
         raise SertoolError(
             f"the training step cannot be recorded as a CUDA graph ({error!s:.200})",
-            hint="--no-graphs launches every operation on its own",
+            hint="try --no-graphs, which launches every operation on its own",
         ) from error
     replay: Callable[[], None] = graph.replay
     return replay

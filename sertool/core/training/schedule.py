@@ -13,7 +13,7 @@ from sertool.core.recipe.schema import Training
 
 @dataclass(frozen=True)
 class Schedule:
-    """All S steps of an epoch, on the CPU.
+    """Schedule of an epoch of S steps, on the CPU.
 
     Attributes:
         index: positions of the utterances; a batch that is not full is filled up with a repeated one.

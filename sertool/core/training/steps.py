@@ -30,7 +30,7 @@ class Stack:
         folds: fold of each member; it selects the vocabulary, statistics and class weights.
         tables: the corpus.
         settings: section ``training`` of the recipe.
-        class_weights: in the loss, or None.
+        class_weights: weight of each class, or None.
         precision: device and number format.
     """
 

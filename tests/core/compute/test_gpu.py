@@ -1,4 +1,4 @@
-"""The same code on a CUDA device, and the fast path against the plain one: skipped, saying so, where there is none."""
+"""A CUDA device against the CPU, and kernels against the plain path; skipped where there is no such device."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_training_follows_the_cpu(precision, graphs, tmp_path):
 
 
 def a_stack(tmp_path, precision, **sections):
-    """A stack of two members on the device, and an epoch of 51 steps for it."""
+    """Return a stack of two members on the device, and an epoch of 51 steps for it."""
     model = {**NO_DROPOUT, **LARGER, **sections.pop("model", {})}
     recipe = tiny_recipe(model=model, training={"batch_size": 4, "learning_rate": 1e-4}, **sections)
     experiment, _ = open_tiny(tmp_path, recipe)
@@ -149,7 +149,7 @@ def test_the_gradient_of_the_recurrence_against_float64(dtype):
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])
 @pytest.mark.parametrize("name", NAMES)
 def test_each_kernel_is_its_definition(monkeypatch, tmp_path, name, architecture):
-    """The same steps with one kernel alone and without any."""
+    """Compare steps with a single kernel and without any."""
     pytest.importorskip("triton")
     results = []
     for off in (",".join(set(NAMES) - {name}), "1"):

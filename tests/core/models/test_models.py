@@ -13,14 +13,17 @@ from sertool.core.recipe.schema import Model
 # A plain model: the weights of one member by our names, one utterance at a time, everything padded
 
 
-def plain_logits(weights, architecture, tokens, mels, heads=2, layers=2):
-    """The reference's formulas (SYSTEM.md, "Models") for tokens (L,) or frames (L, D), and mels (T, M)."""
-    w = weights
+class Plain:
+    """Layers by the reference's formulas (SYSTEM.md, "Models"), from one member's weights by name."""
 
-    def linear(rows, name):
-        return rows @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+    def __init__(self, weights, heads):
+        self.w, self.heads = weights, heads
 
-    def lstm(rows, name):
+    def linear(self, rows, name):
+        return rows @ self.w[f"{name}.weight"].T + self.w[f"{name}.bias"]
+
+    def lstm(self, rows, name):
+        w = self.w
         hidden = cell = torch.zeros(w[f"{name}.weight_hh"].shape[1], dtype=rows.dtype)
         out = []
         for row in rows:
@@ -32,43 +35,45 @@ def plain_logits(weights, architecture, tokens, mels, heads=2, layers=2):
             out.append(hidden)
         return torch.stack(out)
 
-    def norm(rows, name, gamma=0.0, beta=0.0):
+    def norm(self, rows, name, gamma=0.0, beta=0.0):
         scaled = (rows - rows.mean(-1, keepdim=True)) / (rows.std(-1, keepdim=True) + 1e-6)
-        return (w[f"{name}.gain"] + gamma) * scaled + w[f"{name}.bias"] + beta
+        return (self.w[f"{name}.gain"] + gamma) * scaled + self.w[f"{name}.bias"] + beta
 
-    def attention(rows, memory, mask, name):
-        query, key, value = (
-            linear(rows, f"{name}.query"),
-            linear(memory, f"{name}.key"),
-            linear(memory, f"{name}.value"),
-        )
-        size, parts = query.shape[1] // heads, []
-        for head in range(heads):
+    def attention(self, rows, memory, mask, name):
+        query = self.linear(rows, f"{name}.query")
+        key, value = (self.linear(memory, f"{name}.{part}") for part in ("key", "value"))
+        size, parts = query.shape[1] // self.heads, []
+        for head in range(self.heads):
             own = slice(head * size, (head + 1) * size)
             scores = query[:, own] @ key[:, own].T / math.sqrt(size)
             scores[:, ~mask] = -1e9
             parts.append(scores.softmax(1) @ value[:, own])
-        return linear(torch.cat(parts, 1), f"{name}.output")
+        return self.linear(torch.cat(parts, 1), f"{name}.output")
 
-    def ffn(rows, name):
-        return linear(linear(rows, f"{name}.inner").relu(), f"{name}.outer")
+    def ffn(self, rows, name):
+        return self.linear(self.linear(rows, f"{name}.inner").relu(), f"{name}.outer")
 
-    def pool(rows, mask, name):
-        scores = ffn(rows, f"{name}.score")[:, 0]
+    def pool(self, rows, mask, name):
+        scores = self.ffn(rows, f"{name}.score")[:, 0]
         scores[~mask] = -1e9
-        return linear(scores.softmax(0) @ rows, f"{name}.output")
+        return self.linear(scores.softmax(0) @ rows, f"{name}.output")
 
+
+def plain_logits(weights, architecture, tokens, mels, heads=2, layers=2):
+    """Compute the logits of tokens (L,) or frames (L, D), and mels (T, M)."""
+    plain = Plain(weights, heads)
+    norm, attention, ffn = plain.norm, plain.attention, plain.ffn
     text_mask = tokens != 0 if tokens.dim() == 1 else tokens.abs().sum(1) != 0
     audio_mask = mels.abs().sum(1) != 0
-    rows = w["text_encoder.embedding.weight"][tokens] if tokens.dim() == 1 else tokens
-    text, audio = lstm(rows, "text_encoder.lstm"), lstm(mels, "audio_encoder.lstm")
+    rows = weights["text_encoder.embedding.weight"][tokens] if tokens.dim() == 1 else tokens
+    text, audio = plain.lstm(rows, "text_encoder.lstm"), plain.lstm(mels, "audio_encoder.lstm")
     for layer in range(layers):
         name = f"text_blocks.{layer}"
         text = norm(text + attention(text, text, text_mask, f"{name}.self_attn"), f"{name}.norm1")
         text = norm(text + ffn(text, f"{name}.ffn"), f"{name}.norm2")
-    summary = pool(text, text_mask, "text_pool")
+    summary = plain.pool(text, text_mask, "text_pool")
     if architecture == "mnt":
-        pieces = linear(summary, "modulation").relu().chunk(layers)
+        pieces = plain.linear(summary, "modulation").relu().chunk(layers)
     for layer in range(layers):
         name = f"audio_blocks.{layer}"
         attended = audio + attention(audio, audio, audio_mask, f"{name}.self_attn")
@@ -80,7 +85,7 @@ def plain_logits(weights, architecture, tokens, mels, heads=2, layers=2):
             gamma1, beta1, gamma2, beta2 = pieces[layer].chunk(4)
             audio = norm(attended, f"{name}.norm1", gamma1, beta1)
             audio = norm(audio + ffn(audio, f"{name}.ffn"), f"{name}.norm2", gamma2, beta2)
-    return linear(norm(summary + pool(audio, audio_mask, "audio_pool"), "norm"), "classifier")
+    return plain.linear(norm(summary + plain.pool(audio, audio_mask, "audio_pool"), "norm"), "classifier")
 
 
 @pytest.mark.parametrize("frames", [False, True], ids=["words", "frames"])

@@ -125,7 +125,7 @@ def test_logits_where_every_position_is_computed(tmp_path):
 
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])
 def test_weights_that_are_kept_in_bf16_are_those_that_autocast_makes(tmp_path, architecture):
-    """An epoch on the copies against one in which autocast copies anew; and the copies follow the masters."""
+    """Compare an epoch on the copies with one in which autocast copies anew; the copies follow the masters."""
     results = []
     for graphs in (True, False):
         recipe = tiny_recipe(

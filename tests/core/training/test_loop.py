@@ -18,7 +18,7 @@ from sertool.core.training.loop import Member, start, train
 
 
 def prepared(tmp_path, members=None, *, model=None, corpus=None, dtype=torch.float64, **settings_):
-    """An experiment, its tables, members (three unless given) and a way to make a stack of some.
+    """Return an experiment, its tables, members (three unless given) and a function that makes a stack of some.
 
     In float64: some weights have no gradient but rounding (a bias on all scores of a softmax), which Adam scales up
     to whole steps; in float64 its epsilon swallows that, so that *all* weights can be compared.
@@ -193,7 +193,7 @@ def test_a_loss_that_is_no_number_is_told(tmp_path):
         SertoolError, match=r"^seed 1: the loss of epoch \d is not a finite number$"
     ) as caught:
         finish(new(members), tables, experiment.recipe.training)
-    assert caught.value.hint == "a lower training.learning_rate, or training.clip_norm=1.0"
+    assert caught.value.hint == "try a lower training.learning_rate, or training.clip_norm=1.0"
 
 
 # The reference's schedule
@@ -270,7 +270,7 @@ class Spy:
 
 
 def test_a_first_step_is_adams_on_the_summed_loss(tmp_path):
-    """One epoch of one batch, by hand."""
+    """Compare with one epoch of one batch, computed by hand."""
     experiment, tables, members, new = prepared(tmp_path, batch_size=24, max_epochs=1, patience=None)
     member = members[0]
     (finished,) = finish(new([member]), tables, experiment.recipe.training)[0].values()

@@ -34,7 +34,7 @@ def test_each_member_is_stepped_as_torch_steps_it(optimizer, theirs):
 
 
 def test_clipping_bounds_each_member_by_its_own_norm():
-    """The bound is on the gradient of the batch's mean loss, so a sum over n utterances may be n times as long."""
+    """Check that the bound applies to the gradient of the mean loss: a sum over n utterances may be n times as long."""
     chosen = Training(clip_norm=0.5)
     stacked = [torch.nn.Parameter(torch.zeros(3, 4)), torch.nn.Parameter(torch.zeros(3, 2, 2))]
     adam = StackedAdam(stacked, chosen)

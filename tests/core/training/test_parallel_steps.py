@@ -17,7 +17,7 @@ from sertool.core.training.steps import Stack, run_steps
 
 
 def a_stack(folder, parts, **sections):
-    """One member, in so many parts, and an epoch of two full steps and one of a single utterance."""
+    """Return one member, in so many parts, and an epoch of two full steps and one of a single utterance."""
     recipe = tiny_recipe(**sections)
     experiment, tables = open_tiny(folder, recipe, make_corpus({"train": 17, "valid": 6, "test": 6}))
     model = new_stack(experiment, fit_inputs(experiment), 1)

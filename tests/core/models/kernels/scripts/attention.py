@@ -41,7 +41,7 @@ def difference(ours, theirs):
 
 
 def compare(members, batch, heads, length, keys, width, dtype, dropout):
-    """The largest difference of values and gradients, in parts of the largest value."""
+    """Return the largest difference of values and gradients, in parts of the largest value."""
     leaves, mask = given(members, batch, heads, length, keys, width, dtype)
     assert attends(leaves[0], mask, heads)
     up = torch.randn(leaves[0].shape).to(dtype)

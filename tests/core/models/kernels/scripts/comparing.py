@@ -1,4 +1,4 @@
-"""What the scripts that run in Triton's interpreter share: plain results beside the kernels', dropout's factors."""
+"""Helpers of the scripts that run in Triton's interpreter: plain results beside the kernels', and dropout factors."""
 
 import os
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def _factors(key, result, dropped: tl.constexpr, columns: tl.constexpr):
 
 
 def factors(key: Tensor, rows: int, columns: int, dropped: int) -> Tensor:
-    """What kernels multiply the rows of a matrix with, whose tiles have so many columns."""
+    """Return the dropout factors of the rows of a matrix whose tiles have so many columns."""
     result = torch.empty(triton.cdiv(rows, 8) * 8, columns)
     _factors[(triton.cdiv(rows, 8),)](key, result, dropped=dropped, columns=columns)
     return result[:rows]

@@ -1,11 +1,11 @@
-"""What Triton's interpreter lacks."""
+"""A correction of Triton's interpreter."""
 
 import triton.language as tl
 from triton.runtime.interpreter import InterpreterBuilder
 
 
 def let_dot_take_bfloat16() -> None:
-    """It keeps bfloat16 as integers of 16 bits, and its ``tl.dot`` multiplies those (3.6 and 3.9)."""
+    """Make ``tl.dot`` convert bfloat16, which the interpreter (3.6 and 3.9) keeps and multiplies as 16-bit integers."""
     dot = InterpreterBuilder.create_dot
 
     def create_dot(builder, a, b, *rest):

@@ -34,7 +34,7 @@ def tables():
 
 
 def trained(corpus, architecture, precision):
-    """The summed losses, and the logits of both members behind the steps."""
+    """Return the summed losses, and the logits of both members after the steps."""
     recipe = tiny_recipe(
         model={**NO_DROPOUT, "architecture": architecture},
         training={"batch_size": 4, "learning_rate": 1e-3, "clip_norm": 1.0},
