@@ -46,7 +46,7 @@ def build_report(
     for name in dict.fromkeys([*names, *evaluated]):  # each run once
         try:
             runs.append(_report(name, output, data, command))
-        except DataError as error:
+        except DataError as error:  # one bad run must not cost the report on the others
             problems.append(as_sentence(error))
     lacking = missing(expected, [run.report.name for run in runs if "test" in run.report.sets], output, data)
     tasks = task_reports(runs, lacking)
@@ -76,9 +76,8 @@ def _check_names(names: Sequence[str], output: Path) -> None:
         return
     there = runs_below(output)
     held = f"holds: {', '.join(there)}" if there else "holds no runs; `sertool train` makes one"
-    raise UsageError(
-        f"{output / names[0]}: no such folder{did_you_mean(names[0], there)}", hint=f"{output} {held}"
-    )
+    near = did_you_mean(names[0], there)
+    raise UsageError(f"{output / names[0]}: no such folder{near}", hint=f"{output} {held}")
 
 
 def _title(names: Sequence[str]) -> str:

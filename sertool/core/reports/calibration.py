@@ -24,9 +24,10 @@ def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
     The temperature stored with the run is used if it was fitted for these members. Otherwise it is fitted on the
     stored validation set. If validation is the test split there is none: a temperature is never fitted on test.
     """
-    if run.origin.selected_on_test:
+    if run.origin.selected_on_test:  # validation is test
         return None, "none: validation is the test split, and a temperature is never fitted on test"
     stored = run.calibration
+    # A temperature belongs to one set of members: averaging more of them makes probabilities less sharp.
     if stored is not None and stored.fits(_names(run.main.predictions, k)):
         return stored.temperature, f"temperature {stored.temperature:.3f}, stored with the run"
     if "valid" not in run.sets:

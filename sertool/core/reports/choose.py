@@ -28,18 +28,19 @@ def choose_size(run: Loaded) -> Choice:
     If the predictions on that set are not stored, all members are averaged.
     """
     metric, depth = run.recipe.training.select, len(run.main.predictions.logits)
-    deciding = "test" if run.flattered else "valid"
+    deciding = "test" if run.is_optimistic else "valid"
     if deciding in run.sets:
-        by = "test" if run.flattered else "validation"
+        by = "test" if run.is_optimistic else "validation"
         return Choice(best_size(run.sets[deciding].predictions, metric), by)
-    missing = "test" if run.flattered else "validation"
+    missing = "test" if run.is_optimistic else "validation"
     note = f"all {depth} members are averaged, because no predictions on {missing} are stored to choose k"
     return Choice(depth, "all", note if depth > 1 else "")  # of one member there is nothing to choose
 
 
 def best_size(predictions: Predictions, metric: str) -> int:
     """Return the k with the best value of a metric, a key of ``METRICS``; the smallest if several are equal."""
-    return max(range(1, len(predictions.logits) + 1), key=lambda k: (predictions.metric(metric, k), -k))
+    sizes = range(1, len(predictions.logits) + 1)
+    return max(sizes, key=lambda k: (predictions.metric(metric, k), -k))  # -k: the smallest
 
 
 def stamp(run: Loaded, choice: Choice) -> str:

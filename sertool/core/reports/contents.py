@@ -1,4 +1,4 @@
-"""Every figure of a report as plain data. The outputs (terminal, Markdown, HTML, CSV, JSON) show it, computing nothing.
+"""Figures of a report as plain data. The outputs (terminal, Markdown, HTML, CSV, JSON) show it, computing nothing.
 
 Figures are fractions, not percent; an :class:`~sertool.core.metrics.Estimate` carries its 95 % interval.
 """
@@ -137,7 +137,7 @@ class ReportUtterance:
     """An utterance as the error browser shows it.
 
     Attributes:
-        id, text, speaker, dialogue: as stored.
+        id, text, speaker, dialogue: stored with the predictions.
         target, decision: label and predicted class by name; several joined by ``, `` in a multi-label task, where both
             may be empty.
         right: True if they agree (multi-label: in every class).
@@ -159,6 +159,11 @@ class ReportUtterance:
     seconds: float | None
     words: int
     members: int
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """Sort key of error browser and recordings: wrong before right, then the most confident first."""
+        return self.right, -self.confidence
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,7 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class OurRow:
-    """One run in the table of its data set: its figures on test under its protocol."""
+    """A run in the table of its data set: its figures on test under its protocol."""
 
     run: str
     recipe: str
@@ -330,7 +335,7 @@ class Report:
         title: title of the report.
         made: time, and version of sertool.
         tasks: one table per data set and task.
-        runs: in the order of the tables.
+        runs: all runs, in the order of the tables.
         problems: a sentence for each run or file that could not be read.
         command: the command that makes this report again.
         recordings: audio of utterances as ``data:`` addresses, by run, then id; see --recordings.

@@ -13,7 +13,7 @@ from sertool.core.reports.contents import FORMAT, CalibrationRow, Report, RunRep
 
 
 class CsvRow(NamedTuple):
-    """One figure; the fields are the columns of the CSV file, which scripts of users rely on.
+    """A figure; the fields are the columns of the CSV file, which scripts of users rely on.
 
     ``what`` is published, ensemble, score, size, member, mean, sd, class, confusion, majority, calibration, bin,
     risk, slice, probe or difference; ``name`` is the member, class, slice and so on. ``low`` and ``high`` are the ends

@@ -40,6 +40,7 @@ def expected_recipes(wanted: Sequence[str]) -> dict[str, Recipe]:
 
 
 def _published() -> list[str]:
+    # A recipe of a published set names that set's own reader; prepared corpora all use the reader "corpus".
     shipped = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
     return [own.name for own in shipped if own.dataset.reader != "corpus" and not own.name.endswith(TUNED)]
 
@@ -78,6 +79,7 @@ def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
 
 def _table(recipe: Recipe) -> tuple[str, str]:
     """Return data set and task under the names that runs of the recipe carry."""
+    # A prepared corpus is named after its folder, a published one after its reader.
     dataset = recipe.dataset
     own = Path(dataset.path.removeprefix(PACKAGED)).name
     task = dataset.task if dataset.num_classes is None else f"{dataset.task}, {dataset.num_classes} classes"

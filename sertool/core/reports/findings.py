@@ -57,9 +57,10 @@ def findings_of(
         expected: number of members that the recipe asks for, over all folds.
     """
     main = next(iter(sets.values()))
+    # A second set would repeat most findings, so that they would be read less.
     found = [*_of_data(run, choice), *_of_members(run, expected), *_of_set(run, main)]
     # Under the paper's protocol the choices are made on test, so one more read tells nothing new.
-    if not run.flattered:
+    if not run.is_optimistic:
         found += _read_often(run.reads)
     order = list(KINDS)
     return tuple(sorted(found, key=lambda one: (SEVERITIES.index(one.severity), order.index(one.kind))))
@@ -78,8 +79,8 @@ def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
     for kind, text in ((one[0], one[-1]) for one in origin.doctor or [] if one):
         if kind in LEAKS:
             yield _found(kind, text)
-    if flattery := stamp(run, choice):
-        chosen = flattery.partition(": ")[2]
+    if selected := stamp(run, choice):
+        chosen = selected.partition(": ")[2]
         verb = "was" if chosen == "k" else "were"
         text = f"{chosen} {verb} selected on the test utterances, as in the paper: the figures are optimistic"
         yield _found("selected-on-test", text)
@@ -98,11 +99,12 @@ def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
 
 
 def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
-    where = own.set
+    where = own.set  # findings of several sets would be mixed up without it
     if own.unit_note:  # too few clusters, or none known
         yield _found("few-clusters", own.unit_note)
     if better := _chance(own):
         yield _found("no-better-than-majority", f"{where}: {better}")
+    # A class without utterances here need not be predicted.
     if never := [row for row in own.classes if row.support and not row.predicted]:
         listed = ", ".join(f"{row.name} ({row.support:,})" for row in never)
         yield _found("never-predicted", f"{where}: never predicted: {listed}")
@@ -131,18 +133,19 @@ def _chance(own: SetReport) -> str:
     occurring = [row for row in own.classes if row.support]
     # In a multi-label task each class is a decision between yes and no.
     chance = 1 / len(occurring) if own.confusion is not None else 0.5
-    said = []
+    reasons = []
     if own.majority is not None and _low(accuracy) <= own.majority:
         frequent = max(occurring, key=lambda row: row.support)
-        said.append(
+        reasons.append(
             f"accuracy {_estimate(accuracy)}, while always predicting {frequent.name} reaches "
             f"{percent(own.majority)} %"
         )
     if _low(uar) <= chance and len(occurring) > 1:
-        said.append(f"UAR {_estimate(uar)}, while chance is {percent(chance)} %")
-    elif said and len(occurring) > 1:
-        said.append(f"the UAR of {percent(uar.value)} % is above chance, {percent(chance)} %")
-    return "; ".join(said)
+        reasons.append(f"UAR {_estimate(uar)}, while chance is {percent(chance)} %")
+    # With unequal classes the majority may be out of reach for a model that does know something.
+    elif reasons and len(occurring) > 1:
+        reasons.append(f"the UAR of {percent(uar.value)} % is above chance, {percent(chance)} %")
+    return "; ".join(reasons)
 
 
 def _is_miscalibrated(row: CalibrationRow) -> bool:
@@ -180,6 +183,7 @@ def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:
 
 
 def _low(figure: Estimate) -> float:
+    """Return the lower end of the interval; the value itself if there is none."""
     return figure.value if figure.low is None else figure.low
 
 

@@ -41,7 +41,7 @@ class Loaded:
 
     Attributes:
         name, folder: name and folder of the run.
-        origin: how and on which data the predictions were made.
+        origin: origin of the predictions: members, data, versions.
         recipe: the recipe of the run.
         sets: labelled sets by name, ``test`` before ``valid``, without the members of ``left_out``.
         probes: logits (E, N, C) of the same members by set and probe.
@@ -76,7 +76,7 @@ class Loaded:
         return next(iter(self.sets.values()))
 
     @property
-    def flattered(self) -> bool:
+    def is_optimistic(self) -> bool:
         """True if anything was or may be selected on test, by the recipe's protocol or by its splits."""
         return self.origin.protocol == "paper" or self.origin.selected_on_test
 
@@ -99,6 +99,7 @@ def load_run(folder: Path) -> Loaded:
         raise DataError("; ".join(problems) or nothing)
     origin = next(iter(sets.values())).origin
     recipe = _recipe(origin, folder.name)
+    # What is missing or damaged from here on costs a part of the report, not the run.
     seeds: tuple[int, ...] = ()
     with noting(problems):
         seeds = _seeds(folder, next(iter(sets.values())).predictions, problems)

@@ -34,7 +34,7 @@ def probe_rows(
     targets, classes = predictions.targets, len(predictions.classes)
     assert targets is not None
     rows = []
-    for name in [name for name in ORDER if name in probes]:
+    for name in [name for name in ORDER if name in probes]:  # runs may have been probed in part
         probed = decide(probes[name][:k].mean(0), predictions.kind)
         drop = decision_differences(targets, probed, decisions, classes, bootstrap)["accuracy"]
         found = decision_estimates(targets, probed, classes, bootstrap)

@@ -85,7 +85,7 @@ def _rows(run: RunReport) -> list[ReportUtterance]:
 def _most_severe_first(report: Report) -> Iterator[tuple[RunReport, str]]:
     """Yield the utterances of all runs, errors of every run first: they are what a reader wants to listen to."""
     rows = [(run, row) for run in report.runs for row in _rows(run)]
-    return ((run, row.id) for run, row in sorted(rows, key=lambda pair: (pair[1].right, -pair[1].confidence)))
+    return ((run, row.id) for run, row in sorted(rows, key=lambda pair: pair[1].order))
 
 
 class _Packed:
@@ -97,7 +97,7 @@ class _Packed:
         self.faults: list[str] = []
 
     def address(self, clip: Segment) -> str | None:
-        if clip not in self.made:
+        if clip not in self.made:  # runs on the same set share their recordings
             self.made[clip] = self._make(clip)
         return self.made[clip]
 
@@ -105,7 +105,7 @@ class _Packed:
         try:
             content, kind = _content(clip)
         except DataError as error:
-            self.faults.append(str(error))
+            self.faults.append(str(error))  # a report without this player is better than none
             return None
         if len(content) > LARGEST:
             self.large += 1

@@ -34,6 +34,7 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
     """
     run = load_run(folder)
     choice = choose_size(run)
+    # Calibration depends on k: a temperature is fitted for the average of exactly these members.
     temperature, calibrated = find_temperature(run, choice.k)
     sets = {name: set_report(run, name, choice.k, temperature) for name in run.sets}
     origin, own = run.origin, run.main.predictions

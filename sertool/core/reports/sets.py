@@ -40,7 +40,7 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
     targets, number = own.targets, len(own.classes)
     expected = published_counts(run.recipe, name)
     scores: Mapping[str, Estimate] = {}
-    if own.scores is not None and own.kind == "single":
+    if own.scores is not None and own.kind == "single":  # raw scores exist for sentiment only
         scores = score_estimates(own.scores, logits, own.classes, bootstrap, temperature=temperature or 1.0)
     alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
     return SetReport(
@@ -114,6 +114,7 @@ def _classes(
     support, predicted = (_counts(part, number) for part in (own.targets, decisions))
     train: Sequence[int | None] = run.origin.train_classes
     published: Sequence[int | None] = (expected.classes if expected else None) or ()
+    # Counts that are not known, or are of other classes, stay out of the table.
     train, published = (part if len(part) == number else [None] * number for part in (train, published))
     found = class_estimates(own.targets, decisions, number, bootstrap)
     return tuple(
@@ -130,6 +131,7 @@ def _classes(
 
 
 def _counts(decisions: NDArray[np.int64], number: int) -> list[int]:
+    # Multi-label decisions are 0 or 1 for each class, single-label ones are class numbers.
     counted = decisions.sum(0) if decisions.ndim == 2 else np.bincount(decisions, minlength=number)
     return [int(value) for value in counted]
 

@@ -65,15 +65,16 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstr
                 weak=False,
             )
         )
-        if min(len(inside), len(outside)) >= LEAST and not _is_few_people(part, stored):
+        if min(len(inside), len(outside)) >= LEAST and not _is_few_speakers(part, stored):
             resampled = totals[:, [number, len(parts) + number, -2, -1]]
             tested.append((number, _p_below(inside, outside, part.mask, resampled, bootstrap.clusters)))
+    # Only slices that were tested count in the correction.
     for (number, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
         rows[number] = replace(rows[number], p=p, weak=p < WEAK and rows[number].difference < -WEAK)
     return tuple(rows)
 
 
-def _is_few_people(part: _Part, stored: StoredSet) -> bool:
+def _is_few_speakers(part: _Part, stored: StoredSet) -> bool:
     """Check whether a gender, or the other one, is only a few speakers, whose habits could pass for the gender's."""
     speakers: tuple[set[str], set[str]] = (set(), set())
     for inside, one in zip(part.mask, stored.spoken, strict=True):
@@ -86,7 +87,7 @@ def _estimate(inside: NDArray[np.float64], mask: Mask, bootstrap: Bootstrap) -> 
     """Return the accuracy on a slice with its interval over clusters; over utterances if there is one cluster only."""
     _, index = np.unique(bootstrap.clusters.index[mask], return_inverse=True)
     own = Clusters(index, int(index.max()) + 1, bootstrap.clusters.unit)
-    if own.number == 1:
+    if own.number == 1:  # resampling one cluster gives the same figure every time
         own = Clusters(np.arange(len(inside)), len(inside), "utterance")
     resampled = Bootstrap(own, resamples=bootstrap.resamples, seed=bootstrap.seed)
     sums = resampled.totals(np.stack([inside, np.ones_like(inside)], axis=-1))
@@ -109,14 +110,15 @@ def _p_below(
     fewer = min(len(np.unique(clusters.index[own])) for own in (mask, ~mask))
     right, size, all_right, all_size = totals.T
     # A resample that drew only the slice, or only the rest, has no difference.
-    there = (size > 0) & (size < all_size)
-    if fewer >= ENOUGH and there.any():
-        rest = (all_right[there] - right[there]) / (all_size[there] - size[there])
-        error = float((right[there] / size[there] - rest).std()) * math.sqrt(fewer / (fewer - 1))  # of n - 1
-        if error > 0:
+    defined = (size > 0) & (size < all_size)
+    if fewer >= ENOUGH and defined.any():
+        rest = (all_right[defined] - right[defined]) / (all_size[defined] - size[defined])
+        # Resamples of n clusters vary like a mean with the divisor n; t needs n - 1.
+        error = float((right[defined] / size[defined] - rest).std()) * math.sqrt(fewer / (fewer - 1))
+        if error > 0:  # else all resamples agree, and there is nothing to divide by
             return float(stdtr(fewer - 1, (inside.mean() - outside.mean()) / error))
-    whole = [int((own == 1).sum()) for own in (inside, outside)]
-    return fisher_less(whole[0], len(inside), whole[1], len(outside))
+    correct = [int((own == 1).sum()) for own in (inside, outside)]
+    return fisher_less(correct[0], len(inside), correct[1], len(outside))
 
 
 def _slices_of(stored: StoredSet) -> Iterator[_Part]:

@@ -35,15 +35,19 @@ def _key(run: Reported) -> Task:
 
 def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]) -> TaskReport:
     recipes = [run.loaded.recipe for run in runs] + [one.recipe for one in missing]
+    # Recipes of one task repeat the same published figures; each is shown once.
     published = dict.fromkeys(
         PublishedRow(own.metric, own.value, own.members, own.utterances, own.source)
         for recipe in recipes
         for own in recipe.published
     )
+    # Every paper run with every honest run of the same settings.
     pairs = [
         (paper, honest)
         for paper, honest in product(runs, runs)
-        if paper.loaded.flattered and not honest.loaded.flattered and _differ_in_protocol(paper, honest)
+        if paper.loaded.is_optimistic
+        and not honest.loaded.is_optimistic
+        and _differ_in_protocol(paper, honest)
     ]
     return TaskReport(
         dataset=key[0],
@@ -154,5 +158,6 @@ def _targets(run: Reported) -> np.ndarray:
 
 
 def _unpaired(paper: Reported, honest: Reported) -> dict[str, Difference]:
+    # Without shared utterances the resamples cannot be paired, so there is a value and no interval.
     figures = [run.report.sets["test"].metrics for run in (paper, honest)]
     return {name: Difference(figures[0][name].value - figures[1][name].value) for name in METRICS}

@@ -9,7 +9,7 @@ from sertool.core.reports.compare.contents import Pair
 from sertool.core.reports.contents import MemberSpread, SetReport
 
 ALL_METRICS: dict[str, Metric] = {**METRICS, **SCORE_METRICS}  # in the order of every table
-NONE = "-"
+NONE = "-"  # shown where there is nothing to show
 
 
 def metric_name(metric: str) -> str:
@@ -29,7 +29,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 def figure(value: float, metric: str = "") -> str:
     """Write a figure: shares in percent, MAE and correlations in their own unit."""
-    if value != value:
+    if value != value:  # NaN, as of a correlation with constant scores
         return "not defined"
     return percent(value, 2) if _is_share(metric) else f"{value:.3f}"
 
@@ -69,6 +69,7 @@ def p_value(p: float | None) -> str:
     """Write a p-value for a table; a dash if there is none."""
     if p is None or p != p:
         return NONE
+    # Smaller values say nothing more: resamples cannot resolve them.
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

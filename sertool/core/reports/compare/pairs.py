@@ -62,7 +62,7 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
             sets, tasks or classes.
         DataError: a run has no usable predictions, or the labels or utterances of two runs do not match.
     """
-    _check_asked(names, metrics)
+    _check_asked(names, metrics)  # before any file is read
     first, *others = (open_contender(name, output, set_name) for name in names)
     for other in others:
         check_together(first, other)
@@ -83,9 +83,8 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
 
 def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
     if len(names) < 2:
-        raise UsageError(
-            f"two runs or more are needed, only {', '.join(names)} is given", hint="sertool compare A B"
-        )
+        given = f"only {', '.join(names)} is given"
+        raise UsageError(f"two runs or more are needed, {given}", hint="sertool compare A B")
     for what, given in (("run", names), ("--metric", metrics)):
         twice = next((one for place, one in enumerate(given) if one in given[:place]), None)
         if twice is not None:
@@ -143,8 +142,10 @@ def _shared(a: Judged, b: Judged) -> _Shared:
             f"(the first are {own.ids[0]!r} and {other.ids[0]!r})",
             hint="compare runs of one corpus: these are split differently, or name their utterances differently",
         )
+    # Sets may differ in order or size: rows are matched by id.
     rows_b = [there[own.ids[row]] for row in rows_a]
     targets, others = own.targets[rows_a], other.targets[rows_b]
+    # With other labels "right" would mean two things, and no difference could be told from the labels'.
     unlike = np.flatnonzero((targets != others).reshape(len(rows_a), -1).any(1))
     if len(unlike):
         row = int(unlike[0])

@@ -51,7 +51,7 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
         )
     run = load_run(folder)
     if set_name not in run.sets:
-        why = "; ".join(run.problems)
+        why = "; ".join(run.problems)  # why the set could not be read, if that is the reason
         raise DataError(why or f"{set_path(folder, set_name)}: has no labels, so nothing can be compared")
     choice = choose_size(run)
     stored = run.sets[set_name]
@@ -75,6 +75,7 @@ def check_together(a: Judged, b: Judged) -> None:
         UsageError: they have different data sets, tasks or classes.
     """
     names = a.contender.name, b.contender.name
+    # Each of these would make the runs answer different questions.
     for what, *values in (
         ("data sets", a.stored.origin.dataset, b.stored.origin.dataset),
         ("tasks", a.stored.origin.task, b.stored.origin.task),

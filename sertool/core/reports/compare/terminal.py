@@ -133,11 +133,8 @@ def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> 
             for line, text in zip(grid, texts, strict=True)
         ]
     more = len(pair.flips) - len(shown)
-    return [
-        *lines,
-        *grid,
-        *([f"and {more:,} more: --flips N shows N, --csv FILE writes all"] if more else []),
-    ]
+    rest = [f"and {more:,} more: --flips N shows N, --csv FILE writes all"] if more else []
+    return [*lines, *grid, *rest]
 
 
 def _decision(classes: str, width: int | None) -> str:

@@ -9,16 +9,15 @@ from markupsafe import Markup
 from sertool.core.reports.contents import ReportUtterance
 from sertool.core.reports.html.figures import encoded
 
-PAGE = (
-    50  # rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript
-)
+# Rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript.
+PAGE = 50
 
 
 class Names:
     """Texts in order of first appearance; each is stored once and referred to by its place."""
 
     def __init__(self) -> None:
-        self.places: dict[str, int] = {}
+        self.places: dict[str, int] = {}  # text -> place; a dict keeps the order of insertion
 
     def place(self, text: str | None) -> int:
         """Return the place of a text, which is added if it is new; -1 for None."""
@@ -35,6 +34,7 @@ class Pool:
     def place(self, row: ReportUtterance) -> int:
         """Return the place of an utterance, which is added if it is new."""
         speaker, dialogue = self._speakers.place(row.speaker), self._dialogues.place(row.dialogue)
+        # Label and prediction are not in it: they belong to a run.
         entry = row.id, row.text, speaker, dialogue, row.seconds, row.words
         return self._places.setdefault(entry, len(self._places))
 
@@ -52,11 +52,6 @@ class Pool:
                 "recordings": list(self._recordings.places),
             }
         )
-
-
-def most_severe_first(rows: Sequence[ReportUtterance]) -> list[ReportUtterance]:
-    """Sort wrong predictions before correct ones, and the most confident first."""
-    return sorted(rows, key=lambda row: (row.right, -row.confidence))
 
 
 def browser_data(

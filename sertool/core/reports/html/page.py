@@ -14,7 +14,7 @@ from sertool.core.reports.contents import Report
 from sertool.core.reports.html import figures, views
 from sertool.core.reports.html.browser import PAGE, Pool
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the page needs no file beside it
 
 
 def render(report: Report) -> str:
@@ -65,7 +65,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "figure": lambda value, metric="": _typeset(wording.figure(value, metric)),
         "interval": lambda own, metric="": _typeset(wording.interval(own, metric)),
-        "points": lambda value: _typeset(wording.points(value, 1)),
+        "points": lambda value: _typeset(wording.points(value, 1)),  # one decimal, as the intervals have
         "points_interval": lambda own: _typeset(wording.points_interval(own)),
         "p_value": lambda p: _typeset(wording.p_value(p)),
         "p_equals": lambda p: wording.p_equals(p).replace(" ", "\u00a0"),  # stays on one line

@@ -18,7 +18,7 @@ from sertool.core.reports.contents import (
     TaskReport,
 )
 from sertool.core.reports.html import figures
-from sertool.core.reports.html.browser import PAGE, Pool, browser_data, most_severe_first
+from sertool.core.reports.html.browser import PAGE, Pool, browser_data
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
 from sertool.core.reports.wording import ALL_METRICS, metric_name
 
@@ -28,6 +28,7 @@ SEVERITIES = {
     "warning": "Warnings: figures that are optimistic or misleading",
     "note": "Notes",
 }
+# Kind -> heading, in this order: speakers last, as they are many.
 SLICES = {
     "gender": "gender",
     "words": "length in words",
@@ -45,7 +46,7 @@ class SetView:
     """A set of a run: the first rows of its error browser, and all rows as JSON."""
 
     own: SetReport
-    place: str
+    place: str  # anchor in the page
     rows: tuple[ReportUtterance, ...]
     data: Markup
     players: bool
@@ -75,7 +76,7 @@ def run_views(report: Report, pool: Pool) -> list[RunView]:
 def _set_view(
     run: RunReport, own: SetReport, place: str, pool: Pool, recordings: Mapping[str, str]
 ) -> SetView:
-    rows = most_severe_first(own.rows)
+    rows = sorted(own.rows, key=lambda row: row.order)
     data = browser_data(rows, run.class_names, len(own.sizes), pool, recordings)
     return SetView(own, place, tuple(rows[:PAGE]), data, any(row.id in recordings for row in rows))
 
@@ -134,6 +135,7 @@ def forest_of(report: Report, metric: str) -> Markup | None:
             for row in task.ours
             if metric in row.metrics
         )
+        # Of several published figures the first one, which is the recipe's main source.
         published = next((row.value for row in task.published if row.metric == metric), None)
         if rows:
             groups.append(FigureGroup(f"{task.dataset} · {task.task}", published, rows))

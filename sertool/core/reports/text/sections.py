@@ -57,6 +57,7 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         rows.append((own.run, _protocol(own, full=full), *_ours(own, metrics, full=full)))
         stamp = "" if full else own.stamp  # a terminal has no room for all of it in the row
         notes.append(f"{own.run}: {'; '.join(part for part in (_size_of(own), stamp, own.note) if part)}")
+    # Differences stand below the rows that they compare.
     differing, their_notes = _difference_rows(task.differences, metrics, full=full)
     table = Table(
         header=tuple(header) if rows else (),
@@ -266,7 +267,7 @@ def _calibration(own: CalibrationRow) -> list[str]:
 
 
 def _slices(own: SetReport, *, full: bool) -> Table:
-    shown = own.slices if full else [one for one in own.slices if one.weak]
+    shown = own.slices if full else [one for one in own.slices if one.weak]  # there may be dozens
     tested = sum(one.p is not None for one in own.slices)
     if not shown:
         weaker = f"none of {tested} is significantly weaker than the rest"
@@ -343,7 +344,7 @@ def _size_table(own: SetReport) -> Table:
 
 def _member_table(run: RunReport, own: SetReport) -> Table:
     names = list(own.members[0].metrics) if own.members else []
-    folds = run.folds > 1
+    folds = run.folds > 1  # without, the column would be the same everywhere
     rows = [
         (
             one.name,

@@ -27,6 +27,7 @@ def show(report: Report, width: int) -> list[str]:
 def _section(section: Section, width: int) -> list[str]:
     prose = min(width, WIDEST)
     lines = wrapped(printable(section.title), prose)
+    # The rule under a heading is as long as the heading.
     lines += ["─" * min(max(map(len, lines)), prose)]
     for severity, text in section.findings:
         lines += wrapped(f"{severity}: {printable(text)}", prose)

@@ -31,6 +31,7 @@ def encoded(text: str) -> str:
 def _units(sign: str) -> str:
     """Write a character as the escapes of its UTF-16 code units, as JSON wants them."""
     code = ord(sign)
+    # Characters beyond 16 bits are two units, a surrogate pair.
     units = [code] if code < 0x10000 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
     return "".join(f"\\u{unit:04x}" for unit in units)
 
@@ -52,7 +53,7 @@ def _value(value: str | float) -> str:
 
 def number(value: float) -> str:
     """Write a number with at most one decimal: less than a tenth of a pixel is not seen, and makes the file large."""
-    text = f"{value:.1f}".removesuffix(".0")
+    text = f"{value:.1f}".removesuffix(".0")  # "-0.0" must not become "-0"
     return "0" if text == "-0" else text
 
 
@@ -129,11 +130,11 @@ def nice_step(least: float) -> float:
 
 def span(values: Iterable[float], *, least: float, floor: float, ceiling: float) -> Pair:
     """Return round ends around the finite values, at least ``least`` apart, between ``floor`` and ``ceiling``."""
-    finite = [value for value in values if math.isfinite(value)] or [floor]
+    finite = [value for value in values if math.isfinite(value)] or [floor]  # without data
     step = nice_step(max(max(finite) - min(finite), least) / 8)
     low = max(floor, step * math.floor(min(finite) / step))
     high = min(ceiling, step * math.ceil(max(finite) / step))
-    if high - low < least:
+    if high - low < least:  # widen around the middle, then push back inside floor and ceiling
         low = max(floor, (low + high - least) / 2)
         high = min(ceiling, low + least)
         low = max(floor, high - least)

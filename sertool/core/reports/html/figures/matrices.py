@@ -66,7 +66,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> M
 def reliability(bins: Sequence[Bin]) -> Markup:
     """Draw the share of correct predictions against confidence, with intervals; below, the number of predictions."""
     left, right, top, middle, bottom = 44, 384, 26, 336, 406
-    x, y = Scale(0, 1, left, right), Scale(0, 1, middle, top)
+    x, y = Scale(0, 1, left, right), Scale(0, 1, middle, top)  # pixels count downwards
     most = max((one.count for one in bins), default=1)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
     parts = left_axis(y, left, right, "correct, %")
