@@ -83,8 +83,8 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
 
 def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
     if len(names) < 2:
-        given = f"only {', '.join(names)} is given"
-        raise UsageError(f"two runs or more are needed, {given}", hint="sertool compare A B")
+        only = f"only {', '.join(names)} is given"
+        raise UsageError(f"two runs or more are needed, {only}", hint="sertool compare A B")
     for what, given in (("run", names), ("--metric", metrics)):
         twice = next((one for place, one in enumerate(given) if one in given[:place]), None)
         if twice is not None:
