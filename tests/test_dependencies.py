@@ -31,6 +31,7 @@ TOOLS = {
     "mypy",
     "pytest",
     "librosa",  # the independent log-mels of tests
+    "beartype",  # checks the shapes that signatures state, in tests
     "audmetric",  # the independent metrics of tests
     "html5lib",  # tests parse the report as a browser would
     "playwright",  # tests open the report in a browser
