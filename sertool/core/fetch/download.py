@@ -99,10 +99,10 @@ class _Wanted:
     target: Path
     size: int | None
     sha256: str | None
-    tell: Callable[[Progress], None]
+    report: Callable[[Progress], None]
 
     def note(self, text: str, done: int = 0) -> None:
-        self.tell(Progress(done, self.size, text))
+        self.report(Progress(done, self.size, text))
 
     def already_there(self) -> Downloaded | None:
         path = self.target
@@ -174,7 +174,7 @@ def _from_one(client: Client, url: str, part: PartFile, wanted: _Wanted) -> str:
     # Twice, because a part from an earlier run or another address may be of another version of the file.
     for last in (False, True):
         checked = wanted.sha256 is not None
-        Transfer(client, url, part, size=wanted.size, checked=checked, tell=wanted.tell).run()
+        Transfer(client, url, part, size=wanted.size, checked=checked, report=wanted.report).run()
         digest = part.finish()
         if wanted.sha256 in (None, digest):
             return digest

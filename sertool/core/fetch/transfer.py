@@ -19,7 +19,7 @@ from sertool.core.formatting import readable_size
 
 # Request timeout, too many requests, and the server's own faults that pass; 501 and 505 do not pass (RFC 9110, 15).
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-TELL_EVERY = 0.1  # seconds between two reports of progress
+REPORT_EVERY = 0.1  # seconds between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Transfer:
         *,
         size: int | None,
         checked: bool,
-        tell: Callable[[Progress], None],
+        report: Callable[[Progress], None],
     ) -> None:
         self.client, self.url, self.part, self.size = client, url, part, size
         self.checked = checked  # a checksum is known, so a wrong combination of parts would be noticed
-        self.tell = tell
+        self.report = report
         self.address = address_id(url)
         self.restarts = 0
-        self.told = 0.0
+        self.reported_at = 0.0
 
     def run(self) -> None:
         """Download the whole file.
@@ -81,12 +81,12 @@ class Transfer:
                 times = f"{failures} times in a row" if in_vain else f"started {self.restarts} times"
                 raise RefusedError(f"{lost} ({times}, {readable_size(self.part.length)} downloaded)")
             self._wait(lost, failures)
-        self._tell()
+        self._report()
 
     def _complete(self) -> bool:
         known = self.part.known
-        whole = known is not None and known.total is not None and self.part.length == known.total
-        return whole and self._continuable()
+        complete = known is not None and known.total is not None and self.part.length == known.total
+        return complete and self._continuable()
 
     def _continuable(self) -> bool:
         """Check whether the bytes so far may be the beginning of this address's file."""
@@ -105,13 +105,13 @@ class Transfer:
                 raise RefusedError(f"{lost}: it asks to wait {lost.wait:.0f} s")
             seconds = lost.wait
             note = f"the server asks to wait {seconds:.0f} s"
-        self._tell(note)
+        self._report(note)
         time.sleep(seconds)
 
-    def _tell(self, note: str = "") -> None:
+    def _report(self, note: str = "") -> None:
         total = self.part.known.total if self.part.known else None
-        self.told = time.monotonic()
-        self.tell(Progress(self.part.length, self.size if total is None else total, note))
+        self.reported_at = time.monotonic()
+        self.report(Progress(self.part.length, self.size if total is None else total, note))
 
     def _try(self) -> bool:
         """Send one request and append its answer; return True if the file is complete."""
@@ -132,20 +132,20 @@ class Transfer:
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
             self._learn_length(replies.unsatisfied_total(headers.get("Content-Range")))
             return None
-        whole = response.status_code == HTTPStatus.OK
-        if not whole and not (offset and _is_part(response)):
+        complete = response.status_code == HTTPStatus.OK
+        if not complete and not (offset and _is_part(response)):
             self._refuse_status(response)
         # Checked before anything is cut off: a hotel's login page must not cost the bytes so far.
-        start = self.client.read_start(response, replies.PEEK) if whole else b""
+        start = self.client.read_start(response, replies.PEEK) if complete else b""
         if replies.is_page(headers.get("Content-Type"), start):
             raise RefusedError(self.client.page_reason(response, start), page=True)
-        total = replies.content_length(headers) if whole else self._check_range(headers, offset)
+        total = replies.content_length(headers) if complete else self._check_range(headers, offset)
         if total is None and self.size is None and not self.checked and not replies.is_chunked(headers):
             raise RefusedError(
                 "the server does not report the file's length, so an incomplete download could not be detected"
             )
         self._check_size(total)
-        keep = 0 if whole else offset
+        keep = 0 if complete else offset
         self._check_space(total, keep)
         if keep < self.part.length:
             self.restarts += 1
@@ -154,7 +154,7 @@ class Transfer:
             tag = known.validator  # some servers do not repeat it with a range
         self.part.begin(Known(self.address, tag, total), keep)
         if keep:
-            self._tell(f"resumed at {readable_size(keep)}")
+            self._report(f"resumed at {readable_size(keep)}")
         return start
 
     def _check_range(self, headers: Mapping[str, str], offset: int) -> int | None:
@@ -222,18 +222,18 @@ class Transfer:
             if expected is not None and part.length + len(chunk) > expected:
                 raise RefusedError(f"the server sends more than {expected:,} bytes")
             part.append(chunk)
-            if time.monotonic() - self.told > TELL_EVERY:
-                self._tell()
+            if time.monotonic() - self.reported_at > REPORT_EVERY:
+                self._report()
             chunk = self.client.read(response)
         # A server may send less than the requested range; the next request asks for the rest.
         piece = replies.content_range(response.headers.get("Content-Range")) if _is_part(response) else None
         end = piece[1] + 1 if piece else expected
         if end is not None and part.length < end:
             raise LostError(f"the server stopped after {part.length:,} of {expected or end:,} bytes")
-        whole = (expected is None and piece is None) or part.length == expected
-        if whole and part.known.total is None:
+        complete = (expected is None and piece is None) or part.length == expected
+        if complete and part.known.total is None:
             part.begin(replace(part.known, total=part.length), part.length)
-        return whole
+        return complete
 
 
 def _is_part(response: requests.Response) -> bool:

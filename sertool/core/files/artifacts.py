@@ -225,7 +225,7 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         Its arrays by name, and the metadata that :func:`write_arrays` was given.
 
     Raises:
-        DataError: the file is missing, truncated or not safetensors, or its metadata were written otherwise.
+        DataError: the file is missing, truncated or not safetensors, or its metadata was written otherwise.
     """
     # Any exception may come: AttributeError for a number type that numpy lacks, RecursionError for nested metadata.
     with reading(path, lambda error: DataError(f"{path}: not a readable safetensors file ({error!s:.120})")):
@@ -237,7 +237,7 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             metadata = _parse_json((file.metadata() or {}).get(METADATA, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise DataError(f"{path}: its metadata are no table of texts")
+        raise DataError(f"{path}: its metadata is not a table of texts")
     for name, array in arrays.items():
         # Once the package ml_dtypes is imported, numpy does know bfloat16 and the like, as opaque bytes.
         if array.dtype.kind not in "biufc":

@@ -107,7 +107,7 @@ def _check_texts(content: bytes | bytearray, dtype: np.dtype[Any]) -> None:
     """Refuse numbers that are not characters: numpy accepts any, and Python later fails on the text."""
     codes = np.frombuffer(content, np.dtype("u4").newbyteorder(dtype.byteorder))
     if codes.max() > sys.maxunicode or ((codes >= 0xD800) & (codes < 0xE000)).any():
-        raise Refused("a numpy array of texts with what is no character")
+        raise Refused("a numpy array of texts with invalid characters")
 
 
 def _new_array(cls: Any, *_: Any) -> _Array:

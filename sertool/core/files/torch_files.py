@@ -240,7 +240,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> tor
 
 def _parameter(data: Any, *_: Any) -> torch.Tensor:
     if not isinstance(data, torch.Tensor):
-        raise Refused("a parameter that is no tensor")
+        raise Refused("a parameter that is not a tensor")
     return data
 
 

@@ -126,6 +126,11 @@ def test_any_text_file_is_read_or_refused(content, tmp_path):
         ("key2row", b"", ": its vectors or key2row cannot be read ("),
         ("key2row", b"\xc1", ": its vectors or key2row cannot be read ("),
         ("key2row", b"\x01", "/key2row: not a table of rows by hash"),
+        (
+            "vectors.cfg",
+            b"[1]",
+            "/vectors.cfg: vectors of another mode than spaCy's default are not supported",
+        ),
     ],
 )
 def test_damaged_vocab_folders_are_refused(name, content, message, tmp_path):

@@ -64,9 +64,9 @@ def kill(server: BadServer, target: Path, sent: int) -> int:
     ("kills", "seed"), [(4, 1), pytest.param(30, 2, marks=pytest.mark.slow)], ids=["4", "30"]
 )
 def test_killed_at_random_moments_it_ends_with_the_right_file(server, tmp_path, kills, seed):
-    """Every try asks for exactly what the part file does not have, so no byte that was written is sent again.
+    """A resumed download asks for exactly the missing bytes, so no written byte is sent again.
 
-    All bytes sent are at most the file, and for each kill what was on its way then.
+    The bytes sent are at most the file, and for each kill those that were on their way.
     """
     target, moments = tmp_path / "file.zip", random.Random(seed)
     server.pace = (16_000, 0.004)  # at most 4 MB/s: 3 s for the whole file
