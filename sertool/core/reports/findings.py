@@ -174,7 +174,7 @@ def _ignoring(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
 
 
 def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:
-    # Logs of earlier versions say "judged".
+    # The purpose in the log begins with "judged"; "evaluated" may follow it in a later version.
     evaluated = [read for read in reads if read.purpose.startswith(("judged", "evaluated"))]
     if len(evaluated) < 2:
         return []
