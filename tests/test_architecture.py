@@ -34,7 +34,7 @@ ROOMS = {
     "training": "errors metrics compute recipe corpora models",
     "runs": "errors formatting metrics files compute recipe features corpora models training",
     "inference": "errors formatting metrics files compute recipe features corpora prepare doctor models training runs",
-    "bench": "errors formatting files compute recipe corpora models training runs inference",
+    "bench": "errors formatting metrics files compute recipe corpora models training runs inference",
     "reports": "errors formatting metrics files recipe features corpora prepare doctor training runs",
     "export": "errors formatting metrics files compute recipe features corpora models training runs inference",
 }

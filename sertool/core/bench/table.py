@@ -2,6 +2,7 @@
 
 from sertool.core.bench.results import Bench, Measured
 from sertool.core.bench.turns import Spread
+from sertool.core.metrics.classification import METRICS
 from sertool.core.formatting import plural
 
 LABEL, NUMBER = 38, 13  # columns
@@ -99,7 +100,8 @@ def _finish(bench: Bench) -> list[str]:
         scores = [member.score for member in bench.ended]
         told += [
             f"trained to the natural end in {_clock(bench.finish_s)}: {min(epochs)} to {max(epochs)} epochs,",
-            f"  valid {bench.recipe.training.select} {min(scores):.3f} to {max(scores):.3f}",
+            f"  validation {METRICS[bench.recipe.training.select].title}: {100 * min(scores):.1f} to "
+            f"{100 * max(scores):.1f} %",
         ]
     return told
 

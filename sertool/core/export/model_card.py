@@ -10,6 +10,7 @@ from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure, log_mel_of
 from sertool.core.formatting import plural
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.members import Trained, TrainedMember
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.template"
@@ -167,7 +168,7 @@ def _validation(facts: Facts) -> str:
     scores = [member.score for member in facts.members]
     # The reference's checkpoints hold their scores in percent.
     worst, best = (value / 100 if max(scores) > 1 else value for value in (min(scores), max(scores)))
-    metric = facts.trained.recipe.training.select
+    metric = METRICS[facts.trained.recipe.training.select].title
     return (
         f"On validation, where each member's best epoch was chosen: {metric} {100 * worst:.1f} to "
         f"{100 * best:.1f} % by member."

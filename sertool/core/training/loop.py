@@ -149,7 +149,7 @@ def _check_losses(state: StackState, losses: Sequence[float]) -> None:
         if not math.isfinite(loss):
             raise SertoolError(
                 f"seed {member.seed}: the loss of epoch {state.epoch + 1} is not a finite number",
-                hint="try a lower training.learning_rate, or training.clip_norm=1.0",
+                hint="a lower training.learning_rate, or training.clip_norm=1.0",
             )
 
 

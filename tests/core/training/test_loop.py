@@ -193,7 +193,7 @@ def test_a_loss_that_is_no_number_is_told(tmp_path):
         SertoolError, match=r"^seed 1: the loss of epoch \d is not a finite number$"
     ) as caught:
         finish(new(members), tables, experiment.recipe.training)
-    assert caught.value.hint == "try a lower training.learning_rate, or training.clip_norm=1.0"
+    assert caught.value.hint == "a lower training.learning_rate, or training.clip_norm=1.0"
 
 
 # The reference's schedule
