@@ -2,8 +2,8 @@
 
 from sertool.core.bench.results import Bench, Measured
 from sertool.core.bench.turns import Spread
-from sertool.core.metrics.classification import METRICS
 from sertool.core.formatting import plural
+from sertool.core.metrics.classification import METRICS
 
 LABEL, NUMBER = 38, 13  # columns
 
