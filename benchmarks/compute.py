@@ -106,9 +106,7 @@ def measure(rounds: int) -> dict[str, Any]:
                 _, row["state_s"] = _times(launcher, Echo(sizes.state), 1, STATES, write)
                 row["write_state_s"] = _seconds(partial(write, sizes.state))
         result["rounds"].append({name: round(value, 5) for name, value in row.items()})
-    result["median"] = {
-        name: statistics.median(row[name] for row in result["rounds"]) for name in result["rounds"][0]
-    }
+    result["median"] = {name: statistics.median(row[name] for row in result["rounds"]) for name in result["rounds"][0]}
     return result
 
 

@@ -46,21 +46,15 @@ def make_trained(architecture: str, members: int) -> tuple[Trained, Trial, MAT |
     inputs = fit_inputs(experiment)
     stack = new_stack(experiment, inputs, members)
     initialise(stack, list(range(members)), [None] * members)
-    weights = [
-        {name: values.detach()[m] for name, values in stack.named_parameters()} for m in range(members)
-    ]
+    weights = [{name: values.detach()[m] for name, values in stack.named_parameters()} for m in range(members)]
     own = tuple(TrainedMember(f"run-{m}", 0, 0.0, each) for m, each in enumerate(weights))
     corpus = experiment.corpus
-    trained = Trained(
-        "bench", recipe, experiment.task, tuple(inputs), own, corpus.audio.width, None, corpus.name, True
-    )
+    trained = Trained("bench", recipe, experiment.task, tuple(inputs), own, corpus.audio.width, None, corpus.name, True)
     rows = list(experiment.folds[0].sets["test"])
     return trained, Trial(corpus.select(rows), (None,) * len(rows), "test utterances"), stack
 
 
-def torch_sides(
-    trained: Trained, stack: MAT | MNT, trial: Trial, count: int
-) -> dict[str, Callable[[], None]]:
+def torch_sides(trained: Trained, stack: MAT | MNT, trial: Trial, count: int) -> dict[str, Callable[[], None]]:
     """Take a turn of PyTorch: predict utterances one by one, with the stack and with members side by side."""
     precision = choose("cpu", "fp32")
     tables = [
@@ -95,9 +89,7 @@ def torch_sides(
     return {"stack": turn(False), "side by side": turn(True)}
 
 
-def onnx_side(
-    trained: Trained, trial: Trial, count: int, threads: int
-) -> tuple[Callable[[], None], dict[str, float]]:
+def onnx_side(trained: Trained, trial: Trial, count: int, threads: int) -> tuple[Callable[[], None], dict[str, float]]:
     """Take a turn of onnxruntime; also return the model's size and loading time."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -135,9 +135,7 @@ def parts(files: Sequence[Path], rounds: int) -> dict[str, float]:
         cache = FeatureCache(Path(folder))
         steps: dict[str, Callable[[], Any]] = {
             "decoded": lambda: _each(lambda path: read_audio(Segment(path), rate), files),
-            "decoded and resampled": lambda: _each(
-                lambda path: read_audio(Segment(path), FRONTEND.sample_rate), files
-            ),
+            "decoded and resampled": lambda: _each(lambda path: read_audio(Segment(path), FRONTEND.sample_rate), files),
             "frames": lambda: _each(lambda waveform: log_mels(waveform, FRONTEND), waveforms),
             "frames, as one batch": lambda: log_mels_batch(waveforms, FRONTEND),
             "found in the cache": lambda: _each(

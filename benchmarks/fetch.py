@@ -73,9 +73,7 @@ def serve(file: Path) -> None:
 @contextmanager
 def _serving(file: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.fetch", "--serve", str(file)]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, text=True
-    ) as server:
+    with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             yield ADDRESS.format(port=server.stdout.readline().strip())

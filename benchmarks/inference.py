@@ -69,9 +69,7 @@ def main() -> None:
     """Measure, print, write the JSON file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="that count, default %(default)s")
-    parser.add_argument(
-        "--json", type=Path, default=RESULT, help="default benchmarks/results/predicting.json"
-    )
+    parser.add_argument("--json", type=Path, default=RESULT, help="default benchmarks/results/predicting.json")
     options = parser.parse_args()
     result = {"machine": describe_machine(torch.device("cpu")), **measure(options.rounds)}
     for what, key in (

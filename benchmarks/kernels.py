@@ -157,17 +157,13 @@ def compile_all() -> list[Compiled]:
 
 def _small(name: str, model: str, dropout: float) -> Recipe:
     drops = [f"model.dropout_{place}={dropout}" for place in ("input", "residual", "output")]
-    return load(
-        name, [*drops, f"model.architecture={model}", "model.num_layers=1", f"training.batch_size={BATCH}"]
-    )
+    return load(name, [*drops, f"model.architecture={model}", "model.num_layers=1", f"training.batch_size={BATCH}"])
 
 
 def main() -> None:
     """Print a table."""
     print(f"{'kernel':26} formats    sm warps registers spilled  shared  constants")
-    for one in sorted(
-        compile_all(), key=lambda one: (one.name, one.architecture, one.formats, one.constants)
-    ):
+    for one in sorted(compile_all(), key=lambda one: (one.name, one.architecture, one.formats, one.constants)):
         print(
             f"{one.name:26} {one.formats:10} {one.architecture} {one.warps:5} {one.registers:9} {one.spilled:7} "
             f"{one.shared:7}  {one.constants}"

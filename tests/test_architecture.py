@@ -11,9 +11,7 @@ import pytest
 import sertool
 
 PACKAGE = Path(sertool.__file__).parent
-FILES = {
-    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")
-}
+FILES = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
 MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
 CORE = [name for name in MODULES if name.startswith("sertool.core")]
 COMMANDS = [name for name in MODULES if name.startswith("sertool.commands")]
@@ -54,9 +52,7 @@ NO_TORCH_ROOMS = {
 NO_TORCH = [
     name
     for name in CORE
-    if (parts := name.split(".")[2:])
-    and parts[0] in NO_TORCH_ROOMS
-    and parts[-1] not in NO_TORCH_ROOMS[parts[0]]
+    if (parts := name.split(".")[2:]) and parts[0] in NO_TORCH_ROOMS and parts[-1] not in NO_TORCH_ROOMS[parts[0]]
 ]
 NO_TORCH += [
     f"sertool.core.{name}"
@@ -89,11 +85,7 @@ def imports(name: str, *, everywhere: bool) -> set[str]:
                     inner = f"{child.module}.{alias.name}"
                     found.add(inner if inner in MODULES else str(child.module))
             elif everywhere or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                if (
-                    not everywhere
-                    and isinstance(child, ast.If)
-                    and "TYPE_CHECKING" in ast.unparse(child.test)
-                ):
+                if not everywhere and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
                     continue
                 walk(child)
 
@@ -123,9 +115,7 @@ def room_of(name: str) -> str:
 
 
 def test_the_modules_are_found():
-    assert {"sertool.cli", "sertool.core", "sertool.core.training.loop", "sertool.commands.train"} <= set(
-        MODULES
-    )
+    assert {"sertool.cli", "sertool.core", "sertool.core.training.loop", "sertool.commands.train"} <= set(MODULES)
     assert len(CORE) > 150
     assert set(NO_TORCH) <= set(CORE)
     assert imports("sertool.core.models.build", everywhere=True) >= {"sertool.core.recipe.schema", "torch"}
@@ -171,9 +161,7 @@ def test_models_know_no_recipe_and_no_files(name):
     found = imports(name, everywhere=True)
     assert name.endswith(".build") or "recipe" not in {room_of(module) for module in found}
     assert not top(found) & {"pathlib", "json", "safetensors"}
-    assert name.endswith(".kernels") or "os" not in top(
-        found
-    )  # a variable of the environment switches kernels off
+    assert name.endswith(".kernels") or "os" not in top(found)  # a variable of the environment switches kernels off
 
 
 @pytest.mark.parametrize("name", [name for name in CORE if room_of(name) in ("training", "metrics")])
@@ -236,6 +224,4 @@ def test_no_pickle_is_read_or_written_freely(name):
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
         assert called != "torch.load"
         if called in ("np.load", "numpy.load"):
-            assert {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}[
-                "allow_pickle"
-            ] == "False"
+            assert {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}["allow_pickle"] == "False"

@@ -47,8 +47,6 @@ def test_table_to_model_to_prediction_to_bundle(data_folder: Path, tmp_path: Pat
 
     sertool("export", "--name", "emodb", "--out", "bundle", "--with-frontend")
     for id_ in list(rows)[::12]:
-        done = run_alone(
-            tmp_path / "bundle", str(table.parent / rows[id_]["audio"]), "--text", rows[id_]["text"]
-        )
+        done = run_alone(tmp_path / "bundle", str(table.parent / rows[id_]["audio"]), "--text", rows[id_]["text"])
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[0] == expected[id_]

@@ -39,9 +39,7 @@ def test_the_table_of_changes_names_every_kind():
     ]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"`((?:sertool|tests|recipes|docs|tools)/[^`]*)`", PAGE)))
-)
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:sertool|tests|recipes|docs|tools)/[^`]*)`", PAGE))))
 def test_every_path_exists(path):
     """A path with NAME is one to be made: the folder for it exists."""
     place = ROOT / path

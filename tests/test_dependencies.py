@@ -83,9 +83,7 @@ def test_nothing_is_declared_twice():
 @pytest.mark.parametrize("package", sorted(CORE | EXTRAS["dev"] | EXTRAS["cluster"]))
 def test_the_tested_version_is_in_the_declared_range(package):
     """constraints.txt pins every package that `make demo` and `make test` install."""
-    pins = dict(
-        re.findall(r"^([A-Za-z0-9_.-]+)==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    )
+    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     pinned = {name.lower().replace("_", "-"): version for name, version in pins.items()}
     assert package.lower() in pinned
 

@@ -13,9 +13,7 @@ from places import ROOT
 from sertool.cli import app
 from sertool.core.recipe import load as recipes
 
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/README.md", ROOT / "ckpt/README.md"]
-)
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/README.md", ROOT / "ckpt/README.md"])
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(sertool [^`]+|make [^`]+)`")
 RECIPE_COMMENTS = sorted(recipes.folder().glob("*.yaml"))
@@ -25,9 +23,7 @@ def shown(page: Path) -> list[str]:
     """The commands a page shows: in sh and console blocks, in backticks, in the comments of a recipe."""
     text = page.read_text(encoding="utf-8")
     if page.suffix == ".yaml":
-        return re.findall(
-            r"(sertool [a-z].*?)(?:   .*)?$", "\n".join(re.findall(r"^#(.*)$", text, re.MULTILINE)), re.M
-        )
+        return re.findall(r"(sertool [a-z].*?)(?:   .*)?$", "\n".join(re.findall(r"^#(.*)$", text, re.MULTILINE)), re.M)
     commands = []
     for language, block in FENCED.findall(text):
         if language in ("sh", "console"):
@@ -65,9 +61,7 @@ def test_the_pages_show_commands():
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: getattr(value, "name", value))
 def test_a_shown_command_exists(page, command):
     words = shlex.split(command.replace("'", ""))
-    words = words[
-        next((i for i, word in enumerate(words) if "=" not in word), 0) :
-    ]  # VARIABLE=value in front
+    words = words[next((i for i, word in enumerate(words) if "=" not in word), 0) :]  # VARIABLE=value in front
     if words[0] == "make":
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         assert {word for word in words[1:] if "=" not in word} <= targets
@@ -145,9 +139,7 @@ def test_published_figures_in_the_docs_are_the_recipes():
             published = recipes.load(name).published
             accuracies = [figure.value for figure in published if figure.metric == "accuracy"]
             # README is for users and shows percent, as the program does; docs/recipes.md shows the recipes' own values.
-            shown = [
-                f"{100 * value:.2f}" if page.name == "README.md" else f"{value:.4f}" for value in accuracies
-            ]
+            shown = [f"{100 * value:.2f}" if page.name == "README.md" else f"{value:.4f}" for value in accuracies]
             figures = [f"accuracy {value.rstrip('0').rstrip('.')}" for value in shown]
             assert any(re.search(rf"{re.escape(figure)}(?![\d.])", text) for figure in figures), (
                 page.name,

@@ -316,9 +316,7 @@ def test_prepare_goes_on_from_the_texts_that_were_kept(sertool, unpacked, monkey
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs the package ray (make test-cluster)"
-)
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the package ray (make test-cluster)")
 def test_prepare_on_a_cluster_goes_on_from_the_frames_that_were_kept(sertool, unpacked):
     """The entry's name holds paths and times, which are others here; the recordings are gone."""
     cache = start_anew("TOLD") / ".prepare/frames"
@@ -346,16 +344,12 @@ def test_corpora_are_made_as_they_were(sertool, unpacked):
     same_bytes("prepare-tones.json", "prepare-chords.json")
     for name in ("TONES", "CHORDS"):
         now, was = contents(Path("data", name)), contents(unpacked / "data" / name)
-        same_arrays(
-            Path("data", name, "audio.safetensors"), unpacked / "data" / name / "audio.safetensors", 1e-5
-        )
+        same_arrays(Path("data", name, "audio.safetensors"), unpacked / "data" / name / "audio.safetensors", 1e-5)
         assert list(now) == list(was)
         assert all(now[file] == was[file] for file in was if file != "audio.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("TONES", ["--recipe", "custom", *BANDS]), ("CHORDS", SMALL[:2])]
-)
+@pytest.mark.parametrize(("name", "options"), [("TONES", ["--recipe", "custom", *BANDS]), ("CHORDS", SMALL[:2])])
 def test_doctor(sertool, name, options):
     sertool("doctor", "--data", f"data/{name}", *options, "--json", f"now/doctor-{name}.json")
     same_figures(f"doctor-{name}.json")
@@ -376,9 +370,7 @@ def test_recipes(sertool):
 def test_what_was_fetched_is_known(sertool):
     """The manifest's address answers to nobody."""
     shutil.copytree("data/TONES", "fetched/TONES")
-    sertool(
-        "fetch-data", "tones", "--manifest", "sources.yaml", "--dest", "fetched", "--json", "now/fetched.json"
-    )
+    sertool("fetch-data", "tones", "--manifest", "sources.yaml", "--dest", "fetched", "--json", "now/fetched.json")
     same_bytes("fetched.json")
 
 
@@ -395,14 +387,10 @@ def test_what_was_fetched_is_known(sertool):
     ],
 )
 def test_what_is_trained_is_not_trained_again(sertool, name, options):
-    before = {
-        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("ckpt", name).glob("run-*/*")
-    }
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("ckpt", name).glob("run-*/*")}
     assert before
     sertool("train", "--name", name, *options, "--json", f"now/train-{name}.json")
-    after = {
-        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("ckpt", name).glob("run-*/*")
-    }
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("ckpt", name).glob("run-*/*")}
     assert after == before
     same_bytes(f"train-{name}.json")
 
@@ -458,9 +446,7 @@ def test_ensemble(sertool, unpacked, name):
     assert len(stored) == (4 if probe else 2)
     for file in stored:
         same_arrays(now / "predictions" / file, was / "predictions" / file, 1e-5, skip=("facts",))
-        facts, known = (
-            json.loads(load_file(path / "predictions" / file)["facts"].tobytes()) for path in (now, was)
-        )
+        facts, known = (json.loads(load_file(path / "predictions" / file)["facts"].tobytes()) for path in (now, was))
         if "origin" in facts:
             for one in (facts, known):
                 del one["origin"]["made"]  # time, device and versions
@@ -545,9 +531,7 @@ def test_export(sertool, unpacked, name, bundle, result, options):
     for content in (now, was):
         for check in content["checks"]:
             del check["onnx_ms"], check["torch_ms"], check["largest_difference"]  # times, and a rounding
-        content["bytes"] = list(
-            content["bytes"]
-        )  # README.md and settings.json hold such figures and versions
+        content["bytes"] = list(content["bytes"])  # README.md and settings.json hold such figures and versions
     alike(now, was)
     alike(logits(bundle), plain(Path("expected", f"{bundle}.json")))
     old = unpacked / bundle

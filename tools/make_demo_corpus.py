@@ -146,10 +146,7 @@ def plan_utterances(plan: dict[str, Any]) -> list[Planned]:
     planned = []
     for voice in plan["voices"]:
         cells = [
-            (emotion, cue)
-            for emotion in plan["classes"]
-            for cue, number in plan["cues"].items()
-            for _ in range(number)
+            (emotion, cue) for emotion in plan["classes"] for cue, number in plan["cues"].items() for _ in range(number)
         ]
         chance.shuffle(cells)
         for number, (emotion, cue) in enumerate(cells, start=1):

@@ -100,22 +100,14 @@ def main(arguments: Sequence[str] | None = None, sertool: Sequence[str] = SERTOO
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [recipe.name for recipe in published_recipes()]
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), metavar="DIR", help="folder that holds the corpora"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path("ckpt"), metavar="DIR", help="folder of the trained models"
-    )
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="folder that holds the corpora")
+    parser.add_argument("--output", type=Path, default=Path("ckpt"), metavar="DIR", help="folder of the trained models")
     parser.add_argument(
         "--synthetic", action="store_true", help="small, on generated corpora: DIR/synthetic of both folders"
     )
-    parser.add_argument(
-        "--launcher", choices=["local", "ray"], default="local", help="where members are trained"
-    )
+    parser.add_argument("--launcher", choices=["local", "ray"], default="local", help="where members are trained")
     parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster; one of this machine")
     parser.add_argument(
         "--only",
@@ -179,9 +171,7 @@ def _done(recipe: Recipe, result: Path) -> Row:
 
 def report(places: Places) -> bool:
     """Report on everything below the output folder; whether that went well."""
-    files = [
-        part for kind, end in REPORTS.items() for part in (f"--{kind}", str(places.output / f"report.{end}"))
-    ]
+    files = [part for kind, end in REPORTS.items() for part in (f"--{kind}", str(places.output / f"report.{end}"))]
     folders = ["--data", str(places.data), "--output", str(places.output)]
     command = ["report", "--all", "--expect", "published", *folders, *files]
     print(f"\nsertool {' '.join(command)}", flush=True)

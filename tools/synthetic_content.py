@@ -197,9 +197,7 @@ class Voices:
         return self.patterns[name]
 
 
-def frames_of(
-    random: np.random.Generator, marks: Sequence[str], speaker: str, voices: Voices
-) -> NDArray[np.float32]:
+def frames_of(random: np.random.Generator, marks: Sequence[str], speaker: str, voices: Voices) -> NDArray[np.float32]:
     """Draw log-mels (T, 80) from 0 to 1: a base, the speaker's offset, the audible marks, noise."""
     heard = [mark for mark in marks if random.random() < IN_FRAMES]
     length = int(random.integers(*FRAMES, endpoint=True))

@@ -80,9 +80,7 @@ def write_corpora(out: Path, seed: int = 1) -> list[Path]:
         folder = out / plan.layout.name
         # The marker comes first, so that the folder counts as generated even if this process is killed.
         artifacts.write_text(folder / SYNTHETIC, "not complete\n")
-        artifacts.write_text(
-            folder / "README.md", README.format(name=plan.layout.name, seed=seed, marker=SYNTHETIC)
-        )
+        artifacts.write_text(folder / "README.md", README.format(name=plan.layout.name, seed=seed, marker=SYNTHETIC))
         for name, content in files_of(plan, seed).items():
             artifacts.write_bytes(folder / name, content)
         artifacts.write_text(folder / SYNTHETIC, _mark(seed))
@@ -95,15 +93,11 @@ def _mark(seed: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; return 1 if a corpus cannot be written."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder that gets a folder for each data set"
     )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="seed of all random numbers (default: 1)"
-    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of all random numbers (default: 1)")
     options = parser.parse_args(arguments)
     try:
         for folder in write_corpora(options.out, options.seed):

@@ -51,9 +51,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: _count_line(talk, what, done, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=talk, transient=True
-    ) as bar:  # transient: only results stay on the screen
+    with Progress(*columns, console=talk, transient=True) as bar:  # transient: only results stay on the screen
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

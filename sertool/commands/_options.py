@@ -22,9 +22,7 @@ def option(flags: str, text: str, metavar: str | None = None, **more: Any) -> An
 
 
 Recipe = Annotated[str, option("--recipe", "Name of a shipped recipe, or a YAML file.", "NAME|FILE")]
-Set = Annotated[
-    list[str] | None, option("--set", "Change a key of the recipe; can be repeated.", "KEY=VALUE")
-]
+Set = Annotated[list[str] | None, option("--set", "Change a key of the recipe; can be repeated.", "KEY=VALUE")]
 Run = Annotated[str, option("--name", "Run name, a folder under --output.", "NAME")]
 Index = Annotated[int | None, option("--index", "Average only the best K members. Default: all.", "K")]
 Data = Annotated[Path, option("--data", "Folder that holds the corpora.", "DIR", file_okay=False)]
@@ -51,6 +49,4 @@ Address = Annotated[
     str | None,
     option("--address", "Address of the Ray cluster. Default: start one on this machine.", "auto|IP:PORT"),
 ]
-Gpus = Annotated[
-    float, option("--gpus-each", "GPUs per Ray worker; can be a fraction.", "N", min=0.01, max=1)
-]
+Gpus = Annotated[float, option("--gpus-each", "GPUs per Ray worker; can be a fraction.", "N", min=0.01, max=1)]

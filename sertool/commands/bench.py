@@ -13,12 +13,8 @@ def bench(
     recipe: options.Recipe = "iemocap",
     members: Annotated[int, option("--members", "Number of members to train.", "N", min=1)] = 10,
     set_: options.Set = None,
-    rounds: Annotated[
-        int, option("--rounds", "Number of measurements, after one to warm up.", "N", min=1)
-    ] = 5,
-    seconds: Annotated[
-        float, option("--seconds", "Approximate length of one measurement.", "S", min=0)
-    ] = 5.0,
+    rounds: Annotated[int, option("--rounds", "Number of measurements, after one to warm up.", "N", min=1)] = 5,
+    seconds: Annotated[float, option("--seconds", "Approximate length of one measurement.", "S", min=0)] = 5.0,
     training: Annotated[bool, option("--training/--no-training", "Measure training.")] = True,
     evaluation: Annotated[bool, option("--evaluation/--no-evaluation", "Measure evaluation.")] = True,
     baseline: Annotated[

@@ -19,9 +19,7 @@ def compare(
         list[str], typer.Argument(metavar="NAME", help="Two or more runs. Each is compared with the first.")
     ],
     set_: Annotated[str, option("--set", "Set whose predictions are compared.", "test|valid")] = "test",
-    metric: Annotated[
-        str, option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")
-    ] = METRICS,
+    metric: Annotated[str, option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")] = METRICS,
     flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0)] = 10,
     csv: Annotated[
         Path | None,

@@ -105,9 +105,7 @@ def headline(inspection: "Inspection") -> str:
     """Format name, task, utterances per split and number of speakers as one line."""
     parts = [inspection.name + inspection.caveats]
     parts.append(inspection.task + (f", {len(inspection.classes)} classes" if inspection.classes else ""))
-    parts += [f"{split.split} {split.utterances:,}" for split in inspection.counts] or [
-        "nothing could be read"
-    ]
+    parts += [f"{split.split} {split.utterances:,}" for split in inspection.counts] or ["nothing could be read"]
     if inspection.speakers:
         parts.append(f"{inspection.speakers:,} speakers")
     return f"{HARD_SPACE}· ".join(part.replace(" ", HARD_SPACE) for part in parts)
@@ -123,9 +121,7 @@ def counts(inspection: "Inspection") -> list[str]:
         published = [*(split.published_classes or [None] * len(inspection.classes)), split.published]
         columns.append([split.split, *map(_cell, own, published)])
     known = any(split.published is not None for split in inspection.counts)
-    below = (
-        "supports as published" if inspection.as_published else "≠ the published number" if known else None
-    )
+    below = "supports as published" if inspection.as_published else "≠ the published number" if known else None
     return ["", *padded(columns), *([below] if below else [])]
 
 
@@ -143,8 +139,7 @@ def _finding(finding: "Finding", width: int) -> list[Text]:
     head.stylize(f"bold {COLOURS[finding.severity]}", 0, len(finding.severity))
     # An example, such as a path with spaces, stays on one line if it fits on one.
     unbroken = [
-        example.replace(" ", HARD_SPACE) if len(example) < width - 4 else example
-        for example in finding.examples
+        example.replace(" ", HARD_SPACE) if len(example) < width - 4 else example for example in finding.examples
     ]
     lines = [
         *more,

@@ -80,9 +80,7 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
     lines = [f"{opened.name} · {corpus} · {result.set} · {len(result.ids):,} utterances"]
     if experiment.selected_on_test:
-        lines.append(
-            "selected on test: members and their order were chosen on these utterances, as in the paper"
-        )
+        lines.append("selected on test: members and their order were chosen on these utterances, as in the paper")
     if opened.seen_in_test and result.set == "test":
         lines.append(
             f"warning: the members started from {opened.started_from}, which was trained or selected on "

@@ -22,9 +22,7 @@ def export(
     with_frontend: Annotated[
         bool, option("--with-frontend", "Include the mel frontend, so that the input is a waveform.")
     ] = False,
-    force: Annotated[
-        bool, option("--force", "Replace a bundle; write 8-bit weights even if accuracy falls.")
-    ] = False,
+    force: Annotated[bool, option("--force", "Replace a bundle; write 8-bit weights even if accuracy falls.")] = False,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     json: options.Json = None,

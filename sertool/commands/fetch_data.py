@@ -32,9 +32,7 @@ def fetch_data(
         str | None,
         option("--from", "Take the archive from this path or address instead.", "PATH|URL"),
     ] = None,
-    sha256: Annotated[
-        str | None, option("--sha256", "SHA-256 checksum that the archive must have.", "HEX")
-    ] = None,
+    sha256: Annotated[str | None, option("--sha256", "SHA-256 checksum that the archive must have.", "HEX")] = None,
     manifest: Annotated[
         list[Path] | None,
         option("--manifest", "File with sources of your own; can be repeated.", "FILE.yaml"),
@@ -154,9 +152,7 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
             f"SHA-256 {receipt.sha256}",
         ]
     else:
-        lines = [
-            f"{request.name}: is already there, fetched on {receipt.fetched:.10} (--force fetches it again)"
-        ]
+        lines = [f"{request.name}: is already there, fetched on {receipt.fetched:.10} (--force fetches it again)"]
     if fetched.first:
         lines.append("no checksum has been published: this one is kept, and later downloads must have it too")
     width = max(len(str(request.dest / name)) for name in receipt.folders)  # aligns what follows the paths
@@ -180,9 +176,7 @@ def _next(request: "Request", name: str) -> str:
         other = "" if request.dest == options.DEFAULT_OUTPUT else f" --output {request.dest}"
         return f"sertool ensemble --name {name} --sets test{other}"
     if kind == "emodb":
-        return (
-            f"sertool prepare {folder / TABLE_OF_FOUR} --out {options.DEFAULT_DATA / 'EMODB'} --recipe emodb"
-        )
+        return f"sertool prepare {folder / TABLE_OF_FOUR} --out {options.DEFAULT_DATA / 'EMODB'} --recipe emodb"
     if kind == "vectors":
         return f"recipes that use {name} find it with --data {request.dest}: sertool train --recipe iemocap"
     if kind == "files":

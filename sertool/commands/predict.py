@@ -29,25 +29,15 @@ AudioArgument = Annotated[
     list[Path] | None,
     typer.Argument(metavar="AUDIO", help="Recordings, or folders that are searched for recordings."),
 ]
-TextOption = Annotated[
-    str | None, option("--text", "Words spoken in the recording, or a text alone.", "WORDS")
-]
+TextOption = Annotated[str | None, option("--text", "Words spoken in the recording, or a text alone.", "WORDS")]
 TableOption = Annotated[
     Path | None,
     option("--table", "CSV or JSON Lines: audio, text; optional: id, start, end.", "FILE", dir_okay=False),
 ]
-WindowOption = Annotated[
-    float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")
-]
-HopOption = Annotated[
-    float | None, option("--hop", "Distance between window starts. Default: --window.", "SECONDS")
-]
-AbstainOption = Annotated[
-    float | None, option("--abstain", "Answer 'unsure' below this probability (0 to 1).", "P")
-]
-SkipOption = Annotated[
-    bool, option("--skip-bad", "Leave out inputs that cannot be used; list them at the end.")
-]
+WindowOption = Annotated[float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")]
+HopOption = Annotated[float | None, option("--hop", "Distance between window starts. Default: --window.", "SECONDS")]
+AbstainOption = Annotated[float | None, option("--abstain", "Answer 'unsure' below this probability (0 to 1).", "P")]
+SkipOption = Annotated[bool, option("--skip-bad", "Leave out inputs that cannot be used; list them at the end.")]
 CsvOption = Annotated[
     Path | None, option("--csv", "Write one row per prediction to this file.", "FILE", dir_okay=False)
 ]
@@ -97,9 +87,7 @@ def predict(
         cluster = where if launcher == "ray" else None
         chosen = where.choose(device, precision or "fp32")
         # On a cluster the workers compute; to open the model here, a CPU is enough.
-        opened = open_predictor(
-            output / name, data, index, chosen if cluster is None else choose("cpu", "fp32")
-        )
+        opened = open_predictor(output / name, data, index, chosen if cluster is None else choose("cpu", "fp32"))
         listener = Listener(opened.trained.recipe, window, hop)
         predictions, bad = _predict(opened, listener, clips, refused, skip_bad, chosen, cluster)
     for line in notes(opened, listener, clips, predictions):

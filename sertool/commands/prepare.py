@@ -37,9 +37,7 @@ TableArgument = Annotated[
     ),
 ]
 OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
-FrontendOption = Annotated[
-    str, option("--recipe", "Recipe whose frontend computes the audio frames.", "NAME|FILE")
-]
+FrontendOption = Annotated[str, option("--recipe", "Recipe whose frontend computes the audio frames.", "NAME|FILE")]
 AudioRootOption = Annotated[
     Path | None,
     option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
@@ -98,9 +96,7 @@ def prepare(
     from sertool.core.recipe import load as recipes
 
     if launcher == "ray" and workers is not None:
-        raise UsageError(
-            "--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster"
-        )
+        raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
     draw = Draw(parse_shares(splits), seed)
     preparing.check_target(out, force=force)  # first: decoding may take an hour
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
@@ -119,9 +115,7 @@ def prepare(
         decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
     preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
     write_corpus(preparation.corpus, out)
-    shutil.rmtree(
-        cache, ignore_errors=True
-    )  # it let an interrupted command resume; the corpus is complete now
+    shutil.rmtree(cache, ignore_errors=True)  # it let an interrupted command resume; the corpus is complete now
     _warn(preparation.warnings)
     _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
 
@@ -178,9 +172,7 @@ def _report(
     _show_next(inspection, recipe, settings, out)
 
 
-def _inspect(
-    corpus: "Corpus", recipe: str, overrides: list[str], out: Path
-) -> "tuple[list[str], Inspection | None]":
+def _inspect(corpus: "Corpus", recipe: str, overrides: list[str], out: Path) -> "tuple[list[str], Inspection | None]":
     """Return the settings that training needs, and what `sertool doctor` finds; None if there are no labels."""
     from sertool.core.doctor.inspect import inspect
     from sertool.core.doctor.locate import doctor_command

@@ -28,9 +28,7 @@ def list_recipes(json_file: options.Json = None) -> None:
     console = Console(highlight=False, markup=False)
     grid = Grid(box=None, padding=(0, 1, 0, 0))
     for title, key in _COLUMNS.items():
-        grid.add_column(
-            title, no_wrap=True, min_width=max(len(str(row[key])) for row in [*rows, {key: title}])
-        )
+        grid.add_column(title, no_wrap=True, min_width=max(len(str(row[key])) for row in [*rows, {key: title}]))
     grid.add_column("about", no_wrap=True)
     for row in rows:
         grid.add_row(*(row[key] for key in (*_COLUMNS.values(), "about")))
@@ -42,9 +40,7 @@ def list_recipes(json_file: options.Json = None) -> None:
 
 @app.command()
 def show(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")],
     overrides: options.Set = None,
 ) -> None:
     """Print a recipe as YAML, with what it inherits and all defaults."""
@@ -55,9 +51,7 @@ def show(
 
 @app.command()
 def copy(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")],
     destination: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.", dir_okay=False)],
     force: Annotated[bool, options.option("--force", "Replace a file that is already there.")] = False,
 ) -> None:

@@ -31,9 +31,7 @@ ExpectOption = Annotated[
     list[str] | None,
     option("--expect", "Recipe to list as missing if it has no result; can be repeated.", "RECIPE|published"),
 ]
-HtmlOption = Annotated[
-    Path | None, option("--html", "Write one HTML file that works offline.", "FILE", dir_okay=False)
-]
+HtmlOption = Annotated[Path | None, option("--html", "Write one HTML file that works offline.", "FILE", dir_okay=False)]
 MarkdownOption = Annotated[
     Path | None,
     option("--markdown", "Write Markdown with tables as on GitHub.", "FILE", dir_okay=False),
@@ -73,9 +71,7 @@ def report(
         there = runs_below(output)
         raise UsageError(
             "no runs were named, expected --name NAME or --all",
-            hint=f"{output} holds {', '.join(there)}"
-            if there
-            else f"{output} holds no runs; sertool train makes one",
+            hint=f"{output} holds {', '.join(there)}" if there else f"{output} holds no runs; sertool train makes one",
         )
     if recordings is not None and html is None:
         raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
@@ -92,9 +88,7 @@ def report(
         _write(made, files)
     # The files are written all the same: they say what is missing and why.
     if not made.runs:
-        raise DataError(
-            "nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe"
-        )
+        raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe")
     if not any((html, markdown, json, csv)):
         typer.echo(f"\nnext: {command} --html report.html")
 

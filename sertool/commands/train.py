@@ -104,9 +104,7 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
     # isdigit alone would accept digits of other scripts.
     numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < 2**31]
     if len(numbers) != len(parts) or len(set(numbers)) != len(numbers):
-        raise UsageError(
-            f"--seeds {seeds}: expected different whole numbers from 0 to {2**31 - 1}, like 1,2,3"
-        )
+        raise UsageError(f"--seeds {seeds}: expected different whole numbers from 0 to {2**31 - 1}, like 1,2,3")
     return numbers
 
 
@@ -149,9 +147,7 @@ def describe_plan(plan: "Plan") -> str:
     total, done = len(plan.members), len(plan.done)
     groups = ""
     if len(plan.groups) > 1:  # a single group is the normal case and needs no mention
-        groups = f" in {len(plan.groups)} groups" + (
-            f", {plan.workers} at a time" if plan.workers > 1 else ""
-        )
+        groups = f" in {len(plan.groups)} groups" + (f", {plan.workers} at a time" if plan.workers > 1 else "")
     finished = f", {done} already trained" if done else ""
     return f"{plan.experiment.recipe.model.architecture.upper()} · {total} members{groups}{finished}"
 

@@ -91,9 +91,7 @@ def problem_list(origin: object, lines: list[str], *, shorten: bool = False) -> 
       row 2: no such file
       row 3: end is not after start
     """
-    return "\n  ".join(
-        [f"{origin}: {plural(len(lines), 'problem')}", *(first_lines(lines) if shorten else lines)]
-    )
+    return "\n  ".join([f"{origin}: {plural(len(lines), 'problem')}", *(first_lines(lines) if shorten else lines)])
 
 
 def row_numbers(rows: Sequence[int | None]) -> str:

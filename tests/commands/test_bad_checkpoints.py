@@ -69,8 +69,7 @@ def test_a_checkpoint_of_another_vocabulary(case):
     rows = len(np.load(case / "data/IEMOCAP/train_glove.npy"))
     text = refusal(*ensemble(), code=1)
     assert text.endswith(
-        f"error: ref: {path.name} was trained with another vocabulary "
-        f"({rows - 2} rows, the one here has {rows})\n"
+        f"error: ref: {path.name} was trained with another vocabulary ({rows - 2} rows, the one here has {rows})\n"
     )
 
 

@@ -54,9 +54,7 @@ def test_a_damaged_run(trained, name, content, text):
 
 def test_a_run_that_lacks_a_file(trained):
     (trained / "ckpt/mine/run-1/model.safetensors").unlink()
-    assert refusal("ensemble", "--name", "mine", code=1) == (
-        "error: ckpt/mine/run-1/model.safetensors: no such file\n"
-    )
+    assert refusal("ensemble", "--name", "mine", code=1) == ("error: ckpt/mine/run-1/model.safetensors: no such file\n")
     (trained / "ckpt/mine/run-1/run.json").unlink()
     assert refusal("ensemble", "--name", "mine", code=2) == (
         "error: ckpt/mine: no run is finished\n  try: sertool train --recipe tiny --name mine resumes the training\n"

@@ -118,6 +118,4 @@ def test_the_demos_table_and_the_end_of_a_training_are_percent():
         "selected on test",
         "next: sertool ensemble --name x",
     ]
-    assert show_summary({**summary, "members": [{"score": 0.75}]})[0] == (
-        "x · 1 member · valid UAR 75.00, best 75.00"
-    )
+    assert show_summary({**summary, "members": [{"score": 0.75}]})[0] == ("x · 1 member · valid UAR 75.00, best 75.00")

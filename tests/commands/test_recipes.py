@@ -37,9 +37,7 @@ def load(name: str) -> recipes.Recipe:
 def header(name: str) -> str:
     """The comment at the top of a recipe's file."""
     lines = (recipes.folder() / f"{name}.yaml").read_text().split("\n")
-    return "\n".join(
-        line for line in lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))]
-    )
+    return "\n".join(line for line in lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
 
 
 def run(*arguments: str):
@@ -188,10 +186,7 @@ def test_show_prints_what_loads_to_the_same(tmp_path):
 def test_copy_keeps_comments_and_takes_the_new_name(tmp_path):
     mine = tmp_path / "mine.yaml"
     result = run("copy", "iemocap-honest", str(mine))
-    assert (
-        result.stdout
-        == f"{mine}: a copy of iemocap-honest\nnext: edit it, then sertool train --recipe {mine}\n"
-    )
+    assert result.stdout == f"{mine}: a copy of iemocap-honest\nnext: edit it, then sertool train --recipe {mine}\n"
     assert mine.read_bytes() == (recipes.folder() / "iemocap-honest.yaml").read_bytes()
     expected = load("iemocap-honest").model_copy(update={"name": "mine"})
     assert recipes.load(str(mine)) == expected

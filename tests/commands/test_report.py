@@ -47,11 +47,7 @@ def stored(name: str, *, origin=None, probed=False, **options) -> Path:
     """A run below ckpt with predictions of valid and test."""
     origin = origin or make_origin()
     sets = [make_set(one, 120, origin=replace(origin, run=name), **options) for one in ("valid", "test")]
-    probes = (
-        (lambda one: {"text masked": shuffled(one), "audio masked": one.predictions.logits})
-        if probed
-        else None
-    )
+    probes = (lambda one: {"text masked": shuffled(one), "audio masked": one.predictions.logits}) if probed else None
     return write_run(Path("ckpt") / name, *sets, probes=probes)
 
 
@@ -96,10 +92,7 @@ def test_all_files_and_the_command_that_makes_them_again(here):
         "written: r.csv",
     ]
     content = json.loads((here / "r.json").read_text())
-    assert (
-        content["command"]
-        == "sertool report --all --html out/r.html --markdown r.md --json r.json --csv r.csv"
-    )
+    assert content["command"] == "sertool report --all --html out/r.html --markdown r.md --json r.json --csv r.csv"
     assert [one["name"] for one in content["runs"]] == ["calls", "old"]
     assert "<!doctype html" in (here / "out/r.html").read_text()[:200].lower()
     by_run = {}

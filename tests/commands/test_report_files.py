@@ -105,21 +105,15 @@ def test_csv_has_a_row_a_figure(report):
         "clusters": "28",
     }
     assert {row["selected_on_test"] for row in rows if row["run"] == "iemocap"} == {"epochs, order and k"}
-    differences = [
-        row for row in rows if row["what"] == "difference" and row["metric"].startswith("accuracy")
-    ]
+    differences = [row for row in rows if row["what"] == "difference" and row["metric"].startswith("accuracy")]
     assert [(row["name"], row["metric"], row["value"]) for row in differences] == [
         ("iemocap - iemocap-honest", "accuracy", repr(report.tasks[0].differences[0].difference.value)),
         ("iemocap - iemocap-honest", "accuracy p", "0.021"),
     ]
-    counted = {
-        what: sum(row["what"] == what for row in own) for what in ("size", "member", "mean", "confusion")
-    }
+    counted = {what: sum(row["what"] == what for row in own) for what in ("size", "member", "mean", "confusion")}
     assert counted == {"size": 5 * 4, "member": 5 * 5, "mean": 4, "confusion": 16}
     assert sum(row["what"] == "slice" and row["metric"] == "accuracy" for row in own) == len(test.slices)
-    assert [row["value"] for row in rows if row["what"] == "published" and row["dataset"] == "MELD"] == [
-        "0.45"
-    ]
+    assert [row["value"] for row in rows if row["what"] == "published" and row["dataset"] == "MELD"] == ["0.45"]
     assert [row["value"] for row in rows if row["metric"] == "ccc"] == [""]
 
 

@@ -19,13 +19,9 @@ from sertool.core.corpora.corpus_files import write_corpus
 
 def test_a_run_from_recipe_to_result(here):
     tiny(here)
-    result = run(
-        *["train", "--recipe", "tiny.yaml", "--name", "mine", "--seeds", "3,5", "--json", "out/train.json"]
-    )
+    result = run(*["train", "--recipe", "tiny.yaml", "--name", "mine", "--seeds", "3,5", "--json", "out/train.json"])
     assert result.exit_code == 0, result.stderr
-    scores = [
-        100 * member["score"] for member in json.loads((here / "out/train.json").read_text())["members"]
-    ]
+    scores = [100 * member["score"] for member in json.loads((here / "out/train.json").read_text())["members"]]
     assert result.stdout.splitlines()[0] == (
         f"mine · 2 members · valid accuracy {np.mean(scores):.2f} (sd {np.std(scores, ddof=1):.2f}), "
         f"best {max(scores):.2f}"
@@ -62,9 +58,7 @@ def test_a_run_from_recipe_to_result(here):
     scores = {member["run"]: member["score"] for member in summary["members"]}
     assert [scores[name] for name in members] == sorted(scores.values(), reverse=True)
     # The score a member was selected by is what its weights have on the validation set.
-    assert [member["accuracy"] for member in table["sets"]["valid"]["members"]] == [
-        scores[name] for name in members
-    ]
+    assert [member["accuracy"] for member in table["sets"]["valid"]["members"]] == [scores[name] for name in members]
     assert [part["members"] for part in table["sets"]["test"]["ensemble"]] == [1, 2]
     assert len((here / "out/p.csv").read_text().splitlines()) == 1 + 24
 
@@ -77,9 +71,7 @@ def test_cross_validation_is_pooled_over_folds(here):
     own = json.loads((here / "r.json").read_text())["sets"]["test"]
     assert own["utterances"] == 48
     assert [part["members"] for part in own["ensemble"]] == [1, 2]
-    assert {member["checkpoint"] for member in own["members"]} == {
-        f"run-{s}-{f}" for s in (1, 2) for f in range(3)
-    }
+    assert {member["checkpoint"] for member in own["members"]} == {f"run-{s}-{f}" for s in (1, 2) for f in range(3)}
     rows = (here / "p.csv").read_text().splitlines()[1:]
     assert len({row.split(",")[1] for row in rows}) == 48
 
@@ -213,9 +205,7 @@ def test_a_missing_data_folder(here):
     )
     (here / "data/IEMOCAP").mkdir(parents=True)
     text = refusal("train", "--recipe", "iemocap", code=1)
-    assert text.startswith(
-        "error: data/IEMOCAP: no IEMOCAP data there, expected the files of at least one split:\n"
-    )
+    assert text.startswith("error: data/IEMOCAP: no IEMOCAP data there, expected the files of at least one split:\n")
     assert not (here / "ckpt").exists()
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(
-    include=["sertool", "pickle", "zipfile", "gzip"], enable_loader_override=False
-):
+with atheris.instrument_imports(include=["sertool", "pickle", "zipfile", "gzip"], enable_loader_override=False):
     from guarded import READERS, Guard
 
 from seeds import PIECES, SEEDS

@@ -99,9 +99,7 @@ def damaged(kind: str, source: random.Random) -> bytes:
 def generated(guard: Guard, examples: int, seed: int, counts: Counter[str]) -> None:
     """Generate pickles of random steps, each with a fitting argument, and JSON of every shape."""
     steps = st.sampled_from([op.code.encode("latin1") for op in pickletools.opcodes] + PIECES)
-    arguments = st.sampled_from([b"", b"\x00", b"\x01\x00\x00\x00", b"1\n", b"'f4'\n"]) | st.binary(
-        max_size=9
-    )
+    arguments = st.sampled_from([b"", b"\x00", b"\x01\x00\x00\x00", b"1\n", b"'f4'\n"]) | st.binary(max_size=9)
     programs = st.lists(st.tuples(steps, arguments).map(b"".join), max_size=40).map(b"".join)
 
     @seeded(seed)

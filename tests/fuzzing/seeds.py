@@ -87,9 +87,7 @@ def checkpoint(*, legacy: bool) -> bytes:
     weights = OrderedDict(
         a=torch.arange(6.0).reshape(2, 3), b=torch.ones(2, dtype=torch.float64), c=torch.ones(2).half()
     )
-    args = argparse.Namespace(
-        model="Model_MAT", hidden_size=4, loss_fn=torch.nn.CrossEntropyLoss(torch.ones(4))
-    )
+    args = argparse.Namespace(model="Model_MAT", hidden_size=4, loss_fn=torch.nn.CrossEntropyLoss(torch.ones(4)))
     content = {"state_dict": weights, "optimizer": {"step": np.float64(2)}, "args": args}
     stream = io.BytesIO()
     torch.save(content, stream, _use_new_zipfile_serialization=not legacy)
@@ -111,16 +109,12 @@ def tar_of(members: dict[str, bytes], form: int) -> bytes:
     with tarfile.open(fileobj=stream, mode="w", format=form) as packed:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
-            member.type, member.size = (
-                (tarfile.DIRTYPE, 0) if name.endswith("/") else (tarfile.REGTYPE, len(content))
-            )
+            member.type, member.size = (tarfile.DIRTYPE, 0) if name.endswith("/") else (tarfile.REGTYPE, len(content))
             packed.addfile(member, io.BytesIO(content))
     return stream.getvalue()
 
 
-TARS = [
-    tar_of({**FILES, "long/" * 40 + "x": b"1"}, form) for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
-]
+TARS = [tar_of({**FILES, "long/" * 40 + "x": b"1"}, form) for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
 SEEDS: dict[str, list[bytes]] = {
     "pickle": _pickles(),
     "npy": _arrays(),

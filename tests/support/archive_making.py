@@ -43,9 +43,7 @@ def tar_of(members, *, form=tarfile.PAX_FORMAT) -> bytes:
 
 def raw_tar(name: bytes, *, kind: bytes = b"0", size: bytes = b"00000000000", content: bytes = b"") -> bytes:
     """Make a tar of one member with the given header fields and a correct checksum."""
-    header = (
-        name.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size.ljust(12, b"\0") + b"0" * 11 + b"\0"
-    )
+    header = name.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size.ljust(12, b"\0") + b"0" * 11 + b"\0"
     rest = kind + bytes(100) + b"ustar\x0000" + bytes(247)
     total = sum(header) + 8 * 32 + sum(rest)
     return header + b"%06o\0 " % total + rest + content + bytes(-len(content) % 512)
@@ -71,6 +69,4 @@ def refusal(content: bytes, folder: Path, **options) -> str:
 
 def written(folder: Path) -> dict[str, bytes]:
     target = folder / "target"
-    return {
-        path.relative_to(target).as_posix(): path.read_bytes() for path in target.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(target).as_posix(): path.read_bytes() for path in target.rglob("*") if path.is_file()}

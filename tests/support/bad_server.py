@@ -170,9 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         end = min(len(content), int(asked[2] or len(content)) + 1, start + (act.at_most or len(content)))
         entry.start = start
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{total}"
-        headers.update(
-            {"Transfer-Encoding": "chunked"} if act.chunked else {"Content-Length": str(end - start)}
-        )
+        headers.update({"Transfer-Encoding": "chunked"} if act.chunked else {"Content-Length": str(end - start)})
         return 206, content[start:end]
 
     def send(self, act: Act, entry: Request, body: bytes):

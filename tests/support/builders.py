@@ -42,9 +42,7 @@ def make_corpus(
             )
             length = int(random.integers(0, 9))
             frames.append(random.normal(CLASSES.index(label) / 2, 1, (length, width)).astype(np.float32))
-            text.append(
-                random.normal(size=(int(random.integers(0, 4)), max(text_frames, 1))).astype(np.float32)
-            )
+            text.append(random.normal(size=(int(random.integers(0, 4)), max(text_frames, 1))).astype(np.float32))
     return Corpus(
         name="TINY",
         utterances=tuple(utterances),
@@ -79,9 +77,7 @@ def write_tiny(folder: Path, corpus: Corpus | None = None) -> Path:
     return folder
 
 
-def open_tiny(
-    folder: Path, recipe: recipes.Recipe, corpus: Corpus | None = None
-) -> tuple[Experiment, Tables]:
+def open_tiny(folder: Path, recipe: recipes.Recipe, corpus: Corpus | None = None) -> tuple[Experiment, Tables]:
     """Write a corpus; return the experiment on it and its tables."""
     experiment = open_experiment(recipe, write_tiny(folder, corpus))
     return experiment, tables_of(experiment, fit_inputs(experiment), torch.device("cpu"))
@@ -112,7 +108,5 @@ def spoken(path: Path, seconds: float = 0.2, rate: int = 8000) -> Path:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = 0.3 * np.sin(np.arange(int(seconds * rate)) / 5)
-    soundfile.write(
-        path, samples, rate, format={".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}[path.suffix.lower()]
-    )
+    soundfile.write(path, samples, rate, format={".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}[path.suffix.lower()])
     return path

@@ -71,6 +71,4 @@ def made_by(kind: str):
         return PAPERS
     if kind == "seen-in-test":
         return make_origin(started_from="earlier", seen_in_test=12)
-    return make_origin(
-        doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]]
-    )
+    return make_origin(doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]])

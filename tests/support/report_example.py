@@ -42,10 +42,7 @@ def near(value, half=0.05):
 
 def figures(accuracy, half=0.05):
     """The four metrics around an accuracy."""
-    return {
-        name: near(accuracy + shift, half)
-        for name, shift in zip(METRICS, (0, 0.012, -0.004, 0.002), strict=True)
-    }
+    return {name: near(accuracy + shift, half) for name, shift in zip(METRICS, (0, 0.012, -0.004, 0.002), strict=True)}
 
 
 def utterances(count, classes=EMOTIONS, *, members=5, accuracy=0.72, multi=False, seed=1):
@@ -187,9 +184,7 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
         scores={},
         sizes=sizes,
         members=alone,
-        spread={
-            metric: MemberSpread(accuracy - 0.042, 0.0095 if members > 1 else None) for metric in METRICS
-        },
+        spread={metric: MemberSpread(accuracy - 0.042, 0.0095 if members > 1 else None) for metric in METRICS},
         classes=tuple(
             ClassRow(
                 name=label,
@@ -241,9 +236,7 @@ PROVENANCE = {
 }
 FINDINGS = (
     ReportFinding("selected-on-test", "error", "epochs, order and k were selected on the test split"),
-    ReportFinding(
-        "miscalibrated", "warning", "too sure of itself: 78.1 % confident on average, 71.9 % right"
-    ),
+    ReportFinding("miscalibrated", "warning", "too sure of itself: 78.1 % confident on average, 71.9 % right"),
     ReportFinding(
         "weak-slice",
         "warning",
@@ -366,9 +359,7 @@ def example(count=240):
     others = sentiment_run(), multi_run()
     differences = tuple(
         DifferenceRow(metric, paper.name, honest.name, Estimate(0.038, 0.006, 0.071), 0.021, note)
-        for metric, note in zip(
-            METRICS, ("trained on 4,446 against 3,557 utterances", "", "", ""), strict=True
-        )
+        for metric, note in zip(METRICS, ("trained on 4,446 against 3,557 utterances", "", "", ""), strict=True)
     )
     published = (
         PublishedRow("accuracy", 0.7253, 5, 1085, "the paper's repository"),

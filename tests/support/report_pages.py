@@ -71,9 +71,7 @@ def hostile_report(bad):
     run = report_example.run_report()
     run = replace(
         run,
-        **dict.fromkeys(
-            ("name", "recipe", "dataset", "task", "protocol", "stamp", "caveats", "data_hash"), bad
-        ),
+        **dict.fromkeys(("name", "recipe", "dataset", "task", "protocol", "stamp", "caveats", "data_hash"), bad),
         class_names=(bad,) * 4,
         sets={"test": test},
         findings=tuple(replace(one, kind=bad, text=bad) for one in run.findings),

@@ -127,9 +127,7 @@ def write_run(
             write_calibration(folder, calibrate(logits, own.targets, own.kind, members=names))
     looks = [{"by": "sertool train", "purpose": "the doctor counted the classes of every split"}]
     looks += [{"by": "sertool ensemble", "purpose": "judged 3 members"}] * judged
-    entries = [
-        {"read": "test labels", "time": "2026-01-02T03:04:05Z", "utterances": 400, **look} for look in looks
-    ]
+    entries = [{"read": "test labels", "time": "2026-01-02T03:04:05Z", "utterances": 400, **look} for look in looks]
     entries.insert(1, {"finished": "2026-01-02T03:04:05Z", "seconds": 7.5})
     (folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return folder

@@ -47,9 +47,7 @@ def other_corpus(seed=5, **sizes):
         )
         for utterance in corpus.utterances
     ]
-    return replace(
-        corpus, name="OTHER", utterances=tuple(utterances), classes={"emotion": ("sad", "bored", "angry")}
-    )
+    return replace(corpus, name="OTHER", utterances=tuple(utterances), classes={"emotion": ("sad", "bored", "angry")})
 
 
 def best_of(folder):

@@ -87,9 +87,7 @@ def test_it_runs_both_protocols_and_nothing_of_ours(tool):
         *("mosei-2", "mosei-2-honest", "mosei-7", "mosei-7-honest", "mosei-emotion", "mosei-emotion-honest"),
         *("mosi", "mosi-7", "mosi-7-honest", "mosi-honest", "vgaf", "vgaf-honest"),
     ]
-    assert {
-        recipe.training.runs for recipe in tool.published_recipes() if recipe.name != "iemocap-folds"
-    } == {10}
+    assert {recipe.training.runs for recipe in tool.published_recipes() if recipe.name != "iemocap-folds"} == {10}
 
 
 def test_all_are_told(run, tmp_path):
@@ -248,9 +246,7 @@ def test_the_real_chain_goes_on_after_a_kill_and_ends_in_a_report(tmp_path):
     ]
     command += ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "ckpt")]
     output = tmp_path / "ckpt" / "synthetic"
-    running = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    running = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(output.glob("vgaf-honest/state/*.safetensors")):
         assert running.poll() is None, "it ended before it saved anything"
         time.sleep(0.1)

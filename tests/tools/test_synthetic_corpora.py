@@ -94,8 +94,7 @@ def test_the_mark_decides_also_where_the_pickles_were_converted_before(tmp_path,
 def test_groups_are_parsed(corpora):
     iemocap = corpora["iemocap"].utterances
     by_split = {
-        split: {utterance.session for utterance in iemocap if utterance.split == split}
-        for split in ("train", "test")
+        split: {utterance.session for utterance in iemocap if utterance.split == split} for split in ("train", "test")
     }
     assert by_split == {"train": {"Ses02", "Ses03", "Ses04", "Ses05"}, "test": {"Ses01"}}
     assert len({utterance.speaker for utterance in iemocap}) == 10
@@ -185,6 +184,4 @@ def test_any_seed_gives_corpora_that_can_be_read(tmp_path_factory, seed):
     for reader, layout in LAYOUTS.items():
         corpus = read(folder / layout.name, layout)
         assert corpus.counts() == SIZES[reader]
-        assert len({(utterance.split, utterance.id) for utterance in corpus.utterances}) == len(
-            corpus.utterances
-        )
+        assert len({(utterance.split, utterance.id) for utterance in corpus.utterances}) == len(corpus.utterances)

@@ -79,9 +79,7 @@ def measure(
     )
 
 
-def _rounds(
-    kinds: Sequence["_Kind"], rates: Rates, rounds: int, tell: Callable[[str], None]
-) -> tuple[Spread, Spread]:
+def _rounds(kinds: Sequence["_Kind"], rates: Rates, rounds: int, tell: Callable[[str], None]) -> tuple[Spread, Spread]:
     """Let every kind of work take its turns; return the matrix and copy rates measured between them."""
     matrix, copy = [], []
     for number in range(rounds + 1):

@@ -213,9 +213,7 @@ class MAT(Plain):
     """The audio attends to the text."""
 
     def __init__(self, rows: int | None, *, hidden_size: int = 512, **sizes: Any) -> None:
-        super().__init__(
-            rows, fused_size=2 * hidden_size, audio_block=AudioBlock, hidden_size=hidden_size, **sizes
-        )
+        super().__init__(rows, fused_size=2 * hidden_size, audio_block=AudioBlock, hidden_size=hidden_size, **sizes)
 
     def fuse(self, x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
         """See :class:`Plain`."""
@@ -227,9 +225,7 @@ class MAT(Plain):
 class MNT(Plain):
     """The text modulates the norms of the audio."""
 
-    def __init__(
-        self, rows: int | None, *, hidden_size: int = 512, num_layers: int = 2, **sizes: Any
-    ) -> None:
+    def __init__(self, rows: int | None, *, hidden_size: int = 512, num_layers: int = 2, **sizes: Any) -> None:
         own = {"hidden_size": hidden_size, "num_layers": num_layers}
         super().__init__(rows, fused_size=hidden_size, audio_block=ModulatedBlock, **own, **sizes)
         self.modulation = nn.Linear(hidden_size, 4 * hidden_size * num_layers)

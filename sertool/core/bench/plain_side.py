@@ -75,9 +75,7 @@ def _endless(utterances: Utterances, batch_size: int) -> Iterator[Batch]:
         yield from batches_of(utterances, batch_size, shuffle=True)
 
 
-def train_step(
-    model: MAT | MNT, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device
-) -> float:
+def train_step(model: MAT | MNT, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> float:
     """Update the model on the summed loss of a batch and return the loss."""
     x, y, target = (part.to(device) for part in batch)
     optimizer.zero_grad()

@@ -56,9 +56,7 @@ def _requirements() -> tuple[list[str], dict[str, list[str]]]:
             (needed if extra is None else extras.setdefault(extra[1], [])).append(name)
     first = ("torch", "numpy", "spacy")
     # Sorting keeps the order of those that are not among the first.
-    return sorted(sorted(needed) or first, key=lambda name: (*first, name).index(name)), dict(
-        sorted(extras.items())
-    )
+    return sorted(sorted(needed) or first, key=lambda name: (*first, name).index(name)), dict(sorted(extras.items()))
 
 
 def _version(name: str) -> str | None:

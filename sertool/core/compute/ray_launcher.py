@@ -64,9 +64,7 @@ class RayLauncher:
         if device != "cpu" and ray.cluster_resources().get("GPU", 0):
             found: list[Precision] = []
             choice = _Choice(device, precision, graphs, self.gpus_each)
-            for _ in self.run(
-                choice, [Job("the look at a GPU", lambda: None, found.append)], Share(gpu=True)
-            ):
+            for _ in self.run(choice, [Job("the look at a GPU", lambda: None, found.append)], Share(gpu=True)):
                 pass
             return found[0]
         if device == "cuda":
@@ -266,9 +264,7 @@ class _Pool:
 def _checked_node(answer: dict[str, str]) -> str:
     """Return the node of a worker; its versions must be those of this process."""
     node = answer["node"]
-    differing = [
-        f"{name} {answer[name]} (here {own})" for name, own in versions().items() if answer[name] != own
-    ]
+    differing = [f"{name} {answer[name]} (here {own})" for name, own in versions().items() if answer[name] != own]
     if differing:
         raise SertoolError(
             f"node {node} has other versions: {', '.join(differing)}",
@@ -289,9 +285,7 @@ def _reason(error: Exception) -> str:
     """Explain in a few words why a worker died."""
     text = str(error)
     if "ModuleNotFoundError: " in text:
-        return (
-            "a package is missing on the node: " + text.rpartition("ModuleNotFoundError: ")[2].splitlines()[0]
-        )
+        return "a package is missing on the node: " + text.rpartition("ModuleNotFoundError: ")[2].splitlines()[0]
     if "low on memory" in text:
         return "the node ran out of memory"
     return "the node died" if "node has died" in text else "the worker died or cannot be reached"

@@ -53,9 +53,7 @@ def write_corpus(corpus: Corpus, folder: Path) -> None:
     )
     for name, frames in (("audio", corpus.audio), ("text", corpus.text_frames)):
         if frames is not None:
-            artifacts.write_arrays(
-                folder / f"{name}.safetensors", {"frames": frames.flat, "offsets": frames.offsets}
-            )
+            artifacts.write_arrays(folder / f"{name}.safetensors", {"frames": frames.flat, "offsets": frames.offsets})
     if corpus.vocabulary is not None:
         artifacts.write_json(folder / "vocabulary.json", dict(corpus.vocabulary.index))
         artifacts.write_arrays(folder / "vectors.safetensors", {"vectors": corpus.vocabulary.vectors})
@@ -177,9 +175,7 @@ def _utterance(row: dict[str, Any]) -> Utterance:
     utterance = Utterance(**{**row, "words": tuple(row["words"])})
     if set(map(type, (utterance.id, utterance.text, *utterance.words))) != {str}:
         raise TypeError("id, text and words must be text")
-    if not all(
-        isinstance(getattr(utterance, name), str | None) for name in (*KNOWN_OF_SPEECH, "transcriber")
-    ):
+    if not all(isinstance(getattr(utterance, name), str | None) for name in (*KNOWN_OF_SPEECH, "transcriber")):
         raise TypeError(f"{', '.join(KNOWN_OF_SPEECH)} and transcriber must be text")
     if not isinstance(utterance.labels, dict):
         raise TypeError("labels must be a table")
@@ -215,9 +211,7 @@ def _check_frames(path: Path, number: int) -> Frames:
     """Read the frames of ``number`` utterances and check their types and offsets."""
     flat, offsets = _read_named(path, "frames", "offsets")
     if flat.ndim != 2 or flat.dtype not in (np.float16, np.float32):
-        raise DataError(
-            f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2"
-        )
+        raise DataError(f"{path}: frames are {flat.dtype} of rank {flat.ndim}, expected float16 or float32 of rank 2")
     if offsets.shape != (number + 1,) or offsets.dtype != np.int64:
         raise DataError(f"{path}: {offsets.size} offsets, expected {number + 1}")
     # Offsets that do not rise from 0 to the end would give utterances foreign frames.
@@ -260,8 +254,6 @@ def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:
         raise DataError(f"{path}: its word vectors are not a finite table of rank 2")
     for word, position in index.items():
         if not isinstance(word, str) or isinstance(position, bool) or not isinstance(position, int):
-            raise DataError(
-                f"{path}: {json.dumps(word, default=str)} has index {position!r}, expected a number"
-            )
+            raise DataError(f"{path}: {json.dumps(word, default=str)} has index {position!r}, expected a number")
         if not 0 < position < len(vectors):
             raise DataError(f"{path}: {word!r} has index {position}, but there are {len(vectors)} vectors")

@@ -41,15 +41,11 @@ def load_corpus(reader: str, folder: Path, report: Report = refuse) -> Corpus:
     if reader != "corpus" and reader not in LAYOUTS:
         raise UsageError(f"no reader {reader!r}", hint=f"the readers are corpus, {', '.join(LAYOUTS)}")
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder", hint="`sertool fetch-data` shows where to get each data set"
-        )
+        raise DataError(f"{folder}: no such folder", hint="`sertool fetch-data` shows where to get each data set")
     if is_corpus(folder):
         return read_corpus(folder, report)
     if reader == "corpus":
-        raise DataError(
-            f"{folder}: no corpus there (it lacks corpus.json)", hint="`sertool prepare` makes one"
-        )
+        raise DataError(f"{folder}: no corpus there (it lacks corpus.json)", hint="`sertool prepare` makes one")
     return _load_converted(folder, LAYOUTS[reader], report)
 
 
@@ -106,9 +102,7 @@ def _is_copy_of(note: Any, fingerprint: dict[str, Any]) -> bool:
     if not any(name.endswith((".p", ".pkl")) for name in files) and isinstance(note, dict):
         copied = note.get("files")
         return (
-            note.get("reader") == fingerprint["reader"]
-            and isinstance(copied, dict)
-            and files.items() <= copied.items()
+            note.get("reader") == fingerprint["reader"] and isinstance(copied, dict) and files.items() <= copied.items()
         )
     return bool(note == fingerprint)
 
@@ -174,9 +168,7 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
         return known[task, num_classes]
     if num_classes is None:
         raise UsageError(f"dataset.num_classes: {corpus.name}'s {task} needs it", hint="give 2 or 7")
-    raise UsageError(
-        f"dataset.num_classes: {corpus.name}'s {task} has a fixed number of classes", hint="leave it out"
-    )
+    raise UsageError(f"dataset.num_classes: {corpus.name}'s {task} has a fixed number of classes", hint="leave it out")
 
 
 def _rule_of(corpus: Corpus, task: str) -> str:
@@ -190,15 +182,11 @@ def corpora_in(folder: Path) -> list[str]:
     return [
         child.name
         for child in _folders(folder)
-        if is_corpus(child)
-        or is_corpus(child / CONVERTED)
-        or any(layout.sources(child) for layout in LAYOUTS.values())
+        if is_corpus(child) or is_corpus(child / CONVERTED) or any(layout.sources(child) for layout in LAYOUTS.values())
     ]
 
 
 def _folders(folder: Path) -> list[Path]:
     with suppress(OSError):  # it does not exist, or may not be listed
-        return sorted(
-            child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
-        )
+        return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     return []

@@ -108,8 +108,7 @@ def _groups(corpus: Corpus, indices: Sequence[int], group: str) -> dict[str, lis
         name = group_of(corpus.utterances[index], group)
         if name is None:
             raise DataError(
-                f"{corpus.name}: utterance {corpus.utterances[index].id!r} has no {group}, "
-                f"and splits.group is {group}",
+                f"{corpus.name}: utterance {corpus.utterances[index].id!r} has no {group}, and splits.group is {group}",
                 hint="name another group (--set splits.group=utterance divides single utterances)",
             )
         groups.setdefault(name, []).append(index)
@@ -166,9 +165,7 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
         if len(set(flat)) < len(flat):
             raise UsageError(f"splits.folds: a {splits.group} is in two folds")
         if set(flat) != set(groups):
-            raise UsageError(
-                f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}"
-            )
+            raise UsageError(f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}")
     else:
         number = splits.folds or 0
         if len(groups) < number:

@@ -95,9 +95,7 @@ def _seven(raw: Any, classes: Sequence[str]) -> int:
 def _present(raw: Any, classes: Sequence[str]) -> tuple[int, ...]:
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) != len(classes):
         raise DataError(f"label {raw!r} is not a list of {len(classes)} numbers")
-    return tuple(
-        int(_number(value, 0, 3) > 0) for value in raw
-    )  # MOSEI's intensities; any above 0 is present
+    return tuple(int(_number(value, 0, 3) > 0) for value in raw)  # MOSEI's intensities; any above 0 is present
 
 
 def _name(raw: Any, classes: Sequence[str]) -> int:

@@ -127,9 +127,7 @@ def vocab_below(folder: Path) -> Path:
         found = sorted(folder.glob(f"{pattern}key2row"))
         if len(found) > 1:
             listed = ", ".join(str(path.parent) for path in found)
-            raise UsageError(
-                f"{folder}: holds several tables of word vectors: {listed}", hint="name one of them"
-            )
+            raise UsageError(f"{folder}: holds several tables of word vectors: {listed}", hint="name one of them")
         if found:
             return found[0].parent
     raise UsageError(f"{folder}: holds no word vectors (no folder with vectors and key2row)", hint=_HINT)
@@ -143,13 +141,9 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
     settings = folder / "vectors.cfg"
     content = read_json(settings) if settings.is_file() else {}  # spaCy 2 wrote none
     if not isinstance(content, dict) or content.get("mode", "default") != "default":
-        raise DataError(
-            f"{settings}: vectors of another mode than spaCy's default are not supported", hint=_HINT
-        )
+        raise DataError(f"{settings}: vectors of another mode than spaCy's default are not supported", hint=_HINT)
     unreadable = f"{folder}: its vectors or key2row cannot be read"
-    with reading(
-        folder / "key2row", lambda error: DataError(f"{unreadable} ({type(error).__name__}: {error})")
-    ):
+    with reading(folder / "key2row", lambda error: DataError(f"{unreadable} ({type(error).__name__}: {error})")):
         # Memory-mapped: en_vectors_web_lg has 1.1 million rows, and a vocabulary needs a few thousand.
         vectors = load_array(folder / "vectors")
         rows = srsly.msgpack_loads((folder / "key2row").read_bytes())
@@ -162,13 +156,9 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
     for token in wanted:
         row = rows.get(strings.add(token), -1)  # spaCy's own mark of a token without a vector is -1
         if not isinstance(row, int) or row >= len(vectors):
-            raise DataError(
-                f"{folder / 'key2row'}: row {row!r} of {token!r} is not among the {len(vectors)} vectors"
-            )
+            raise DataError(f"{folder / 'key2row'}: row {row!r} of {token!r} is not among the {len(vectors)} vectors")
         if row >= 0:
-            table[token] = _finite(
-                np.asarray(vectors[row], np.float32), f"{folder / 'vectors'}: row {row}", token
-            )
+            table[token] = _finite(np.asarray(vectors[row], np.float32), f"{folder / 'vectors'}: row {row}", token)
     return int(vectors.shape[1]), table
 
 

@@ -35,15 +35,11 @@ def _rows(mask: NDArray[np.bool_]) -> list[int]:
 
 def _left_out(subject: Subject) -> Iterator[Finding]:
     others = [
-        item
-        for item in subject.corpus.left_out
-        if not any(reason in item.reason for reason in _REASONS.values())
+        item for item in subject.corpus.left_out if not any(reason in item.reason for reason in _REASONS.values())
     ]
     if others:
         examples = (f"{item.id} ({item.split}): {item.reason}" for item in others)
-        yield found(
-            "left-out", len(others), f"{plural(len(others), 'utterance')} left out by the reader", examples
-        )
+        yield found("left-out", len(others), f"{plural(len(others), 'utterance')} left out by the reader", examples)
 
 
 def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:

@@ -33,9 +33,7 @@ class SplitCount:
         """List the numbers that differ from the published ones, as in ``train neutral: 4,709, published 4,710``."""
         pairs = [("", self.utterances, self.published)]
         if self.published_classes is not None:
-            pairs += [
-                (f" {n}", c, p) for n, c, p in zip(names, self.classes, self.published_classes, strict=False)
-            ]
+            pairs += [(f" {n}", c, p) for n, c, p in zip(names, self.classes, self.published_classes, strict=False)]
         return [
             f"{self.split}{name}: {own:,}, published {published:,}"
             for name, own, published in pairs
@@ -81,12 +79,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Report splits without utterances, and numbers that differ from the published ones."""
     own = counts(subject)
     if missing := _missing(subject, {split.split for split in own}):
-        held = (
-            ", ".join(f"{name} {number:,}" for name, number in subject.corpus.counts().items()) or "nothing"
-        )
-        text = (
-            f"no labelled utterance in {', '.join(missing)}, which the recipe needs (the corpus holds {held})"
-        )
+        held = ", ".join(f"{name} {number:,}" for name, number in subject.corpus.counts().items()) or "nothing"
+        text = f"no labelled utterance in {', '.join(missing)}, which the recipe needs (the corpus holds {held})"
         yield found("empty-split", len(missing), text)
     elif subject.undivided is not None:
         text = f"the recipe cannot divide it: {subject.undivided}"

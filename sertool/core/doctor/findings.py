@@ -229,9 +229,7 @@ def found(kind: str, number: int, text: str, examples: Iterable[str] = (), advic
     """Make a finding; without ``advice`` it carries that of its kind."""
     # Ids and messages come from files, so they may hold what no terminal should be sent.
     few = tuple(printable(example) for _, example in zip(range(SHOWN), examples, strict=False))
-    return Finding(
-        kind, KINDS[kind].severity, number, printable(text), few, printable(advice) or KINDS[kind].advice
-    )
+    return Finding(kind, KINDS[kind].severity, number, printable(text), few, printable(advice) or KINDS[kind].advice)
 
 
 def places(corpus: Corpus, rows: Iterable[int]) -> Iterable[str]:

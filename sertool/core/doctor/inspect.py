@@ -178,8 +178,6 @@ def summary_line(inspection: Inspection) -> str:
     shown = [finding for finding in inspection.findings if finding.severity != "note"]
     if not shown:
         return ""
-    numbers = [
-        plural(number, severity) for severity in SEVERITIES[:2] if (number := inspection.number(severity))
-    ]
+    numbers = [plural(number, severity) for severity in SEVERITIES[:2] if (number := inspection.number(severity))]
     named = [finding.short for finding in shown[:NAMED]] + ["..."] * (len(shown) > NAMED)
     return f"doctor: {', '.join(numbers)} ({', '.join(named)}) · {inspection.command}"

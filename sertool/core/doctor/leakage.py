@@ -15,9 +15,7 @@ _SETS = ("train", "valid", "test")
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Report validation on the test split, and groups that are in two sets of a fold."""
-    shared = {
-        row for fold in subject.folds for row in set(fold.sets["valid"]) & set(fold.sets.get("test", ()))
-    }
+    shared = {row for fold in subject.folds for row in set(fold.sets["valid"]) & set(fold.sets.get("test", ()))}
     if shared:
         text = "validation is the test split in this data set: the paper's numbers are selected on test"
         yield found("selected-on-test", len(shared), text)

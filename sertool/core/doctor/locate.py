@@ -47,9 +47,7 @@ def locate(data: Path | None, name: str | None, overrides: Sequence[str] = ()) -
         DataError: there is no such folder.
     """
     if data is not None and not data.is_dir():
-        raise DataError(
-            f"{data}: no such folder", hint="`sertool fetch-data` says where each data set comes from"
-        )
+        raise DataError(f"{data}: no such folder", hint="`sertool fetch-data` says where each data set comes from")
     name = name or recipe_for(data or DATA)
     # A recipe that leaves the path to its user means the folder that is given.
     recipe = recipes.load(name, list(overrides), users_path=None if data is None else str(data))

@@ -32,9 +32,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         if errors := reported[kind]:
             # An utterance may hold several such labels, or NaN in words and audio.
             named = dict.fromkeys(f"{error.id} ({error.split})" for error in errors)
-            yield found(
-                kind, len(named), f"{plural(len(named), 'utterance')} {text}; the first: {errors[0]}", named
-            )
+            yield found(kind, len(named), f"{plural(len(named), 'utterance')} {text}; the first: {errors[0]}", named)
 
 
 def unreadable(errors: Sequence[DataError]) -> Iterator[Finding]:

@@ -203,9 +203,7 @@ def save(model: "onnx.ModelProto", path: Path) -> bool:
 
     external = weight_bytes(model) > LARGEST_FILE
     if external:
-        onnx.save_model(
-            model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=1024
-        )
+        onnx.save_model(model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=1024)
     else:
         artifacts.write_bytes(path, model.SerializeToString(deterministic=True))
     return external

@@ -98,13 +98,9 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
     }
     if _has_words(trained):
         tables = {"typographic": TYPOGRAPHIC, "removed": REMOVED}
-        content["words"] = {
-            name: {chr(sign): value for sign, value in table.items()} for name, table in tables.items()
-        }
+        content["words"] = {name: {chr(sign): value for sign, value in table.items()} for name, table in tables.items()}
     elif "text" in recipe.dataset.modalities:
         content["text_width"] = trained.text_width
-    content["versions"] = {
-        name: version(name) for name in ("sertool", "onnx", "onnxruntime", "torch", "numpy")
-    }
+    content["versions"] = {name: version(name) for name in ("sertool", "onnx", "onnxruntime", "torch", "numpy")}
     content["files"] = hashes
     return content

@@ -88,9 +88,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         compared=", and on ".join(own.source for own in facts.compared),
         largest=f"{max(own.largest for own in facts.compared):.1e}",
         int8=_int8(facts.loss),
-        forced="one of its classes, also where none fits"
-        if single
-        else "each class by itself, a yes above one half",
+        forced="one of its classes, also where none fits" if single else "each class by itself, a yes above one half",
         lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
         audio_limit=_audio_limit(facts),
         source=f"The corpus says of itself: {facts.source}." if facts.source else "",
@@ -100,11 +98,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
 
 def _inputs(facts: Facts) -> str:
     dataset = facts.trained.recipe.dataset
-    text = (
-        "words"
-        if facts.trained.text_width is None
-        else f"text as frames of {facts.trained.text_width} values"
-    )
+    text = "words" if facts.trained.text_width is None else f"text as frames of {facts.trained.text_width} values"
     audio = "a recording" if facts.with_frontend else f"audio frames of {facts.trained.audio_width} values"
     if log_mel_of(facts.trained) and not facts.with_frontend:
         audio += ", which run.py computes from a recording"
@@ -145,9 +139,7 @@ def _calibration(calibration: Calibration | None) -> str:
 def _figures(facts: Facts) -> str:
     figure = facts.figure
     if figure is None:
-        return (
-            f"On test: not measured; `sertool ensemble --name {facts.trained.name} --sets test` measures it."
-        )
+        return f"On test: not measured; `sertool ensemble --name {facts.trained.name} --sets test` measures it."
     interval = "interval not measured"
     if figure.interval is not None:
         low, high = figure.interval.low, figure.interval.high
@@ -155,9 +147,7 @@ def _figures(facts: Facts) -> str:
         interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, bootstrap over {clusters}"
     folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
     optimistic = facts.selected_on_test or facts.seen_in_test > 0
-    selected = (
-        " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
-    )
+    selected = " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
     return (
         f"On {figure.utterances:,} test utterances{folds}: UAR {100 * figure.uar:.1f} % ({interval}), accuracy "
         f"{100 * figure.accuracy:.1f} %.{selected}"

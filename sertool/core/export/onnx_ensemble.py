@@ -35,8 +35,7 @@ def ensemble_model(
     graph = Graph()
     text, audio = _sequences(graph, trained, with_frontend)
     logits = [
-        member_logits(graph, text, audio, member.weights, member.fold, trained.recipe.model)
-        for member in members
+        member_logits(graph, text, audio, member.weights, member.fold, trained.recipe.model) for member in members
     ]
     mean = average(graph, logits)
     scaled = graph.add("Div", mean, graph.scalar(temperature))

@@ -74,9 +74,7 @@ def normalise(graph: Graph, rows: str, gain: Array, bias: Array) -> str:
     width = len(gain)
     # The operator divides by n, the models by n - 1: the factor goes into the gain.
     scale = gain * np.float32(math.sqrt((width - 1) / width))
-    return graph.add(
-        "LayerNormalization", rows, graph.constant(scale), graph.constant(bias), axis=-1, epsilon=1e-12
-    )
+    return graph.add("LayerNormalization", rows, graph.constant(scale), graph.constant(bias), axis=-1, epsilon=1e-12)
 
 
 def norm(graph: Graph, rows: str, weights: Weights) -> str:
@@ -110,9 +108,7 @@ class Blocks:
     def split_heads(self, projected: str, parts: int) -> list[str]:
         """Split (T * B, parts * D) into parts (B, H, T, K)."""
         graph = self.graph
-        shape = graph.join(
-            graph.ints(-1), self.batch, graph.ints(parts * self.heads, self.width // self.heads)
-        )
+        shape = graph.join(graph.ints(-1), self.batch, graph.ints(parts * self.heads, self.width // self.heads))
         apart = graph.add("Transpose", graph.add("Reshape", projected, shape), perm=[1, 2, 0, 3])
         if parts == 1:
             return [apart]
@@ -188,9 +184,7 @@ def mat_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: 
     for number, block in enumerate(owners):
         attended = blocks.self_attention(audio, block.below("self_attn"), "audio")
         audio = blocks.residual(audio, attended, block.below("norm1"))
-        crossed = blocks.cross_attention(
-            audio, heads[2 * number], heads[2 * number + 1], block.below("cross_attn")
-        )
+        crossed = blocks.cross_attention(audio, heads[2 * number], heads[2 * number + 1], block.below("cross_attn"))
         audio = blocks.residual(audio, crossed, block.below("norm2"))
         audio = blocks.residual(audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm3"))
     pooled = [blocks.pool(text, weights.below("text_pool"), "text")]
@@ -221,9 +215,7 @@ def mnt_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: 
         gamma1, beta1, gamma2, beta2 = pieces[4 * number : 4 * number + 4]
         attended = blocks.self_attention(audio, block.below("self_attn"), "audio")
         audio = modulated(audio, attended, block.below("norm1"), gamma1, beta1)
-        audio = modulated(
-            audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm2"), gamma2, beta2
-        )
+        audio = modulated(audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm2"), gamma2, beta2)
     pooled = blocks.pool(audio, weights.below("audio_pool"), "audio")
     return blocks.classify(graph.add("Add", summary, pooled), weights)
 
@@ -237,8 +229,7 @@ def member_logits(
     """Compute logits (B, C) of one member with the vocabulary and statistics of its fold."""
     weights = Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
     four = {
-        name: graph.add("Unsqueeze", own.mask, graph.ints(1, 2))
-        for name, own in (("text", text), ("audio", audio))
+        name: graph.add("Unsqueeze", own.mask, graph.ints(1, 2)) for name, own in (("text", text), ("audio", audio))
     }
     blocks = Blocks(graph, model.num_heads, model.hidden_size, four, audio.batch)
     encoders = weights.below("text_encoder"), weights.below("audio_encoder")

@@ -31,9 +31,7 @@ _LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit
 _BLOCK = 1 << 15  # values; a header may promise any length, so memory is allocated block by block
 _PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow anew and it is a third slower
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile reports more than this if the header leaves the length out
-_FORMATS = (
-    "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
-)
+_FORMATS = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 _STDERR = threading.Lock()
 # Common containers that libsndfile cannot read: offset of the magic bytes, the bytes, the name.
 _FOREIGN = (
@@ -123,13 +121,9 @@ def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.f
         if resampler is None:
             pieces.append(block)
         else:
-            pieces += (
-                resampler.resample_chunk(block[at : at + _PIECE]) for at in range(0, len(block), _PIECE)
-            )
+            pieces += (resampler.resample_chunk(block[at : at + _PIECE]) for at in range(0, len(block), _PIECE))
     if read < last - first and last < _UNKNOWN_LENGTH:
-        raise DataError(
-            f"{path}: truncated, ends after {(first + read) / rate:g} s of {file.frames / rate:g} s"
-        )
+        raise DataError(f"{path}: truncated, ends after {(first + read) / rate:g} s of {file.frames / rate:g} s")
     if read == 0:
         raise DataError(f"{path}: contains no samples")
     if read < SHORTEST * rate:

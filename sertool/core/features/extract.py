@@ -91,9 +91,7 @@ def extracts_by(
     Raises:
         SertoolError: the cache cannot be written, a node does not see a recording, or workers died.
     """
-    shards = [
-        _Shard(segments[first : first + SHARD], maker, cache) for first in range(0, len(segments), SHARD)
-    ]
+    shards = [_Shard(segments[first : first + SHARD], maker, cache) for first in range(0, len(segments), SHARD)]
     jobs = [
         Job(
             f"recordings {number * SHARD + 1} to {number * SHARD + len(shard.segments)}",

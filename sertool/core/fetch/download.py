@@ -81,9 +81,7 @@ def download(
     """
     for url in urls:
         if not is_http(url):
-            raise UsageError(
-                f"{shown(url)}: not an http or https address", hint="pass a file with --from FILE"
-            )
+            raise UsageError(f"{shown(url)}: not an http or https address", hint="pass a file with --from FILE")
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise UsageError(f"{sha256}: not a SHA-256 checksum, which has 64 hexadecimal digits")
     wanted = _Wanted(target, size, sha256.lower() if sha256 else None, progress or (lambda _: None))
@@ -209,6 +207,4 @@ def check_link(url: str, policy: Policy = PATIENT) -> Link:
     size = part[2] if part else replies.content_length(headers)
     parts = [str(status), readable_size(size) if size is not None else "length unknown"]
     parts += [replies.clean(kind, 60)] if kind else []
-    return Link(
-        url, True, size, part is not None and replies.validator(headers) is not None, ", ".join(parts)
-    )
+    return Link(url, True, size, part is not None and replies.validator(headers) is not None, ", ".join(parts))

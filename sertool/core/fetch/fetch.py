@@ -199,9 +199,7 @@ def _first_checksum(before: Receipt | None) -> str | None:
     return before.sha256 if before is not None and before.state != "downloaded" else None
 
 
-def _obtain(
-    request: Request, before: Receipt | None, expected: str | None, tell: Tell, policy: Policy
-) -> Downloaded:
+def _obtain(request: Request, before: Receipt | None, expected: str | None, tell: Tell, policy: Policy) -> Downloaded:
     source = request.source
     if request.sha256 is not None and request.sha256 != source.sha256:
         source = source.model_copy(update={"size": None})  # the user means another file than the manifest's
@@ -277,9 +275,7 @@ def _place(request: Request, receipt: Receipt) -> None:
         for folder in receipt.folders:
             if (request.dest / folder).exists():
                 (request.dest / folder).rename(old / folder)
-    write_receipt(
-        request.receipt, receipt
-    )  # before the first rename: from now on these folders are this source's
+    write_receipt(request.receipt, receipt)  # before the first rename: from now on these folders are this source's
     for folder in receipt.folders:
         # An existing one that is not to be replaced is complete, from this source, and perhaps in use.
         if not (request.dest / folder).exists():

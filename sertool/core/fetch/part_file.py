@@ -79,9 +79,7 @@ class PartFile:
             return
         if not isinstance(state, dict):
             return
-        address, validator, total, flushed = (
-            state.get(name) for name in ("address", "validator", "total", "flushed")
-        )
+        address, validator, total, flushed = (state.get(name) for name in ("address", "validator", "total", "flushed"))
         if not isinstance(address, str) or not isinstance(validator, str | None):
             return
         if not _is_size(flushed) or not (total is None or _is_size(total)):

@@ -62,9 +62,7 @@ class Source(BaseModel):
     sha256: Checksum | None = Field(None, description="checksum, where published")
     licence: Annotated[str, Field(min_length=1)] = Field(description="of the content")
     terms: Annotated[str, Field(min_length=1)] = Field(description="what its user must know, in a sentence")
-    unpacks_to: Annotated[dict[FileName, Kind], Field(min_length=1)] = Field(
-        description="folder -> what it holds"
-    )
+    unpacks_to: Annotated[dict[FileName, Kind], Field(min_length=1)] = Field(description="folder -> what it holds")
 
     @property
     def holds_models(self) -> bool:

@@ -193,9 +193,7 @@ class Transfer:
         status = response.status_code
         reason = replies.status_reason(status)
         if status in TRY_AGAIN:
-            raise LostError(
-                reason, replies.retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-            )
+            raise LostError(reason, replies.retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
         raise RefusedError(reason)
 
     def _check_size(self, total: int | None) -> None:

@@ -157,9 +157,7 @@ class _Directory(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > self._largest:
-            raise DataError(
-                f"{self._path}: its directory has {size:,} bytes, at most {self._largest:,} are read"
-            )
+            raise DataError(f"{self._path}: its directory has {size:,} bytes, at most {self._largest:,} are read")
         return super().read(size)
 
 
@@ -195,9 +193,7 @@ def _read_errors(archive: Path) -> Iterator[None]:
     except SertoolError:
         raise
     except NotATarError as error:
-        raise DataError(
-            f"{archive}: is packed with gzip but holds no tar, expected a zip or a tar.gz"
-        ) from error
+        raise DataError(f"{archive}: is packed with gzip but holds no tar, expected a zip or a tar.gz") from error
     except Exception as error:
         # EINVAL is a seek to a negative place, from a damaged directory; BadGzipFile is an OSError without a number.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):

@@ -208,9 +208,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def write_arrays(
-    path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
-) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> None:
     """Write named arrays atomically as one safetensors file; the same content gives the same bytes."""
     contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     # A single entry: safetensors writes several in an order that changes between runs.

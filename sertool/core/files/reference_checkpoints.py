@@ -92,9 +92,7 @@ def _weights(path: Path, table: dict[Any, Any]) -> dict[str, torch.Tensor]:
     for name, tensor in table.items():
         floats = isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
         if not isinstance(name, str) or not floats:
-            raise DataError(
-                f"{path}: its state_dict's {name!r:.80} is not a tensor of floating-point numbers"
-            )
+            raise DataError(f"{path}: its state_dict's {name!r:.80} is not a tensor of floating-point numbers")
     # Many names for the same numbers would each get a copy below, and fill the memory.
     if sum(tensor.numel() for tensor in table.values()) > path.stat().st_size:
         raise DataError(f"{path}: its weights have more numbers than the file has bytes")
@@ -115,9 +113,7 @@ def _class_weights(path: Path, loss: Any) -> tuple[float, ...] | None:
         weight = table.get("weight") if isinstance(table, dict) else None
         if isinstance(weight, torch.Tensor):
             if weight.ndim != 1 or not weight.is_floating_point() or len(weight) > _MOST_CLASSES:
-                raise DataError(
-                    f"{path}: its loss weights have the shape {tuple(weight.shape)}, expected one a class"
-                )
+                raise DataError(f"{path}: its loss weights have the shape {tuple(weight.shape)}, expected one a class")
             return tuple(weight.double().tolist())
     return None
 
@@ -152,9 +148,7 @@ def read_checkpoint(path: Path) -> ReferenceCheckpoint:
     return read_reference_checkpoint(path) if content is None else _read_copy(path, content)
 
 
-def convert_checkpoints(
-    folder: Path, progress: Callable[[int, int], None] | None = None
-) -> list[ReferenceCheckpoint]:
+def convert_checkpoints(folder: Path, progress: Callable[[int, int], None] | None = None) -> list[ReferenceCheckpoint]:
     """Read every pickle of a folder once and write its copy, unless it has one.
 
     Args:

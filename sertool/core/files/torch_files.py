@@ -34,9 +34,7 @@ _MAGIC, _PROTOCOL = (
     0x1950A86A20F9469CFC6C,
     1001,
 )  # MAGIC_NUMBER and PROTOCOL_VERSION of torch/serialization.py
-_MEMORY = (
-    256 << 20
-)  # bytes for the objects of one checkpoint; real ones have some thousand objects, a few MiB
+_MEMORY = 256 << 20  # bytes for the objects of one checkpoint; real ones have some thousand objects, a few MiB
 _SMALL = 1 << 20  # bytes for the objects of each small pickle around it
 _TENSOR = 600  # bytes of a tensor beside its numbers
 _PIECE = 1 << 20  # bytes copied at a time

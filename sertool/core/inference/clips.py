@@ -83,9 +83,7 @@ def collect(
         audio = paths[0] if paths else None
         return [Clip(printable(str(audio)) if audio else "text", audio, unicode_only(text.strip()))], []
     if not paths:
-        raise UsageError(
-            "no input was given", hint='a recording, several, a folder, --table FILE, or --text "words"'
-        )
+        raise UsageError("no input was given", hint='a recording, several, a folder, --table FILE, or --text "words"')
     return [Clip(printable(str(audio)), audio) for path in paths for audio in _recordings(path)], []
 
 
@@ -107,9 +105,7 @@ def check_window(window: float | None, hop: float | None) -> None:
         if value is not None and not LEAST_WINDOW <= value < math.inf:
             raise UsageError(f"{name} {value:g}: expected seconds, at least {LEAST_WINDOW:g}")
     if hop is not None and hop > window:
-        raise UsageError(
-            f"--hop {hop:g}: longer than --window {window:g}, so that some seconds would be in no window"
-        )
+        raise UsageError(f"--hop {hop:g}: longer than --window {window:g}, so that some seconds would be in no window")
 
 
 def _recordings(path: Path) -> Iterator[Path]:
@@ -155,9 +151,7 @@ def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
             refused.append(clip)
     if findings:
         lines = [*findings.lines(), *(item.reason for item in refused)]
-        raise DataError(
-            problem_list(path, lines, shorten=True), hint="correct the table; nothing was predicted yet"
-        )
+        raise DataError(problem_list(path, lines, shorten=True), hint="correct the table; nothing was predicted yet")
     return clips, [RefusedClip(item.name, f"{path}: {item.reason}") for item in refused]
 
 

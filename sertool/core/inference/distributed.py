@@ -65,9 +65,7 @@ class ShardPrediction:
                             unseen.append(clip.audio)
                     else:
                         passages += made
-            yield PredictedShard(
-                len(shard.clips), opened.predict_passages(passages), refused, unseen, platform.node()
-            )
+            yield PredictedShard(len(shard.clips), opened.predict_passages(passages), refused, unseen, platform.node())
 
         return do
 

@@ -132,9 +132,7 @@ def check_sets(ensemble: Ensemble, sets: Sequence[str]) -> None:
     """
     for name in sets:
         if name not in SETS:
-            raise UsageError(
-                f"--sets: no set {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}"
-            )
+            raise UsageError(f"--sets: no set {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}")
         if not ensemble.experiment.folds[0].sets.get(name):
             raise UsageError(f"--sets: {ensemble.experiment.corpus.name} has no {name} utterances")
 
@@ -239,9 +237,7 @@ def stacked(ensemble: Ensemble, name: str, logits: Sequence[NDArray[np.float32]]
         return np.stack(logits)
     if len(set(folds)) < number:
         raise UsageError(f"{ensemble.name}: {len(set(folds))} of {number} folds have a finished run")
-    ranked = [
-        [part for own, part in zip(folds, logits, strict=True) if own == fold] for fold in range(number)
-    ]
+    ranked = [[part for own, part in zip(folds, logits, strict=True) if own == fold] for fold in range(number)]
     # A fold with more members than the others leaves out its last ones.
     return np.stack([np.concatenate([parts[k] for parts in ranked]) for k in range(ensemble.depth)])
 

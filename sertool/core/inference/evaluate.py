@@ -115,9 +115,7 @@ def _obstacle(ensemble: Ensemble) -> str:
     return ""
 
 
-def _store(
-    ensemble: Ensemble, experiment: Experiment, results: list[Predictions], precision: Precision
-) -> None:
+def _store(ensemble: Ensemble, experiment: Experiment, results: list[Predictions], precision: Precision) -> None:
     """Write the predictions of each set into the run's folder; ``experiment`` holds the labels that were read."""
     # The doctor's checks read the labels of all sets, so they run only if those of test were read anyway.
     inspected = any(result.set == "test" for result in results)
@@ -127,9 +125,7 @@ def _store(
         write_set(ensemble.folder, StoredSet(origin, result, spoken))
 
 
-def _origin_of(
-    ensemble: Ensemble, experiment: Experiment, precision: Precision, *, inspected: bool
-) -> Origin:
+def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision, *, inspected: bool) -> Origin:
     """Describe model, data and software behind predictions; ``inspected`` adds the findings of the doctor."""
     recipe, corpus, folds = experiment.recipe, experiment.corpus, experiment.folds
     # As sets: an utterance may be in the training set of several folds, and counts once.

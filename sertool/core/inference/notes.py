@@ -9,9 +9,7 @@ from sertool.core.inference.passages import Listener
 from sertool.core.inference.predictor import Prediction, Predictor
 
 
-def notes(
-    opened: Predictor, listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]
-) -> list[str]:
+def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:
     """Describe what a user should know, the most serious first; a sentence per line of stderr."""
     silent = [own for own in predictions if own.silent]
     lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []

@@ -249,9 +249,7 @@ def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tenso
     scale = 1.0 if samples.dtype.kind == "f" else float(2 ** (8 * samples.dtype.itemsize - 1))
     mono = (samples.astype(np.float32) / np.float32(scale)).reshape(len(samples), -1).mean(1)
     if not SHORTEST * rate <= len(mono) <= LONGEST * rate:
-        raise DataError(
-            f"audio: lasts {len(mono) / rate:g} s, expected {SHORTEST:g} s to {LONGEST / 3600:g} hours"
-        )
+        raise DataError(f"audio: lasts {len(mono) / rate:g} s, expected {SHORTEST:g} s to {LONGEST / 3600:g} hours")
     if not np.isfinite(mono).all():
         raise DataError("audio: holds NaN or infinite samples")
     # As in read_audio: ceil(n * sample_rate / rate) samples, while soxr may give one fewer or more.

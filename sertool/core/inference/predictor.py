@@ -87,9 +87,7 @@ class Predictor:
         calibration: temperature of these members; None if none was fitted for them.
     """
 
-    def __init__(
-        self, trained: Trained, k: int, calibration: Calibration | None, precision: Precision
-    ) -> None:
+    def __init__(self, trained: Trained, k: int, calibration: Calibration | None, precision: Precision) -> None:
         chosen = trained.first(k)
         self.trained = trained
         self.k = k
@@ -267,9 +265,7 @@ def _corpus(trained: Trained, passages: Sequence[Passage]) -> Corpus:
         name=trained.corpus,
         utterances=tuple(Utterance(own.name, "private", own.text, own.words) for own in passages),
         audio=Frames.join([_frames(trained, own) for own in passages], trained.audio_width),
-        text_frames=None
-        if width is None
-        else Frames.join([np.zeros((0, width), np.float32)] * len(passages), width),
+        text_frames=None if width is None else Frames.join([np.zeros((0, width), np.float32)] * len(passages), width),
     )
 
 

@@ -114,9 +114,7 @@ def _note(groups: Mapping[str, Sequence[str | None]], sizes: Mapping[str, int], 
 
 def clusters_of(utterances: Sequence[object]) -> Clusters:
     """Apply :func:`choose_clusters` to objects that have the attributes ``UNITS``, None where unknown."""
-    return choose_clusters(
-        {unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances)
-    )
+    return choose_clusters({unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances))
 
 
 class Bootstrap:
@@ -141,9 +139,7 @@ class Bootstrap:
         [7.0, 10.0, 10.0, 10.0]
         """
         number = self.clusters.number
-        sums = np.stack(
-            [np.bincount(self.clusters.index, weights=one, minlength=number) for one in columns.T], axis=-1
-        )
+        sums = np.stack([np.bincount(self.clusters.index, weights=one, minlength=number) for one in columns.T], axis=-1)
         # Summed within clusters first, so that a resample costs as much as its clusters, not its utterances.
         result = np.empty((self.resamples, columns.shape[1]))
         for rows in self._chunks():

@@ -64,9 +64,7 @@ def probabilities(logits: FloatArray, kind: str, temperature: float = 1.0) -> ND
     return np.exp(_log_softmax(logits.astype(np.float64) / temperature))
 
 
-def expected_calibration_error(
-    logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0
-) -> float:
+def expected_calibration_error(logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0) -> float:
     """Return the expected calibration error: the sum over bins b of ``n_b / N * |accuracy_b - confidence_b|``.
 
     The confidence is the probability of the predicted class. There are 15 bins of equal width, ``(b/15, (b+1)/15]``.
@@ -111,9 +109,7 @@ def bin_of(confidence: FloatArray) -> IntArray:
     return np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, side="left").clip(1, BINS) - 1
 
 
-def negative_log_likelihood(
-    logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0
-) -> float:
+def negative_log_likelihood(logits: FloatArray, targets: IntArray, kind: str, temperature: float = 1.0) -> float:
     """Return ``-mean(log p(target))`` in nats, over N targets, or over N times C where ``kind`` is ``multi``.
 
     >>> round(negative_log_likelihood(np.log([[0.8, 0.2]]), np.array([0]), "single"), 4)

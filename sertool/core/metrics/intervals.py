@@ -47,9 +47,7 @@ def decision_estimates(
     """
     resampled = _resampled(targets, predictions, num_classes, bootstrap)
     return {
-        name: bootstrap.estimate(
-            metric(targets, predictions, num_classes), metric.of_counts(resampled), SHARE
-        )
+        name: bootstrap.estimate(metric(targets, predictions, num_classes), metric.of_counts(resampled), SHARE)
         for name, metric in METRICS.items()
     }
 

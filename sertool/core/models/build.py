@@ -67,13 +67,9 @@ def initialise(model: nn.Module, seeds: Sequence[int], vectors: Sequence[Tensor 
 
 def member_view(model: ModelT, member: int) -> ModelT:
     """Return one member of a stack as a stack of one that shares its parameters."""
-    view = copy.copy(
-        model
-    )  # shallow: parameters and submodules are replaced below, everything else is shared
+    view = copy.copy(model)  # shallow: parameters and submodules are replaced below, everything else is shared
     view._parameters = {
-        name: None
-        if parameter is None
-        else nn.Parameter(parameter.detach()[member : member + 1], requires_grad=False)
+        name: None if parameter is None else nn.Parameter(parameter.detach()[member : member + 1], requires_grad=False)
         for name, parameter in model._parameters.items()
     }
     view._modules = {

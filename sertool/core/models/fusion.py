@@ -25,14 +25,10 @@ class BlockSizes(TypedDict):
 class SelfAttentionBlock(nn.Module):
     """Layers that the blocks over text and MNT's blocks over audio share; a subclass adds ``forward``."""
 
-    def __init__(
-        self, *, members: int, hidden_size: int, ffn_size: int, num_heads: int, dropout: float
-    ) -> None:
+    def __init__(self, *, members: int, hidden_size: int, ffn_size: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
-        self.self_attn = Attention(
-            members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout
-        )
+        self.self_attn = Attention(members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout)
         self.norm1 = LayerNorm(members=members, width=hidden_size)
         self.ffn = FeedForward(
             members=members, inputs=hidden_size, ffn_size=ffn_size, outputs=hidden_size, dropout=dropout
@@ -43,9 +39,7 @@ class SelfAttentionBlock(nn.Module):
 class TextBlock(SelfAttentionBlock):
     """Self-attention, norm, feed-forward, norm; residual around each, dropout on each branch."""
 
-    def forward(
-        self, text: Float[Tensor, "E P D"], to_text: Pairing, noise: Noise | None
-    ) -> Float[Tensor, "E P D"]:
+    def forward(self, text: Float[Tensor, "E P D"], to_text: Pairing, noise: Noise | None) -> Float[Tensor, "E P D"]:
         attended = self.self_attn(text, text, to_text, noise)
         text = self.norm1.join(text, attended, self.dropout, noise)
         return self.norm2.join(text, self.ffn(text, noise), self.dropout, noise)

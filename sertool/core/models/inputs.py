@@ -55,9 +55,7 @@ class Encoder(nn.Module):
         dropout: probability for the values that enter the LSTM.
     """
 
-    def __init__(
-        self, *, members: int, rows: int | None, width: int, hidden_size: int, dropout: float
-    ) -> None:
+    def __init__(self, *, members: int, rows: int | None, width: int, hidden_size: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
         self.embedding = Embedding(members=members, rows=rows, width=width) if rows is not None else None

@@ -209,16 +209,12 @@ class Attention(nn.Module):
             sources = (self.query, rows), (self.key, memory), (self.value, memory)
             query, key, value = (affine(source, layer.weight, None) for layer, source in sources)
             biases = self.query.bias, self.key.bias, self.value.bias
-            mixed = attention(
-                query, key, value, biases, pairing.memory_mask, self.num_heads, self.dropout, noise
-            )
+            mixed = attention(query, key, value, biases, pairing.memory_mask, self.num_heads, self.dropout, noise)
         else:
             mixed = self._in_blocks(self.query(rows), self.key(memory), self.value(memory), pairing, noise)
         return self.output.apart(mixed)
 
-    def _in_blocks(
-        self, query: Tensor, key: Tensor, value: Tensor, pairing: Pairing, noise: Noise | None
-    ) -> Tensor:
+    def _in_blocks(self, query: Tensor, key: Tensor, value: Tensor, pairing: Pairing, noise: Noise | None) -> Tensor:
         """Attend in plain torch, one block of utterances of similar length after another."""
         query = query / math.sqrt(query.shape[-1] // self.num_heads)  # so that scores are q . k / sqrt(K)
         if pairing.has_memory is not None:
@@ -282,18 +278,12 @@ class AttentionPool(nn.Module):
     linear layer follows. Source: Yu et al., "Deep Modular Co-Attention Networks", 2019, section 3.3.
     """
 
-    def __init__(
-        self, *, members: int, hidden_size: int, ffn_size: int, outputs: int, dropout: float
-    ) -> None:
+    def __init__(self, *, members: int, hidden_size: int, ffn_size: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.score = FeedForward(
-            members=members, inputs=hidden_size, ffn_size=ffn_size, outputs=1, dropout=dropout
-        )
+        self.score = FeedForward(members=members, inputs=hidden_size, ffn_size=ffn_size, outputs=1, dropout=dropout)
         self.output = Linear(members=members, inputs=hidden_size, outputs=outputs)
 
-    def forward(
-        self, rows: Float[Tensor, "E P D"], layout: Layout, noise: Noise | None
-    ) -> Float[Tensor, "E B O"]:
+    def forward(self, rows: Float[Tensor, "E P D"], layout: Layout, noise: Noise | None) -> Float[Tensor, "E B O"]:
         scores = self.score(rows, noise).total()
         if layout.full:
             return self.output(pool(scores, rows, layout.mask))  # type: ignore[no-any-return]

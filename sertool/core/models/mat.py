@@ -16,18 +16,12 @@ from sertool.core.models.layout import Pairing, pair
 class CrossBlock(nn.Module):
     """Self-attention over the audio, attention from the audio to the text, feed-forward; each with its norm."""
 
-    def __init__(
-        self, *, members: int, hidden_size: int, ffn_size: int, num_heads: int, dropout: float
-    ) -> None:
+    def __init__(self, *, members: int, hidden_size: int, ffn_size: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
-        self.self_attn = Attention(
-            members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout
-        )
+        self.self_attn = Attention(members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout)
         self.norm1 = LayerNorm(members=members, width=hidden_size)
-        self.cross_attn = Attention(
-            members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout
-        )
+        self.cross_attn = Attention(members=members, hidden_size=hidden_size, num_heads=num_heads, dropout=dropout)
         self.norm2 = LayerNorm(members=members, width=hidden_size)
         self.ffn = FeedForward(
             members=members, inputs=hidden_size, ffn_size=ffn_size, outputs=hidden_size, dropout=dropout

@@ -28,8 +28,7 @@ class ModulatedBlock(SelfAttentionBlock):
         """Compute the block; ``modulation`` (M = 4 D) holds gamma and beta of the first norm, then of the second."""
         gamma1, beta1, gamma2, beta2 = modulation.chunk(4, dim=-1)
         first, second = (
-            Modulation(gamma, beta, layout.utterance, layout.full)
-            for gamma, beta in ((gamma1, beta1), (gamma2, beta2))
+            Modulation(gamma, beta, layout.utterance, layout.full) for gamma, beta in ((gamma1, beta1), (gamma2, beta2))
         )
         attended = self.self_attn(audio, audio, to_audio, noise)
         audio = self.norm1.join(audio, attended, self.dropout, noise, first)

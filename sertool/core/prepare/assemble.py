@@ -183,9 +183,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
         source=table.path.resolve().name,
     )
     silent = [
-        row
-        for row, extract in zip(decoded.rows, decoded.extracts, strict=True)
-        if is_silent(extract.frames, maker)
+        row for row, extract in zip(decoded.rows, decoded.extracts, strict=True) if is_silent(extract.frames, maker)
     ]
     return Preparation(
         corpus,
@@ -195,9 +193,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
     )
 
 
-def _warnings(
-    table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], maker: FrameMaker
-) -> list[str]:
+def _warnings(table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], maker: FrameMaker) -> list[str]:
     warnings = []
     if corpus.left_out:
         lines = [f"{item.id} ({item.split}): {item.reason}" for item in corpus.left_out]

@@ -47,9 +47,7 @@ def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = Fa
     for path in taken:
         relative = path.relative_to(folder)
         if not is_unicode(str(relative)):
-            raise DataError(
-                f"{folder}: the file name {str(relative)!a} is not Unicode text", hint="rename it"
-            )
+            raise DataError(f"{folder}: the file name {str(relative)!a} is not Unicode text", hint="rename it")
         own = path.stem if names[path.stem] == 1 else relative.as_posix()
         rows.append(Row(None, own, "train", "", {"emotion": relative.parts[0]}, {}, Segment(path)))
     table = divided(folder, ("utterance", "audio", "label"), rows, draw or Draw(), transcribe=transcribe)

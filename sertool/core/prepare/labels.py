@@ -23,12 +23,7 @@ Labelled = tuple[int | None, str, Mapping[str, Label]]  # row number, split, lab
 
 def list_columns(records: Iterable[Mapping[str, str]]) -> set[str]:
     """Return the label columns that contain lists of classes."""
-    return {
-        column
-        for record in records
-        for column in TASKS
-        if column != SCORE and BETWEEN in record.get(column, "")
-    }
+    return {column for record in records for column in TASKS if column != SCORE and BETWEEN in record.get(column, "")}
 
 
 def parse_label(column: str, value: str, *, is_list: bool, number: int, findings: Findings) -> Label:

@@ -36,9 +36,7 @@ class Findings:
     def lines(self) -> list[str]:
         """Return one line per kind: rows, kind, examples."""
         return [
-            (f"{row_numbers(rows)}: " if rows else "")
-            + kind
-            + (f": {first_few(examples)}" if examples else "")
+            (f"{row_numbers(rows)}: " if rows else "") + kind + (f": {first_few(examples)}" if examples else "")
             for kind, (rows, examples) in self._found.items()
         ]
 
@@ -87,9 +85,7 @@ def _read_text(path: Path) -> str:
         line = lines[bad[0] - 1].decode("cp1252", errors="replace").strip()
         listed = first_few(map(str, bad), 10)
         where = f"{'line' if len(bad) == 1 else 'lines'} {listed}"
-        message = (
-            f"{path}: not UTF-8 text in {where} (byte 0x{sign.hex().upper()}; in Windows-1252 {line!r:.80})"
-        )
+        message = f"{path}: not UTF-8 text in {where} (byte 0x{sign.hex().upper()}; in Windows-1252 {line!r:.80})"
         if any(not line.isascii() and _is_utf8(line) for line in lines):
             hint = f"two encodings are mixed: correct {where} in an editor and save all as UTF-8"
             raise DataError(message, hint=hint) from error

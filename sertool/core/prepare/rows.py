@@ -17,9 +17,7 @@ from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of
 
 ID_COLUMNS = ("utterance", "id")
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")
-_TOGETHER = dict.fromkeys(
-    ("HIRAGANA", "KATAKANA", "HANGUL"), "CJK"
-)  # written together with Chinese characters
+_TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # written together with Chinese characters
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")  # the most serious leak first
 
 
@@ -109,8 +107,7 @@ def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[
             [f"{listed} cannot be drawn from so few utterances ({len(places)}): all are in train"],
         )
     classes = [
-        [(task, cell) for task, label in rows[place].labels.items() for cell in _cells(label)]
-        for place in places
+        [(task, cell) for task, label in rows[place].labels.items() for cell in _cells(label)] for place in places
     ]
     splits = dict(zip(places, deal(groups, classes, shares, seed), strict=True))
     return [replace(row, split=splits.get(place, row.split)) for place, row in enumerate(rows)], name, notes

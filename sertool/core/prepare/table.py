@@ -89,9 +89,7 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
         findings.add(f"missing column 'label', 'emotion', 'sentiment' or 'score'{nearest}{_shown(header)}")
     for one, other in (("label", "emotion"), ("sentiment", "score")):
         if given >= {one, other}:
-            findings.add(
-                f"columns {one!r} and {other!r} are both present, and both are the task {TASKS[other]!r}"
-            )
+            findings.add(f"columns {one!r} and {other!r} are both present, and both are the task {TASKS[other]!r}")
 
 
 def _shown(header: list[str]) -> str:

@@ -90,9 +90,7 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
         lines = problems(error, Recipe)
         raise UsageError(problem_list(origin, lines)) from error
     except (TypeError, ValueError, RecursionError) as error:  # such as a date, which JSON does not know
-        raise UsageError(
-            f"{origin}: holds something that is not text, number, list or table ({error})"
-        ) from error
+        raise UsageError(f"{origin}: holds something that is not text, number, list or table ({error})") from error
 
 
 def resolved(recipe: Recipe) -> str:
@@ -142,11 +140,7 @@ def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
         raise UsageError(f"{destination}: already exists", hint="--force replaces it")
     content = read_yaml(source)
     base = content.get("extends") if isinstance(content, dict) else None
-    if (
-        isinstance(base, str)
-        and base.endswith(SUFFIXES)
-        and destination.resolve().parent != source.resolve().parent
-    ):
+    if isinstance(base, str) and base.endswith(SUFFIXES) and destination.resolve().parent != source.resolve().parent:
         raise UsageError(
             f"{source}: extends {base}, which lies beside it and would not lie beside {destination}",
             hint="copy it to the same folder, or copy the other one too and edit `extends`",
@@ -154,9 +148,7 @@ def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
     merged = _with_base(source, [])
     if "name" not in content:
         merged["name"] = destination.stem
-    merged["dataset"] = (
-        {"path": USERS_PATH, **merged["dataset"]} if isinstance(merged.get("dataset"), dict) else {}
-    )
+    merged["dataset"] = {"path": USERS_PATH, **merged["dataset"]} if isinstance(merged.get("dataset"), dict) else {}
     validate(merged, str(destination))
     write_text(destination, read_text(source))  # the text itself, so that comments survive
 
@@ -173,9 +165,7 @@ def _with_base(path: Path, seen: list[Path]) -> dict[str, Any]:
     # Resolved, so that a recipe cannot reach itself under ever longer names of the same file.
     path_seen = path.resolve()
     if path_seen in seen:
-        raise UsageError(
-            f"{path}: extends itself through {' -> '.join(item.stem for item in [*seen, path_seen])}"
-        )
+        raise UsageError(f"{path}: extends itself through {' -> '.join(item.stem for item in [*seen, path_seen])}")
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UsageError(f"{path}: a recipe is a table of keys, this is {_kind(content)}")
@@ -217,9 +207,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise UsageError(f"--set {override}: expected section.key=value, for example training.batch_size=64")
     if parts == ["extends"]:
-        raise UsageError(
-            f"--set {override}: a recipe file names what it extends; copy it with `sertool recipes copy`"
-        )
+        raise UsageError(f"--set {override}: a recipe file names what it extends; copy it with `sertool recipes copy`")
     value = parse_yaml(text, f"--set {override}")
     section = content
     for depth, part in enumerate(parts[:-1], start=1):

@@ -103,9 +103,7 @@ class Frontend(_Section):
     """Settings that turn recordings into log-mel frames; the defaults are the reference's."""
 
     sample_rate: Count = Field(22050, description="Hz; recordings of another rate are resampled")
-    trim_db: Positive | None = Field(
-        60.0, description="trim silence this many dB below the peak; null: no trimming"
-    )
+    trim_db: Positive | None = Field(60.0, description="trim silence this many dB below the peak; null: no trimming")
     preemphasis: Fraction = Field(0.97, description="subtract the previous sample times this factor; 0: off")
     fft_size: Count = Field(2048, description="length of the FFT in samples")
     hop_length: Count = Field(275, description="distance between frames in samples")
@@ -157,9 +155,7 @@ class Splits(_Section):
         if self.scheme == "folds":  # fewer than 3 leave a fold nothing to train on
             number = self.folds if isinstance(self.folds, int) else len(self.folds or [])
             if number < 3:
-                raise ValueError(
-                    "folds: at least 3 are needed (one tests, the next one validates, the rest train)"
-                )
+                raise ValueError("folds: at least 3 are needed (one tests, the next one validates, the rest train)")
         elif self.folds is not None:
             raise ValueError("folds: only with scheme: folds")
         if isinstance(self.folds, list):
@@ -168,9 +164,7 @@ class Splits(_Section):
             raise ValueError("valid_groups: only with scheme: holdout")
         _no_repeats(self.valid_groups or [], "valid_groups")
         if self.scheme == "holdout" and not self.valid_fraction and not self.valid_groups:
-            raise ValueError(
-                "valid_fraction: 0 leaves nothing to validate on; give valid_groups or a share above 0"
-            )
+            raise ValueError("valid_fraction: 0 leaves nothing to validate on; give valid_groups or a share above 0")
         if self.test_fraction and self.scheme != "holdout":
             raise ValueError("test_fraction: only with scheme: holdout")
         if self.test_fraction + self.valid_fraction >= 1:
@@ -188,9 +182,7 @@ class Model(_Section):
     ffn_size: Count = Field(2048, description="inner width of a block's feed-forward layer")
     num_heads: Count = Field(8, description="number of attention heads")
     num_layers: Count = Field(4, description="number of blocks for each modality")
-    embedding_size: Count = Field(
-        300, description="width of a word embedding; with word vectors, their width"
-    )
+    embedding_size: Count = Field(300, description="width of a word embedding; with word vectors, their width")
     dropout_input: Fraction = Field(0.0, description="dropout on word embeddings and audio frames")
     dropout_residual: Fraction = Field(
         0.1, description="dropout on attention weights, and inside and after each branch"
@@ -200,9 +192,7 @@ class Model(_Section):
     @model_validator(mode="after")
     def _heads_divide(self) -> "Model":
         if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
-            )
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
         return self
 
 
@@ -212,9 +202,7 @@ class Training(_Section):
     runs: Annotated[int, Field(ge=1, le=10000)] = Field(
         10, description="number of members in each fold, with seeds seed, seed + 1, ..."
     )
-    seed: Seed = Field(
-        1, description="seed of the first member: its initial weights, order of utterances and dropout"
-    )
+    seed: Seed = Field(1, description="seed of the first member: its initial weights, order of utterances and dropout")
     batch_size: Count = Field(64, description="utterances in a step, for each member")
     max_epochs: Annotated[int, Field(ge=1, le=10000)] = Field(
         99, description="largest number of epochs; onecycle and cosine plan for exactly this many"
@@ -231,25 +219,15 @@ class Training(_Section):
         description="rollback: return to the best weights with a smaller rate (the reference's); else a planned curve",
     )
     warmup: Fraction = Field(0.1, description="onecycle, cosine: share of all steps in which the rate rises")
-    lr_decay: Positive = Field(
-        0.2, description="rollback: factor that each decay applies to the learning rate"
-    )
-    max_decays: Annotated[int, Field(ge=0, le=1000)] = Field(
-        2, description="rollback: largest number of decays"
-    )
-    patience: Count | None = Field(
-        3, description="epochs without improvement after which a member stops; null: never"
-    )
-    clip_norm: Positive | None = Field(
-        None, description="largest gradient norm of a member; null: no clipping"
-    )
+    lr_decay: Positive = Field(0.2, description="rollback: factor that each decay applies to the learning rate")
+    max_decays: Annotated[int, Field(ge=0, le=1000)] = Field(2, description="rollback: largest number of decays")
+    patience: Count | None = Field(3, description="epochs without improvement after which a member stops; null: never")
+    clip_norm: Positive | None = Field(None, description="largest gradient norm of a member; null: no clipping")
     class_weights: Literal["none", "balanced"] | Annotated[list[Positive], Field(min_length=2)] = Field(
         "none",
         description="class weights of the loss: none, balanced (inverse training counts), or a list, one per class",
     )
-    label_smoothing: Fraction = Field(
-        0.0, description="share of a target that is spread evenly over all classes"
-    )
+    label_smoothing: Fraction = Field(0.0, description="share of a target that is spread evenly over all classes")
     select: MainMetric = Field(
         "accuracy", description="validation metric that chooses the best epoch and orders the members"
     )
@@ -291,9 +269,7 @@ class Recipe(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
         description="name of the recipe and of its folder under ckpt; default: the file's name"
     )
-    about: Annotated[str, Field(min_length=1)] = Field(
-        description="short description for the list of recipes"
-    )
+    about: Annotated[str, Field(min_length=1)] = Field(description="short description for the list of recipes")
     protocol: Literal["paper", "honest"] = Field(
         "honest",
         description="paper: may select on the test split, and every result says so; honest: never does",

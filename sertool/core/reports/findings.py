@@ -45,9 +45,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
 MISCALIBRATED = (0.01, 0.03)
 
 
-def findings_of(
-    run: Loaded, sets: Mapping[str, SetReport], choice: Choice, expected: int
-) -> tuple[ReportFinding, ...]:
+def findings_of(run: Loaded, sets: Mapping[str, SetReport], choice: Choice, expected: int) -> tuple[ReportFinding, ...]:
     """Return all findings of a run, most severe first. They concern test, or validation if no test set is stored.
 
     Args:
@@ -137,8 +135,7 @@ def _chance(own: SetReport) -> str:
     if own.majority is not None and _low(accuracy) <= own.majority:
         frequent = max(occurring, key=lambda row: row.support)
         reasons.append(
-            f"accuracy {_estimate(accuracy)}, while always predicting {frequent.name} reaches "
-            f"{percent(own.majority)} %"
+            f"accuracy {_estimate(accuracy)}, while always predicting {frequent.name} reaches {percent(own.majority)} %"
         )
     if _low(uar) <= chance and len(occurring) > 1:
         reasons.append(f"UAR {_estimate(uar)}, while chance is {percent(chance)} %")

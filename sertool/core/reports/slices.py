@@ -175,9 +175,7 @@ def _modality(one: Spoken) -> str:
     return "no audio" if one.words else "no text" if one.frames else "no text, no audio"
 
 
-def rightness(
-    targets: Sequence[int] | NDArray[np.int64], decisions: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def rightness(targets: Sequence[int] | NDArray[np.int64], decisions: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (N,) the share of each utterance's decisions that are right."""
     same = (np.asarray(targets) == decisions).astype(np.float64)
     return np.asarray(same if same.ndim == 1 else same.mean(1))

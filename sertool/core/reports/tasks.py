@@ -45,9 +45,7 @@ def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]
     pairs = [
         (paper, honest)
         for paper, honest in product(runs, runs)
-        if paper.loaded.is_optimistic
-        and not honest.loaded.is_optimistic
-        and _differ_in_protocol(paper, honest)
+        if paper.loaded.is_optimistic and not honest.loaded.is_optimistic and _differ_in_protocol(paper, honest)
     ]
     return TaskReport(
         dataset=key[0],

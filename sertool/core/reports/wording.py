@@ -89,6 +89,4 @@ def _unsigned(value: float) -> str:
 
 def over_clusters(own: SetReport | Pair) -> str:
     """Say over which clusters intervals are taken, with the caveat if there is one."""
-    return f"intervals over {plural(own.clusters, own.unit)}" + (
-        f"; {own.unit_note}" if own.unit_note else ""
-    )
+    return f"intervals over {plural(own.clusters, own.unit)}" + (f"; {own.unit_note}" if own.unit_note else "")

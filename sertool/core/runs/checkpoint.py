@@ -45,9 +45,7 @@ def run_folder(folder: Path, member: Member, folds: int) -> Path:
     return folder / f"run-{member.seed}{suffix}"
 
 
-def write_run(
-    run: Path, finished: Finished, select: str, rows: int, began: Mapping[str, str] | None = None
-) -> None:
+def write_run(run: Path, finished: Finished, select: str, rows: int, began: Mapping[str, str] | None = None) -> None:
     """Write a member that has left the stack.
 
     Args:
@@ -219,9 +217,7 @@ def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
         for name, tensor in _tensors(state).items():
             if tensor.shape != arrays[name].shape:
                 raise ValueError(f"{name} is {arrays[name].shape}, expected {tuple(tensor.shape)}")
-            tensor.copy_(
-                torch.tensor(arrays[name])
-            )  # torch.tensor copies: arrays that came by Ray are read-only
+            tensor.copy_(torch.tensor(arrays[name]))  # torch.tensor copies: arrays that came by Ray are read-only
         state.epoch = int(packed.header["epoch"])
         state.progress = packed.progress
     except (KeyError, TypeError, ValueError) as error:

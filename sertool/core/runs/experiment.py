@@ -131,9 +131,7 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
             vocabulary = Vocabulary.build([experiment.corpus.utterances[row].words for row in train])
         standardization = None
         if experiment.recipe.dataset.standardize == "corpus":
-            standardization = fit_standardization(
-                experiment.corpus, train, experiment.recipe.dataset.max_audio_length
-            )
+            standardization = fit_standardization(experiment.corpus, train, experiment.recipe.dataset.max_audio_length)
         fitted.append(FoldInputs(vocabulary, standardization))
     return fitted
 
@@ -182,9 +180,7 @@ def embedding_tables(
         notes = [f"word vectors: {loaded[0].source}; {missing} of {len(loaded[0].found)} words have none"]
     for table in tables:
         if table is not None and table.shape[1] != width:
-            raise UsageError(
-                f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}"
-            )
+            raise UsageError(f"word vectors are {table.shape[1]} wide, the recipe's model.embedding_size is {width}")
     return tables, notes
 
 
@@ -239,9 +235,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "audio_width": corpus.audio.width,
         "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
         "counts": corpus.counts(),
-        "folds": [
-            {"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds
-        ],
+        "folds": [{"name": f.name, **{name: len(rows) for name, rows in f.sets.items()}} for f in experiment.folds],
         "hash": digest.hexdigest(),
         "synthetic": corpus.synthetic,
         "machine_text": corpus.machine_text,

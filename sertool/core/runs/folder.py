@@ -126,9 +126,7 @@ def check_folder(folder: Path, output: Path) -> None:
     raise UsageError(
         f"{folder}: holds neither runs of sertool nor checkpoints of the reference (best*.pkl)"
         + did_you_mean(folder.name, there),
-        hint=f"{output} holds: {', '.join(there)}"
-        if there
-        else f"{output} is empty; `sertool train` fills it",
+        hint=f"{output} holds: {', '.join(there)}" if there else f"{output} is empty; `sertool train` fills it",
     )
 
 

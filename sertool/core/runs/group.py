@@ -111,9 +111,7 @@ class GroupTraining:
             restore_state(stack.state, state, path)
         return state
 
-    def _train(
-        self, state: StackState, tables: Tables, weights: torch.Tensor | None
-    ) -> Iterator[Epoch | Saved]:
+    def _train(self, state: StackState, tables: Tables, weights: torch.Tensor | None) -> Iterator[Epoch | Saved]:
         # The cost of the first save is estimated; a short training ends before a save would be worth its time.
         saved, waited = time.monotonic(), _state_bytes(state) / DISK_RATE
         for epoch in train(state, tables, self.recipe.training, weights, self.precision):

@@ -92,9 +92,7 @@ def open_runs(folder: Path) -> Trained:
         if not task.classes or not folds:
             raise ValueError("no classes or no folds")
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})"
-        ) from error
+        raise DataError(f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})") from error
     inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
     runs = list_runs(folder)
     if not runs:

@@ -80,21 +80,15 @@ def plan_training(
         for number, fold in enumerate(folds)
     )
     size, workers, threads = divide(experiment, len(members), group_size, precision)
-    groups = tuple(
-        tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size)
-    )
+    groups = tuple(tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size))
     _check_folder(experiment, folder, source)
     done = frozenset(
-        place
-        for place, member in enumerate(members)
-        if is_done(checkpoint.run_folder(folder, member, len(folds)))
+        place for place, member in enumerate(members) if is_done(checkpoint.run_folder(folder, member, len(folds)))
     )
     return Plan(experiment, folder, members, groups, workers, threads, done, source)
 
 
-def divide(
-    experiment: Experiment, members: int, group_size: int | None, precision: Precision
-) -> tuple[int, int, int]:
+def divide(experiment: Experiment, members: int, group_size: int | None, precision: Precision) -> tuple[int, int, int]:
     """Choose the members per group, the groups that train at the same time, and the threads of each.
 
     ``group_size`` is the user's choice, or None. On a CUDA device all members that fit train as one stack. On a CPU
@@ -133,9 +127,7 @@ def _largest_bytes(experiment: Experiment) -> int:
     """Compute the bytes of a batch's largest intermediate result: attention weights, or the feed-forward layer."""
     recipe = experiment.recipe
     frames = max(recipe.dataset.max_audio_length, recipe.dataset.max_text_length)
-    return (
-        4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
-    )
+    return 4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
 
 
 def member_bytes(experiment: Experiment) -> int:

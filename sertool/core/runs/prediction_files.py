@@ -125,9 +125,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         "members": [asdict(member) for member in own.members],
         "origin": asdict(stored.origin),
         "ids": own.ids,
-        "spoken": {
-            field.name: [getattr(one, field.name) for one in stored.spoken] for field in fields(Spoken)
-        },
+        "spoken": {field.name: [getattr(one, field.name) for one in stored.spoken] for field in fields(Spoken)},
     }
     arrays: dict[str, NDArray[Any]] = {
         "logits": own.logits,
@@ -271,9 +269,7 @@ def _predictions(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
 
 
 def _spoken(columns: Mapping[str, list[Any]], number: int) -> tuple[Spoken, ...]:
-    names = [
-        field.name for field in fields(Spoken)
-    ]  # a column each, which is shorter than a dict per utterance
+    names = [field.name for field in fields(Spoken)]  # a column each, which is shorter than a dict per utterance
     values = [columns[name] for name in names]
     if not all(isinstance(column, list) and len(column) == number for column in values):
         raise ValueError("a column has another length than the list of utterances")

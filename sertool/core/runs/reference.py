@@ -72,9 +72,7 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
     recipes = [recipe_of(checkpoint) for checkpoint in checkpoints]
     for checkpoint, recipe in zip(checkpoints, recipes, strict=True):
         if recipe != recipes[0]:
-            raise DataError(
-                f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}"
-            )
+            raise DataError(f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}")
     experiment = open_experiment(recipes[0], data)
     shape = new_stack(experiment, inputs := fit_inputs(experiment), 1)
     names = [name for name, _ in shape.named_parameters()]
@@ -115,9 +113,7 @@ def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{checkpoint.path}: missing or wrong in its settings: {error}") from error
     if key not in _RECIPES:
-        raise DataError(
-            f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known"
-        )
+        raise DataError(f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known")
     overrides = [f"model.{name}={size}" for name, size in sizes.items()]
     return load(_RECIPES[key], [f"model.architecture={architecture}", *overrides])
 

@@ -53,9 +53,7 @@ class Note:
 Event = Resumed | Note | Epoch
 
 
-def train_recipe(
-    plan: Plan, data: Path, precision: Precision, launcher: Launcher | None = None
-) -> Iterator[Event]:
+def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launcher | None = None) -> Iterator[Event]:
     """Train the members that have not finished; yields notes and epochs.
 
     Args:
@@ -87,14 +85,10 @@ def train_recipe(
                 task=experiment.task,
                 sizes=sizes_of(experiment, inputs),
                 inputs=inputs,
-                tables=tables_of(
-                    experiment, inputs, torch.device("cpu")
-                ),  # a launcher may send them elsewhere
+                tables=tables_of(experiment, inputs, torch.device("cpu")),  # a launcher may send them elsewhere
                 vectors=vectors,
                 class_weights=weights,
-                precision=parted(
-                    precision, experiment.recipe.training, max(map(len, plan.groups)), plan.threads
-                ),
+                precision=parted(precision, experiment.recipe.training, max(map(len, plan.groups)), plan.threads),
                 origin=origin,
                 saving_share=SAVING_SHARE,
             )
@@ -169,8 +163,7 @@ class _GroupFiles:
             saved, there = set(packed.members), {(member.seed, member.fold) for member in self.members}
             if not saved <= there:
                 raise DataError(
-                    f"{self.path}: holds the members (seed, fold) {_listed(saved)}; "
-                    f"this group has {_listed(there)}",
+                    f"{self.path}: holds the members (seed, fold) {_listed(saved)}; this group has {_listed(there)}",
                     hint="give the same seeds and --group-size, or delete it to train this group from the beginning",
                 )
             stacks.append(StackPlan([m for m in self.members if (m.seed, m.fold) in saved], packed))

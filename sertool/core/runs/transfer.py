@@ -105,9 +105,7 @@ def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes
     try:
         seen = _union(note["seen"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})"
-        ) from error
+        raise DataError(f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})") from error
     earlier = read_source(source)
     # What the source itself started from has seen counts as well, over any number of runs.
     return trained, seen | (earlier.seen if earlier is not None else frozenset())
@@ -143,9 +141,7 @@ def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
         hints.append(" ".join(f"--set {key}={there}" for key, (there, _) in differing.items()))
     if len(listed) > len(differing):
         hints.append("frames must come from the same frontend")
-    raise UsageError(
-        f"--from {name}: its weights have other sizes: {'; '.join(listed)}", hint="; ".join(hints)
-    )
+    raise UsageError(f"--from {name}: its weights have other sizes: {'; '.join(listed)}", hint="; ".join(hints))
 
 
 def _text(width: int | None) -> str:
@@ -162,11 +158,7 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
         shared = shared_rows(vocabulary, start.members[min(start.members)].vocabulary, words=True)
         # Without padding and the unknown word, which every vocabulary has.
         parts.append(f"{len(shared) - 2} of {vocabulary.rows - 2} words known to it")
-    known = [
-        name
-        for name in experiment.task.classes
-        if source.task == experiment.task.name and name in source.classes
-    ]
+    known = [name for name in experiment.task.classes if source.task == experiment.task.name and name in source.classes]
     new = [name for name in experiment.task.classes if name not in known]
     parts += [f"classes known: {', '.join(known)}"] if known else []
     parts += [f"new: {', '.join(new)}"] if new else []

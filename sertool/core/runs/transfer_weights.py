@@ -130,9 +130,7 @@ def take_over(
     with torch.no_grad():
         for number, member in enumerate(members):
             own = start.members[start.place(member.seed)]
-            words = shared_rows(
-                inputs[member.fold].vocabulary, own.vocabulary, words="text" in start.source.modalities
-            )
+            words = shared_rows(inputs[member.fold].vocabulary, own.vocabulary, words="text" in start.source.modalities)
             for name, parameter in model.named_parameters():
                 value, target = torch.as_tensor(own.weights[name]), parameter[number]
                 if name.endswith("embedding.weight"):
@@ -162,9 +160,7 @@ def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, i
 def _shared_classes(source: StartSource, task: Task) -> dict[int, int]:
     if source.task != task.name:  # classes of two tasks may share a name, but not a meaning
         return {}
-    return {
-        row: source.classes.index(name) for row, name in enumerate(task.classes) if name in source.classes
-    }
+    return {row: source.classes.index(name) for row, name in enumerate(task.classes) if name in source.classes}
 
 
 def write_start(folder: Path, start: Start) -> None:
@@ -241,9 +237,7 @@ def read_members(folder: Path) -> dict[int, StartingMember]:
         members = {}
         for place, content in vocabularies.items():
             weights = {
-                name.partition("/")[2]: array
-                for name, array in arrays.items()
-                if name.startswith(f"{int(place)}/")
+                name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{int(place)}/")
             }
             members[int(place)] = StartingMember(weights, Vocabulary.from_json(content, str(path)))
         return members

@@ -109,9 +109,7 @@ def make_tables(
     else:
         words = [utterance.words for utterance in corpus.utterances]
         ids = [[v.encode(w, dataset.max_text_length) for w in words] for v in vocabularies]
-        text = torch.tensor(ids, dtype=torch.int64).view(
-            len(vocabularies), len(words), dataset.max_text_length
-        )
+        text = torch.tensor(ids, dtype=torch.int64).view(len(vocabularies), len(words), dataset.max_text_length)
         text_mask = text[0] != 0  # id 0 is padding in every vocabulary
     use_audio = "audio" in dataset.modalities
     audio = _pad(corpus.audio, dataset.max_audio_length if use_audio else 1)

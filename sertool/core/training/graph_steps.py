@@ -132,8 +132,7 @@ class StaticSteps:
     def _step(self) -> None:
         stack = self.stack
         index, weight, sizes, rates = (
-            part.index_select(0, self.counter)[0]
-            for part in (self.index, self.weights, self.sizes, self.rates)
+            part.index_select(0, self.counter)[0] for part in (self.index, self.weights, self.sizes, self.rates)
         )
         with stack.precision.context():
             logits = self.working.logits(stack.tables.gather_full(index, self.folds), self.noise)

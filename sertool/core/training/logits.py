@@ -77,9 +77,7 @@ def _run_stack(
     for start in range(0, longest, batch):
         # A member with fewer utterances repeats its last one; the surplus logits are cut off below.
         places = torch.arange(start, min(start + batch, longest))
-        index = torch.stack(
-            [own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)]
-        )
+        index = torch.stack([own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)])
         if precision.graphs:  # nothing waits for the device, and the Triton kernels need full layouts
             inputs = tables.gather_full(index.to(tables.device), each_fold)
         else:

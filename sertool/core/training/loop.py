@@ -164,9 +164,7 @@ def train_epoch(
     ]
     decays = [progress.decays for progress in state.progress]
     schedule = plan_epoch(orders, settings, state.epoch, decays)
-    stack = Stack(
-        state.model, state.adam, [m.fold for m in members], tables, settings, class_weights, precision
-    )
+    stack = Stack(state.model, state.adam, [m.fold for m in members], tables, settings, class_weights, precision)
     seed = _noise_seed(members, state.epoch)
     with precision.products():
         if precision.graphs:
@@ -233,9 +231,7 @@ def _copy_member(state: StackState, place: int, *, to_best: bool) -> None:
             for now, kept in zip(current, best, strict=False):
                 source, target = (now, kept) if to_best else (kept, now)
                 target[place].copy_(source[place])
-        source, target = (
-            (state.adam.steps, state.best_steps) if to_best else (state.best_steps, state.adam.steps)
-        )
+        source, target = (state.adam.steps, state.best_steps) if to_best else (state.best_steps, state.adam.steps)
         target[place] = source[place]
 
 

@@ -24,9 +24,7 @@ def run_parted_steps(stack: Stack, schedule: Schedule, seed: int) -> Float[Tenso
     """Train one member for one epoch in ``stack.precision.parts``; arguments and result as of ``steps.run_steps``."""
     precision, total = stack.precision, torch.zeros(1)
     parts = [_Part(stack, seed + number) for number in range(precision.parts)]
-    with ThreadPoolExecutor(
-        len(parts), initializer=torch.set_num_threads, initargs=(precision.part_threads,)
-    ) as pool:
+    with ThreadPoolExecutor(len(parts), initializer=torch.set_num_threads, initargs=(precision.part_threads,)) as pool:
         for index, sizes, rates in zip(schedule.index, schedule.sizes, schedule.rates, strict=True):
             dealt = _deal(stack, index[0, : int(sizes[0])], len(parts))
             for number, loss in enumerate(pool.map(_Part.work, parts, dealt)):
@@ -77,7 +75,6 @@ def _deal(stack: Stack, rows: Int64[Tensor, "N"], parts: int) -> list[Tensor]:
     order = rows[lengths.argsort(descending=True, stable=True)]
     turn = 2 * parts  # once forth and once back
     dealt = [
-        torch.cat([order[number::turn], order[turn - 1 - number :: turn]])
-        for number in range(min(parts, len(order)))
+        torch.cat([order[number::turn], order[turn - 1 - number :: turn]]) for number in range(min(parts, len(order)))
     ]
     return [part for part in dealt if len(part)]

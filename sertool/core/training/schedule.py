@@ -39,9 +39,7 @@ class Schedule:
         return rates
 
 
-def plan_epoch(
-    orders: Sequence[Int64[Tensor, "_"]], settings: Training, epoch: int, decays: Sequence[int]
-) -> Schedule:
+def plan_epoch(orders: Sequence[Int64[Tensor, "_"]], settings: Training, epoch: int, decays: Sequence[int]) -> Schedule:
     """Divide every member's utterances into batches.
 
     Args:

@@ -70,9 +70,7 @@ def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Float[Tensor, "E"]
     total = torch.zeros(len(stack.folds), device=device)
     folds = torch.tensor(stack.folds, device=device)
     weights = schedule.weights()
-    for index, weight, sizes, rates in zip(
-        schedule.index, weights, schedule.sizes, schedule.rates, strict=True
-    ):
+    for index, weight, sizes, rates in zip(schedule.index, weights, schedule.sizes, schedule.rates, strict=True):
         longest = int(sizes.max())
         index, weight = index[:, :longest], weight[:, :longest]
         with stack.precision.context():
@@ -107,9 +105,9 @@ def losses(
         # Label smoothing for two outcomes: 1 becomes 1 - s / 2, 0 becomes s / 2.
         smooth = targets * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(logits, smooth, reduction="none").sum(-1)
-    each = F.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=smoothing
-    ).view(targets.shape)
+    each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=smoothing).view(
+        targets.shape
+    )
     if class_weights is not None:
         each = each * class_weights[folds].gather(1, targets)
     return each

@@ -108,9 +108,7 @@ def test_tables_of_other_kinds(here):
 
 
 def test_half_a_character_is_spelled_out(here):
-    Path("t.jsonl").write_text(
-        '{"id": "a\\ud800b\\u001b[31m", "text": "sky \\ud800"}\n{"audio": "\\ud800.wav"}\n'
-    )
+    Path("t.jsonl").write_text('{"id": "a\\ud800b\\u001b[31m", "text": "sky \\ud800"}\n{"audio": "\\ud800.wav"}\n')
     rows = written("--table", "t.jsonl", "--skip-bad")
     assert [own["id"] for own in rows] == ["a\\ud800b\\x1b[31m"]
     assert json.loads(Path("p.json").read_text())["left_out"] == [

@@ -107,9 +107,7 @@ def test_a_model_of_one_modality_ignores_the_other(here):
         "note: this model uses audio alone; the text is ignored\n"
         in predict("00.wav", "--text", "sky", name="audio").stderr
     )
-    assert refusal("--text", "sky", name="audio") == (
-        "error: text: has no audio, and this model uses audio alone\n"
-    )
+    assert refusal("--text", "sky", name="audio") == ("error: text: has no audio, and this model uses audio alone\n")
     # The recording is not even opened.
     assert (
         "note: this model uses text alone; the audio is ignored\n"

@@ -55,9 +55,7 @@ def test_a_folder_is_searched_for_recordings(here):
         shutil.copy("00.wav", place)
     assert [own["id"] for own in written("calls")] == ["calls/1.wav", "calls/b/2.WAV"]
     (here / "none").mkdir()
-    assert refusal("none").startswith(
-        "error: none: no recordings in this folder (names ending in .wav, .flac,"
-    )
+    assert refusal("none").startswith("error: none: no recordings in this folder (names ending in .wav, .flac,")
 
 
 def test_a_table_gives_ids_texts_and_segments(here):
@@ -116,8 +114,7 @@ def rows_of(number: int) -> list[Prediction]:
     shares["joy"] = 0.4
     path = "recordings/of/a/long/campaign/speaker-12/take-{}.wav"
     return [
-        Prediction(path.format(place), "joy", ("joy",), 0.4, dict(shares), True, (0.0,) * 7)
-        for place in range(number)
+        Prediction(path.format(place), "joy", ("joy",), 0.4, dict(shares), True, (0.0,) * 7) for place in range(number)
     ]
 
 

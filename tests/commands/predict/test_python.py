@@ -100,9 +100,7 @@ def test_several_threads_get_the_same(here):
 
 
 def test_importing_sertool_loads_nothing_heavy():
-    code = (
-        "import sertool, sys; print(sorted({'torch', 'numpy', 'pydantic'} & set(sys.modules)), sertool.load)"
-    )
+    code = "import sertool, sys; print(sorted({'torch', 'numpy', 'pydantic'} & set(sys.modules)), sertool.load)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("[] <function load")
 

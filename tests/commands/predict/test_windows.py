@@ -59,9 +59,7 @@ def test_windows_of_a_segment_count_from_the_file(here):
     assert [own["end"] for own in rows] == pytest.approx([2, 2.2], abs=1e-4)
 
 
-@given(
-    length=st.integers(1, 500), size=st.integers(1, 100), hop=st.integers(1, 100), least=st.integers(1, 20)
-)
+@given(length=st.integers(1, 500), size=st.integers(1, 100), hop=st.integers(1, 100), least=st.integers(1, 20))
 @settings(max_examples=200)
 def test_window_arithmetic(length, size, hop, least):
     hop, least = min(hop, size), min(least, size)
@@ -96,8 +94,7 @@ def test_window_arithmetic(length, size, hop, least):
         (["00.wav", "--abstain", "nan"], "error: --abstain nan: expected a probability, from 0 to 1\n"),
         (
             [],
-            "error: no input was given\n"
-            '  try: a recording, several, a folder, --table FILE, or --text "words"\n',
+            'error: no input was given\n  try: a recording, several, a folder, --table FILE, or --text "words"\n',
         ),
         (["--text", " "], 'error: --text: is empty, expected words as in --text "I am so happy"\n'),
         (

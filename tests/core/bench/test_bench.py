@@ -87,9 +87,7 @@ def test_several_labels_and_sealed_ones(small):
     assert targets.shape == (8, 6)
     assert targets.sum() == 8
     sealed = open_workload(load("mosei-2-honest"), Path("nowhere"), CPU)
-    assert (
-        next(batches_of(utterances_of(sealed, sealed.held_out[:4]), 4, shuffle=False))[2].tolist() == [0] * 4
-    )
+    assert next(batches_of(utterances_of(sealed, sealed.held_out[:4]), 4, shuffle=False))[2].tolist() == [0] * 4
 
 
 def test_recorded_steps_are_timed_as_a_training_does_them(tmp_path):
@@ -305,9 +303,7 @@ def test_the_benchmarks_need_little(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 @pytest.mark.parametrize("name", ["bf16", "fp32"])
 def test_a_bench_on_a_cuda_device(name, tmp_path):
-    found = measure(
-        tiny_recipe(), write_tiny(tmp_path), choose("cuda", name), Wishes(2, 1, 0.05, finish=True)
-    )
+    found = measure(tiny_recipe(), write_tiny(tmp_path), choose("cuda", name), Wishes(2, 1, 0.05, finish=True))
     assert found.training.memory[0] > 0
     assert len(found.ended) == 2
     assert max(map(len, lines(found))) <= 110

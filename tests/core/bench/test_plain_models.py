@@ -53,9 +53,7 @@ def stack(architecture: str, members: int):
 
 
 def plain(architecture: str, model, member: int) -> baseline.Plain:
-    own = baseline.ARCHITECTURES[architecture](
-        20, text_width=6, dropout_residual=0.0, dropout_output=0.0, **SIZES
-    )
+    own = baseline.ARCHITECTURES[architecture](20, text_width=6, dropout_residual=0.0, dropout_output=0.0, **SIZES)
     own.load_state_dict(from_sertool(member_state(model, member)))
     return own
 

@@ -185,8 +185,7 @@ def test_no_node_is_large_enough(launcher):
     with pytest.raises(SertoolError) as caught:
         list(launcher.run(Counting(), [Counted("a").job], Share(gpu=True)))
     assert (
-        str(caught.value)
-        == "no node of the cluster has 1 CPU and 1 GPU for a worker; the largest has 1 CPU and 0 GPUs"
+        str(caught.value) == "no node of the cluster has 1 CPU and 1 GPU for a worker; the largest has 1 CPU and 0 GPUs"
     )
     with pytest.raises(UsageError) as caught:
         launcher.choose("cuda", "fp32")
@@ -218,9 +217,7 @@ def test_sertool_is_not_installed_on_a_node(launcher, monkeypatch):
     monkeypatch.setattr(ray_launcher, "RayWorker", elsewhere.Worker)
     with pytest.raises(SertoolError) as caught:
         list(launcher.run(Counting(), [Counted("a").job], Share()))
-    assert str(caught.value) == (
-        "no worker can start: a package is missing on the node: No module named 'only_here'"
-    )
+    assert str(caught.value) == ("no worker can start: a package is missing on the node: No module named 'only_here'")
     assert caught.value.hint == "sertool must be installed on every node, in the Python that Ray runs there"
 
 
@@ -272,9 +269,7 @@ def test_prepared_on_a_cluster_it_is_the_same_corpus(recordings, cluster, monkey
     table = read_table(recordings / "table.csv", None, Draw((0.7, 0.15, 0.15), 1), missing_audio=True)
     cache = ShardCache(recordings / "again/SET/.prepare/frames")
     maker = LogMel(load("custom", ["dataset.path=SET"]).frontend)
-    again = [
-        _Shard([row.segment for row in table.rows[first : first + 64]], maker, cache) for first in (0, 64)
-    ]
+    again = [_Shard([row.segment for row in table.rows[first : first + 64]], maker, cache) for first in (0, 64)]
     assert [shard.describe() for shard in again] == [[], []]
     assert [len(shard.kept) for shard in again] == [64, 7]
 
@@ -333,9 +328,7 @@ def test_predicted_on_a_cluster_it_is_the_same(recordings, cluster, monkeypatch,
 @pytest.mark.slow
 def test_a_cluster_of_this_machine_alone_ends_with_the_command(here):
     with own_processes_end():
-        code, talk = invoke(
-            "train", "--recipe", "tiny.yaml", "--runs", "1", "--launcher", "ray", "--name", "far"
-        )
+        code, talk = invoke("train", "--recipe", "tiny.yaml", "--runs", "1", "--launcher", "ray", "--name", "far")
         assert code == 0, talk
     assert invoke("train", "--recipe", "tiny.yaml", "--runs", "1", "--name", "one")[0] == 0
     assert contents(here / "ckpt/far") == contents(here / "ckpt/one")

@@ -67,9 +67,7 @@ def test_device_precision_and_threads(here, monkeypatch):
     found = environment(held())
     assert found["device"].startswith("CPU (torch is built ")
     assert found["precision"] == "auto takes fp32"
-    assert re.fullmatch(
-        rf"\d+ cores, torch uses {torch.get_num_threads()}, OMP_NUM_THREADS=3(, .*)?", found["threads"]
-    )
+    assert re.fullmatch(rf"\d+ cores, torch uses {torch.get_num_threads()}, OMP_NUM_THREADS=3(, .*)?", found["threads"])
     assert "GOMP_SPINCOUNT" not in found["threads"]
     assert re.match(r"\d+\.\d GiB", found["memory"])
 
@@ -83,9 +81,7 @@ def test_a_card_is_told_with_memory_capability_and_driver(here, monkeypatch, tmp
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: Card.name)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     driver = tmp_path / "version"
-    driver.write_text(
-        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Mon Jan 1\nGCC version: 12\n"
-    )
+    driver.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Mon Jan 1\nGCC version: 12\n")
     monkeypatch.setattr(module, "_DRIVER", driver)
     found = environment(held())
     assert found["device"] == "A Card 9000, 16.0 GiB, capability 9.0"

@@ -136,9 +136,7 @@ def test_the_gradient_of_the_recurrence_against_float64(dtype):
     for device, kind in (("cpu", torch.float64), ("cuda", dtype)):
         # Biases are float32 in every format.
         kinds = (kind, torch.float32 if device == "cuda" else kind, kind)
-        own = [
-            part.to(device, k).requires_grad_() for part, k in zip((gates, bias, weight), kinds, strict=True)
-        ]
+        own = [part.to(device, k).requires_grad_() for part, k in zip((gates, bias, weight), kinds, strict=True)]
         hidden = recurrence(*own, sizes)
         hidden.backward(up.to(device, kind))
         results[device] = [part.detach().cpu().double() for part in (hidden, *(o.grad for o in own))]
@@ -155,9 +153,7 @@ def test_each_kernel_is_its_definition(monkeypatch, tmp_path, name, architecture
     for off in (",".join(set(NAMES) - {name}), "1"):
         monkeypatch.setenv("SERTOOL_PLAIN_KERNELS", off)
         torch.manual_seed(1)
-        stack, schedule = a_stack(
-            tmp_path / off, choose("cuda", "fp32"), model={"architecture": architecture}
-        )
+        stack, schedule = a_stack(tmp_path / off, choose("cuda", "fp32"), model={"architecture": architecture})
         results.append(StaticSteps(stack, schedule).run(schedule, 1))
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=0)
 
@@ -202,9 +198,7 @@ def test_the_reference_cases(case, tmp_path):
 def test_probes_are_those_of_the_cpu(graphs, tmp_path):
     folder = copy_case(CASES[0], tmp_path)
     ensemble = open_ensemble("ref", folder / "ckpt", folder / "data")
-    ours, theirs = (
-        probe(ensemble, "test", precision) for precision in (choose("cuda", "fp32", graphs=graphs), CPU)
-    )
+    ours, theirs = (probe(ensemble, "test", precision) for precision in (choose("cuda", "fp32", graphs=graphs), CPU))
     assert set(ours) == set(theirs)
     for name, logits in ours.items():
         np.testing.assert_allclose(logits, theirs[name], rtol=0, atol=1e-4)

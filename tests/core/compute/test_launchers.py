@@ -135,16 +135,12 @@ def test_something_else_answers(pretended, monkeypatch, answer):
     ("raised", "message", "hint"),
     [
         (
-            ConnectionError(
-                "Could not find any running Ray instance. Please specify\nthe one to connect to."
-            ),
+            ConnectionError("Could not find any running Ray instance. Please specify\nthe one to connect to."),
             "--address auto: Could not find any running Ray instance. Please specify",
             "if the cluster asks for a token, put RAY_AUTH_MODE=token before the command",
         ),
         (
-            RuntimeError(
-                "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1"
-            ),
+            RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1"),
             "--address auto: Version mismatch: The cluster was started with: Ray: 2.60.0 Python: 3.12.1",
             "install the same Python and Ray on every machine",
         ),

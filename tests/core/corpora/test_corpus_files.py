@@ -18,10 +18,7 @@ from sertool.core.files import artifacts
 text = st.text(max_size=8)
 labels = st.dictionaries(
     text,
-    st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | text
-    | st.lists(st.integers(), max_size=3),
+    st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text | st.lists(st.integers(), max_size=3),
 )
 utterances = st.builds(
     Utterance,
@@ -276,9 +273,7 @@ def test_a_file_that_is_missing_or_something_else_is_named(name, content, tmp_pa
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(FILES), position=st.integers(0, 5000), value=st.integers(0, 255), cut=st.booleans()
-)
+@given(name=st.sampled_from(FILES), position=st.integers(0, 5000), value=st.integers(0, 255), cut=st.booleans())
 def test_a_flipped_byte_or_a_cut_is_read_or_refused(name, position, value, cut, tmp_path):
     folder = tmp_path / "corpus"
     shutil.rmtree(folder, ignore_errors=True)

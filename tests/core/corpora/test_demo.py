@@ -153,9 +153,7 @@ def test_plan_is_the_one_the_corpus_was_made_from(corpus, maker):
     planned = maker.plan_utterances(read_yaml(maker.PLAN))
     stored = [(u.id, u.split, u.speaker, u.labels["emotion"], u.text) for u in corpus.utterances]
     assert stored == [(p.id, p.split, p.speaker, p.emotion, maker.written(p.text)) for p in planned]
-    noted = [
-        (row["utterance"], row["cue"], row["espeak"], row["pause"]) for row in rows(FOLDER / "planned.csv")
-    ]
+    noted = [(row["utterance"], row["cue"], row["espeak"], row["pause"]) for row in rows(FOLDER / "planned.csv")]
     assert noted == [(p.id, p.cue, p.espeak, str(p.prosody.pause)) for p in planned]
 
 

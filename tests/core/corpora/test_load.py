@@ -42,9 +42,7 @@ class TestConversion:
         with pytest.raises(pytest.skip.Exception, match="read again"):
             load_corpus("vgaf", tmp_path)
 
-    @pytest.mark.parametrize(
-        "name", ["corpus.json", "utterances.jsonl", "audio.safetensors", "fingerprint.json"]
-    )
+    @pytest.mark.parametrize("name", ["corpus.json", "utterances.jsonl", "audio.safetensors", "fingerprint.json"])
     @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
     def test_a_damaged_conversion_is_made_anew(self, name, content, tmp_path):
         first = load_corpus("vgaf", write_split(tmp_path))

@@ -91,8 +91,7 @@ BAD_MEL[1, 5] = np.nan
         (
             {"emotions": {}},
             "",
-            "the train split is empty, no utterance is in all of "
-            "train_sentences.p, train_mels.p, train_emotions.p",
+            "the train split is empty, no utterance is in all of train_sentences.p, train_mels.p, train_emotions.p",
         ),
         ({"mels": {"other": BAD_MEL}}, "", "the train split is empty, no utterance is in all of"),
         (

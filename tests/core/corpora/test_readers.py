@@ -55,9 +55,7 @@ def test_utterances_labels_and_vocabulary_are_the_references(case, tmp_path):
         assert corpus.vocabulary.index == cache
         assert corpus.numbering == cache
         np.testing.assert_array_equal(corpus.vocabulary.vectors, np.load(folder / "train_glove.npy"))
-        mels = pickle.loads(
-            (folder / "test_mels.p" if reader != "vgaf" else folder / "valid_mels.p").read_bytes()
-        )
+        mels = pickle.loads((folder / "test_mels.p" if reader != "vgaf" else folder / "valid_mels.p").read_bytes())
         split = "valid" if reader == "vgaf" else "test"
         for index, utterance in enumerate(corpus.utterances):
             if utterance.split == split:

@@ -46,9 +46,7 @@ def groups_in(corpus, rows):
 @given(tables(), st.data())
 def test_folds_divide_the_labelled_utterances_by_group(rows, data):
     number = data.draw(st.integers(3, len({speaker for _, speaker, _ in rows})))
-    corpus, folds = folds_of(
-        rows, scheme="folds", group="speaker", folds=number, seed=data.draw(st.integers(0, 9))
-    )
+    corpus, folds = folds_of(rows, scheme="folds", group="speaker", folds=number, seed=data.draw(st.integers(0, 9)))
     assert len(folds) == number
     labelled = [place for place, row in enumerate(rows) if row[2]]
     assert sorted(place for fold in folds for place in fold.sets["test"]) == labelled
@@ -76,9 +74,7 @@ def test_a_holdout_divides_training_by_group(rows, seed):
     ]
     assert (
         fold
-        == folds_of(
-            rows, scheme="holdout", group="speaker", valid_fraction=0.2, test_fraction=0.2, seed=seed
-        )[1][0]
+        == folds_of(rows, scheme="holdout", group="speaker", valid_fraction=0.2, test_fraction=0.2, seed=seed)[1][0]
     )
 
 
@@ -87,9 +83,7 @@ def test_a_holdout_divides_training_by_group(rows, seed):
 def test_a_holdout_leaves_a_test_split_alone(rows):
     rows = [*rows, ("test", "s0", True), ("private", "s1", False)]
     _, (fold,) = folds_of(rows, scheme="holdout", group="speaker", valid_fraction=0.3, test_fraction=0.3)
-    there = {
-        split: [n for n, row in enumerate(rows) if row[0] == split] for split in ("test", "private", "train")
-    }
+    there = {split: [n for n, row in enumerate(rows) if row[0] == split] for split in ("test", "private", "train")}
     assert list(fold.sets["test"]) == [n for n in there["test"] if rows[n][2]]
     assert list(fold.sets["private"]) == there["private"]
     assert set(fold.sets["train"]) | set(fold.sets["valid"]) == {n for n in there["train"] if rows[n][2]}

@@ -11,9 +11,7 @@ from sertool.core.errors import DataError
 FOUR = ("neutral", "happy", "sad", "angry")
 SIX = ("happy", "sad", "angry", "fear", "disgust", "surprise")
 scores = st.floats(-3, 3)
-anything = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.floats(), max_size=7)
-)
+anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.floats(), max_size=7)
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,7 @@ def test_an_installed_package_is_found_and_not_imported(name, tmp_path, monkeypa
 
 
 def test_words_with_spaces_headers_and_doubles_in_text_files(tmp_path):
-    path = write_text(
-        tmp_path / "v.vec", [". . 9 9", "happy 1 2 ", "at a.b@c.d 3 4", "happy 5 6", "", "sad\t7\t8"]
-    )
+    path = write_text(tmp_path / "v.vec", [". . 9 9", "happy 1 2 ", "at a.b@c.d 3 4", "happy 5 6", "", "sad\t7\t8"])
     vectors = load_vectors(str(path), ["happy", "sad"], data_dir=tmp_path)
     assert vectors.array.tolist() == [[1, 2], [7, 8]]
 

@@ -133,9 +133,7 @@ def test_the_ways_to_name_a_corpus(here):
     assert {result.exit_code for result in outputs} == {1}
     assert len({result.stdout for result in outputs}) == 1
     assert outputs[0].stdout.startswith("MELD · emotion, 7 classes · train 42 · valid 21 · test 28\n")
-    assert outputs[0].stdout.endswith(
-        "next: correct the errors, then sertool doctor --data data/MELD --recipe meld\n"
-    )
+    assert outputs[0].stdout.endswith("next: correct the errors, then sertool doctor --data data/MELD --recipe meld\n")
 
 
 def test_a_corpus_of_ones_own_needs_no_recipe(here):
@@ -143,9 +141,7 @@ def test_a_corpus_of_ones_own_needs_no_recipe(here):
     write_corpus(corpus, here / "data/CALLS")
     result = run("--data", "data/CALLS")
     assert result.exit_code == 0
-    assert result.stdout.startswith(
-        "TINY · emotion, 3 classes · train 24 · valid 12 · test 12 · 6 speakers\n"
-    )
+    assert result.stdout.startswith("TINY · emotion, 3 classes · train 24 · valid 12 · test 12 · 6 speakers\n")
     assert result.stdout.endswith("next: sertool train --recipe custom --set dataset.path=data/CALLS\n")
 
 
@@ -251,8 +247,7 @@ def test_training_says_it_in_a_line(here):
     assert result.exit_code == 0, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("doctor: ")]
     assert lines == [
-        "doctor: 2 warnings (4 without text, 7 without audio) · "
-        "sertool doctor --data data/TINY --recipe tiny.yaml"
+        "doctor: 2 warnings (4 without text, 7 without audio) · sertool doctor --data data/TINY --recipe tiny.yaml"
     ]
     shown = run("--data", "data/TINY", "--recipe", "tiny.yaml").stdout
     assert "warning: 4 utterances without words [no-text]" in shown

@@ -56,11 +56,7 @@ def test_bad_lines_and_a_lost_file_of_ones_own_corpus(tmp_path):
         "counts": 1,
         "non-finite": 1,
     }
-    assert (
-        found["unreadable"]
-        .examples[0]
-        .endswith("line 2: split 'dev', expected one of train, valid, test, private")
-    )
+    assert found["unreadable"].examples[0].endswith("line 2: split 'dev', expected one of train, valid, test, private")
     (folder / "audio.safetensors").write_bytes(b"")
     found = {f.kind: f for f in inspect(recipe_for("own"), folder, data_dir=tmp_path).findings}
     assert {kind: finding.number for kind, finding in found.items()} == {"unreadable": 3, "counts": 1}
@@ -149,9 +145,7 @@ def test_a_damaged_file_is_inspected_or_told(form, file, places, cut, tmp_path):
         assert json.loads((tmp_path / "out.json").read_text())["findings"] is not None
 
 
-plain = (
-    st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.text(max_size=3), max_size=3)
-)
+plain = st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.text(max_size=3), max_size=3)
 arrays = st.sampled_from(
     [
         np.ones((2, 80)),

@@ -60,8 +60,7 @@ def test_the_reference_cases(case, tmp_path):
         assert by_kind["silent"].examples == ("Ses04F_traindev_003 (train)", "Ses04F_test_003 (test)")
         assert by_kind["no-audio"].examples == ("Ses02F_traindev_011 (train)", "Ses02F_test_011 (test)")
         assert by_kind["no-audio"].text == (
-            "2 utterances without audio; 2 left out by the reader: no audio in test_mels.p, "
-            "no audio in traindev_mels.p"
+            "2 utterances without audio; 2 left out by the reader: no audio in test_mels.p, no audio in traindev_mels.p"
         )
 
 

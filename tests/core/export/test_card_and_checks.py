@@ -62,9 +62,7 @@ def test_the_card_tells_of_machine_made_transcripts(tmp_path):
     card = (tmp_path / "b/README.md").read_text()
     assert "- Some or all of the transcripts in its training data were made by speech recognition.\n" in card
     assert json.loads((tmp_path / "b/settings.json").read_text())["machine_text"] is True
-    said = CliRunner().invoke(
-        app, ["predict", "--name", "tiny", "--output", str(tmp_path / "ckpt"), "--text", "word1"]
-    )
+    said = CliRunner().invoke(app, ["predict", "--name", "tiny", "--output", str(tmp_path / "ckpt"), "--text", "word1"])
     assert said.stdout.startswith("tiny · machine-made transcripts · 1 member · ")
 
 

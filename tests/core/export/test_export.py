@@ -34,9 +34,7 @@ def test_the_command_writes_a_bundle_and_says_so_in_five_lines(shop, tmp_path):
         largest,
     )
     assert re.fullmatch(r"one utterance: onnxruntime [\d.]+ ms, PyTorch [\d.]+ ms \(median, CPU\)", latency)
-    assert re.match(
-        r"holds README.md [\d.]+ kB, labels.json \d+ bytes, model.onnx [\d.]+ [kM]B, run.py", holds
-    )
+    assert re.match(r"holds README.md [\d.]+ kB, labels.json \d+ bytes, model.onnx [\d.]+ [kM]B, run.py", holds)
     assert last == f'next: python {out / "run.py"} RECORDING --text "..."'
     table = json.loads((tmp_path / "result.json").read_text())
     assert set(table["bytes"]) == {path.name for path in out.iterdir()}
@@ -49,8 +47,7 @@ def test_settings_and_labels_say_what_a_server_needs(shop, tmp_path):
     run(shop, "--out", str(tmp_path / "b"), "--index", "2")
     settings_ = json.loads((tmp_path / "b/settings.json").read_text())
     assert {
-        key: settings_[key]
-        for key in ("format", "name", "max_text_length", "max_audio_length", "temperature")
+        key: settings_[key] for key in ("format", "name", "max_text_length", "max_audio_length", "temperature")
     } == {
         "format": "sertool-bundle/1",
         "name": "tiny",
@@ -89,8 +86,7 @@ def test_the_temperature_of_these_members_is_used_and_no_other(shop, tmp_path):
     assert result.stdout.splitlines()[0].endswith("3 members averaged, temperature 1.75")
     card = (tmp_path / "all/README.md").read_text()
     assert (
-        "temperature 1.75, fitted on 12 valid utterances; calibration error there 20.0 % before, 10.0 % after"
-        in card
+        "temperature 1.75, fitted on 12 valid utterances; calibration error there 20.0 % before, 10.0 % after" in card
     )
     assert json.loads((tmp_path / "all/settings.json").read_text())["temperature"] == 1.75
     result = run(shop, *here, "--out", str(tmp_path / "one"), "--index", "1")
@@ -227,9 +223,7 @@ def test_weights_too_large_for_a_file_lie_beside_it(shop, tmp_path, monkeypatch)
     monkeypatch.setattr(exporting, "LARGEST_FILE", 1000)
     result = run(shop, "--out", str(tmp_path / "b"), "--int8", "--force")
     assert result.exit_code == 0, result.stderr
-    assert (
-        (tmp_path / "b/model.onnx.data").stat().st_size > 10_000 > (tmp_path / "b/labels.json").stat().st_size
-    )
+    assert (tmp_path / "b/model.onnx.data").stat().st_size > 10_000 > (tmp_path / "b/labels.json").stat().st_size
     assert {"model.onnx.data", "model.int8.onnx"} <= set(
         json.loads((tmp_path / "b/settings.json").read_text())["files"]
     )

@@ -84,9 +84,7 @@ def test_any_pattern_of_masks_is_judged_as_by_pytorch(words, frames):
     made = make_trial(trained, None)
     values = np.array(frames, np.float32)[:, None] * np.linspace(0.1, 1, 5, dtype=np.float32)
     one = replace(made.corpus.utterances[0], words=tuple(words))
-    corpus = replace(
-        made.corpus, utterances=(one,), audio=type(made.corpus.audio).join([values.reshape(-1, 5)], 5)
-    )
+    corpus = replace(made.corpus, utterances=(one,), audio=type(made.corpus.audio).join([values.reshape(-1, 5)], 5))
     trial = replace(made, corpus=corpus, targets=(None,))
     expected = torch_logits(trained, stack, trained.members, trial)([0])
     found = bundle_check.onnx_logits(session, feeds_of(trained, trial))
@@ -107,10 +105,7 @@ def test_probabilities_are_calibrated(rule):
 def test_large_scores_do_not_shine_through_where_all_is_masked():
     """With an additive -1e9 they would: float32 keeps steps of 64 there."""
     trained = make_trained()
-    loud = [
-        replace(m, weights={n: 40 * torch.as_tensor(w) for n, w in m.weights.items()})
-        for m in trained.members
-    ]
+    loud = [replace(m, weights={n: 40 * torch.as_tensor(w) for n, w in m.weights.items()}) for m in trained.members]
     trained = replace(trained, members=tuple(loud))
     trial = make_trial(trained, None)
     expected = judge_of(trained, trial)(range(len(trial.corpus.utterances)))

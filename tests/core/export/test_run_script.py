@@ -95,9 +95,7 @@ def test_run_py_resamples_nearly_as_training_did(script, tmp_path, rate):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    text=st.text(alphabet=st.sampled_from("Word12 -'“”’…/.,\t\u0091\u200bé") | st.characters(codec="utf-8"))
-)
+@given(text=st.text(alphabet=st.sampled_from("Word12 -'“”’…/.,\t\u0091\u200bé") | st.characters(codec="utf-8")))
 def test_run_py_cleans_words_as_training_did(script, text):
     vocabulary = json.loads((script["HERE"] / "vocabulary.json").read_text())[0]
     expected = [vocabulary.get(word, 1) for word in clean_words(text)]

@@ -23,9 +23,7 @@ from sertool.core.errors import DataError
 from sertool.core.features import audio as audio_files
 from sertool.core.features.audio import Segment, read_audio
 
-READABLE = (
-    "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
-)
+READABLE = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 FORMATS = {
     "pcm": ("WAV", "PCM_16"),
     "float": ("WAV", "FLOAT"),
@@ -115,9 +113,7 @@ def test_reads_lossy_formats(tmp_path, kind):
     assert samples[4000:18000].square().mean().sqrt().item() == pytest.approx(0.5 / math.sqrt(2), rel=0.02)
 
 
-@pytest.mark.parametrize(
-    "name", ["tone.wav", "tone.mp3", "tone.raw", "tone.txt", "tone", "ton\u00e9 \u2603.flac"]
-)
+@pytest.mark.parametrize("name", ["tone.wav", "tone.mp3", "tone.raw", "tone.txt", "tone", "ton\u00e9 \u2603.flac"])
 @pytest.mark.parametrize("kind", ["pcm", "flac", "vorbis", "mp3"])
 def test_content_counts_and_not_the_name(tmp_path, kind, name):
     (tmp_path / name).write_bytes(encoded(kind, tone(16000), 16000))
@@ -347,10 +343,7 @@ def test_mp3_that_is_odd_says_nothing_on_stderr(tmp_path, capfd):
 def test_stderr_is_whole_after_threads_read_mp3(tmp_path, capfd):
     path = tmp_path / "a.mp3"
     path.write_bytes(encoded("mp3", tone(44100, 2.0), 44100))
-    threads = [
-        threading.Thread(target=lambda: [read_audio(Segment(path), 22050) for _ in range(5)])
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: [read_audio(Segment(path), 22050) for _ in range(5)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -119,9 +119,7 @@ def test_the_beginning_is_zero_seconds(recording, tmp_path, computed):
 def test_a_file_is_hashed_once_for_all_its_segments(recording, tmp_path, monkeypatch):
     hashed = []
     real = feature_cache.hashlib.file_digest
-    monkeypatch.setattr(
-        feature_cache.hashlib, "file_digest", lambda *given: hashed.append(given) or real(*given)
-    )
+    monkeypatch.setattr(feature_cache.hashlib, "file_digest", lambda *given: hashed.append(given) or real(*given))
     cache = FeatureCache(tmp_path / "cache")
     for start in (0.0, 0.1, 0.2):
         cache.extract_frames(Segment(recording, start, start + 0.3), FRONTEND)
@@ -193,9 +191,7 @@ def test_clearing_removes_entries_and_nothing_else(recording, tmp_path, computed
     assert len(computed) == 2
 
 
-def test_clearing_while_another_process_writes_costs_it_nothing_but_the_entry(
-    recording, tmp_path, monkeypatch
-):
+def test_clearing_while_another_process_writes_costs_it_nothing_but_the_entry(recording, tmp_path, monkeypatch):
     cache, write_bytes = FeatureCache(tmp_path / "cache"), Path.write_bytes
 
     def write_and_lose(path, content):
@@ -216,9 +212,7 @@ def results(draw):
     width, random = draw(st.integers(1, 5)), np.random.default_rng(draw(st.integers(0, 99)))
     lengths = draw(st.lists(st.one_of(st.integers(0, 6), st.text(max_size=20)), min_size=1, max_size=9))
     return [
-        one
-        if isinstance(one, str)
-        else Extract(random.random((one, width), np.float32), float(random.random() * 9))
+        one if isinstance(one, str) else Extract(random.random((one, width), np.float32), float(random.random() * 9))
         for one in lengths
     ]
 
@@ -291,9 +285,7 @@ def test_processes_that_share_a_folder_and_are_killed_leave_only_whole_entries(t
     cache = FeatureCache(tmp_path / "cache")
     context = multiprocessing.get_context("spawn")
     # Daemons end with this process; it would wait for ever for others where an assertion fails.
-    workers = [
-        context.Process(target=fill, args=(cache.folder, recordings, 10**6), daemon=True) for _ in range(2)
-    ]
+    workers = [context.Process(target=fill, args=(cache.folder, recordings, 10**6), daemon=True) for _ in range(2)]
     for worker in workers:
         worker.start()
     while not cache.folder.exists():

@@ -107,9 +107,7 @@ def test_a_corpus_of_one_frontend_is_refused_by_a_recipe_of_another(tmp_path, mo
     sertool("prepare", "table.csv", "--out", "data/TONES", "--workers", 1)
     monkeypatch.setitem(frontends.MAKERS, "energies", Energies)
     monkeypatch.setattr(frontends, "UNNAMED", "energies")
-    refused = CliRunner().invoke(
-        app, ["train", "--recipe", "custom", "--name", "tones", "--set", "dataset.path=TONES"]
-    )
+    refused = CliRunner().invoke(app, ["train", "--recipe", "custom", "--name", "tones", "--set", "dataset.path=TONES"])
     assert "was prepared with another frontend: name None (recipe: energies)" in refused.output
 
 

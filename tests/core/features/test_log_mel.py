@@ -52,9 +52,7 @@ def oracle(samples, frontend):
             win_length=frontend.window_length,
         )
     )
-    filters = librosa().filters.mel(
-        sr=frontend.sample_rate, n_fft=frontend.fft_size, n_mels=frontend.mel_bands
-    )
+    filters = librosa().filters.mel(sr=frontend.sample_rate, n_fft=frontend.fft_size, n_mels=frontend.mel_bands)
     level = 20 * np.log10(np.maximum(1e-5, filters @ magnitude))
     return np.clip((level - 20 + 100) / 100, 1e-8, 1).T[:: frontend.frame_step]
 
@@ -95,12 +93,8 @@ def test_frames_agree_with_librosa(name, frontend):
 @pytest.mark.parametrize(
     "frontend",
     [
-        Frontend(
-            sample_rate=16000, fft_size=512, hop_length=160, window_length=400, mel_bands=40, frame_step=1
-        ),
-        Frontend(
-            sample_rate=8000, fft_size=1024, hop_length=100, window_length=1024, mel_bands=64, frame_step=3
-        ),
+        Frontend(sample_rate=16000, fft_size=512, hop_length=160, window_length=400, mel_bands=40, frame_step=1),
+        Frontend(sample_rate=8000, fft_size=1024, hop_length=100, window_length=1024, mel_bands=64, frame_step=3),
         Frontend(sample_rate=48000, trim_db=None, preemphasis=0.0, frame_step=5),
         Frontend(trim_db=20.0, window_length=801, frame_step=2),
     ],
@@ -108,9 +102,7 @@ def test_frames_agree_with_librosa(name, frontend):
 )
 def test_other_settings_agree_with_librosa(frontend):
     samples = signals()["quiet end"].astype(np.float32)
-    assert (
-        np.abs(log_mels(torch.from_numpy(samples), frontend).numpy() - oracle(samples, frontend)).max() < 2e-5
-    )
+    assert np.abs(log_mels(torch.from_numpy(samples), frontend).numpy() - oracle(samples, frontend)).max() < 2e-5
 
 
 def test_five_seconds_have_401_frames_and_26_after_the_reduction():
@@ -196,9 +188,7 @@ def test_a_gpu_gives_the_frames_of_the_cpu(frontend):
     trim_db=st.sampled_from([None, 30.0, 60.0]),
     seed=st.integers(0, 1000),
 )
-def test_any_frontend_agrees_with_torchs_stft(
-    samples, fft_size, window_length, hop_length, frame_step, trim_db, seed
-):
+def test_any_frontend_agrees_with_torchs_stft(samples, fft_size, window_length, hop_length, frame_step, trim_db, seed):
     # librosa refuses odd FFT sizes of short signals; torch's own STFT is exact for all.
     window_length = min(window_length, fft_size)
     frontend = Frontend(

@@ -22,9 +22,7 @@ def test_a_file_arrives_whole(server, target):
     assert got == Downloaded(target, len(CONTENT), digest(CONTENT), server.url())
     assert target.read_bytes() == CONTENT
     assert leftovers(target) == [".file.zip.lock", "file.zip"]
-    assert [(request.method, request.range, request.encoding) for request in server.log] == [
-        ("GET", None, "identity")
-    ]
+    assert [(request.method, request.range, request.encoding) for request in server.log] == [("GET", None, "identity")]
     assert seen[-1] == Progress(len(CONTENT), len(CONTENT))
     umask = os.umask(0)
     os.umask(umask)
@@ -180,8 +178,7 @@ def test_addresses_are_tried_in_turn_and_each_is_named(server, target):
     with pytest.raises(DataError) as caught:
         download(urls[:2], target, policy=QUICK)
     assert str(caught.value) == (
-        f"{target}: could not be downloaded\n"
-        f"  {urls[0]}: the server answered 404 (Not Found)\n  {urls[1]}: {PAGE_TEXT}"
+        f"{target}: could not be downloaded\n  {urls[0]}: the server answered 404 (Not Found)\n  {urls[1]}: {PAGE_TEXT}"
     )
     assert caught.value.hint == f"--check-links shows which addresses work; {BY_HAND}"
 

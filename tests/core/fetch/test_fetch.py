@@ -124,9 +124,7 @@ def test_an_archive_of_something_else(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
         archive.writestr("holiday/photo.jpg", b"")
     error = run("data", "--from", "m.zip", code=1).stderr
-    assert (
-        "m.zip: the archive holds no IEMOCAP or MOSI or MOSEI or MELD or VGAF (it holds photo.jpg)" in error
-    )
+    assert "m.zip: the archive holds no IEMOCAP or MOSI or MOSEI or MELD or VGAF (it holds photo.jpg)" in error
 
 
 def test_word_vectors_lose_the_package_around_them(tmp_path):
@@ -184,10 +182,7 @@ def test_a_corpus_of_ones_own_by_a_manifest_of_ones_own(tmp_path, serve):
 def test_several_go_on_after_one_that_fails(tmp_path):
     data_zip(tmp_path / "data.zip", "MOSI")
     result = run("mosi-models", "data", "--from", str(tmp_path), "--json", "r.json", code=1)
-    assert (
-        f"error: mosi-models: --from {tmp_path}: there is no file {tmp_path}/MOSI_pretrained.zip\n"
-        in result.stderr
-    )
+    assert f"error: mosi-models: --from {tmp_path}: there is no file {tmp_path}/MOSI_pretrained.zip\n" in result.stderr
     assert (tmp_path / "data/MOSI").is_dir()
     assert [row["name"] for row in json.loads(Path("r.json").read_text())] == ["mosi-models", "data"]
 

@@ -88,9 +88,7 @@ def test_the_first_checksum_is_held_to(tmp_path):
     data_zip(tmp_path / "d.zip", "MOSI", "IEMOCAP")
     second = hashlib.sha256((tmp_path / "d.zip").read_bytes()).hexdigest()
     error = run("data", "--from", "d.zip", "--force", code=1).stderr
-    assert (
-        f"d.zip: its SHA-256 is {second}, expected {first}; that was the checksum of the first fetch" in error
-    )
+    assert f"d.zip: its SHA-256 is {second}, expected {first}; that was the checksum of the first fetch" in error
     assert "try: if another file is meant from now on, give its checksum with --sha256" in error
     assert not (tmp_path / "data/IEMOCAP").exists()
     run("data", "--from", "d.zip", "--force", "--sha256", second)

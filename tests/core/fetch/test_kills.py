@@ -60,9 +60,7 @@ def kill(server: BadServer, target: Path, sent: int) -> int:
     return length
 
 
-@pytest.mark.parametrize(
-    ("kills", "seed"), [(4, 1), pytest.param(30, 2, marks=pytest.mark.slow)], ids=["4", "30"]
-)
+@pytest.mark.parametrize(("kills", "seed"), [(4, 1), pytest.param(30, 2, marks=pytest.mark.slow)], ids=["4", "30"])
 def test_killed_at_random_moments_it_ends_with_the_right_file(server, tmp_path, kills, seed):
     """A resumed download asks for exactly the missing bytes, so no written byte is sent again.
 

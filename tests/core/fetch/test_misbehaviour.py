@@ -20,9 +20,7 @@ ACTS = st.one_of(
     st.builds(Act, at_most=st.integers(1, 200_000), length=st.none() | st.integers(300_004, 300_010)),
     st.builds(Act, status=st.sampled_from([403, 404, 408, 410, 416, 429, 500, 503])),
     st.builds(Act, location=st.sampled_from(["/file.zip", "/other.zip", "//127.0.0.1:1/x"])),
-    st.builds(
-        Act, page=st.sampled_from([PAGE, b"<html>"]), content_type=st.sampled_from(["text/html", "a/b"])
-    ),
+    st.builds(Act, page=st.sampled_from([PAGE, b"<html>"]), content_type=st.sampled_from(["text/html", "a/b"])),
     st.just(Act(hang_up=True)),
 )
 MISBEHAVIOUR = given(

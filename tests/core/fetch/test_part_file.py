@@ -35,9 +35,7 @@ def test_it_goes_on_in_another_process(server, target):
 def stop_at_the_rename(server, target, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        patch.setattr(
-            part_file.artifacts, "write_json", lambda path, content: path.write_text(json.dumps(content))
-        )
+        patch.setattr(part_file.artifacts, "write_json", lambda path, content: path.write_text(json.dumps(content)))
         with pytest.raises(KeyboardInterrupt):
             fetch(server, target)
 
@@ -130,9 +128,7 @@ def test_two_processes_fetch_it_once(server, target):
     server.pace = (20_000, 0.02)
     processes = multiprocessing.get_context("spawn")
     results = processes.Queue()
-    both = [
-        processes.Process(target=hold, args=(server.url(), target, results), daemon=True) for _ in range(2)
-    ]
+    both = [processes.Process(target=hold, args=(server.url(), target, results), daemon=True) for _ in range(2)]
     for process in both:
         process.start()
     got = sorted(results.get(timeout=30) for _ in both)

@@ -105,9 +105,7 @@ def test_one_message(server, target, act, reason, requests):
 def test_a_server_that_always_sends_less_than_it_says(server, target, validators, reason):
     server.always, server.validators = Act(length=len(CONTENT) + 100), validators
     text, _ = refused(server, target)
-    assert text.startswith(
-        f"TARGET: could not be downloaded\n  http://host/file.zip: {reason} (started 5 times, "
-    )
+    assert text.startswith(f"TARGET: could not be downloaded\n  http://host/file.zip: {reason} (started 5 times, ")
 
 
 def test_a_length_that_is_not_the_known_one(server, target):

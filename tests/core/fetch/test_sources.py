@@ -93,9 +93,7 @@ def test_a_wrong_manifest_is_told(changes, message, tmp_path):
 
 
 def test_every_problem_is_told_at_once(tmp_path):
-    lines = refusal(
-        manifest(tmp_path, calls={**OWN, "unpacks_to": {"X": "pickle", "../X": "corpus"}})
-    ).splitlines()
+    lines = refusal(manifest(tmp_path, calls={**OWN, "unpacks_to": {"X": "pickle", "../X": "corpus"}})).splitlines()
     assert lines[0] == "2 problems"
     assert "expected iemocap, mosi" in lines[1]
     assert "X" in lines[2]
@@ -128,9 +126,7 @@ def test_a_checksum_is_compared_in_lower_case():
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(list(OWN.values())),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*OWN, "x"]), inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*OWN, "x"]), inner, max_size=4),
     max_leaves=10,
 )
 

@@ -45,9 +45,7 @@ def test_names_that_are_no_utf_8(tmp_path):
     for flag in (0, 0x800):
         content = bytearray(zip_of({"ab": b"1"}).replace(b"ab", b"a\xff"))
         content[6:8] = content[content.index(b"PK\1\2") + 8 :][:2] = struct.pack("<H", flag)
-        assert refusal(bytes(content), tmp_path).startswith(
-            f"{DAMAGED} ('utf-8' codec can't decode byte 0xff"
-        )
+        assert refusal(bytes(content), tmp_path).startswith(f"{DAMAGED} ('utf-8' codec can't decode byte 0xff")
 
 
 def test_utf_8_names_of_zips_that_do_not_say_so(tmp_path):
@@ -91,9 +89,7 @@ def test_two_members_in_one_place_refuse_the_archive(make, members, message, tmp
 def test_what_is_no_plain_file_refuses_a_tar(kind, named, form, tmp_path):
     member = info("a/x", kind, linkname="../../etc/passwd")
     message = refusal(tar_of([("fine", b"1"), (member, b"")], form=form), tmp_path)
-    assert message == (
-        f"its member 'a/x' is {named}, expected files and folders only; nothing of the archive is used"
-    )
+    assert message == (f"its member 'a/x' is {named}, expected files and folders only; nothing of the archive is used")
 
 
 def test_sparse_files_refuse_a_tar(tmp_path):

@@ -88,11 +88,7 @@ def test_a_missing_archive(tmp_path):
 
 @pytest.mark.parametrize("make", [zip_of, tar_of])
 def test_folders_and_what_macos_adds(make, tmp_path):
-    folders = (
-        [("a/", b""), ("a/b/", b""), ("a/", b"")]
-        if make is zip_of
-        else [(info("a", tarfile.DIRTYPE), b"")] * 2
-    )
+    folders = [("a/", b""), ("a/b/", b""), ("a/", b"")] if make is zip_of else [(info("a", tarfile.DIRTYPE), b"")] * 2
     litter = {"__MACOSX/a/._x": b"1", "a/.DS_Store": b"2", "a/._x": b"3"}
     with pytest.warns(UserWarning, match="Duplicate name") if make is zip_of else nullcontext():
         content = make([*folders, *litter.items(), ("./a/x", b"4")])
@@ -118,9 +114,7 @@ def test_limits(make, tmp_path):
     assert "holds" in refusal(many, tmp_path, limits=Limits(members=10))
     content = make({"zeros": bytes(70 << 20)})
     size = f"{len(content):,}"
-    assert refusal(content, tmp_path) == (
-        f"unpacks to more than {64 << 20:,} bytes, too much for an archive of {size}"
-    )
+    assert refusal(content, tmp_path) == (f"unpacks to more than {64 << 20:,} bytes, too much for an archive of {size}")
     assert "unpacks to more than 1,000 bytes" in refusal(make(FILES), tmp_path, limits=Limits(total=1000))
     (tmp_path / "target/zeros").unlink(missing_ok=True)
     assert take(content, tmp_path, limits=Limits(ratio=2000)) == ("zeros",)

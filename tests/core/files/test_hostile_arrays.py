@@ -27,16 +27,7 @@ from sertool.core.files.reference_checkpoints import read_reference_checkpoint
 
 def typed_array(kind: str, shape: str, data: bytes) -> bytes:
     dtype = f"cnumpy\ndtype\n(S'{kind}'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb".encode()
-    return (
-        ARRAY
-        + f"(I1\n({shape}t".encode()
-        + dtype
-        + b"I00\n"
-        + b"B"
-        + struct.pack("<I", len(data))
-        + data
-        + b"tb"
-    )
+    return ARRAY + f"(I1\n({shape}t".encode() + dtype + b"I00\n" + b"B" + struct.pack("<I", len(data)) + data + b"tb"
 
 
 @pytest.mark.parametrize(

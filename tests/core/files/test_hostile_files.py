@@ -139,9 +139,7 @@ def test_the_same_under_watch(tmp_path):
         "guard.close()\n"
         "print(refused)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     assert int(done.stdout) == 2 * len(PROGRAMS) * len(WRAPPERS)
     assert not list(tmp_path.iterdir())
@@ -161,9 +159,7 @@ def test_the_watch_sees_what_it_is_for(tmp_path):
         "    guard.seen.clear()\n"
         "guard.close()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.split() == list("0123456")
 
 

@@ -57,13 +57,7 @@ BOMBS = {
         b"cnumpy.core.multiarray\nscalar\n",
         b"cnumpy\ndtype\n(S'S9999'\ntR" + b"B" + struct.pack("<I", 9999) + b"x" * 9999,
     ),
-    "arrays over one list": b"(I1\n(I999\nt"
-    + OBJECTS
-    + b"I00\n("
-    + b"N" * 999
-    + b"ltq\x050"
-    + ARRAY
-    + b"h\x05b" * 500,
+    "arrays over one list": b"(I1\n(I999\nt" + OBJECTS + b"I00\n(" + b"N" * 999 + b"ltq\x050" + ARRAY + b"h\x05b" * 500,
 }
 
 
@@ -98,9 +92,7 @@ def test_real_bombs_stay_below_the_real_bound(step, tmp_path):
         "try: load_pickle(Path(sys.argv[1]))\n"
         "except DataError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     peak, _, message = done.stdout.partition(" ")
     assert "holds more objects than fit into" in message
     assert int(peak) < 2_000_000  # kilobytes; a reader without the bound takes up to 6 GB
@@ -130,10 +122,7 @@ def test_no_message_unrolls_lists_that_share_parts(around, message, wrapper, tmp
 
 def test_keys_of_storages_that_share_parts(tmp_path):
     content = stream_checkpoint(b"(d.", b"(" + shared_lists() + b"l.")
-    assert (
-        refusal(content, tmp_path, read_reference_checkpoint)
-        == "its list of storages does not fit its tensors"
-    )
+    assert refusal(content, tmp_path, read_reference_checkpoint) == "its list of storages does not fit its tensors"
 
 
 def test_many_names_for_one_tensor_are_no_copies(tmp_path):

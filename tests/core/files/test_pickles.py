@@ -118,9 +118,7 @@ def test_python_2_texts_are_latin_1(tmp_path):
     assert load(array, tmp_path).tolist() == [1, 255]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(REFERENCE.glob("*/data/*/*.p")), ids=lambda path: "/".join(path.parts[-4:])
-)
+@pytest.mark.parametrize("path", sorted(REFERENCE.glob("*/data/*/*.p")), ids=lambda path: "/".join(path.parts[-4:]))
 def test_reference_files_agree_with_the_plain_unpickler(path):
     expected = pickle.loads(path.read_bytes(), encoding="latin1")
     read = load_pickle(path)
@@ -230,9 +228,7 @@ def test_array_states_are_checked(tmp_path):
         (b"(I2\nt", b"S'\\x00\\x00\\x80?'\n"),
         (b"(I2\nt", b"(I1\nI2\nl"),
     ]:
-        assert "a numpy array whose data do not fill its shape" in refusal(
-            array_pickle(shape, data), tmp_path
-        )
+        assert "a numpy array whose data do not fill its shape" in refusal(array_pickle(shape, data), tmp_path)
     assert "a numpy array of an unusual shape" in refusal(array_pickle(b"(I-1\nt", b"S''\n"), tmp_path)
     assert "whose objects do not fill" in refusal(array_pickle(b"(I2\nt", b"(I1\nl", b"O8"), tmp_path)
     fields = array_pickle(b"(I1\nt", b"S'abcd'\n").replace(b"NNNI-1", b"N(S'f0'\ntNI-1")
@@ -289,9 +285,7 @@ def test_depth_is_limited_and_sharing_is_not_unrolled(tmp_path):
     assert read[0] is read
 
 
-@pytest.mark.parametrize(
-    "name", ["iemocap-mat/data/IEMOCAP/test_sentences.p", "mosi-mnt/data/MOSI/token_to_ix.pkl"]
-)
+@pytest.mark.parametrize("name", ["iemocap-mat/data/IEMOCAP/test_sentences.p", "mosi-mnt/data/MOSI/token_to_ix.pkl"])
 def test_every_truncation_is_one_message(name, tmp_path):
     content = (REFERENCE / name).read_bytes()
     for length in range(0, len(content), max(1, len(content) // 100)):
@@ -303,9 +297,7 @@ def test_every_truncation_is_one_message(name, tmp_path):
 @given(
     steps=st.lists(
         st.sampled_from([op.code.encode("latin1") for op in pickletools.opcodes])
-        | st.sampled_from(
-            [b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\nscalar\n", b"S'f4'\n", b"I3\n", b"K\x01"]
-        ),
+        | st.sampled_from([b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\nscalar\n", b"S'f4'\n", b"I3\n", b"K\x01"]),
         max_size=30,
     )
 )
@@ -316,9 +308,7 @@ def test_any_program_ends_in_data_or_in_one_message(steps, tmp_path):
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_byte_ends_in_data_or_in_one_message(data, tmp_path):
-    content = bytearray(
-        pickle.dumps({"a": np.arange(3.0), "b": ["x", np.str_("y")]}, data.draw(st.integers(0, 5)))
-    )
+    content = bytearray(pickle.dumps({"a": np.arange(3.0), "b": ["x", np.str_("y")]}, data.draw(st.integers(0, 5))))
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     assert ends_well(bytes(content), tmp_path)
 

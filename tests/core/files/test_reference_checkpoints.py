@@ -25,9 +25,7 @@ MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def content(**changes):
-    args = argparse.Namespace(
-        model="Model_MAT", hidden_size=4, loss_fn=torch.nn.CrossEntropyLoss(), extra=[1]
-    )
+    args = argparse.Namespace(model="Model_MAT", hidden_size=4, loss_fn=torch.nn.CrossEntropyLoss(), extra=[1])
     weights = OrderedDict(a=torch.arange(6.0).reshape(2, 3), b=torch.ones(2, dtype=torch.float64))
     return {"state_dict": weights, "optimizer": {}, "args": args} | changes
 
@@ -83,9 +81,7 @@ def test_checkpoints_are_ordered_by_accuracy_as_a_number(tmp_path):
     assert list_checkpoints(tmp_path / "nothing") == []
 
 
-@pytest.mark.parametrize(
-    "name", ["best.pkl", "bestnan_1.pkl", "best80.pkl", "best101.0_1.pkl", "best80.1_x.pkl"]
-)
+@pytest.mark.parametrize("name", ["best.pkl", "bestnan_1.pkl", "best80.pkl", "best101.0_1.pkl", "best80.1_x.pkl"])
 def test_a_name_without_accuracy_and_seed_is_an_error(name, tmp_path):
     (tmp_path / name).touch()
     expected = "expected a name like best72.5_1234.pkl (accuracy from 0 to 100, seed)"
@@ -158,9 +154,7 @@ class TestBothFormats:
         ],
     )
     @pytest.mark.parametrize("where", ["state_dict", "args", "optimizer"])
-    def test_hostile_content_is_refused_by_name(
-        self, function, arguments, named, where, legacy, tmp_path, monkeypatch
-    ):
+    def test_hostile_content_is_refused_by_name(self, function, arguments, named, where, legacy, tmp_path, monkeypatch):
         class Call:
             def __reduce__(self):
                 return function, arguments
@@ -183,15 +177,10 @@ def test_a_state_on_a_stand_in_is_kept_and_not_interpreted(tmp_path):
     assert read_reference_checkpoint(LEGACY).settings["model"] == "Model_MAT"
 
 
-def legacy_stream(
-    program: bytes, keys: list[str], storages: bytes = b"", system: dict | None = None
-) -> bytes:
+def legacy_stream(program: bytes, keys: list[str], storages: bytes = b"", system: dict | None = None) -> bytes:
     system = {"protocol_version": 1001, "little_endian": True} if system is None else system
     return (
-        b"".join(pickle.dumps(part, 2) for part in (MAGIC, 1001, system))
-        + program
-        + pickle.dumps(keys, 2)
-        + storages
+        b"".join(pickle.dumps(part, 2) for part in (MAGIC, 1001, system)) + program + pickle.dumps(keys, 2) + storages
     )
 
 

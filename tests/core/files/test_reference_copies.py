@@ -112,9 +112,7 @@ def test_folders_are_recognised_and_listed_by_accuracy_as_a_number(tmp_path):
             "damaged (settings or class_weights are missing)",
         ),
         (
-            lambda note: note.write_text(
-                json.dumps({**json.loads(note.read_text()), "class_weights": ["x"]})
-            ),
+            lambda note: note.write_text(json.dumps({**json.loads(note.read_text()), "class_weights": ["x"]})),
             "damaged (class_weights: could not convert string to float: 'x')",
         ),
         (lambda note: note.with_suffix(".safetensors").unlink(), "no such file"),

@@ -15,9 +15,7 @@ from sertool.core.files.tar_stream import TarStream
 
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
 def test_headers_of_gigabytes_are_not_read(kind, tmp_path):
-    plain = raw_tar(b"first", size=b"%011o" % 3, content=b"abc") + raw_tar(
-        b"x", kind=kind, size=b"77777777777"
-    )
+    plain = raw_tar(b"first", size=b"%011o" % 3, content=b"abc") + raw_tar(b"x", kind=kind, size=b"77777777777")
     content = gzip.compress(plain + bytes(3 << 20), mtime=0)
     tracemalloc.start()
     message = refusal(content, tmp_path)
@@ -80,10 +78,7 @@ def test_a_tar_is_read_as_tarfile_reads_it(files, form, tmp_path_factory):
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=2000), st.data())
 def test_any_bytes_behind_a_header_end_in_a_message(content, data):
-    whole = (
-        raw_tar(b"x", kind=data.draw(st.sampled_from([b"0", b"x", b"L"])), size=b"%011o" % len(content))
-        + content
-    )
+    whole = raw_tar(b"x", kind=data.draw(st.sampled_from([b"0", b"x", b"L"])), size=b"%011o" % len(content)) + content
     try:
         for member in TarStream(io.BytesIO(whole).read).members():
             assert member.size == len(content)

@@ -317,9 +317,7 @@ def coverage(name, clusters, resampled, trials=1000):
     return sum(held) / len(held)
 
 
-@pytest.mark.parametrize(
-    ("name", "number", "each"), [("accuracy", 20, 25), ("uar", 8, 40), ("f1_weighted", 8, 40)]
-)
+@pytest.mark.parametrize(("name", "number", "each"), [("accuracy", 20, 25), ("uar", 8, 40), ("f1_weighted", 8, 40)])
 def test_intervals_over_speakers_cover_the_truth(name, number, each):
     clusters = speakers(number, each)
     assert 0.92 <= coverage(name, clusters, clusters) <= 0.97

@@ -57,9 +57,7 @@ def naive_error(logits, targets, kind: str, temperature: float) -> float:
     error = 0.0
     for number in range(15):
         inside = [
-            (confidence, right)
-            for confidence, right in decisions
-            if number / 15 < confidence <= (number + 1) / 15
+            (confidence, right) for confidence, right in decisions if number / 15 < confidence <= (number + 1) / 15
         ]
         if inside:
             accuracy = sum(right for _, right in inside) / len(inside)
@@ -334,7 +332,6 @@ def test_a_write_that_fails_is_a_note(tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1].startswith("calibration: temperature ")
     assert result.stderr.splitlines()[-1] == (
-        f"not stored for report, predict and export: {folder / 'ckpt/ref'}: "
-        "cannot be written (Read-only file system)"
+        f"not stored for report, predict and export: {folder / 'ckpt/ref'}: cannot be written (Read-only file system)"
     )
     assert "calibration: temperature " in result.stdout

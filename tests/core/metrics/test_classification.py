@@ -114,11 +114,7 @@ def test_multi_label_metrics_are_scikit_learns(case):
 
 def test_a_class_without_targets_changes_no_uar_but_the_mean_f1():
     targets, predictions = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
-    assert (
-        metrics.METRICS["uar"](targets, predictions, 3)
-        == metrics.METRICS["uar"](targets, predictions, 2)
-        == 0.75
-    )
+    assert metrics.METRICS["uar"](targets, predictions, 3) == metrics.METRICS["uar"](targets, predictions, 2) == 0.75
     two, three = (metrics.METRICS["f1_macro"](targets, predictions, number) for number in (2, 3))
     assert three == pytest.approx(two * 2 / 3)
 

@@ -95,9 +95,7 @@ def test_dropout_zeroes_the_share_that_is_asked_for_and_keeps_the_mean(probabili
     kept = dropped != 0
     sigma = math.sqrt(probability * (1 - probability) / values.numel())
     assert abs((~kept).double().mean() - probability) < 5 * sigma
-    torch.testing.assert_close(
-        dropped[kept], torch.full((int(kept.sum()),), 1 / (1 - probability)), rtol=1e-4, atol=0
-    )
+    torch.testing.assert_close(dropped[kept], torch.full((int(kept.sum()),), 1 / (1 - probability)), rtol=1e-4, atol=0)
 
 
 def test_dropout_masks_are_independent():

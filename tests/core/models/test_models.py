@@ -101,10 +101,7 @@ def test_logits_and_gradients_are_those_of_plain_models(architecture, frames):
     (logits * worth).sum().backward()
     for member in range(members):
         weights = {k: v.clone().requires_grad_() for k, v in member_state(model, member).items()}
-        plain = [
-            plain_logits(weights, architecture, *pair)
-            for pair in zip(tokens[member], mels[member], strict=True)
-        ]
+        plain = [plain_logits(weights, architecture, *pair) for pair in zip(tokens[member], mels[member], strict=True)]
         torch.testing.assert_close(logits[member], torch.stack(plain), rtol=0, atol=2e-5)
         (torch.stack(plain) * worth).sum().backward()
         for name, parameter in model.named_parameters():
@@ -124,10 +121,7 @@ def test_large_scores_do_not_reach_through_a_mask(architecture):
     weights = {name: value.double() for name, value in member_state(model, 0).items()}
     with torch.no_grad():
         logits = model(make_inputs(tokens, mels))[0]
-        plain = [
-            plain_logits(weights, architecture, *pair)
-            for pair in zip(tokens[0], mels[0].double(), strict=True)
-        ]
+        plain = [plain_logits(weights, architecture, *pair) for pair in zip(tokens[0], mels[0].double(), strict=True)]
     torch.testing.assert_close(logits, torch.stack(plain).float(), rtol=0, atol=1e-3)
 
 

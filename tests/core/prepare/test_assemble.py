@@ -120,13 +120,9 @@ def test_recordings_that_cannot_be_used_are_refused_or_left_out(folder):
         f"{table.path}: 3 of 6 recordings cannot be used\n  row 2: u1: {reasons[0]}\n"
         f"  row 3: u2: {reasons[1]}\n  row 4: u3: {reasons[2]}"
     )
-    assert caught.value.hint == (
-        "correct them and run the command again to resume, or leave them out with --skip-bad"
-    )
+    assert caught.value.hint == ("correct them and run the command again to resume, or leave them out with --skip-bad")
     preparation = prepare(table, FRONTEND, "mine", skip_bad=True)
-    left_out = tuple(
-        LeftOut(f"u{n}", "train", f"row {n + 1}: {reason}") for n, reason in enumerate(reasons, start=1)
-    )
+    left_out = tuple(LeftOut(f"u{n}", "train", f"row {n + 1}: {reason}") for n, reason in enumerate(reasons, start=1))
     assert preparation.corpus.left_out == left_out
     assert [u.id for u in preparation.corpus.utterances] == ["u6", "u4", "u5"]
     assert preparation.silent == ("u4",)

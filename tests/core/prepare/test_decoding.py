@@ -94,9 +94,7 @@ preparing.decode(read_table(table), Frontend(sample_rate=8000), lambda *_: time.
 
 
 def test_it_goes_on_after_a_kill_and_leaves_no_process(folder, tmp_path):
-    (tmp_path / "slow.py").write_text(
-        "if __name__ == '__main__':\n    " + SLOW.strip().replace("\n", "\n    ")
-    )
+    (tmp_path / "slow.py").write_text("if __name__ == '__main__':\n    " + SLOW.strip().replace("\n", "\n    "))
     out = folder / "SET"
     cache = out / ".prepare" / "frames"
     process = subprocess.Popen([sys.executable, tmp_path / "slow.py", folder / "t.csv", cache])
@@ -152,10 +150,7 @@ def test_bad_recordings_stop_it_or_are_listed(folder):
     (folder / "7.wav").unlink()
     soundfile.write(folder / "8.wav", np.zeros(8), RATE)
     table = run(folder / "t.csv", "--out", folder / "SET")
-    assert (
-        str(table.exception)
-        == f"{folder / 't.csv'}: 1 problem\n  row 9: no such audio file in {folder}: 7.wav"
-    )
+    assert str(table.exception) == f"{folder / 't.csv'}: 1 problem\n  row 9: no such audio file in {folder}: 7.wav"
     result = run(folder / "t.csv", "--out", folder / "SET", "--skip-bad")
     assert result.exit_code == 0, result.exception
     left_out = {item.id: item.reason for item in read_corpus(folder / "SET").left_out}

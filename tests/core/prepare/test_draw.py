@@ -17,9 +17,7 @@ EMOTIONS = ["angry", "happy", "sad"]
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 8), st.lists(st.sampled_from(EMOTIONS), max_size=2, unique=True)), min_size=9
-    ),
+    st.lists(st.tuples(st.integers(0, 8), st.lists(st.sampled_from(EMOTIONS), max_size=2, unique=True)), min_size=9),
     st.integers(0, 99),
 )
 def test_a_group_is_in_one_split_and_no_split_is_empty(utterances, seed):
@@ -50,9 +48,7 @@ def test_groups_of_one_class_each_are_dealt_so_that_each_split_has_all_classes()
     splits = deal(groups, [[group[:-1]] for group in groups], {"train": 0.5, "valid": 0.25, "test": 0.25}, 3)
     found = Counter((split, group[:-1]) for split, group in zip(splits, groups, strict=True))
     assert found == {
-        (split, emotion): 2 if split == "train" else 1
-        for split in ("train", "valid", "test")
-        for emotion in EMOTIONS
+        (split, emotion): 2 if split == "train" else 1 for split in ("train", "valid", "test") for emotion in EMOTIONS
     }
 
 

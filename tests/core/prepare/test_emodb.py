@@ -39,9 +39,7 @@ def test_the_tables_are_written(tmp_path):
     for name in ("03a01Fa.wav", "03a02La.wav", "notes.txt"):
         (tmp_path / "wav" / name).write_bytes(b"")
     assert len(emodb.write_tables(tmp_path)) == 2
-    assert (tmp_path / "utterances.csv").read_text().splitlines()[
-        0
-    ] == "utterance,audio,text,emotion,speaker,gender"
+    assert (tmp_path / "utterances.csv").read_text().splitlines()[0] == "utterance,audio,text,emotion,speaker,gender"
     four = list(csv.DictReader((tmp_path / "four-emotions.csv").read_text().splitlines()))
     assert [(row["audio"], row["emotion"]) for row in four] == [("wav/03a01Fa.wav", "happiness")]
 
@@ -60,6 +58,6 @@ def test_the_real_table_says_the_same(data_folder):
         real = sorted(csv.DictReader(file), key=lambda row: row["id"])
     ours = emodb.rows(f"{row['id']}.wav" for row in real)
     assert len(ours) == 339
-    assert [
-        (r["utterance"], *(r[key] for key in ("text", "emotion", "speaker", "gender"))) for r in ours
-    ] == [(r["id"], *(r[key] for key in ("text", "emotion", "speaker", "gender"))) for r in real]
+    assert [(r["utterance"], *(r[key] for key in ("text", "emotion", "speaker", "gender"))) for r in ours] == [
+        (r["id"], *(r[key] for key in ("text", "emotion", "speaker", "gender"))) for r in real
+    ]

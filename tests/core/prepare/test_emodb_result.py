@@ -29,7 +29,5 @@ def test_five_folds_over_speakers_reach_their_figure(data_folder: Path, tmp_path
         outcome = CliRunner().invoke(app, step)
         assert outcome.exit_code == 0, outcome.output
     test = json.loads(result.read_text())["sets"]["test"]
-    assert (
-        test["utterances"] == 339
-    )  # every utterance is judged once, by members that never heard its speaker
+    assert test["utterances"] == 339  # every utterance is judged once, by members that never heard its speaker
     assert test["uar"] >= UAR_AT_LEAST

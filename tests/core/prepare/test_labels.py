@@ -146,8 +146,7 @@ def test_any_values_become_labels_that_a_corpus_can_hold(values):
     records = [{"emotion": value} for value in values]
     is_list = "emotion" in list_columns(records)
     labels = [
-        {"emotion": parse_label("emotion", value, is_list=is_list, number=1, findings=Findings())}
-        for value in values
+        {"emotion": parse_label("emotion", value, is_list=is_list, number=1, findings=Findings())} for value in values
     ]
     classes = classes_of(labels)
     for own, value in zip(labels, values, strict=True):

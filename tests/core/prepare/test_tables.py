@@ -78,9 +78,7 @@ def test_bad_tables_are_refused(folder, text, message):
 
 
 def test_bad_json_lines_are_refused(folder):
-    text = (
-        '{"id": "u1", "audio": ["a"], "label": "x"}\n[1]\n{"id": \n{"id": "\\ud800", "audio": "wav/a.wav"}\n'
-    )
+    text = '{"id": "u1", "audio": ["a"], "label": "x"}\n[1]\n{"id": \n{"id": "\\ud800", "audio": "wav/a.wav"}\n'
     message = refusal(folder, text, "table.jsonl")
     assert "  row 1: audio is not a text or a number\n" in message
     assert "  row 2: not a JSON object\n" in message
@@ -177,9 +175,7 @@ def test_shared_speakers_empty_texts_and_single_classes_are_warnings(folder):
     )
 
 
-SNIPPETS = st.sampled_from(
-    [*COLUMNS, ",", ";", "\t", "\n", '"', "wav/a.wav", "train", "x", "1", "\ufeff", "\0"]
-)
+SNIPPETS = st.sampled_from([*COLUMNS, ",", ";", "\t", "\n", '"', "wav/a.wav", "train", "x", "1", "\ufeff", "\0"])
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -194,9 +190,7 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=2),
 )
-KNOWN_VALUES = st.sampled_from(
-    ["wav/a.wav", "train", "private", "x", "\ud800", "a\0b", 0.5, "1e999", "9" * 300]
-)
+KNOWN_VALUES = st.sampled_from(["wav/a.wav", "train", "private", "x", "\ud800", "a\0b", 0.5, "1e999", "9" * 300])
 RECORDS = st.dictionaries(st.sampled_from(COLUMNS) | st.text(), VALUES | KNOWN_VALUES)
 
 

@@ -175,8 +175,7 @@ def test_the_schema_knows_the_readers_and_their_tasks():
     assert set(readers) == {*LAYOUTS, "corpus"}
     found = {
         name: {
-            task: None if number is not None else len(known.classes)
-            for (task, number), known in layout.tasks.items()
+            task: None if number is not None else len(known.classes) for (task, number), known in layout.tasks.items()
         }
         for name, layout in LAYOUTS.items()
     }

@@ -170,17 +170,13 @@ def test_a_recipe_that_is_not_there(name, problem):
 
 
 def test_set_changes_a_key_and_the_last_one_wins():
-    made = recipe.load(
-        "iemocap", ["training.batch_size=64", "training.learning_rate=1e-3", "training.batch_size=8"]
-    )
+    made = recipe.load("iemocap", ["training.batch_size=64", "training.learning_rate=1e-3", "training.batch_size=8"])
     assert (made.training.batch_size, made.training.learning_rate) == (8, 1e-3)
     assert recipe.load("iemocap").training.batch_size == 32
 
 
 def test_set_takes_lists_and_null():
-    made = recipe.load(
-        "iemocap-folds", ["splits.folds=[[Ses01], [Ses02], [Ses03, Ses04]]", "training.patience=null"]
-    )
+    made = recipe.load("iemocap-folds", ["splits.folds=[[Ses01], [Ses02], [Ses03, Ses04]]", "training.patience=null"])
     assert made.splits.folds == [["Ses01"], ["Ses02"], ["Ses03", "Ses04"]]
     assert made.training.patience is None
 
@@ -217,9 +213,7 @@ def test_a_set_that_is_refused(override, problem):
 def test_a_set_with_an_unknown_key_names_the_nearest():
     with pytest.raises(UsageError) as caught:
         recipe.load("iemocap", ["training.batchsize=3"])
-    assert str(caught.value).endswith(
-        "1 problem\n  training.batchsize: unknown key, did you mean 'batch_size'?"
-    )
+    assert str(caught.value).endswith("1 problem\n  training.batchsize: unknown key, did you mean 'batch_size'?")
 
 
 @QUICK
@@ -230,9 +224,7 @@ def test_any_set_loads_or_is_refused(parts, value):
 
 
 def test_custom_asks_for_the_data():
-    with pytest.raises(
-        UsageError, match=r"dataset\.path: is missing; give it with --set dataset\.path=data/MYSET$"
-    ):
+    with pytest.raises(UsageError, match=r"dataset\.path: is missing; give it with --set dataset\.path=data/MYSET$"):
         recipe.load("custom")
     assert recipe.load("custom", ["dataset.path=data/CALLS"]).dataset.path == "data/CALLS"
 
@@ -250,9 +242,7 @@ KEYS = st.sampled_from(
         }
     )
 )
-SECTION = st.dictionaries(
-    KEYS | TEXT, CONTENT | st.sampled_from(["holdout", "folds", "adamw", 0.5, 3]), max_size=5
-)
+SECTION = st.dictionaries(KEYS | TEXT, CONTENT | st.sampled_from(["holdout", "folds", "adamw", 0.5, 3]), max_size=5)
 
 
 @QUICK

@@ -162,9 +162,7 @@ def test_histories_seeds_reads_and_commands(clean, monkeypatch):
 
 def test_a_shipped_recipe_is_named_in_the_commands(tmp_path):
     origin = make_origin(load("demo"), started_from="earlier", data_hash="00ff")
-    write_run(
-        tmp_path / "mine", make_set("test", origin=origin), probes=lambda own: {"text masked": shuffled(own)}
-    )
+    write_run(tmp_path / "mine", make_set("test", origin=origin), probes=lambda own: {"text masked": shuffled(own)})
     (run,) = build_report(["mine"], tmp_path, Path("data"), command="sertool report --all").runs
     assert run.commands == (
         f"sertool train --recipe demo --name mine --from earlier --output {tmp_path}",

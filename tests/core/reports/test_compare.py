@@ -87,9 +87,7 @@ def test_the_whole_output(here):
 
 def test_one_against_the_other_is_the_other_way_round(here):
     worse_and_better()
-    there, back = (
-        compare(names, Path("ckpt"), "test", ["accuracy", "uar"]) for names in (["a", "b"], ["b", "a"])
-    )
+    there, back = (compare(names, Path("ckpt"), "test", ["accuracy", "uar"]) for names in (["a", "b"], ["b", "a"]))
     one, other = there.pairs[0], back.pairs[0]
     for row, turned in zip(one.metrics, other.metrics, strict=True):
         assert (row.a, row.b) == (turned.b, turned.a)
@@ -97,9 +95,7 @@ def test_one_against_the_other_is_the_other_way_round(here):
         assert row.difference.low == pytest.approx(-turned.difference.high)
         assert row.difference.p == pytest.approx(turned.difference.p)
     assert one.cohens_h == pytest.approx(-other.cohens_h)
-    assert [(flip.id, flip.a, flip.b) for flip in one.flips] == [
-        (flip.id, flip.b, flip.a) for flip in other.flips
-    ]
+    assert [(flip.id, flip.a, flip.b) for flip in one.flips] == [(flip.id, flip.b, flip.a) for flip in other.flips]
     assert one.count("wrong -> right") == other.count("right -> wrong") == 4
 
 
@@ -137,10 +133,7 @@ def test_as_many_flips_as_asked_for(here):
     lines = run("a", "b", "--flips", "2").stdout.splitlines()
     assert lines[-1] == "and 3 more: --flips N shows N, --csv FILE writes all"
     assert lines[-2].startswith("test20 ")
-    assert (
-        run("a", "b", "--flips", "0").stdout.splitlines()[-1]
-        == "from A to B: 4 wrong -> right · 1 right -> wrong"
-    )
+    assert run("a", "b", "--flips", "0").stdout.splitlines()[-1] == "from A to B: 4 wrong -> right · 1 right -> wrong"
 
 
 def test_one_metric_needs_no_correction(here):

@@ -24,10 +24,7 @@ def test_runs_that_are_not_there(here):
 
 
 def test_too_few_or_the_same_twice(here):
-    assert (
-        refusal("a", code=2)
-        == "error: two runs or more are needed, only a is given\n  try: sertool compare A B\n"
-    )
+    assert refusal("a", code=2) == "error: two runs or more are needed, only a is given\n  try: sertool compare A B\n"
     assert refusal("a", "b", "a", code=2) == "error: run a: is given twice\n"
     assert "Missing argument" in refusal(code=2)
 
@@ -38,9 +35,7 @@ def test_unknown_metrics_and_sets(here):
         "error: --metric acuracy: expected one of accuracy, uar, f1_macro, f1_weighted, did you mean 'accuracy'?\n"
     )
     assert refusal("a", "b", "--metric", "uar,uar", code=2) == "error: --metric uar: is given twice\n"
-    assert (
-        refusal("a", "b", "--set", "private", code=2) == "error: --set private: expected one of test, valid\n"
-    )
+    assert refusal("a", "b", "--set", "private", code=2) == "error: --set private: expected one of test, valid\n"
 
 
 def test_no_predictions(here):

@@ -85,16 +85,12 @@ def test_test_utterances_that_it_started_from_are_told(here):
 def test_synthetic_speech_is_said(here):
     stored("a", decided(wrong({3}), origin=make_origin(synthetic=True)))
     stored("b", decided(wrong({4}), origin=make_origin(synthetic=True)))
-    assert run("a", "b").stdout.startswith(
-        "TINY (synthetic speech) · emotion, 3 classes · test · 40 utterances\n"
-    )
+    assert run("a", "b").stdout.startswith("TINY (synthetic speech) · emotion, 3 classes · test · 40 utterances\n")
 
 
 def test_the_validation_set(here):
     worse_and_better("valid")
-    assert run("a", "b", "--set", "valid").stdout.startswith(
-        "TINY · emotion, 3 classes · valid · 40 utterances\n"
-    )
+    assert run("a", "b", "--set", "valid").stdout.startswith("TINY · emotion, 3 classes · valid · 40 utterances\n")
 
 
 # Which utterances
@@ -115,10 +111,7 @@ def test_shared_utterances_alone_are_compared_in_any_order(here):
     result = run("a", "b", "--csv", "flips.csv")
     lines = result.stdout.splitlines()
     assert lines[0] == "TINY · emotion, 3 classes · test · 20 utterances"
-    assert (
-        "note: compared on the 20 utterances that both runs cover; left out: 10 only in a, 10 only in b"
-        in lines
-    )
+    assert "note: compared on the 20 utterances that both runs cover; left out: 10 only in a, 10 only in b" in lines
     assert [row["utterance"] for row in rows_of(Path("flips.csv"))] == ["test20", "test21"]
 
 

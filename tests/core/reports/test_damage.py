@@ -52,9 +52,7 @@ def test_unlabelled_sets_are_skipped(clean):
     assert list(only(clean).sets) == ["test", "valid"]
     for name in ("test", "valid"):
         write_set(clean / "tiny", changed(make_set(name), targets=None))
-    assert report(clean).problems == (
-        "tiny: no stored predictions: sertool ensemble --name tiny --sets valid,test",
-    )
+    assert report(clean).problems == ("tiny: no stored predictions: sertool ensemble --name tiny --sets valid,test",)
 
 
 def test_another_format_and_a_recipe_that_no_longer_holds(clean):
@@ -71,9 +69,7 @@ def test_another_format_and_a_recipe_that_no_longer_holds(clean):
         old = replace(make_origin(), recipe="name: tiny\nwidth: 3\n")
         write_set(clean / "tiny", make_set(name, origin=old))
     (told,) = report(clean).problems
-    assert told.startswith(
-        "recipe of tiny: 3 problems; about: is missing; dataset: is missing; width: unknown key"
-    )
+    assert told.startswith("recipe of tiny: 3 problems; about: is missing; dataset: is missing; width: unknown key")
     assert told.endswith("; the run was made by sertool 0.1.0: use that version, or train it again")
 
 
@@ -117,9 +113,7 @@ def test_no_finite_member_at_all(clean):
 
 def test_probes_of_other_predictions_logs_and_histories_that_are_damaged(clean):
     folder, stored = clean / "tiny", make_set("test")
-    fewer = replace(
-        stored.predictions, logits=stored.predictions.logits[:2], members=stored.predictions.members[:2]
-    )
+    fewer = replace(stored.predictions, logits=stored.predictions.logits[:2], members=stored.predictions.members[:2])
     write_probes(folder, fewer, {"text masked": fewer.logits})
     (folder / "log.jsonl").write_text('{"read": "test labels", "utterances": "many"}\n')
     (folder / "run-1").mkdir()
@@ -129,17 +123,12 @@ def test_probes_of_other_predictions_logs_and_histories_that_are_damaged(clean):
     assert len(made.problems) == 4
     assert "they belong to other predictions" in made.problems[0]
     assert f"{folder}/log.jsonl: damaged (utterances: 'many')" in made.problems
-    assert any(
-        told.startswith(f"{folder}/run-1/history.jsonl: line 1 is not valid JSON") for told in made.problems
-    )
+    assert any(told.startswith(f"{folder}/run-1/history.jsonl: line 1 is not valid JSON") for told in made.problems)
     assert any(told.startswith(f"{folder}/calibration.json: damaged") for told in made.problems)
     run = made.runs[0]
     assert (run.reads, run.histories, run.sets["test"].probes) == ((), {}, ())
     (folder / "log.jsonl").unlink()
-    assert (
-        f"{folder}/log.jsonl: no such file, so it is unknown who read the test labels"
-        in report(clean).problems
-    )
+    assert f"{folder}/log.jsonl: no such file, so it is unknown who read the test labels" in report(clean).problems
 
 
 def test_scores_out_of_range_are_left_aside(tmp_path):
@@ -153,9 +142,7 @@ def test_scores_out_of_range_are_left_aside(tmp_path):
 
 def test_members_that_are_not_as_many_as_their_logits(clean):
     facts_changed(clean / "tiny", "test", members=[])
-    facts_changed(
-        clean / "tiny", "valid", members=[{"name": "a", "fold": 0, "accuracy": None, "validation": 1}]
-    )
+    facts_changed(clean / "tiny", "valid", members=[{"name": "a", "fold": 0, "accuracy": None, "validation": 1}])
     (told,) = report(clean).problems
     assert "test.safetensors: damaged (members of 0 folds)" in told
     assert "valid.safetensors: damaged (logits of 3 members)" in told

@@ -67,9 +67,7 @@ def test_a_confusion_matrix_shows_counts_and_shares_and_tells_the_errors():
 @pytest.mark.parametrize("number", [1, 2, 7, 20])
 def test_a_confusion_matrix_of_any_number_of_classes_is_drawn(number):
     counts = [[(row * column) % 1500 for column in range(number)] for row in range(number)]
-    figure = figures.confusion_matrix(
-        counts, [f"a class with a long name {place}" for place in range(number)]
-    )
+    figure = figures.confusion_matrix(counts, [f"a class with a long name {place}" for place in range(number)])
     assert inside(figure)
     assert len(classes(figure, "shade")) == number**2
 
@@ -84,21 +82,15 @@ def test_a_forest_has_a_row_a_run_and_a_line_at_what_was_published():
         "CALLS · emotion: published 72; calls: 70.0 [60.0, 80.0]; calls-paper, selected on test: 75.0 [65.0, 85.0]"
     )
     assert len(classes(figure, "interval")) == 3
-    assert (
-        len(classes(figure, "dot")) == len(classes(figure, "open")) == len(classes(figure, "published")) == 1
-    )
+    assert len(classes(figure, "dot")) == len(classes(figure, "open")) == len(classes(figure, "published")) == 1
     assert inside(figure)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=5), st.none() | st.floats(0, 1))
 def test_a_forest_of_any_figures_is_drawn(values, published):
-    rows = tuple(
-        DrawnInterval("a", Estimate(value, *((0.0, value) if value > 0.5 else ())), False) for value in values
-    )
+    rows = tuple(DrawnInterval("a", Estimate(value, *((0.0, value) if value > 0.5 else ())), False) for value in values)
     assert inside(
-        figures.forest(
-            [FigureGroup("x", published, (*rows, DrawnInterval("b", Estimate(math.nan), True)))], "UAR"
-        )
+        figures.forest([FigureGroup("x", published, (*rows, DrawnInterval("b", Estimate(math.nan), True)))], "UAR")
     )
 
 
@@ -123,9 +115,7 @@ def test_members_against_k_marks_what_was_taken():
     sizes = tuple(Size(k, {"uar": 0.6 + 0.01 * k}) for k in range(1, 6))
     figure = figures.size_curve({"test": sizes, "valid": sizes[:4]}, 4, "uar", "UAR")
     assert "k = 4 chosen" in texts(figure)
-    assert xml(figure)[1].text == (
-        "test: 61 at k = 1, 65 at k = 5; valid: 61 at k = 1, 64 at k = 4; k = 4 was chosen"
-    )
+    assert xml(figure)[1].text == ("test: 61 at k = 1, 65 at k = 5; valid: 61 at k = 1, 64 at k = 4; k = 4 was chosen")
     assert len(classes(figure, "curve")) == 4  # two lines, two of the legend
     assert inside(figure)
 
@@ -137,9 +127,7 @@ def test_members_against_k_is_drawn_for_any_number(number):
 
 
 def epochs(*outcomes, score=0.5, loss=1.0):
-    return tuple(
-        MemberEpoch(place, loss, score, 1e-4, outcome) for place, outcome in enumerate(outcomes, start=1)
-    )
+    return tuple(MemberEpoch(place, loss, score, 1e-4, outcome) for place, outcome in enumerate(outcomes, start=1))
 
 
 def test_training_curves_mark_the_best_epoch_and_where_the_rate_fell():
@@ -178,9 +166,7 @@ def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
     figure = figures.reliability(bins)
     assert {"20", "1,200"} <= set(texts(figure))
     assert len(classes(figure, "dot")) == 2
-    assert (
-        xml(figure)[1].text == "20 at 40 % confidence: 50 % correct; 1,200 at 90 % confidence: 80 % correct"
-    )
+    assert xml(figure)[1].text == "20 at 40 % confidence: 50 % correct; 1,200 at 90 % confidence: 80 % correct"
     assert inside(figure)
     assert inside(figures.reliability([Bin(1.0, 1.0, 1, 0.2, 1.0)]))
     assert inside(figures.reliability([]))

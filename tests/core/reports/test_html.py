@@ -140,15 +140,10 @@ def test_a_figure_under_the_paper_s_protocol_is_never_without_its_stamp(tree):
 def test_a_run_says_what_its_intervals_are_over_and_how_k_was_chosen(tree):
     said = [text_of(node) for node in of(tree, "p")]
     start = "In percent, with 95 % intervals over 28 dialogues; 60 utterances. "
+    assert any(line.startswith(f"{start}k = 4 of 5 members averaged, selected on test by accuracy.") for line in said)
+    assert any(line.startswith(f"{start}k = 4 of 5 members averaged, chosen on validation by") for line in said)
     assert any(
-        line.startswith(f"{start}k = 4 of 5 members averaged, selected on test by accuracy.") for line in said
-    )
-    assert any(
-        line.startswith(f"{start}k = 4 of 5 members averaged, chosen on validation by") for line in said
-    )
-    assert any(
-        "All members averaged (1 member), because no predictions on validation are stored to choose k."
-        in line
+        "All members averaged (1 member), because no predictions on validation are stored to choose k." in line
         for line in said
     )
     assert "over utterances: nothing is known about speakers" in said
@@ -228,9 +223,7 @@ def test_a_run_of_one_utterance_and_one_class_is_a_page():
         slices=(),
         metrics={"accuracy": Estimate(1.0), "uar": Estimate(math.nan)},
     )
-    run = replace(
-        report_example.run_report(), class_names=("neutral",), sets={"test": one}, histories={"run-1": ()}
-    )
+    run = replace(report_example.run_report(), class_names=("neutral",), sets={"test": one}, histories={"run-1": ()})
     parsed(render(Report("one", "now", (), (run,), (), "")))
 
 
@@ -258,9 +251,7 @@ def test_the_error_browser_holds_every_utterance():
         )
         assert (seconds, words, members, bool(right)) == (row.seconds, row.words, row.members, row.right)
         assert (data["labels"][target], data["labels"][decision]) == (row.target, row.decision)
-        assert [confidence, *probabilities] == [
-            round(1000 * value) for value in (row.confidence, *row.probabilities)
-        ]
+        assert [confidence, *probabilities] == [round(1000 * value) for value in (row.confidence, *row.probabilities)]
         assert recording == -1
     assert not by_id
     assert order == sorted(order)

@@ -12,9 +12,7 @@ from sertool.core.reports import recordings
 from sertool.core.reports.html.page import render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"
-)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -23,9 +21,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-    )
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened
@@ -115,9 +111,7 @@ def test_words_are_searched_in_texts_and_ids_without_regard_to_case(opened):
     rows = report_example.example(130).runs[0].sets["test"].rows
     own.get_by_label("Text or id").fill("MOTHER")
     wanted = [row for row in rows if "mother" in row.text.lower()]
-    assert (
-        own.locator(".status").inner_text().split(",")[0] == f"1 to {min(50, len(wanted))} of {len(wanted)}"
-    )
+    assert own.locator(".status").inner_text().split(",")[0] == f"1 to {min(50, len(wanted))} of {len(wanted)}"
     own.get_by_label("Text or id").fill(rows[7].id)
     assert column(own, 1)[0].endswith(rows[7].id)
     own.get_by_label("Text or id").fill("no such word")

@@ -60,9 +60,7 @@ def make_planted(relabel: Relabel = as_it_is, *, leak: bool = False, silent: boo
             speaker, label = number % speakers, int(random.integers(4))
             told = label if silent else label // 2
             words = [f"w{told}{random.integers(4)}" for _ in range(3)]
-            words = tuple(
-                random.permutation([*words, *random.choice(["so", "the", "it"], random.integers(1, 5))])
-            )
+            words = tuple(random.permutation([*words, *random.choice(["so", "the", "it"], random.integers(1, 5))]))
             plain = Utterance(
                 f"{split}{number}",
                 split,
@@ -79,9 +77,7 @@ def make_planted(relabel: Relabel = as_it_is, *, leak: bool = False, silent: boo
             label = int(random.integers(4)) if random.random() < NOISE else label
             label = relabel(plain, label, random)
             utterances.append(Utterance(**{**vars(plain), "labels": {"emotion": CLASSES[label]}}))
-    return Corpus(
-        "TINY", tuple(utterances), Frames.join(frames, WIDTH), {"emotion": CLASSES}, source="random numbers"
-    )
+    return Corpus("TINY", tuple(utterances), Frames.join(frames, WIDTH), {"emotion": CLASSES}, source="random numbers")
 
 
 SETTINGS = {

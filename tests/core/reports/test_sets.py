@@ -45,9 +45,7 @@ def test_several_labels(tmp_path):
     assert [row.support for row in shown.classes] == own.targets.sum(0).tolist()
     happy = next(row for row in shown.slices if row.name == "happy")
     assert happy.size == own.targets[:, 1].sum()
-    assert happy.accuracy.value == pytest.approx(
-        (own.decisions(shown.k) == own.targets)[own.targets[:, 1] > 0].mean()
-    )
+    assert happy.accuracy.value == pytest.approx((own.decisions(shown.k) == own.targets)[own.targets[:, 1] > 0].mean())
     first = shown.rows[0]
     assert first.target == ", ".join(name for name, yes in zip(CLASSES, own.targets[0], strict=True) if yes)
     assert first.confidence == pytest.approx(min(max(p, 1 - p) for p in first.probabilities))
@@ -77,9 +75,7 @@ def test_sentiment_has_scores_and_a_task_by_its_classes(tmp_path):
 def fold_members() -> tuple[MemberScore, ...]:
     """Three seeds of three folds."""
     return tuple(
-        MemberScore(f"run-{seed}-{fold}", fold, 0.7 + fold / 100, 0.8)
-        for seed in (1, 2, 3)
-        for fold in range(3)
+        MemberScore(f"run-{seed}-{fold}", fold, 0.7 + fold / 100, 0.8) for seed in (1, 2, 3) for fold in range(3)
     )
 
 
@@ -87,9 +83,7 @@ def test_cross_validation_knows_members_by_their_accuracy_only(tmp_path):
     recipe = tiny_recipe(splits={"scheme": "folds", "folds": 3})
     origin = make_origin(recipe, folds=3)
     members = tuple(
-        MemberScore(f"run-{seed}-{fold}", fold, 0.7 + fold / 100, 0.8)
-        for seed in (1, 2, 3)
-        for fold in range(3)
+        MemberScore(f"run-{seed}-{fold}", fold, 0.7 + fold / 100, 0.8) for seed in (1, 2, 3) for fold in range(3)
     )
     write_run(
         tmp_path / "tiny",
@@ -112,10 +106,7 @@ def test_a_fold_member_without_finite_logits_takes_its_rank_with_it(tmp_path):
     logits[1, :9] = np.inf
     write_run(tmp_path / "tiny", changed(test, logits=logits))
     run = only(tmp_path)
-    assert (
-        text(run, "nan-logits")
-        == "3 of 9 members have no finite logits and are left out: run-2-0, run-2-1, run-2-2"
-    )
+    assert text(run, "nan-logits") == "3 of 9 members have no finite logits and are left out: run-2-0, run-2-1, run-2-2"
     assert run.members == 6
 
 
@@ -123,9 +114,7 @@ def test_published_counts_stand_beside_ours_where_the_split_is_the_corpuss_own(t
     counts = {"test": {"utterances": 500, "classes": [200, 150, 150]}, "valid": {"utterances": 200}}
     for scheme, shown in (("corpus", [500, 200]), ("holdout", [500, None])):
         recipe = tiny_recipe(expected=counts, splits={"scheme": scheme})
-        write_run(
-            tmp_path / scheme, *(make_set(name, origin=make_origin(recipe)) for name in ("test", "valid"))
-        )
+        write_run(tmp_path / scheme, *(make_set(name, origin=make_origin(recipe)) for name in ("test", "valid")))
         (run,) = report(tmp_path, scheme).runs
         assert [run.sets[name].published_utterances for name in ("test", "valid")] == shown
         assert [row.published for row in run.sets["test"].classes] == [200, 150, 150]

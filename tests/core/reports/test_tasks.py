@@ -65,9 +65,7 @@ def test_without_shared_utterances_or_with_other_labels_there_is_no_interval(tmp
     assert (row.difference.low, row.p) == (None, None)
     assert row.note.startswith("the test utterances differ, so there is no interval; ")
     (task,) = pair(tmp_path, targets=np.zeros(400, np.int64)).tasks
-    assert task.differences[0].note.startswith(
-        "the labels of the same utterances differ, so there is no interval; "
-    )
+    assert task.differences[0].note.startswith("the labels of the same utterances differ, so there is no interval; ")
 
 
 def test_runs_that_differ_in_more_than_protocol_are_not_set_against_each_other(tmp_path):

@@ -69,9 +69,7 @@ def test_accuracies_and_reports_are_the_references(evaluated):
         result = results[name]
         np.testing.assert_array_equal(result.targets, numbers["labels"])
         for checkpoint, percent in zip(expected(case)["checkpoints"], numbers["accuracy"], strict=True):
-            assert 100 * result.members[member_of(result, checkpoint)].accuracy == pytest.approx(
-                percent, abs=1e-9
-            )
+            assert 100 * result.members[member_of(result, checkpoint)].accuracy == pytest.approx(percent, abs=1e-9)
         best = expected(case)["checkpoints"].index(result.members[0].name)
         assert 100 * result.metric("accuracy", 1) == pytest.approx(numbers["accuracy"][best], abs=1e-9)
         assert 100 * result.metric("accuracy", 2) == pytest.approx(numbers["ensemble_accuracy"][1], abs=1e-9)
@@ -189,9 +187,7 @@ def test_the_command_prints_and_writes_the_references_result(tmp_path):
         assert [member["checkpoint"] for member in own["members"]] == numbers["checkpoints"]
         assert [100 * member["accuracy"] for member in own["members"]] == pytest.approx(theirs["accuracy"])
         assert [size["members"] for size in own["ensemble"]] == [1, 2]
-        assert [100 * size["accuracy"] for size in own["ensemble"]] == pytest.approx(
-            theirs["ensemble_accuracy"]
-        )
+        assert [100 * size["accuracy"] for size in own["ensemble"]] == pytest.approx(theirs["ensemble_accuracy"])
         assert own["report"]["happy"]["support"] == sum(label[0] for label in theirs["labels"])
     check_predictions(folder / "out/result.csv", numbers, result["classes"])
 
@@ -206,9 +202,9 @@ def check_predictions(path: Path, numbers: dict, classes: list[str]) -> None:
         np.testing.assert_allclose(logits, theirs["ensemble_logits"], rtol=0, atol=1e-5)
         decided = ["|".join(str(int(value > 0)) for value in row) for row in logits]
         assert [row["predicted"] for row in own] == decided
-        labels = ["|".join(str(int(value)) for value in label) for label in theirs.get("labels", [])] or [
-            ""
-        ] * theirs["n"]
+        labels = ["|".join(str(int(value)) for value in label) for label in theirs.get("labels", [])] or [""] * theirs[
+            "n"
+        ]
         assert [row["label"] for row in own] == labels
 
 

@@ -38,12 +38,8 @@ def save_always(monkeypatch):
     monkeypatch.setattr(training, "validate", drawn)
 
 
-@pytest.mark.parametrize(
-    ("splits", "group_size"), [({}, None), ({}, 2), (FOLDS, 2)], ids=["stack", "groups", "folds"]
-)
-def test_killed_before_any_write_it_ends_with_the_same_bytes(
-    tmp_path, monkeypatch, save_always, splits, group_size
-):
+@pytest.mark.parametrize(("splits", "group_size"), [({}, None), ({}, 2), (FOLDS, 2)], ids=["stack", "groups", "folds"])
+def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, monkeypatch, save_always, splits, group_size):
     data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
     seeds = [1] if splits else [1, 2, 3]
     recipe = tiny_recipe(splits=splits, training=UNEVEN, model=DROPOUT)

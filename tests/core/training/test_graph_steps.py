@@ -74,8 +74,7 @@ def test_a_multi_label_task_and_frames_for_text(tmp_path):
     corpus = make_corpus(text_frames=4)
     present = [{"emotion": [int(number == place % 3) for number in range(3)]} for place in range(48)]
     utterances = tuple(
-        replace(utterance, labels=labels)
-        for utterance, labels in zip(corpus.utterances, present, strict=True)
+        replace(utterance, labels=labels) for utterance, labels in zip(corpus.utterances, present, strict=True)
     )
     corpus = replace(corpus, utterances=utterances)
     recipe = tiny_recipe(model=NO_DROPOUT)
@@ -128,9 +127,7 @@ def test_weights_that_are_kept_in_bf16_are_those_that_autocast_makes(tmp_path, a
     """Compare an epoch on the copies with one in which autocast copies anew; the copies follow the masters."""
     results = []
     for graphs in (True, False):
-        recipe = tiny_recipe(
-            model={**NO_DROPOUT, "architecture": architecture}, training={"precision": "bf16"}
-        )
+        recipe = tiny_recipe(model={**NO_DROPOUT, "architecture": architecture}, training={"precision": "bf16"})
         _, tables, members, model = opened(tmp_path / str(graphs), recipe)
         state = start(model, members, recipe.training)
         precision = replace(choose("cpu", "bf16"), graphs=graphs)

@@ -189,9 +189,7 @@ def test_the_best_epochs_weights_are_kept(tmp_path, monkeypatch):
 
 def test_a_loss_that_is_no_number_is_told(tmp_path):
     experiment, tables, members, new = prepared(tmp_path, learning_rate=1e30)
-    with pytest.raises(
-        SertoolError, match=r"^seed 1: the loss of epoch \d is not a finite number$"
-    ) as caught:
+    with pytest.raises(SertoolError, match=r"^seed 1: the loss of epoch \d is not a finite number$") as caught:
         finish(new(members), tables, experiment.recipe.training)
     assert caught.value.hint == "a lower training.learning_rate, or training.clip_norm=1.0"
 

@@ -32,9 +32,7 @@ def test_cosine_warms_up_linearly_and_falls_to_zero():
     chosen = Training(schedule="cosine", learning_rate=1.0, warmup=0.2)
     rates = [rate_at(chosen, step, 50, 0) for step in range(50)]
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 11)
-    np.testing.assert_allclose(
-        rates[10:], [(1 + math.cos(math.pi * k / 40)) / 2 for k in range(40)], atol=1e-12
-    )
+    np.testing.assert_allclose(rates[10:], [(1 + math.cos(math.pi * k / 40)) / 2 for k in range(40)], atol=1e-12)
     bare = Training(schedule="cosine", learning_rate=1.0, warmup=0.0)
     assert [rate_at(bare, step, 2, 0) for step in range(2)] == pytest.approx([1.0, 0.5])
 

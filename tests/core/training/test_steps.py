@@ -40,9 +40,7 @@ def test_binary_cross_entropy_is_torchs_summed_over_classes(smoothing):
     logits = torch.randn(2, 5, 6, generator=draw)
     targets = torch.randint(2, (9, 6), generator=draw).float()
     index = torch.randint(9, (2, 5), generator=draw)
-    found = losses(
-        logits, targets[index], torch.zeros(2, dtype=torch.int64), Training(label_smoothing=smoothing), None
-    )
+    found = losses(logits, targets[index], torch.zeros(2, dtype=torch.int64), Training(label_smoothing=smoothing), None)
     soft = targets[index] * (1 - smoothing) + 0.5 * smoothing
     wanted = F.binary_cross_entropy_with_logits(logits, soft, reduction="none").sum(-1)
     torch.testing.assert_close(found, wanted)

@@ -15,10 +15,7 @@ def machine() -> dict[str, object]:
     """The same on two machines: the same bytes are expected of them."""
     facts = Path("/proc/cpuinfo")
     text = facts.read_text(encoding="utf-8") if facts.is_file() else ""
-    cpu = {
-        name: re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE)
-        for name in ("cpu family", "model", "model name")
-    }
+    cpu = {name: re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE) for name in ("cpu family", "model", "model name")}
     return {
         **{name: found and found[1] for name, found in cpu.items()},
         "numpy": np.__version__,

@@ -56,16 +56,12 @@ class PickleLayout:
 
     def files(self, split: str) -> dict[str, str]:
         """Return the file names of a split by content: ``sentences``, ``mels`` and the tasks."""
-        kinds = {"sentences": "sentences", "mels": "mels"} | (
-            {} if split in self.unlabelled else dict(self.labels)
-        )
+        kinds = {"sentences": "sentences", "mels": "mels"} | ({} if split in self.unlabelled else dict(self.labels))
         return {kind: f"{self.prefixes[split]}_{end}.p" for kind, end in kinds.items()}
 
     def rules(self, task: str) -> Task:
         """Return the task that checks raw labels: the one with most classes, which leaves no utterance out."""
-        return max(
-            (value for (name, _), value in self.tasks.items() if name == task), key=lambda t: len(t.classes)
-        )
+        return max((value for (name, _), value in self.tasks.items() if name == task), key=lambda t: len(t.classes))
 
     def sources(self, folder: Path) -> list[str]:
         """List the names of the files in ``folder`` that are read."""
@@ -104,9 +100,7 @@ def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
     """
     parts = _Parts()
     found = [
-        split
-        for split in layout.prefixes
-        if any((folder / name).is_file() for name in layout.files(split).values())
+        split for split in layout.prefixes if any((folder / name).is_file() for name in layout.files(split).values())
     ]
     if not found:
         expected = "".join(f"\n  {', '.join(layout.files(split).values())}" for split in layout.prefixes)

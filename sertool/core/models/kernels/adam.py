@@ -72,9 +72,7 @@ def adam_step(
             copy.copy_(parameter)
 
 
-def adam_step_plain(
-    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, numbers: MemberNumbers
-) -> None:
+def adam_step_plain(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, numbers: MemberNumbers) -> None:
     """Define :func:`adam_step` in plain torch."""
     shape = (-1, *[1] * (parameter.dim() - 1))
     scale, kept, step_size, root = (

@@ -33,9 +33,7 @@ def _load(values, length, column, width: tl.constexpr, rows: tl.constexpr, colum
 
 
 @triton.jit
-def _load_biased(
-    values, bias, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr
-) -> Any:
+def _load_biased(values, bias, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
     tile = _load(values, length, column, width, rows, columns)
     own = column + tl.arange(0, columns)
     first = (tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)) * width
@@ -44,9 +42,7 @@ def _load_biased(
 
 
 @triton.jit
-def _store(
-    values, tile, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr
-) -> Any:
+def _store(values, tile, length, column, width: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr) -> Any:
     start, place, inside = _place(length, column, width, rows, columns)
     tl.store(values + start + place, tile, mask=inside)
 
@@ -209,9 +205,7 @@ def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: boo
     }
 
 
-def launch_forward(
-    tensors: Sequence[Tensor], draw: Tensor | None, num_heads: int, dropped: int, exact: bool
-) -> Tensor:
+def launch_forward(tensors: Sequence[Tensor], draw: Tensor | None, num_heads: int, dropped: int, exact: bool) -> Tensor:
     """Run the forward kernel on query, key, value, their biases and the mask; return (E, T B, D)."""
     query, mask = tensors[0], tensors[-1]
     result = torch.empty_like(query)

@@ -75,9 +75,7 @@ def _dropout_backward(
     tl.store(d_bias + (member * groups + group) * width + column, total, mask=column < width)
 
 
-def launch_forward(
-    values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None, *, relu: bool
-) -> Tensor:
+def launch_forward(values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None, *, relu: bool) -> Tensor:
     """Return values (E, N, D) after bias (E, D), ReLU and dropout, each where it is asked for."""
     values = values.contiguous()
     members, size, width = values.shape

@@ -91,8 +91,7 @@ def residual_norm(
     gains, biases = gain.unsqueeze(1), bias.unsqueeze(1)
     if modulation is not None:
         gains, biases = (
-            own + modulation.spread(part)
-            for own, part in ((gains, modulation.gamma), (biases, modulation.beta))
+            own + modulation.spread(part) for own, part in ((gains, modulation.gamma), (biases, modulation.beta))
         )
     summed = rows + drop(branch.total(), probability, noise)  # post-norm: the sum is normalised
     return normalise(summed, gains, biases).to(branch.values.dtype)

@@ -77,9 +77,7 @@ def _pool_backward(
     # dscore_t = w_t (g x_t - sum_s w_s g x_s), and the sum is g times the pooled vector.
     d_score = weight * tl.sum(g[None, :] * (x - out[None, :]), 1)
     real = tl.load(mask + first + place, mask=inside, other=False)
-    tl.store(
-        d_scores + first + row, tl.where(real, d_score, 0.0), mask=inside
-    )  # a masked score is a constant
+    tl.store(d_scores + first + row, tl.where(real, d_score, 0.0), mask=inside)  # a masked score is a constant
 
 
 def launch_forward(scores: Tensor, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

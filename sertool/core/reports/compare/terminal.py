@@ -118,10 +118,7 @@ def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> 
     shown = pair.flips[:flips]
     if not shown:
         return lines
-    rows = [
-        [flip.id, flip.change, *(_decision(own, width) for own in (flip.target, flip.a, flip.b))]
-        for flip in shown
-    ]
+    rows = [[flip.id, flip.change, *(_decision(own, width) for own in (flip.target, flip.a, flip.b))] for flip in shown]
     grid = aligned(["utterance", "change", "label", a, b], rows, width, fixed=2)
     # The text is the last column, cut to what the others leave; it is left out if they are shown in several parts.
     room = None if width is None else width - max(map(len, grid)) - 2

@@ -73,9 +73,7 @@ def run_views(report: Report, pool: Pool) -> list[RunView]:
     return views
 
 
-def _set_view(
-    run: RunReport, own: SetReport, place: str, pool: Pool, recordings: Mapping[str, str]
-) -> SetView:
+def _set_view(run: RunReport, own: SetReport, place: str, pool: Pool, recordings: Mapping[str, str]) -> SetView:
     rows = sorted(own.rows, key=lambda row: row.order)
     data = browser_data(rows, run.class_names, len(own.sizes), pool, recordings)
     return SetView(own, place, tuple(rows[:PAGE]), data, any(row.id in recordings for row in rows))

@@ -194,9 +194,7 @@ def _members(run: RunReport) -> str:
 def _set_title(run: RunReport, own: SetReport) -> str:
     published = own.published_utterances
     other = f" (published: {published:,})" if published not in (None, own.utterances) else ""
-    chosen = (
-        f"chosen on {run.chosen_by} by {metric_name(run.select)}" if run.chosen_by != "all" else "all members"
-    )
+    chosen = f"chosen on {run.chosen_by} by {metric_name(run.select)}" if run.chosen_by != "all" else "all members"
     return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {chosen}"
 
 

@@ -27,9 +27,7 @@ def test_the_definition_is_that_of_the_layer():
     mask[0, 0] = False
     pairing = pair(full_layout(torch.ones(members, batch, length, dtype=torch.bool)), full_layout(mask))
     parts = (layer.query, layer.key, layer.value)
-    products = [
-        of @ part.weight.transpose(1, 2) for of, part in zip((rows, memory, memory), parts, strict=True)
-    ]
+    products = [of @ part.weight.transpose(1, 2) for of, part in zip((rows, memory, memory), parts, strict=True)]
     biases = (layer.query.bias, layer.key.bias, layer.value.bias)
     ours = layer.output(attention_plain(*products, biases, mask, 2, None))
     torch.testing.assert_close(ours, layer(rows, memory, pairing, None).total())
@@ -39,9 +37,7 @@ def test_the_definition_is_that_of_the_layer():
     ("length", "keys", "fits"), [(LONGEST, LONGEST, True), (LONGEST + 1, 3, False), (3, LONGEST + 1, False)]
 )
 def test_long_utterances_take_another_path(monkeypatch, length, keys, fits):
-    monkeypatch.setattr(
-        "sertool.core.models.kernels.attention.use_triton", lambda values, name: name == "attention"
-    )
+    monkeypatch.setattr("sertool.core.models.kernels.attention.use_triton", lambda values, name: name == "attention")
     assert attends(torch.zeros(1, length * 2, 6), torch.ones(1, 2, keys, dtype=torch.bool), 2) is fits
 
 

@@ -50,9 +50,7 @@ def test_steps_with_kernels_train_as_those_without():
 def test_all_members_at_once_move_as_each_alone(optimizer, clip_norm):
     """Against torch's own Adam, over steps in which members miss a batch now and then."""
     decay = 0.1 if optimizer == "adamw" else 0.0
-    settings = tiny_recipe(
-        training={"optimizer": optimizer, "clip_norm": clip_norm, "weight_decay": decay}
-    ).training
+    settings = tiny_recipe(training={"optimizer": optimizer, "clip_norm": clip_norm, "weight_decay": decay}).training
     torch.manual_seed(1)
     start = [torch.randn(3, 4, 5), torch.randn(3, 6)]
     one, all_ = ([torch.nn.Parameter(values.clone()) for values in start] for _ in range(2))

@@ -36,14 +36,10 @@ def lose(folder):
 def replace_weights(folder):
     for run in folder.glob("run-*"):
         path = run / "model.safetensors"
-        artifacts.write_arrays(
-            path, {name: array + 1 for name, array in weights_of(folder, run.name).items()}
-        )
+        artifacts.write_arrays(path, {name: array + 1 for name, array in weights_of(folder, run.name).items()})
 
 
-@pytest.mark.parametrize(
-    "after", [lambda folder: None, lose, replace_weights], ids=["same", "gone", "changed"]
-)
+@pytest.mark.parametrize("after", [lambda folder: None, lose, replace_weights], ids=["same", "gone", "changed"])
 def test_killed_before_any_write_it_ends_with_the_same_bytes(here, monkeypatch, save_always, after):
     recipe, folder = tiny_recipe(**SETTINGS), here / "ckpt"
     command = {"recipe": recipe, "source": "first", "group_size": 1}
@@ -106,10 +102,7 @@ def test_members_that_join_need_the_source_as_it_was(here):
     complete(folder, tiny_recipe(), seeds=(1, 2, 3), source="first")
     complete(here / "ckpt/at-once", tiny_recipe(), seeds=(1, 2, 3), source="first")
     starts = [
-        [
-            artifacts.read_json(here / f"ckpt/{name}/run-{seed}/run.json")["start"]["member"]
-            for seed in (1, 2, 3)
-        ]
+        [artifacts.read_json(here / f"ckpt/{name}/run-{seed}/run.json")["start"]["member"] for seed in (1, 2, 3)]
         for name in ("next", "at-once")
     ]
     assert starts[0][0] == "run-3"

@@ -43,8 +43,7 @@ def test_other_audio_frames_are_told(here):
     recipe = tiny_recipe(dataset={"standardize": "corpus"}, frontend=Frontend(frame_step=10).model_dump())
     notes = complete(here / "ckpt/next", recipe, source="first")
     assert (
-        notes[-1]
-        == "first was trained on other audio frames: frame_step 16 (here 10), standardize none (here corpus)"
+        notes[-1] == "first was trained on other audio frames: frame_step 16 (here 10), standardize none (here corpus)"
     )
 
 

@@ -39,9 +39,7 @@ def test_no_run_starts_from_itself_or_from_nothing(here):
     assert hint.endswith("ckpt holds: first, next")
     (here / "ckpt/empty").mkdir()
     artifacts.write_text(here / "ckpt/empty/recipe.yaml", resolved(tiny_recipe()))
-    assert (
-        "empty/corpus.json: no such file" in refused(here, tiny_recipe(), kind=DataError, source="empty")[0]
-    )
+    assert "empty/corpus.json: no such file" in refused(here, tiny_recipe(), kind=DataError, source="empty")[0]
     assert set(contents(here / "ckpt/next")) == set()
 
 

@@ -36,9 +36,7 @@ def test_an_honest_recipe_is_refused_where_the_source_has_seen_its_test_set(here
     assert notes[-1] == (
         "warning: first was trained or selected on 5 of the 12 test utterances: figures on them are optimistic"
     )
-    assert refused(here, tiny_recipe(), source="first")[0].startswith(
-        "--from first: was trained or selected on 5"
-    )
+    assert refused(here, tiny_recipe(), source="first")[0].startswith("--from first: was trained or selected on 5")
     assert "protocol: paper" in (here / "ckpt/next/recipe.yaml").read_text()
     # The seen ones go on from run to run: the third has never met the first's corpus.
     write_tiny(here / "data", other_corpus(7))

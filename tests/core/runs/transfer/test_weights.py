@@ -57,9 +57,7 @@ def test_words_and_classes_that_both_know_keep_their_weights(here, architecture)
 def test_another_task_draws_all_classes(here):
     corpus = other_corpus()
     utterances = tuple(replace(u, labels={"mood": u.labels["emotion"]}) for u in corpus.utterances)
-    write_tiny(
-        here / "data", replace(corpus, utterances=utterances, classes={"mood": ("sad", "bored", "angry")})
-    )
+    write_tiny(here / "data", replace(corpus, utterances=utterances, classes={"mood": ("sad", "bored", "angry")}))
     recipe = tiny_recipe(training=STANDING, dataset={"task": "mood"})
     notes = complete(here / "ckpt/next", recipe, seeds=[1], source="first")
     complete(here / "ckpt/drawn", recipe, seeds=[1])
@@ -129,9 +127,7 @@ def test_cross_validation_on_both_sides(here):
             shared = [word for word in set(new) & set(old) if new[word] > 1]
             assert shared
             for word in shared:
-                np.testing.assert_allclose(
-                    ours[EMBEDDING][new[word]], theirs[EMBEDDING][old[word]], rtol=0, atol=1e-9
-                )
+                np.testing.assert_allclose(ours[EMBEDDING][new[word]], theirs[EMBEDDING][old[word]], rtol=0, atol=1e-9)
     # Its folds together have seen all of their corpus.
     with pytest.raises(UsageError, match="was trained or selected on 48 of the 48 test utterances of TINY"):
         complete(here / "ckpt/again", recipe, data=here / "first-data", source="folded")

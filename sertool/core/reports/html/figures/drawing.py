@@ -146,9 +146,7 @@ def percent(value: float) -> str:
     return wording.percent(value).removesuffix(".0")
 
 
-def left_axis(
-    scale: Scale, left: float, right: float, name: str, texts: Sequence[str] | None = None
-) -> list[Markup]:
+def left_axis(scale: Scale, left: float, right: float, name: str, texts: Sequence[str] | None = None) -> list[Markup]:
     """Draw grid lines across, their values at the left and the name of the axis above."""
     ticks = scale.ticks(5)
     shown = [percent(tick) for tick in ticks] if texts is None else texts
@@ -161,9 +159,7 @@ def left_axis(
     return parts
 
 
-def bottom_axis(
-    scale: Scale, bottom: float, name: str, ticks: Sequence[float], texts: Sequence[str]
-) -> list[Markup]:
+def bottom_axis(scale: Scale, bottom: float, name: str, ticks: Sequence[float], texts: Sequence[str]) -> list[Markup]:
     """Draw an axis below, with its values and its name."""
     parts = [line(scale.start, bottom, scale.end, bottom, "axis")]
     for tick, text in zip(ticks, texts, strict=True):

@@ -104,9 +104,7 @@ def _ends(estimate: Estimate) -> list[float]:
     return [value for value in (estimate.value, estimate.low, estimate.high) if value is not None]
 
 
-def _mark(
-    estimate: Estimate, scale: Scale, y: float, is_open: bool, class_: str = "interval"
-) -> list[Markup]:
+def _mark(estimate: Estimate, scale: Scale, y: float, is_open: bool, class_: str = "interval") -> list[Markup]:
     parts = []
     if estimate.low is not None and estimate.high is not None:
         parts.append(line(scale(estimate.low), y, scale(estimate.high), y, class_))

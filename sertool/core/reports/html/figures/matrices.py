@@ -89,8 +89,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
             parts.append(label(shown, above, f"{one.count:,}", "tick", "middle"))
     parts += bottom_axis(x, bottom, "confidence, %", ticks, [percent(tick) for tick in ticks])
     said = "; ".join(
-        f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct"
-        for one in bins
+        f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct" for one in bins
     )
     return figure(400, 446, "Reliability: share of correct predictions at each confidence", said, parts)
 

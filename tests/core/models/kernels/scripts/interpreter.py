@@ -10,8 +10,7 @@ def let_dot_take_bfloat16() -> None:
 
     def create_dot(builder, a, b, *rest):
         a, b = (
-            builder.create_fp_ext(part, tl.float32) if part.dtype.scalar == tl.bfloat16 else part
-            for part in (a, b)
+            builder.create_fp_ext(part, tl.float32) if part.dtype.scalar == tl.bfloat16 else part for part in (a, b)
         )
         return dot(builder, a, b, *rest)
 
