@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sertool.core.compute.device import Precision
 
@@ -46,6 +46,7 @@ def describe_placement(event: Placement) -> str:
     return f"waiting for a node with {event.wanted} to spare"
 
 
+@runtime_checkable
 class Work(Protocol):
     """The work that all jobs share. It may be pickled, so it holds no open file, lock or thread."""
 
@@ -88,6 +89,7 @@ class Share:
     gpu: bool = False
 
 
+@runtime_checkable
 class Launcher(Protocol):
     """An object that runs jobs in this process or on a cluster."""
 

@@ -11,7 +11,7 @@ which corpora and models know already, needs a counterpart of this interface wit
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@runtime_checkable
 class FrameMaker(Protocol):
     """A frontend. It must be picklable, since it is sent to processes and cluster nodes.
 

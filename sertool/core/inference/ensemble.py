@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
@@ -158,7 +159,7 @@ def run_members(
 # Changes the inputs of the utterances at some positions, as a probe does.
 Change = Callable[[Tables, Sequence[int]], Tables]
 # Computes logits (N, C) of each member for its own utterances of a named set, perhaps with changed inputs.
-Run = Callable[[str, Change | None], list[NDArray[np.float32]]]
+Run = Callable[[str, Change | None], list[Float32[np.ndarray, "_ C"]]]
 
 
 def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
@@ -173,7 +174,7 @@ def open_stack(ensemble: Ensemble, precision: Precision) -> Run:
     model = stack_of(ensemble.trained, ensemble.members).to(precision.device)  # once, for all sets and probes
     folds = [member.fold for member in ensemble.members]
 
-    def run(name: str, change: Change | None) -> list[NDArray[np.float32]]:
+    def run(name: str, change: Change | None) -> list[Float32[np.ndarray, "_ C"]]:
         own = tables if change is None else change(tables, _pooled(experiment, name))
         rows = [torch.tensor(experiment.folds[fold].sets[name]) for fold in folds]
         return [part.numpy() for part in logits_of(model, own, rows, folds, precision)]
@@ -224,7 +225,9 @@ def _targets(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.int64]:
     return np.array([experiment.targets[row] for row in rows], np.int64)
 
 
-def stacked(ensemble: Ensemble, name: str, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def stacked(
+    ensemble: Ensemble, name: str, logits: Sequence[Float32[np.ndarray, "_ C"]]
+) -> Float32[np.ndarray, "depth N C"]:
     """Arrange members' logits (N_e, C) as (depth, N, C); row k holds the k-th best member of every fold.
 
     Raises:

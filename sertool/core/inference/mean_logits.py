@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
@@ -31,7 +32,7 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
 
 def mean_logits(
     stack: MAT | MNT, folds: Sequence[int], tables: Tables, rows: Sequence[int], precision: Precision
-) -> NDArray[np.float32]:
+) -> Float32[np.ndarray, "N C"]:
     """Average the members' logits; each member uses the vocabulary and statistics of its own fold.
 
     Args:

