@@ -215,6 +215,16 @@ def test_files_and_functions_are_short(name):
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_docstrings_stand_alone(name):
+    """None begins with a word that makes sense beside the signature only, as in "Of each member"."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = (ast.get_docstring(node) or "").partition(" ")[0]
+            assert first not in ("What", "How", "Whether", "Of", "That", "Those", "Who", "Whose", "It", "Same"), node
+            assert not (ast.get_docstring(node) or "").startswith("The same "), node
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_no_pickle_is_read_or_written_freely(name):
     """The restricted unpickler is the one place that knows pickle, for torch's files too."""
     found = imports(name, everywhere=True)

@@ -134,7 +134,7 @@ def corpus_folder(path: str, data: Path) -> Path:
 
 
 def frontend_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The settings in which the frontend that made a corpus differs from the one that is wanted, as (made, wanted)."""
+    """Find the settings in which a corpus's frontend differs from the wanted one, as (made, wanted) by name."""
     return {key: (made.get(key), value) for key, value in wanted.items() if made.get(key) != value}
 
 
