@@ -37,31 +37,31 @@ help:  ## show this list
 demo: $(VENV)/.installed  ## set everything up and train on the packaged demo corpus
 	$(BIN)/sertool demo
 
-test: $(VENV)/.installed-dev  ## all tests but the slow ones
+test: $(VENV)/.installed-dev  ## run all tests except the slow ones
 	$(BIN)/pytest -n $(TEST_WORKERS) -m "not slow"
 
-test-slow: $(VENV)/.installed-dev  ## the tests that take more than ten seconds each, but for those on real corpora
+test-slow: $(VENV)/.installed-dev  ## run the tests that take more than ten seconds each, except those on real corpora
 	$(BIN)/pytest -m "slow and not data"
 
-test-data: $(VENV)/.installed-dev  ## the tests on real corpora in the folder SERTOOL_TEST_DATA
+test-data: $(VENV)/.installed-dev  ## run the tests on real corpora in the folder SERTOOL_TEST_DATA
 	@test -n "$${SERTOOL_TEST_DATA:-}" || { echo "set SERTOOL_TEST_DATA to the folder that holds the corpora (emodb, ...)"; exit 2; }
 	$(BIN)/pytest -m data
 
-test-cluster: $(VENV)/.installed-dev  ## the tests on a Ray cluster of this machine; installs Ray (240 MB)
+test-cluster: $(VENV)/.installed-dev  ## run the tests on a Ray cluster of this machine (installs Ray, 240 MB)
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(PIP) -q -c constraints.txt -e ".[cluster]"
 	$(BIN)/pytest tests/core/compute/test_launchers.py tests/core/compute/test_cluster.py
 
-lint: $(VENV)/.installed-dev  ## style
+lint: $(VENV)/.installed-dev  ## check the style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-type: $(VENV)/.installed-dev  ## types
+type: $(VENV)/.installed-dev  ## check the types
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-dev  ## check that the documentation agrees with the code
 	$(BIN)/pytest tests/test_docs.py
 
-test-kernels: $(VENV)/.installed-dev  ## the Triton kernels: interpreted, and compiled without a GPU (installs Triton, 0.3 GB)
+test-kernels: $(VENV)/.installed-dev  ## test the Triton kernels, interpreted and compiled without a GPU (installs Triton, 0.3 GB)
 	@$(BIN)/python -c 'import triton' 2>/dev/null || $(PIP) -q triton==3.9.0
 	$(BIN)/pytest -n $(TEST_WORKERS) tests/core/models/kernels
 
@@ -80,7 +80,7 @@ bench-data: $(VENV)/.installed-dev  ## measure downloads and the reading of a la
 bench-gpu:  ## measure speed on a CUDA device (results/gpu-NAME.json)
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks --device cuda
 
-reproduce-all: $(VENV)/.installed  ## train, judge and report on every recipe of the paper (SYNTHETIC=1: generated data)
+reproduce-all: $(VENV)/.installed  ## train, evaluate and report on every recipe of the paper (SYNTHETIC=1: generated data)
 	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT) --launcher $(LAUNCHER) \
 		$(if $(ADDRESS),--address $(ADDRESS)) $(if $(filter-out 0,$(SYNTHETIC)),--synthetic)
 

@@ -1,6 +1,6 @@
-"""Utterances a second, one at a time: the exported graph in onnxruntime against the same members in PyTorch.
+"""Compare the exported graph in onnxruntime with the same members in PyTorch, in utterances per second at batch 1.
 
-Both judge the same utterances of the random corpus of IEMOCAP's size in one process, in turns (A B A B ...); a ratio
+Both predict the same utterances of the random corpus of IEMOCAP's size in one process, in turns (A B A B ...); a ratio
 belongs to a pair, and the first pair does not count. PyTorch is what `sertool` itself does in a warm process, on tables
 of one utterance: the stack, or members side by side, whichever is faster.
 """
@@ -73,7 +73,7 @@ def torch_sides(trained: Trained, stack: MAT | MNT, trial: Trial, count: int) ->
     members = len(trained.members)
 
     def turn(side_by_side: bool) -> Callable[[], None]:
-        def judge() -> None:
+        def predict() -> None:
             for one in tables:
                 logits_of(
                     stack,
@@ -84,7 +84,7 @@ def torch_sides(trained: Trained, stack: MAT | MNT, trial: Trial, count: int) ->
                     side_by_side=side_by_side,
                 )
 
-        return judge
+        return predict
 
     return {"stack": turn(False), "side by side": turn(True)}
 
@@ -104,11 +104,11 @@ def onnx_side(trained: Trained, trial: Trial, count: int, threads: int) -> tuple
         }
     feeds = feeds_of(trained, Trial(trial.corpus.select(list(range(count))), (None,) * count, ""))
 
-    def judge() -> None:
+    def predict() -> None:
         for one in feeds:
             session.run(["logits"], one)
 
-    return judge, loaded
+    return predict, loaded
 
 
 def timed(turn: Callable[[], None]) -> tuple[float, float]:

@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.fetch``. 200 MB of random bytes from a server on this machine that uses ``sendfile``; curl
 and sertool take turns, after one pair that does not count. Curl's time is its own ``time_total``, sertool's is that of
-``download`` in ``sertool.core.fetch`` with its checksum and its flush to the disk, neither of which curl does;
-with the start of both processes it is told apart. ``cpu_ratio`` holds on a busy machine too. Memory is the most that a
-process with the command line's imports held.
+``download`` in ``sertool.core.fetch`` with its checksum and its flush to the disk, neither of which curl does; times
+with the start of both processes are given separately. ``cpu_ratio`` also holds on a busy machine. Memory is the peak of
+a process with the command line's imports.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Time predictions: one recording in a warm process, a hundred at once, and the whole command.
 
 ``python -m benchmarks.inference`` trains the demo's five members for one epoch (their sizes count here, not their
-score) and judges packaged recordings together with their words. Reading, the frames and the model are all in the time.
+score) and predicts packaged recordings with their words. The times include reading, frames and the model.
 """
 
 import argparse

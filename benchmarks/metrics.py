@@ -1,7 +1,7 @@
 """Intervals of a test set of 5,000 utterances and seven classes: 10,000 resamples of its clusters, on one core.
 
-A turn is what the report asks of a model: its metrics, a paired difference to another, or everything (metrics, every
-class, scores, calibration error). Each turn draws the resamples anew; a report draws them once a set.
+A turn computes what the report needs for a model: its metrics, a paired difference to another, or everything (metrics,
+every class, scores, calibration error). Each turn draws new resamples; a report draws them once per set.
 """
 
 import argparse

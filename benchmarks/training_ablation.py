@@ -32,7 +32,7 @@ def ablation(
     rows: dict[str, Any] = {}
     for without in PARTS:
         for state in ours.stacks.values():
-            state.static = None  # to be recorded anew
+            state.static = None  # recorded again without the part
         ours.precision = replace(ours.precision, graphs=precision.graphs and without != "graph")
         off = {name: name for name in NAMES} | {"all kernels": "1"}
         with patch.dict(os.environ, {OFF: off.get(without, "")}):

@@ -1,10 +1,11 @@
 """Train and evaluate every recipe of the five published data sets, then report on all of them: `make reproduce-all`.
 
-Both protocols, each with the recipe's own runs. What is done is skipped, a recipe without its data is named with what
-to fetch, and one that fails does not stop the next. Stop it at any time: the same command goes on.
+It runs both protocols, each with the recipe's own number of members. Finished recipes are skipped, a recipe without its
+data is listed with what to fetch, and a recipe that fails does not stop the next. Interrupt it at any time: the same
+command resumes.
 
 With --synthetic everything is small: generated corpora (tools/synthetic_corpora.py) and models of a few thousand
-weights, in folders of their own. That shows that the chain works, and nothing else.
+weights, in folders of their own. This shows only that the chain works.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from sertool.core.recipe.schema import Recipe
 
 HERE = Path(__file__).resolve().parent
 SERTOOL = (sys.executable, "-m", "sertool")
-NO_FIGURES = "synthetic corpora: the figures mean nothing beyond 'the chain works'"
+NO_FIGURES = "synthetic corpora: the figures only show that the chain works"
 REPORTS = {"html": "html", "markdown": "md", "json": "json"}  # option and file name's end
 # Ten members of this size learn what is planted in the generated corpora in seconds. embedding_size is the width of
 # the vectors that come with them.
@@ -37,7 +38,7 @@ SMALL = {
     "training.batch_size": 32,
     "training.max_epochs": 10,
     "training.learning_rate": 2e-3,
-    # So few steps make an epoch that two in a row are often no better: the rate may not fall to nothing by then.
+    # An epoch has so few steps that two in a row are often no better; the rate must not vanish by then.
     "training.lr_decay": 0.7,
     "training.patience": 5,
 }
@@ -45,7 +46,7 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Places:
-    """Where corpora lie and models go, how sertool is called and changed, and where it trains."""
+    """Folders of corpora and models, the command of sertool, changes to recipes, and the launcher."""
 
     data: Path
     output: Path
@@ -56,7 +57,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a recipe, in a few words."""
+    """The result of a recipe, in a few words."""
 
     recipe: Recipe
     text: str
@@ -65,11 +66,11 @@ class Row:
 
 
 def main(arguments: Sequence[str] | None = None, sertool: Sequence[str] = SERTOOL) -> int:
-    """Run all of them; 1 if one failed (missing data is told, and is no failure), 130 if it was interrupted."""
+    """Run all recipes; return 1 if one failed (missing data are no failure), 130 if interrupted."""
     options = _parse(arguments)
     data, output, overrides = options.data, options.output, []
     if options.synthetic:
-        # Folders of their own, so that nothing generated is ever taken for what was trained on real data.
+        # Folders of their own, so that no generated result is taken for one on real data.
         data, output = data / "synthetic", output / "synthetic"
         overrides = [f"{key}={value}" for key, value in SMALL.items()]
         print(NO_FIGURES, flush=True)
@@ -83,12 +84,12 @@ def main(arguments: Sequence[str] | None = None, sertool: Sequence[str] = SERTOO
         rows = [reproduce(recipe, places) for recipe in published_recipes(options.only)]
         reported = report(places)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        print("\ninterrupted; run the same command again to resume", file=sys.stderr)
         return 130
     print("\n" + "\n".join(table(rows)))
     minutes, seconds = divmod(round(time.monotonic() - begun), 60)
     print(f"{sum(row.done for row in rows)} of {len(rows)} done, {minutes} min {seconds} s")
-    # Where nothing was run, the report says so, and that is no failure.
+    # If no recipe was run, the report says so, and that is no failure.
     broken = not reported and any(row.done for row in rows)
     if broken:
         print("failed: sertool report (its message is above)")
@@ -105,22 +106,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="folder that holds the corpora")
     parser.add_argument("--output", type=Path, default=Path("ckpt"), metavar="DIR", help="folder of the trained models")
     parser.add_argument(
-        "--synthetic", action="store_true", help="small, on generated corpora: DIR/synthetic of both folders"
+        "--synthetic",
+        action="store_true",
+        help="run small models on generated corpora, in DIR/synthetic of both folders",
     )
     parser.add_argument("--launcher", choices=["local", "ray"], default="local", help="where members are trained")
-    parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster; one of this machine")
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="address of the Ray cluster (default: start one on this machine)"
+    )
     parser.add_argument(
         "--only",
         action="append",
         metavar="RECIPE",
         choices=names,
-        help="this one; may be given several times",
+        help="run this recipe only; can be repeated",
     )
     return parser.parse_args(arguments)
 
 
 def published_recipes(only: Sequence[str] | None = None) -> list[Recipe]:
-    """The shipped recipes of the published data sets, both protocols, but for our own tuned settings."""
+    """List the shipped recipes of the published data sets, both protocols, without our own tuned settings."""
     loaded = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
     return [
         recipe
@@ -132,7 +137,7 @@ def published_recipes(only: Sequence[str] | None = None) -> list[Recipe]:
 
 
 def reproduce(recipe: Recipe, places: Places) -> Row:
-    """Train and evaluate one recipe, or as much of that as is not done."""
+    """Train and evaluate a recipe, or the part that is not done yet."""
     name, corpus = recipe.name, places.data / recipe.dataset.path
     run = places.output / name
     result = run / "ensemble.json"
@@ -156,21 +161,21 @@ def reproduce(recipe: Recipe, places: Places) -> Row:
 
 
 def selected_on_test(recipe: Recipe) -> bool:
-    """Whether a recipe validates on its test split, so that there is no validation set to judge apart."""
+    """Check whether a recipe validates on its test split, so that there is no separate validation set."""
     return recipe.splits.scheme == "corpus" and recipe.splits.valid == recipe.splits.test
 
 
 def _done(recipe: Recipe, result: Path) -> Row:
     try:
         last = read_json(result)["sets"]["test"]["ensemble"][-1]
-        text = f"{last['accuracy']:.4f}, {last['members']} members"
+        text = f"{100 * last['accuracy']:.2f} %, {last['members']} members"
     except (DataError, KeyError, TypeError, IndexError, ValueError) as error:
         return Row(recipe, f"failed: {result} is damaged ({error}); delete it", failed=True)
     return Row(recipe, text + ", selected on test" * selected_on_test(recipe), done=True)
 
 
 def report(places: Places) -> bool:
-    """Report on everything below the output folder; whether that went well."""
+    """Report on everything below the output folder; return whether that worked."""
     files = [part for kind, end in REPORTS.items() for part in (f"--{kind}", str(places.output / f"report.{end}"))]
     folders = ["--data", str(places.data), "--output", str(places.output)]
     command = ["report", "--all", "--expect", "published", *folders, *files]
@@ -179,7 +184,7 @@ def report(places: Places) -> bool:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """A line a recipe."""
+    """Format a line for each recipe."""
     width = max(len(row.recipe.name) for row in rows)
     lines = [f"{'recipe':{width}}  protocol  test accuracy, or what is missing"]
     return lines + [f"{row.recipe.name:{width}}  {row.recipe.protocol:8}  {row.text}" for row in rows]

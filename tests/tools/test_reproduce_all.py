@@ -100,11 +100,11 @@ def test_all_are_told(run, tmp_path):
     assert code == 1
     needs = {name: f"needs {tmp_path / 'data' / name}: {FETCH}" for name in ("MELD", "MOSEI", "VGAF")}
     assert lines[:-2] == [
-        "iemocap                paper     0.7000, 10 members, selected on test",
-        "iemocap-folds          honest    0.7100, 10 members",
-        "iemocap-honest         honest    0.7100, 10 members",
-        "iemocap-mnt            paper     0.7100, 10 members, selected on test",
-        "iemocap-mnt-honest     honest    0.7100, 10 members",
+        "iemocap                paper     70.00 %, 10 members, selected on test",
+        "iemocap-folds          honest    71.00 %, 10 members",
+        "iemocap-honest         honest    71.00 %, 10 members",
+        "iemocap-mnt            paper     71.00 %, 10 members, selected on test",
+        "iemocap-mnt-honest     honest    71.00 %, 10 members",
         f"meld                   paper     {needs['MELD']}",
         f"meld-honest            honest    {needs['MELD']}",
         f"meld-sentiment         paper     {needs['MELD']}",
@@ -116,9 +116,9 @@ def test_all_are_told(run, tmp_path):
         f"mosei-emotion          paper     {needs['MOSEI']}",
         f"mosei-emotion-honest   honest    {needs['MOSEI']}",
         "mosi                   paper     failed: sertool train --recipe mosi (its message is above)",
-        "mosi-7                 paper     0.7100, 10 members, selected on test",
-        "mosi-7-honest          honest    0.7100, 10 members",
-        "mosi-honest            honest    0.7100, 10 members",
+        "mosi-7                 paper     71.00 %, 10 members, selected on test",
+        "mosi-7-honest          honest    71.00 %, 10 members",
+        "mosi-honest            honest    71.00 %, 10 members",
         f"vgaf                   paper     {needs['VGAF']}",
         f"vgaf-honest            honest    {needs['VGAF']}",
     ]
@@ -158,7 +158,7 @@ def test_what_was_judged_without_probes_is_judged_again(run, tmp_path):
 
     code, lines, calls = run("--only", "vgaf-honest")
 
-    assert (code, lines[0]) == (0, "vgaf-honest  honest    0.7100, 10 members")
+    assert (code, lines[0]) == (0, "vgaf-honest  honest    71.00 %, 10 members")
     assert [call[0] for call in calls] == ["train", "ensemble", "report"]
 
 
@@ -194,7 +194,7 @@ def test_synthetic_ones_are_small_apart_and_said_to_be(tool, tmp_path, capfd):
     assert tool.main([*places, "--synthetic", "--only", "meld-honest"], sertool) == 0
 
     lines = capfd.readouterr().out.rstrip("\n").split("\n")
-    told = "synthetic corpora: the figures mean nothing beyond 'the chain works'"
+    told = "synthetic corpora: the figures only show that the chain works"
     assert (lines[0], lines[-1]) == (told, told)
     folders = sorted(path.name for path in (tmp_path / "data" / "synthetic").iterdir())
     assert folders == ["IEMOCAP", "MELD", "MOSEI", "MOSI", "VGAF"]
@@ -232,7 +232,7 @@ def test_an_interrupt_ends_it_in_a_line(tool, tmp_path, monkeypatch, capsys):
     (tmp_path / "VGAF").mkdir()
     monkeypatch.setattr(tool, "_call", interrupted)
     assert tool.main(["--data", str(tmp_path), "--output", str(tmp_path / "ckpt")]) == 130
-    assert capsys.readouterr().err == "\nstopped; the same command goes on where it was\n"
+    assert capsys.readouterr().err == "\ninterrupted; run the same command again to resume\n"
 
 
 @pytest.mark.slow
@@ -258,7 +258,7 @@ def test_the_real_chain_goes_on_after_a_kill_and_ends_in_a_report(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert "resuming after epoch" in done.stderr
-    assert re.search(r"^vgaf-honest  honest    0\.\d{4}, 10 members$", done.stdout, re.MULTILINE)
+    assert re.search(r"^vgaf-honest  honest    \d+\.\d\d %, 10 members$", done.stdout, re.MULTILINE)
     assert len(list(output.glob("vgaf-honest/run-*/run.json"))) == 10
     assert "synthetic speech" in (output / "report.md").read_text()
     assert json.loads((output / "report.json").read_text())

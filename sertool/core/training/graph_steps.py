@@ -83,7 +83,7 @@ def _product_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 class StaticSteps:
-    """Recorded steps of one stack; when a member leaves, the steps are recorded anew.
+    """Recorded steps of one stack; when a member leaves, they are recorded again.
 
     Args:
         stack: members, corpus and settings.

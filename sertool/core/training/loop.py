@@ -137,7 +137,7 @@ def train(
         state.epoch += 1
         rows = []
         for place, member in enumerate(state.members):
-            outcome = _judge(state, place, scores[place], settings)
+            outcome = _outcome(state, place, scores[place], settings)
             row = MemberEpoch(state.epoch, losses[place], scores[place], rates[place], outcome)
             state.progress[place].history.append(row)
             rows.append((member, row))
@@ -197,7 +197,7 @@ def validate(state: StackState, tables: Tables, settings: Training, precision: P
     return scores
 
 
-def _judge(state: StackState, place: int, score: float, settings: Training) -> str:
+def _outcome(state: StackState, place: int, score: float, settings: Training) -> str:
     """Apply the schedule to one member after an epoch; return the outcome in a word or two.
 
     A better score keeps weights and optimizer and resets the patience. Otherwise ``rollback`` returns to the best
