@@ -8,12 +8,14 @@ import pickle
 import tarfile
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import torch
-from places import REFERENCE
 from safetensors.numpy import save
 
+# Not from places in tests/support: the scripts of this folder run by themselves.
+REFERENCE = Path(__file__).parents[1] / "reference"
 FILES = {"MELD/train_mels.p": b"abc" * 400, "MELD/": b"", "read me.txt": b"hi\n", "__MACOSX/._x": b"1"}
 # Pieces to insert, each meaningful to one of the readers.
 PIECES = [
