@@ -1,4 +1,4 @@
-"""Who imports whom, read from the source: the rules of docs and CONTRIBUTING.md hold by this."""
+"""The architecture, read from the source: imports, sizes of files and functions, docstrings, pickles."""
 
 import ast
 import json
@@ -72,7 +72,7 @@ HEAVY = ("torch", "spacy", "matplotlib", "sklearn", "librosa", "scipy", "safeten
 
 
 def imports(name: str, *, everywhere: bool) -> set[str]:
-    """What a module imports, as full names; ``everywhere``: inside functions and for type checkers too."""
+    """Collect the full names of a module's imports; ``everywhere`` adds those in functions and for type checkers."""
     found: set[str] = set()
 
     def walk(node: ast.AST) -> None:

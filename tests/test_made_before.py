@@ -3,12 +3,10 @@
 Only the command line is used, and what lies in files, so that the test holds wherever the code lies.
 """
 
-import csv
 import gzip
 import hashlib
 import importlib.util
 import json
-import math
 import re
 import runpy
 import shutil
@@ -19,62 +17,33 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from old_files import (
+    BANDS,
+    FOLDS,
+    HALTED,
+    HALTED_FROM,
+    MADE,
+    SAID,
+    SMALL,
+    TINY,
+    alike,
+    close,
+    contents,
+    files,
+    number,
+    on_such_a_machine,
+    plain,
+    same_arrays,
+    same_bytes,
+    same_figures,
+    same_folder,
+    same_weights,
+    times,
+    without_sentences,
+)
 from safetensors.numpy import load_file
 
 from sertool.__main__ import main
-
-MADE = Path(__file__).parent / "support" / "made_before"
-# The same commands as in made_before/make.sh.
-BANDS = ["--set", "frontend.mel_bands=20"]
-TINY = [
-    *(
-        "--recipe",
-        "custom",
-        "--device",
-        "cpu",
-        "--precision",
-        "fp32",
-        "--set",
-        "dataset.path=data/TONES",
-        *BANDS,
-    ),
-    *("--set", "model.hidden_size=4", "--set", "model.ffn_size=4", "--set", "model.num_heads=2"),
-    *("--set", "model.num_layers=1", "--set", "model.embedding_size=6", "--set", "training.max_epochs=6"),
-    *("--set", "training.batch_size=4", "--set", "training.learning_rate=0.02"),
-]
-SMALL = ["--recipe", "small.yaml", "--device", "cpu"]
-FOLDS = [
-    *("--set", "model.architecture=mnt", "--set", "dataset.task=sentiment", "--set", "dataset.num_classes=7"),
-    *("--set", "splits.scheme=folds", "--set", "splits.folds=3"),
-]
-HALTED = [
-    *(
-        *SMALL,
-        "--set",
-        "training.max_epochs=60",
-        "--set",
-        "training.patience=8",
-        "--set",
-        "training.max_decays=9",
-    ),
-    *("--set", "training.lr_decay=0.6", "--set", "training.learning_rate=0.006"),
-    *("--set", "training.select=f1_weighted", "--set", "splits.scheme=folds", "--set", "splits.folds=3"),
-    *("--seeds", "1", "--group-size", "2"),
-]
-HALTED_FROM = [
-    *(*TINY, "--from", "first", "--set", "training.max_epochs=40", "--set", "training.learning_rate=0.003"),
-    *(
-        "--set",
-        "training.select=f1_weighted",
-        "--set",
-        "splits.valid=train",
-        "--seeds",
-        "4",
-        "--group-size",
-        "1",
-    ),
-]
-SAID = ("recordings/s5-1.flac", "Why would YOU do that?")
 
 
 @pytest.fixture(scope="session")
@@ -112,133 +81,6 @@ def sertool(here, monkeypatch, capsys):
         return printed
 
     return run
-
-
-def on_such_a_machine() -> bool:
-    """Whether figures are computed here as they were then, to the last digit.
-
-    numpy and torch choose their instructions by the processor, and sum in another order with others: with AVX-512
-    switched off, figures of a report differ by 1e-9.
-    """
-    made_on = json.loads((MADE / "made_on.json").read_text(encoding="utf-8"))
-    return runpy.run_path(str(MADE / "machine.py"))["machine"]() == made_on
-
-
-def alike(now, was, tolerance: float = 1e-5, where: str = "") -> None:
-    """Numbers up to the tolerance, relative above 1 and absolute below; all else, order included, exactly."""
-    assert type(now) is type(was), where
-    if isinstance(was, dict):
-        assert list(now) == list(was), where
-        for key in was:
-            alike(now[key], was[key], tolerance, f"{where}/{key}")
-    elif isinstance(was, list):
-        assert len(now) == len(was), where
-        for place, (one, other) in enumerate(zip(now, was, strict=True)):
-            alike(one, other, tolerance, f"{where}/{place}")
-    elif isinstance(was, float):
-        assert math.isclose(now, was, rel_tol=tolerance, abs_tol=tolerance), f"{where}: {now}, was {was}"
-    else:
-        assert now == was, where
-
-
-def plain(path: Path):
-    """The content of a file as lists, dicts, texts and numbers."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        return json.loads(text)
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines()]
-    return [[number(cell) for cell in row] for row in csv.reader(text.splitlines())]
-
-
-def number(cell: str) -> float | str:
-    try:
-        return float(cell)
-    except ValueError:
-        return cell
-
-
-def close(*names: str) -> None:
-    """What was computed from weights: the arithmetic of another processor gives other last digits."""
-    for name in names:
-        alike(plain(Path("now", name)), plain(Path("expected", name)), where=name)
-
-
-# Sentences for a reader may be reworded; all else in a file stays. A finding is a kind, a severity and a sentence.
-SENTENCES = (
-    re.compile(r'("severity": "[a-z]+",\n +(?:"number": \d+,\n +)?"text": |"advice": )".*"'),
-    re.compile(r"^()(about: ).*\n|^(choices:)(\n- .*(\n  .*)*)+", re.MULTILINE),
-)
-WARNINGS = re.compile(r'("warnings": \[\n)((?: +".*",?\n)+)')
-
-
-def without_sentences(text: str) -> str:
-    """A file's text with the sentences of findings, warnings and a recipe's description left out."""
-    text = SENTENCES[0].sub(r'\1""', text)
-    text = WARNINGS.sub(lambda found: found[1] + re.sub('".*"', '""', found[2]), text)
-    return SENTENCES[1].sub("", text)
-
-
-def same_figures(name: str, drop: str | None = None) -> None:
-    """Compare byte for byte on a machine like the one that made the files, else to 1e-7.
-
-    ``drop`` matches what depends on the time of the call. The sentences of findings are left out.
-    """
-    now, was = Path("now", name), Path("expected", name)
-    for path in (now, was):
-        path.write_text(without_sentences(path.read_text(encoding="utf-8")), encoding="utf-8")
-        if drop:
-            text, dropped = re.subn(drop, "", path.read_text(encoding="utf-8"))
-            assert dropped == 1
-            path.write_text(text, encoding="utf-8")
-    if not on_such_a_machine():
-        alike(plain(now), plain(was), 1e-7, name)
-    elif now.read_bytes() != was.read_bytes():
-        assert now.read_text(encoding="utf-8").splitlines() == was.read_text(encoding="utf-8").splitlines()
-        raise AssertionError(f"{name}: other ends of lines")
-
-
-def same_bytes(*names: str) -> None:
-    """What depends on no rounding."""
-    for name in names:
-        now, was = (Path(folder, name).read_text("utf-8") for folder in ("now", "expected"))
-        assert without_sentences(now) == without_sentences(was), name
-
-
-def same_folder(now: Path, was: Path) -> None:
-    """All files, byte for byte."""
-    assert contents(now) == contents(was)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files(folder)}
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def times(folder: Path) -> dict[str, int]:
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files(folder)}
-
-
-def same_arrays(now: Path, was: Path, tolerance: float, skip: tuple[str, ...] = ()) -> None:
-    ours, theirs = load_file(now), load_file(was)
-    assert list(ours) == list(theirs)
-    for name in set(theirs) - set(skip):
-        assert (ours[name].dtype, ours[name].shape) == (theirs[name].dtype, theirs[name].shape)
-        assert abs(ours[name] - theirs[name]).max() <= tolerance, name
-
-
-def same_weights(now: Path, was: Path) -> None:
-    """The same bytes where the machine is such a one, else the same to 1e-3: every step has added its rounding.
-
-    Biases before a softmax change nothing. Their gradient is rounding alone, which Adam makes as large as any other.
-    """
-    if on_such_a_machine():
-        assert now.read_bytes() == was.read_bytes()
-    idle = tuple(name for name in load_file(was) if name.endswith(("score.outer.bias", "key.bias")))
-    same_arrays(now, was, 1e-3, idle)
 
 
 # Corpora and the caches of prepare.
@@ -522,7 +364,7 @@ def test_a_bundle_of_then_runs(here, bundle):
     ],
 )
 def test_export(sertool, unpacked, name, bundle, result, options):
-    """It takes the place of the bundle of then."""
+    """Export again over the old bundle and compare."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     told = ("--json", f"now/{result}.json")

@@ -43,7 +43,7 @@ CLIPS_BY_CLASS = 3
 
 @dataclass(frozen=True)
 class Prosody:
-    """How an utterance is spoken, in espeak-ng's own units: the values of its options and of SSML."""
+    """The voice settings of an utterance, in espeak-ng's own units: values of its options and of SSML."""
 
     pitch: int
     rate: int
@@ -110,7 +110,7 @@ class Sentences:
 
 
 def told_by(cue: str, emotion: str, axes: dict[str, str]) -> tuple[str, str, str]:
-    """What the words tell, and the valence and the arousal that the prosody tells (``none``: nothing)."""
+    """Return what the words express, and the valence and arousal that the prosody expresses (``none``: nothing)."""
     return {
         "split": (axes["valence"], "none", axes["arousal"]),
         "words": (emotion, "none", "none"),

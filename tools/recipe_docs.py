@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def updated(text: str) -> str:
-    """The document with its generated parts made anew."""
+    """Return the document with its generated parts written again."""
     for name, table in (("recipes", recipe_table()), ("keys", key_tables())):
         begin, end = f"<!-- {name}: made by tools/recipe_docs.py -->\n", f"<!-- {name}: end -->"
         head, _, rest = text.partition(begin)
@@ -52,7 +52,7 @@ def key_tables() -> str:
 
 
 def _section(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
-    """What a field refers to: a section itself, or the items of a list or a table of them."""
+    """Return the section that a field refers to, itself or as the items of a list or a table."""
     items = field.get("items") or field.get("additionalProperties")
     reference = field.get("$ref") or (items.get("$ref") if isinstance(items, dict) else None)
     section: dict[str, Any] | None = schema["$defs"][reference.rpartition("/")[2]] if reference else None
@@ -83,7 +83,7 @@ def _default(field: dict[str, Any], required: bool) -> str:
 
 
 def _kind(field: dict[str, Any]) -> str:
-    """What a value may be, in words."""
+    """Describe the allowed values in words."""
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_kind(part) for part in field["anyOf"]))
     if "enum" in field or "const" in field:

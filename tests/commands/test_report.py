@@ -8,15 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import commands_run
 import numpy as np
 import pytest
 from builders import tiny_recipe
 from places import ROOT
 from report_pages import rows_of, section
 from stored_sets import changed, make_origin, make_set, shuffled, write_run
-from typer.testing import CliRunner
 
-from sertool.cli import app
 from sertool.core.reports.findings import KINDS
 from sertool.core.runs.prediction_files import set_path
 
@@ -32,15 +31,11 @@ def here(tmp_path, monkeypatch):
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(app, ["report", *arguments])
+    return commands_run.run("report", *arguments)
 
 
 def refusal(*arguments: str, code: int) -> str:
-    """What stderr holds of a report that is not made; stdout must hold nothing."""
-    result = run(*arguments)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    return result.stderr
+    return commands_run.refusal("report", *arguments, code=code)
 
 
 def stored(name: str, *, origin=None, probed=False, **options) -> Path:

@@ -15,7 +15,7 @@ def run(*arguments: str):
 
 
 def refusal(*arguments: str, code: int) -> str:
-    """What stderr holds of a command that fails with ``code``; stdout must hold nothing."""
+    """Run a command that must fail with ``code`` and print nothing to stdout; return its stderr."""
     result = run(*arguments)
     assert result.exit_code == code, result.output
     assert result.stdout == ""

@@ -3,12 +3,10 @@
 import csv
 from pathlib import Path
 
+import commands_run
 import numpy as np
 from builders import CLASSES
 from stored_sets import changed, make_set, write_run
-from typer.testing import CliRunner
-
-from sertool.cli import app
 
 TARGETS = [0, 1, 2, 1] * 10
 WRONG_A = {0, 1, 2, 3, 11, 12, 20, 27, 32, 39}
@@ -16,16 +14,11 @@ WRONG_B = {0, 1, 2, 3, 11, 12, 8}
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(app, ["compare", *arguments])
+    return commands_run.run("compare", *arguments)
 
 
 def refusal(*arguments: str, code: int) -> str:
-    """What stderr holds of a comparison that fails with ``code``; stdout must hold nothing."""
-    result = run(*arguments)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr
+    return commands_run.refusal("compare", *arguments, code=code)
 
 
 def decided(decisions, *, members=1, name="test", origin=None, targets=TARGETS, **changes):

@@ -1,4 +1,4 @@
-"""What tests let other processes do; a child can import it, unlike a test file."""
+"""Functions that tests run in other processes, which can import this module but no test file."""
 
 import os
 import signal

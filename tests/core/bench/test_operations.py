@@ -35,7 +35,7 @@ def cheap(monkeypatch):
 
 # Operations
 def counted(architecture: str, text_lengths: list[int], audio_lengths: list[int]) -> tuple[float, float]:
-    """What torch counts of forward, and of forward and backward, for utterances of such lengths."""
+    """Count operations by torch, of a forward pass and of forward and backward, for utterances of these lengths."""
     recipe = tiny_recipe(model={**NO_DROPOUT, "architecture": architecture, "num_layers": 2, "ffn_size": 12})
     model = build(recipe.model, SIZES, 1)
     initialise(model, [1], [None])

@@ -27,7 +27,7 @@ def here(tmp_path, monkeypatch):
 
 
 def held() -> dict[str, tuple[Path, list[str]]]:
-    """What `sertool doctor` shows of the two folders."""
+    """Collect the two folders and their contents as `sertool doctor` does."""
     data, output = Path("data"), Path("ckpt")
     return {"data": (data, corpora_in(data)), "ckpt": (output, runs_below(output))}
 

@@ -1,4 +1,4 @@
-"""What reading a recording accepts and refuses: formats, rates, segments, damage, hostile headers."""
+"""Reading recordings: formats, rates, segments, damage and hostile headers, accepted or refused."""
 
 import io
 import math

@@ -40,7 +40,7 @@ def loaded_by_librosa(path, rate):
 
 
 def oracle(samples, frontend):
-    """The same frames, step by step as the settings were published, by librosa."""
+    """Compute the frames by librosa, step by step as the settings were published."""
     if frontend.trim_db is not None:
         samples, _ = librosa().effects.trim(samples, top_db=frontend.trim_db)
     samples = np.append(samples[0], samples[1:] - frontend.preemphasis * samples[:-1])

@@ -208,7 +208,7 @@ def test_a_difference_is_that_of_the_second_to_the_first():
 
 
 def test_the_p_value_is_the_paired_t_tests_of_the_clusters():
-    """Of the accuracy, where all speakers have as many utterances."""
+    """The accuracy's interval, if all speakers have equally many utterances."""
     clusters = speakers(9, 20)
     targets, a = sample(6, clusters)
     b = np.where(np.random.default_rng(7).random(180) < 0.12, targets, a)
@@ -303,7 +303,7 @@ def true_accuracy():
 
 
 def coverage(name, clusters, resampled, trials=1000):
-    """How often the interval of a metric, where there is one, holds the truth, if ``resampled`` are drawn.
+    """Measure how often a metric's interval, if there is one, holds the truth when ``resampled`` are drawn.
 
     Errors fall on all classes alike and classes are as frequent, so the truth of UAR and F1 is the accuracy's.
     """

@@ -82,7 +82,7 @@ def test_the_calibration_error_is_the_naive_one(kind, count, classes, seed, scal
 
 
 def test_a_confidence_of_one_is_in_the_last_bin():
-    """Where it fell out of the bins, a model that is always certain and half right would look perfect."""
+    """If it fell out of the bins, a model that is always certain and half right would look perfect."""
     logits = np.array([[1000.0, 0.0], [1000.0, 0.0]])
     assert expected_calibration_error(logits, np.array([0, 1]), "single") == 0.5
 

@@ -79,7 +79,7 @@ def test_figures_of_classes_are_audmetrics(case):
 @settings(deadline=None)
 @given(decisions())
 def test_single_label_metrics_are_audmetrics(case):
-    """Where every class occurs; audmetric counts an absent class as recall 0."""
+    """Every class must occur, because audmetric counts an absent class as recall 0."""
     targets, predictions, number = case
     targets, predictions = (np.concatenate([part, np.arange(number)]) for part in (targets, predictions))
     labels = list(range(number))

@@ -28,7 +28,7 @@ def classes(figure, name):
 
 
 def inside(figure):
-    """Whether all that is drawn has finite places within the figure."""
+    """Check that everything drawn has finite coordinates within the figure."""
     root = xml(figure)
     width, height = (float(value) for value in root.get("viewBox").split()[2:])
     limits = {

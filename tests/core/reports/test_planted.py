@@ -1,4 +1,4 @@
-"""What a report must point out, planted in generated corpora, trained and judged through the command line.
+"""Faults planted in generated corpora, trained and evaluated on the command line: a report must point them out.
 
 Of four classes words tell one half and sound the other, with a tenth of the labels drawn at random: a small model
 learns that in seconds, needs both modalities and can say how sure it is.

@@ -1,4 +1,4 @@
-"""What a bundle's graph says of a recording and a text, through the functions of its own run.py.
+"""Compute the logits of a bundle's graph for a recording and a text, with the functions of its own run.py.
 
 python logits.py BUNDLE RECORDING TEXT
 """

@@ -1,4 +1,4 @@
-"""What decides the last digits of a figure: the processor, and the libraries that compute.
+"""Describe the parts of a machine that decide the last digits of a figure: processor and numeric libraries.
 
 python machine.py
 """
@@ -12,7 +12,7 @@ import torch
 
 
 def machine() -> dict[str, object]:
-    """The same on two machines: the same bytes are expected of them."""
+    """Return the description; machines with equal ones are expected to give equal bytes."""
     facts = Path("/proc/cpuinfo")
     text = facts.read_text(encoding="utf-8") if facts.is_file() else ""
     cpu = {name: re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE) for name in ("cpu family", "model", "model name")}
