@@ -1,1 +1,1 @@
-"""Where and in which number format work is done: device, threads, cluster."""
+"""Device, number format, threads and cluster: where and how a computation runs."""

@@ -18,9 +18,7 @@ from typer.testing import CliRunner
 
 from benchmarks.training_ablation import ablation
 from sertool.cli import app
-from sertool.core.bench import device
 from sertool.core.bench import measure as measuring
-from sertool.core.bench import plain_side as plain
 from sertool.core.bench.device import Rates, describe_machine, peak_bytes, reset_peak
 from sertool.core.bench.measure import measure
 from sertool.core.bench.plain_side import PlainSide, batches_of, utterances_of
@@ -34,15 +32,6 @@ from sertool.core.compute.device import choose
 from sertool.core.files import artifacts
 from sertool.core.models.kernels import NAMES, OFF
 from sertool.core.recipe.load import load, resolved
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch):
-    """The eight processes of the plain side's loader take seconds to start, and so do large products."""
-    assert plain.WORKERS == 8
-    monkeypatch.setattr(plain, "WORKERS", 1)
-    monkeypatch.setitem(device.MATRIX_SIZE, "cpu", 256)
-    monkeypatch.setitem(device.COPIED_BYTES, "cpu", 2**20)
 
 
 # Both sides

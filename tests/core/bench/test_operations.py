@@ -8,8 +8,6 @@ from bench_workloads import tiny_workload
 from builders import CPU, NO_DROPOUT, make_inputs, tiny_recipe
 from torch.utils.flop_counter import FlopCounterMode
 
-from sertool.core.bench import device
-from sertool.core.bench import plain_side as plain
 from sertool.core.bench.operations import Positions, forward_operations, training_operations
 from sertool.core.bench.random_corpus import random_corpus
 from sertool.core.bench.turns import Comparison, Turn, compare
@@ -22,15 +20,6 @@ PUBLISHED = [name for name in names() if load(name, users_path=USERS_PATH).datas
 
 
 SIZES = DataSizes(text_rows=30, text_width=6, audio_width=5, num_classes=3)
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch):
-    """The eight processes of the plain side's loader take seconds to start, and so do large products."""
-    assert plain.WORKERS == 8
-    monkeypatch.setattr(plain, "WORKERS", 1)
-    monkeypatch.setitem(device.MATRIX_SIZE, "cpu", 256)
-    monkeypatch.setitem(device.COPIED_BYTES, "cpu", 2**20)
 
 
 # Operations
