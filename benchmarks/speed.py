@@ -1,6 +1,6 @@
 """Measure all figures of speed: `sertool bench` at the sizes that have targets, then the commands.
 
-Needs no more than torch, numpy, pydantic, PyYAML, safetensors, jaxtyping, Typer and rich on a CUDA device, and no network.
+On a CUDA device it needs no more than torch, numpy, pydantic, PyYAML, safetensors, jaxtyping, Typer and rich.
 """
 
 import argparse
