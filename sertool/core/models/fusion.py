@@ -6,8 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sertool.core.models.inputs import Encoder, Inputs
-from sertool.core.models.kernels.dropout import drop
-from sertool.core.models.kernels.noise import Noise
+from sertool.core.models.kernels.noise import Noise, drop
 from sertool.core.models.layers import Attention, AttentionPool, FeedForward, LayerNorm, Linear
 from sertool.core.models.layout import Layout, Pairing, pair
 

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from sertool.core.models.kernels.dropout import drop
-from sertool.core.models.kernels.noise import Noise
+from sertool.core.models.kernels.noise import Noise, drop
 from sertool.core.models.layers import LSTM, Embedding
 from sertool.core.models.layout import Layout, full_layout, packed_layout
 

@@ -12,16 +12,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from sertool.core.models.kernels import MASKED_SCORE, use_triton
 from sertool.core.models.kernels.attention import attends, attention
-from sertool.core.models.kernels.dropout import drop, relu_drop
 from sertool.core.models.kernels.lstm import recurrence
-from sertool.core.models.kernels.noise import Noise
+from sertool.core.models.kernels.noise import Noise, drop
 from sertool.core.models.kernels.norm import Branch, Modulation, normalise, residual_norm
-from sertool.core.models.kernels.pool import pool
+from sertool.core.models.kernels.relu import relu_drop
 from sertool.core.models.layout import Exchange, Layout, Pairing
 
 
@@ -269,6 +268,23 @@ class FeedForward(nn.Module):
     def forward(self, rows: Float[Tensor, "E N I"], noise: Noise | None) -> Branch:
         inner = self.inner.apart(rows)
         return self.outer.apart(relu_drop(inner.values, inner.bias, self.dropout, noise))
+
+
+def pool(
+    scores: Float[Tensor, "E P *one"], rows: Float[Tensor, "E P D"], mask: Bool[Tensor, "E B T"]
+) -> Float[Tensor, "E B D"]:
+    """Compute sum over t of softmax(score)_t * row_t for each utterance, in the rows' number format.
+
+    Args:
+        scores: P = T B, with or without a last axis of one.
+        rows: those of a full layout, time-major: row t * B + b belongs to position t of utterance b.
+        mask: True where a position is real; where none is, the weights are uniform over T.
+    """
+    members, batch, length = mask.shape
+    by_time = scores.view(members, length, batch).masked_fill(~mask.transpose(1, 2), MASKED_SCORE)
+    weights = by_time.softmax(1).to(rows.dtype)
+    pooled = torch.einsum("etb,etbd->ebd", weights, rows.view(members, length, batch, -1))
+    return pooled.to(rows.dtype)
 
 
 class AttentionPool(nn.Module):

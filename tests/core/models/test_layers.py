@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from stacks import WIDTH, batch, stack, unpacked
 
 from sertool.core.models.inputs import lengths
-from sertool.core.models.kernels.dropout import drop
 from sertool.core.models.kernels.lstm import recurrence
-from sertool.core.models.kernels.noise import Noise
+from sertool.core.models.kernels.noise import Noise, drop
 from sertool.core.models.kernels.norm import Branch, Modulation
-from sertool.core.models.layers import LayerNorm
+from sertool.core.models.layers import LayerNorm, pool
 from sertool.core.models.layout import packed_layout
 
 # Layers
@@ -144,3 +143,17 @@ def test_members_see_different_masks():
     assert not torch.allclose(one, other)
     # The same distribution: the spread over 200 draws is about the same for both.
     np.testing.assert_allclose(spread[0], spread[1], rtol=0.35)
+
+
+def test_a_pool_counts_only_real_positions_and_all_where_none_is_real():
+    torch.manual_seed(1)
+    scores, rows = torch.randn(2, 4 * 3), torch.randn(2, 4 * 3, 5)  # four positions, three utterances
+    lengths = torch.tensor([[4, 2, 0], [1, 0, 3]])
+    pooled = pool(scores, rows, torch.arange(4) < lengths.unsqueeze(-1))
+    for member in range(2):
+        for utterance in range(3):
+            own_scores, own_rows = scores[member, utterance::3], rows[member, utterance::3]
+            real = int(lengths[member, utterance])
+            weights = own_scores[:real].softmax(0) if real else torch.full((4,), 0.25)
+            wanted = weights @ own_rows[: len(weights)]
+            torch.testing.assert_close(pooled[member, utterance], wanted)

@@ -13,7 +13,7 @@ from torch import Tensor
 # Triton's own variable: at 1 kernels run in Python, on tensors in main memory.
 INTERPRETED = "TRITON_INTERPRET"
 MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax must be uniform, as in the reference
-NAMES = ("adam", "apart", "attention", "dropout", "lstm", "norm", "pool", "relu")
+NAMES = ("adam", "apart", "attention", "lstm", "norm", "relu")
 OFF = "SERTOOL_PLAIN_KERNELS"  # 1 switches all of them off; else their names, separated by commas
 
 

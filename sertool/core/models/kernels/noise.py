@@ -53,3 +53,8 @@ class Noise:
     def _bits(self, count: int) -> Tensor:
         draws = torch.empty(count, dtype=torch.int64, device=self._device)
         return draws.random_(-(2**63), None, generator=self._generator)
+
+
+def drop(values: Float[Tensor, "*S"], probability: float, noise: Noise | None) -> Float[Tensor, "*S"]:
+    """Apply dropout while training (``noise`` given); otherwise return the values."""
+    return values if noise is None else noise.dropout(values, probability)

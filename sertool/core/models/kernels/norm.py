@@ -10,8 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sertool.core.models.kernels import use_triton
-from sertool.core.models.kernels.dropout import drop
-from sertool.core.models.kernels.noise import Noise, dropped_steps
+from sertool.core.models.kernels.noise import Noise, drop, dropped_steps
 
 
 @dataclass(frozen=True)

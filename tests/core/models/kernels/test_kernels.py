@@ -19,9 +19,9 @@ def test_adam_and_the_recurrence_are_their_definitions():
 
 
 @needs_triton
-def test_norm_relu_and_dropout_are_their_definitions():
+def test_norm_and_relu_are_their_definitions():
     worst = interpret("rows.py")
-    assert len(worst) == 12
+    assert len(worst) == 10
     for name, distance in worst.items():
         assert distance < (5e-2 if "bfloat16" in name else 1e-5), name
 
@@ -31,8 +31,8 @@ def test_whole_models_are_those_without_kernels():
     worst = interpret("models.py")
     assert len(worst) > 200
     for name, distance in worst.items():
-        # The gradients of the pools' scores are small differences; without the kernels they are up to 0.22 off.
-        rounded = 0.2 if "pool.score" in name else 0.1
+        # The gradients of the pools' scores are small differences, which bf16 leaves up to 0.22 off.
+        rounded = 0.25 if "pool.score" in name else 0.1
         assert distance < (rounded if "bfloat16" in name else 1e-4), name
 
 

@@ -1,13 +1,13 @@
-"""Norm, ReLU and dropout kernels against plain torch; prints the worst distances as JSON."""
+"""Norm and ReLU kernels, with and without dropout, against plain torch; prints the worst distances as JSON."""
 
 import json
 
 import torch
 from comparing import OneKey, distance, factors, plainly
 
-from sertool.core.models.kernels.dropout import drop, relu_drop
 from sertool.core.models.kernels.noise import STEPS, dropped_steps
 from sertool.core.models.kernels.norm import Branch, Modulation, residual_norm
+from sertool.core.models.kernels.relu import relu_drop
 
 worst: dict[str, float] = {}
 
@@ -78,8 +78,6 @@ def activations(dtype, members, size, width):
     ours = grads(relu_drop(values, bias, 0.4, noise), [values, bias])
     theirs = grads(((values + bias.unsqueeze(1)).relu() * mask).to(dtype), [values, bias])
     note(f"relu with dropout {name}", ours, theirs)
-    ours = grads(drop(values, 0.4, noise), [values])
-    note(f"dropout {name}", ours, grads((values * mask).to(dtype), [values]))
     assert abs(float((mask == 0).float().mean()) - 0.4) < 3 / (members * size * width) ** 0.5
     assert set(mask.unique().tolist()) == {0.0, torch.tensor(STEPS / (STEPS - dropped)).item()}
 

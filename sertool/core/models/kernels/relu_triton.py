@@ -1,4 +1,4 @@
-"""Bias, ReLU and dropout of :mod:`~sertool.core.models.kernels.dropout` as one kernel each way."""
+"""Bias, ReLU and dropout of :mod:`~sertool.core.models.kernels.relu` as one kernel each way."""
 
 from typing import Any
 
@@ -15,14 +15,13 @@ _STEPS = tl.constexpr(STEPS)  # a kernel reads no global that is not a constexpr
 
 
 @triton.jit
-def _dropout_forward(
+def _relu_forward(
     values,
     bias,
     key,
     result,
     size,
     width,
-    relu: tl.constexpr,
     biased: tl.constexpr,
     dropped: tl.constexpr,
     rows: tl.constexpr,
@@ -36,8 +35,7 @@ def _dropout_forward(
     x = tl.load(values + place, mask=inside, other=0.0).to(tl.float32)
     if biased:
         x += tl.load(bias + member * width + column, mask=column < width, other=0.0)[None, :]
-    if relu:
-        x = tl.maximum(x, 0.0)
+    x = tl.maximum(x, 0.0)
     if dropped > 0:
         # Every block of columns counts as a row of its own, so that no two tiles share a mask.
         number = (member * size + row) * tl.num_programs(1) + block
@@ -46,7 +44,7 @@ def _dropout_forward(
 
 
 @triton.jit
-def _dropout_backward(
+def _relu_backward(
     gradient,
     result,
     d_values,
@@ -75,22 +73,21 @@ def _dropout_backward(
     tl.store(d_bias + (member * groups + group) * width + column, total, mask=column < width)
 
 
-def launch_forward(values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None, *, relu: bool) -> Tensor:
-    """Return values (E, N, D) after bias (E, D), ReLU and dropout, each where it is asked for."""
+def launch_forward(values: Tensor, bias: Tensor | None, dropped: int, key: Tensor | None) -> Tensor:
+    """Return values (E, N, D) after bias (E, D), if there is one, ReLU, and dropout, if any are dropped."""
     values = values.contiguous()
     members, size, width = values.shape
     result = torch.empty_like(values)
     # The kernel needs some pointer in place of a bias or key that it does not read.
     given = (values if part is None else part for part in (bias, key))
     constants = {
-        "relu": relu,
         "biased": bias is not None,
         "dropped": dropped,
         "rows": ROWS,
         "columns": COLUMNS,
     }
     grid = (triton.cdiv(size, ROWS), triton.cdiv(width, COLUMNS), members)
-    _dropout_forward[grid](values, *given, result, size, width, **constants)
+    _relu_forward[grid](values, *given, result, size, width, **constants)
     return result
 
 
@@ -104,5 +101,5 @@ def launch_backward(gradient: Tensor, result: Tensor, dropped: int) -> tuple[Ten
     steps = triton.cdiv(size, groups * ROWS)
     constants = {"steps": steps, "dropped": dropped, "rows": ROWS, "columns": COLUMNS}
     grid = (groups, triton.cdiv(width, COLUMNS), members)
-    _dropout_backward[grid](gradient, result, d_values, d_bias, size, width, groups, **constants)
+    _relu_backward[grid](gradient, result, d_values, d_bias, size, width, groups, **constants)
     return d_values, d_bias.sum(1)
