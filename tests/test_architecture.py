@@ -57,6 +57,7 @@ NO_TORCH = [
 NO_TORCH += [
     f"sertool.core.{name}"
     for name in (
+        "compute.cards",
         "compute.environment",
         "features.audio",
         "features.frontend",

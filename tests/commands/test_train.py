@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from builders import make_corpus
 from commands_run import files, refusal, run, tiny, train
+from machines import PROBLEMS, T4, machine_with
 
 from sertool.core.corpora.corpus_files import write_corpus
 
@@ -167,7 +167,7 @@ def test_after_a_first_epoch_that_failed_another_recipe_may_take_the_folder(here
         ),
         (
             train("--device", "cpu", "--precision", "tf32"),
-            "error: --precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16\n",
+            "error: --precision tf32: only a CUDA device has it; the CPU (as requested) takes fp32 or bf16\n",
         ),
         (
             train("--set", "dataset.task=mood"),
@@ -188,12 +188,21 @@ def test_a_mistake_is_one_message(here, arguments, text):
     assert files(here) == before
 
 
-def test_cuda_where_there_is_none(here):
-    if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device")
+@pytest.mark.parametrize("machine", PROBLEMS, ids=list(PROBLEMS))
+def test_cuda_that_cannot_be_used_is_one_message(machine, here, monkeypatch):
     tiny(here)
-    assert refusal(*train("--device", "cuda"), code=2) == (
-        "error: --device cuda: torch sees no CUDA device\n  try: --device auto takes the CPU where there is no GPU\n"
+    found, problem = PROBLEMS[machine]
+    monkeypatch.setattr("sertool.core.compute.device.find_cards", lambda: found)
+    expected = f"error: --device cuda: {problem.text}\n  try: {problem.hint}\n"
+    assert refusal(*train("--device", "cuda"), code=2) == expected
+
+
+def test_bf16_on_a_card_without_it(here, monkeypatch):
+    tiny(here)
+    monkeypatch.setattr("sertool.core.compute.device.find_cards", lambda: machine_with(T4))
+    assert refusal(*train("--set", "training.precision=bf16"), code=2) == (
+        "error: --precision bf16: Tesla T4 (capability 7.5) has no bf16; it needs capability 8.0\n"
+        "  try: --precision fp32, or training.precision=fp32 in the recipe\n"
     )
 
 

@@ -1,16 +1,20 @@
 """Device and number format of a run, chosen in one place, with the reason in a sentence."""
 
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from sertool.core.compute.cards import BF16_CAPABILITY, Card, Found, dotted, find_cards, find_problem, has_bf16
 from sertool.core.errors import UsageError
 from sertool.core.formatting import plural
 
+Device = Literal["auto", "cpu", "cuda"]
 Name = Literal["fp32", "tf32", "bf16"]
+Wanted = Literal["auto", "fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -67,38 +71,109 @@ class Precision:
 
 
 def choose(
-    device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["auto", "fp32", "tf32", "bf16"],
+    device: Device,
+    precision: Wanted,
     *,
     graphs: bool = True,
+    devices: Sequence[int] = (),
 ) -> Precision:
-    """Choose device and number format; ``auto`` takes CUDA with bf16 where there is a GPU, else the CPU with fp32.
+    """Choose device and number format on this machine; see :func:`decide`.
 
     Args:
         device: the requested device.
         precision: the requested number format.
         graphs: record training steps as a graph on a CUDA device; a CPU never does.
+        devices: numbers of the CUDA devices to use. Default: the first.
 
     Raises:
-        UsageError: CUDA is requested and there is none, or tf32 is requested on a CPU.
+        UsageError: this machine does not have what is requested.
     """
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
+    if device == "cpu":  # CUDA is left alone
+        return choose_cpu(precision, "as requested")
+    return decide(find_cards(), device, precision, graphs=graphs, devices=devices)
+
+
+def decide(
+    found: Found,
+    device: Literal["auto", "cuda"],
+    precision: Wanted,
+    *,
+    graphs: bool = True,
+    devices: Sequence[int] = (),
+) -> Precision:
+    """Choose device and number format from the facts of a machine.
+
+    ``auto`` takes the CUDA devices with bf16, or with fp32 where one of them has no bf16 in hardware; where torch can
+    use none of them it takes the CPU with fp32, and the reason says why. Several devices are used alike: the memory is
+    that of the smallest.
+
+    Args:
+        found: facts of the machine.
+        device: the requested device.
+        precision: the requested number format.
+        graphs: record training steps as a graph on a CUDA device.
+        devices: numbers of the CUDA devices to use. Default: the first.
+
+    Raises:
+        UsageError: the machine does not have what is requested; the message says why and what to try.
+    """
+    problem = find_problem(found, devices)
+    if problem is not None:
+        if device == "cuda":
+            raise UsageError(f"--device cuda: {problem.text}", hint=problem.hint)
+        return choose_cpu(precision, problem.short)
+    cards = _selected(found, devices)
+    weakest = min(cards, key=lambda card: card.capability)
+    lacking = "" if has_bf16(found, weakest) else f" (capability {dotted(weakest.capability)} has no bf16)"
+    if lacking and precision in ("bf16", "tf32"):
         raise UsageError(
-            "--device cuda: torch sees no CUDA device",
-            hint="--device auto takes the CPU where there is no GPU",
+            f"--precision {precision}: {weakest} has no {precision}; it needs capability {dotted(BF16_CAPABILITY)}",
+            hint="--precision fp32, or training.precision=fp32 in the recipe",
         )
-    use_cuda = available and device != "cpu"
-    if not use_cuda and precision == "tf32":
-        raise UsageError("--precision tf32: only a CUDA device has it; a CPU takes fp32 or bf16")
-    name: Name = ("bf16" if use_cuda else "fp32") if precision == "auto" else precision
+    name: Name = ("fp32" if lacking else "bf16") if precision == "auto" else precision
+    notes = (lacking if precision == "auto" else "") + (", as requested" if device == "cuda" else "")
+    how = ", steps as a CUDA graph" if graphs else ""
+    first = cards[0].index
+    return Precision(
+        # "cuda" alone also fits a worker on another machine, which sees its own card as the first.
+        torch.device("cuda", first) if first else torch.device("cuda"),
+        name,
+        torch.get_num_threads(),
+        f"{_named(cards)}{notes}, {name}{how}",
+        graphs,
+        min(card.memory for card in cards),
+    )
+
+
+def choose_cpu(precision: Wanted, why: str) -> Precision:
+    """Choose the CPU, in fp32 by default.
+
+    Args:
+        precision: the requested number format.
+        why: the reason, for the user.
+
+    Raises:
+        UsageError: tf32 is requested.
+    """
+    if precision == "tf32":
+        raise UsageError(f"--precision tf32: only a CUDA device has it; the CPU ({why}) takes fp32 or bf16")
+    name: Name = "fp32" if precision == "auto" else precision
     # The thread count rather than the machine's cores: OMP_NUM_THREADS and containers limit it.
     cores = torch.get_num_threads()
-    if use_cuda:
-        card = torch.cuda.get_device_name()
-        asked = ", as requested" if device == "cuda" else ""
-        how = ", steps as a CUDA graph" if graphs else ""
-        memory = torch.cuda.get_device_properties(torch.device("cuda")).total_memory
-        return Precision(torch.device("cuda"), name, cores, f"{card}{asked}, {name}{how}", graphs, memory)
-    why = "CPU, as requested" if device == "cpu" else "CPU, no CUDA device"
-    return Precision(torch.device("cpu"), name, cores, f"{why}, {plural(cores, 'core')}, {name}")
+    return Precision(torch.device("cpu"), name, cores, f"CPU, {why}, {plural(cores, 'core')}, {name}")
+
+
+def _selected(found: Found, devices: Sequence[int]) -> list[Card]:
+    """Return the cards with these numbers, in order; the first card if none is given."""
+    numbered = {card.index: card for card in found.cards}
+    missing = [index for index in devices if index not in numbered]
+    if missing:
+        known = ", ".join(f"{card.index} ({card.name})" for card in found.cards)
+        raise UsageError(f"--devices {missing[0]}: no such CUDA device; this machine has {known}")
+    return [numbered[index] for index in devices] or [found.cards[0]]
+
+
+def _named(cards: Sequence[Card]) -> str:
+    """Name cards in a sentence, equal ones together, as in ``2 x NVIDIA A100``."""
+    counted = Counter(card.name for card in cards)
+    return " + ".join(name if number == 1 else f"{number} x {name}" for name, number in counted.items())

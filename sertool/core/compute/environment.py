@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sertool.core.compute.cards import Found, dotted, find_problem, has_code
 from sertool.version import __version__
 
 PACKAGE = "sertool"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
-_DRIVER = Path("/proc/driver/nvidia/version")
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -70,34 +70,35 @@ def _completeness(packages: list[str]) -> str:
     return f"lacks {', '.join(missing)}" if missing else "there"
 
 
+def cuda_lines(found: Found) -> Iterator[tuple[str, str]]:
+    """Describe every CUDA device, versions, and the reason why torch cannot use a device, as lines by their names."""
+    for card in found.cards:
+        about = f"{card.name}, {_size(card.memory)}, capability {dotted(card.capability)}"
+        unusable = "" if has_code(found, card) else " (torch has no code for it)"
+        yield f"device {card.index}" if card.index else "device", about + unusable
+    if not found.cards and (problem := find_problem(found)):
+        yield "device", f"CPU ({problem.short})"
+    if runtime := found.cuda or found.hip:
+        yield "cuda", f"runtime {runtime}, driver {found.driver or 'unknown'}"
+
+
 def _compute() -> Iterator[tuple[str, str]]:
     """Device, precision and threads, as torch sees them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         import torch
 
-        from sertool.core.compute.device import choose
+        from sertool.core.compute.cards import find_cards
+        from sertool.core.compute.device import decide
     except (ImportError, OSError) as error:  # OSError: a library of CUDA that is not there
         yield "device", f"unknown, torch cannot be imported ({type(error).__name__})"
         yield "cores", str(cores)
         return
-    if torch.cuda.is_available():
-        card = torch.cuda.get_device_properties(0)
-        yield "device", f"{card.name}, {_size(card.total_memory)}, capability {card.major}.{card.minor}"
-        yield "cuda", f"runtime {torch.version.cuda or torch.version.hip}, driver {_driver()}"
-    else:
-        build = f"for CUDA {torch.version.cuda}, sees none" if torch.version.cuda else "without CUDA"
-        yield "device", f"CPU (torch is built {build})"
-    yield "precision", f"auto takes {choose('auto', 'auto').name}"
+    found = find_cards()
+    yield from cuda_lines(found)
+    yield "precision", f"auto takes {decide(found, 'auto', 'auto').name}"
     given = [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
     yield "threads", ", ".join([f"{cores} cores, torch uses {torch.get_num_threads()}", *given])
-
-
-def _driver() -> str:
-    with suppress(OSError):
-        if found := re.search(r"\d+\.\d+(\.\d+)?", _DRIVER.read_text()):
-            return found[0]
-    return "unknown"
 
 
 def _memory() -> str:

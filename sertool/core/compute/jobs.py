@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from sertool.core.compute.device import Precision
-
-Device = Literal["auto", "cpu", "cuda"]
-Wanted = Literal["auto", "fp32", "tf32", "bf16"]
+from sertool.core.compute.device import Device, Precision, Wanted
 
 
 @dataclass(frozen=True)

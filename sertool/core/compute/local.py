@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sertool.core.compute.device import Precision, choose
-from sertool.core.compute.jobs import Device, Job, Share, Wanted, Work
+from sertool.core.compute.device import Device, Precision, Wanted, choose
+from sertool.core.compute.jobs import Job, Share, Work
 
 
 class LocalLauncher:

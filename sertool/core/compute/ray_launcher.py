@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
-from sertool.core.compute.device import Precision, choose
-from sertool.core.compute.jobs import Began, Device, Job, Lost, Share, Waiting, Wanted, Work
+from sertool.core.compute.cards import ELSE_CPU
+from sertool.core.compute.device import Device, Precision, Wanted, choose, choose_cpu
+from sertool.core.compute.jobs import Began, Job, Lost, Share, Waiting, Work
 from sertool.core.compute.ray_worker import Event, RayWorker, RefusedJob, versions
 from sertool.core.errors import SertoolError, UsageError
 from sertool.core.formatting import plural
@@ -57,19 +56,21 @@ class RayLauncher:
         """Choose device and number format of the workers; if the cluster has GPUs, ask the first worker with one.
 
         Raises:
-            UsageError: CUDA is requested and no node has a GPU, or tf32 is requested on CPUs.
+            UsageError: the nodes do not have what is requested.
         """
         import ray
 
-        if device != "cpu" and ray.cluster_resources().get("GPU", 0):
+        if device == "cpu":
+            return choose_cpu(precision, "as requested")
+        if ray.cluster_resources().get("GPU", 0):
             found: list[Precision] = []
             choice = _Choice(device, precision, graphs, self.gpus_each)
             for _ in self.run(choice, [Job("the look at a GPU", lambda: None, found.append)], Share(gpu=True)):
                 pass
             return found[0]
         if device == "cuda":
-            raise UsageError("--device cuda: no node of the cluster has a GPU")
-        return choose("cpu" if torch.cuda.is_available() else device, precision)
+            raise UsageError("--device cuda: no node of the cluster has a GPU", hint=ELSE_CPU)
+        return choose_cpu(precision, "no node of the cluster has a GPU")
 
     def run(self, work: Work, jobs: Sequence[Job], share: Share) -> Iterator[Any]:
         """Yield the events of all jobs.

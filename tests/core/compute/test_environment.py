@@ -4,17 +4,20 @@ import builtins
 import importlib.metadata
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from builders import make_corpus, write_tiny
+from machines import NO_CARD, NO_DRIVER, TOO_OLD
 from typer.testing import CliRunner
 
 from sertool import __version__
 from sertool.cli import app
 from sertool.core.compute import environment as module
-from sertool.core.compute.environment import environment
+from sertool.core.compute.cards import Card, Found
+from sertool.core.compute.environment import cuda_lines, environment
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.load import corpora_in
 from sertool.core.runs.folder import runs_below
@@ -63,32 +66,40 @@ def test_a_package_that_was_never_installed_still_has_versions(here, monkeypatch
 def test_device_precision_and_threads(here, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sertool.core.compute.cards.find_cards", lambda: Found(visible=""))
     found = environment(held())
-    assert found["device"].startswith("CPU (torch is built ")
+    assert found["device"] == "CPU (torch is built without CUDA)"
     assert found["precision"] == "auto takes fp32"
     assert re.fullmatch(rf"\d+ cores, torch uses {torch.get_num_threads()}, OMP_NUM_THREADS=3(, .*)?", found["threads"])
     assert "GOMP_SPINCOUNT" not in found["threads"]
     assert re.match(r"\d+\.\d GiB", found["memory"])
 
 
-def test_a_card_is_told_with_memory_capability_and_driver(here, monkeypatch, tmp_path):
-    class Card:
-        name, total_memory, major, minor = "A Card 9000", 16 * 2**30, 9, 0
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Card)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: Card.name)
-    monkeypatch.setattr(torch.version, "cuda", "12.8")
-    driver = tmp_path / "version"
-    driver.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Mon Jan 1\nGCC version: 12\n")
-    monkeypatch.setattr(module, "_DRIVER", driver)
+def test_every_card_is_told_with_memory_and_capability(here, monkeypatch):
+    cards = (Card(0, "A Card 9000", (9, 0), 16 * 2**30), Card(1, "Tesla V100", (7, 0), 32 * 2**30))
+    machine = Found(cards, cuda="12.8", architectures=("sm_90",), driver="570.86.15")
+    monkeypatch.setattr("sertool.core.compute.cards.find_cards", lambda: machine)
     found = environment(held())
     assert found["device"] == "A Card 9000, 16.0 GiB, capability 9.0"
+    assert found["device 1"] == "Tesla V100, 32.0 GiB, capability 7.0 (torch has no code for it)"
     assert found["cuda"] == "runtime 12.8, driver 570.86.15"
     assert found["precision"] == "auto takes bf16"
-    monkeypatch.setattr(module, "_DRIVER", tmp_path / "none")
-    assert environment(held())["cuda"] == "runtime 12.8, driver unknown"
+    assert dict(cuda_lines(replace(machine, driver=None)))["cuda"] == "runtime 12.8, driver unknown"
+
+
+@pytest.mark.parametrize(
+    ("machine", "device"),
+    [
+        (
+            Found(cuda="13.0", driver="470.57.02", error=TOO_OLD),
+            "the driver 470.57.02 is too old for torch's CUDA 13.0",
+        ),
+        (Found(cuda="13.0", visible="-1", error=NO_CARD), "CUDA_VISIBLE_DEVICES=-1 hides the cards"),
+        (Found(cuda="13.0", error=NO_DRIVER), "no CUDA device"),
+    ],
+)
+def test_a_problem_with_the_cards_is_named(machine, device):
+    assert dict(cuda_lines(machine))["device"] == f"CPU ({device})"
 
 
 def test_a_torch_that_cannot_be_imported_is_told(here, monkeypatch):
