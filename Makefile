@@ -29,7 +29,7 @@ endif
 # pip's own output is a hundred lines; a name a package shows that it is alive.
 SHORT := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
 
-.PHONY: help demo test test-slow test-data test-cluster test-kernels lint type docs fuzz bench bench-data bench-gpu reproduce-all clean
+.PHONY: help demo test test-slow test-data test-cluster test-kernels lint type docs fuzz bench bench-data gpu reproduce-all clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,8 +77,8 @@ bench-data: $(VENV)/.installed-dev  ## measure downloads and the reading of a la
 	$(BIN)/python -m benchmarks.corpora
 
 # Whatever Python there is will do: a machine with a GPU may have its own PyTorch and no network.
-bench-gpu:  ## measure speed on a CUDA device (results/gpu-NAME.json)
-	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks --device cuda
+gpu:  ## test and measure everything on a CUDA device, in less than eight minutes (results/gpu-CARD/)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu
 
 reproduce-all: $(VENV)/.installed  ## train, evaluate and report on every recipe of the paper (SYNTHETIC=1: generated data)
 	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT) --launcher $(LAUNCHER) \

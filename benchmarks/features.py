@@ -21,6 +21,7 @@ import soxr
 import torch
 from threadpoolctl import threadpool_limits
 
+from benchmarks._speech import RATE, speechlike
 from sertool.core.bench.device import describe_machine
 from sertool.core.bench.turns import compare
 from sertool.core.features.audio import Segment, read_audio
@@ -70,16 +71,7 @@ def recordings(count: int) -> tuple[str, list[tuple[np.ndarray, int]]]:
     if files:
         chosen = files[:: max(1, len(files) // count)][:count]
         return "EMO-DB", [soundfile.read(path, dtype="float32") for path in chosen]
-    return "generated", [(_speechlike(seed), 16000) for seed in range(count)]
-
-
-def _speechlike(seed: int) -> np.ndarray:
-    """1.5 to 4 s of a gliding voice that comes and goes, and noise, at 16 kHz."""
-    random = np.random.default_rng(seed)
-    at = np.arange(int(16000 * random.uniform(1.5, 4))) / 16000
-    phase = 2 * np.pi * np.cumsum(120 + 40 * np.sin(2 * np.pi * 0.7 * at)) / 16000
-    voice = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 40))
-    return 0.2 * voice * np.clip(np.sin(8 * at), 0, None) + random.normal(0, 0.002, len(at))
+    return "generated", [(speechlike(seed), RATE) for seed in range(count)]
 
 
 def write_kinds(folder: Path, origin: str, speech: Sequence[tuple[np.ndarray, int]]) -> dict[str, list[Path]]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,32 +14,63 @@ from sertool.core.compute.device import Precision
 from sertool.core.models.kernels import NAMES, OFF
 from sertool.core.recipe.schema import Recipe
 
-MEMBERS, STEPS, TURNS = 10, 20, 5
-PARTS = ("nothing", *NAMES, "nothing again", "all kernels", "graph")
+TURNS_WITHOUT_GRAPH = 2  # a step takes twenty times as long, and the answer is clear
+NOTHING, AGAIN, GRAPH, KERNELS = "nothing", "nothing again", "graph", "all kernels"
+PARTS = (NOTHING, *NAMES, AGAIN, KERNELS, GRAPH)
+LEAST_GAIN = 0.03  # of a step; a kernel that gains less than this over the noise does not pay
+
+
+@dataclass(frozen=True)
+class Amount:
+    """The amount of training: number of members, steps of a turn, and turns for each part."""
+
+    members: int
+    steps: int = 20
+    turns: int = 5
 
 
 def ablation(
-    recipe: Recipe, data: Path, precision: Precision, write: Callable[[dict[str, Any]], None]
+    recipe: Recipe, data: Path, precision: Precision, amount: Amount, write: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
     """Utterances a second, median and spread, with everything and without each part, by one stack.
 
     With everything it is measured twice: the difference is what a ratio may be off by. ``write`` is given what is there
     after each part, so that an interruption costs one.
     """
-    ours = StackSide(open_workload(recipe, data, precision), MEMBERS)
-    ours.settle(STEPS)
+    ours = StackSide(open_workload(recipe, data, precision), amount.members)
+    ours.settle(amount.steps)
     rates: dict[str, Spread] = {}
     rows: dict[str, Any] = {}
     for without in PARTS:
         for state in ours.stacks.values():
             state.static = None  # recorded again without the part
-        ours.precision = replace(ours.precision, graphs=precision.graphs and without != "graph")
-        off = {name: name for name in NAMES} | {"all kernels": "1"}
+        ours.precision = replace(ours.precision, graphs=precision.graphs and without != GRAPH)
+        turns = min(amount.turns, TURNS_WITHOUT_GRAPH) if without == GRAPH else amount.turns
+        off = {name: name for name in NAMES} | {KERNELS: "1"}
         with patch.dict(os.environ, {OFF: off.get(without, "")}):
             ours.train()
-            rates[without] = Spread.of([take_turn(ours.train, precision.device).wall for _ in range(TURNS)])
-        ratio = rates[without].median / rates["nothing"].median
+            rates[without] = Spread.of([take_turn(ours.train, precision.device).wall for _ in range(turns)])
+        ratio = rates[without].median / rates[NOTHING].median
         print(f"without {without}: {rates[without].median:,.0f} utterances a second, {ratio:.3f}", flush=True)
         rows[without] = {"utterances_s": rates[without].to_json(), "ratio": ratio}
         write(rows)
     return rows
+
+
+def noise(rows: dict[str, Any]) -> float | None:
+    """Return how far the ratio of two equal measurements is from 1; None if the second one is missing."""
+    return abs(rows[AGAIN]["ratio"] - 1) if AGAIN in rows else None
+
+
+def gain(rows: dict[str, Any], part: str) -> float:
+    """Return how much longer a step takes without a part, as a share of the step with everything."""
+    return float(1 / rows[part]["ratio"] - 1)
+
+
+def not_worth_it(tables: list[dict[str, Any]]) -> list[str] | None:
+    """Name the kernels that gain less than LEAST_GAIN over the noise in every table; None if a table is incomplete."""
+    noises = [noise(rows) for rows in tables]
+    if not tables or any(own is None for own in noises):
+        return None
+    pairs = [(rows, own) for rows, own in zip(tables, noises, strict=True) if own is not None]
+    return [name for name in NAMES if all(gain(rows, name) - own < LEAST_GAIN for rows, own in pairs)]

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 from jaxtyping import Float32
 from numpy.typing import NDArray
@@ -255,6 +254,8 @@ def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Float
         raise DataError("audio: holds NaN or infinite samples")
     # As in read_audio: ceil(n * sample_rate / rate) samples, while soxr may give one fewer or more.
     if rate != sample_rate:
+        import soxr  # here, because predicting texts needs none
+
         length = -(-len(mono) * sample_rate // rate)
         mono = np.append(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32(0))[:length]
     return torch.from_numpy(np.ascontiguousarray(mono, np.float32))

@@ -16,7 +16,7 @@ from builders import CPU, tiny_recipe, write_tiny
 from places import ROOT
 from typer.testing import CliRunner
 
-from benchmarks.training_ablation import ablation
+from benchmarks.training_ablation import Amount, ablation
 from sertool.cli import app
 from sertool.core.bench import measure as measuring
 from sertool.core.bench.device import Rates, describe_machine, peak_bytes, reset_peak
@@ -151,11 +151,13 @@ def test_what_each_part_of_the_cuda_path_is_worth(tmp_path, monkeypatch):
         seen.append(os.environ[OFF])
         return take_turn(work, device)
 
-    monkeypatch.setattr("benchmarks.training_ablation.TURNS", 1)
-    monkeypatch.setattr("benchmarks.training_ablation.MEMBERS", 2)
     monkeypatch.setattr("benchmarks.training_ablation.take_turn", spied)
     found = ablation(
-        tiny_recipe(), write_tiny(tmp_path), replace(CPU, graphs=True), lambda rows: written.append(len(rows))
+        tiny_recipe(),
+        write_tiny(tmp_path),
+        replace(CPU, graphs=True),
+        Amount(members=2, turns=1),
+        lambda rows: written.append(len(rows)),
     )
     assert list(found) == ["nothing", *NAMES, "nothing again", "all kernels", "graph"]
     assert written == [*range(1, len(found) + 1)]

@@ -1,0 +1,1 @@
+"""Test and measure everything on a CUDA device, in parts with time limits: ``python -m benchmarks.gpu``."""

@@ -1,0 +1,102 @@
+"""The summary of a GPU run: figures with their spread, targets met and missed, results of any shape."""
+
+import json
+
+import pytest
+from places import ROOT
+
+from benchmarks.gpu import summary_sections as sections
+from benchmarks.gpu.runner import RUN
+from benchmarks.gpu.summary import summary
+from benchmarks.step_profile import shortened
+from benchmarks.training_ablation import not_worth_it
+from sertool.core.models.kernels import NAMES
+
+RUN_FACTS = {"started": "2026-11-26 20:00 UTC", "commit": "abc", "python": "3.12", "device": "cuda", "tiny": False}
+
+
+def spread(value):
+    return {"min": value * 0.9, "median": value, "max": value * 1.1}
+
+
+def measured(**changes):
+    """A case as the H100 gave it; the file is of the time before targets for share and finish were stored."""
+    file = ROOT / "benchmarks/results/gpu-nvidia-h100-80gb-hbm3.json"
+    row = json.loads(file.read_text())["throughput"][0]
+    row["wanted"] = {"training": 30.0, "share": 0.15, "finish_s": 15.0, **changes}
+    return row
+
+
+def test_rates_targets_and_their_spread():
+    text = "\n".join(sections.throughput([measured()]))
+    assert "| iemocap, 10 members | 44,070 (43,870 to 44,140) | 887 | 49.8 (45.6 to 57.5) | 30: met |" in text
+    assert "8.5 % of the matrix rate, padding not counted; target 15.0 %: **missed**." in text
+    assert "in 14.4 s (one run); target 15 s: met." in text
+    assert "30: met" in text
+    assert "60: **missed**" in "\n".join(sections.throughput([measured(training=60.0)]))
+
+
+def rows_of(**ratios):
+    """Ratios of every part; those that are not given are of no use."""
+    every = {"nothing": 1.0, **dict.fromkeys(NAMES, 1.0), "nothing again": 1.01, **ratios}
+    return {name: {"ratio": ratio, "utterances_s": spread(1000 * ratio)} for name, ratio in every.items()}
+
+
+def test_a_kernel_that_pays_for_any_number_of_members_stays():
+    first, second, *others = NAMES
+    ten, one = rows_of(**{first: 0.9, second: 0.97}), rows_of(**{others[0]: 0.5, second: 0.97})
+    # A step without the second takes 3.1 % longer, and 1 % of that may be noise.
+    assert not_worth_it([ten, one]) == [second, *others[1:]]
+    assert not_worth_it([ten, {"nothing": one["nothing"]}]) is None
+    assert not_worth_it([]) is None
+
+
+def test_the_table_without_each_part():
+    tables = [
+        {"members": 10, "rows": rows_of(adam=0.387), "noise": 0.01},
+        {"members": 1, "rows": {"nothing": rows_of()["nothing"]}, "noise": None},
+    ]
+    lines = sections.without({"tables": tables, "not_worth_it": None})
+    assert lines[0] == "| without | 10 members | 1 member |"
+    assert "| adam | 0.387 (0.348 to 0.426) |  |" in lines
+    assert lines[-1] == "The tables are not complete, so there is no verdict."
+    assert sections.without({"tables": tables, "not_worth_it": ["adam"]})[-1].endswith("over the noise: adam.")
+
+
+def test_failed_tests_are_named():
+    failed = {"test": "tests/a.py::test_b", "last_lines": ["a.py:1: in test_b", "E   assert 1 == 2", "E    + where 1"]}
+    found = {"passed": 40, "failed": [failed], "skipped": 1, "left_out": [], "seconds": 50, "workers": 8}
+    lines = sections.tests({**found, "finished": False})
+    assert lines[0].startswith("40 passed, 1 failed, 1 skipped in 50 s with 8 at a time; the run was cut off")
+    assert lines[-1] == "- `tests/a.py::test_b`: assert 1 == 2"
+
+
+@pytest.mark.parametrize("content", [{}, [], {"tables": []}, {"cases": 1}])
+def test_results_of_another_shape_end_no_run(content, tmp_path):
+    part = {"name": "without", "file": "6-without.json", "state": "done", "seconds": 1.0, "limit": 2.0, "note": ""}
+    (tmp_path / RUN).write_text(json.dumps({**RUN_FACTS, "seconds": 9.0, "parts": [part]}))
+    (tmp_path / "6-without.json").write_text(json.dumps(content))
+    lines = summary(tmp_path)
+    assert lines[0] == "# Measured on cuda"
+    assert lines[-1].startswith("The results cannot be shown (")
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("_adam_step", "_adam_step"),
+        ("nvjet_tst_128x256_64x4_1x2_h_bz_coopA_TNT", "nvjet_tst_128x256_64x4_1x2_h_bz_coopA_TNT"),
+        (
+            "void at::native::vectorized_elementwise_kernel<4, at::native::CUDAFunctor_add<c10::BFloat16>, "
+            "std::array<char*, 3ul> >(int, at::native::CUDAFunctor_add<c10::BFloat16>, std::array<char*, 3ul>)",
+            "vectorized_elementwise_kernel<4, CUDAFunctor_add<BFloat16>, array<cha…",
+        ),
+        (
+            "void at::native::(anonymous namespace)::indexSelectSmallIndex<float, long>(long (*)(int), int)",
+            "indexSelectSmallIndex<float, long>",
+        ),
+        ("Memcpy DtoD (Device -> Device)", "Memcpy DtoD"),
+    ],
+)
+def test_names_of_kernels_become_readable(name, short):
+    assert shortened(name) == short
