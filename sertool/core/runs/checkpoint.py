@@ -10,6 +10,8 @@
       log.jsonl                       when it was started, on what device, how long it took
       start.json                      the run that members start from, if any; see transfer_weights
       state/group-<k>.safetensors     a stack in training; gone when it is done
+      state/group-<k>.json            the stacks of a group whose members did not fit into memory together
+      state/group-<k>-<i>-<j>.safetensors  one of these stacks in training, named by its first and last member
       run-<seed>[-<fold>]/            one member
         model.safetensors             its best weights
         history.jsonl                 loss, score, learning rate of every epoch
@@ -36,6 +38,7 @@ from sertool.core.training.batches import Standardization
 from sertool.core.training.history import MemberEpoch
 from sertool.core.training.loop import Finished, Member, MemberProgress, StackState, select_members
 
+Key = tuple[int, int]  # seed and fold of a member
 RESTART = "delete it to train this group from the beginning"
 
 
@@ -158,9 +161,14 @@ class PackedState:
     arrays: dict[str, NDArray[Any]]
 
     @property
-    def members(self) -> list[tuple[int, int]]:
+    def members(self) -> list[Key]:
         """(seed, fold) of each member, in order."""
         return [(seed, fold) for seed, fold in self.header["members"]]
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs that are done."""
+        return int(self.header["epoch"])
 
     @property
     def progress(self) -> list[MemberProgress]:
@@ -198,6 +206,37 @@ def read_state(path: Path) -> PackedState:
     return PackedState(header, arrays)
 
 
+def select_state(packed: PackedState, members: Sequence[Key]) -> PackedState:
+    """Return the state of some members of a stack, in the order of the stack."""
+    keep = [place for place, key in enumerate(packed.members) if key in set(members)]
+    header = {name: [packed.header[name][place] for place in keep] for name in ("members", "progress")}
+    arrays = {name: array[keep] for name, array in packed.arrays.items()}
+    return PackedState({**packed.header, **header}, arrays)
+
+
+def write_division(path: Path, stacks: Sequence[Sequence[Key]]) -> None:
+    """Write the members of the stacks into which a group was divided."""
+    artifacts.write_json(path, {"stacks": stacks})
+
+
+def read_division(path: Path) -> list[list[Key]]:
+    """Read what :func:`write_division` wrote; no stacks if there is no such file.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    if not path.is_file():
+        return []
+    content = artifacts.read_json(path)
+    try:
+        stacks = [[(int(seed), int(fold)) for seed, fold in stack] for stack in content["stacks"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
+    if not all(stacks):
+        raise DataError(f"{path}: damaged (a stack has no members)", hint=RESTART)
+    return stacks
+
+
 def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
     """Restore a saved state into a freshly started stack; members that had stopped leave the stack.
 
@@ -211,7 +250,7 @@ def restore_state(packed: PackedState, state: StackState, path: Path) -> None:
     """
     arrays = packed.arrays
     try:
-        places = {(member.seed, member.fold): place for place, member in enumerate(state.members)}
+        places = {member.key: place for place, member in enumerate(state.members)}
         # First, because it changes shapes: the saved stack may have lost members since its start.
         select_members(state, [places[key] for key in packed.members])
         for name, tensor in _tensors(state).items():

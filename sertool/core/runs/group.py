@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from sertool.core.compute.device import Precision
+from sertool.core.compute.memory import count_memory_anew, out_of_memory, ran_out_of_memory, release_memory
 from sertool.core.corpora.tasks import Task
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.recipe.schema import Recipe
-from sertool.core.runs.checkpoint import PackedState, pack_state, restore_state
+from sertool.core.runs.checkpoint import Key, PackedState, pack_state, restore_state
 from sertool.core.runs.experiment import FoldInputs
 from sertool.core.runs.transfer_weights import Start, take_over
 from sertool.core.training.batches import Tables
@@ -40,20 +41,76 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Halved:
+    """The members of a stack do not fit into memory together: they are to train in smaller stacks.
+
+    Attributes:
+        group: number of the group.
+        size: number of members that were too many.
+        parts: members of the smaller stacks; those that have finished are in none.
+        epoch: epochs that are done in the saved state that they resume from; 0 if none was saved.
+    """
+
+    group: int
+    size: int
+    parts: tuple[tuple[Key, ...], ...]
+    epoch: int
+
+    def __str__(self) -> str:
+        since = f"epoch {self.epoch}" if self.epoch else "the beginning"
+        sizes = [str(len(part)) for part in self.parts]
+        how = "they train as " + " and ".join(sizes) if len(sizes) > 1 else "the one that is left trains alone"
+        return f"out of memory with {self.size} members: {how}, from {since}"
+
+
+Event = Resumed | Epoch | Saved | Halved
+
+
+@dataclass(frozen=True)
 class StackPlan:
-    """Members that train together, and the saved state that they resume from; None before their first epoch."""
+    """Members that train together.
+
+    Attributes:
+        members: the members.
+        state: saved state that they resume from; None before their first epoch.
+        path: file of the state.
+        done: members of the saved state that have finished since; they finish again beside the others.
+    """
 
     members: list[Member]
     state: PackedState | None
+    path: Path
+    done: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True)
 class Group:
-    """The stacks of a group that are left to train, one after the other, and the file of its state."""
+    """The stacks of a group that are left to train, one after the other."""
 
     number: int
     stacks: list[StackPlan]
-    path: Path
+
+
+class _Progress:
+    """Progress of a stack as its events tell it: the members in training, and the state to go back to."""
+
+    def __init__(self, plan: StackPlan) -> None:
+        self.training = [member.key for member in plan.members]
+        self.left = [key for key in self.training if key not in plan.done]
+        self.saved = plan.state.epoch if plan.state is not None else 0
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, Epoch):
+            finished = {each.member.key for each in event.finished}
+            self.training = [member.key for member, _ in event.rows if member.key not in finished]
+            self.left = [key for key in self.left if key not in finished]
+        elif isinstance(event, Saved):
+            self.saved = event.state.epoch
+
+    def halves(self, group: int) -> Halved:
+        half = (len(self.left) + 1) // 2
+        parts = tuple(tuple(part) for part in (self.left[:half], self.left[half:]) if part)
+        return Halved(group, len(self.training), parts, self.saved)
 
 
 @dataclass(frozen=True)
@@ -83,23 +140,59 @@ class GroupTraining:
     origin: Start | None
     saving_share: float
 
-    def open(self) -> Callable[[Group], Iterator[Resumed | Epoch | Saved]]:
-        """Move the corpus to the device and return a function that trains a group."""
+    def open(self) -> Callable[[Group], Iterator[Event]]:
+        """Move the corpus to the device and return a function that trains a group.
+
+        It ends early, with :class:`Halved`, where a stack does not fit into memory: what is left to train is then to be
+        described again.
+        """
         device = self.precision.device
-        tables = self.tables.to(device)
+        try:
+            tables = self.tables.to(device)
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+            raise out_of_memory("the corpus", error, self.precision) from error
         weights = self.class_weights.to(device) if self.class_weights is not None else None
 
-        def train_group(group: Group) -> Iterator[Resumed | Epoch | Saved]:
+        def train_group(group: Group) -> Iterator[Event]:
             while group.stacks:
-                # Popped, so that a restored state does not stay in memory while its stack trains.
-                state = self._begin(group.stacks.pop(0), group.path)
-                if state.epoch:
-                    yield Resumed(group.number, state.epoch)
-                yield from self._train(state, tables, weights)
+                progress = _Progress(group.stacks[0])
+                try:
+                    for event in self._train_first(group, tables, weights):
+                        progress.see(event)
+                        yield event
+                except Exception as error:
+                    if not ran_out_of_memory(error):
+                        raise
+                    if len(progress.training) == 1:
+                        raise out_of_memory(self._name(progress.training[0]), error, self.precision) from error
+                else:
+                    continue
+                # Only here, outside of the handler, nothing refers to the stack any more.
+                release_memory(device)
+                if progress.left:  # otherwise only members that had finished before trained again
+                    yield progress.halves(group.number)
+                    return
 
         return train_group
 
-    def _begin(self, stack: StackPlan, path: Path) -> StackState:
+    def _name(self, key: Key) -> str:
+        """Name a member for the user."""
+        return f"seed {key[0]}" + (f" fold {key[1]}" if len(self.inputs) > 1 else "")
+
+    def _train_first(
+        self, group: Group, tables: Tables, weights: torch.Tensor | None
+    ) -> Iterator[Resumed | Epoch | Saved]:
+        """Train the first stack of a group and remove it."""
+        count_memory_anew(self.precision.device)
+        # Popped, so that a restored state does not stay in memory while its stack trains.
+        state = self._begin(group.stacks.pop(0))
+        if state.epoch:
+            yield Resumed(group.number, state.epoch)
+        yield from self._train(state, tables, weights)
+
+    def _begin(self, stack: StackPlan) -> StackState:
         members = stack.members
         model = build(self.recipe.model, self.sizes, len(members))
         initialise(model, [member.seed for member in members], [self.vectors[m.fold] for m in members])
@@ -108,7 +201,7 @@ class GroupTraining:
             take_over(model, members, self.origin, self.inputs, self.task)
         state = start(model.to(self.precision.device), members, self.recipe.training)
         if stack.state is not None:
-            restore_state(stack.state, state, path)
+            restore_state(stack.state, state, stack.path)
         return state
 
     def _train(self, state: StackState, tables: Tables, weights: torch.Tensor | None) -> Iterator[Epoch | Saved]:

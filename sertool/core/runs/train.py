@@ -18,7 +18,7 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Share, describe_placement
 from sertool.core.compute.local import LocalLauncher
 from sertool.core.corpora.fingerprints import seen_by_fold
-from sertool.core.errors import DataError, SertoolError
+from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
 from sertool.core.recipe.load import resolved
 from sertool.core.runs import checkpoint
@@ -30,14 +30,15 @@ from sertool.core.runs.experiment import (
     fit_inputs,
     tables_of,
 )
-from sertool.core.runs.folder import append_log, is_done, list_runs, log_reads
-from sertool.core.runs.group import Group, GroupTraining, Saved, StackPlan
+from sertool.core.runs.folder import append_log, list_runs, log_reads
+from sertool.core.runs.group import GroupTraining, Halved, Saved
 from sertool.core.runs.group import Resumed as Resumed
+from sertool.core.runs.group_files import GroupFiles, sweep
 from sertool.core.runs.members import sizes_of
 from sertool.core.runs.plan import Plan, parted
 from sertool.core.runs.transfer import prepare_start
 from sertool.core.runs.transfer_weights import WEIGHTS, Start, forget_start, write_start
-from sertool.core.training.loop import Epoch, Member
+from sertool.core.training.loop import Epoch
 from sertool.version import __version__
 
 SAVING_SHARE = 0.05  # of the time, at most, goes into writing states
@@ -112,7 +113,7 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
     log_reads(folder, experiment.seal)
     artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
     checkpoint.write_inputs(folder, inputs)
-    _sweep(plan)
+    sweep(plan)
     # The weights to start from are copied before the first epoch: the earlier run may change or go afterwards.
     if origin is not None and not origin.stored:
         write_start(folder, origin)
@@ -122,83 +123,20 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
 
 def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> Iterator[Event]:
     """Train the groups with a launcher, and write the files of each."""
-    groups = [_GroupFiles(plan, number, training) for number in range(len(plan.groups))]
+    groups = {number: GroupFiles(plan, number, training) for number in range(len(plan.groups))}
     share = Share(plan.workers, plan.threads, gpu=training.precision.device.type == "cuda")
-    jobs = [Job(f"group {group.number + 1}", group.describe, group.take) for group in groups]
-    for event in launcher.run(training, jobs, share):
-        if isinstance(event, Epoch | Resumed):
-            yield event
-        elif not isinstance(event, Saved):
-            yield Note(describe_placement(event))
-
-
-def _sweep(plan: Plan) -> None:
-    """Remove files that a killed process left: half-written ones, and the states of groups that have finished."""
-    for part in plan.folder.rglob(".*.part"):
-        part.unlink(missing_ok=True)
-    done = {(plan.members[place].seed, plan.members[place].fold) for place in plan.done}
-    for path in (plan.folder / "state").glob("group-*.safetensors"):
-        if set(checkpoint.read_state(path).members) <= done:  # others resume from it
-            path.unlink()
-
-
-class _GroupFiles:
-    """The files of a group: tells from them what is left to train, and writes finished members and states."""
-
-    def __init__(self, plan: Plan, number: int, training: GroupTraining) -> None:
-        self.plan, self.number, self.training = plan, number, training
-        self.path = plan.folder / "state" / f"group-{number}.safetensors"
-        self.members = [plan.members[place] for place in plan.groups[number]]
-
-    def describe(self) -> Group:
-        """Read from the folder what is left to train.
-
-        A member may have finished after the last state was saved. It then finishes again, in the stack it was in: the
-        dropout of the others depends on the members of the stack, and their bytes must come out the same.
-        """
-        todo = [member for member in self.members if not is_done(self._folder(member))]
-        stacks = []
-        if todo and self.path.is_file():
-            packed = checkpoint.read_state(self.path)
-            saved, there = set(packed.members), {(member.seed, member.fold) for member in self.members}
-            if not saved <= there:
-                raise DataError(
-                    f"{self.path}: holds the members (seed, fold) {_listed(saved)}; this group has {_listed(there)}",
-                    hint="give the same seeds and --group-size, or delete it to train this group from the beginning",
-                )
-            stacks.append(StackPlan([m for m in self.members if (m.seed, m.fold) in saved], packed))
-            todo = [member for member in todo if (member.seed, member.fold) not in saved]
-        if todo:
-            stacks.append(StackPlan(todo, None))
-        return Group(self.number, stacks, self.path)
-
-    def take(self, event: Resumed | Epoch | Saved) -> None:
-        """Write finished members, or the state of those in training."""
-        recipe = self.training.recipe
-        if isinstance(event, Epoch):
-            for finished in event.finished:
-                member = finished.member
-                rows = self.training.inputs[member.fold].vocabulary.rows
-                origin = self.training.origin
-                began = origin.record(member.seed) if origin is not None else None
-                checkpoint.write_run(self._folder(member), finished, recipe.training.select, rows, began)
-            # Only now: a kill before a member is written must find the state that leads to it.
-            if len(event.finished) == len(event.rows):
-                self.path.unlink(missing_ok=True)
-        elif isinstance(event, Saved):
-            # Histories first: a kill between the two leaves a history that is ahead of its state, and the epochs that
-            # train again rewrite it with the same rows.
-            places = {(member.seed, member.fold): member for member in self.members}
-            for key, progress in zip(event.state.members, event.state.progress, strict=True):
-                checkpoint.write_history(self._folder(places[key]), progress)
-            checkpoint.write_state(self.path, event.state)
-
-    def _folder(self, member: Member) -> Path:
-        return checkpoint.run_folder(self.plan.folder, member, len(self.plan.experiment.folds))
-
-
-def _listed(members: set[tuple[int, int]]) -> str:
-    return ", ".join(f"({seed}, {fold})" for seed, fold in sorted(members))
+    left = list(groups)
+    while left:
+        jobs = [Job(f"group {number + 1}", groups[number].describe, groups[number].take) for number in left]
+        left = []
+        for event in launcher.run(training, jobs, share):
+            if isinstance(event, Epoch | Resumed):
+                yield event
+            elif isinstance(event, Halved):
+                left.append(event.group)  # its smaller stacks train when the other groups have finished
+                yield Note(str(event))
+            elif not isinstance(event, Saved):
+                yield Note(describe_placement(event))
 
 
 @contextmanager

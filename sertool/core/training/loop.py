@@ -49,6 +49,11 @@ class Member:
     valid: Int64[Tensor, "V"]
 
     @property
+    def key(self) -> tuple[int, int]:
+        """Seed and fold, which name it in a run's files."""
+        return self.seed, self.fold
+
+    @property
     def name(self) -> str:
         """Name that is unique in a run; the dropout of a stack depends on its members' names."""
         return f"{self.seed}/{self.fold}"
