@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from sertool.core.compute.device import Device, Precision, Wanted
+from sertool.core.errors import SertoolError
+
+TRIES = 4  # attempts at a job whose worker dies
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Began:
 
 @dataclass(frozen=True)
 class Lost:
-    """A job's worker died, and the job will be run again."""
+    """A job's worker died, and the job will be run again; without a node, on this machine."""
 
     title: str
     node: str
@@ -38,6 +41,8 @@ def describe_placement(event: Placement) -> str:
     """Describe the event in one sentence."""
     if isinstance(event, Began):
         return f"{event.title} on node {event.node}"
+    if isinstance(event, Lost) and not event.node:
+        return f"{event.title} is run again: {event.reason}"
     if isinstance(event, Lost):
         return f"{event.title} is run again elsewhere: {event.reason} on node {event.node}"
     return f"waiting for a node with {event.wanted} to spare"
@@ -69,6 +74,30 @@ class Job:
     title: str
     describe: Callable[[], Any]
     take: Callable[[Any], None] = lambda event: None
+
+
+@dataclass
+class Pending:
+    """A job that has not ended, with the number of workers that died while they did it."""
+
+    job: Job
+    deaths: int = 0
+
+    def lose(self, reason: str, node: str = "") -> Lost:
+        """Count a worker's death, after which the job is to be run again.
+
+        Raises:
+            SertoolError: its workers died :data:`TRIES` times.
+        """
+        self.deaths += 1
+        lost = Lost(self.job.title, node, reason)
+        if self.deaths == TRIES:
+            last = f"on node {node}: {reason}" if node else reason
+            raise SertoolError(
+                f"{self.job.title}: its worker died {TRIES} times, the last time {last}",
+                hint="run the same command again; finished work is kept",
+            )
+        return lost
 
 
 @dataclass(frozen=True)

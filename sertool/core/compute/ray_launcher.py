@@ -12,12 +12,12 @@ from typing import Any
 
 from sertool.core.compute.cards import ELSE_CPU
 from sertool.core.compute.device import Device, Precision, Wanted, choose, choose_cpu
-from sertool.core.compute.jobs import Began, Job, Lost, Share, Waiting, Work
-from sertool.core.compute.ray_worker import Event, RayWorker, RefusedJob, versions
+from sertool.core.compute.jobs import TRIES, Began, Job, Pending, Share, Waiting, Work
+from sertool.core.compute.ray_worker import RayWorker, versions
+from sertool.core.compute.worker import Event, RefusedJob
 from sertool.core.errors import SertoolError, UsageError
 from sertool.core.formatting import plural
 
-TRIES = 4  # attempts at a job whose worker dies
 MOST = 1000  # workers requested at a time; Ray keeps a request for each of them
 PATIENCE = 15.0  # seconds without any worker until the user is told
 
@@ -29,15 +29,7 @@ class _Worker:
     actor: Any
     node: str = ""
     opened: bool = False
-    job: "_Pending | None" = None
-
-
-@dataclass
-class _Pending:
-    """A job, with the number of workers that died while they did it."""
-
-    job: Job
-    deaths: int = 0
+    job: Pending | None = None
 
 
 @dataclass
@@ -158,7 +150,7 @@ class _Pool:
         import ray
 
         self.ray = ray
-        self.waiting = deque(_Pending(job) for job in jobs)
+        self.waiting = deque(Pending(job) for job in jobs)
         self.failed: list[SertoolError] = []
         self.calls: dict[Any, _Worker] = {}  # by the last call to each worker
         self.stillborn = 0
@@ -233,24 +225,19 @@ class _Pool:
     def _bury(self, worker: _Worker, error: Exception) -> Iterator[Any]:
         """Handle the death of a worker: its job waits again or has failed too often, and a new worker is requested."""
         pending, reason = worker.job, _reason(error)
-        node = worker.node or "unknown"
         self.ray.kill(worker.actor)  # it may only have been out of reach
         if pending is None:
             self.stillborn += 1
             if self.stillborn >= TRIES:
                 raise _cannot_begin(reason, worker.node) from error
         else:
-            pending.deaths += 1
-            if pending.deaths < TRIES:
-                yield Lost(pending.job.title, node, reason)
-                self.waiting.appendleft(pending)
+            try:
+                lost = pending.lose(reason, worker.node or "unknown")
+            except SertoolError as failure:
+                self.failed.append(failure)
             else:
-                self.failed.append(
-                    SertoolError(
-                        f"{pending.job.title}: its worker died {TRIES} times, the last time on node {node}: {reason}",
-                        hint="run the same command again; finished work is kept",
-                    )
-                )
+                self.waiting.appendleft(pending)
+                yield lost
         if self.waiting:
             self._hire()
 

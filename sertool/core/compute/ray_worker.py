@@ -1,31 +1,10 @@
-"""The worker process on a node of a Ray cluster: it does jobs one event at a time, as the driver asks for them."""
+"""The worker process on a node of a Ray cluster."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from sertool.core.compute.jobs import Work
-from sertool.core.errors import SertoolError
+from sertool.core.compute.worker import Worker, to_array, to_tensor
 from sertool.version import __version__
-
-
-@dataclass(frozen=True)
-class Event:
-    """An event of a job, on its way to the driver."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class RefusedJob:
-    """The end of a job with an error that its user can correct."""
-
-    error: SertoolError
 
 
 def versions() -> dict[str, str]:
@@ -37,23 +16,14 @@ def pack_tensors() -> None:
     """Let Ray carry tensors as arrays, which it neither copies nor ties to a device; they arrive on the CPU."""
     from ray.util import register_serializer
 
-    register_serializer(Tensor, serializer=_to_array, deserializer=_to_tensor)
+    register_serializer(Tensor, serializer=to_array, deserializer=to_tensor)
 
 
-def _to_array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().cpu().numpy()
-    return array
-
-
-def _to_tensor(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.array(array))  # a copy, because arrays from Ray are read-only
-
-
-class RayWorker:
+class RayWorker(Worker):
     """The Ray actor; the driver calls its methods one after the other."""
 
     def __init__(self, threads: int) -> None:
-        torch.set_num_threads(threads)
+        super().__init__(threads)
         pack_tensors()
 
     def hello(self) -> dict[str, str]:
@@ -61,21 +31,3 @@ class RayWorker:
         from ray.util import get_node_ip_address
 
         return {**versions(), "node": get_node_ip_address()}
-
-    def open(self, work: Work) -> None:
-        """Get ready for jobs."""
-        self.do = work.open()
-
-    def begin(self, description: Any) -> Event | RefusedJob | None:
-        """Start a job and return its first event; None if it has ended."""
-        self.events: Iterator[Any] = self.do(description)
-        return self.go_on()
-
-    def go_on(self) -> Event | RefusedJob | None:
-        """Return the job's next event; None if it has ended."""
-        try:
-            return Event(next(self.events))
-        except StopIteration:
-            return None
-        except SertoolError as error:
-            return RefusedJob(error)

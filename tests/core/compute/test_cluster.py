@@ -9,12 +9,13 @@ import types
 from contextlib import contextmanager
 from pathlib import Path
 
-import cluster_jobs
+import counting
 import numpy as np
 import pytest
 import torch
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
-from cluster_jobs import Counted, Counting, invoke, needs_ray
+from cluster_jobs import invoke, needs_ray
+from counting import Counted, Counting
 
 from sertool.core.compute import ray_launcher
 from sertool.core.compute.jobs import Began, Share, Waiting
@@ -54,7 +55,7 @@ def cluster():
     from ray import cloudpickle
     from ray.cluster_utils import Cluster
 
-    for module in (cluster_jobs, sys.modules[__name__]):
+    for module in (counting, sys.modules[__name__]):
         cloudpickle.register_pickle_by_value(module)  # workers do not have the tests
     with own_processes_end():
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})

@@ -4,7 +4,8 @@ import socket
 import threading
 
 import pytest
-from cluster_jobs import Counted, Counting, invoke, needs_ray
+from cluster_jobs import invoke, needs_ray
+from counting import Counted, Counting
 from hypothesis import given
 from hypothesis import strategies as st
 
