@@ -48,6 +48,20 @@ class _Group(TyperGroup):
                 raise
             _complain(str(error) or type(error).__name__, None)
             raise typer.Exit(1) from error
+        except RuntimeError as error:
+            if ctx.params.get("debug") or not _is_lack_of_memory(error):
+                raise
+            # Training and evaluation try less at a time first; this is for all other places.
+            _complain(str(error).splitlines()[0], "--device cpu, or end other processes that hold the memory")
+            raise typer.Exit(1) from error
+
+
+def _is_lack_of_memory(error: RuntimeError) -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from sertool.core.compute.memory import ran_out_of_memory
+
+    return ran_out_of_memory(error)
 
 
 def _complain(message: str, hint: str | None) -> None:

@@ -29,7 +29,7 @@ ROOMS = {
     "doctor": "errors formatting files recipe features corpora",
     "fetch": "errors formatting files recipe corpora prepare",
     "models": "errors recipe",
-    "training": "errors metrics compute recipe corpora models",
+    "training": "errors formatting metrics compute recipe corpora models",
     "runs": "errors formatting metrics files compute recipe features corpora models training",
     "inference": "errors formatting metrics files compute recipe features corpora prepare doctor models training runs",
     "bench": "errors formatting metrics files compute recipe corpora models training runs inference",

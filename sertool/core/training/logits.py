@@ -8,6 +8,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
+from sertool.core.compute.memory import out_of_memory, ran_out_of_memory, release_memory
+from sertool.core.formatting import plural
 from sertool.core.models.build import member_view
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
@@ -66,24 +68,40 @@ def logits_of(
 def _run_stack(
     model: MAT | MNT, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
 ) -> list[Tensor]:
-    """Run all members as one stack."""
+    """Run all members as one stack; a batch that does not fit into memory is halved."""
     order = [_by_length(tables, own) for own in rows]
     longest = max(len(own) for own in rows)
     batch = max(LEAST_ROWS, EVALUATION_ROWS // len(rows))
     if precision.graphs:
         batch = max(1, min(EVALUATION_ROWS, FULL_POSITIONS // (len(rows) * tables.audio.shape[1])))
     each_fold = torch.tensor(folds, device=tables.device)
-    parts = []
-    for start in range(0, longest, batch):
+
+    def forward(start: int) -> Tensor:
         # A member with fewer utterances repeats its last one; the surplus logits are cut off below.
-        places = torch.arange(start, min(start + batch, longest))
+        places = torch.arange(start, start + batch)
         index = torch.stack([own[o[places.clamp(max=len(own) - 1)]] for own, o in zip(rows, order, strict=True)])
         if precision.graphs:  # nothing waits for the device, and the Triton kernels need full layouts
             inputs = tables.gather_full(index.to(tables.device), each_fold)
         else:
             inputs = tables.gather(index, folds)
         with precision.context():
-            parts.append(model(inputs).float())
+            logits: Tensor = model(inputs)
+        return logits.float()
+
+    parts: list[Tensor] = []
+    while (start := sum(part.shape[1] for part in parts)) < longest:
+        batch = min(batch, longest - start)
+        try:
+            parts.append(forward(start))
+            continue
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+            if batch == 1:
+                raise out_of_memory(f"one utterance of {plural(len(rows), 'member')}", error, precision) from error
+        # After the handler nothing refers to the failed pass any more.
+        release_memory(precision.device)
+        batch //= 2
     joined = torch.cat(parts, dim=1).cpu()
     results = []
     for member, (own, o) in enumerate(zip(rows, order, strict=True)):

@@ -12,6 +12,7 @@ from pathlib import Path
 import counting
 import numpy as np
 import pytest
+import scarce_memory
 import torch
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 from cluster_jobs import invoke, needs_ray
@@ -55,7 +56,7 @@ def cluster():
     from ray import cloudpickle
     from ray.cluster_utils import Cluster
 
-    for module in (counting, sys.modules[__name__]):
+    for module in (counting, scarce_memory, sys.modules[__name__]):
         cloudpickle.register_pickle_by_value(module)  # workers do not have the tests
     with own_processes_end():
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
@@ -148,6 +149,18 @@ def test_a_killed_driver_goes_on_from_the_folder(tmp_path, launcher, monkeypatch
     assert list((tmp_path / "far/state").iterdir())
     rest = list(train_recipe(planned(data, tmp_path / "far", [1, 2], 1), data, CPU, launcher))
     assert [event.epoch for event in rest if isinstance(event, Resumed)]
+    assert contents(tmp_path / "far") == contents(tmp_path / "one")
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_stack_that_a_worker_has_no_memory_for_is_halved(tmp_path, launcher, monkeypatch):
+    data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
+    list(train_recipe(planned(data, tmp_path / "one", [1, 2, 3, 4], 2), data, CPU))
+    monkeypatch.setattr(runs, "GroupTraining", scarce_memory.ScarceTraining)
+    events = list(train_recipe(planned(data, tmp_path / "far", [1, 2, 3, 4], 4), data, CPU, launcher))
+    told = [event.text for event in events if isinstance(event, Note) and "memory" in event.text]
+    assert told == ["out of memory with 4 members: they train as 2 and 2, from the beginning"]
     assert contents(tmp_path / "far") == contents(tmp_path / "one")
 
 

@@ -302,3 +302,14 @@ def test_files_of_a_division_that_do_not_fit(tmp_path, data, monkeypatch, save_a
     division.unlink()
     complete(recipe, data, tmp_path / "run")
     assert not division.parent.exists()
+
+
+def test_memory_that_ends_anywhere_else_is_one_message(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny(tmp_path)
+    monkeypatch.setattr("sertool.core.runs.train.tables_of", failing)
+    assert refusal("train", "--recipe", "tiny.yaml", "--device", "cpu", code=1).endswith(
+        "error: CUDA out of memory\n  try: --device cpu, or end other processes that hold the memory\n"
+    )
+    monkeypatch.setattr("sertool.core.runs.train.tables_of", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    assert isinstance(run("train", "--recipe", "tiny.yaml", "--device", "cpu").exception, RuntimeError)
