@@ -1,20 +1,28 @@
 """Operations with two forms: plain torch, and a Triton kernel that takes one pass over the memory of a CUDA device.
 
-The plain form is the definition. It runs where Triton is missing (PyTorch's CUDA builds bring it), and the tests
-compare the kernels with it; without a GPU they use Triton's interpreter.
+The plain form is the definition. It runs where Triton is missing (PyTorch's CUDA builds bring it), and where a kernel
+was not found equal to it (:mod:`~sertool.core.models.kernels.proof`). Without a GPU, Triton's interpreter runs the
+kernels for the tests.
 """
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
+import torch
 from torch import Tensor
+
+from sertool.core.models.kernels.proof import NAMES as NAMES
+from sertool.core.models.kernels.proof import proof_of
 
 # Triton's own variable: at 1 kernels run in Python, on tensors in main memory.
 INTERPRETED = "TRITON_INTERPRET"
 MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax must be uniform, as in the reference
-NAMES = ("adam", "apart", "attention", "lstm", "norm", "relu")
 OFF = "SERTOOL_PLAIN_KERNELS"  # 1 switches all of them off; else their names, separated by commas
+
+_forced: list[bool] = []  # innermost last; one for all threads, because autograd runs backward passes in its own
 
 
 @cache
@@ -24,15 +32,41 @@ def _installed() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
+def interpreted() -> bool:
+    """Check whether Triton's interpreter runs the kernels."""
+    return os.environ.get(INTERPRETED) == "1"
+
+
+@contextmanager
+def forced(kernels: bool) -> Iterator[None]:
+    """Use all kernels, or none, inside the block, whatever is known about them; for their comparison."""
+    _forced.append(kernels and _installed())
+    try:
+        yield
+    finally:
+        _forced.pop()
+
+
 def use_triton(values: Tensor, name: str) -> bool:
-    """Check whether a kernel is available for these values and not switched off.
+    """Check whether a kernel is to be used: it is available, not switched off, and equal to its definition here.
+
+    The first call for a CUDA device takes half a minute if the kernels were never compared there.
 
     Args:
-        values: an input of the operation.
+        values: an input of the operation, in whose number format the kernel computes unless autocast is on.
         name: kernel, one of NAMES.
     """
-    available = values.is_cuda or os.environ.get(INTERPRETED) == "1"
-    if not available or not _installed():
+    if _forced:
+        return _forced[-1]
+    if not (values.is_cuda or interpreted()) or not _installed():
         return False
     off = os.environ.get(OFF, "").split(",")
-    return "1" not in off and name not in off
+    if "1" in off or name in off:
+        return False
+    return interpreted() or proof_of(values.device).allows(name, _number(values))
+
+
+def _number(values: Tensor) -> str:
+    kind = values.device.type
+    number = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else values.dtype
+    return {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(number, "")  # no kernel is compared in others

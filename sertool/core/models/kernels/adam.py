@@ -61,7 +61,7 @@ def adam_step(
         numbers: factors of each member.
         copy: receives the updated parameter in its own number format, or None.
     """
-    if use_triton(parameter, "adam"):
+    if use_triton(gradient, "adam"):
         from sertool.core.models.kernels.adam_triton import launch
 
         factors = (numbers.scale, numbers.kept, numbers.step_size, numbers.root, numbers.moved)

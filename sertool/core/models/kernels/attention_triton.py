@@ -180,6 +180,11 @@ def _attention_backward(
         _store_with_sum(d_query, d_query_bias, dq, length, column, width, query_rows, columns)
 
 
+def tile(size: int) -> int:
+    """Return the side of a tile that holds this many positions or values."""
+    return max(SMALLEST, triton.next_power_of_2(size))  # type: ignore[no-any-return]
+
+
 def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: bool) -> dict[str, Any]:
     """Return the arguments of both kernels that are not tensors.
 
@@ -188,7 +193,7 @@ def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: boo
     """
     _, batch, keys = mask.shape
     length, width = query.shape[1] // batch, query.shape[2] // num_heads
-    rows, key_rows, columns = (max(SMALLEST, triton.next_power_of_2(n)) for n in (length, keys, width))
+    rows, key_rows, columns = (tile(n) for n in (length, keys, width))
     half = query.element_size() == 2  # bfloat16: tiles take half the registers
     return {
         "length": length,

@@ -7,8 +7,10 @@ rounds turn a 64-bit key and a 128-bit counter into four 32-bit numbers. One cou
 
 from typing import Any
 
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from sertool.core.models.kernels.noise import STEPS
 
@@ -49,3 +51,17 @@ def groups_of(beside: int, tiles: int) -> int:
         tiles: number of tiles of rows.
     """
     return max(1, min(tiles, -(-PROGRAMS // beside)))
+
+
+@triton.jit
+def _factors(key, result, dropped: tl.constexpr, columns: tl.constexpr) -> Any:
+    row = tl.program_id(0) * 8 + tl.arange(0, 8)
+    place = row[:, None] * columns + tl.arange(0, columns)[None, :]
+    tl.store(result + place, keep_scale(key, row, dropped, 8, columns))
+
+
+def dropout_factors(key: Tensor, rows: int, columns: int, dropped: int) -> Tensor:
+    """Return the factors of :func:`keep_scale` for a matrix (rows, columns) whose tiles are as wide as it is."""
+    result = torch.empty(triton.cdiv(rows, 8) * 8, columns, device=key.device)
+    _factors[(triton.cdiv(rows, 8),)](key, result, dropped=dropped, columns=columns)
+    return result[:rows]

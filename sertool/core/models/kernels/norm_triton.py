@@ -126,7 +126,7 @@ def _norm_backward(
     tl.store(own + 2 * width, d_bias, mask=real)
 
 
-def _tile(width: int) -> tuple[int, int]:
+def tile(width: int) -> tuple[int, int]:
     """Return the rows and columns of a tile."""
     columns = max(triton.next_power_of_2(width), VALUES.value)
     return max(1, TILE // columns), columns
@@ -146,7 +146,7 @@ def launch_forward(
     """Return the norm and the sum that was normalised, both (E, P, D) in the branch's number format."""
     values, branch = values.contiguous(), branch.contiguous()
     members, size, width = branch.shape
-    rows, columns = _tile(width)
+    rows, columns = tile(width)
     result, summed = torch.empty_like(branch), torch.empty_like(branch)
     _norm_forward[(triton.cdiv(size, rows), members)](
         values,
@@ -179,7 +179,7 @@ def launch_backward(
     """
     gradient = gradient.contiguous()
     members, size, width = summed.shape
-    rows, columns = _tile(width)
+    rows, columns = tile(width)
     groups = groups_of(members, triton.cdiv(size, rows)) if gamma is None else gamma.shape[1]
     d_values = torch.empty_like(summed)
     d_branch = torch.empty_like(summed) if dropped else d_values  # without dropout they are equal

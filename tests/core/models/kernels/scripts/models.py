@@ -10,10 +10,10 @@ sys.path.insert(0, str(Path(__file__).parents[4] / "support"))
 
 from builders import make_inputs, tiny_recipe
 from comparing import distance, plainly
-from interpreter import let_dot_take_bfloat16
 
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.inputs import Inputs
+from sertool.core.models.kernels.interpreter import let_dot_take_bfloat16
 from sertool.core.models.kernels.noise import Noise
 
 SIZES = {"hidden_size": 24, "ffn_size": 40, "num_heads": 2, "num_layers": 2}

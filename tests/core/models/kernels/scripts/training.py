@@ -11,11 +11,11 @@ sys.path.insert(0, str(Path(__file__).parents[4] / "support"))
 
 from builders import NO_DROPOUT, tiny_recipe
 from comparing import distance, plainly
-from interpreter import let_dot_take_bfloat16
 
 from sertool.core.compute.device import choose
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.inputs import lengths
+from sertool.core.models.kernels.interpreter import let_dot_take_bfloat16
 from sertool.core.training.batches import Tables
 from sertool.core.training.graph_steps import StaticSteps
 from sertool.core.training.optimizer import StackedAdam
