@@ -232,7 +232,7 @@ class Training(_Section):
         "accuracy", description="validation metric that chooses the best epoch and orders the members"
     )
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
-        "auto", description="number format; auto: fp32 on a CPU, bf16 on CUDA"
+        "auto", description="number format; auto: bf16 on a CUDA device that has it, else fp32"
     )
 
     @model_validator(mode="after")
