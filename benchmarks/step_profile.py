@@ -89,7 +89,7 @@ def floor(work: Workload, members: int, parameters: int) -> dict[str, float]:
 def _profiled(ours: StackSide, steps: int) -> list[dict[str, Any]]:
     """Profile one epoch of steps; return its kernels, the longest first."""
     on_device = ours.precision.device.type == "cuda"
-    activities = [ProfilerActivity.CUDA] if on_device else [ProfilerActivity.CPU]
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
     with profile(activities=activities) as found:
         ours.train()
         if on_device:

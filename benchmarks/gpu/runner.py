@@ -165,12 +165,29 @@ def _child(command: Sequence[str], log: Path, limit: float) -> tuple[str, str]:
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill whatever is left of a child and the processes it started."""
+    """Kill whatever is left of a child and the processes it started, also those with a session of their own."""
+    family = _descendants(child.pid) if child.poll() is None else []
     with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(child.pid, signal.SIGKILL)
+    for process in family:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     child.wait()
     if child.stdin is not None:
         child.stdin.close()
+
+
+def _descendants(process: int) -> list[int]:
+    """List the processes below one; only Linux tells."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended in the meantime
+            # Behind the command's name, which may hold anything: state, parent.
+            parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+    found = [process]
+    for known in found:  # grows on the way
+        found += [own for own, parent in parents.items() if parent == known]
+    return found[1:]
 
 
 def _shorten(log: Path) -> None:

@@ -36,11 +36,13 @@ def members(count: int) -> str:
     return "1 member" if count == 1 else f"{count} members"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Format a share."""
     return f"{100 * share:.1f} %"
 
 
-def _met(good: bool) -> str:
+def met(good: bool) -> str:
+    """Say whether a target is met."""
     return "met" if good else "**missed**"
 
 
@@ -91,51 +93,56 @@ def _error(lines: Sequence[str]) -> str:
 
 
 def throughput(rows: list[dict[str, Any]]) -> list[str]:
-    """Show rates, ratios and targets."""
+    """Show rates, ratios, targets and evaluation."""
     shown = []
     for row in rows:
-        training, wanted = row["training"], row["wanted"]
-        ratio = training["baseline"]["ratio"]
+        training = row["training"]
         shown.append(
             [
-                f"{row['recipe']}, {members(row['members'])}",
+                _case(row),
                 spread(training["utterances_per_second"]),
                 number(training["baseline"]["plain_per_second"]),
-                spread(ratio),
-                f"{wanted['training']:g}: {_met(ratio['median'] >= wanted['training'])}",
+                spread(training["baseline"]["ratio"]),
                 spread(row["step_ms"]),
-                _percent(training["share_of_matrix_rate"]),
+                percent(training["share_of_matrix_rate"]),
             ]
         )
-    header = ["training", "utterances/s", "plain", "ratio", "target", "step, ms", "of the matrix rate"]
-    lines = [*table(header, shown), "", "Median (minimum to maximum) over the rounds."]
+    header = ["training", "utterances/s", "plain", "ratio", "step, ms", "of the matrix rate"]
+    wanted = [[name, target, measured, met(good)] for name, target, measured, good in targets(rows)]
+    lines = [
+        *table(header, shown),
+        "",
+        "Median (minimum to maximum) over the rounds; padding does not count as work.",
+        "",
+        *table(["target", "wanted", "measured", ""], wanted),
+    ]
     for row in rows:
-        lines += _more(row)
+        if (evaluation := row["evaluation"]) is not None:
+            rate, ratio = spread(evaluation["utterances_per_second"]), spread(evaluation["baseline"]["ratio"])
+            lines += ["", f"Evaluation, {_case(row)}: {rate} utterances/s, {ratio} times plain PyTorch."]
     return lines
 
 
-def _more(row: dict[str, Any]) -> list[str]:
-    """Show the other targets of a case, and evaluation."""
-    wanted, lines = row["wanted"], []
-    name = f"{row['recipe']}, {members(row['members'])}"
-    if wanted["share"] is not None:
-        share = row["training"]["share_of_matrix_rate"]
-        lines.append(
-            f"{name}: {_percent(share)} of the matrix rate, padding not counted; "
-            f"target {_percent(wanted['share'])}: {_met(share >= wanted['share'])}."
-        )
-    if row["finished"] is not None:
-        seconds, epochs = row["finished"]["seconds"], [own["epochs"] for own in row["finished"]["members"]]
-        lines.append(
-            f"{name}: trained to their natural end, {min(epochs)} to {max(epochs)} epochs, in {seconds:.1f} s "
-            f"(one run); target {wanted['finish_s']:g} s: {_met(seconds <= wanted['finish_s'])}."
-        )
-    if (evaluation := row["evaluation"]) is not None:
-        lines.append(
-            f"{name}: evaluation of {spread(evaluation['utterances_per_second'])} utterances/s, "
-            f"{spread(evaluation['baseline']['ratio'])} times plain PyTorch."
-        )
-    return [text for line in lines for text in ("", line)]
+def targets(rows: list[dict[str, Any]]) -> list[tuple[str, str, str, bool]]:
+    """Return every target that was measured: its name, what is wanted, the figure, and whether it is met."""
+    found = []
+    for row in rows:
+        wanted, name, training = row["wanted"], _case(row), row["training"]
+        ratio, least = training["baseline"]["ratio"], wanted["training"]
+        found.append((f"{name}: ratio", f"at least {least:g}", spread(ratio), ratio["median"] >= least))
+        if wanted["share"] is not None:
+            share, least = training["share_of_matrix_rate"], wanted["share"]
+            found.append((f"{name}: matrix rate", f"at least {percent(least)}", percent(share), share >= least))
+        if row["finished"] is not None:
+            seconds, most = row["finished"]["seconds"], wanted["finish_s"]
+            epochs = [own["epochs"] for own in row["finished"]["members"]]
+            measured = f"{seconds:.1f} s, one run, {min(epochs)} to {max(epochs)} epochs"
+            found.append((f"{name}: to their natural end", f"at most {most:g} s", measured, seconds <= most))
+    return found
+
+
+def _case(row: dict[str, Any]) -> str:
+    return f"{row['recipe']}, {members(row['members'])}"
 
 
 def step(tables: list[dict[str, Any]]) -> list[str]:
@@ -145,7 +152,7 @@ def step(tables: list[dict[str, Any]]) -> list[str]:
         floor, time = found["floor_ms"], found["step_ms"]
         what = "a recorded step" if found["recorded"] else "a step"
         kinds = [
-            f"{kind} {_percent(own['share'])} in {number(own['launches'])} launches"
+            f"{kind} {percent(own['share'])} in {number(own['launches'])} launches"
             for kind, own in found["kinds"].items()
         ]
         lines += [
@@ -165,7 +172,7 @@ def step(tables: list[dict[str, Any]]) -> list[str]:
 
 def _kernels(rows: list[dict[str, Any]]) -> list[str]:
     shown = [
-        [f"`{cell(row['kernel'])}`", number(row["launches"]), number(row["ms"]), _percent(row["share"])] for row in rows
+        [f"`{cell(row['kernel'])}`", number(row["launches"]), number(row["ms"]), percent(row["share"])] for row in rows
     ]
     return table(["kernel", "launches a step", "ms a step", "share"], shown) if shown else []
 
@@ -181,7 +188,7 @@ def without(found: dict[str, Any]) -> list[str]:
             base, own = one["rows"]["nothing"]["utterances_s"]["median"], one["rows"].get(name)
             row.append("" if own is None else _shares(own["utterances_s"], base))
         shown.append(row)
-    noises = [f"{members(one['members'])} {_percent(one['noise'])}" for one in tables if one["noise"] is not None]
+    noises = [f"{members(one['members'])} {percent(one['noise'])}" for one in tables if one["noise"] is not None]
     pays = found["not_worth_it"]
     verdict = (
         "The tables are not complete, so there is no verdict."

@@ -59,12 +59,13 @@ def test_left_out_is_not_failed(tmp_path):
     assert Run(tmp_path, FACTS, 60.0).parts(parts("lacking"), ["--with-parent"])
 
 
-def test_a_part_that_hangs_is_killed_with_its_processes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["hang", "hide"])
+def test_a_part_that_hangs_is_killed_with_its_processes(name, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "LEAST", 1.0)
-    assert not Run(tmp_path, FACTS, 60.0).parts([*parts("hang", limit=4.0), *parts("good")], ["--with-parent"])
-    assert states(tmp_path) == {"hang": "cut off", "good": "done"}
-    assert notes(tmp_path)["hang"] == "killed after its limit of 4 s"
-    processes = json.loads((tmp_path / "1-hang.json").read_text())["processes"]
+    assert not Run(tmp_path, FACTS, 60.0).parts([*parts(name, limit=4.0), *parts("good")], ["--with-parent"])
+    assert states(tmp_path) == {name: "cut off", "good": "done"}
+    assert notes(tmp_path)[name] == "killed after its limit of 4 s"
+    processes = json.loads((tmp_path / f"1-{name}.json").read_text())["processes"]
     assert all(ended(process) for process in processes)
 
 

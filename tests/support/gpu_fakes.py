@@ -26,6 +26,13 @@ def hang(settings: Settings) -> None:
     started.wait()
 
 
+def hide(settings: Settings) -> None:
+    """Hang in a process with a session of its own."""
+    hidden = subprocess.Popen(["sleep", LONG], stdin=subprocess.DEVNULL, start_new_session=True)
+    settings.write({"processes": [os.getpid(), hidden.pid]})
+    hidden.wait()
+
+
 def crash(settings: Settings) -> None:
     print("about to crash", flush=True)
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -46,7 +53,7 @@ def wordy(settings: Settings) -> None:
     print("the end", flush=True)
 
 
-PARTS = {work.__name__: work for work in (good, hang, crash, wrong, lacking, wordy)}
+PARTS = {work.__name__: work for work in (good, hang, hide, crash, wrong, lacking, wordy)}
 
 
 def parts(*names: str, limit: float = 20.0) -> list[Part]:
