@@ -1,17 +1,19 @@
 """Measure the value of each part of the CUDA path: the same training without one part at a time."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from sertool.core.bench.stack_side import StackSide
 from sertool.core.bench.turns import Spread, take_turn
 from sertool.core.bench.workload import open_workload
 from sertool.core.compute.device import Precision
-from sertool.core.models.kernels import NAMES, OFF
+from sertool.core.models.kernels import NAMES, OFF, use_triton
 from sertool.core.recipe.schema import Recipe
 
 TURNS_WITHOUT_GRAPH = 2  # a step takes twenty times as long, and the answer is clear
@@ -67,10 +69,23 @@ def gain(rows: dict[str, Any], part: str) -> float:
     return float(1 / rows[part]["ratio"] - 1)
 
 
-def not_worth_it(tables: list[dict[str, Any]]) -> list[str] | None:
-    """Name the kernels that gain less than LEAST_GAIN over the noise in every table; None if a table is incomplete."""
+def unused(precision: Precision) -> list[str]:
+    """Name the kernels that a training does not use here, so that leaving them out can gain nothing."""
+    numbers = [torch.float32, *([torch.bfloat16] if precision.name == "bf16" else [])]
+    values = [torch.empty(1, dtype=number, device=precision.device) for number in numbers]
+    return [name for name in NAMES if not all(use_triton(own, name) for own in values)]
+
+
+def not_worth_it(tables: list[dict[str, Any]], idle: Sequence[str]) -> list[str] | None:
+    """Name the kernels that gain less than LEAST_GAIN over the noise in every table; None if a table is incomplete.
+
+    Args:
+        tables: results of :func:`ablation` for several numbers of members.
+        idle: kernels that were not used at all, about which the tables say nothing.
+    """
     noises = [noise(rows) for rows in tables]
     if not tables or any(own is None for own in noises):
         return None
     pairs = [(rows, own) for rows, own in zip(tables, noises, strict=True) if own is not None]
-    return [name for name in NAMES if all(gain(rows, name) - own < LEAST_GAIN for rows, own in pairs)]
+    used = [name for name in NAMES if name not in idle]
+    return [name for name in used if all(gain(rows, name) - own < LEAST_GAIN for rows, own in pairs)]

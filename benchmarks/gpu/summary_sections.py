@@ -189,7 +189,7 @@ def without(found: dict[str, Any]) -> list[str]:
             row.append("" if own is None else _shares(own["utterances_s"], base))
         shown.append(row)
     noises = [f"{members(one['members'])} {percent(one['noise'])}" for one in tables if one["noise"] is not None]
-    pays = found["not_worth_it"]
+    pays, idle = found["not_worth_it"], bool(found["unused"])
     verdict = (
         "The tables are not complete, so there is no verdict."
         if pays is None
@@ -203,6 +203,7 @@ def without(found: dict[str, Any]) -> list[str]:
         f"Noise (the same measured again): {', '.join(noises) or 'not measured'}.",
         "",
         verdict,
+        *(["", f"Not used on this device, so nothing is known about them: {', '.join(found['unused'])}."] * idle),
     ]
 
 

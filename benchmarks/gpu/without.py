@@ -13,13 +13,14 @@ TINY_STEPS, TINY_TURNS = 2, 1
 def work(settings: Settings) -> None:
     """Train without each part in turn; the table of each number of members is written row by row."""
     from benchmarks.gpu.sizes import fit, members_of
-    from benchmarks.training_ablation import Amount, ablation, noise, not_worth_it
+    from benchmarks.training_ablation import Amount, ablation, noise, not_worth_it, unused
     from sertool.core.recipe.load import load
 
     # On a CPU too, where nothing is recorded, these are the steps of fixed shapes.
     precision = replace(settings.precision(), graphs=True)
     recipe = fit(settings)(load("iemocap"))
     tables: list[dict[str, Any]] = []
+    idle = unused(precision)
     for members in MEMBERS:
         amount = Amount(members_of(settings, members))
         if settings.tiny:
@@ -30,7 +31,7 @@ def work(settings: Settings) -> None:
         def write(rows: dict[str, Any], table: dict[str, Any] = table) -> None:
             table.update(rows=rows, noise=noise(rows))
             whole = [one["rows"] for one in tables] if len(tables) == len(MEMBERS) else []
-            settings.write({"tables": tables, "not_worth_it": not_worth_it(whole)})
+            settings.write({"tables": tables, "unused": idle, "not_worth_it": not_worth_it(whole, idle)})
 
         ablation(recipe, Path("data"), precision, amount, write)
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from builders import CPU
 from places import ROOT
 
 from benchmarks.gpu import summary_briefs as briefs
@@ -10,7 +11,7 @@ from benchmarks.gpu import summary_sections as sections
 from benchmarks.gpu.runner import RUN
 from benchmarks.gpu.summary import summary
 from benchmarks.step_profile import shortened
-from benchmarks.training_ablation import not_worth_it
+from benchmarks.training_ablation import not_worth_it, unused
 from sertool.core.models.kernels import NAMES
 
 RUN_FACTS = {"started": "2026-11-26 20:00 UTC", "commit": "abc", "python": "3.12", "device": "cuda", "tiny": False}
@@ -49,9 +50,11 @@ def test_a_kernel_that_pays_for_any_number_of_members_stays():
     first, second, *others = NAMES
     ten, one = rows_of(**{first: 0.9, second: 0.97}), rows_of(**{others[0]: 0.5, second: 0.97})
     # A step without the second takes 3.1 % longer, and 1 % of that may be noise.
-    assert not_worth_it([ten, one]) == [second, *others[1:]]
-    assert not_worth_it([ten, {"nothing": one["nothing"]}]) is None
-    assert not_worth_it([]) is None
+    assert not_worth_it([ten, one], []) == [second, *others[1:]]
+    assert not_worth_it([ten, one], [second]) == others[1:]
+    assert not_worth_it([ten, {"nothing": one["nothing"]}], []) is None
+    assert not_worth_it([], []) is None
+    assert unused(CPU) == list(NAMES)
 
 
 def test_the_table_without_each_part():
@@ -59,11 +62,13 @@ def test_the_table_without_each_part():
         {"members": 10, "rows": rows_of(adam=0.387), "noise": 0.01},
         {"members": 1, "rows": {"nothing": rows_of()["nothing"]}, "noise": None},
     ]
-    lines = sections.without({"tables": tables, "not_worth_it": None})
+    lines = sections.without({"tables": tables, "not_worth_it": None, "unused": []})
     assert lines[0] == "| without | 10 members | 1 member |"
     assert "| adam | 0.387 (0.348 to 0.426) |  |" in lines
     assert lines[-1] == "The tables are not complete, so there is no verdict."
-    assert sections.without({"tables": tables, "not_worth_it": ["adam"]})[-1].endswith("over the noise: adam.")
+    lines = sections.without({"tables": tables, "not_worth_it": ["adam"], "unused": ["norm"]})
+    assert lines[-3].endswith("over the noise: adam.")
+    assert lines[-1] == "Not used on this device, so nothing is known about them: norm."
 
 
 def test_failed_tests_are_named():
