@@ -58,16 +58,16 @@ PROBLEMS: dict[str, tuple[Found, Problem]] = {
         Found(cuda="13.0", driver="470.57.02", error=TOO_OLD),
         Problem(
             "the driver 470.57.02 is too old for torch's CUDA 13.0",
-            "the driver 470.57.02 supports CUDA 11.4 at most, and this torch is built for CUDA 13.0",
-            "update the driver, or install a build of torch for CUDA 11.4 or older (pytorch.org)",
+            "the driver 470.57.02 is made for CUDA 11.4, too old for this torch, which is built for CUDA 13.0",
+            "update the driver, or install a build of torch for CUDA 11 (pytorch.org)",
         ),
     ),
     "old driver of unknown version": (
         Found(cuda="13.0", error=TOO_OLD),
         Problem(
             "the NVIDIA driver is too old for torch's CUDA 13.0",
-            "the NVIDIA driver supports CUDA 11.4 at most, and this torch is built for CUDA 13.0",
-            "update the driver, or install a build of torch for CUDA 11.4 or older (pytorch.org)",
+            "the NVIDIA driver is made for CUDA 11.4, too old for this torch, which is built for CUDA 13.0",
+            "update the driver, or install a build of torch for CUDA 11 (pytorch.org)",
         ),
     ),
     "hidden": (

@@ -82,14 +82,27 @@ class Problem:
     hint: str
 
 
+def silence_torch() -> None:
+    """Let torch look for CUDA devices now, without its warning of an old driver.
+
+    It looks once, and otherwise in the middle of a backward pass, on a CPU, too.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.cuda.is_available()
+
+
 def find_cards() -> Found:
     """Read the facts of this machine; torch initialises CUDA for it."""
     import torch
 
     cards: list[Card] = []
     error = ""
+    silence_torch()
     with warnings.catch_warnings():
-        # torch warns of an old driver and of cards that it has no code for; both are told as a Problem.
+        # torch warns of cards that it has no code for; find_problem tells it.
         warnings.simplefilter("ignore")
         try:
             torch.cuda.init()  # type: ignore[no-untyped-call]
@@ -144,12 +157,13 @@ def _why_none(found: Found) -> Problem:
     """Explain why torch sees no card at all."""
     none = "no CUDA device"
     if old := _TOO_OLD.search(found.error):
-        supported = f"{int(old[1]) // 1000}.{int(old[1]) % 1000 // 10}"  # 11040 means 11.4
+        major, minor = int(old[1]) // 1000, int(old[1]) % 1000 // 10  # 11040 means 11.4
         driver = f"the driver {found.driver}" if found.driver else "the NVIDIA driver"
         return Problem(
             f"{driver} is too old for torch's CUDA {found.cuda}",
-            f"{driver} supports CUDA {supported} at most, and this torch is built for CUDA {found.cuda}",
-            f"update the driver, or install a build of torch for CUDA {supported} or older (pytorch.org)",
+            f"{driver} is made for CUDA {major}.{minor}, too old for this torch, which is built for CUDA {found.cuda}",
+            # A driver runs all minor versions of its CUDA.
+            f"update the driver, or install a build of torch for CUDA {major} (pytorch.org)",
         )
     if _NO_DRIVER in found.error:
         return Problem(none, "torch finds no NVIDIA driver", f"install the driver if there is a card; {ELSE_CPU}")

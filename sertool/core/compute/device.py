@@ -8,7 +8,16 @@ from typing import Literal
 
 import torch
 
-from sertool.core.compute.cards import BF16_CAPABILITY, Card, Found, dotted, find_cards, find_problem, has_bf16
+from sertool.core.compute.cards import (
+    BF16_CAPABILITY,
+    Card,
+    Found,
+    dotted,
+    find_cards,
+    find_problem,
+    has_bf16,
+    silence_torch,
+)
 from sertool.core.errors import UsageError
 from sertool.core.formatting import plural
 
@@ -88,7 +97,8 @@ def choose(
     Raises:
         UsageError: this machine does not have what is requested.
     """
-    if device == "cpu":  # CUDA is left alone
+    if device == "cpu":  # CUDA is not initialised
+        silence_torch()
         return choose_cpu(precision, "as requested")
     return decide(find_cards(), device, precision, graphs=graphs, devices=devices)
 

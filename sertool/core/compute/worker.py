@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sertool.core.compute.cards import silence_torch
 from sertool.core.compute.jobs import Work
 from sertool.core.errors import SertoolError
 
@@ -42,6 +43,7 @@ class Worker:
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
+        silence_torch()
 
     def open(self, work: Work) -> None:
         """Get ready for jobs."""
