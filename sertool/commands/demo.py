@@ -47,7 +47,8 @@ def demo(
                 say(talk, line)
             say(talk, f"three ensembles of {recipe.training.runs} members · {chosen.reason}")
         first = recipe.training.seed
-        plan = plan_training(experiment, output / name, range(first, first + recipe.training.runs), None, chosen)
+        seeds = range(first, first + recipe.training.runs)
+        plan = plan_training(experiment, output / name, seeds, None, chosen, processes=True)
         show_training(plan, train_recipe(plan, here, chosen), title)
         results.append(_evaluated(title, name, output, chosen))
     typer.echo("\n".join([*show(results), *next_commands(output, here)]))

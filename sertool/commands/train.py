@@ -28,6 +28,10 @@ GroupOption = Annotated[
     int | None,
     option("--group-size", "Members trained as one stack. Default: depends on memory.", "N", min=1),
 ]
+DevicesOption = Annotated[
+    str | None,
+    option("--devices", "GPUs of this machine to spread groups of members over. Default: the first.", "0,1|all"),
+]
 TensorboardOption = Annotated[
     bool, option("--tensorboard", "Write TensorBoard curves into the run's folder during training.")
 ]
@@ -50,6 +54,7 @@ def train(
     launcher: options.Launcher = "local",
     address: options.Address = None,
     gpus_each: options.Gpus = 1.0,
+    devices: DevicesOption = None,
     json: options.Json = None,
 ) -> None:
     """Train the members of a recipe.
@@ -57,6 +62,7 @@ def train(
     Run the same command again to resume an interrupted training.
     """
     from sertool.core.compute.launchers import open_launcher
+    from sertool.core.errors import UsageError
     from sertool.core.files.artifacts import write_json
     from sertool.core.recipe.load import load
     from sertool.core.runs.experiment import open_experiment
@@ -64,6 +70,8 @@ def train(
     from sertool.core.runs.tensorboard import check_tensorboard, tracked
     from sertool.core.runs.train import train_recipe, training_summary
 
+    if devices is not None and device == "cpu":
+        raise UsageError(f"--devices {devices}: --device cpu uses no GPU; give only one of them")
     if tensorboard:  # a missing package is better reported now than after an hour of training
         check_tensorboard()
     settings = load(recipe, set_)
@@ -71,9 +79,9 @@ def train(
     experiment = open_experiment(settings, data)
     folder = output / folder_name(name or settings.name)
     source = str(from_) if from_ is not None else None
-    with open_launcher(launcher, address, gpus_each) as where:
+    with open_launcher(launcher, address, gpus_each, devices) as where:
         chosen = where.choose(device, precision or settings.training.precision, graphs=graphs)
-        plan = plan_training(experiment, folder, members, group_size, chosen, source)
+        plan = plan_training(experiment, folder, members, group_size, chosen, source, processes=launcher == "local")
         talk = console()
         for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
             say(talk, line)

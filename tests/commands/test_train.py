@@ -158,6 +158,23 @@ def test_after_a_first_epoch_that_failed_another_recipe_may_take_the_folder(here
             "error: --runs and --seeds: give only one of them\n",
         ),
         (
+            train("--devices", "0,one"),
+            "error: --devices 0,one: expected all, or numbers of CUDA devices, like 0,1\n",
+        ),
+        (
+            train("--devices", "1,1"),
+            "error: --devices 1,1: expected each device once\n",
+        ),
+        (
+            train("--devices", "all", "--device", "cpu"),
+            "error: --devices all: --device cpu uses no GPU; give only one of them\n",
+        ),
+        (
+            train("--devices", "0", "--launcher", "ray"),
+            "error: --devices 0: only with --launcher local\n"
+            "  try: a Ray worker takes one card, or --gpus-each of it\n",
+        ),
+        (
             train("--name", "a/b"),
             "error: --name a/b: expected the name of a folder, not a path\n",
         ),

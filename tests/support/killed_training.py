@@ -41,17 +41,26 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in files.items() if name not in ("log.jsonl", ".lock")}
 
 
-class Process:
-    """``sertool train`` on a tiny corpus in a process of its own."""
+# The command line, taking worker processes for the shortest of trainings.
+IN_PROCESSES = (
+    "from sertool.core.runs import plan; plan.START_SECONDS = plan.LEAST_GAIN = 0; "
+    "from sertool.__main__ import main; main()"
+)
 
-    def __init__(self, folder: Path, *extra: str) -> None:
+
+class Process:
+    """``sertool train`` on a tiny corpus in a process of its own; ``processes`` adds those of its groups."""
+
+    def __init__(self, folder: Path, *extra: str, processes: bool = False) -> None:
         self.folder, self.extra = folder, extra
+        self.python = ["-c", IN_PROCESSES] if processes else ["-m", "sertool"]
+        self.cores = 2 if processes else 1
 
     def start(self, name: str) -> subprocess.Popen:
         arguments = ["train", "--recipe", "tiny.yaml", "--name", name, "--runs", "3", *self.extra]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.cores)}
         return subprocess.Popen(
-            [sys.executable, "-m", "sertool", *arguments],
+            [sys.executable, *self.python, *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.DEVNULL,
@@ -68,7 +77,7 @@ class Process:
         return time.monotonic() - begun
 
 
-def kill_and_resume(tmp_path, kills, *extra, splits=None):
+def kill_and_resume(tmp_path, kills, *extra, splits=None, processes=False):
     """Kill a training ``kills`` times, then let it end: every file is as it is without a kill."""
     recipe = tiny_recipe(
         splits=splits or {},
@@ -77,7 +86,7 @@ def kill_and_resume(tmp_path, kills, *extra, splits=None):
     )
     artifacts.write_text(tmp_path / "tiny.yaml", resolved(recipe))
     write_tiny(tmp_path / "data")
-    process = Process(tmp_path, *extra)
+    process = Process(tmp_path, *extra, processes=processes)
     whole = process.finish("whole")
     # A process spends most of its time importing torch, so the waits are long enough to kill some while they train.
     draw = random.Random(7)

@@ -37,6 +37,7 @@ class Precision:
         reason: why this was chosen, for the user.
         graphs: record training steps as a CUDA graph.
         memory: memory of the CUDA device in bytes; 0 on a CPU.
+        cards: number of CUDA devices that train groups side by side, each in a process that knows its own as ``cuda``.
         parts: number of parts into which a CPU divides the training batch of a lone member.
         part_threads: number of threads for each part.
     """
@@ -47,6 +48,7 @@ class Precision:
     reason: str
     graphs: bool = False
     memory: int = 0
+    cards: int = 1
     parts: int = 1
     part_threads: int = 1
 

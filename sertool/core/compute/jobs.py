@@ -108,11 +108,13 @@ class Share:
         workers: largest number of workers on this machine.
         threads: threads of a worker's operations on the CPU.
         gpu: a worker computes on a GPU.
+        processes: workers on this machine are processes rather than threads.
     """
 
     workers: int = 1
     threads: int = 1
     gpu: bool = False
+    processes: bool = False
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Jobs in threads of this process."""
+"""Jobs on this machine, in threads of this process or in processes of their own."""
 
 import queue
 import threading
@@ -7,6 +7,7 @@ from typing import Any
 
 from sertool.core.compute.device import Device, Precision, Wanted, choose
 from sertool.core.compute.jobs import Job, Share, Work
+from sertool.core.compute.processes import ProcessLauncher
 
 
 class LocalLauncher:
@@ -26,8 +27,11 @@ class LocalLauncher:
         Args:
             work: the work that all jobs share.
             jobs: the jobs in the order in which they start.
-            share: ``workers`` run at a time; the caller sets the number of threads.
+            share: ``workers`` run at a time, in threads or processes; the caller sets the number of threads here.
         """
+        if share.processes:
+            yield from ProcessLauncher().run(work, jobs, share)
+            return
         do = work.open()
         if share.workers == 1:
             for job in jobs:

@@ -13,16 +13,20 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any
 
+import torch
+
+from sertool.core.compute.cards import Found, find_problem
 from sertool.core.compute.device import Device, Precision, Wanted, choose
 from sertool.core.compute.jobs import Job, Pending, Share, Work
 from sertool.core.compute.process_worker import Begin, Broken, pack, unpack
 from sertool.core.compute.worker import Event, RefusedJob
+from sertool.core.errors import UsageError
 
 PATIENCE = 10.0  # seconds for a child to end after its socket was closed
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -40,7 +44,10 @@ class ProcessLauncher:
 
     def choose(self, device: Device, precision: Wanted, *, graphs: bool = True) -> Precision:
         """Choose device and precision on this machine."""
-        return choose(device, precision, graphs=graphs)
+        chosen = choose(device, precision, graphs=graphs, devices=self.cards)
+        if chosen.device.type == "cpu":
+            return chosen
+        return replace(chosen, device=torch.device("cuda"), cards=len(self.cards))  # each worker sees a single card
 
     def run(self, work: Work, jobs: Sequence[Job], share: Share) -> Iterator[Any]:
         """Yield the events of all jobs, and a :class:`~sertool.core.compute.jobs.Lost` where a worker died.
@@ -183,3 +190,32 @@ def visible_card(visible: str | None, card: int) -> str:
         card: number of the card in this process, that is its place in the variable.
     """
     return str(card) if visible is None else visible.split(",")[card].strip()
+
+
+def select_cards(wanted: str, found: Found) -> tuple[int, ...]:
+    """Return the cards that ``--devices`` names.
+
+    Args:
+        wanted: their numbers, such as ``0,1``, or ``all``.
+        found: facts about the cards of this machine.
+
+    Raises:
+        UsageError: there are no such cards, or torch cannot use them.
+    """
+    option = f"--devices {wanted}"
+    there = [card.index for card in found.cards]
+    parts = [part.strip() for part in wanted.split(",")]
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit()]  # isdigit alone: digits of any script
+    if wanted == "all":
+        numbers = there
+    elif len(numbers) < len(parts):
+        raise UsageError(f"{option}: expected all, or numbers of CUDA devices, like 0,1")
+    elif len(set(numbers)) < len(numbers):
+        raise UsageError(f"{option}: expected each device once")
+    if problem := find_problem(found, numbers):
+        alone = " (without --devices)" if "--device " in problem.hint else ""
+        raise UsageError(f"{option}: {problem.text}", hint=problem.hint + alone)
+    if not set(numbers) <= set(there):
+        listed = {1: "is one card, 0", 2: "are 2 cards, 0 and 1"}
+        raise UsageError(f"{option}: there {listed.get(len(there), f'are {len(there)} cards, 0 to {len(there) - 1}')}")
+    return tuple(numbers)

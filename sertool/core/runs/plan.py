@@ -26,6 +26,13 @@ from sertool.core.training.loop import Member
 CPU_BYTES = 2**32
 # Share of a CUDA device's memory. member_bytes is an estimate, and the corpus and a recorded graph need room as well.
 CUDA_SHARE = 0.7
+# Costs of small members on one core of a CPU (docs/performance.md, "Stacked or side by side"). They are constants,
+# because measured times would make the groups, and with them every byte of the result, a matter of chance.
+CALL_SECONDS = 0.007  # of a step, for each layer and one more: calling the operations, whatever the number of members
+STEP_BYTES = 1.25e9  # of member_bytes, that a step works through in a second
+START_SECONDS = 3.0  # until a new process trains
+LEAST_GAIN = 1.5  # of the whole training's time; below it a stack on one core leaves the others to other work
+PROCESS_BYTES = 2**28  # memory of a process besides its members
 PART_UTTERANCES = 8  # of a lone member's batch, at least; smaller parts cost more than they save
 STACK_BYTES = 2**24  # largest intermediate result of a stack on a CPU; a larger one falls out of the cache
 
@@ -39,10 +46,11 @@ class Plan:
         folder: folder of the run.
         members: all members, in order.
         groups: positions of the members that train together as one stack, for each group.
-        workers: number of groups that train at the same time, each in a thread of its own.
+        workers: number of groups that train at the same time, each in a thread or a process of its own.
         threads: threads of a worker's operations on the CPU.
         done: positions of the members that have finished.
         source: run whose weights members start from, as ``--from`` names it; None: weights are drawn at random.
+        processes: workers are processes rather than threads.
     """
 
     experiment: Experiment
@@ -53,6 +61,7 @@ class Plan:
     threads: int
     done: frozenset[int]
     source: str | None = None
+    processes: bool = False
 
     @property
     def unfinished(self) -> bool:
@@ -67,8 +76,19 @@ def plan_training(
     group_size: int | None,
     precision: Precision,
     source: str | None = None,
+    *,
+    processes: bool = False,
 ) -> Plan:
     """Plan members and groups, and find the members that have finished.
+
+    Args:
+        experiment: recipe and corpus.
+        folder: folder of the run.
+        seeds: seeds of the members; in cross-validation each has a member for every fold.
+        group_size: members per group. Default: depends on memory and cores.
+        precision: device and number format.
+        source: run whose weights members start from.
+        processes: groups of small members may train in processes of their own on a CPU, where that pays.
 
     Raises:
         UsageError: the folder holds a run with another recipe, other data or another ``--from``.
@@ -79,33 +99,65 @@ def plan_training(
         for seed in seeds
         for number, fold in enumerate(folds)
     )
-    size, workers, threads = divide(experiment, len(members), group_size, precision)
+    division = divide_among_processes(experiment, len(members), group_size, precision) if processes else None
+    size, workers, threads = division or divide(experiment, len(members), group_size, precision)
     groups = tuple(tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size))
     _check_folder(experiment, folder, source)
     done = frozenset(
         place for place, member in enumerate(members) if is_done(checkpoint.run_folder(folder, member, len(folds)))
     )
-    return Plan(experiment, folder, members, groups, workers, threads, done, source)
+    return Plan(experiment, folder, members, groups, workers, threads, done, source, division is not None)
 
 
 def divide(experiment: Experiment, members: int, group_size: int | None, precision: Precision) -> tuple[int, int, int]:
     """Choose the members per group, the groups that train at the same time, and the threads of each.
 
-    ``group_size`` is the user's choice, or None. On a CUDA device all members that fit train as one stack. On a CPU
-    small members train as stacks, and large ones side by side.
+    ``group_size`` is the user's choice, or None. On a CUDA device all members that fit train as one stack; several
+    devices share them out. On a CPU small members train as stacks, and large ones side by side.
     """
     each = member_bytes(experiment)
     if precision.device.type == "cuda":
         budget = int(precision.memory * CUDA_SHARE)
-        # One group at a time, because a stack fills the device.
-        return group_size or max(1, min(members, budget // each)), 1, precision.cores
+        size = group_size or max(1, min(-(-members // precision.cards), budget // each))
+        # One group at a time on a device, because a stack fills it.
+        workers = min(precision.cards, -(-members // size))
+        return size, workers, max(1, precision.cores // workers)
     if is_small(experiment.recipe.model.hidden_size):
         # Side by side, small members would spend their time waiting for Python's global lock.
-        return group_size or max(1, min(members, STACK_BYTES // _largest_bytes(experiment))), 1, 1
+        return group_size or min(members, _largest_stack(experiment)), 1, 1
     size = group_size or 1  # alone, a member's intermediate results stay in the cache
     cores, groups = precision.cores, -(-members // size)
     workers = max(1, min(cores, groups, CPU_BYTES // (size * each)))
     return size, workers, max(1, cores // workers)
+
+
+def divide_among_processes(
+    experiment: Experiment, members: int, group_size: int | None, precision: Precision
+) -> tuple[int, int, int] | None:
+    """Divide small members among processes on a CPU as :func:`divide` does among threads; None where it does not pay.
+
+    The decision is an estimate from recipe, corpus and cores, so that an interrupted training finds its groups again.
+    """
+    if precision.device.type == "cuda" or not is_small(experiment.recipe.model.hidden_size):
+        return None
+    together = group_size or min(members, _largest_stack(experiment))
+    each = member_bytes(experiment)
+    most = max(1, min(precision.cores, CPU_BYTES // (each + PROCESS_BYTES)))
+    size = group_size or min(together, -(-members // most))
+    workers = max(1, min(most, -(-members // size), CPU_BYTES // (size * each + PROCESS_BYTES)))
+    alone = training_seconds(experiment, members, together, 1)
+    if alone < LEAST_GAIN * (START_SECONDS + training_seconds(experiment, members, size, workers)):
+        return None
+    return size, workers, 1
+
+
+def training_seconds(experiment: Experiment, members: int, size: int, workers: int) -> float:
+    """Estimate how long small members train on a CPU, ``size`` in a stack and ``workers`` stacks at a time."""
+    recipe = experiment.recipe
+    steps = max(-(-len(fold.sets["train"]) // recipe.training.batch_size) for fold in experiment.folds)
+    step = CALL_SECONDS * (1 + recipe.model.num_layers) + size * member_bytes(experiment) / STEP_BYTES
+    rounds = -(-members // (size * workers))
+    return recipe.training.max_epochs * steps * step * rounds
 
 
 def parted(precision: Precision, settings: Training, size: int, threads: int) -> Precision:
@@ -123,11 +175,13 @@ def parted(precision: Precision, settings: Training, size: int, threads: int) ->
     return replace(precision, parts=parts, part_threads=threads // parts)
 
 
-def _largest_bytes(experiment: Experiment) -> int:
-    """Compute the bytes of a batch's largest intermediate result: attention weights, or the feed-forward layer."""
+def _largest_stack(experiment: Experiment) -> int:
+    """Compute the members of a stack whose largest intermediate result is within :data:`STACK_BYTES`."""
     recipe = experiment.recipe
     frames = max(recipe.dataset.max_audio_length, recipe.dataset.max_text_length)
-    return 4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
+    # Attention weights, or the feed-forward layer.
+    largest = 4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
+    return max(1, STACK_BYTES // largest)
 
 
 def member_bytes(experiment: Experiment) -> int:

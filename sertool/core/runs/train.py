@@ -124,8 +124,9 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
 def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> Iterator[Event]:
     """Train the groups with a launcher, and write the files of each."""
     groups = {number: GroupFiles(plan, number, training) for number in range(len(plan.groups))}
-    share = Share(plan.workers, plan.threads, gpu=training.precision.device.type == "cuda")
-    left = list(groups)
+    gpu = training.precision.device.type == "cuda"
+    share = Share(plan.workers, plan.threads, gpu=gpu, processes=plan.processes)
+    left = [number for number, places in enumerate(plan.groups) if not plan.done.issuperset(places)]
     while left:
         jobs = [Job(f"group {number + 1}", groups[number].describe, groups[number].take) for number in left]
         left = []

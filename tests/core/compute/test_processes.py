@@ -12,9 +12,10 @@ import torch
 from counting import Counted, Counting
 from process_jobs import Failing, Telling
 
+from sertool.core.compute.cards import Card, Found
 from sertool.core.compute.jobs import Job, Lost, Share, describe_placement
-from sertool.core.compute.processes import ProcessLauncher, child_environment, visible_card
-from sertool.core.errors import DataError, SertoolError
+from sertool.core.compute.processes import ProcessLauncher, child_environment, select_cards, visible_card
+from sertool.core.errors import DataError, SertoolError, UsageError
 
 TABLE = torch.arange(6.0).view(2, 3).t()
 
@@ -160,3 +161,44 @@ def test_the_card_of_a_child(visible, card, bound):
     found = child_environment(given, card)
     assert found == {"HOME": "/h", "PYTHONPATH": found["PYTHONPATH"], "CUDA_VISIBLE_DEVICES": bound}
     assert child_environment(given, None).get("CUDA_VISIBLE_DEVICES") == visible
+
+
+def machine(cards):
+    found = tuple(Card(index, "A Card", (9, 0), 2**36) for index in range(cards))
+    return Found(found, cuda="13.0", architectures=("sm_90",))
+
+
+def test_the_cards_that_are_named():
+    assert select_cards("all", machine(3)) == (0, 1, 2)
+    assert select_cards("all", machine(1)) == (0,)
+    assert select_cards("2, 0", machine(3)) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "message", "hint"),
+    [
+        ("", machine(2), "expected all, or numbers of CUDA devices, like 0,1", None),
+        ("-1", machine(2), "expected all, or numbers of CUDA devices, like 0,1", None),
+        ("0,\u0661", machine(2), "expected all, or numbers of CUDA devices, like 0,1", None),
+        ("0,1,0", machine(2), "expected each device once", None),
+        ("2", machine(2), "there are 2 cards, 0 and 1", None),
+        ("0,8", machine(8), "there are 8 cards, 0 to 7", None),
+        ("1", machine(1), "there is one card, 0", None),
+        (
+            "all",
+            Found(cuda="13.0", visible=""),
+            "the environment variable CUDA_VISIBLE_DEVICES= hides the cards",
+            "unset CUDA_VISIBLE_DEVICES, or set it to the number of a card, as in CUDA_VISIBLE_DEVICES=0",
+        ),
+        (
+            "0",
+            Found(cuda="13.0", error="No CUDA GPUs are available"),
+            "torch sees no CUDA device",
+            "--device auto takes the CPU where there is no GPU (without --devices)",
+        ),
+    ],
+)
+def test_cards_that_cannot_be_used(wanted, found, message, hint):
+    with pytest.raises(UsageError) as caught:
+        select_cards(wanted, found)
+    assert (str(caught.value), caught.value.hint) == (f"--devices {wanted}: {message}", hint)

@@ -1,0 +1,43 @@
+"""Groups in processes of their own: the bytes of groups in this process, and trainings that are killed."""
+
+from dataclasses import replace
+
+import pytest
+from builders import CPU, make_corpus, tiny_recipe, write_tiny
+from killed_training import DROPOUT, UNEVEN, contents, kill_and_resume
+
+from sertool.core.compute.processes import ProcessLauncher
+from sertool.core.runs import train as runs
+from sertool.core.runs.experiment import open_experiment
+from sertool.core.runs.plan import plan_training
+from sertool.core.runs.train import train_recipe
+from sertool.core.training.loop import Epoch
+
+
+@pytest.mark.parametrize("cards", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["local", "cards"])
+def test_every_byte_is_as_in_one_process(tmp_path, monkeypatch, cards):
+    monkeypatch.setattr(runs, "SAVING_SHARE", 1e9)
+    data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
+    experiment = open_experiment(tiny_recipe(training=UNEVEN, model=DROPOUT), data)
+
+    def trained(folder, launcher=None, **changes):
+        plan = plan_training(experiment, tmp_path / folder, [1, 2, 3, 4, 5], 2, CPU)
+        assert len(plan.groups) == 3
+        events = list(train_recipe(replace(plan, **changes), data, CPU, launcher))
+        assert {member.seed for event in events if isinstance(event, Epoch) for member, _ in event.rows} == {
+            *range(1, 6)
+        }
+        return contents(tmp_path / folder)
+
+    one = trained("one")
+    assert len([name for name in one if name.endswith("model.safetensors")]) == 5
+    if cards:
+        # As --devices 0,1 does, but that the workers compute on the CPU.
+        assert trained("two", ProcessLauncher(cards=(0, 1)), workers=2) == one
+    else:
+        assert trained("two", workers=2, processes=True) == one
+
+
+@pytest.mark.slow
+def test_kill_minus_nine_many_times(tmp_path):
+    kill_and_resume(tmp_path, 15, processes=True)
