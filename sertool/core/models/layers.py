@@ -129,7 +129,7 @@ class Embedding(Stacked):
         members, rows, width = self.weight.shape
         # One lookup in a table of all members: member e's ids are shifted to its own rows.
         first = torch.arange(0, members * rows, rows, device=tokens.device).unsqueeze(1)
-        return F.embedding(tokens + first, self.weight.view(members * rows, width))
+        return F.embedding(tokens + first, self.weight.reshape(members * rows, width))
 
 
 class LSTM(Stacked):

@@ -23,6 +23,7 @@ from sertool.core.training.steps import Stack
 def run_parted_steps(stack: Stack, schedule: Schedule, seed: int) -> Float[Tensor, "E"]:
     """Train one member for one epoch in ``stack.precision.parts``; arguments and result as of ``steps.run_steps``."""
     precision, total = stack.precision, torch.zeros(1)
+    stack.adam.join()  # before the parts take views of the weights
     parts = [_Part(stack, seed + number) for number in range(precision.parts)]
     with ThreadPoolExecutor(len(parts), initializer=torch.set_num_threads, initargs=(precision.part_threads,)) as pool:
         for index, sizes, rates in zip(schedule.index, schedule.sizes, schedule.rates, strict=True):

@@ -70,6 +70,7 @@ def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Float[Tensor, "E"]
     total = torch.zeros(len(stack.folds), device=device)
     folds = torch.tensor(stack.folds, device=device)
     weights = schedule.weights()
+    stack.adam.join()
     for index, weight, sizes, rates in zip(schedule.index, weights, schedule.sizes, schedule.rates, strict=True):
         longest = int(sizes.max())
         index, weight = index[:, :longest], weight[:, :longest]

@@ -6,7 +6,7 @@ from builders import tiny_recipe
 from kernel_running import interpret, needs_triton
 
 from sertool.core.models.kernels.adam import MemberNumbers, adam_step_plain
-from sertool.core.models.kernels.lstm import recurrence, step_backward, step_forward
+from sertool.core.models.kernels.lstm import recurrence
 from sertool.core.training.optimizer import StackedAdam
 
 
@@ -78,12 +78,9 @@ def test_the_gradient_of_the_recurrence_in_float64():
 
 
 def test_a_first_step_knows_no_step_before():
-    gates = torch.randn(1, 2, 8)
-    activated, states = torch.empty(1, 2, 8), [torch.empty(1, 2, 2) for _ in range(3)]
-    step_forward(gates, None, None, None, activated, *states)
-    into, _, cell, out = activated.chunk(4, dim=-1)
-    torch.testing.assert_close(states[0], into * cell)
-    torch.testing.assert_close(states[2], out * (into * cell).tanh())
-    d_gates, d_cell = torch.empty(1, 2, 8), torch.zeros(1, 2, 2)
-    step_backward(torch.ones(1, 2, 2), torch.zeros(1, 2, 2), d_cell, activated, states[1], None, d_gates)
+    gates, weight = torch.randn(1, 2, 8, requires_grad=True), torch.randn(1, 8, 2)
+    hidden = recurrence(gates, None, weight, (2,))
+    into, _, cell, out = gates.chunk(4, dim=-1)
+    torch.testing.assert_close(hidden, out.sigmoid() * (into.sigmoid() * cell.tanh()).tanh())
+    (d_gates,) = torch.autograd.grad(hidden.sum(), gates)
     assert torch.equal(d_gates[..., 2:4], torch.zeros(1, 2, 2))
