@@ -1,6 +1,6 @@
 """Compare training steps with those of another commit, in one run: ``python -m benchmarks.against COMMIT``.
 
-The commit is unpacked into a temporary folder. Each side trains in a process of its own, on the same recipe, members and
+The commit is unpacked into a temporary folder. Each side trains in its own process, on the same recipe, members and
 utterances, and the two take turns, so that whatever else the machine does meets both. Compare CPU time where the
 machine is busy, and the rates where it is not.
 """
