@@ -188,7 +188,7 @@ class _Joined:
 def _join(tensors: list[Tensor], places: Sequence[int]) -> Tensor:
     """Copy tensors (E, ...) into one buffer (E, S), and replace them in the list by views of it."""
     buffer = torch.cat([tensors[place].flatten(1) for place in places], dim=1)
-    views = buffer.split([tensors[place][0].numel() for place in places], dim=1)
+    views = torch.split(buffer, [tensors[place][0].numel() for place in places], dim=1)
     for place, view in zip(places, views, strict=True):
         tensors[place] = view.view(tensors[place].shape)
     return buffer

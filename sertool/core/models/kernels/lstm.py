@@ -75,10 +75,10 @@ def _forward(gates: Tensor, bias: Tensor | None, weight: Tensor, step_sizes: tup
         gates = gates + bias.unsqueeze(1).to(gates.dtype)
     transposed, width = weight.transpose(1, 2), weight.shape[2]
     # The views of all steps at once: in a small stack, making them one by one takes as long as computing.
-    parts = gates, activated, *activated.split(width, -1), cells, squashed, hidden
+    parts = gates, activated, *torch.split(activated, width, -1), cells, squashed, hidden
     before = None
     for gate, active, into, forget, cell, out, state, squash, output in zip(
-        *(part.split(step_sizes, 1) for part in parts), strict=True
+        *(torch.split(part, step_sizes, 1) for part in parts), strict=True
     ):
         if before is not None:
             last_state, last_output = (part[:, : gate.shape[1]] for part in before)
@@ -110,10 +110,10 @@ def _backward(gradient: Tensor, weight: Tensor, step_sizes: tuple[int, ...], sta
     activated, cells, squashed, _ = states
     members, rows, width = cells.shape
     first = step_sizes[0]
-    into, forget, cell, out = activated.split(width, -1)
+    into, forget, cell, out = torch.split(activated, width, -1)
     # Derivatives of c_t by the gates i, f and g, and of h_t by o, before activation; they become the result in place.
     d_gates = torch.empty_like(activated)
-    d_into, d_forget, d_cell, d_out = d_gates.split(width, -1)
+    d_into, d_forget, d_cell, d_out = torch.split(d_gates, width, -1)
     sigmoid, tanh = torch.ops.aten.sigmoid_backward.grad_input, torch.ops.aten.tanh_backward.grad_input
     sigmoid(cell, into, grad_input=d_into)
     d_forget[:, :first] = 0  # the forget gate of the first step acts on a zero state
@@ -126,7 +126,7 @@ def _backward(gradient: Tensor, weight: Tensor, step_sizes: tuple[int, ...], sta
     d_state = gradient.new_zeros(members, first, width)
     by_state = d_gates.view(members, rows, 4, width)[:, :, :3]
     parts = d_gates, by_state, d_out, forget, to_state, d_hidden
-    steps = list(zip(*(part.split(step_sizes, 1) for part in parts), strict=True))
+    steps = list(zip(*(torch.split(part, step_sizes, 1) for part in parts), strict=True))
     for step in range(len(steps) - 1, -1, -1):
         d_gate, by_own_state, by_output, kept, factor, d_output = steps[step]
         own = d_state[:, : step_sizes[step]].addcmul_(d_output, factor)
