@@ -78,7 +78,7 @@ def _forward(gates: Tensor, bias: Tensor | None, weight: Tensor, step_sizes: tup
     parts = gates, activated, *torch.split(activated, width, -1), cells, squashed, hidden
     before = None
     for gate, active, into, forget, cell, out, state, squash, output in zip(
-        *(torch.split(part, step_sizes, 1) for part in parts), strict=True
+        *(torch.split(part, list(step_sizes), 1) for part in parts), strict=True
     ):
         if before is not None:
             last_state, last_output = (part[:, : gate.shape[1]] for part in before)
@@ -126,7 +126,7 @@ def _backward(gradient: Tensor, weight: Tensor, step_sizes: tuple[int, ...], sta
     d_state = gradient.new_zeros(members, first, width)
     by_state = d_gates.view(members, rows, 4, width)[:, :, :3]
     parts = d_gates, by_state, d_out, forget, to_state, d_hidden
-    steps = list(zip(*(torch.split(part, step_sizes, 1) for part in parts), strict=True))
+    steps = list(zip(*(torch.split(part, list(step_sizes), 1) for part in parts), strict=True))
     for step in range(len(steps) - 1, -1, -1):
         d_gate, by_own_state, by_output, kept, factor, d_output = steps[step]
         own = d_state[:, : step_sizes[step]].addcmul_(d_output, factor)
