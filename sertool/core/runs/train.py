@@ -132,6 +132,8 @@ def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> It
         left = []
         for event in launcher.run(training, jobs, share):
             if isinstance(event, Epoch | Resumed):
+                if isinstance(event, Epoch):
+                    yield from (Note(note) for note in event.notes)
                 yield event
             elif isinstance(event, Halved):
                 left.append(event.group)  # its smaller stacks train when the other groups have finished

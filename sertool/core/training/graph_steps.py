@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from sertool.core.compute.device import Precision
+from sertool.core.compute.memory import ran_out_of_memory
 from sertool.core.errors import SertoolError
 from sertool.core.models.inputs import Inputs
 from sertool.core.models.kernels.noise import Noise
@@ -25,6 +26,13 @@ from sertool.core.training.steps import Stack
 
 EVALUATION_ROWS = 128  # utterances per batch and member
 WARM_UPS = 3  # runs before recording, as in torch's documentation of CUDA graphs
+
+
+class UnrecordedError(SertoolError):
+    """A step cannot be recorded, or its replay is wrong; the operations themselves can still be launched one by one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="try --no-graphs, which launches every operation on its own")
 
 
 class WorkingWeights:
@@ -90,7 +98,7 @@ class StaticSteps:
         schedule: schedule of any of its epochs; only the shape counts.
 
     Raises:
-        SertoolError: the step cannot be recorded.
+        UnrecordedError: the step cannot be recorded.
     """
 
     def __init__(self, stack: Stack, schedule: Schedule) -> None:
@@ -108,28 +116,32 @@ class StaticSteps:
         self.noise = Noise(0, device)  # seeded for each epoch in run
         self.working = WorkingWeights(stack.model, stack.precision)
         # All sizes are 0 here, so that the runs before recording change no weight.
-        self.step = _record(self._step, self.counter, self.noise)
-        self._evaluation: _StaticForward | None = None
+        self.step = record(self.plain_step, self.counter, self.noise)
+        self._evaluation: StaticForward | None = None
 
     def run(self, schedule: Schedule, seed: int) -> Float32[Tensor, "E"]:
         """Train for one epoch; arguments and result as of :func:`~sertool.core.training.steps.run_steps`."""
-        adam = self.stack.adam
+        self.load(schedule, seed)
+        for _ in range(len(schedule)):
+            self.step()
+        self.stack.adam.steps = self.updates.to("cpu", torch.float32)
+        return self.total.cpu().clone()  # clone: on a CPU this would be the running total itself
+
+    def load(self, schedule: Schedule, seed: int) -> None:
+        """Get ready for the first step of an epoch; arguments as of :meth:`run`."""
         self.working.refresh()
         # Copied in place: the graph knows the addresses of these tensors.
         self.index.copy_(schedule.index, non_blocking=True)
         self.weights.copy_(schedule.weights(), non_blocking=True)
         self.sizes.copy_(schedule.sizes, non_blocking=True)
         self.rates.copy_(schedule.rates, non_blocking=True)
-        self.updates.copy_(adam.steps)
+        self.updates.copy_(self.stack.adam.steps)
         self.counter.zero_()
         self.total.zero_()
         self.noise.seed(seed)
-        for _ in range(len(schedule)):
-            self.step()
-        adam.steps = self.updates.to("cpu", torch.float32)
-        return self.total.cpu().clone()  # clone: on a CPU this would be the running total itself
 
-    def _step(self) -> None:
+    def plain_step(self) -> None:
+        """Launch the operations of the next step one by one."""
         stack = self.stack
         index, weight, sizes, rates = (
             part.index_select(0, self.counter)[0] for part in (self.index, self.weights, self.sizes, self.rates)
@@ -145,12 +157,16 @@ class StaticSteps:
 
     def evaluate(self, rows: Sequence[Int64[Tensor, "_"]]) -> list[Float32[Tensor, "_ C"]]:
         """Compute each member's logits for its own utterances, on the CPU; ``rows`` must not change between calls."""
+        return self.evaluation(rows).run()
+
+    def evaluation(self, rows: Sequence[Int64[Tensor, "_"]]) -> "StaticForward":
+        """Return the recorded forward passes; the first call records them."""
         if self._evaluation is None:
-            self._evaluation = _StaticForward(self.stack, self.working, self.folds, rows)
-        return self._evaluation.run()
+            self._evaluation = StaticForward(self.stack, self.working, self.folds, rows)
+        return self._evaluation
 
 
-class _StaticForward:
+class StaticForward:
     """Recorded forward passes for evaluation: batches of fixed size, the last one filled up."""
 
     def __init__(self, stack: Stack, working: WorkingWeights, folds: Tensor, rows: Sequence[Tensor]) -> None:
@@ -165,10 +181,11 @@ class _StaticForward:
         with torch.no_grad():
             like = self._logits()
             self.logits = torch.zeros(steps, *like.shape, device=device)
-            self.step = _record(self._step, self.counter, None)
+            self.step = record(self.plain_step, self.counter, None)
 
     @torch.no_grad()
     def run(self) -> list[Tensor]:
+        """Compute each member's logits, on the CPU."""
         self.working.refresh()
         self.counter.zero_()
         for _ in range(len(self.logits)):
@@ -182,12 +199,14 @@ class _StaticForward:
             logits = self.working.logits(self.stack.tables.gather_full(index, self.folds))
         return logits.float()
 
-    def _step(self) -> None:
+    @torch.no_grad()
+    def plain_step(self) -> None:
+        """Launch the operations of the next batch one by one."""
         self.logits.index_copy_(0, self.counter, self._logits().unsqueeze(0))
         self.counter += 1
 
 
-def _record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> Callable[[], None]:
+def record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> Callable[[], None]:
     """Record a step as a CUDA graph and return its replay; on other devices rehearse and return the step itself."""
     if not counter.is_cuda:
         _rehearse(step, counter)
@@ -205,10 +224,9 @@ def _record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> C
         with torch.cuda.graph(graph):
             step()
     except RuntimeError as error:
-        raise SertoolError(
-            f"the training step cannot be recorded as a CUDA graph ({error!s:.200})",
-            hint="try --no-graphs, which launches every operation on its own",
-        ) from error
+        if ran_out_of_memory(error):  # a smaller stack may be recorded
+            raise
+        raise UnrecordedError(f"the step cannot be recorded as a CUDA graph ({error!s:.200})") from error
     replay: Callable[[], None] = graph.replay
     return replay
 

@@ -7,14 +7,16 @@ needs to resume; random numbers depend on (seed, epoch) alone, so there is no ge
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
+from sertool.core.compute.memory import release_memory
 from sertool.core.errors import SertoolError
 from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.models.layers import generator
@@ -22,14 +24,16 @@ from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
-from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.graph_steps import StaticSteps, UnrecordedError
 from sertool.core.training.history import MemberEpoch
 from sertool.core.training.logits import logits_of
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.parallel_steps import run_parted_steps
+from sertool.core.training.recorded_check import check_evaluation, check_steps
 from sertool.core.training.schedule import plan_epoch
 from sertool.core.training.steps import ClassWeights, Stack, run_steps
 
+Result = TypeVar("Result")
 NO_SCORE = -1.0  # below any score, so that the first epoch is always the best so far
 
 
@@ -71,7 +75,11 @@ class MemberProgress:
 
 @dataclass
 class StackState:
-    """A stack in training: its members in order, their weights, optimizer, best copies and schedules."""
+    """A stack in training: its members in order, their weights, optimizer, best copies and schedules.
+
+    Recorded steps are compared with plain ones once, not again when a member has left; ``steps_checked`` and
+    ``evaluation_checked`` say that it was done.
+    """
 
     members: list[Member]
     model: MAT | MNT
@@ -83,6 +91,8 @@ class StackState:
     best_steps: Tensor
     epoch: int = 0
     static: StaticSteps | None = None
+    steps_checked: bool = False
+    evaluation_checked: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,11 +106,19 @@ class Finished:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Results of one epoch: a row for each member that took part, and the members that left."""
+    """Results of one epoch.
+
+    Attributes:
+        number: counted from 1.
+        rows: a row for each member that took part.
+        finished: members that left.
+        notes: sentences for the user.
+    """
 
     number: int
     rows: list[tuple[Member, MemberEpoch]]
     finished: list[Finished]
+    notes: tuple[str, ...] = ()
 
 
 def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> StackState:
@@ -136,9 +154,17 @@ def train(
         SertoolError: a member's loss became infinite or NaN; the message names its seed.
     """
     while state.members:
-        losses, rates = train_epoch(state, tables, settings, class_weights, precision)
+        notes: list[str] = []
+
+        def trained(how: Precision) -> tuple[list[float], list[float]]:
+            return train_epoch(state, tables, settings, class_weights, how)
+
+        def validated(how: Precision) -> list[float]:
+            return validate(state, tables, settings, how)
+
+        (losses, rates), precision = _recorded_or_plain(trained, state, precision, notes)
         _check_losses(state, losses)
-        scores = validate(state, tables, settings, precision)
+        scores, precision = _recorded_or_plain(validated, state, precision, notes)
         state.epoch += 1
         rows = []
         for place, member in enumerate(state.members):
@@ -146,7 +172,26 @@ def train(
             row = MemberEpoch(state.epoch, losses[place], scores[place], rates[place], outcome)
             state.progress[place].history.append(row)
             rows.append((member, row))
-        yield Epoch(state.epoch, rows, _release(state))
+        yield Epoch(state.epoch, rows, _release(state), tuple(notes))
+
+
+def _recorded_or_plain(
+    do: Callable[[Precision], Result], state: StackState, precision: Precision, notes: list[str]
+) -> tuple[Result, Precision]:
+    """Do a part of an epoch; where its recorded steps fail, do it again with plain ones, and note that.
+
+    Returns:
+        The result, and the precision to go on with.
+    """
+    try:
+        return do(precision), precision
+    except UnrecordedError as error:
+        notes.append(f"{error}: training goes on without recording (slower)")
+    # After the handler nothing refers to the recorded steps any more.
+    state.static = None
+    release_memory(precision.device)
+    plain = replace(precision, graphs=False)
+    return do(plain), plain
 
 
 def _check_losses(state: StackState, losses: Sequence[float]) -> None:
@@ -175,6 +220,9 @@ def train_epoch(
         if precision.graphs:
             if state.static is None:
                 state.static = StaticSteps(stack, schedule)
+            if not state.steps_checked:
+                check_steps(state.static, schedule, seed)
+                state.steps_checked = True
             total = state.static.run(schedule, seed)
         elif precision.parts > 1 and len(members) == 1:
             total = run_parted_steps(stack, schedule, seed)
@@ -188,6 +236,9 @@ def validate(state: StackState, tables: Tables, settings: Training, precision: P
     """Compute each member's score on its own validation utterances."""
     rows = [member.valid for member in state.members]
     if state.static is not None:
+        if not state.evaluation_checked:
+            check_evaluation(state.static.evaluation(rows))
+            state.evaluation_checked = True
         logits = state.static.evaluate(rows)
     else:
         folds = [member.fold for member in state.members]
