@@ -8,6 +8,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waveforms import many
 
 from benchmarks import features as benchmark
 from sertool.core.features import log_mel as acoustics
@@ -138,13 +139,6 @@ def test_silence_stays_whole_and_at_the_floor():
     assert (frames == np.float32(FEATURE_FLOOR)).all()
 
 
-def many(count=40):
-    """Recordings of 1 to 60,000 samples, some of them silent."""
-    random = np.random.default_rng(5)
-    lengths = [1, 274, 275, 4399, 4400, 60000, *random.integers(1, 30000, count - 6)]
-    return [torch.from_numpy((random.normal(0, 0.1, n) * (n % 5 > 0)).astype(np.float32)) for n in lengths]
-
-
 @pytest.mark.parametrize("frontend", [REFERENCE, EVERY_FRAME], ids=["every 16th", "every frame"])
 @pytest.mark.parametrize("rows", [1, 7, 64, 100000])
 def test_a_batch_is_bit_for_bit_one_by_one(frontend, rows, monkeypatch):
@@ -166,16 +160,6 @@ def test_frames_do_not_depend_on_the_number_of_threads():
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(*found)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
-@pytest.mark.parametrize("frontend", [REFERENCE, EVERY_FRAME], ids=["every 16th", "every frame"])
-def test_a_gpu_gives_the_frames_of_the_cpu(frontend):
-    expected = log_mels_batch(many(), frontend)
-    for found, one in zip(log_mels_batch(many(), frontend, "cuda"), expected, strict=True):
-        assert found.device.type == "cpu"
-        torch.testing.assert_close(found, one, atol=1e-5, rtol=0)
 
 
 @settings(max_examples=60, deadline=None)
