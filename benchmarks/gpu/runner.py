@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 RUN = "run.json"
 RUNNING, DONE, WITHOUT, FAILED, CUT_OFF = "running", "done", "left out", "failed", "cut off"
 LEAST = 5.0  # seconds; a part cannot do anything in less
+PATIENCE = 10.0  # seconds for a killed child to end
 KEPT_LOG = 1_000_000  # bytes at the end of each log
 SHOWN_LINES = 12  # of the log of a part that failed
 
@@ -172,7 +173,8 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     for process in family:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    child.wait()
+    with suppress(subprocess.TimeoutExpired):  # a process that waits for its driver cannot be ended
+        child.wait(PATIENCE)
     if child.stdin is not None:
         child.stdin.close()
 
