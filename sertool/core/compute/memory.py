@@ -2,6 +2,8 @@
 
 import gc
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
 
@@ -23,14 +25,18 @@ def ran_out_of_memory(error: BaseException) -> bool:
 
     A recording of a CUDA graph that ends in such an error reports a broken recording instead.
     """
-    chain: BaseException | None = error
-    while chain is not None:
-        if isinstance(chain, MemoryError | torch.OutOfMemoryError):
-            return True
-        if isinstance(chain, RuntimeError) and _WORDS.search(str(chain)):
-            return True
-        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
-    return False
+    return any(
+        isinstance(each, MemoryError | torch.OutOfMemoryError)
+        or (isinstance(each, RuntimeError) and _WORDS.search(str(each)) is not None)
+        for each in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that it follows from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def release_memory(device: torch.device) -> None:
@@ -39,7 +45,8 @@ def release_memory(device: torch.device) -> None:
     if device.type == "cuda":
         # A recording that failed may have left its own stream behind as the current one.
         torch.cuda.set_stream(torch.cuda.default_stream(device))
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # and torch may still count it as running, when it releases nothing
+            torch.cuda.empty_cache()
 
 
 def count_memory_anew(device: torch.device) -> None:
@@ -57,7 +64,8 @@ def out_of_memory(what: str, error: BaseException, precision: Precision) -> Sert
         precision: the device, and the number format in use.
     """
     asked = _asked(error)
-    if precision.device.type == "cpu":
+    # Also with a card, memory of the host may run out while a state is copied there.
+    if precision.device.type == "cpu" or isinstance(error, MemoryError) or "CPUAllocator" in str(error):
         return cpu_shortage(what, asked)
     device = precision.device
     free, total = torch.cuda.mem_get_info(device)
@@ -73,7 +81,7 @@ def out_of_memory(what: str, error: BaseException, precision: Precision) -> Sert
 
 def _asked(error: BaseException) -> int:
     """Return the bytes of the allocation that failed; 0 if unknown."""
-    found = _ASKED.search(str(error))
+    found = next(filter(None, (_ASKED.search(str(each)) for each in _chain(error))), None)
     return int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
 
 

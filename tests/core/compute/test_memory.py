@@ -1,5 +1,7 @@
 """Errors that say that memory ran out, and the messages that follow from them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from builders import CPU
@@ -48,7 +50,7 @@ def test_other_errors(error):
 
 def recording():
     try:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
     except RuntimeError as error:
         raise SertoolError("the training step cannot be recorded") from error
 
@@ -80,6 +82,14 @@ def test_the_message_of_a_cpu():
     assert str(error) == "seed 3: out of memory, the system has no 4398.0 GB to spare"
     assert error.hint == "use a smaller training.batch_size, or end other processes"
     assert str(out_of_memory("seed 3", MemoryError(), CPU)) == "seed 3: out of memory"
+    with pytest.raises(SertoolError) as caught:
+        recording()
+    assert (
+        str(out_of_memory("seed 3", caught.value, CPU)) == "seed 3: out of memory, the system has no 21.0 MB to spare"
+    )
+    # Of the host, although a card is used.
+    with_card = replace(CPU, device=torch.device("cuda"))
+    assert str(out_of_memory("seed 3", MemoryError(), with_card)) == "seed 3: out of memory"
 
 
 def test_torch_s_own_words_on_a_cpu_are_recognised():
