@@ -10,12 +10,13 @@ from benchmarks.gpu.child import FailedError, LeftOutError, Settings, serve
 from sertool.core.files import artifacts
 
 COMMAND = ("doctor", "--device")
-USAGE = 2  # the exit code of a command that does not know an option
 LINES = 60  # of its output that are kept
 
 
 def work(settings: Settings) -> None:
     """Run the command and keep its exit code, its JSON and its output."""
+    if settings.device == "cpu":
+        raise LeftOutError("there is no CUDA device")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "device.json"
         done = subprocess.run(
@@ -26,11 +27,9 @@ def work(settings: Settings) -> None:
             text=True,
         )
         print(done.stdout, flush=True)
-        report: Any = artifacts.read_json(file) if file.is_file() else None
+        report: Any = artifacts.read_json(file) if file.is_file() else {}
     lines = done.stdout.rstrip().splitlines()[-LINES:]
-    settings.write({"exit_code": done.returncode, "report": report, "output": lines})
-    if done.returncode == USAGE and settings.device == "cpu":
-        raise LeftOutError("there is no CUDA device")
+    settings.write({"exit_code": done.returncode, "cards": report.get("cards", []), "output": lines})
     if done.returncode:
         raise FailedError(f"sertool {' '.join(COMMAND)}: exit code {done.returncode}")
 

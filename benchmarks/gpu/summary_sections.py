@@ -65,9 +65,19 @@ def machine(found: dict[str, Any]) -> list[str]:
 
 
 def kernels(found: dict[str, Any]) -> list[str]:
-    """Show what the comparison of the kernels printed."""
-    return [f"`sertool doctor --device`, exit code {found['exit_code']}:", "", "```",
-            *found["output"][-MOST_LINES:], "```"]  # fmt: skip
+    """Show how many comparisons found a kernel equal, and what was wrong with the others."""
+    lines = []
+    for card in found["cards"]:
+        every = card["comparisons"]
+        equal = sum(own["equal"] for own in every)
+        lines += ["", f"{card['card']}, Triton {card['triton']}: {equal} of {len(every)} comparisons equal."]
+        rows = [[own["kernel"], own["format"], cell(own["fault"])] for own in every if not own["equal"]]
+        lines += ["", *table(["kernel", "format", "fault"], rows)] if rows else []
+        lines += [text for line in card["lines"] for text in ("", line)]
+    if not lines:  # the command ended before it had a result
+        lines = ["", f"`sertool doctor --device`, exit code {found['exit_code']}:", "", "```"]
+        lines += [*found["output"][-MOST_LINES:], "```"]
+    return lines[1:]
 
 
 def tests(found: dict[str, Any]) -> list[str]:
@@ -120,6 +130,8 @@ def throughput(rows: list[dict[str, Any]]) -> list[str]:
         if (evaluation := row["evaluation"]) is not None:
             rate, ratio = spread(evaluation["utterances_per_second"]), spread(evaluation["baseline"]["ratio"])
             lines += ["", f"Evaluation, {_case(row)}: {rate} utterances/s, {ratio} times plain PyTorch."]
+        if row["note"]:
+            lines += ["", f"{_case(row)}: {row['note']}."]
     return lines
 
 
@@ -166,6 +178,7 @@ def step(tables: list[dict[str, Any]]) -> list[str]:
             f"{'; '.join(kinds) or 'The profiler saw no kernel'}.",
             "",
             *_kernels(found["kernels"][: TOP_OF_ONE if position else TOP]),
+            *(["", f"{found['note']}."] if found["note"] else []),
         ]
     return lines
 

@@ -26,7 +26,7 @@ def measured(**changes):
     file = ROOT / "benchmarks/results/gpu-nvidia-h100-80gb-hbm3.json"
     row = json.loads(file.read_text())["throughput"][0]
     row["wanted"] = {"training": 30.0, "share": 0.15, "finish_s": 15.0, **changes}
-    return row
+    return {**row, "note": ""}
 
 
 def test_rates_targets_and_their_spread():
@@ -38,6 +38,23 @@ def test_rates_targets_and_their_spread():
     assert briefs.throughput([measured(training=60.0, share=0.05)]) == (
         "2 of 3 targets met; missed: iemocap, 10 members: ratio"
     )
+
+
+def compared(*faults):
+    every = [{"kernel": "norm", "format": "bf16", "equal": not fault, "fault": fault} for fault in faults]
+    return {"card": "A card", "triton": "3.6", "comparisons": every, "lines": ["norm is left out"] * any(faults)}
+
+
+def test_kernels_that_differ_are_listed():
+    good = {"exit_code": 0, "cards": [compared("", "")], "output": ["much"]}
+    assert sections.kernels(good) == ["A card, Triton 3.6: 2 of 2 comparisons equal."]
+    assert briefs.kernels(good) == "2 of 2 comparisons equal"
+    lines = sections.kernels({**good, "cards": [compared("", "differs by 0.3 | or so")]})
+    assert lines[0] == "A card, Triton 3.6: 1 of 2 comparisons equal."
+    assert "| norm | bf16 | differs by 0.3 \\| or so |" in lines
+    assert lines[-1] == "norm is left out"
+    ended = sections.kernels({"exit_code": 1, "cards": [], "output": ["error: a driver"]})
+    assert ended == ["`sertool doctor --device`, exit code 1:", "", "```", "error: a driver", "```"]
 
 
 def rows_of(**ratios):
