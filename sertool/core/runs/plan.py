@@ -28,8 +28,8 @@ CPU_BYTES = 2**32
 CUDA_SHARE = 0.7
 # Costs of small members on one core of a CPU (docs/performance.md, "Stacked or side by side"). They are constants,
 # because measured times would make the groups, and with them every byte of the result, a matter of chance.
-CALL_SECONDS = 0.007  # of a step, for each layer and one more: calling the operations, whatever the number of members
-STEP_BYTES = 1.25e9  # of member_bytes, that a step works through in a second
+CALL_SECONDS = 0.006  # of a step, for each layer and one more: calling the operations, whatever the number of members
+STEP_BYTES = 1.4e9  # of member_bytes, that a step works through in a second
 START_SECONDS = 3.0  # until a new process trains
 LEAST_GAIN = 1.5  # of the whole training's time; below it a stack on one core leaves the others to other work
 PROCESS_BYTES = 2**28  # memory of a process besides its members

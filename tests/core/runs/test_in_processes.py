@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from builders import CPU, make_corpus, tiny_recipe, write_tiny
+import torch
+from builders import CPU, NO_DROPOUT, make_corpus, tiny_recipe, write_tiny
 from killed_training import DROPOUT, UNEVEN, contents, kill_and_resume
 
+from sertool.core.compute.local import LocalLauncher
 from sertool.core.compute.processes import ProcessLauncher
 from sertool.core.runs import train as runs
 from sertool.core.runs.experiment import open_experiment
@@ -41,3 +43,25 @@ def test_every_byte_is_as_in_one_process(tmp_path, monkeypatch, cards):
 @pytest.mark.slow
 def test_kill_minus_nine_many_times(tmp_path):
     kill_and_resume(tmp_path, 15, processes=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_all_cards_train_as_the_first_one_alone(tmp_path):
+    """Every group trains on a card that its process knows as the first; with one card there is one process."""
+    data = write_tiny(tmp_path / "data")
+    experiment = open_experiment(tiny_recipe(model=NO_DROPOUT), data)
+
+    def losses(folder, launcher):
+        precision = launcher.choose("auto", "fp32")
+        plan = plan_training(experiment, tmp_path / folder, [1, 2, 3, 4], 1, precision)
+        events = [event for event in train_recipe(plan, data, precision, launcher) if isinstance(event, Epoch)]
+        found = sorted((member.seed, row.epoch, row.loss) for event in events for member, row in event.rows)
+        return plan.workers, found
+
+    _, alone = losses("one", LocalLauncher())
+    cards = tuple(range(torch.cuda.device_count()))
+    workers, shared = losses("all", ProcessLauncher(cards))
+    assert workers == min(len(cards), 4)
+    assert [row[:2] for row in shared] == [row[:2] for row in alone]
+    assert [row[2] for row in shared] == pytest.approx([row[2] for row in alone], rel=1e-3)
