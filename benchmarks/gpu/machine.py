@@ -10,11 +10,12 @@ def work(settings: Settings) -> None:
     from sertool.core.bench.device import Rates, describe_machine
     from sertool.core.bench.turns import Spread
     from sertool.core.compute.environment import environment
+    from sertool.core.models.kernels.proof import triton_version
 
     precision = settings.precision()
     found = {
         "machine": describe_machine(precision.device),
-        "environment": environment({}),
+        "environment": {**environment({}), "triton": triton_version() or "not installed"},
         "precision": precision.name,
         "chosen": precision.reason,
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from gpu_fakes import FACTS, ended, parts
 from places import ROOT, TESTS
 
 from benchmarks.gpu import runner
+from benchmarks.gpu.parts import PARTS, TOTAL
 from benchmarks.gpu.runner import Run, read_outcomes
 from benchmarks.gpu.summary import summary
 
@@ -143,6 +145,25 @@ def test_without_a_card_one_message_says_so(tmp_path):
     assert done.stderr.startswith("error: --device cuda: ")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_every_part_starts_where_little_is_installed():
+    """Neither the runner nor a part imports torch before it works, so the runner leaves the card alone."""
+    blocked = ["spacy", "srsly", "soundfile", "soxr", "pytest", "hypothesis", "librosa", "threadpoolctl", "torch"]
+    modules = ["benchmarks.gpu.__main__", *(part.module for part in PARTS)]
+    code = (
+        f"import importlib, sys\nfor name in {blocked!r}: sys.modules[name] = None\n"
+        f"for name in {modules!r}: assert importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_tells_the_limits():
+    page = (ROOT / "benchmarks/README.md").read_text()
+    for part in PARTS:
+        assert re.search(rf"^\| `{part.name}` \| .* \| {part.limit:.0f} s \|$", page, re.MULTILINE)
+    assert f"at most {TOTAL:.0f} s (`--total`)" in page
 
 
 @pytest.mark.slow
