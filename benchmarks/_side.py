@@ -30,6 +30,10 @@ def _open(task: dict[str, Any]) -> Any:
     """Build the stack and train one turn as a warm-up."""
     import torch
 
+    import sertool
+
+    if Path(sertool.__file__).parents[1] != Path.cwd():  # an installed one, which is not the commit's
+        raise ImportError("it has no package sertool")
     from sertool.core.bench.stack_side import StackSide
     from sertool.core.bench.workload import open_workload
     from sertool.core.compute.device import choose

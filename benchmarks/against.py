@@ -25,7 +25,7 @@ from sertool.core.bench.device import describe_machine
 from sertool.core.bench.turns import Spread
 from sertool.core.files import artifacts
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 SIDE = Path(__file__).with_name("_side.py")
 
 
@@ -78,7 +78,7 @@ def unpacked(commit: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(name, filter="data")
-        yield Path(name)
+        yield Path(name).resolve()
 
 
 @contextmanager

@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from sertool.core.models.block_attention import attend, plan
 from sertool.core.models.kernels import MASKED_SCORE, use_triton
 from sertool.core.models.kernels.attention import attends, attention
 from sertool.core.models.kernels.lstm import recurrence
-from sertool.core.models.kernels.noise import Noise, drop
+from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.kernels.norm import Branch, Modulation, normalise, residual_norm
 from sertool.core.models.kernels.relu import relu_drop
 from sertool.core.models.layout import Exchange, Layout, Pairing
@@ -214,46 +215,13 @@ class Attention(nn.Module):
         return self.output.apart(mixed)
 
     def _in_blocks(self, query: Tensor, key: Tensor, value: Tensor, pairing: Pairing, noise: Noise | None) -> Tensor:
-        """Attend in plain torch, one block of utterances of similar length after another."""
-        query = query / math.sqrt(query.shape[-1] // self.num_heads)  # so that scores are q . k / sqrt(K)
+        """Attend in plain torch."""
         if pairing.has_memory is not None:
             # Scores are added to -1e9, which absorbs small ones only. Where all keys are masked the sums must be
             # exactly equal, so that the weights are uniform: such a query becomes 0.
             query = query * pairing.has_memory.to(query.dtype)
-        query = pairing.queries.there(query)  # (E, S, D)
-        key = pairing.memory.there(key)  # (E, B T', D)
-        value = pairing.memory.there(value)
-        bias = torch.zeros(pairing.memory_mask.shape, dtype=query.dtype, device=query.device)
-        bias.masked_fill_(~pairing.memory_mask, MASKED_SCORE)
-        length = pairing.memory_length
-        mixed = [
-            self._attend(
-                query[:, block.rows],
-                key[:, block.first * length : block.last * length],
-                value[:, block.first * length : block.last * length],
-                bias[:, block.first : block.last],
-                noise,
-            )
-            for block in pairing
-        ]
-        joined = mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
-        return pairing.queries.back(joined)
-
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, noise: Noise | None) -> Tensor:
-        """Attend in a block: queries (E, R T, D), keys and values (E, R T', D), bias (E, R, T') -> (E, R T, D)."""
-        members, utterances, length = bias.shape
-        query, key, value = (self._heads(part, utterances) for part in (query, key, value))
-        own = bias.unsqueeze(2).expand(-1, -1, self.num_heads, -1).reshape(-1, 1, length)
-        weights = torch.baddbmm(own, query, key.transpose(1, 2)).softmax(-1)  # (E R H, T, T')
-        mixed = torch.bmm(drop(weights, self.dropout, noise), value)
-        mixed = mixed.view(members, utterances, self.num_heads, *mixed.shape[1:])
-        return mixed.transpose(2, 3).reshape(members, -1, self.num_heads * mixed.shape[-1])
-
-    def _heads(self, rows: Tensor, utterances: int) -> Tensor:
-        """Split the heads: (E, R T, D) -> (E R H, T, K)."""
-        members, _, width = rows.shape
-        split = rows.reshape(members, utterances, -1, self.num_heads, width // self.num_heads)
-        return split.transpose(2, 3).flatten(0, 2)
+        planned = plan(pairing, self.num_heads, query.dtype)
+        return attend(query, key, value, planned, self.num_heads, self.dropout, noise)
 
 
 class FeedForward(nn.Module):

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 # Blocks of attention: more blocks mean less padding and more, smaller products.
-BLOCK_UTTERANCES = 4  # fewest utterances per block
+BLOCK_UTTERANCES = 8  # fewest utterances per block
 MAX_BLOCKS = 4  # most blocks per batch
 
 
@@ -157,6 +157,7 @@ class Pairing:
 
     Attributes:
         blocks: blocks of queries.
+        key_lengths: positions of memory that a block attends to; no utterance of the block has more.
         queries: packed rows (E, P, D) <-> rows of the blocks (E, S, D).
         memory: packed rows (E, P', D) <-> (E, B * T', D), utterances in the queries' order of ranks.
         memory_mask: mask in that order; its last axis is T'.
@@ -165,6 +166,7 @@ class Pairing:
     """
 
     blocks: tuple[Block, ...]
+    key_lengths: tuple[int, ...]
     queries: Exchange
     memory: Exchange
     memory_mask: Bool[Tensor, "E B T"]
@@ -205,6 +207,8 @@ def pair(query: Layout, memory: Layout) -> Pairing:
     blocks = _blocks(query.step_sizes, batch)
     return Pairing(
         blocks=blocks,
+        # Within one modality a block's longest query is its longest key; another one is not sorted by its own lengths.
+        key_lengths=tuple(block.length if query is memory else length for block in blocks),
         queries=_query_exchange(query.step_sizes, blocks, members, query.mask.device),
         memory=Exchange(memory_source, memory_inverse),
         memory_mask=memory.mask.gather(1, rank),
@@ -222,6 +226,7 @@ def _pair_full(query: torch.Size, memory: torch.Size, device: torch.device) -> P
     block = Block(0, batch, length, 0)
     return Pairing(
         blocks=(block,),
+        key_lengths=(memory[2],),
         queries=_query_exchange(mine.step_sizes, (block,), members, device),
         memory=Exchange(other.row_of.flatten(1), other.packed_source),
         memory_mask=other.mask,

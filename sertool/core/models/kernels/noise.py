@@ -40,15 +40,17 @@ class Noise:
         """Zero each value with ``probability`` (to 2**-17) and scale the others so that the mean stays."""
         if probability == 0:
             return values
-        count = values.numel()
+        return values * self.factors(values.numel(), probability, values.dtype).view(values.shape)
+
+    def factors(self, count: int, probability: float, number: torch.dtype = torch.float32) -> Float[Tensor, "N"]:
+        """Draw the factors of ``count`` values: 0 with ``probability``, else what keeps the mean."""
         # One 64-bit number serves four values, and integer passes are cheap: one float for each value, as in torch's
         # dropout on a CPU, costs ten times as much.
         dropped = dropped_steps(probability)
         # Bits as int16 are uniform from -32768 on; clamped to two neighbouring values they become 0 (drop) and 1.
         bound = dropped - STEPS // 2 - 1
-        draws = self._bits((count + 3) // 4).view(torch.int16)[:count]
-        keep = draws.clamp_(bound, bound + 1).sub_(bound).view(values.shape)
-        return values * keep.to(values.dtype).mul_(STEPS / (STEPS - dropped))
+        keep = self._bits((count + 3) // 4).view(torch.int16)[:count].clamp_(bound, bound + 1).sub_(bound)
+        return keep.to(number).mul_(STEPS / (STEPS - dropped))
 
     def _bits(self, count: int) -> Tensor:
         draws = torch.empty(count, dtype=torch.int64, device=self._device)
