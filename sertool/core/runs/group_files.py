@@ -13,7 +13,7 @@ from sertool.core.runs import checkpoint
 from sertool.core.runs.checkpoint import Key
 from sertool.core.runs.folder import is_done
 from sertool.core.runs.group import Event, Group, GroupTraining, Halved, Saved, StackPlan
-from sertool.core.runs.plan import Plan
+from sertool.core.runs.plan import Plan, is_started
 from sertool.core.training.loop import Epoch
 
 
@@ -27,7 +27,8 @@ def sweep(plan: Plan) -> None:
         if set(checkpoint.read_state(path).members) <= done:  # others resume from it
             path.unlink()
     for path in state.glob("group-*.json"):
-        if set(chain(*checkpoint.read_division(path))) <= done:
+        # Before any state is saved the stacks begin anew, perhaps by another recipe: all members are tried together.
+        if not is_started(plan.folder) or set(chain(*checkpoint.read_division(path))) <= done:
             path.unlink()
 
 

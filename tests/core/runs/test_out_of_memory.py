@@ -18,7 +18,7 @@ from scarce_memory import limited
 from sertool.core.compute.local import LocalLauncher
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files import artifacts
-from sertool.core.runs import group
+from sertool.core.runs import checkpoint, group
 from sertool.core.runs import train as runs
 from sertool.core.runs.checkpoint import select_state, write_state
 from sertool.core.runs.experiment import open_experiment
@@ -302,6 +302,23 @@ def test_files_of_a_division_that_do_not_fit(tmp_path, data, monkeypatch, save_a
     division.unlink()
     complete(recipe, data, tmp_path / "run")
     assert not division.parent.exists()
+    # One that was killed at its very end leaves a list of members that have finished.
+    checkpoint.write_division(division, [[(1, 0), (2, 0)], [(3, 0)]])
+    complete(recipe, data, tmp_path / "run")
+    assert not division.parent.exists()
+
+
+def test_before_any_saved_state_all_members_are_tried_together_again(tmp_path, data, monkeypatch):
+    """The recipe may be another one by then, with smaller batches."""
+    with monkeypatch.context() as patch:
+        scarce(patch, 3)
+        killing(patch, 6)
+        with pytest.raises(Killed):
+            complete(tiny_recipe(), data, tmp_path / "run")
+    assert (tmp_path / "run/state/group-0.json").is_file()
+    events = complete(tiny_recipe(training={"batch_size": 4}), data, tmp_path / "run")
+    assert {len(event.rows) for event in events if isinstance(event, Epoch)} == {5}
+    assert not (tmp_path / "run/state").exists()
 
 
 def test_memory_that_ends_anywhere_else_is_one_message(tmp_path, monkeypatch):
