@@ -6,6 +6,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 
 
@@ -46,6 +47,7 @@ def bench(
     chosen = choose(device, precision or settings.training.precision, graphs=graphs)
     wishes = Wishes(members, rounds, seconds, training, evaluation, baseline, finish)
     talk = console()
+    say_kernels(talk, chosen.device)
     found = measure(settings, data, chosen, wishes, lambda text: say(talk, text))
     for line in lines(found):
         typer.echo(line)

@@ -9,6 +9,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._kernels import say_kernels
 from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def demo(
             for line in describe(experiment):
                 say(talk, line)
             say(talk, f"three ensembles of {recipe.training.runs} members · {chosen.reason}")
+            say_kernels(talk, chosen.device)
         first = recipe.training.seed
         seeds = range(first, first + recipe.training.runs)
         plan = plan_training(experiment, output / name, seeds, None, chosen, processes=True)

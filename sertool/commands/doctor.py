@@ -1,4 +1,4 @@
-"""``sertool doctor``: check a corpus, or show the environment."""
+"""``sertool doctor``: check a corpus, show the environment, or compare the kernels on a GPU."""
 
 import shutil
 import textwrap
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sertool.commands import _options as options
+from sertool.commands._kernels import compare_kernels, kernel_state
 from sertool.commands._options import option
 from sertool.core.formatting import HARD_SPACE, padded, wrapped
 
@@ -31,16 +32,23 @@ def doctor(
         option("--recipe", "Recipe the corpus is for. Default: by the folder's name.", "NAME|FILE"),
     ] = None,
     set_: options.Set = None,
+    device: Annotated[bool, option("--device", "Compare the GPU's kernels with plain operations instead.")] = False,
     json: options.Json = None,
 ) -> None:
     """Check a corpus, or show the environment.
 
     Compares a corpus with the published counts and looks for what distorts results, such as speakers shared between
     splits, duplicates, or silent recordings. Without --data and --recipe, shows versions, devices and memory.
-    Exit code 1 if the corpus has an error.
+    Exit code 1 if the corpus has an error. With --device, exit code 1 if a kernel is left out on the GPU.
     """
+    from sertool.core.errors import UsageError
     from sertool.core.files.artifacts import write_json
 
+    if device:
+        if data is not None or recipe is not None or set_:
+            raise UsageError("--device compares kernels: it takes no --data, --recipe or --set")
+        compare_kernels(json)
+        return
     if data is None and recipe is None:  # nothing to inspect: show what a bug report needs
         _environment(json, set_)
         return
@@ -73,7 +81,8 @@ def _environment(json: Path | None, overrides: list[str] | None) -> None:
         {
             "data": (options.DEFAULT_DATA, corpora_in(options.DEFAULT_DATA)),
             "ckpt": (options.DEFAULT_OUTPUT, runs_below(options.DEFAULT_OUTPUT)),
-        }
+        },
+        kernel_state(),
     )
     if json is not None:
         write_json(json, found)

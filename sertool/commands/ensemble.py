@@ -10,6 +10,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._training import left_out
 from sertool.core.formatting import padded, plural
@@ -55,6 +56,7 @@ def ensemble(
     talk = console()
     for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
         say(talk, line)
+    say_kernels(talk, chosen.device)
     # A dict drops sets that are named twice and keeps their order.
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)

@@ -11,6 +11,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
+from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
 
@@ -86,6 +87,8 @@ def predict(
     with open_launcher(launcher, address, gpus_each) as where:
         cluster = where if launcher == "ray" else None
         chosen = where.choose(device, precision or "fp32")
+        if cluster is None:
+            say_kernels(talk, chosen.device)
         # On a cluster the workers compute; to open the model here, a CPU is enough.
         opened = open_predictor(output / name, data, index, chosen if cluster is None else choose("cpu", "fp32"))
         listener = Listener(opened.trained.recipe, window, hop)

@@ -8,6 +8,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
+from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._training import describe, show_training
 
@@ -86,6 +87,8 @@ def train(
         for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
             say(talk, line)
         say(talk, f"{describe_plan(plan)} · {chosen.reason}")
+        if launcher == "local":  # elsewhere the card is in another machine
+            say_kernels(talk, chosen.device)
         events = train_recipe(plan, data, chosen, where)
         show_training(plan, tracked(plan, events) if tensorboard else events)
     summary = training_summary(plan)

@@ -18,16 +18,19 @@ _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def environment(held: Mapping[str, tuple[Path, Sequence[str]]]) -> dict[str, str]:
+def environment(
+    held: Mapping[str, tuple[Path, Sequence[str]]], more: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Describe the environment as text by key, in the order to show it.
 
     Args:
         held: folders by the name to show, each with the names of the corpora or trained models in it.
+        more: lines about the device that this room knows nothing of.
     """
     found = {"sertool": __version__, "python": _python(), "system": _system()}
     needed, extras = _requirements()
     found |= {name: _version(name) or "not installed" for name in needed}
-    found |= dict(_compute())
+    found |= {**dict(_compute()), **(more or {})}
     found["memory"] = _memory()
     for name, (folder, contents) in held.items():
         found[name] = f"{_free(folder)} free · " + (", ".join(contents) or "nothing there")

@@ -7,20 +7,24 @@ import numpy as np
 import pytest
 import torch
 from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_tiny, tiny_recipe, write_tiny
+from typer.testing import CliRunner
 
+from sertool.cli import app
 from sertool.core.compute.device import choose
 from sertool.core.inference.ensemble import open_ensemble, predict_sets
 from sertool.core.inference.probe import probe
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.kernels import NAMES
 from sertool.core.models.kernels.lstm import recurrence
+from sertool.core.models.kernels.proof import COMPARED
 from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
 from sertool.core.runs.members import new_stack
 from sertool.core.runs.plan import plan_training
 from sertool.core.runs.train import train_recipe
-from sertool.core.training.graph_steps import StaticSteps
+from sertool.core.training.graph_steps import StaticSteps, UnrecordedError
 from sertool.core.training.logits import logits_of
 from sertool.core.training.loop import Epoch, Member, start, train
+from sertool.core.training.recorded_check import check_evaluation, check_steps
 from sertool.core.training.schedule import plan_epoch
 from sertool.core.training.steps import Stack, run_steps
 
@@ -142,6 +146,41 @@ def test_the_gradient_of_the_recurrence_against_float64(dtype):
         results[device] = [part.detach().cpu().double() for part in (hidden, *(o.grad for o in own))]
     for ours, theirs in zip(results["cuda"], results["cpu"], strict=True):
         assert float((ours - theirs).norm() / theirs.norm()) < (1e-5 if dtype == torch.float32 else 2e-2)
+
+
+def test_the_doctor_finds_every_kernel_equal(tmp_path, monkeypatch):
+    pytest.importorskip("triton")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["doctor", "--device", "--json", str(tmp_path / "out.json")])
+    assert result.exit_code == 0, result.output
+    for card in json.loads((tmp_path / "out.json").read_text())["cards"]:
+        assert [one for one in card["comparisons"] if not one["equal"]] == []
+        assert len(card["comparisons"]) >= len(COMPARED)
+    assert "equal to plain operations on this card" in CliRunner().invoke(app, ["doctor"]).stdout
+
+
+@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("name", ["fp32", "bf16"])
+def test_recorded_steps_pass_their_check_with_dropout(tmp_path, architecture, name):
+    """A wrong alarm would cost a factor of twenty, so the check must pass, and find a replay that does nothing."""
+    dropout = {"dropout_input": 0.1, "dropout_residual": 0.1, "dropout_output": 0.1}
+    precision = choose("cuda", name)
+    stack, schedule = a_stack(tmp_path, precision, model={"architecture": architecture, **dropout})
+    with precision.products():
+        static = StaticSteps(stack, schedule)
+        check_steps(static, schedule, 1)
+        check_evaluation(static.evaluation([torch.arange(48)] * 2))
+        static.step = lambda: None
+        with pytest.raises(UnrecordedError, match="0 steps, not 2"):
+            check_steps(static, schedule, 1)
+
+
+def test_a_training_on_the_device_says_nothing_about_its_recording(tmp_path):
+    experiment = open_experiment(tiny_recipe(training={"max_epochs": 2}), write_tiny(tmp_path / "data"))
+    precision = choose("cuda", "auto")
+    plan = plan_training(experiment, tmp_path / "run", [1, 2], 2, precision)
+    events = train_recipe(plan, tmp_path / "data", precision)
+    assert [event.notes for event in events if isinstance(event, Epoch)] == [(), ()]
 
 
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])

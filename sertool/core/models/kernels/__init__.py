@@ -7,7 +7,7 @@ kernels for the tests.
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sertool.core.models.kernels.proof import NAMES as NAMES
-from sertool.core.models.kernels.proof import proof_of
+from sertool.core.models.kernels.proof import lines, peek, proof_of
 
 # Triton's own variable: at 1 kernels run in Python, on tensors in main memory.
 INTERPRETED = "TRITON_INTERPRET"
@@ -25,10 +25,12 @@ OFF = "SERTOOL_PLAIN_KERNELS"  # 1 switches all of them off; else their names, s
 _forced: list[bool] = []  # innermost last; one for all threads, because autograd runs backward passes in its own
 
 
+# Keep fused multiply-add: Triton 3.9 warns unless this is set when it is imported, and 3.10 changes the default.
+os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
+
+
 @cache
 def _installed() -> bool:
-    # Keep fused multiply-add: Triton 3.9 warns unless this is set, and 3.10 changes the default.
-    os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
     return importlib.util.find_spec("triton") is not None
 
 
@@ -47,6 +49,25 @@ def forced(kernels: bool) -> Iterator[None]:
         _forced.pop()
 
 
+def switched_off() -> list[str]:
+    """Return the names of the kernels that the environment switches off; ``1`` stands for all of them."""
+    return os.environ.get(OFF, "").split(",")
+
+
+def kernel_lines(device: torch.device, first_time: Callable[[], None]) -> list[str]:
+    """Find out which kernels may run on a device, and tell the user in lines what is left out and why.
+
+    Args:
+        device: on any other than a CUDA device there is nothing to tell.
+        first_time: called before kernels are compared on a card for the first time, which takes half a minute.
+    """
+    if device.type != "cuda" or interpreted() or "1" in switched_off():
+        return []
+    if peek(device) is None:
+        first_time()
+    return lines(proof_of(device))
+
+
 def use_triton(values: Tensor, name: str) -> bool:
     """Check whether a kernel is to be used: it is available, not switched off, and equal to its definition here.
 
@@ -60,7 +81,7 @@ def use_triton(values: Tensor, name: str) -> bool:
         return _forced[-1]
     if not (values.is_cuda or interpreted()) or not _installed():
         return False
-    off = os.environ.get(OFF, "").split(",")
+    off = switched_off()
     if "1" in off or name in off:
         return False
     return interpreted() or proof_of(values.device).allows(name, _number(values))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sertool.core.compute.cards import Card, Found, dotted, find_cards, has_bf16
+from sertool.core.compute.cards import Found, dotted, find_cards, has_bf16
 from sertool.core.compute.device_checks import Report, compare, source_hash, store, stored
 from sertool.version import __version__
 
@@ -102,6 +102,23 @@ def lines(proof: Proof) -> list[str]:
     return found if proof.note is None else [*found, f"kernels: {proof.note}"]
 
 
+def state(facts: Facts | None) -> str:
+    """Describe the kernels on a card in a few words, from the cache alone.
+
+    Args:
+        facts: of the card; None where there is none.
+    """
+    if facts is None:
+        return "none without a CUDA device: plain operations"
+    if (reason := obstacle(facts)) is not None:
+        return f"{reason}: plain operations (slower)"
+    proof = stored_proof(facts)
+    if proof is None:
+        return "not compared yet on this card; sertool doctor --device compares them"
+    faults = ", ".join(f"{name} ({fault})" for name, fault in left_out(proof))
+    return f"left out on this card: {faults}" if faults else "equal to plain operations on this card"
+
+
 def left_out(proof: Proof) -> list[tuple[str, str]]:
     """List the kernels that are not equal, each with what is wrong; with the number format if another one is equal."""
     found = []
@@ -117,13 +134,12 @@ def left_out(proof: Proof) -> list[tuple[str, str]]:
 
 def facts_of(device: torch.device) -> Facts:
     """Collect the facts about a CUDA device."""
-    found = find_cards()
-    return facts_from(found, found.cards[_number(device)], triton_version())
+    return facts_of_cards(find_cards(), triton_version())[_number(device)]
 
 
-def facts_from(found: Found, card: Card, triton: str | None) -> Facts:
-    """Select the facts that decide about kernels on one of the cards of a machine."""
-    return Facts(card.name, card.capability, has_bf16(found, card), triton, found.driver)
+def facts_of_cards(found: Found, triton: str | None) -> list[Facts]:
+    """Select the facts that decide about kernels on each card of a machine."""
+    return [Facts(card.name, card.capability, has_bf16(found, card), triton, found.driver) for card in found.cards]
 
 
 def triton_version() -> str | None:
@@ -176,21 +192,22 @@ def stored_proof(facts: Facts) -> Proof | None:
     return None if found is None else Proof(facts, Report(found))
 
 
-def prove(facts: Facts, device: str, *, module: str = CHILD, limits: Sequence[float] = ()) -> Proof:
-    """Compare every kernel with its definition, and store the results.
+def prove(facts: Facts, device: str, *, module: str = CHILD, limits: Sequence[float] = (), keep: bool = True) -> Proof:
+    """Compare every kernel with its definition.
 
     Args:
         facts: of the device.
         device: its name for torch.
         module: runs the comparisons.
         limits: seconds for one comparison and for all of them. Default: those of ``device_checks``.
+        keep: store the results for later processes.
     """
     if obstacle(facts) is not None:
         return Proof(facts, Report({}))
     given = dict(zip(("limit", "total"), limits, strict=False))
     report = compare(module, device, comparisons(bf16=facts.bf16), **given)
     # Where the comparison could not be done, the next process tries again.
-    note = store(KIND, key_of(facts), report.verdicts) if report.problem is None else None
+    note = store(KIND, key_of(facts), report.verdicts) if keep and report.problem is None else None
     return Proof(facts, report, note)
 
 
