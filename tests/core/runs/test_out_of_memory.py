@@ -13,9 +13,10 @@ import torch
 from builders import CPU, NO_DROPOUT, make_corpus, tiny_recipe, write_tiny
 from commands_run import refusal, run, tiny
 from killed_training import DROPOUT, UNEVEN, Killed, contents, killing
-from scarce_memory import limited
+from scarce_memory import ScarceTraining, limited
 
 from sertool.core.compute.local import LocalLauncher
+from sertool.core.compute.processes import ProcessLauncher
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files import artifacts
 from sertool.core.runs import checkpoint, group
@@ -279,6 +280,16 @@ def test_events_travel_between_processes(tmp_path, data, monkeypatch):
     complete(recipe, data, tmp_path / "groups", group_size=3)
     monkeypatch.setattr(group, "train", limited(group.train, 3))
     assert notes(complete(recipe, data, tmp_path / "halved", launcher=Travelling()))
+    assert contents(tmp_path / "halved") == contents(tmp_path / "groups")
+
+
+@pytest.mark.slow
+def test_in_child_processes(tmp_path, data, monkeypatch):
+    recipe = tiny_recipe(model=DROPOUT)
+    complete(recipe, data, tmp_path / "groups", group_size=2)
+    monkeypatch.setattr(runs, "GroupTraining", ScarceTraining)
+    events = complete(recipe, data, tmp_path / "halved", 4, ProcessLauncher())
+    assert notes(events) == ["out of memory with 4 members: they train as 2 and 2, from the beginning"]
     assert contents(tmp_path / "halved") == contents(tmp_path / "groups")
 
 
