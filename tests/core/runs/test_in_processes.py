@@ -1,6 +1,9 @@
 """Groups in processes of their own: the bytes of groups in this process, and trainings that are killed."""
 
+import os
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +15,7 @@ from sertool.core.compute.processes import ProcessLauncher
 from sertool.core.runs import train as runs
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.plan import plan_training
-from sertool.core.runs.train import train_recipe
+from sertool.core.runs.train import Note, Resumed, train_recipe
 from sertool.core.training.loop import Epoch
 
 
@@ -38,6 +41,27 @@ def test_every_byte_is_as_in_one_process(tmp_path, monkeypatch, cards):
         assert trained("two", ProcessLauncher(cards=(0, 1)), workers=2) == one
     else:
         assert trained("two", workers=2, processes=True) == one
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_every_byte_is_as_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "SAVING_SHARE", 1e9)
+    data = write_tiny(tmp_path / "data")
+    recipe = tiny_recipe(training={"max_epochs": 30, "patience": None}, model=DROPOUT)
+    plan = plan_training(open_experiment(recipe, data), tmp_path / "whole", [1, 2, 3, 4], 2, CPU)
+    list(train_recipe(plan, data, CPU))
+    said, killed = [], False
+    for event in train_recipe(replace(plan, folder=tmp_path / "killed", workers=2, processes=True), data, CPU):
+        if isinstance(event, Epoch) and event.number == 3 and not killed:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            os.kill(int(children[0]), signal.SIGKILL)
+            killed = True
+        if killed and not isinstance(event, Epoch):
+            said.append(event)
+    assert [type(event) for event in said] == [Note, Resumed]
+    number = said[1].group + 1
+    assert said[0].text == f"group {number} is run again: its process was killed (SIGKILL)"
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 @pytest.mark.slow
