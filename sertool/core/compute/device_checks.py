@@ -22,6 +22,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
+from sertool.core.compute.child_environment import child_environment
 from sertool.core.errors import SertoolError
 from sertool.core.files.artifacts import read_json_object, write_json
 from sertool.core.formatting import printable
@@ -89,8 +90,6 @@ class _Child:
     """A process that does comparisons, in a session of its own, so that it can be ended with all that it started."""
 
     def __init__(self, module: str, device: str, names: Sequence[str]) -> None:
-        # The child finds the packages that this process finds; what lies in the working folder is not among them.
-        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in follow
         # A pipe of its own: compilers and libraries may write to the standard output.
         self.reports, into = os.pipe()
@@ -100,7 +99,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=self.errors,
                 stderr=self.errors,
-                env={**os.environ, "PYTHONPATH": paths},
+                env=child_environment(os.environ),
                 pass_fds=(into,),
                 start_new_session=True,
             )

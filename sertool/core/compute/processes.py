@@ -16,12 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import IO, Any
 
 import torch
 
 from sertool.core.compute.cards import Found, find_problem
+from sertool.core.compute.child_environment import child_environment
 from sertool.core.compute.device import Device, Precision, Wanted, choose
 from sertool.core.compute.jobs import Job, Pending, Share, Work
 from sertool.core.compute.process_worker import Begin, Broken, pack, unpack
@@ -29,7 +29,6 @@ from sertool.core.compute.worker import Event, RefusedJob
 from sertool.core.errors import UsageError
 
 PATIENCE = 10.0  # seconds for a child to end after its socket was closed
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -168,28 +167,6 @@ class _Pool:
 def _send(worker: _Worker, request: Begin | None) -> None:
     with suppress(OSError):  # a worker that has died is noticed when its answer is read
         worker.connection.send_bytes(pack(request))
-
-
-def child_environment(environment: "os._Environ[str] | dict[str, str]", card: int | None) -> dict[str, str]:
-    """Return the environment of a child: it finds the modules that this process finds, and sees one card at most.
-
-    Args:
-        environment: variables of this process.
-        card: the card, as torch numbers it in this process; None leaves the cards as they are.
-    """
-    path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
-    bound = {VISIBLE: visible_card(environment.get(VISIBLE), card)} if card is not None else {}
-    return {**environment, "PYTHONPATH": path, **bound}
-
-
-def visible_card(visible: str | None, card: int) -> str:
-    """Return the value of CUDA_VISIBLE_DEVICES that leaves a process one card, which it then knows as ``cuda:0``.
-
-    Args:
-        visible: value of the variable in this process; None where it is not set.
-        card: number of the card in this process, that is its place in the variable.
-    """
-    return str(card) if visible is None else visible.split(",")[card].strip()
 
 
 def select_cards(wanted: str, found: Found) -> tuple[int, ...]:

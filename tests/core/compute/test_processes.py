@@ -13,8 +13,9 @@ from counting import Counted, Counting
 from process_jobs import Failing, Telling
 
 from sertool.core.compute.cards import Card, Found
+from sertool.core.compute.child_environment import child_environment
 from sertool.core.compute.jobs import Job, Lost, Share, describe_placement
-from sertool.core.compute.processes import ProcessLauncher, child_environment, select_cards, visible_card
+from sertool.core.compute.processes import ProcessLauncher, select_cards
 from sertool.core.errors import DataError, SertoolError, UsageError
 
 TABLE = torch.arange(6.0).view(2, 3).t()
@@ -117,7 +118,7 @@ def test_an_interrupt_is_the_parents_business_and_a_bug_shows_where_it_is():
 )
 def test_children_end_with_their_parent(tmp_path, how):
     code = f"from process_jobs import hold; hold({str(tmp_path)!r})"
-    environment = child_environment(os.environ, None)
+    environment = child_environment(os.environ)
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE) as parent:
         wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
         children = [int(path.name) for path in tmp_path.iterdir()]
@@ -135,32 +136,12 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path):
     script.write_text("from process_jobs import count_in_a_child\nprint('here')\nprint(count_in_a_child())\n")
     done = subprocess.run(
         [sys.executable, str(script)],
-        env=child_environment(os.environ, None),
+        env=child_environment(os.environ),
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout == "here\n[('a', 0), ('a', 1)]\n"
-
-
-@pytest.mark.parametrize(
-    ("visible", "card", "bound"),
-    [
-        (None, 0, "0"),
-        (None, 3, "3"),
-        ("2,3", 0, "2"),
-        ("2,3", 1, "3"),
-        ("3, 1 ,0", 1, "1"),
-        ("GPU-8932f937-d72c,GPU-1f", 1, "GPU-1f"),
-        ("MIG-GPU-8932f937/1/0", 0, "MIG-GPU-8932f937/1/0"),
-    ],
-)
-def test_the_card_of_a_child(visible, card, bound):
-    assert visible_card(visible, card) == bound
-    given = {"HOME": "/h"} if visible is None else {"HOME": "/h", "CUDA_VISIBLE_DEVICES": visible}
-    found = child_environment(given, card)
-    assert found == {"HOME": "/h", "PYTHONPATH": found["PYTHONPATH"], "CUDA_VISIBLE_DEVICES": bound}
-    assert child_environment(given, None).get("CUDA_VISIBLE_DEVICES") == visible
 
 
 def machine(cards):
