@@ -91,7 +91,7 @@ class _Pool:
     def run(self, work: Work) -> Iterator[Any]:
         """See :meth:`ProcessLauncher.run`."""
         for place in range(min(self.share.workers, len(self.waiting))):
-            self._hire(self.cards[place] if self.cards else None)
+            self._hire(self.cards[place % len(self.cards)] if self.cards else None)
         self.content.write(pack(work))
         self.content.flush()
         for worker in self.workers.values():

@@ -15,6 +15,7 @@ from process_jobs import Failing, Telling
 from sertool.core.compute.cards import Card, Found
 from sertool.core.compute.child_environment import child_environment
 from sertool.core.compute.jobs import Job, Lost, Share, describe_placement
+from sertool.core.compute.launchers import open_launcher
 from sertool.core.compute.processes import ProcessLauncher, select_cards
 from sertool.core.errors import DataError, SertoolError, UsageError
 
@@ -153,6 +154,26 @@ def test_the_cards_that_are_named():
     assert select_cards("all", machine(3)) == (0, 1, 2)
     assert select_cards("all", machine(1)) == (0,)
     assert select_cards("2, 0", machine(3)) == (2, 0)
+
+
+def test_a_launcher_for_cards_chooses_for_all_of_them(monkeypatch):
+    cards = (Card(0, "A Card", (9, 0), 2**36), Card(1, "Old Card", (7, 5), 2**34), Card(2, "A Card", (9, 0), 2**35))
+    facts = Found(cards, cuda="13.0", architectures=("sm_75", "sm_90"))
+    for module in ("launchers", "device"):
+        monkeypatch.setattr(f"sertool.core.compute.{module}.find_cards", lambda: facts)
+    with open_launcher("local", devices="2,0") as launcher:
+        chosen = launcher.choose("auto", "auto")
+    # Each process sees a single card, which is its first.
+    assert (chosen.device, chosen.name, chosen.cards, chosen.memory) == (torch.device("cuda"), "bf16", 2, 2**35)
+    assert chosen.reason == "2 x A Card, bf16, steps as a CUDA graph"
+    with open_launcher("local", devices="all") as launcher:
+        assert launcher.cards == (0, 1, 2)
+        assert launcher.choose("cuda", "auto").name == "fp32"
+    with (
+        pytest.raises(UsageError, match=r"--devices 3: there are 3 cards, 0 to 2"),
+        open_launcher("local", devices="3"),
+    ):
+        raise AssertionError("there is no such card")
 
 
 @pytest.mark.parametrize(
