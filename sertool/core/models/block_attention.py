@@ -66,7 +66,15 @@ class Plan:
 
 
 def plan(pairing: Pairing, num_heads: int, number: torch.dtype) -> Plan:
-    """Plan the blocks of a pairing for H heads; the bias is in number format ``number``."""
+    """Plan the blocks of a pairing for H heads, once; the bias is in number format ``number``."""
+    key = num_heads, number
+    if key not in pairing.plans:
+        pairing.plans[key] = _plan(pairing, num_heads, number)
+    planned: Plan = pairing.plans[key]
+    return planned
+
+
+def _plan(pairing: Pairing, num_heads: int, number: torch.dtype) -> Plan:
     mask, queries = pairing.memory_mask, pairing.queries
     members = len(mask)
     bias = torch.zeros(mask.shape, dtype=number, device=mask.device).masked_fill_(~mask, MASKED_SCORE)

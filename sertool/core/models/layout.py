@@ -16,7 +16,7 @@ the masks depend on the batch. On a GPU this costs little, since launches take l
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
@@ -163,6 +163,7 @@ class Pairing:
         memory_mask: mask in that order; its last axis is T'.
         utterance: rank of the utterance that a query belongs to.
         full: True if both layouts are full: ranks are utterances, and rows lie as in ``full_layout``.
+        plans: what ``block_attention`` computed from the pairing, for the layers that follow.
     """
 
     blocks: tuple[Block, ...]
@@ -172,6 +173,7 @@ class Pairing:
     memory_mask: Bool[Tensor, "E B T"]
     utterance: Int64[Tensor, "E P"]
     full: bool
+    plans: dict[Any, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
@@ -194,7 +196,7 @@ class Pairing:
 def pair(query: Layout, memory: Layout) -> Pairing:
     """Pair the positions of one layout with those of another, or of itself, within each utterance."""
     if query.full and memory.full:
-        return replace(_pair_full(query.shape, memory.shape, query.mask.device), memory_mask=memory.mask)
+        return replace(_pair_full(query.shape, memory.shape, query.mask.device), memory_mask=memory.mask, plans={})
     members, batch, length = memory.mask.shape
     rank = query.order.unsqueeze(-1).expand(-1, -1, length)
     memory_source = memory.row_of.gather(1, rank).flatten(1)
