@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -31,6 +32,7 @@ FORMAT = "sertool-device-checks-1"
 LIMIT = 60.0  # seconds for one comparison, which compiles its code first
 TOTAL = 180.0  # seconds for all comparisons
 LONGEST = 120  # characters of an error's text
+SIDE_BY_SIDE = 2  # children at a time: compiling takes most of the time, and a third would take more of a card's memory
 POLLED = 0.2  # seconds between two looks at a child that reports nothing
 
 
@@ -70,14 +72,34 @@ def compare(module: str, device: str, names: Sequence[str], *, limit: float = LI
         limit: seconds that one of them may take.
         total: seconds that all of them may take; those that are left then count as faulty.
     """
-    verdicts: dict[str, Verdict] = {}
-    end = time.monotonic() + total
-    while left := [name for name in names if name not in verdicts]:
-        if time.monotonic() >= end:
-            verdicts |= {name: Verdict(f"not compared within {total:.0f} s", 0.0) for name in left}
-            break
+    time_left = _Deadline(time.monotonic() + total)
+    parts = [part for first in range(SIDE_BY_SIDE) if (part := names[first::SIDE_BY_SIDE])]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         try:
-            found = _Child(module, device, left).follow(limit, end)
+            reports = list(pool.map(lambda part: _compare_in_turn(module, device, part, limit, time_left), parts))
+        except BaseException:  # Ctrl-C: the pool waits for its threads, which see within a moment that time is up
+            time_left.end = 0.0
+            raise
+    verdicts = {name: verdict for report in reports for name, verdict in report.verdicts.items()}
+    problem = next((report.problem for report in reports if report.problem is not None), None)
+    return Report({name: verdicts[name] for name in names if name in verdicts}, problem)
+
+
+@dataclass
+class _Deadline:
+    """Time at which every comparison must have ended."""
+
+    end: float
+
+
+def _compare_in_turn(module: str, device: str, names: Sequence[str], limit: float, time_left: _Deadline) -> Report:
+    """Run comparisons one after the other, those behind a faulty one in a new child."""
+    verdicts: dict[str, Verdict] = {}
+    while left := [name for name in names if name not in verdicts]:
+        if time.monotonic() >= time_left.end:
+            return Report(verdicts | dict.fromkeys(left, Verdict("not compared, the others took too long", 0.0)))
+        try:
+            found = _Child(module, device, left).follow(limit, time_left)
         except OSError as error:
             return Report(verdicts, f"the comparison cannot start: {error}")
         verdicts |= found.verdicts
@@ -109,14 +131,13 @@ class _Child:
         finally:
             os.close(into)
 
-    def follow(self, limit: float, end: float) -> Report:
+    def follow(self, limit: float, time_left: _Deadline) -> Report:
         """Read the reports until the process ends, or is ended because it takes too long."""
         verdicts: dict[str, Verdict] = {}
         problem, self.since = None, time.monotonic()
         self.running: str | None = None
         try:
-            # Starting up is no comparison: a slow disk may take a minute to read torch.
-            for message in self._messages(lambda: min(self.since + limit, end) if self.running else end):
+            for message in self._messages(lambda: self._deadline(limit, time_left)):
                 if "begin" in message:
                     self.running, self.since = message["begin"], time.monotonic()
                 elif "end" in message:
@@ -135,6 +156,10 @@ class _Child:
             problem = f"the comparison cannot start: {self._last_line() or ending}"
         self.errors.close()
         return Report(verdicts, problem)
+
+    def _deadline(self, limit: float, time_left: _Deadline) -> float:
+        # Starting up is no comparison: a slow disk may take a minute to read torch.
+        return time_left.end if self.running is None else min(self.since + limit, time_left.end)
 
     def _messages(self, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:
         """Yield the process's reports until it ends; raise TimeoutError at the deadline."""

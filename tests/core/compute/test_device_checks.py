@@ -1,6 +1,8 @@
 """Comparisons in child processes that crash, hang or cannot start, and the cache of their results."""
 
 import json
+import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,21 +47,29 @@ def test_a_comparison_that_hangs_is_ended_and_the_others_go_on():
     assert time.monotonic() - begun < 60
 
 
+def test_an_interrupt_ends_the_comparison_at_once():
+    begun = time.monotonic()
+    threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        compare(CHILD, "cpu", ["hangs", "hangs too"])
+    assert time.monotonic() - begun < 15
+
+
 def test_those_that_are_left_when_time_is_up_count_as_faulty():
     report = compare(CHILD, "cpu", ["equal"], total=0)
-    assert report.verdicts == {"equal": Verdict("not compared within 0 s", 0.0)}
+    assert report.verdicts == {"equal": Verdict("not compared, the others took too long", 0.0)}
 
 
 def test_a_child_that_cannot_start_says_nothing_about_the_code():
-    report = compare(CHILD, "cpu", ["equal", "unstarted"])
+    report = compare(CHILD, "cpu", ["unstarted"])
     assert (report.verdicts, report.problem) == ({}, "the comparison cannot start: is there")
     report = compare("no_such_module", "cpu", ["equal"])
     assert report.problem.endswith("No module named no_such_module")
 
 
 def test_a_device_without_memory_is_no_verdict():
-    report = compare(CHILD, "cpu", ["equal", "full", "differs"])
-    assert list(report.verdicts) == ["equal"]
+    report = compare(CHILD, "cpu", ["differs", "full", "equal", "not begun"])
+    assert list(report.verdicts) == ["differs", "equal"]  # the other two have a child of their own
     assert report.problem == "no memory is left on the device"
 
 

@@ -168,7 +168,7 @@ def _compare_adam(draws: _Draws) -> Iterator[Difference]:
         root=draws.tensor(0.1, 0.9, 0.0),
         moved=draws.tensor(1.0, 1.0, 0.0),  # the last member has no batch
     )
-    for shape in ((3, 7), (3, 5, 11), (3, 1500), (3, 1), (3, 16, 64)):
+    for shape in ((3, 7), (3, 1500), (3, 1), (3, 16, 64)):
         # Small weights, so that a step changes them by more than their rounding.
         weight, first = (draws.single(*shape).detach() * size for size in (0.01, 0.1))
         gradient, second = draws.normal(*shape).detach(), draws.single(*shape).detach().square()
@@ -184,8 +184,11 @@ def _compare_adam(draws: _Draws) -> Iterator[Difference]:
             yield from _compared("adam: copy", iter([(copy, ours[0])]), ALLOWED[draws.number])
 
 
+LSTM = ((6, (3, 3, 2, 1)), (64, (16, 16, 12)), (6, (2,)))  # width, and rows of each step
+
+
 def _compare_lstm(draws: _Draws) -> Iterator[Difference]:
-    for width, sizes in ((6, (3, 3, 2, 1)), (64, (16, 16, 12)), (5, (2,))):
+    for width, sizes in LSTM:
         rows = sum(sizes)
         gates, weight = draws.normal(2, rows, 4 * width), draws.normal(2, 4 * width, width)
         small = (weight.detach() / math.sqrt(width)).requires_grad_()  # gates that are neither open nor shut
@@ -197,13 +200,15 @@ def _compare_lstm(draws: _Draws) -> Iterator[Difference]:
         def unbiased(gates: Tensor, weight: Tensor, sizes: tuple[int, ...] = sizes) -> Tensor:
             return recurrence(gates, None, weight, sizes)
 
-        for function, leaves in ((biased, [gates, small, bias]), (unbiased, [gates, small])):
-            compute = cast("Callable[..., Tensor]", function)
-            yield from _compared(f"lstm {width}", _both(compute, compute, leaves, up), ALLOWED[draws.number])
+        name, allowed = f"lstm {width}", ALLOWED[draws.number]
+        yield from _compared(name, _both(biased, biased, [gates, small, bias], up), allowed)
+        if width == LSTM[0][0]:
+            yield from _compared(f"{name} unbiased", _both(unbiased, unbiased, [gates, small], up), allowed)
 
 
 def _compare_norm(draws: _Draws) -> Iterator[Difference]:
     allowed = ALLOWED[draws.number]
+    # Each variant of a kernel is compiled anew, so not every size has all of them.
     for members, utterances, length, width in ((2, 3, 5, 12), (1, 2, 1, 7), (2, 5, 9, 512)):
         size = utterances * length
         rows, values = (draws.normal(members, size, width) for _ in range(2))
@@ -226,8 +231,10 @@ def _compare_norm(draws: _Draws) -> Iterator[Difference]:
         leaves = [rows, values, own, gain, bias]
         name = f"norm {width}"
         yield from _compared(name, _both(norm, norm, leaves, up), allowed)
-        yield from _compared(f"{name} modulated", _both(norm, norm, [*leaves, pieces], up), allowed)
-        yield from _compared(f"{name} unbiased", _both(unbiased, unbiased, [rows, values, gain, bias], up), allowed)
+        if width > 7:
+            yield from _compared(f"{name} modulated", _both(norm, norm, [*leaves, pieces], up), allowed)
+        if width == 12:
+            yield from _compared(f"{name} unbiased", _both(unbiased, unbiased, [rows, values, gain, bias], up), allowed)
         yield from _compare_dropped_norm(draws, leaves, up)
     yield from _compare_flat_norm(draws)
 
@@ -283,7 +290,8 @@ def _compare_relu(draws: _Draws) -> Iterator[Difference]:
 
         name, allowed, leaves = f"relu {width}", ALLOWED[draws.number], [values, bias]
         yield from _compared(name, _both(ours, ours, leaves, up), allowed)
-        yield from _compared(f"{name} unbiased", _both(ours, ours, [values], up), allowed)
+        if width == 150:
+            yield from _compared(f"{name} unbiased", _both(ours, ours, [values], up), allowed)
         yield from _compared(f"{name} with dropout", _both(dropped, theirs, leaves, up), allowed)
 
 
@@ -311,7 +319,8 @@ ATTENTION = (
 def _compare_attention(draws: _Draws) -> Iterator[Difference]:
     for sizes in ATTENTION:
         yield from _compare_heads(draws, sizes, ALLOWED[draws.number])
-        yield from _compare_heads(draws, replace(sizes, dropout=DROPOUT), ALLOWED[draws.number])
+        if sizes.length > 1:
+            yield from _compare_heads(draws, replace(sizes, dropout=DROPOUT), ALLOWED[draws.number])
     if draws.number == torch.float32:
         torch.set_float32_matmul_precision("high")  # reset by differences
         yield from _compare_heads(draws, ATTENTION[1], ALLOWED_TF32)
