@@ -165,7 +165,7 @@ def test_the_interpreter_needs_no_proof_and_switches_work(monkeypatch):
 
 
 def test_a_number_that_is_none_never_passes():
-    difference = pytest.importorskip("sertool.core.models.kernels.compare").Difference
+    difference = pytest.importorskip("sertool.core.models.kernels.comparing").Difference
     assert difference("x", 1e-6, 1e-5).equal
     assert not difference("x", 1e-4, 1e-5).equal
     assert not difference("x", math.nan, 1e-5).equal
