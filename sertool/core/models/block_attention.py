@@ -45,7 +45,7 @@ class Heads:
         heads = rows.new_zeros(len(self.source), width)
         return heads.index_copy_(0, self.inverse, rows.reshape(-1, width))
 
-    def blocks(self, heads: Float[Tensor, "M K"]) -> Iterator[Float[Tensor, "Q T K"]]:
+    def blocks(self, heads: Float[Tensor, "M K"]) -> Iterator[Float[Tensor, "_ _ K"]]:
         """Return a view of each block, products first."""
         parts = torch.split(heads, [products * length for products, length in self.shapes])
         return (part.view(*shape, -1) for part, shape in zip(parts, self.shapes, strict=True))
@@ -57,12 +57,12 @@ class Plan:
 
     Attributes:
         queries, memory: rows of the blocks.
-        bias: added to the scores of each block: 0, or -1e9 where a key is masked.
+        bias: added to the scores of each block, (E R H, 1, keys): 0, or -1e9 where a key is masked.
     """
 
     queries: Heads
     memory: Heads
-    bias: list[Float[Tensor, "Q 1 K"]]
+    bias: list[Float[Tensor, "_ 1 _"]]
 
 
 def plan(pairing: Pairing, num_heads: int, number: torch.dtype) -> Plan:
@@ -95,12 +95,12 @@ def _plan(pairing: Pairing, num_heads: int, number: torch.dtype) -> Plan:
 
 
 def _heads(
-    sources: list[Int64[Tensor, "E R T"]], inverse: Int64[Tensor, "E P"], lengths: list[int], num_heads: int
+    sources: list[Int64[Tensor, "E _ _"]], inverse: Int64[Tensor, "E P"], lengths: list[int], num_heads: int
 ) -> Heads:
     """Split the rows of blocks into heads.
 
     Args:
-        sources: packed row for each utterance and position of a block.
+        sources: packed row for each utterance and position of a block, (E, R, T).
         inverse: place of each packed row, where each utterance of a block has as many places as ``lengths`` says.
         lengths: T or more, for each block.
         num_heads: H.

@@ -45,6 +45,8 @@ class StackedAdam:
         if self._joined is not None and self._joined.holds(weights, self.first, self.second):
             return
         places = [place for place, weight in enumerate(weights) if weight[0].numel() <= SMALL]
+        if not places:
+            return
         self._joined = _Joined(places, *(_join(tensors, places) for tensors in (weights, self.first, self.second)))
         for parameter, weight in zip(self.parameters, weights, strict=True):
             parameter.data = weight
