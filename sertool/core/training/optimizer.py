@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
@@ -163,9 +163,9 @@ class _Joined:
     """
 
     places: list[int]
-    weights: Float32[Tensor, "E S"]
-    first: Float32[Tensor, "E S"]
-    second: Float32[Tensor, "E S"]
+    weights: Float[Tensor, "E S"]
+    first: Float[Tensor, "E S"]
+    second: Float[Tensor, "E S"]
 
     def holds(self, *parts: Sequence[Tensor]) -> bool:
         """Check that weights and moments are still views of the buffers; members that leave replace them."""
