@@ -37,6 +37,7 @@ def card(monkeypatch, tmp_path):
     monkeypatch.setattr(proof, "compare", compare)
     monkeypatch.setattr(proof, "triton_version", lambda: "3.6.0")
     monkeypatch.setattr(proof, "_known", {})
+    monkeypatch.setattr(kernels, "told", set())
     for module in (proof, cards):
         monkeypatch.setattr(module, "find_cards", lambda: machine_with(T4))
     return done
@@ -55,6 +56,13 @@ def test_the_first_command_on_a_card_compares_and_later_ones_read_the_result(car
     assert capsys.readouterr().err.splitlines() == [LEFT_OUT]
     assert card == [("cuda:0", ["adam fp32", "relu fp32"])]
     assert kernel_state() == {"kernels": "left out on this card: relu (differs by 0.3)"}
+
+
+def test_a_worker_tells_what_its_process_has_not_told(card):
+    device = torch.device("cuda:0")
+    assert kernels.new_kernel_lines(device) == [LEFT_OUT]
+    assert kernels.new_kernel_lines(device) == []
+    assert kernels.new_kernel_lines(torch.device("cpu")) == []
 
 
 def test_where_no_kernel_would_run_nothing_is_compared(card, capsys, monkeypatch):

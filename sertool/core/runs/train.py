@@ -20,6 +20,7 @@ from sertool.core.compute.local import LocalLauncher
 from sertool.core.corpora.fingerprints import seen_by_fold
 from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
+from sertool.core.models import kernels
 from sertool.core.recipe.load import resolved
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import (
@@ -127,13 +128,16 @@ def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> It
     gpu = training.precision.device.type == "cuda"
     share = Share(plan.workers, plan.threads, gpu=gpu, processes=plan.processes)
     left = [number for number, places in enumerate(plan.groups) if not plan.done.issuperset(places)]
+    told = set(kernels.told)
     while left:
         jobs = [Job(f"group {number + 1}", groups[number].describe, groups[number].take) for number in left]
         left = []
         for event in launcher.run(training, jobs, share):
             if isinstance(event, Epoch | Resumed):
-                if isinstance(event, Epoch):
-                    yield from (Note(note) for note in event.notes)
+                for note in event.notes if isinstance(event, Epoch) else ():
+                    if note not in told:  # another group, or the command, may have said the same
+                        told.add(note)
+                        yield Note(note)
                 yield event
             elif isinstance(event, Halved):
                 left.append(event.group)  # its smaller stacks train when the other groups have finished

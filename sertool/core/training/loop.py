@@ -19,6 +19,7 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.memory import release_memory
 from sertool.core.errors import SertoolError
 from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.models.kernels import new_kernel_lines
 from sertool.core.models.layers import generator
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
@@ -153,8 +154,8 @@ def train(
     Raises:
         SertoolError: a member's loss became infinite or NaN; the message names its seed.
     """
+    notes = new_kernel_lines(precision.device)
     while state.members:
-        notes: list[str] = []
 
         def trained(how: Precision) -> tuple[list[float], list[float]]:
             return train_epoch(state, tables, settings, class_weights, how)
@@ -173,6 +174,7 @@ def train(
             state.progress[place].history.append(row)
             rows.append((member, row))
         yield Epoch(state.epoch, rows, _release(state), tuple(notes))
+        notes.clear()
 
 
 def _recorded_or_plain(

@@ -22,6 +22,7 @@ INTERPRETED = "TRITON_INTERPRET"
 MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax must be uniform, as in the reference
 OFF = "SERTOOL_PLAIN_KERNELS"  # 1 switches all of them off; else their names, separated by commas
 
+told: set[str] = set()  # lines that this process has told its user
 _forced: list[bool] = []  # innermost last; one for all threads, because autograd runs backward passes in its own
 
 
@@ -65,7 +66,15 @@ def kernel_lines(device: torch.device, first_time: Callable[[], None]) -> list[s
         return []
     if peek(device) is None:
         first_time()
-    return lines(proof_of(device))
+    found = lines(proof_of(device))
+    told.update(found)
+    return found
+
+
+def new_kernel_lines(device: torch.device) -> list[str]:
+    """Return the lines of :func:`kernel_lines` that this process has not told, as in a worker with its own card."""
+    before = set(told)
+    return [line for line in kernel_lines(device, lambda: None) if line not in before]
 
 
 def use_triton(values: Tensor, name: str) -> bool:
