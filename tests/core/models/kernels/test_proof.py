@@ -1,6 +1,7 @@
 """Kernels prove themselves: the decisions, the comparison of a good and of a broken one, and what the user reads."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,16 @@ def test_a_result_that_cannot_be_stored_is_used_all_the_same(cache, monkeypatch)
         "kernels: the results of the comparison cannot be stored: "
         f"{cache_file('kernels', key_of(T4))}: cannot be written (Not a directory)"
     ]
+
+
+@needs_triton
+def test_comparisons_that_start_at_once_do_not_disturb_each_other(cache, monkeypatch):
+    monkeypatch.setattr(proof, "COMPARED", ("adam",))
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: prove(T4, "cpu"), range(2)))
+    assert [lines(one) for one in found] == [[], []]
+    assert proof.stored_proof(T4).report.verdicts.keys() == {"adam fp32"}
+    assert len(list((cache / "sertool").iterdir())) == 1
 
 
 def test_a_comparison_that_cannot_start_leaves_all_out_and_stores_nothing(cache):
