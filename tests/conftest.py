@@ -1,6 +1,7 @@
 """Fixtures of several test files."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 # As the command line sets it, before torch is imported: with two test processes on two cores, OpenMP's busy waiting
 # makes small models many times slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and all processes of the tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
