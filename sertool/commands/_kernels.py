@@ -43,7 +43,7 @@ def kernel_state() -> dict[str, str]:
 
 
 def compare_kernels(json: Path | None) -> None:
-    """Compare the kernels on every card of another kind, and show what was found; exit code 1 if any is left out."""
+    """Compare the kernels on one card of each kind, and show what was found; exit code 1 if any is left out."""
     from sertool.core.files.artifacts import write_json
     from sertool.core.models.kernels import proof
 
