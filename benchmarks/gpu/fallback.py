@@ -1,4 +1,4 @@
-"""What is measured where a step cannot be recorded, as a training falls back: plain steps, with a note."""
+"""Fall back to plain steps, with a note, where a step cannot be recorded; a training does the same."""
 
 from collections.abc import Callable
 from dataclasses import replace

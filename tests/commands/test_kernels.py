@@ -1,4 +1,4 @@
-"""What commands say about the Triton kernels of a CUDA device, and ``sertool doctor --device``."""
+"""Check the lines that commands print about the Triton kernels of a CUDA device, and ``sertool doctor --device``."""
 
 import json
 
@@ -37,7 +37,7 @@ def card(monkeypatch, tmp_path):
     monkeypatch.setattr(proof, "compare", compare)
     monkeypatch.setattr(proof, "triton_version", lambda: "3.6.0")
     monkeypatch.setattr(proof, "_known", {})
-    monkeypatch.setattr(kernels, "told", set())
+    monkeypatch.setattr(kernels, "shown_lines", set())
     for module in (proof, cards):
         monkeypatch.setattr(module, "find_cards", lambda: machine_with(T4))
     return done

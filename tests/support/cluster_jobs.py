@@ -1,4 +1,4 @@
-"""What tests of clusters need."""
+"""Define the jobs that tests run on clusters."""
 
 from importlib.util import find_spec
 

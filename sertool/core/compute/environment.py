@@ -25,7 +25,7 @@ def environment(
 
     Args:
         held: folders by the name to show, each with the names of the corpora or trained models in it.
-        more: lines about the device that this room knows nothing of.
+        more: further lines about the device, such as the state of its kernels.
     """
     found = {"sertool": __version__, "python": _python(), "system": _system()}
     needed, extras = _requirements()

@@ -250,8 +250,11 @@ def pool(
     """
     members, batch, length = mask.shape
     by_time = scores.view(members, length, batch).masked_fill(~mask.transpose(1, 2), MASKED_SCORE)
-    weights = by_time.softmax(1).to(rows.dtype)
-    pooled = torch.einsum("etb,etbd->ebd", weights, rows.view(members, length, batch, -1))
+    # In float32 at least, because the gradient of a score is a small difference between products with the rows.
+    number = torch.promote_types(rows.dtype, torch.float32)
+    with torch.autocast(rows.device.type, enabled=False):
+        weights = by_time.softmax(1, dtype=number)
+        pooled = torch.einsum("etb,etbd->ebd", weights, rows.view(members, length, batch, -1).to(number))
     return pooled.to(rows.dtype)
 
 

@@ -112,8 +112,8 @@ def plan_training(
 def divide(experiment: Experiment, members: int, group_size: int | None, precision: Precision) -> tuple[int, int, int]:
     """Choose the members per group, the groups that train at the same time, and the threads of each.
 
-    ``group_size`` is the user's choice, or None. On a CUDA device all members that fit train as one stack; several
-    devices share them out. On a CPU small members train as stacks, and large ones side by side.
+    ``group_size`` is the user's choice, or None. On a CUDA device all members that fit train as one stack; they are
+    divided among several devices. On a CPU small members train as stacks, and large ones side by side.
     """
     each = member_bytes(experiment)
     if precision.device.type == "cuda":

@@ -128,15 +128,15 @@ def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> It
     gpu = training.precision.device.type == "cuda"
     share = Share(plan.workers, plan.threads, gpu=gpu, processes=plan.processes)
     left = [number for number, places in enumerate(plan.groups) if not plan.done.issuperset(places)]
-    told = set(kernels.told)
+    shown = set(kernels.shown_lines)
     while left:
         jobs = [Job(f"group {number + 1}", groups[number].describe, groups[number].take) for number in left]
         left = []
         for event in launcher.run(training, jobs, share):
             if isinstance(event, Epoch | Resumed):
                 for note in event.notes if isinstance(event, Epoch) else ():
-                    if note not in told:  # another group, or the command, may have said the same
-                        told.add(note)
+                    if note not in shown:  # another group, or the command, may have said the same
+                        shown.add(note)
                         yield Note(note)
                 yield event
             elif isinstance(event, Halved):

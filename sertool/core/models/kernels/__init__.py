@@ -22,9 +22,8 @@ INTERPRETED = "TRITON_INTERPRET"
 MASKED_SCORE = -1e9  # not -inf: where everything is masked the softmax must be uniform, as in the reference
 OFF = "SERTOOL_PLAIN_KERNELS"  # 1 switches all of them off; else their names, separated by commas
 
-told: set[str] = set()  # lines that this process has told its user
+shown_lines: set[str] = set()  # lines of kernel_lines that this process has returned
 _forced: list[bool] = []  # innermost last; one for all threads, because autograd runs backward passes in its own
-
 
 # Keep fused multiply-add: Triton 3.9 warns unless this is set when it is imported, and 3.10 changes the default.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
@@ -67,13 +66,13 @@ def kernel_lines(device: torch.device, first_time: Callable[[], None]) -> list[s
     if peek(device) is None:
         first_time()
     found = lines(proof_of(device))
-    told.update(found)
+    shown_lines.update(found)
     return found
 
 
 def new_kernel_lines(device: torch.device) -> list[str]:
-    """Return the lines of :func:`kernel_lines` that this process has not told, as in a worker with its own card."""
-    before = set(told)
+    """Return the lines of :func:`kernel_lines` that are new in this process, as in a worker with its own card."""
+    before = set(shown_lines)
     return [line for line in kernel_lines(device, lambda: None) if line not in before]
 
 

@@ -16,7 +16,7 @@ from sertool.core.compute.device_checks import serve
 from sertool.core.models.kernels import forced, interpreted
 from sertool.core.models.kernels.adam import MemberNumbers, adam_step, adam_step_plain
 from sertool.core.models.kernels.attention import attention, attention_plain
-from sertool.core.models.kernels.comparing import (
+from sertool.core.models.kernels.compare_tools import (
     ALLOWED,
     DROPOUT,
     NUMBERS,

@@ -1,7 +1,8 @@
-"""Which kernels may run on a device: each is compared there with its plain definition, once, and the result is kept.
+"""Decide which kernels may run on a device: each is compared there with its plain definition, once.
 
 A comparison runs in a child process (:mod:`~sertool.core.compute.device_checks`), so that a kernel that crashes or
-hangs costs nothing but its time. A kernel that is not found equal is left out, and torch's operations take its place.
+hangs costs nothing but its time. The results are kept. A kernel that is not found equal is left out, and torch's
+operations take its place.
 """
 
 import re

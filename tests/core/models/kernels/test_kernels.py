@@ -15,8 +15,8 @@ def test_whole_models_are_those_without_kernels():
     worst = interpret("models.py")
     assert len(worst) > 200
     for name, distance in worst.items():
-        # The gradients of the pools' scores are small differences, which bf16 leaves up to 0.22 off.
-        rounded = 0.25 if "pool.score" in name else 0.1
+        # The gradients of the pools' scores are small differences.
+        rounded = 0.2 if "pool.score" in name else 0.1
         assert distance < (rounded if "bfloat16" in name else 1e-4), name
 
 
