@@ -6,7 +6,7 @@ from benchmarks.gpu.summary_sections import members, number, targets
 
 
 def machine(found: dict[str, Any]) -> str:
-    """Tell the rates."""
+    """Report the rates."""
     matrix, copy = found["matrix_tflops"]["median"], found["copy_gb_per_second"]["median"]
     return f"{number(matrix)} TFLOP/s in {found['precision']}, copies {number(copy)} GB/s"
 
@@ -47,11 +47,11 @@ def without(found: dict[str, Any]) -> str:
 
 
 def log_mel(found: dict[str, Any]) -> str:
-    """Tell the fastest way."""
+    """Report the fastest way."""
     name, best = max(found["times_real_time"].items(), key=lambda item: float(item[1]["median"]))
     return f"{number(best['median'])} times real time ({name})"
 
 
 def commands(found: dict[str, Any]) -> str:
-    """Tell how far device and CPU are apart."""
+    """Report the largest difference between device and CPU."""
     return f"device and CPU differ by at most {max(found['largest_difference'].values()):.1e}"

@@ -50,7 +50,7 @@ def release_memory(device: torch.device) -> None:
 
 
 def count_memory_anew(device: torch.device) -> None:
-    """Forget the largest use of memory so far, which :func:`out_of_memory` tells."""
+    """Forget the largest use of memory so far, which :func:`out_of_memory` reports."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
