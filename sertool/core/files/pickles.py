@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
 from sertool.core.files.artifacts import reading
+from sertool.core.files.regular import open_regular
 from sertool.core.files.unpickler import Allowed, NameRefused, Refused, RestrictedUnpickler, StandIn, hashable
 
 MAX_DEPTH = 50  # nesting of data; published files nest 3 deep, and Python's stack ends near 1,000
@@ -230,7 +231,7 @@ def load_pickle(path: Path) -> Any:
     """
     with (
         reading(path, lambda error: pickle_error(path, error)),
-        path.open("rb") as file,
+        open_regular(path) as file,
         mapped(file, path) as stream,
     ):
         memory = MEMORY + 2 * len(stream)  # numbers may come as text and be turned into bytes
@@ -244,7 +245,7 @@ def load_array(path: Path) -> NDArray[Any]:
         DataError: the file is missing, truncated or not such an array.
     """
     with reading(path, lambda error: DataError(f"{path}: not a readable array ({error!s:.120})")):
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.read(6) != b"\x93NUMPY":  # np.load would try anything else as a zip or a pickle
                 raise DataError(f"{path}: not a readable array (it is not a .npy file)")
         # Mapped, because a header may claim any size; a mapping cannot be larger than the file.

@@ -20,6 +20,7 @@ from sertool.core.errors import DataError
 from sertool.core.files.archives import Limits, blocks, kind_of, open_zip
 from sertool.core.files.artifacts import read_error
 from sertool.core.files.pickles import NUMPY_AND_PLAIN, finished, mapped, pickle_error
+from sertool.core.files.regular import open_regular
 from sertool.core.files.unpickler import (
     Allowed,
     ExactStream,
@@ -105,7 +106,7 @@ def _records(path: Path, packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 def _read_stream(path: Path) -> Any:
     """Read the older format: five pickles (magic number, version, system, object, storage keys), then the data."""
-    with path.open("rb") as file, mapped(file, path) as stream:
+    with open_regular(path) as file, mapped(file, path) as stream:
         magic, version, system = (_read_plain(path, stream) for _ in range(3))
         if magic != _MAGIC or version != _PROTOCOL or not isinstance(system, dict):
             raise DataError(f"{path}: not a checkpoint that torch wrote")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
+from sertool.core.files.regular import read_regular
 from sertool.core.formatting import first_few, row_numbers
 
 Records = list[tuple[int, dict[str, str]]]
@@ -71,7 +72,7 @@ def _read_text(path: Path) -> str:
         DataError: the file cannot be read or is not UTF-8.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -9,6 +9,7 @@ from pathlib import Path
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
+from sertool.core.files.regular import open_regular
 from sertool.core.prepare.table import read_table
 from sertool.core.reports.contents import Report, ReportUtterance, RunReport
 
@@ -143,7 +144,7 @@ def _content(clip: Segment) -> tuple[bytes, str]:
     # A whole file of a type that browsers play is embedded as it is.
     if clip.start is None and clip.end is None and clip.path.suffix.lower() in TYPES:
         try:
-            with clip.path.open("rb") as file:
+            with open_regular(clip.path) as file:
                 # One byte more than allowed shows that the file is too large, without reading gigabytes.
                 return file.read(LARGEST + 1), TYPES[clip.path.suffix.lower()]
         except OSError as error:

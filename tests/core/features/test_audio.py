@@ -195,7 +195,7 @@ def refusal(path: Path, hint: str | None = None) -> str:
 
 def test_a_missing_file_is_refused(tmp_path):
     assert refusal(tmp_path / "none.wav") == "no such file"
-    assert refusal(tmp_path) == "no such file"
+    assert refusal(tmp_path) == "is a folder, expected a file"
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_missing_files_and_folders(read, tmp_path):
     with pytest.raises(DataError) as caught:
         read(tmp_path / "x")
     assert str(caught.value) == f"{tmp_path / 'x'}: no such file"
-    with pytest.raises(DataError, match=r"cannot be read \(|not a readable safetensors file \("):
+    with pytest.raises(DataError, match="is a folder, expected a file"):
         read(tmp_path)
 
 
