@@ -21,7 +21,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
-_KERNEL = frozenset("proc sysfs cgroup cgroup2 debugfs tracefs securityfs configfs bpf pstore efivarfs".split())
+_KERNEL = {"proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "pstore"}
 _MOUNTS = Path("/proc/self/mountinfo")
 # A file that is no regular one after all is opened without waiting, and a terminal does not take this process over.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)

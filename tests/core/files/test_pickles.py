@@ -265,7 +265,7 @@ def test_damaged_files_are_named(content, message, tmp_path):
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"no\.p: no such file$"):
         load_pickle(tmp_path / "no.p")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder, expected a file"):
         load_pickle(tmp_path)
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,8 +93,8 @@ def test_a_file_that_a_fifo_replaces_after_the_check_is_refused_too(tmp_path, mo
 
 def test_the_kernels_files_are_known_by_their_file_system():
     devices = regular._kernel_devices()
-    assert os.stat("/proc/self/stat").st_dev in devices
-    assert os.stat(__file__).st_dev not in devices
+    assert Path("/proc/self/stat").stat().st_dev in devices
+    assert Path(__file__).stat().st_dev not in devices
 
 
 def test_a_machine_without_proc_has_no_such_devices(tmp_path, monkeypatch):
