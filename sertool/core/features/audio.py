@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
-from sertool.core.files.regular import open_regular
+from sertool.core.files.regular import open_unbuffered
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -84,7 +84,7 @@ def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
 
     path = segment.path
     try:
-        with open_regular(path, buffering=0) as opened:
+        with open_unbuffered(path) as opened:
             head = opened.read(16)
             opened.seek(0)
             if not head:

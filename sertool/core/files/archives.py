@@ -14,11 +14,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.artifacts import read_error
-from sertool.core.files.regular import open_regular
+from sertool.core.files.regular import open_regular, open_unbuffered
 from sertool.core.files.tar_stream import NotATarError, TarStream
 from sertool.core.files.unpacking import LIMITS, Limits, Writer, shown
 
@@ -153,7 +153,7 @@ class _Directory(io.BufferedReader):
     """File that refuses any single read larger than a zip's directory may be: zipfile reads it in one piece."""
 
     def __init__(self, path: Path, largest: int) -> None:
-        super().__init__(cast("io.FileIO", open_regular(path, buffering=0)))
+        super().__init__(open_unbuffered(path))
         self._path, self._largest = path, max(largest, _BLOCK)
 
     def read(self, size: int | None = -1, /) -> bytes:

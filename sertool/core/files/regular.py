@@ -10,7 +10,6 @@ import stat
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from sertool.core.errors import DataError
 
@@ -24,27 +23,36 @@ _KINDS = (
 _KERNEL = {"proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "pstore"}
 _MOUNTS = Path("/proc/self/mountinfo")
 # A file that is no regular one after all is opened without waiting, and a terminal does not take this process over.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
-    """Open a regular file, or a link to one, to read its bytes; ``buffering`` is that of :func:`open`.
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file, or a link to one, to read its bytes.
 
     Raises:
         DataError: the path is a folder, FIFO, device, socket, or a file of the kernel; the message says which.
         OSError: there is no such file, or it may not be read.
     """
+    return io.BufferedReader(open_unbuffered(path))
+
+
+def open_unbuffered(path: Path) -> io.FileIO:
+    """Open a regular file without a buffer, for a library that reads from its descriptor.
+
+    Raises:
+        DataError, OSError: as :func:`open_regular`.
+    """
     check_regular(path)  # first, because merely opening some devices does something
-    handle = os.open(path, _FLAGS | getattr(os, "O_BINARY", 0))
+    handle = os.open(path, _FLAGS)
     try:
         _check(path, os.fstat(handle))  # again, because the file may have been replaced since
-        return os.fdopen(handle, "rb", buffering)
+        return io.FileIO(handle)
     except BaseException:
         os.close(handle)
         raise
 
 
-def open_regular_text(path: Path, *, errors: str = "strict", newline: str | None = None) -> IO[str]:
+def open_regular_text(path: Path, *, errors: str = "strict", newline: str | None = None) -> io.TextIOWrapper:
     """Open a regular file to read it as UTF-8; ``errors`` and ``newline`` are those of :func:`open`.
 
     Raises:
