@@ -20,7 +20,7 @@ ROOMS = {
     "errors": "",
     "formatting": "",
     "metrics": "errors",
-    "files": "errors",
+    "files": "errors formatting",
     "compute": "errors formatting files",
     "recipe": "errors formatting files metrics",
     "features": "errors files compute recipe",

@@ -28,8 +28,13 @@ class DataError(SertoolError):
     """A file or a corpus cannot be used as it is (exit code 1)."""
 
 
+_LONGEST_WORD = 100  # characters; a longer one is near no name, and comparing it would take long
+
+
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return ``, did you mean 'x'?`` where a known word is near, else nothing."""
+    if len(word) > _LONGEST_WORD:
+        return ""
     # Below difflib's default of 0.6: keys and names are short, so that one slip weighs much.
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else ""

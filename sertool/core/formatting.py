@@ -78,20 +78,22 @@ def first_few(items: Iterable[str], limit: int = 5) -> str:
     return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
-def first_lines(lines: list[str]) -> list[str]:
-    """Return the first 20 lines and one that says how many more there are."""
-    return lines[:LINES] + ([f"... and {len(lines) - LINES} more"] if len(lines) > LINES else [])
+def first_lines(lines: list[str], total: int | None = None) -> list[str]:
+    """Return the first 20 lines and one that says how many more there are; ``total``, where not all are given."""
+    more = (len(lines) if total is None else total) - LINES
+    return lines[:LINES] + ([f"... and {more:,} more"] if more > 0 else [])
 
 
-def problem_list(origin: object, lines: list[str], *, shorten: bool = False) -> str:
-    """List problems below the file that has them: all, or with ``shorten`` the first 20.
+def problem_list(origin: object, lines: list[str], total: int | None = None) -> str:
+    """List the first 20 problems below the file that has them; ``total`` is their number where not all are given.
 
     >>> print(problem_list("x.csv", ["row 2: no such file", "row 3: end is not after start"]))
     x.csv: 2 problems
       row 2: no such file
       row 3: end is not after start
     """
-    return "\n  ".join([f"{origin}: {plural(len(lines), 'problem')}", *(first_lines(lines) if shorten else lines)])
+    number = plural(len(lines) if total is None else total, "problem")
+    return "\n  ".join([f"{origin}: {number}", *first_lines(lines, total)])
 
 
 def row_numbers(rows: Sequence[int | None]) -> str:

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.yaml_file import read_yaml
-from sertool.core.formatting import problem_list
-from sertool.core.recipe.problems import problems
+from sertool.core.recipe.problems import problem_message
 
 # The readers' names come from their table, so a new reader can be fetched without a change here.
 CORPORA = (*LAYOUTS, "corpus")
@@ -95,8 +94,7 @@ def _read(path: Path) -> Mapping[str, Source]:
         # As JSON, for which pydantic's strict mode allows exactly the types that a file can hold.
         manifest = _Manifest.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        lines = [line.replace("recipe: ", "manifest: ", 1) for line in problems(error, _Manifest)]
-        raise UsageError(problem_list(path, lines)) from error
+        raise UsageError(problem_message(path, error, _Manifest)) from error
     if "all" in manifest.sources:
         raise UsageError(f"{path}: sources.all: `all` means every source, choose another name")
     return manifest.sources

@@ -151,7 +151,7 @@ def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
             refused.append(clip)
     if findings:
         lines = [*findings.lines(), *(item.reason for item in refused)]
-        raise DataError(problem_list(path, lines, shorten=True), hint="correct the table; nothing was predicted yet")
+        raise DataError(problem_list(path, lines), hint="correct the table; nothing was predicted yet")
     return clips, [RefusedClip(item.name, f"{path}: {item.reason}") for item in refused]
 
 

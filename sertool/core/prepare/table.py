@@ -66,7 +66,7 @@ def read_table(
     _check_ids(rows, findings)
     if findings:
         lines = findings.lines()
-        raise DataError(problem_list(path, lines, shorten=True), hint=HINT)
+        raise DataError(problem_list(path, lines), hint=HINT)
     return divided(path, header, rows, draw or Draw(), transcribe=transcribe)
 
 

@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.artifacts import read_text, write_text
 from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
-from sertool.core.formatting import problem_list
-from sertool.core.recipe.problems import problems
+from sertool.core.recipe.problems import problem_message
 from sertool.core.recipe.schema import Recipe
 
 SUFFIXES = (".yaml", ".yml")
@@ -87,8 +86,7 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
         # Through JSON: strict validation of Python objects refuses what JSON spells otherwise (tuples).
         return Recipe.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        lines = problems(error, Recipe)
-        raise UsageError(problem_list(origin, lines)) from error
+        raise UsageError(problem_message(origin, error, Recipe)) from error
     except (TypeError, ValueError, RecursionError) as error:  # such as a date, which JSON does not know
         raise UsageError(f"{origin}: holds something that is not text, number, list or table ({error})") from error
 
