@@ -1,5 +1,6 @@
 """Emotion and sentiment recognition from speech and its transcript."""
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,9 +32,14 @@ def load(
         precision: number format of the computation.
 
     Raises:
-        sertool.core.errors.SertoolError: the folder cannot be opened; the message says why, ``hint`` what to try.
+        sertool.core.errors.SertoolError: the folder cannot be opened, or an argument is of another kind; the message
+            says why, ``hint`` what to try.
     """
     from sertool.core.compute.device import choose
+    from sertool.core.errors import UsageError
     from sertool.core.inference.predictor import open_predictor
 
+    for name, value in (("folder", folder), ("data", data)):
+        if not isinstance(value, str | PathLike):
+            raise UsageError(f"{name}: a value of type {type(value).__name__}, expected a path")
     return open_predictor(Path(folder), Path(data), index, choose(device, precision))

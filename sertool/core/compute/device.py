@@ -4,7 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -97,8 +97,11 @@ def choose(
         devices: numbers of the CUDA devices to use. Default: the first.
 
     Raises:
-        UsageError: this machine does not have what is requested.
+        UsageError: this machine does not have what is requested, or there is no such device or number format.
     """
+    for option, given, known in (("device", device, get_args(Device)), ("precision", precision, get_args(Wanted))):
+        if given not in known:
+            raise UsageError(f"--{option} {given}: expected {', '.join(known)}")
     if device == "cpu":  # CUDA is not initialised
         silence_torch()
         return choose_cpu(precision, "as requested")

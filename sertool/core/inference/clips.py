@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.audio import Segment
+from sertool.core.features.audio import LONGEST, Segment
 from sertool.core.formatting import first_few, first_lines, printable, problem_list, unicode_only
 from sertool.core.prepare.folder import SUFFIXES
 from sertool.core.prepare.records import Findings, read_records
 
-# Shortest window and hop, in seconds; frames that a model sees lie further apart than a shorter hop.
+# Shortest window and hop, in seconds; frames that a model sees lie further apart than a shorter hop. The longest is the
+# longest recording that is read.
 LEAST_WINDOW = 0.1
 
 COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
@@ -95,15 +96,15 @@ def check_window(window: float | None, hop: float | None) -> None:
         hop: seconds. Default: the window.
 
     Raises:
-        UsageError: a length is too short, or the hop is longer than the window.
+        UsageError: a length is too short or too long, or the hop is longer than the window.
     """
     if window is None:
         if hop is not None:
             raise UsageError("--hop: only with --window", hint="--window 4 --hop 2")
         return
     for name, value in (("--window", window), ("--hop", hop)):
-        if value is not None and not LEAST_WINDOW <= value < math.inf:
-            raise UsageError(f"{name} {value:g}: expected seconds, at least {LEAST_WINDOW:g}")
+        if value is not None and not LEAST_WINDOW <= value <= LONGEST:
+            raise UsageError(f"{name} {value:g}: expected seconds, from {LEAST_WINDOW:g} to {LONGEST:,}")
     if hop is not None and hop > window:
         raise UsageError(f"--hop {hop:g}: longer than --window {window:g}, so that some seconds would be in no window")
 

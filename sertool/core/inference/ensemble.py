@@ -284,6 +284,6 @@ def chosen_size(available: int, index: int | None) -> int:
     """
     if index is None:
         return available
-    if not 1 <= index <= available:
+    if index not in range(1, available + 1):  # false for what is no whole number, too
         raise UsageError(f"--index {index}: there are {available} members to average")
-    return index
+    return int(index)

@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sertool.core.corpora.vocabulary import clean_words
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.audio import LONGEST, SHORTEST, read_audio
+from sertool.core.features.audio import SHORTEST, read_audio
 from sertool.core.features.frontend import FrameMaker, is_silent, open_frontend
 from sertool.core.formatting import printable
 from sertool.core.inference.clips import Clip, RefusedClip, check_refused, check_window
@@ -224,38 +223,3 @@ def windows(length: int, size: int, hop: int, least: int = 1) -> list[tuple[int,
     if len(spans) > 1 and spans[-1][1] - spans[-1][0] < least:
         spans.pop()
     return spans
-
-
-def resample(samples: NDArray[np.generic], rate: int, sample_rate: int) -> Float32[Tensor, "samples"]:
-    """Convert a waveform in memory to what :func:`~sertool.core.features.audio.read_audio` reads from a file.
-
-    Args:
-        samples: (samples,) or (samples, channels), floats with a full scale of 1 or integers of 16 or 32 bits.
-        rate: sampling rate in Hz.
-        sample_rate: sampling rate of the result in Hz.
-
-    Returns:
-        (samples,) float32, the mean of the channels.
-
-    Raises:
-        DataError: the waveform has another shape or type, is not finite, too short or too long.
-    """
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or rate <= 0:
-        raise DataError(
-            f"audio: an array of shape {samples.shape} and kind {samples.dtype} at {rate} Hz, "
-            "expected (samples,) or (samples, channels) of floats or integers"
-        )
-    # Integers reach from -scale to scale - 1, as in the sound files that hold them.
-    scale = 1.0 if samples.dtype.kind == "f" else float(2 ** (8 * samples.dtype.itemsize - 1))
-    mono = (samples.astype(np.float32) / np.float32(scale)).reshape(len(samples), -1).mean(1)
-    if not SHORTEST * rate <= len(mono) <= LONGEST * rate:
-        raise DataError(f"audio: lasts {len(mono) / rate:g} s, expected {SHORTEST:g} s to {LONGEST / 3600:g} hours")
-    if not np.isfinite(mono).all():
-        raise DataError("audio: holds NaN or infinite samples")
-    # As in read_audio: ceil(n * sample_rate / rate) samples, while soxr may give one fewer or more.
-    if rate != sample_rate:
-        import soxr  # here, because predicting texts needs none
-
-        length = -(-len(mono) * sample_rate // rate)
-        mono = np.append(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32(0))[:length]
-    return torch.from_numpy(np.ascontiguousarray(mono, np.float32))

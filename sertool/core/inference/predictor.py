@@ -4,21 +4,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from os import PathLike
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.inference.clips import Clip
 from sertool.core.inference.ensemble import chosen_size
+from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import mean_logits, tables_for
-from sertool.core.inference.passages import Listener, Passage, resample
+from sertool.core.inference.passages import Listener, Passage
 from sertool.core.metrics.calibration import Calibration, probabilities
 from sertool.core.metrics.classification import decide
 from sertool.core.runs.folder import check_folder
@@ -34,7 +36,8 @@ BATCH = 2048  # passages that become tensors at a time, so that a day of windows
 # The number of threads and the precision of products are settings of the process, so calls take turns.
 _TORCH = threading.Lock()
 
-Audio = str | Path | NDArray[np.generic]
+Waveform = NDArray[np.generic] | Tensor
+Audio = str | PathLike[str] | bytes | BinaryIO | Waveform | tuple[Waveform, float]
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Predictor:
         audio: Audio | None = None,
         text: str | None = None,
         *,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         window: None = None,
         hop: None = None,
     ) -> Prediction: ...
@@ -119,7 +122,7 @@ class Predictor:
         audio: Sequence[Audio | None] | None = None,
         text: Sequence[str | None] | None = None,
         *,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         window: None = None,
         hop: None = None,
     ) -> list[Prediction]: ...
@@ -130,7 +133,7 @@ class Predictor:
         audio: Audio | Sequence[Audio],
         text: None = None,
         *,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         window: float,
         hop: float | None = None,
     ) -> list[Prediction]: ...
@@ -140,17 +143,18 @@ class Predictor:
         audio: Any = None,
         text: Any = None,
         *,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         window: float | None = None,
         hop: float | None = None,
     ) -> Prediction | list[Prediction]:
         """Predict a recording, a text, or both; or lists of them.
 
         Args:
-            audio: path of a recording; or a waveform (samples,) or (samples, channels), floats with a full scale of
-                1 or integers; or a list of these, with None for an input without audio.
+            audio: path of a recording; or the content of its file as bytes or as an open binary file; or a waveform
+                (samples,), (samples, channels) or (channels, samples), floats with a full scale of 1 or integers; or
+                (waveform, rate); or a list of these, with None for an input without audio.
             text: the words; or a list as long as that of audio.
-            sample_rate: sampling rate of waveforms in Hz.
+            sample_rate: sampling rate in Hz of waveforms that come without one.
             window: length in seconds of the windows that recordings are divided into. Default: not divided.
             hop: seconds from one window to the next. Default: the window.
 
@@ -158,27 +162,14 @@ class Predictor:
             One prediction; or a list in the order of the input, for lists or with a window.
 
         Raises:
-            DataError: a recording cannot be used.
-            UsageError: arguments contradict each other.
+            DataError: a recording, a waveform or a text cannot be used.
+            UsageError: an argument has the wrong type, or arguments contradict each other.
         """
-        listener = Listener(self.trained.recipe, window, hop)
-        several = isinstance(audio, list | tuple) or isinstance(text, list | tuple)
-        passages: list[Passage] = []
+        listener = Listener(self.trained.recipe, seconds("window", window), seconds("hop", hop))
         with _TORCH, self._precision.threaded(1):  # one recording is too short to share among threads
-            for one, words in _pairs(audio, text):
-                passages += self._listen(listener, one, words, sample_rate)
+            passages = list(listen_to(listener, audio, text, sample_rate))
         predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
-        return predictions if several or window is not None else predictions[0]
-
-    def _listen(self, listener: Listener, audio: Any, text: str, rate: int | None) -> list[Passage]:
-        if audio is None:
-            return listener.listen(Clip("text", text=text))
-        if isinstance(audio, str | Path):
-            return listener.listen(Clip(str(audio), Path(audio), text))
-        if rate is None:
-            raise UsageError("sample_rate: required for a waveform, in Hz")
-        waveform = resample(np.asarray(audio), rate, listener.frontend.sample_rate)
-        return listener.listen(Clip("waveform", text=text), waveform)
+        return predictions if are_several(audio, text) or window is not None else predictions[0]
 
     def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
         """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order."""
@@ -235,22 +226,6 @@ def _parts(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
         together = list(shard)
         for start in range(0, len(together), BATCH):
             yield together[start : start + BATCH]
-
-
-def _pairs(audio: Any, text: Any) -> Iterator[tuple[Any, str]]:
-    """Yield audio and text of each clip."""
-    lists = [given for given in (audio, text) if isinstance(given, list | tuple)]
-    count = len(lists[0]) if lists else 1
-    columns = []
-    for name, given in (("audio", audio), ("text", text)):
-        column = given if isinstance(given, list | tuple) else [given] * count
-        if len(column) != count or (given is not None and lists and column is not given):
-            raise UsageError(f"{name}: expected a list of {count}, one per input")
-        columns.append(column)
-    if audio is None and text is None:
-        raise UsageError("no input was given: expected audio, text or both")
-    for one, words in zip(*columns, strict=True):
-        yield one, words or ""
 
 
 def _modalities(passage: Passage, reads: bool) -> tuple[str, ...]:

@@ -1,21 +1,27 @@
 """``sertool.load`` and ``predict`` from Python."""
 
+import io
 import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import given as every
+from hypothesis import strategies as st
 from places import ROOT
 from tones import CLASSES, RATE, own_model, tone, written
 
 import sertool
-from sertool.core.errors import SertoolError
+from sertool.core.errors import SertoolError, UsageError
+from sertool.core.inference.clips import check_window
+from sertool.core.inference.passages import windows
 from sertool.core.inference.predictor import Prediction
 
 
@@ -59,6 +65,28 @@ def test_a_waveform_is_judged_as_its_file(here, rate):
     assert model.predict([whole], sample_rate=rate)[0].logits == pytest.approx(wanted, abs=1e-5)
 
 
+def test_a_recording_in_memory_is_judged_as_its_file(here):
+    model = sertool.load("ckpt/tones")
+    samples, rate = soundfile.read("00.wav", dtype="int16")
+    content = io.BytesIO()
+    soundfile.write(content, samples, rate, format="WAV")  # its position is the end now
+    wanted = model.predict("00.wav").logits
+    same = [
+        content,
+        content,
+        content.getvalue(),
+        memoryview(content.getvalue()),
+        (samples, rate),
+        (np.int64(rate), samples),
+    ]
+    with Path("00.wav").open("rb") as opened:
+        found = model.predict([opened, *same, Path("00.wav"), "00.wav"])
+    assert [own.name for own in found] == ["recording"] * 5 + ["waveform"] * 2 + ["00.wav"] * 2
+    for own in found:
+        assert own.logits == pytest.approx(wanted, abs=1e-6)
+    assert len(model.predict(content, window=0.2)) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [
@@ -77,7 +105,46 @@ def test_a_waveform_is_judged_as_its_file(here, rate):
             "audio: an array of shape (8, 8, 8) and kind float64 at 8000 Hz, "
             "expected (samples,) or (samples, channels) of floats or integers",
         ),
+        ({"audio": np.zeros(0), "sample_rate": 8000}, "audio: contains no samples"),
+        (
+            {"audio": [np.zeros(800), np.zeros(3)], "sample_rate": 8000},
+            "audio[1]: lasts 0.000375 s, expected 0.01 s to 4 hours",
+        ),
+        ({"audio": (np.zeros(800), "8000")}, "sample_rate: required for a waveform, in Hz"),
+        (
+            {"audio": (np.zeros(800), 8000), "sample_rate": 16000},
+            "sample_rate: 16000 Hz, but the waveform comes with 8000 Hz",
+        ),
+        (
+            {"audio": {"array": np.zeros(800), "sampling_rate": 8000}},
+            "audio: a value of type dict, expected a path, a waveform, (waveform, rate), the content of a file, "
+            "a list of these, or None",
+        ),
+        (
+            {"audio": [0.1, 0.2], "sample_rate": 8000},
+            "audio[0]: a value of type float, expected a path, a waveform, (waveform, rate), the content of a file, "
+            "a list of these, or None",
+        ),
+        ({"audio": ""}, "audio: an empty text, expected a path"),
         ({"audio": "gone.wav"}, "gone.wav: no such file"),
+        ({"audio": b""}, "audio: the file is empty"),
+        ({"audio": io.BytesIO(b"hello, world, hello")}, "audio: not readable as audio (Format not recognised)"),
+        (
+            {"audio": io.StringIO("hello")},
+            "audio: an open file that gives no bytes, expected one opened with mode 'rb'",
+        ),
+        ({"text": float("nan")}, "text: a value of type float, expected a text, a list of texts or None"),
+        (
+            {"audio": ["00.wav"] * 2, "text": ["sky", float("nan")]},
+            "text[1]: a value of type float, expected a text, a list of texts or None",
+        ),
+        ({"text": np.array(["a", "b"])}, "text: a value of type ndarray, expected a text, a list of texts or None"),
+        ({"text": ["sky", "..."]}, "text[1]: its text contains no words"),
+        ({"audio": "00.wav", "window": "1"}, "window: a value of type str, expected a number of seconds"),
+        ({"audio": "00.wav", "window": True}, "window: a value of type bool, expected a number of seconds"),
+        ({"audio": "00.wav", "window": 10**400}, "--window inf: expected seconds, from 0.1 to 14,400"),
+        ({"audio": "00.wav", "window": float("nan")}, "--window nan: expected seconds, from 0.1 to 14,400"),
+        ({"audio": "00.wav", "window": 1, "hop": 1e-308}, "--hop 1e-308: expected seconds, from 0.1 to 14,400"),
         ({"text": "..."}, "text: its text contains no words"),
     ],
 )  # fmt: skip
@@ -85,6 +152,34 @@ def test_mistakes_in_python(here, given, text):
     with pytest.raises(SertoolError) as raised:
         sertool.load("ckpt/tones").predict(**given)
     assert str(raised.value) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"folder": None}, "folder: a value of type NoneType, expected a path"),
+        ({"data": 3}, "data: a value of type int, expected a path"),
+        ({"index": 1.5}, "--index 1.5: there are 2 members to average"),
+        ({"index": "1"}, "--index 1: there are 2 members to average"),
+        ({"device": "gpu"}, "--device gpu: expected auto, cpu, cuda"),
+        ({"device": "cpu", "precision": "fp16"}, "--precision fp16: expected auto, fp32, tf32, bf16"),
+    ],
+)
+def test_mistakes_in_opening_a_model(here, given, text):
+    with pytest.raises(SertoolError) as raised:
+        sertool.load(**{"folder": "ckpt/tones"} | given)
+    assert str(raised.value) == text
+
+
+@every(number=st.floats() | st.sampled_from([1e308, 1e-308, -1e-308, 0.1, 14400]), is_hop=st.booleans())
+def test_any_window_divides_or_is_refused(number, is_hop):
+    window, hop = (1.0, number) if is_hop else (number, None)
+    try:
+        check_window(window, hop)
+    except UsageError:
+        assert not 0.1 <= number <= (1 if is_hop else 14400)
+    else:
+        assert windows(22050, round(window * 22050), round((hop or window) * 22050))
 
 
 def test_several_threads_get_the_same(here):

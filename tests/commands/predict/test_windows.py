@@ -77,10 +77,11 @@ def test_window_arithmetic(length, size, hop, least):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["00.wav", "--window", "0"], "error: --window 0: expected seconds, at least 0.1\n"),
-        (["00.wav", "--window", "nan"], "error: --window nan: expected seconds, at least 0.1\n"),
-        (["00.wav", "--window", "inf"], "error: --window inf: expected seconds, at least 0.1\n"),
-        (["00.wav", "--window", "1", "--hop", "0.01"], "error: --hop 0.01: expected seconds, at least 0.1\n"),
+        (["00.wav", "--window", "0"], "error: --window 0: expected seconds, from 0.1 to 14,400\n"),
+        (["00.wav", "--window", "nan"], "error: --window nan: expected seconds, from 0.1 to 14,400\n"),
+        (["00.wav", "--window", "inf"], "error: --window inf: expected seconds, from 0.1 to 14,400\n"),
+        (["00.wav", "--window", "1e308"], "error: --window 1e+308: expected seconds, from 0.1 to 14,400\n"),
+        (["00.wav", "--window", "1", "--hop", "0.01"], "error: --hop 0.01: expected seconds, from 0.1 to 14,400\n"),
         (["00.wav", "--hop", "1"], "error: --hop: only with --window\n  try: --window 4 --hop 2\n"),
         (
             ["00.wav", "--window", "1", "--hop", "2"],
