@@ -73,7 +73,9 @@ def work(settings: Settings) -> None:
     recorder = Recorder(settings, workers)
     beside = [] if workers == 1 else ["-n", str(workers)]
     # Without continuing, a file whose packages are missing would stop the others.
-    options = ["-m", "gpu", "--tb=short", "--continue-on-collection-errors", "-p", "no:cacheprovider", *beside]
+    options = ["-m", "gpu", "--tb=short", "--continue-on-collection-errors", *beside]
+    # pytest-benchmark, where it is installed, warns of pytest-xdist, and a warning is an error here.
+    options += ["-p", "no:cacheprovider", "-p", "no:benchmark"]
     code = pytest.main([*options, *files_with_gpu_tests()], plugins=[recorder])
     recorder.found["finished"] = True
     recorder.write()

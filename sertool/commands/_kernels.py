@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sertool.core.models.kernels.proof import Facts, Proof
 
-COMPARING = "comparing the kernels with plain operations; this is done once on a card and takes about half a minute"
+COMPARING = "comparing the kernels with plain operations; this is done once on a card and takes up to a minute"
 INTERPRETER = "Triton's interpreter"
 
 
@@ -49,7 +49,7 @@ def compare_kernels(json: Path | None) -> None:
 
     talk, found = console(), []
     for device, facts in _cards().items():
-        say(talk, f"comparing the kernels on {facts.card}; this takes about half a minute")
+        say(talk, f"comparing the kernels on {facts.card}; this takes up to a minute")
         found.append(proof.prove(facts, device, keep=facts.card != INTERPRETER))
         for line in show(found[-1]):
             typer.echo(line)

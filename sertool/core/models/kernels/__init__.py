@@ -59,7 +59,7 @@ def kernel_lines(device: torch.device, first_time: Callable[[], None]) -> list[s
 
     Args:
         device: on any other than a CUDA device there is nothing to tell.
-        first_time: called before kernels are compared on a card for the first time, which takes half a minute.
+        first_time: called before kernels are compared on a card for the first time, which takes up to a minute.
     """
     if device.type != "cuda" or interpreted() or "1" in switched_off():
         return []
@@ -79,7 +79,7 @@ def new_kernel_lines(device: torch.device) -> list[str]:
 def use_triton(values: Tensor, name: str) -> bool:
     """Check whether a kernel is to be used: it is available, not switched off, and equal to its definition here.
 
-    The first call for a CUDA device takes half a minute if the kernels were never compared there.
+    The first call for a CUDA device takes up to a minute if the kernels were never compared there.
 
     Args:
         values: an input of the operation, in whose number format the kernel computes unless autocast is on.

@@ -10,10 +10,14 @@ import triton.language as tl
 from torch import Tensor
 
 from sertool.core.models.kernels import MASKED_SCORE
-from sertool.core.models.kernels.common_triton import keep_scale
+from sertool.core.models.kernels.common_triton import VALUES, keep_scale
 
 _MASKED_SCORE = tl.constexpr(MASKED_SCORE)  # a kernel reads no global that is not a constexpr
 SMALLEST = 16  # smallest side of a tile that tl.dot accepts
+# Smallest tile of positions. Compiled by Triton 3.6 for an H100, 4 warps on fewer positions gave wrong results in
+# bfloat16 with dropout: such a tile has fewer random counters than threads, so several threads hold the same one.
+FEWEST = 32
+WARP = 32  # threads
 
 
 @triton.jit
@@ -180,9 +184,9 @@ def _attention_backward(
         _store_with_sum(d_query, d_query_bias, dq, length, column, width, query_rows, columns)
 
 
-def tile(size: int) -> int:
-    """Return the side of a tile that holds this many positions or values."""
-    return max(SMALLEST, triton.next_power_of_2(size))  # type: ignore[no-any-return]
+def tile(positions: int) -> int:
+    """Return the side of a tile that holds this many queries or keys."""
+    return max(FEWEST, triton.next_power_of_2(positions))  # type: ignore[no-any-return]
 
 
 def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: bool) -> dict[str, Any]:
@@ -193,7 +197,7 @@ def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: boo
     """
     _, batch, keys = mask.shape
     length, width = query.shape[1] // batch, query.shape[2] // num_heads
-    rows, key_rows, columns = (tile(n) for n in (length, keys, width))
+    rows, key_rows, columns = tile(length), tile(keys), max(SMALLEST, triton.next_power_of_2(width))
     half = query.element_size() == 2  # bfloat16: tiles take half the registers
     return {
         "length": length,
@@ -205,7 +209,7 @@ def _sizes(query: Tensor, mask: Tensor, num_heads: int, dropped: int, exact: boo
         "key_rows": key_rows,
         "columns": min(columns, 64 if half else 16),
         "products": "ieee" if exact else "tf32",  # follows torch's setting for its own products
-        "num_warps": 4 if half else 8,
+        "num_warps": min(4 if half else 8, rows * key_rows // (int(VALUES) * WARP)),  # see FEWEST
         "num_stages": 1,  # two pieces are too few to pipeline, and buffers would leave less room for other programs
     }
 
