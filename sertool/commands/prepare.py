@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sertool.core.doctor.inspect import Inspection
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.assemble import Decoded, Preparation
+    from sertool.core.prepare.draw_splits import Draw
     from sertool.core.prepare.rows import Table
     from sertool.core.recipe.schema import Frontend
 
@@ -41,6 +42,10 @@ FrontendOption = Annotated[str, option("--recipe", "Recipe whose frontend comput
 AudioRootOption = Annotated[
     Path | None,
     option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
+]
+LayoutOption = Annotated[
+    str | None,
+    option("--layout", "Levels of a folder, such as split/class. Default: read from the names.", "LEVELS"),
 ]
 SplitsOption = Annotated[
     str, option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
@@ -68,6 +73,7 @@ def prepare(
     recipe: FrontendOption = "custom",
     overrides: options.Set = None,
     audio_root: AudioRootOption = None,
+    layout: LayoutOption = None,
     splits: SplitsOption = "0.7,0.15,0.15",
     seed: SeedOption = 1,
     transcribe: TranscribeOption = None,
@@ -91,8 +97,6 @@ def prepare(
     from sertool.core.features.transcribe import open_transcriber
     from sertool.core.prepare import assemble as preparing
     from sertool.core.prepare.draw_splits import Draw, parse_shares
-    from sertool.core.prepare.folder import read_folder
-    from sertool.core.prepare.table import read_table
     from sertool.core.recipe import load as recipes
 
     if launcher == "ray" and workers is not None:
@@ -100,11 +104,7 @@ def prepare(
     draw = Draw(parse_shares(splits), seed)
     preparing.check_target(out, force=force)  # first: decoding may take an hour
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
-    given = transcribe is not None
-    if table.is_dir():
-        checked = read_folder(table, draw, transcribe=given)
-    else:
-        checked = read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=given)
+    checked = _read(table, audio_root, layout, draw, skip_bad=skip_bad, transcribe=transcribe is not None)
     _warn(checked.warnings)
     cache, transcriber = out / preparing.CACHE, None
     # The transcriber is opened only if it is needed, since its model may have to be downloaded.
@@ -118,6 +118,23 @@ def prepare(
     shutil.rmtree(cache, ignore_errors=True)  # it let an interrupted command resume; the corpus is complete now
     _warn(preparation.warnings)
     _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
+
+
+def _read(
+    table: Path, audio_root: Path | None, layout: str | None, draw: "Draw", *, skip_bad: bool, transcribe: bool
+) -> "Table":
+    """Read the table or folder, and check it."""
+    from sertool.core.errors import UsageError
+    from sertool.core.prepare.folder import read_folder
+    from sertool.core.prepare.layout import parse_layout
+    from sertool.core.prepare.table import read_table
+
+    levels = None if layout is None else parse_layout(layout)
+    if table.is_dir():
+        return read_folder(table, draw, levels, transcribe=transcribe)
+    if levels is not None:
+        raise UsageError(f"--layout: for a folder of recordings, and {table} is none", hint="leave out --layout")
+    return read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=transcribe)
 
 
 def _decode(

@@ -1,14 +1,21 @@
-"""A folder of recordings as a table: its subfolders are the classes, and a file's name is the utterance's id."""
+"""A folder of recordings as a table: its subfolders name classes, splits or speakers, and a file the utterance."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
+from sertool.core.corpora.names import normal, visible
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
 from sertool.core.formatting import first_few, printable
+from sertool.core.prepare.cells import plain_cells
 from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.layout import CLASS, GENDER, SPEAKER, SPLIT, UNUSED, guess_layout
 from sertool.core.prepare.rows import Row, Table, divided
+from sertool.core.prepare.split_names import read_splits, split_word
 from sertool.core.prepare.table import is_unicode
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
@@ -16,41 +23,134 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", "
 _AUDIO = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
 
 
-def read_folder(folder: Path, draw: Draw | None = None, *, transcribe: bool = False) -> Table:
+def read_folder(
+    folder: Path, draw: Draw | None = None, layout: tuple[str, ...] | None = None, *, transcribe: bool = False
+) -> Table:
     """Make the table of a folder: ``folder/happy/u1.wav`` is the utterance ``u1`` of the class ``happy``.
 
     If two files have the same name, their ids are ``happy/u1.wav`` and ``sad/u1.wav``. Recordings are the files
     with a suffix of audio, at any depth in a class's folder.
 
     Args:
-        folder: folder with one subfolder per class.
+        folder: folder with one subfolder per class, or with subfolders of splits, speakers, ... around or inside them.
         draw: settings of the random splits.
+        layout: what each level of folders is, see :mod:`~sertool.core.prepare.layout`. Default: read from the names.
         transcribe: texts are added later, so missing ones are not reported.
 
     Raises:
-        DataError: the subfolders contain no recordings.
+        DataError: the subfolders contain no recordings, or do not tell which of them are the classes.
     """
     try:
-        below = sorted(path for path in folder.rglob("*") if path.is_file())
+        below = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     except OSError as error:
         raise artifacts.read_error(folder, error) from error
     # Hidden files and folders belong to the system or to an editor, also if they are named like recordings.
-    files = [path for path in below if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
-    taken = [path for path in files if path.suffix.lower() in _AUDIO and path.parent != folder]
+    files = [path for path in below if not any(part.startswith(".") for part in path.parts)]
+    audio = [path for path in files if path.suffix.lower() in _AUDIO and len(path.parts) > 1]
+    wrong = next((path for path in audio if not is_unicode(str(path))), None)
+    if wrong is not None:
+        raise DataError(f"{folder}: the file name {str(wrong)!a} is not Unicode text", hint="rename it")
+    roles = layout or (guess_layout(folder, [path.parts[:-1] for path in audio]) if audio else (CLASS,))
+    taken = [path for path in audio if len(path.parts) > roles.index(CLASS) + 1]
     if not taken:
         raise DataError(
             f"{folder}: no recordings in its subfolders, which are the classes",
             hint="folder/happy/u1.wav, folder/angry/u2.wav, ... or a table of the recordings",
         )
-    names = Counter(path.stem for path in taken)
-    rows = []
-    for path in taken:
-        relative = path.relative_to(folder)
-        if not is_unicode(str(relative)):
-            raise DataError(f"{folder}: the file name {str(relative)!a} is not Unicode text", hint="rename it")
-        own = path.stem if names[path.stem] == 1 else relative.as_posix()
-        rows.append(Row(None, own, "train", "", {"emotion": relative.parts[0]}, {}, Segment(path)))
-    table = divided(folder, ("utterance", "audio", "label"), rows, draw or Draw(), transcribe=transcribe)
-    others = [printable(str(path.relative_to(folder))) for path in sorted(set(files) - set(taken))]
-    warnings = (f"ignored, not a recording in a subfolder: {first_few(others)}",) if others else ()
-    return Table(folder, table.rows, (*warnings, *table.warnings), table.drawn)
+    records, cell_notes = plain_cells([(None, _record(path, roles)) for path in taken])
+    rows = _rows(folder, taken, [record for _, record in records])
+    header = ("utterance", "audio", "label", *(role for role in roles if role not in (CLASS, UNUSED)))
+    table = divided(folder, header, rows, draw or Draw(), transcribe=transcribe)
+    others = [printable(str(path)) for path in sorted(set(files) - set(taken))]
+    notes = [*_layout_notes(taken, roles), *cell_notes]
+    if others:
+        notes.append(f"ignored, not a recording in a subfolder: {first_few(others)}")
+    return replace(table, warnings=(*notes, *table.warnings))
+
+
+def _record(path: Path, roles: Sequence[str]) -> dict[str, str]:
+    """Return the cells that a file's name and folders give."""
+    levels = {role: name for role, name in zip(roles, path.parts[:-1], strict=False) if role != UNUSED}
+    label = levels.pop(CLASS)
+    return {"utterance": path.stem, "label": label, **levels}
+
+
+def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, str]]) -> list[Row]:
+    """Make the rows of recordings.
+
+    Raises:
+        DataError: a folder is no split or no class, or two recordings have the same id.
+    """
+    splits = _splits(folder, paths, records)
+    speakers = _speakers(records)
+    stems = Counter(record["utterance"] for record in records)
+    rows, first = [], dict[tuple[str, str], Path]()
+    for path, record, split, speaker in zip(paths, records, splits, speakers, strict=True):
+        if not record["label"]:
+            raise DataError(
+                f"{folder}: {printable(str(path))} is in a folder whose name stands for a missing label",
+                hint="rename the folder, or move it elsewhere",
+            )
+        id_ = record["utterance"]
+        if not id_ or stems[id_] > 1:
+            id_ = normal(path.as_posix())
+        if (other := first.setdefault((split, id_), path)) != path:
+            raise DataError(
+                f"{folder}: {visible(str(other))} and {visible(str(path))} look alike, and give one id",
+                hint="rename one of them",
+            )
+        groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
+        if speaker:
+            groups["speaker"] = speaker
+        rows.append(Row(None, id_, split, "", {"emotion": record["label"]}, groups, Segment(folder / path)))
+    return rows
+
+
+def _splits(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the split of each recording; train without folders of splits, which are drawn from train later."""
+    if not any(SPLIT in record for record in records):
+        return ["train"] * len(records)
+    words = [split_word(record.get(SPLIT, "")) for record in records]
+    known = read_splits(words)
+    for path, word in zip(paths, words, strict=True):
+        if word not in known:
+            why = f"{word!r} may be valid or test" if word else "its folders name no split"
+            raise DataError(
+                f"{folder}: {printable(str(path))}: {why}",
+                hint="rename the folders of splits train, valid and test, or give --layout class if they are classes",
+            )
+    return [known[word] for word in words]
+
+
+def _speakers(records: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the speaker of each recording: ``male/1`` and ``female/1`` where both genders have a speaker ``1``."""
+    genders: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        genders[record.get(SPEAKER, "")].add(record.get(GENDER, ""))
+    return [
+        f"{record[GENDER]}/{name}" if (name := record.get(SPEAKER, "")) and len(genders[name]) > 1 else name
+        for record in records
+    ]
+
+
+def _layout_notes(paths: Sequence[Path], roles: Sequence[str]) -> Iterator[str]:
+    """Say what the levels of folders were read as, and which of those inside a class's are not used."""
+    named = [
+        sorted({path.parts[level] for path in paths if len(path.parts) > level + 1}) for level in range(len(roles))
+    ]
+    used = []
+    for names, role in zip(named, roles, strict=True):
+        if role == SPLIT:
+            known = read_splits(map(split_word, names))
+            names = [f"{name} as {split}" if (split := known[split_word(name)]) != name else name for name in names]
+        if role not in (CLASS, UNUSED):
+            used.append(f"{role} {first_few(map(printable, names))}")
+    if used:
+        yield f"folders are read as {'/'.join(roles).rstrip(f'/{UNUSED}')}: {'; '.join(used)}"
+    inside = roles.index(CLASS) + 1
+    for names, role in zip(named[inside:], roles[inside:], strict=True):
+        if role == UNUSED and len(names) > 1:
+            yield (
+                f"folders inside those of the classes are not used: {first_few(map(printable, names))} "
+                "(if they are speakers: --layout class/speaker)"
+            )

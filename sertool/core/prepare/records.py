@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+from sertool.core.corpora.names import text_of
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.regular import read_regular
@@ -153,7 +154,7 @@ def _parse_json_lines(text: str, columns: Collection[str], findings: Findings) -
             if name in columns:
                 if isinstance(value, dict | list):
                     findings.add(f"{name} is not a text or a number", number)
-                record[name] = "" if value is None else str(value).strip()
+                record[name] = text_of(value)
         records.append((number, record))
     used = [name for name in header if name in columns]
     return list(header), [(number, {**dict.fromkeys(used, ""), **record}) for number, record in records]

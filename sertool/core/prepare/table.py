@@ -16,19 +16,21 @@ Other columns are ignored. A row of a ``private`` split may have no label.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, problem_list
+from sertool.core.prepare.cells import plain_cells
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.labels import TASKS, list_columns, parse_label
 from sertool.core.prepare.records import Findings, read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
+from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
 
-SPLIT_NAMES = {**{split: split for split in SPLITS}, "dev": "valid", "val": "valid", "validation": "valid"}
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
 
 
@@ -55,19 +57,22 @@ def read_table(
     """
     findings = Findings()
     header, records = read_records(path, COLUMNS, findings)
-    labelled = any(record.get("split", "").lower() != "private" for _, record in records)
+    records, notes = plain_cells(records)
+    splits = read_splits(record["split"] for _, record in records if "split" in record)
+    labelled = any(splits.get(record.get("split", "")) != "private" for _, record in records)
     _check_header(header, labelled, findings)
     if not records and not findings:
         findings.add("contains no utterances")
     root = path.parent if audio_root is None else audio_root
     # Whether a value is a list of classes depends on the whole column, so this comes before any row.
     lists = list_columns(record for _, record in records)
-    rows = [_row(number, record, root, lists, findings, missing_audio) for number, record in records]
+    rows = [_row(number, record, root, splits, lists, findings, missing_audio) for number, record in records]
     _check_ids(rows, findings)
     if findings:
-        lines = findings.lines()
-        raise DataError(problem_list(path, lines), hint=HINT)
-    return divided(path, header, rows, draw or Draw(), transcribe=transcribe)
+        problems = problem_list(path, findings.lines())
+        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in notes)]), hint=HINT)
+    table = divided(path, header, rows, draw or Draw(), transcribe=transcribe)
+    return replace(table, warnings=(*notes, *table.warnings))
 
 
 def _check_header(header: list[str], labelled: bool, findings: Findings) -> None:
@@ -103,7 +108,13 @@ def _nearest(wanted: Iterable[str], header: list[str]) -> str:
 
 
 def _row(
-    number: int, record: dict[str, str], root: Path, lists: set[str], findings: Findings, missing_audio: bool
+    number: int,
+    record: dict[str, str],
+    root: Path,
+    splits: Mapping[str, str],
+    lists: set[str],
+    findings: Findings,
+    missing_audio: bool,
 ) -> Row:
     """Check a row; note its problems in ``findings`` and replace bad values by harmless ones."""
     if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
@@ -117,7 +128,7 @@ def _row(
         findings.add("audio is empty", number)
     elif audio and not missing_audio and not _is_file(root / audio):
         findings.add(f"no such audio file in {root}", number, audio)
-    split = _split(number, record, findings)
+    split = _split(number, record, splits, findings)
     labels = {
         task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
         for column, task in TASKS.items()
@@ -151,15 +162,17 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _split(number: int, record: dict[str, str], findings: Findings) -> str:
-    if "split" not in record:
+def _split(number: int, record: dict[str, str], splits: Mapping[str, str], findings: Findings) -> str:
+    name = record.get("split")
+    if name is None:
         return "train"  # a start: splits are drawn from train later
-    name = record["split"].lower()
-    if name not in SPLIT_NAMES:
-        wrong = f"unknown split {record['split']!r}" if name else "split is empty"
-        expected = did_you_mean(name, list(SPLIT_NAMES)) or f", expected {', '.join(SPLITS)}"
+    if is_split(name) and name not in splits:
+        findings.add(f"split {name!r} may be valid or test, and both are there", number)
+    elif name not in splits:
+        wrong = f"unknown split {name!r}" if name else "split is empty"
+        expected = did_you_mean(name.lower(), list(SPLIT_NAMES)) or f", expected {', '.join(SPLITS)}"
         findings.add(wrong + expected, number)
-    return SPLIT_NAMES.get(name, "train")
+    return splits.get(name, "train")
 
 
 def _seconds(name: str, value: str, number: int, findings: Findings) -> float | None:

@@ -132,7 +132,7 @@ def test_the_doctor_takes_all_three(folder):
         assert [finding.kind for finding in found.findings if finding.severity == "error"] == []
 
 
-@pytest.mark.parametrize("score", ["3.5", "good", "nan", "inf", "-4"])
+@pytest.mark.parametrize("score", ["3.5", "good", "inf", "-4"])
 def test_a_score_outside_its_range_is_a_problem(folder, score):
     path = folder / "bad.csv"
     path.write_text(f"id,audio,score\nu1,1.wav,{score}\n")

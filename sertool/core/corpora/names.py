@@ -1,0 +1,99 @@
+"""Names of classes, speakers, utterances and splits: one normal form of a name, and the cells that hold no value.
+
+Two names that look alike are one name. The normal form of a name
+
+* is composed (Unicode's NFC): ``ö`` is one character, not an ``o`` and two dots;
+* has no characters that show nothing: zero-width spaces, direction signs, soft hyphens, variation selectors;
+* has one plain space for every stretch of white space inside, no-break spaces included, and none at its ends.
+
+Two joiners (U+200C, U+200D) change the shape of the letters beside them in Persian or Hindi, and make one emoji of
+several. They stay where they do that, and are removed elsewhere. Case is kept: ``Angry`` and ``angry`` look different.
+Texts are not names: a transcript is stored as it was written.
+"""
+
+import re
+import unicodedata
+
+# Characters of Unicode's property Default_Ignorable_Code_Point, without the joiners. Signs that shape Mongolian
+# letters stay behind those, and the letters of a flag's name stay behind the flag.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0100-\U000e01ef]"
+    "|(?<![\u1820-\u18aa\u180b-\u180f])[\u180b-\u180f]+"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+"
+)
+_JOINERS = re.compile("[\u200c\u200d]+")
+_BLANK = "\u2800"  # the Braille pattern without dots shows as a space, but is none for Python
+_VIRAMA = 9  # combining class of the sign that joins two consonants in the scripts of India
+
+# What pandas, R, spreadsheets and databases write for a missing value. Words of a language are not among them: "none",
+# "no", "na" and "Null" are what somebody said, or the name of a class.
+MISSING = frozenset(
+    (
+        *("", "nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "None", "NULL", "null", "<null>", "<NULL>", "\\N"),
+        *("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "#N/A N/A", "#NV", "#N/D"),
+        *("#VALUE!", "#REF!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"),
+        *("-", "--", "\u2013", "\u2014", "?", "??", "???"),
+    )
+)
+_EXACT = 2**53  # up to here, floats hold every whole number
+_LONGEST = 40  # characters; a longer cell, with what it has of invisible ones, is some text
+
+
+def normal(name: str) -> str:
+    r"""Return the normal form of a name.
+
+    >>> normal("bo\u0308se\u200b"), normal(" very\u00a0 sad"), normal("Angry")
+    ('böse', 'very sad', 'Angry')
+    """
+    if not name.isascii():
+        name = unicodedata.normalize("NFC", _INVISIBLE.sub("", name).replace(_BLANK, " "))
+        # Removing a joiner may bring a letter and its mark together.
+        name = unicodedata.normalize("NFC", _JOINERS.sub(_joiner, name))
+    return " ".join(name.split())
+
+
+def _joiner(found: re.Match[str]) -> str:
+    """Return the joiner if it changes what its neighbours look like, else nothing."""
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    if not before or not after:
+        return ""
+    consonants = _VIRAMA in (unicodedata.combining(before), unicodedata.combining(after))
+    # Marks (NSM) may stand between an Arabic letter and the joiner.
+    arabic = unicodedata.bidirectional(before) in ("AL", "NSM") and unicodedata.bidirectional(after) == "AL"
+    emoji = unicodedata.category(before) in ("So", "Sk") and unicodedata.category(after) in ("So", "Sm")
+    return found[0][0] if consonants or arabic or emoji else ""
+
+
+def is_missing(cell: str) -> bool:
+    """Check whether a cell is empty, or holds what stands for a missing value.
+
+    >>> is_missing("NaN"), is_missing("#N/A"), is_missing("none"), is_missing("No.")
+    (True, True, False, False)
+    """
+    return len(cell) <= _LONGEST and normal(cell) in MISSING
+
+
+def text_of(value: object) -> str:
+    """Write a value of a JSON file as a cell: a whole number without a fraction, so that 0 and 0.0 are one name.
+
+    >>> text_of(0.0), text_of(0), text_of("0"), text_of(1.5), text_of(None), text_of(float("nan")), text_of(True)
+    ('0', '0', '0', '1.5', '', 'nan', 'True')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float) and abs(value) < _EXACT and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def visible(name: str) -> str:
+    r"""Write a name in quotes so that it can be told from its normal form: what that lacks is spelled out.
+
+    >>> print(visible("bo\u0308se\u200b"))
+    'bo\u0308se\u200b'
+    >>> print(visible("böse"))
+    'böse'
+    """
+    kept = normal(name)
+    return "'" + "".join(c if c in kept and c.isprintable() else ascii(c)[1:-1] for c in name) + "'"

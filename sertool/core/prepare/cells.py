@@ -1,0 +1,96 @@
+"""Cells of a table made plain: names in their normal form, missing values empty, and both said."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
+from sertool.core.corpora.names import is_missing, normal, visible
+from sertool.core.formatting import first_few, plural, row_numbers
+from sertool.core.prepare.labels import BETWEEN, SCORE, TASKS
+
+LABELS = tuple(name for name in TASKS if name != SCORE)
+NAMES = ("utterance", "id", *LABELS, "split", *KNOWN_OF_SPEECH)
+VALUES = ("audio", "text", SCORE, "start", "end")
+_NO_FRACTION = re.compile(r"(-?\d+)\.0+")
+
+Number = TypeVar("Number", int, None)
+Record = Mapping[str, str]
+Places = dict[tuple[str, str, str], list[int | None]]  # rows by column, cell as given and cell as read
+
+
+def plain_cells(records: Sequence[tuple[Number, Record]]) -> tuple[list[tuple[Number, dict[str, str]]], list[str]]:
+    """Bring the names of a table into their normal form, and empty the cells that stand for a missing value.
+
+    Args:
+        records: number of each row (None for a file of a folder) and its cells by column; only the columns of
+            ``prepare`` are changed.
+
+    Returns:
+        The rows, and sentences on the cells that were changed, with their rows.
+    """
+    plain = {column: _plain_column(column, _distinct(column, records)) for column in (*NAMES, *VALUES)}
+    made = []
+    emptied: Places = defaultdict(list)
+    renamed: Places = defaultdict(list)
+    for number, record in records:
+        changed = {}
+        for column, cell in record.items():
+            own = plain.get(column, {}).get(cell, cell)
+            if own != cell:
+                changed[column] = own
+                (renamed if own else emptied)[column, cell, own].append(number)
+        made.append((number, {**record, **changed}))
+    return made, list(_notes(emptied, renamed))
+
+
+def _distinct(column: str, records: Iterable[tuple[int | None, Record]]) -> set[str]:
+    return {record[column] for _, record in records if column in record}
+
+
+def _plain_column(column: str, cells: set[str]) -> dict[str, str]:
+    """Return the plain form of the cells of a column that are not plain yet."""
+    if column in VALUES:
+        return {cell: "" for cell in cells if cell and is_missing(cell)}
+    plain = {cell: normal(cell) for cell in cells}
+    # Beside a class +, a - is the other class; alone it stands for a missing value.
+    signs = column in LABELS and "+" in cells
+    for cell, name in plain.items():
+        if column in LABELS and BETWEEN in name:
+            plain[cell] = _plain_list(name)
+        elif is_missing(name) and not (signs and name == "-"):
+            plain[cell] = ""
+    return {cell: name for cell, name in _whole_numbers(plain).items() if name != cell}
+
+
+def _plain_list(classes: str) -> str:
+    """Leave out the classes of a list that are missing; a list of none but such ones is missing itself."""
+    given = [part.strip() for part in classes.split(BETWEEN)]
+    kept = ["" if is_missing(part) else part for part in given]
+    return classes if kept == given else BETWEEN.join(kept) if any(kept) else ""
+
+
+def _whole_numbers(plain: dict[str, str]) -> dict[str, str]:
+    """Write 1.0 as 1 where the column also holds whole numbers: spreadsheets and pandas add the fraction to some."""
+    names = set(plain.values())
+    whole = {name: found[1] for name in names if (found := _NO_FRACTION.fullmatch(name))}
+    if names.isdisjoint(whole.values()):
+        return plain
+    return {cell: whole.get(name, name) for cell, name in plain.items()}
+
+
+def _notes(emptied: Places, renamed: Places) -> Iterable[str]:
+    if emptied:
+        shown = (f"{column} {visible(cell)} ({row_numbers(rows)})" for (column, cell, _), rows in emptied.items())
+        yield f"read {_count(emptied)} as empty, for a missing value: {first_few(shown)}"
+    if renamed:
+        shown = (
+            f"{column} {visible(cell)} as {own!r} ({row_numbers(rows)})"
+            for (column, cell, own), rows in renamed.items()
+        )
+        yield f"read {_count(renamed)} in the normal form of a name: {first_few(shown)}"
+
+
+def _count(places: Places) -> str:
+    return plural(sum(map(len, places.values())), "cell")
