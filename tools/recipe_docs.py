@@ -6,7 +6,7 @@ from typing import Any
 
 from sertool.core.files.yaml_file import dump_yaml
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.schema import MAX_SEED
+from sertool.core.recipe.bounds import MAX_SEED
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "recipes.md"
 
@@ -94,7 +94,7 @@ def _kind(field: dict[str, Any]) -> str:
         return f"list of {inner}"
     if kind in ("integer", "number"):
         limits = [
-            f"{sign} {field[limit]:g}"
+            f"{sign} {field[limit]:,.12g}"
             for limit, sign in (
                 ("minimum", "≥"),
                 ("exclusiveMinimum", ">"),

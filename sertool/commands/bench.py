@@ -8,14 +8,20 @@ from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
+from sertool.core.recipe.bounds import MAX_RUNS
 
 
 def bench(
     recipe: options.Recipe = "iemocap",
-    members: Annotated[int, option("--members", "Number of members to train.", "N", min=1)] = 10,
+    members: Annotated[int, option("--members", "Number of members to train.", "N", min=1, max=MAX_RUNS)] = 10,
     set_: options.Set = None,
-    rounds: Annotated[int, option("--rounds", "Number of measurements, after one to warm up.", "N", min=1)] = 5,
-    seconds: Annotated[float, option("--seconds", "Approximate length of one measurement.", "S", min=0)] = 5.0,
+    rounds: Annotated[
+        int, option("--rounds", "Number of measurements, after one to warm up.", "N", min=1, max=1000)
+    ] = 5,
+    seconds: Annotated[
+        float,
+        option("--seconds", "Approximate length of one measurement.", "S", min=0, max=3600),
+    ] = 5.0,
     training: Annotated[bool, option("--training/--no-training", "Measure training.")] = True,
     evaluation: Annotated[bool, option("--evaluation/--no-evaluation", "Measure evaluation.")] = True,
     baseline: Annotated[

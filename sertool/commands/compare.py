@@ -20,7 +20,7 @@ def compare(
     ],
     set_: Annotated[str, option("--set", "Set whose predictions are compared.", "test|valid")] = "test",
     metric: Annotated[str, option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")] = METRICS,
-    flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0)] = 10,
+    flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0, max=1_000_000)] = 10,
     csv: Annotated[
         Path | None,
         option("--csv", "Write all flipped utterances to this file.", "FILE", dir_okay=False),

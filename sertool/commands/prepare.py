@@ -16,6 +16,7 @@ from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
 from sertool.commands._options import option
 from sertool.core.formatting import plural
+from sertool.core.recipe.bounds import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ LayoutOption = Annotated[
 SplitsOption = Annotated[
     str, option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
 ]
-SeedOption = Annotated[int, option("--seed", "Seed for splits that are drawn at random.", "N", min=0)]
+SeedOption = Annotated[int, option("--seed", "Seed for splits that are drawn at random.", "N", min=0, max=MAX_SEED)]
 TranscribeOption = Annotated[
     str | None,
     option("--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"),
@@ -61,7 +62,7 @@ LanguageOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    option("--workers", "Processes that decode audio. Default: depends on cores and table.", "N", min=1),
+    option("--workers", "Processes that decode audio. Default: depends on cores and table.", "N", min=1, max=1024),
 ]
 SkipOption = Annotated[bool, option("--skip-bad", "Leave out and list recordings that cannot be used.")]
 ForceOption = Annotated[bool, option("--force", "Replace a corpus that is already there.")]

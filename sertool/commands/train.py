@@ -11,6 +11,7 @@ from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._training import describe, show_training
+from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
 
 if TYPE_CHECKING:
     from sertool.core.recipe.schema import Recipe
@@ -22,12 +23,14 @@ NameOption = Annotated[
     str | None,
     option("--name", "Run name, a folder under --output. Default: the recipe's name.", "NAME"),
 ]
-RunsOption = Annotated[int | None, option("--runs", "Number of members. Default: the recipe's.", "N", min=1)]
+RunsOption = Annotated[
+    int | None, option("--runs", "Number of members. Default: the recipe's.", "N", min=1, max=MAX_RUNS)
+]
 SeedsOption = Annotated[str | None, option("--seeds", "One member per seed, instead of --runs.", "1,2,3")]
 FromOption = Annotated[Path | None, option("--from", "Start from the weights of an earlier run.", "NAME|DIR")]
 GroupOption = Annotated[
     int | None,
-    option("--group-size", "Members trained as one stack. Default: depends on memory.", "N", min=1),
+    option("--group-size", "Members trained as one stack. Default: depends on memory.", "N", min=1, max=MAX_RUNS),
 ]
 DevicesOption = Annotated[
     str | None,
@@ -102,20 +105,26 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
     """Return the seeds that ``--seeds`` or ``--runs`` ask for, or the recipe's.
 
     Raises:
-        UsageError: if both options are given, or a seed is not a number or is given twice.
+        UsageError: if both options are given, or a seed is not a number, too large, or given twice.
     """
     from sertool.core.errors import UsageError
+    from sertool.core.formatting import cut
 
     if seeds is None:
-        first = recipe.training.seed  # --runs counts up from it, so more members later include these
-        return list(range(first, first + (runs or recipe.training.runs)))
+        first, number = recipe.training.seed, runs or recipe.training.runs
+        if first + number - 1 > MAX_SEED:
+            raise UsageError(f"--runs {number}: the last run's seed would be above {MAX_SEED}")
+        return list(range(first, first + number))  # counted up, so more members later include these
     if runs is not None:
         raise UsageError("--runs and --seeds: give only one of them")
     parts = [part.strip() for part in seeds.split(",")]
-    # isdigit alone would accept digits of other scripts.
-    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < 2**31]
-    if len(numbers) != len(parts) or len(set(numbers)) != len(numbers):
-        raise UsageError(f"--seeds {seeds}: expected different whole numbers from 0 to {2**31 - 1}, like 1,2,3")
+    if len(parts) > MAX_RUNS:
+        raise UsageError(f"--seeds: {len(parts):,} seeds, at most {MAX_RUNS:,} are taken")
+    # isdigit alone would accept digits of other scripts, and int() refuses thousands of digits.
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 20]
+    wrong = len(numbers) != len(parts) or max(numbers) > MAX_SEED
+    if wrong or len(set(numbers)) != len(numbers):
+        raise UsageError(f"--seeds {cut(seeds, 60)}: expected different whole numbers from 0 to {MAX_SEED}, like 1,2,3")
     return numbers
 
 

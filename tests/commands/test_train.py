@@ -319,3 +319,25 @@ def test_files_that_may_not_grow(here):
     assert "Traceback" not in done.stderr
     assert not [name for name in files(here) if name.endswith(".part")]
     assert not (here / "ckpt/small/run-1/run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--runs", "99999999"], "Invalid value for '--runs':"),
+        (["--group-size", "99999999"], "Invalid value for '--group-size':"),
+        (["--gpus-each", "nan"], "Invalid value for '--gpus-each':"),
+        (["--seeds", "9" * 5000], f"error: --seeds {'9' * 59}…: expected different whole numbers from 0 to 2147483647"),
+        (["--seeds", ",".join(map(str, range(10_001)))], "error: --seeds: 10,001 seeds, at most 10,000 are taken"),
+        (
+            ["--runs", "9", "--set", "training.seed=2147483646", "--set", "training.runs=1"],
+            "error: --runs 9: the last run's seed would be above 2147483647",
+        ),
+    ],
+)
+def test_numbers_of_options_are_held_to_the_bounds_of_the_recipe(here, options, text):
+    tiny(here)
+    result = run("train", "--recipe", "tiny.yaml", *options)
+    assert result.exit_code == 2
+    assert text in " ".join(result.stderr.split())
+    assert not files(here / "ckpt")

@@ -21,7 +21,8 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.files.regular import open_regular, open_regular_text
+from sertool.core.files.regular import open_regular
+from sertool.core.formatting import readable_size
 
 _LARGEST_HEADER = 16 << 20  # bytes; safetensors itself would read, and copy several times, up to 100 MB
 METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
@@ -121,17 +122,30 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 
-def read_text(path: Path) -> str:
-    """Read a UTF-8 text file.
+def read_bytes(path: Path, largest: int | None = None) -> bytes:
+    """Read a file, where ``largest`` is given of at most so many bytes.
 
     Raises:
-        DataError: the file is missing, unreadable, or not UTF-8.
+        DataError: the file is missing, unreadable, no regular file, or larger.
     """
     try:
-        with open_regular_text(path) as file:
-            return file.read()
+        with open_regular(path) as file:
+            content = file.read(-1 if largest is None else largest + 1)
     except OSError as error:
         raise read_error(path, error) from error
+    if largest is not None and len(content) > largest:
+        raise DataError(f"{path}: larger than {readable_size(largest)}, which is the most that is read")
+    return content
+
+
+def read_text(path: Path, largest: int | None = None) -> str:
+    """Read a UTF-8 text file, where ``largest`` is given of at most so many bytes.
+
+    Raises:
+        DataError: the file is missing, unreadable, larger, or not UTF-8.
+    """
+    try:
+        return read_bytes(path, largest).decode()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from error
 

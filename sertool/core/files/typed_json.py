@@ -12,9 +12,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from sertool.core.errors import DataError
-from sertool.core.files.artifacts import read_error
+from sertool.core.files.artifacts import read_bytes
 from sertool.core.files.validation import problem_message
-from sertool.core.formatting import readable_size
 
 LARGEST = 64 << 20  # bytes of a file; the largest of real ones, vocabularies, have some MB
 LARGEST_COUNT = 2**53  # every whole number up to here is also a float
@@ -63,7 +62,7 @@ def read_typed(path: Path, model: type[M], *, hint: str | None = None, largest: 
     Raises:
         DataError: the file is missing or larger, is not JSON, repeats a key, or a field has another type or range.
     """
-    return parse_typed(_read(path, largest), model, str(path), hint=hint)
+    return parse_typed(read_bytes(path, largest), model, str(path), hint=hint)
 
 
 def read_typed_lines(path: Path, model: type[M], *, hint: str | None = None, largest: int = LARGEST) -> list[M]:
@@ -73,7 +72,7 @@ def read_typed_lines(path: Path, model: type[M], *, hint: str | None = None, lar
         DataError: as :func:`read_typed`; the message gives the number of the line.
     """
     # splitlines() would also split at bytes that JSON allows inside a text.
-    lines = enumerate(_read(path, largest).split(b"\n"), start=1)
+    lines = enumerate(read_bytes(path, largest).split(b"\n"), start=1)
     return [parse_typed(line, model, f"{path}: line {number}", hint=hint) for number, line in lines if line.strip()]
 
 
@@ -103,14 +102,3 @@ def _distinct(pairs: list[tuple[str, Any]]) -> None:
         if key in seen:
             raise ValueError(f"key {key[:80]!r} is given twice")
         seen.add(key)
-
-
-def _read(path: Path, largest: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(largest + 1)
-    except OSError as error:
-        raise read_error(path, error) from error
-    if len(data) > largest:
-        raise DataError(f"{path}: larger than {readable_size(largest)}, which is the most that is read")
-    return data

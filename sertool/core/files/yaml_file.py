@@ -13,8 +13,10 @@ import yaml
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files.artifacts import read_text
+from sertool.core.formatting import readable_size
 
 MAX_DEPTH = 30  # recipes nest 5 deep; PyYAML itself fails with a RecursionError at a few hundred
+LARGEST = 1 << 20  # characters; a recipe has some thousand, and PyYAML takes three seconds for a million
 
 # PyYAML's own patterns follow YAML 1.1: `1e-4` is text, `no` is false, `03` is three, `1:30` is ninety.
 # Each entry: tag, pattern, first characters of a word that the pattern is tried on.
@@ -100,6 +102,8 @@ def parse_yaml(text: str, origin: str) -> Any:
     Raises:
         UsageError: the text is not such YAML; the message gives line and column.
     """
+    if len(text) > LARGEST:
+        raise UsageError(f"{origin}: larger than {readable_size(LARGEST)}, which is the most that is read")
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -117,7 +121,7 @@ def read_yaml(path: Path) -> Any:
         UsageError: the file is missing, not UTF-8, or not valid YAML.
     """
     try:
-        text = read_text(path)
+        text = read_text(path, LARGEST)
     except DataError as error:
         raise UsageError(str(error)) from error
     return parse_yaml(text, str(path))

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS
+from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
 
-MAX_SEED = 2**31 - 1  # the largest signed 32-bit number; also the limit of every count
-
+# Every number has bounds that float32 and a large machine can hold. They are wider than anything useful; the product
+# of several sizes is compared with the memory of the machine before anything is built.
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=MAX_SEED)]
+Dropout = Annotated[float, Field(ge=0, le=0.99)]  # what remains is divided by the share that remains
+Factor = Annotated[float, Field(ge=1e-6, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=MAX_SEED)]  # of published utterances and members; nothing is built from it
+Width = Annotated[int, Field(ge=1, le=2**16)]
+Length = Annotated[int, Field(ge=1, le=100_000)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 # Speakers and sessions are often numbers, which YAML reads as such: [3, 8] means the names "3" and "8".
 GroupName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
@@ -45,7 +49,7 @@ def _no_repeats(names: list[str], key: str) -> None:
 
 class _Section(BaseModel):
     # strict: "3" is no number and 1 no truth value; frozen: a recipe is shared by threads and never changes.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Dataset(_Section):
@@ -67,8 +71,8 @@ class Dataset(_Section):
     modalities: Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)] = Field(
         ["text", "audio"], description="inputs of the model; one that is not listed is masked out"
     )
-    max_text_length: Count = Field(30, description="longest text in words; longer ones are cut")
-    max_audio_length: Count = Field(50, description="longest recording in frames; longer ones are cut")
+    max_text_length: Length = Field(30, description="longest text in words; longer ones are cut")
+    max_audio_length: Length = Field(50, description="longest recording in frames; longer ones are cut")
     standardize: Literal["none", "corpus", "utterance"] = Field(
         "none",
         description="standardize each value of the audio frames over the training frames, or over the utterance",
@@ -102,14 +106,20 @@ class Dataset(_Section):
 class Frontend(_Section):
     """Settings that turn recordings into log-mel frames; the defaults are the reference's."""
 
-    sample_rate: Count = Field(22050, description="Hz; recordings of another rate are resampled")
-    trim_db: Positive | None = Field(60.0, description="trim silence this many dB below the peak; null: no trimming")
+    sample_rate: Annotated[int, Field(ge=100, le=192_000)] = Field(
+        22050, description="Hz; recordings of another rate are resampled"
+    )
+    trim_db: Annotated[float, Field(ge=0.01, le=1000)] | None = Field(
+        60.0, description="trim silence this many dB below the peak; null: no trimming"
+    )
     preemphasis: Fraction = Field(0.97, description="subtract the previous sample times this factor; 0: off")
-    fft_size: Count = Field(2048, description="length of the FFT in samples")
-    hop_length: Count = Field(275, description="distance between frames in samples")
-    window_length: Count = Field(1102, description="length of the window in samples, at most fft_size")
-    mel_bands: Count = Field(80, description="number of mel bands, the values of a frame")
-    frame_step: Count = Field(16, description="keep one frame in this many")
+    fft_size: Width = Field(2048, description="length of the FFT in samples")
+    hop_length: Length = Field(275, description="distance between frames in samples")
+    window_length: Width = Field(1102, description="length of the window in samples, at most fft_size")
+    mel_bands: Annotated[int, Field(ge=1, le=1024)] = Field(
+        80, description="number of mel bands, the values of a frame"
+    )
+    frame_step: Length = Field(16, description="keep one frame in this many")
 
     @model_validator(mode="after")
     def _window_fits(self) -> "Frontend":
@@ -143,9 +153,11 @@ class Splits(_Section):
     valid_groups: Annotated[list[GroupName], Field(min_length=1)] | None = Field(
         None, description="holdout scheme: groups used for validation, instead of a share"
     )
-    folds: Count | list[Annotated[list[GroupName], Field(min_length=1)]] | None = Field(
-        None,
-        description="folds scheme: number of folds, or the test groups of each; the next fold's groups validate",
+    folds: Annotated[int, Field(ge=1, le=10_000)] | list[Annotated[list[GroupName], Field(min_length=1)]] | None = (
+        Field(
+            None,
+            description="folds scheme: number of folds, or the test groups of each; the next fold's groups validate",
+        )
     )
     seed: Seed = Field(1, description="seed of the random division into splits or folds")
 
@@ -178,16 +190,14 @@ class Model(_Section):
     architecture: Literal["mat", "mnt"] = Field(
         "mat", description="modulated attention (mat), or modulated normalisation (mnt)"
     )
-    hidden_size: Count = Field(512, description="width of the LSTMs and blocks; a multiple of num_heads")
-    ffn_size: Count = Field(2048, description="inner width of a block's feed-forward layer")
-    num_heads: Count = Field(8, description="number of attention heads")
-    num_layers: Count = Field(4, description="number of blocks for each modality")
-    embedding_size: Count = Field(300, description="width of a word embedding; with word vectors, their width")
-    dropout_input: Fraction = Field(0.0, description="dropout on word embeddings and audio frames")
-    dropout_residual: Fraction = Field(
-        0.1, description="dropout on attention weights, and inside and after each branch"
-    )
-    dropout_output: Fraction = Field(0.5, description="dropout before the last linear layer")
+    hidden_size: Width = Field(512, description="width of the LSTMs and blocks; a multiple of num_heads")
+    ffn_size: Width = Field(2048, description="inner width of a block's feed-forward layer")
+    num_heads: Width = Field(8, description="number of attention heads")
+    num_layers: Annotated[int, Field(ge=1, le=256)] = Field(4, description="number of blocks for each modality")
+    embedding_size: Width = Field(300, description="width of a word embedding; with word vectors, their width")
+    dropout_input: Dropout = Field(0.0, description="dropout on word embeddings and audio frames")
+    dropout_residual: Dropout = Field(0.1, description="dropout on attention weights, and inside and after each branch")
+    dropout_output: Dropout = Field(0.5, description="dropout before the last linear layer")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Model":
@@ -199,31 +209,33 @@ class Model(_Section):
 class Training(_Section):
     """Optimizer, schedule and seeds."""
 
-    runs: Annotated[int, Field(ge=1, le=10000)] = Field(
+    runs: Annotated[int, Field(ge=1, le=MAX_RUNS)] = Field(
         10, description="number of members in each fold, with seeds seed, seed + 1, ..."
     )
     seed: Seed = Field(1, description="seed of the first member: its initial weights, order of utterances and dropout")
-    batch_size: Count = Field(64, description="utterances in a step, for each member")
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        64, description="utterances in a step, for each member"
+    )
     max_epochs: Annotated[int, Field(ge=1, le=10000)] = Field(
         99, description="largest number of epochs; onecycle and cosine plan for exactly this many"
     )
-    learning_rate: Positive = Field(
+    learning_rate: Annotated[float, Field(ge=1e-12, le=1e30)] = Field(
         5e-5, description="initial learning rate (rollback), or the highest (onecycle, cosine)"
     )
     optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer, with PyTorch's default betas")
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        0.0, description="weight decay, adamw only"
-    )
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = Field(0.0, description="weight decay, adamw only")
     schedule: Literal["rollback", "onecycle", "cosine"] = Field(
         "rollback",
         description="rollback: return to the best weights with a smaller rate (the reference's); else a planned curve",
     )
     warmup: Fraction = Field(0.1, description="onecycle, cosine: share of all steps in which the rate rises")
-    lr_decay: Positive = Field(0.2, description="rollback: factor that each decay applies to the learning rate")
+    lr_decay: Annotated[float, Field(ge=1e-6, le=1)] = Field(
+        0.2, description="rollback: factor that each decay applies to the learning rate"
+    )
     max_decays: Annotated[int, Field(ge=0, le=1000)] = Field(2, description="rollback: largest number of decays")
-    patience: Count | None = Field(3, description="epochs without improvement after which a member stops; null: never")
-    clip_norm: Positive | None = Field(None, description="largest gradient norm of a member; null: no clipping")
-    class_weights: Literal["none", "balanced"] | Annotated[list[Positive], Field(min_length=2)] = Field(
+    patience: Length | None = Field(3, description="epochs without improvement after which a member stops; null: never")
+    clip_norm: Factor | None = Field(None, description="largest gradient norm of a member; null: no clipping")
+    class_weights: Literal["none", "balanced"] | Annotated[list[Factor], Field(min_length=2)] = Field(
         "none",
         description="class weights of the loss: none, balanced (inverse training counts), or a list, one per class",
     )
@@ -258,7 +270,7 @@ class Expected(_Section):
     """Published counts of one of the corpus's own splits, to check that these are the published data."""
 
     utterances: Count = Field(description="number of utterances that are part of the task")
-    classes: list[Annotated[int, Field(ge=0)]] | None = Field(
+    classes: list[Annotated[int, Field(ge=0, le=MAX_SEED)]] | None = Field(
         None, description="number of utterances in each class, in the order of the classes"
     )
 

@@ -7,7 +7,7 @@ import pytest
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import UsageError
 from sertool.core.recipe import load as recipe
-from sertool.core.recipe.schema import TASKS, Dataset
+from sertool.core.recipe.schema import TASKS, Dataset, Frontend, Model, Splits, Training
 
 MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}
 
@@ -55,7 +55,7 @@ def refused(**changes) -> list[str]:
             {"training": {"clip_norm": float("inf")}},
             "training.clip_norm: expected a finite number (got Infinity)",
         ),
-        ({"training": {"learning_rate": 0}}, "training.learning_rate: must be above 0 (got 0)"),
+        ({"training": {"learning_rate": 0}}, "training.learning_rate: must be at least 1e-12 (got 0)"),
         ({"training": {"warmup": 1}}, "training.warmup: must be below 1 (got 1)"),
         (
             {"training": {"class_weights": "equal"}},
@@ -180,3 +180,46 @@ def test_the_schema_knows_the_readers_and_their_tasks():
         for name, layout in LAYOUTS.items()
     }
     assert found == TASKS
+
+
+def numbers_of(section) -> list[str]:
+    """The keys of a section that take a number."""
+    return [
+        name
+        for name, field in section.model_json_schema()["properties"].items()
+        if {"integer", "number"} & {part.get("type") for part in [field, *field.get("anyOf", [])]}
+    ]
+
+
+SECTIONS = {"dataset": Dataset, "frontend": Frontend, "splits": Splits, "model": Model, "training": Training}
+NUMBERS = [(section, key) for section, model in SECTIONS.items() for key in numbers_of(model)]
+
+
+@pytest.mark.parametrize("value", [10**31, 10**400, -1, 1e308, float("inf"), float("nan")], ids=lambda v: f"{v!s:.9}")
+@pytest.mark.parametrize(("section", "key"), NUMBERS)
+def test_a_number_that_no_machine_can_hold_is_refused_by_its_key(section, key, value):
+    (problem,) = refused(**{section: {**MINIMAL.get(section, {}), key: value}})
+    assert problem.startswith(f"{section}.{key}: ")
+
+
+@pytest.mark.parametrize(("section", "key"), NUMBERS)
+def test_every_number_has_two_bounds(section, key):
+    field = SECTIONS[section].model_json_schema()["properties"][key]
+    for part in [field, *field.get("anyOf", [])]:
+        if part.get("type") in ("integer", "number") and "enum" not in part:
+            assert {"minimum", "exclusiveMinimum"} & set(part)
+            assert {"maximum", "exclusiveMaximum"} & set(part)
+
+
+def test_twenty_thousand_unknown_keys_are_told_in_twenty_lines():
+    with pytest.raises(UsageError) as caught:
+        recipe.validate({**MINIMAL, **{f"k{number}": number for number in range(20_000)}}, "x.yaml")
+    lines = str(caught.value).split("\n  ")
+    assert (len(lines), lines[0], lines[-1]) == (22, "x.yaml: 20,000 problems", "... and 19,980 more")
+    assert len(str(caught.value)) < 4000
+
+
+def test_a_recipe_of_megabytes_is_not_read(tmp_path):
+    (tmp_path / "x.yaml").write_text("about: " + "x" * 2_000_000)
+    with pytest.raises(UsageError, match=r"x\.yaml: larger than 1\.0 MB, which is the most that is read"):
+        recipe.load(str(tmp_path / "x.yaml"))

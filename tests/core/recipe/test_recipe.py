@@ -256,10 +256,7 @@ def test_any_content_is_a_recipe_or_refused(content):
 @st.composite
 def whole_recipes(draw):
     """Recipes that are valid by construction, with awkward texts and numbers."""
-    fraction, positive = (
-        st.floats(0, 1, exclude_max=True),
-        st.floats(0, exclude_min=True, allow_infinity=False),
-    )
+    fraction, factor = st.floats(0, 1, exclude_max=True), st.floats(1e-6, 1e6)
     name = TEXT.filter(bool) | WORDS.filter(bool)
     group = st.lists(name, min_size=1, max_size=2)
     return Recipe(
@@ -269,9 +266,9 @@ def whole_recipes(draw):
             path=draw(name),
             task=draw(name),
             vectors=draw(name),
-            max_text_length=draw(st.integers(1, 2**31 - 1)),
+            max_text_length=draw(st.integers(1, 100_000)),
         ),
-        frontend=Frontend(trim_db=draw(st.none() | positive), preemphasis=draw(fraction)),
+        frontend=Frontend(trim_db=draw(st.none() | st.floats(0.01, 1000)), preemphasis=draw(fraction)),
         splits=Splits(
             scheme="folds",
             folds=draw(
@@ -283,8 +280,8 @@ def whole_recipes(draw):
         if draw(st.booleans())
         else Splits(scheme="holdout", valid_fraction=draw(st.floats(1e-9, 0.4)), valid_groups=None),
         training=Training(
-            learning_rate=draw(positive),
-            class_weights=draw(st.just("balanced") | st.lists(positive, min_size=2, max_size=3)),
+            learning_rate=draw(st.floats(1e-12, 1e30)),
+            class_weights=draw(st.just("balanced") | st.lists(factor, min_size=2, max_size=3)),
             patience=draw(st.none() | st.integers(1, 9)),
         ),
         choices=draw(st.lists(TEXT, max_size=2)),
