@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 
 from sertool.core.corpora.corpus import Corpus, Utterance
+from sertool.core.corpora.names import normal
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import DataError, UsageError
@@ -151,10 +152,13 @@ def _take(groups: Mapping[str, list[int]], order: Sequence[str], wanted: float, 
 
 
 def _known(names: Sequence[str], groups: Mapping[str, list[int]], group: str) -> list[str]:
-    missing = [name for name in names if name not in groups]
+    """Return the names as the corpus writes them: older corpora may hold others than normal forms."""
+    alike = {normal(name): name for name in groups} | {name: name for name in groups}
+    found = {name: alike.get(name, alike.get(normal(name))) for name in names}
+    missing = [name for name, own in found.items() if own is None]
     if missing:
         raise UsageError(f"splits: no {group} {', '.join(missing)} in the corpus; it has {', '.join(groups)}")
-    return list(names)
+    return [own for own in found.values() if own is not None]
 
 
 def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]:

@@ -98,6 +98,12 @@ KINDS: Mapping[str, Kind] = {
         "utterances with the words and audio of one in another split",
         "keep each in one split only: a model must not be tested on utterances it was trained on",
     ),
+    "names": Kind(
+        "warning",
+        "doubtful names: {}",
+        "classes, speakers and other groups that look like another one, or stand for a missing value (nan, #N/A)",
+        "prepare the corpus again: names that look alike become one, and missing labels are refused",
+    ),
     "selected-on-test": Kind(
         "warning",
         "selected on test",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from sertool.core.corpora.corpus import GROUPS
+from sertool.core.corpora.names import normal
 from sertool.core.corpora.splits import Fold
 from sertool.core.doctor.findings import Finding, found, place
 from sertool.core.doctor.subject import Subject
@@ -52,11 +53,11 @@ def _shared(subject: Subject, group: str) -> Iterator[Finding]:
 
 
 def _sets_of_groups(subject: Subject, fold: Fold, group: str) -> dict[str, set[str]]:
-    """Return the sets that hold each group, by its name."""
+    """Return the sets that hold each group, by its name's normal form."""
     sets: dict[str, set[str]] = defaultdict(set)
     for name in _SETS:
         for row in fold.sets.get(name, ()):  # a fold may have no test set
             value = getattr(subject.corpus.utterances[row], group)
             if value is not None:  # unknown, so it cannot be shared
-                sets[value].add(name)
+                sets[normal(value)].add(name)
     return sets

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sertool.core.corpora.names import normal
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
@@ -34,15 +35,15 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Segment]:
     """
     if not recordings.is_dir():
         rows = {row.id: row.segment for row in read_table(recordings, missing_audio=True).rows}
-        return {id_: rows[id_] for id_ in ids if id_ in rows}
+        return {id_: rows[name] for id_ in ids if (name := normal(id_)) in rows}
     try:
         found = (path for path in recordings.rglob("*") if path.suffix.lower() in TYPES)
         files = sorted(path for path in found if path.is_file())
     except OSError as error:
         raise artifacts.read_error(recordings, error) from error
     # In reverse order, so that of several files with the same name the first one is kept.
-    stems = {path.stem: path for path in reversed(files)}
-    return {id_: Segment(stems[name]) for id_ in ids if (name := id_.rpartition("/")[2]) in stems}
+    stems = {normal(path.stem): path for path in reversed(files)}
+    return {id_: Segment(stems[name]) for id_ in ids if (name := normal(id_.rpartition("/")[2])) in stems}
 
 
 def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:

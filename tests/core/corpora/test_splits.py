@@ -112,6 +112,16 @@ def test_named_groups_validate():
     assert fold.sets == {"train": (1, 2, 4), "valid": (0, 3), "test": (5,)}
 
 
+def test_groups_are_named_in_any_form_that_looks_like_theirs():
+    rows = [("train", speaker, True) for speaker in ("J\u00f6rg", "Ann", "Zoe\u0308", "Bob")]
+    names = ["Jo\u0308rg\u200b", "Zo\u00eb"]  # the second speaker is stored apart, as older corpora may do
+    _, (fold,) = folds_of(rows, scheme="holdout", group="speaker", valid_groups=names)
+    assert fold.sets["valid"] == (0, 2)
+    folds = [["J\u00f6rg"], ["Jo\u0308rg", "Ann"], ["Zo\u00eb", "Bob"]]
+    with pytest.raises(UsageError, match="a speaker is in two folds"):
+        folds_of(rows, scheme="folds", group="speaker", folds=folds)
+
+
 def test_the_corpuss_own_splits():
     rows = [
         ("train", "A", True),

@@ -224,6 +224,15 @@ OWN_ONLY = {
         {"groups": {"session": "s1"}},
         {"shared-sessions": (1, "s1 (train, valid, test)")},
     ),
+    "a session that is none": (
+        lambda t: None,
+        [],
+        {"groups": {"session": "nan"}},
+        {
+            "names": (1, "session 'nan' stands for a missing value"),
+            "shared-sessions": (1, "nan (train, valid, test)"),
+        },
+    ),
     "one dialogue": (
         lambda t: None,
         [],
