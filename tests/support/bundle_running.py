@@ -28,3 +28,10 @@ def run_alone(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
         cwd=bundle.parent,
         env={key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
     )
+
+
+def load_script(bundle: Path) -> dict:
+    """The functions of a bundle's run.py."""
+    space: dict = {"__name__": "script", "__file__": str(bundle / "run.py")}
+    exec(compile((bundle / "run.py").read_text(), "run.py", "exec"), space)
+    return space

@@ -19,7 +19,7 @@ FILES = {
     "model.onnx.data": "its weights, which do not fit into the same file",
     "model.int8.onnx": "the same with 8-bit weights: `--model model.int8.onnx`",
     "model.int8.onnx.data": "its weights",
-    "run.py": "predicts a recording; a page of code to start from",
+    "run.py": "predicts recordings; code to start from",
     "vocabulary.json": "the row of each word; 1 for an unknown word",
     "labels.json": "the classes, in the order of the outputs",
     "settings.json": "lengths, rules for words, mel frontend, versions, hashes",

@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
 import torch
-from bundle_running import run_alone
+from bundle_running import load_script, run_alone
 from export_runs import CLASSES, CLIPS, judge_of, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,13 +50,6 @@ def test_run_py_decides_alone_as_pytorch_does(shop, tmp_path, option):
         assert [shares[name] for name in CLASSES] == pytest.approx(expected.tolist(), abs=2e-4)
 
 
-def load_script(bundle: Path) -> dict:
-    """The functions of a bundle's run.py."""
-    space: dict = {"__name__": "script", "__file__": str(bundle / "run.py")}
-    exec(compile((bundle / "run.py").read_text(), "run.py", "exec"), space)
-    return space
-
-
 @pytest.fixture(scope="module")
 def script(shop, tmp_path_factory):
     bundle = tmp_path_factory.mktemp("script") / "b"
@@ -92,6 +85,40 @@ def test_run_py_resamples_nearly_as_training_did(script, tmp_path, rate):
             differences.append(float((pair[0] - pair[1]).abs().mean()))
     assert len(differences) >= 3
     assert np.mean(differences) < 1e-3
+
+
+@pytest.mark.parametrize(("own", "rate"), [(8000, 22050), (44100, 16000), (100, 250)])
+def test_run_py_resamples_in_pieces_as_a_whole(script, own, rate):
+    """Across the borders of pieces of 30 seconds, and for recordings that end at one."""
+    for seconds in (0.5, 30, 30.3, 61.123):
+        wave = np.random.default_rng(0).normal(size=round(seconds * own)).astype(np.float32)
+        padded = np.pad(wave, (own, own + -len(wave) % own))
+        whole = script["resample"](padded, own, rate)[rate : rate + -(-len(wave) * rate // own)]
+        blocks = iter(np.array_split(wave, 1 + len(wave) // 1000))
+        sound = SimpleNamespace(samplerate=own)
+        space = {**script, "read_blocks": lambda sound, path, blocks=blocks: blocks}
+        found = FunctionType(script["read_sound"].__code__, space)(sound, "x.wav", rate)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, whole, rtol=0, atol=2e-3 if own == 100 else 2e-5)
+
+
+@given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=9), size=st.integers(1, 12))
+def test_run_py_regroups_blocks_without_loss(script, sizes, size):
+    blocks = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    *pieces, last = script["regroup"](iter(blocks), size)
+    assert np.concatenate([*pieces, last]).tolist() == list(range(sum(sizes)))
+    assert all(len(piece) == size for piece in pieces)
+    assert len(last) < size
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("FLAC", "PCM_24"), ("OGG", "OPUS")]
+)
+def test_run_py_reads_what_sertool_reads(script, tmp_path, form, subtype):
+    wave = (0.1 * np.random.default_rng(0).normal(size=(48000, 2))).astype(np.float32)
+    soundfile.write(tmp_path / "a", wave, 48000, subtype=subtype, format=form)
+    expected = read_audio(Segment(tmp_path / "a"), 48000).numpy()
+    np.testing.assert_allclose(script["read"](tmp_path / "a", 48000), expected, rtol=0, atol=1e-7)
 
 
 @settings(max_examples=200, deadline=None)
