@@ -1,7 +1,6 @@
 """``sertool prepare``: turn a table or a folder of recordings into a corpus."""
 
 import shlex
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,27 +97,31 @@ def prepare(
     from sertool.core.features.transcribe import open_transcriber
     from sertool.core.prepare import assemble as preparing
     from sertool.core.prepare.draw_splits import Draw, parse_shares
+    from sertool.core.prepare.target import CACHE, NEW, Command, check_target, target
     from sertool.core.recipe import load as recipes
 
     if launcher == "ray" and workers is not None:
         raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
     draw = Draw(parse_shares(splits), seed)
-    preparing.check_target(out, force=force)  # first: decoding may take an hour
     frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
+    paths = [path and str(path.resolve()) for path in (table, audio_root)]
+    settings = (*paths, layout, frontend.model_dump(), splits, seed, transcribe, language, skip_bad)
+    command = Command(settings, force)
+    check_target(out, command)  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, skip_bad=skip_bad, transcribe=transcribe is not None)
     _warn(checked.warnings)
-    cache, transcriber = out / preparing.CACHE, None
+    transcriber = None
     # The transcriber is opened only if it is needed, since its model may have to be downloaded.
     if transcribe is not None and not all(row.text for row in checked.rows):
-        transcriber = open_transcriber(transcribe, language, cache / "texts")
-    with open_launcher(launcher, address) as where:
+        transcriber = open_transcriber(transcribe, language, out / CACHE / "texts")
+    with open_launcher(launcher, address) as where, target(out, command) as cache:
         cluster = where if launcher == "ray" else None
         decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
-    preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
-    write_corpus(preparation.corpus, out)
-    shutil.rmtree(cache, ignore_errors=True)  # it let an interrupted command resume; the corpus is complete now
-    _warn(preparation.warnings)
-    _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
+        preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
+        write_corpus(preparation.corpus, out, staging=cache / NEW, replace=force)
+        _warn(preparation.warnings)
+        # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
+        _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
 
 
 def _read(

@@ -11,6 +11,8 @@ Files in its folder::
 """
 
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,8 +31,9 @@ from sertool.core.corpora.corpus import (
     Utterance,
 )
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, reporting
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
+from sertool.core.files.artifacts import read_text, writing
 
 FORMAT = "sertool-corpus/1"
 
@@ -40,13 +43,47 @@ def is_corpus(folder: Path) -> bool:
     return (folder / "corpus.json").is_file()
 
 
-def write_corpus(corpus: Corpus, folder: Path) -> None:
-    """Write a corpus; ``corpus.json`` comes last, so an interrupted write leaves no corpus.
+def already_there(folder: Path) -> UsageError:
+    """Make the error for a folder whose corpus may not be replaced."""
+    return UsageError(f"{folder}: already holds a corpus", hint="add --force to replace it")
+
+
+def write_corpus(corpus: Corpus, folder: Path, *, staging: Path | None = None, replace: bool = True) -> None:
+    """Write a corpus: all its files beside the old ones first, then each is moved to its place.
+
+    So an error, such as a full disk, leaves an old corpus as it was. ``corpus.json`` comes last and holds the hashes
+    of the others: an interrupted move leaves no corpus.
+
+    Args:
+        corpus: the corpus.
+        folder: its folder.
+        staging: folder on the same disk for the files until all are written. Default: a temporary one in ``folder``.
+        replace: replace an old corpus even if its ``corpus.json`` is another.
 
     Raises:
+        UsageError: there is another corpus, and ``replace`` is false.
         SertoolError: a file cannot be written.
     """
-    (folder / "corpus.json").unlink(missing_ok=True)  # first, so that no old one vouches for new files
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if staging is not None and staging.exists():
+            shutil.rmtree(staging)  # an interrupted command left it
+        stage = staging or Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
+    try:
+        names = _write_files(corpus, stage)
+        header = folder / "corpus.json"
+        if not replace and is_corpus(folder) and read_text(header) != read_text(stage / "corpus.json"):
+            raise already_there(folder)
+        with writing(folder):
+            header.unlink(missing_ok=True)  # first, so that no old one vouches for new files
+            for name in (*names, "corpus.json"):
+                (stage / name).replace(folder / name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _write_files(corpus: Corpus, folder: Path) -> list[str]:
+    """Write all files of a corpus; return their names, without that of ``corpus.json``, which holds their hashes."""
     artifacts.write_json_lines(
         folder / "utterances.jsonl",
         [{key: value for key, value in asdict(u).items() if value is not None} for u in corpus.utterances],
@@ -59,6 +96,7 @@ def write_corpus(corpus: Corpus, folder: Path) -> None:
         artifacts.write_arrays(folder / "vectors.safetensors", {"vectors": corpus.vocabulary.vectors})
     if corpus.numbering is not None:
         artifacts.write_json(folder / "numbering.json", dict(corpus.numbering))
+    names = sorted(path.name for path in folder.iterdir())
     artifacts.write_json(
         folder / "corpus.json",
         {
@@ -74,8 +112,10 @@ def write_corpus(corpus: Corpus, folder: Path) -> None:
             "source": corpus.source,
             "synthetic": corpus.synthetic,
             "left_out": [asdict(item) for item in corpus.left_out],
+            "sha256": {name: artifacts.sha256(folder / name) for name in names},
         },
     )
+    return names
 
 
 def read_corpus(folder: Path, report: Report = refuse) -> Corpus:

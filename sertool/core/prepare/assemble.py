@@ -7,9 +7,8 @@ from pathlib import Path
 
 from sertool.core.compute.jobs import Launcher
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
-from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.vocabulary import clean_words
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError
 from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.extract import extracts, extracts_by
 from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend
@@ -20,7 +19,6 @@ from sertool.core.prepare.rows import Row, Table
 from sertool.core.recipe.schema import Frontend
 
 LONG = 600  # seconds; a longer recording is hardly one utterance
-CACHE = ".prepare"  # folder inside the corpus's folder, until the corpus is complete
 Progress = Callable[[int, int], None]
 
 
@@ -55,18 +53,6 @@ class Preparation:
     warnings: tuple[str, ...]
     silent: tuple[str, ...]
     drawn: str
-
-
-def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse to overwrite a file, or another corpus without ``force``.
-
-    Raises:
-        UsageError: the folder is a file or already holds a corpus.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file, expected the name of a new folder")
-    if is_corpus(folder) and not force:
-        raise UsageError(f"{folder}: already holds a corpus", hint="add --force to replace it")
 
 
 def decode(

@@ -4,10 +4,9 @@
 it is refused.
 """
 
-import fcntl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from sertool.core.compute.local import LocalLauncher
 from sertool.core.corpora.fingerprints import seen_by_fold
 from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
+from sertool.core.files.locks import locked
 from sertool.core.models import kernels
 from sertool.core.recipe.load import resolved
 from sertool.core.runs import checkpoint
@@ -69,7 +69,8 @@ def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launche
     """
     begun = time.time()
     experiment, folder = plan.experiment, plan.folder
-    with _locked(folder), precision.threaded(plan.threads):
+    busy = SertoolError(f"{folder}: another process is training there")
+    with locked(folder / ".lock", busy), precision.threaded(plan.threads):
         inputs = fit_inputs(experiment)
         weights = class_weights_of(experiment)
         vectors, notes = embedding_tables(experiment, inputs, data) if plan.unfinished else ([], [])
@@ -144,22 +145,6 @@ def _train_groups(plan: Plan, training: GroupTraining, launcher: Launcher) -> It
                 yield Note(str(event))
             elif not isinstance(event, Saved):
                 yield Note(describe_placement(event))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when the process ends, even by kill -9."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise artifacts.write_error(folder, error) from error
-    with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SertoolError(f"{folder}: another process is training there") from error
-        yield
 
 
 def _log(plan: Plan, precision: Precision, seconds: float) -> None:

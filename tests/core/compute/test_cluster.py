@@ -288,7 +288,7 @@ def test_prepared_on_a_cluster_it_is_the_same_corpus(recordings, cluster, monkey
     assert [len(shard.kept) for shard in again] == [64, 7]
 
 
-def stopped(*_):
+def stopped(*_, **__):
     raise KeyboardInterrupt
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sertool.core.corpora.corpus import SPLITS, CachedVocabulary, Corpus, Frames, LeftOut, Utterance
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
-from sertool.core.errors import DataError, SertoolError
+from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
 
 text = st.text(max_size=8)
@@ -103,12 +103,32 @@ def test_the_same_corpus_gives_the_same_bytes(tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_a_write_that_breaks_off_leaves_no_corpus(tmp_path, monkeypatch):
+def test_a_write_that_breaks_off_leaves_the_old_corpus(tmp_path, monkeypatch):
     write_corpus(small(), tmp_path)
     monkeypatch.setattr(artifacts, "write_arrays", lambda *_: (_ for _ in ()).throw(SertoolError("stop")))
     with pytest.raises(SertoolError, match="stop"):
         write_corpus(full(), tmp_path)
+    assert_same(read_corpus(tmp_path), small())
+    assert {path.name for path in tmp_path.iterdir()} == {"audio.safetensors", "corpus.json", "utterances.jsonl"}
+
+
+def test_a_move_that_breaks_off_leaves_no_corpus(tmp_path):
+    write_corpus(small(), tmp_path)
+    (tmp_path / "text.safetensors").mkdir()
+    with pytest.raises(SertoolError, match=r"cannot be written \(Is a directory\)"):
+        write_corpus(full(), tmp_path)
     assert not is_corpus(tmp_path)
+
+
+def test_a_corpus_is_replaced_by_the_same_one_alone_unless_that_is_allowed(tmp_path):
+    write_corpus(small(), tmp_path, replace=False)
+    write_corpus(small(), tmp_path, replace=False)
+    with pytest.raises(UsageError, match="already holds a corpus"):
+        write_corpus(full(), tmp_path, replace=False)
+    assert_same(read_corpus(tmp_path), small())
+    write_corpus(full(), tmp_path, staging=tmp_path / "beside")
+    assert_same(read_corpus(tmp_path), full())
+    assert not (tmp_path / "beside").exists()
 
 
 def test_frames_and_selection():
