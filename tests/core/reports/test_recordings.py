@@ -37,6 +37,12 @@ def test_a_recording_in_a_folder_belongs_to_the_utterance_of_its_name(tmp_path):
     }
 
 
+def test_a_recording_s_name_may_be_composed_in_another_way(tmp_path):
+    spoken(tmp_path / "Jo\u0308rg 1.wav")
+    found = recordings.find(tmp_path, ["J\u00f6rg 1", "Jo\u0308rg 1", "Jorg 1"])
+    assert sorted(found) == ["Jo\u0308rg 1", "J\u00f6rg 1"]
+
+
 def test_recordings_are_embedded_as_they_are(tmp_path):
     path = spoken(tmp_path / "u1.wav")
     report, notes = recordings.attach(with_rows(("u1", True, 0.5), ("u2", False, 0.5)), tmp_path)
