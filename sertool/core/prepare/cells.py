@@ -2,11 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
-from sertool.core.corpora.names import is_missing, normal, visible
+from sertool.core.corpora.names import is_missing, missing_among, normal, visible
 from sertool.core.formatting import first_few, plural, row_numbers
 from sertool.core.prepare.labels import BETWEEN, SCORE, TASKS
 
@@ -16,11 +16,12 @@ VALUES = ("audio", "text", SCORE, "start", "end")
 _NO_FRACTION = re.compile(r"(-?\d+)\.0+")
 
 Number = TypeVar("Number", int, None)
-Record = Mapping[str, str]
+Record = dict[str, str]
+Records = list[tuple[Number, Record]]
 Places = dict[tuple[str, str, str], list[int | None]]  # rows by column, cell as given and cell as read
 
 
-def plain_cells(records: Sequence[tuple[Number, Record]]) -> tuple[list[tuple[Number, dict[str, str]]], list[str]]:
+def plain_cells(records: Records[Number]) -> tuple[Records[Number], list[str]]:
     """Bring the names of a table into their normal form, and empty the cells that stand for a missing value.
 
     Args:
@@ -30,18 +31,17 @@ def plain_cells(records: Sequence[tuple[Number, Record]]) -> tuple[list[tuple[Nu
     Returns:
         The rows, and sentences on the cells that were changed, with their rows.
     """
-    plain = {column: _plain_column(column, _distinct(column, records)) for column in (*NAMES, *VALUES)}
-    made = []
+    # Most tables are plain: then their cells are looked at once for each distinct one, and no row is copied.
+    found = {column: _not_plain(column, _distinct(column, records)) for column in (*NAMES, *VALUES)}
+    plain = {column: cells for column, cells in found.items() if cells}
     emptied: Places = defaultdict(list)
     renamed: Places = defaultdict(list)
+    made = []
     for number, record in records:
-        changed = {}
-        for column, cell in record.items():
-            own = plain.get(column, {}).get(cell, cell)
-            if own != cell:
-                changed[column] = own
-                (renamed if own else emptied)[column, cell, own].append(number)
-        made.append((number, {**record, **changed}))
+        changed = {column: plain[column][cell] for column in plain if (cell := record.get(column, "")) in plain[column]}
+        for column, own in changed.items():
+            (renamed if own else emptied)[column, record[column], own].append(number)
+        made.append((number, {**record, **changed} if changed else record))
     return made, list(_notes(emptied, renamed))
 
 
@@ -49,10 +49,10 @@ def _distinct(column: str, records: Iterable[tuple[int | None, Record]]) -> set[
     return {record[column] for _, record in records if column in record}
 
 
-def _plain_column(column: str, cells: set[str]) -> dict[str, str]:
-    """Return the plain form of the cells of a column that are not plain yet."""
+def _not_plain(column: str, cells: set[str]) -> dict[str, str]:
+    """Return the cells of a column that are not plain, with their plain form."""
     if column in VALUES:
-        return {cell: "" for cell in cells if cell and is_missing(cell)}
+        return dict.fromkeys(missing_among(cells) - {""}, "")
     plain = {cell: normal(cell) for cell in cells}
     # Beside a class +, a - is the other class; alone it stands for a missing value.
     signs = column in LABELS and "+" in cells
