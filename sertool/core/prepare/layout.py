@@ -157,7 +157,13 @@ def _unclear(folder: object, levels: Sequence[Sequence[str]], kinds: Sequence[st
         for names, kind in zip(levels, kinds, strict=True)
     ]
     known = [level for level, kind in enumerate(kinds) if kind == CLASS]
-    likely = known or [level for level, kind in enumerate(kinds) if kind in _OPEN] or [len(kinds) - 1]
+    likely = known or [level for level, kind in enumerate(kinds) if kind in _OPEN]
+    if not likely:
+        return DataError(
+            f"{folder}: no level of folders looks like classes ({shown})",
+            hint="list the recordings in a table with their labels, or move them into folders of their classes; "
+            f"only if the folders of level {len(kinds)} are the classes: --layout {'-/' * (len(kinds) - 1)}class",
+        )
     layouts = []
     for chosen in likely[:2]:
         roles = [*others[:chosen], CLASS, *others[chosen + 1 :]]

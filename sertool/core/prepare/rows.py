@@ -79,6 +79,9 @@ def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw, 
         rows, drawn, notes = _draw(rows, shares, draw.seed)
         if drawn and "split" in header:
             notes.append(f"there is no split {' and '.join(missing)}: drawn from train by {drawn}")
+    unknown = [row.number for row in rows if "speaker" not in row.groups]
+    if unknown and not drawn and "speaker" in header:
+        notes.append(f"{row_numbers(unknown)}: speaker is empty, so a voice may be in both training and test")
     # If splits were not drawn by speaker for a reason, the notes already give it.
     shared = [] if drawn not in ("", "speaker") else _shared_speakers(rows)
     ordered = sorted(rows, key=lambda row: SPLITS.index(row.split))

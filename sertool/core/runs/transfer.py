@@ -21,6 +21,7 @@ from sertool.core.runs.transfer_weights import (
     check_seen,
     read_members,
     read_source,
+    shared_classes,
     shared_rows,
     weights_hash,
 )
@@ -158,8 +159,9 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
         shared = shared_rows(vocabulary, start.members[min(start.members)].vocabulary, words=True)
         # Without padding and the unknown word, which every vocabulary has.
         parts.append(f"{len(shared) - 2} of {vocabulary.rows - 2} words known to it")
-    known = [name for name in experiment.task.classes if source.task == experiment.task.name and name in source.classes]
-    new = [name for name in experiment.task.classes if name not in known]
+    classes = experiment.task.classes
+    known = [classes[row] for row in shared_classes(source, experiment.task)]
+    new = [name for name in classes if name not in known]
     parts += [f"classes known: {', '.join(known)}"] if known else []
     parts += [f"new: {', '.join(new)}"] if new else []
     notes = [f"starting from {source.name} ({plural(number, 'member')}, best first): " + "; ".join(parts)]

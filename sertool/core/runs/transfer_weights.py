@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from sertool.core.corpora.fingerprints import overlaps, pack, unpack
+from sertool.core.corpora.names import normal
 from sertool.core.corpora.tasks import Task
 from sertool.core.corpora.vocabulary import PADDING_INDEX, UNKNOWN, UNKNOWN_INDEX, Vocabulary
 from sertool.core.errors import DataError, UsageError
@@ -126,7 +127,7 @@ def take_over(
         inputs: vocabularies of the folds.
         task: task of the new members.
     """
-    classes = _shared_classes(start.source, task)
+    classes = shared_classes(start.source, task)
     with torch.no_grad():
         for number, member in enumerate(members):
             own = start.members[start.place(member.seed)]
@@ -157,10 +158,13 @@ def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, i
     return rows
 
 
-def _shared_classes(source: StartSource, task: Task) -> dict[int, int]:
+def shared_classes(source: StartSource, task: Task) -> dict[int, int]:
+    """Return the source's number of each class that it knows, by the class's own number."""
     if source.task != task.name:  # classes of two tasks may share a name, but not a meaning
         return {}
-    return {row: source.classes.index(name) for row, name in enumerate(task.classes) if name in source.classes}
+    theirs = {normal(name): row for row, name in enumerate(source.classes)}
+    names = map(normal, task.classes)  # an older source may hold the same name in another form
+    return {row: theirs[name] for row, name in enumerate(names) if name in theirs}
 
 
 def write_start(folder: Path, start: Start) -> None:

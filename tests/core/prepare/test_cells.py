@@ -1,8 +1,13 @@
 """Cells of tables: names that look alike are one, and what stands for a missing value is none; both are said."""
 
+import csv
+import io
 import json
+import unicodedata
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from recorded_tables import write
 
 from sertool.core.errors import DataError
@@ -76,10 +81,20 @@ def test_missing_texts_speakers_and_times_are_empty_and_said(folder):
         ("No.", {"speaker": "s"}, None, 0.4),
     ]
     assert table.warnings[0] == (
-        "read 6 cells as empty, for a missing value: text 'NaN' (row 2), speaker 'NA' (row 2), start 'nan' (row 2), "
+        "read 6 cells as empty, for a missing value: speaker 'NA' (row 2), text 'NaN' (row 2), start 'nan' (row 2), "
         "end '-' (row 2), speaker '?' (row 3) and 1 more"
     )
     assert "row 2: text is empty" in table.warnings
+
+
+def test_missing_speakers_are_told_where_the_table_has_splits(folder):
+    header = "utterance,audio,text,label,speaker,split"
+    rows = [
+        *("u1,wav/a.wav,a,x,NA,train", "u2,wav/b.wav,b,y,s,train"),
+        *("u3,wav/c.wav,c,x,,valid", "u4,wav/c.wav,c,x,t,test"),
+    ]
+    warnings = table_of(folder, *rows, header=header).warnings
+    assert "rows 2, 4: speaker is empty, so a voice may be in both training and test" in warnings
 
 
 def test_a_minus_is_a_class_beside_a_plus(folder):
@@ -155,3 +170,27 @@ def test_a_split_that_may_be_two_is_refused(folder):
     rows = [f"u{number},wav/a.wav,a,x,s,{name}" for number, name in enumerate(["train", "dev", "test", "eval"])]
     with pytest.raises(DataError, match="row 5: split 'eval' may be valid or test, and both are there"):
         table_of(folder, *rows, header=header)
+
+
+LABELS = ["happy", "sad", "böse"]
+SPEAKERS = ["Ann", "Jörg", "0"]
+ALIKE = st.sampled_from(["", "\u200b", "\u00ad", "\u202e", " \u00a0", "\ufeff"])
+CELLS = st.tuples(st.sampled_from(LABELS), st.sampled_from(SPEAKERS), ALIKE, ALIKE, st.booleans())
+NO_VALUE = st.sampled_from([None, "NaN", "N/A", "-", "#N/A", "None", ""])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(CELLS, NO_VALUE), min_size=1, max_size=12))
+def test_rows_come_out_with_the_names_that_went_in(folder, rows):
+    """Names written in any form that looks alike, and speakers that are missing in any way."""
+    content = io.StringIO()
+    writer = csv.writer(content)
+    writer.writerow(["id", "audio", "label", "speaker"])
+    expected = {}
+    for number, ((label, speaker, before, after, apart), missing) in enumerate(rows):
+        form = "NFD" if apart else "NFC"
+        cells = [unicodedata.normalize(form, before + name + after) for name in (label, speaker)]
+        writer.writerow([f"{before}u{number}{after}", "wav/a.wav", cells[0], cells[1] if missing is None else missing])
+        expected[f"u{number}"] = (label, {"speaker": speaker} if missing is None else {})
+    table = read_table(write(folder, content.getvalue()))
+    assert {row.id: (row.labels["emotion"], row.groups) for row in table.rows} == expected

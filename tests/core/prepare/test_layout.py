@@ -3,6 +3,8 @@
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sertool.cli import app
@@ -60,9 +62,6 @@ def test_the_layouts_that_names_tell(levels, layout):
         ("Ann,Bob/happy,sad", "--layout speaker/class"),
         ("0011,0012/1,2", "--layout class/speaker or --layout speaker/class"),
         ("male,female/0011,0012", "--layout gender/class"),
-        ("Actor_01,Actor_02", "--layout class"),
-        ("male,female", "--layout class"),
-        ("train,test", "--layout class"),
         ("happy,sad,test", "--layout class"),
         ("train,test,noise/happy,sad", "--layout split/class"),
         ("train,test/Ann,Bob/wach,müde", "--layout split/class/speaker or --layout split/speaker/class"),
@@ -74,6 +73,48 @@ def test_where_names_do_not_tell_the_user_is_asked(levels, hint):
     assert caught.value.hint.startswith(f"say what each level is: {hint} (")
     for layout in hint.split(" or "):
         assert parse_layout(layout.removeprefix("--layout "))
+
+
+@pytest.mark.parametrize(
+    ("levels", "option"),
+    [
+        *(("Actor_01,Actor_02", "class"), ("male,female", "class"), ("train,test", "class"), ("wav", "class")),
+        ("Session1,Session2/sentences/wav/Ses01F_impro01,Ses02M_script1", "-/-/-/class"),
+    ],
+)
+def test_folders_without_classes_are_refused(levels, option):
+    with pytest.raises(DataError, match="in: no level of folders looks like classes") as caught:
+        guess_layout("in", folders(levels))
+    assert caught.value.hint.endswith(f"--layout {option}")
+
+
+NAMES = {
+    "split": [["train", "test"], ["Training", "dev", "eval"], ["train-clean", "TEST-other"]],
+    "speaker": [["0011", "0012"], ["spk1", "spk2", "spk10"], ["Actor_01", "Actor_24"]],
+    "session": [["Session1", "Session2"], ["fold1", "fold2", "fold3"]],
+    "gender": [["male", "female"], ["F", "M"]],
+    "class": [["angry", "happy", "other"], ["01_neutral", "02_calm"], ["fr\u00f6hlich", "w\u00fctend"]],
+}
+
+
+@given(data=st.data(), roles=st.permutations(list(NAMES)), depth=st.integers(1, 5))
+def test_levels_with_names_of_the_field_are_found_in_any_order(data, roles, depth):
+    roles = roles[:depth] if "class" in roles[:depth] else [*roles[: depth - 1], "class"]
+    levels = [",".join(data.draw(st.sampled_from(NAMES[role]))) for role in roles]
+    form = data.draw(st.sampled_from(["NFC", "NFD"]))
+    assert guess_layout("in", folders(unicodedata.normalize(form, "/".join(levels)))) == tuple(roles)
+
+
+ANY_NAME = st.sampled_from([name for levels in NAMES.values() for level in levels for name in level])
+
+
+@given(levels=st.lists(st.lists(ANY_NAME, min_size=1, max_size=3, unique=True), min_size=1, max_size=4))
+def test_any_folders_are_read_or_refused(levels):
+    try:
+        layout = "/".join(guess_layout("in", folders("/".join(",".join(names) for names in levels))))
+    except DataError as error:
+        layout = error.hint.rpartition("--layout ")[2].split()[0]
+    assert "class" in parse_layout(layout)
 
 
 def test_folders_that_only_one_class_has_are_part_of_it():

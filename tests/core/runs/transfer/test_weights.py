@@ -18,12 +18,13 @@ from transfers import (
     words_of,
 )
 
+from sertool.core.corpora.tasks import Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.inference.ensemble import open_ensemble
 from sertool.core.runs.folder import list_runs
-from sertool.core.runs.transfer_weights import shared_rows, weights_hash
+from sertool.core.runs.transfer_weights import StartSource, shared_classes, shared_rows, weights_hash
 
 
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])
@@ -90,6 +91,13 @@ def test_rows_of_words_are_found_by_word(new, old):
             assert rows.get(row) == theirs.index.get(word)
     assert all(row < ours.rows and other < theirs.rows for row, other in rows.items())
     assert shared_rows(ours, theirs, words=False) == {0: 0, 1: 1}
+
+
+def test_classes_are_found_by_names_that_look_alike():
+    source = StartSource("old", 1, "emotion", ("bo\u0308se", "froh"), ("text",), (), frozenset())
+    classes = ("b\u00f6se", "m\u00fcde", "froh")
+    assert shared_classes(source, Task("emotion", classes, "name")) == {0: 0, 2: 1}
+    assert shared_classes(source, Task("sentiment", classes, "name")) == {}
 
 
 def test_members_start_from_the_best_ones_in_turn(here):
