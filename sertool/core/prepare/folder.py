@@ -53,8 +53,11 @@ def read_folder(
     roles = layout or (guess_layout(folder, [path.parts[:-1] for path in audio]) if audio else (CLASS,))
     taken = [path for path in audio if len(path.parts) > roles.index(CLASS) + 1]
     if not taken:
+        where = (
+            f"inside {roles.index(CLASS) + 1} levels of folders ({'/'.join(roles)})" if layout else "in its subfolders"
+        )
         raise DataError(
-            f"{folder}: no recordings in its subfolders, which are the classes",
+            f"{folder}: no recordings {where}, which are the classes",
             hint="folder/happy/u1.wav, folder/angry/u2.wav, ... or a table of the recordings",
         )
     records, cell_notes = plain_cells([(None, _record(path, roles)) for path in taken])
@@ -64,7 +67,7 @@ def read_folder(
     others = [printable(str(path)) for path in sorted(set(files) - set(taken))]
     notes = [*_layout_notes(taken, roles), *cell_notes]
     if others:
-        notes.append(f"ignored, not a recording in a subfolder: {first_few(others)}")
+        notes.append(f"ignored, no recording in a folder of a class: {first_few(others)}")
     return replace(table, warnings=(*notes, *table.warnings))
 
 
@@ -124,13 +127,11 @@ def _splits(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, 
 
 def _speakers(records: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the speaker of each recording: ``male/1`` and ``female/1`` where both genders have a speaker ``1``."""
+    pairs = [(record.get(GENDER, ""), record.get(SPEAKER, "")) for record in records]
     genders: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        genders[record.get(SPEAKER, "")].add(record.get(GENDER, ""))
-    return [
-        f"{record[GENDER]}/{name}" if (name := record.get(SPEAKER, "")) and len(genders[name]) > 1 else name
-        for record in records
-    ]
+    for gender, name in pairs:
+        genders[name].add(gender)
+    return [f"{gender}/{name}" if name and gender and len(genders[name]) > 1 else name for gender, name in pairs]
 
 
 def _layout_notes(paths: Sequence[Path], roles: Sequence[str]) -> Iterator[str]:

@@ -41,7 +41,7 @@ _CONTAINERS = "audio audios wav wavs recordings data clips speech sounds files f
 _SESSIONS = re.compile(r"(session|sess|ses|fold|cv)[\W_]*\d\w*")
 _SPEAKERS = re.compile(
     r"(speaker|spkr|spk|sp|actor|actress|subject|subj|sub|participant|person|child|patient|voice|user|id|p|s|m|f|vp"
-    r"|proband|sprecher|locuteur|hablante)[\W_]*\d+[a-z]?"
+    r"|male|female|man|woman|boy|girl|proband|sprecher|locuteur|hablante)[\W_]*\d+[a-z]?"
 )
 _WORDS = re.compile(r"[^\W\d_]+")
 

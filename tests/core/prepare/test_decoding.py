@@ -213,7 +213,7 @@ def test_a_folder_of_classes(tmp_path):
         ("c", "sad"),
         ("sad/b.wav", "sad"),
     }
-    assert table.warnings[0] == "ignored, not a recording in a subfolder: sad/notes.txt, top.wav"
+    assert table.warnings[0] == "ignored, no recording in a folder of a class: sad/notes.txt, top.wav"
     result = run(tmp_path / "in", "--out", tmp_path / "SET")
     assert result.exit_code == 0, result.exception
     assert "splits drawn by recording\n" in result.stdout

@@ -38,6 +38,7 @@ def folders(text):
         ("Session1,Session2/ang,hap", "session/class"),
         ("fold1,fold2,fold3/happy,sad", "session/class"),
         ("male,female/happy,sad", "gender/class"),
+        ("male_01,female_02/happy,sad", "speaker/class"),
         ("Male,Female/0001,0002/happy,sad", "gender/speaker/class"),
         ("happy,sad/male,female", "class/gender"),
         ("happy,sad/s1,s2", "class/speaker"),
@@ -178,6 +179,22 @@ def test_speakers_of_two_genders_are_two(tmp_path):
     }
 
 
+def test_recordings_outside_the_folders_of_classes_are_ignored_and_told(tmp_path):
+    folder = tree(tmp_path, "train/happy/a.wav", "train/sad/b.wav", "train/c.wav", "test/happy/d.wav", "test/notes.txt")
+    table = read_folder(folder)
+    assert {(row.id, row.split) for row in table.rows if row.id == "d"} == {("d", "test")}
+    assert "ignored, no recording in a folder of a class: test/notes.txt, train/c.wav" in table.warnings
+
+
+def test_a_gender_may_be_unknown(tmp_path):
+    rows = read_folder(tree(tmp_path, "happy/s1/m/a.wav", "sad/s1/b.wav", "sad/s1/f/c.wav")).rows
+    assert {row.id: row.groups for row in rows} == {
+        "a": {"speaker": "m/s1", "gender": "m"},
+        "b": {"speaker": "s1"},
+        "c": {"speaker": "f/s1", "gender": "f"},
+    }
+
+
 def test_the_user_says_what_levels_are(tmp_path):
     folder = tree(tmp_path, *(f"{who}/{label}/{who}{label}.wav" for who in ("Ann", "Bob", "Cem") for label in "xy"))
     with pytest.raises(DataError, match="cannot tell"):
@@ -189,6 +206,10 @@ def test_the_user_says_what_levels_are(tmp_path):
     assert {row.labels["emotion"] for row in read_folder(folder, layout=("class",)).rows} == {"Ann", "Bob", "Cem"}
     with pytest.raises(DataError, match="its folders name no split"):
         read_folder(folder, layout=parse_layout("split/class"))
+    with pytest.raises(
+        DataError, match=r"no recordings inside 3 levels of folders \(-/-/class\), which are the classes"
+    ):
+        read_folder(folder, layout=parse_layout("-/-/class"))
 
 
 def test_folders_that_look_alike_are_one_class(tmp_path):
