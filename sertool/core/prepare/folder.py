@@ -13,7 +13,7 @@ from sertool.core.files import artifacts
 from sertool.core.formatting import first_few, printable
 from sertool.core.prepare.cells import plain_cells
 from sertool.core.prepare.draw_splits import Draw
-from sertool.core.prepare.layout import CLASS, GENDER, SPEAKER, SPLIT, UNUSED, guess_layout
+from sertool.core.prepare.layout import CLASS, GENDER, SPEAKER, SPLIT, UNUSED, guess_layout, same_emotions
 from sertool.core.prepare.rows import Row, Table, divided
 from sertool.core.prepare.split_names import read_splits, split_word
 from sertool.core.prepare.table import is_unicode
@@ -137,7 +137,8 @@ def _speakers(records: Sequence[Mapping[str, str]]) -> list[str]:
 def _layout_notes(paths: Sequence[Path], roles: Sequence[str]) -> Iterator[str]:
     """Say what the levels of folders were read as, and which of those inside a class's are not used."""
     named = [
-        sorted({path.parts[level] for path in paths if len(path.parts) > level + 1}) for level in range(len(roles))
+        sorted({normal(path.parts[level]) for path in paths if len(path.parts) > level + 1})
+        for level in range(len(roles))
     ]
     used = []
     for names, role in zip(named, roles, strict=True):
@@ -149,6 +150,9 @@ def _layout_notes(paths: Sequence[Path], roles: Sequence[str]) -> Iterator[str]:
     if used:
         yield f"folders are read as {'/'.join(roles).rstrip(f'/{UNUSED}')}: {'; '.join(used)}"
     inside = roles.index(CLASS) + 1
+    if len(alike := same_emotions(named[inside - 1])) > 1:
+        shown = first_few(printable(" and ".join(names)) for names in alike)
+        yield f"folders of one emotion count as different classes: {shown} (a table can name the speakers apart)"
     for names, role in zip(named[inside:], roles[inside:], strict=True):
         if role == UNUSED and len(names) > 1:
             yield (

@@ -5,7 +5,8 @@ is what; where they do not, the user says it: ``--layout split/class``.
 """
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from sertool.core.corpora.corpus import GROUPS
 from sertool.core.corpora.names import normal
@@ -94,11 +95,23 @@ def guess_layout(folder: object, paths: Folders) -> tuple[str, ...]:
     return tuple(roles)
 
 
+def same_emotions(names: Iterable[str]) -> list[list[str]]:
+    """Return the classes that share the name of an emotion, such as ``OAF_angry`` and ``YAF_angry``."""
+    sharing: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        for emotion in _emotions(name.casefold()):
+            sharing[emotion].append(name)
+    return [own for own in sharing.values() if len(own) > 1]
+
+
+def _emotions(name: str) -> set[str]:
+    return set(_EMOTIONS.split()).intersection(_WORDS.findall(name))
+
+
 def _kind(names: Sequence[str]) -> str:
     """Return what the names of a level look like: a role, numbers, or unknown."""
     lower = [name.casefold() for name in names]
-    emotions = set(_EMOTIONS.split())
-    if 2 * sum(not emotions.isdisjoint(_WORDS.findall(name)) for name in lower) >= len(lower):
+    if 2 * sum(map(bool, map(_emotions, lower))) >= len(lower):
         return CLASS
     looks = {
         SPLIT: all(map(split_word, lower)),

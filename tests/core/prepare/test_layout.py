@@ -186,6 +186,14 @@ def test_recordings_outside_the_folders_of_classes_are_ignored_and_told(tmp_path
     assert "ignored, no recording in a folder of a class: test/notes.txt, train/c.wav" in table.warnings
 
 
+def test_folders_that_name_speaker_and_class_together_are_told(tmp_path):
+    warnings = read_folder(tree(tmp_path, *(f"{who}_{own}/a.wav" for who in "OY" for own in ("angry", "Sad")))).warnings
+    assert warnings[0] == (
+        "folders of one emotion count as different classes: O_Sad and Y_Sad, O_angry and Y_angry "
+        "(a table can name the speakers apart)"
+    )
+
+
 def test_a_gender_may_be_unknown(tmp_path):
     rows = read_folder(tree(tmp_path, "happy/s1/m/a.wav", "sad/s1/b.wav", "sad/s1/f/c.wav")).rows
     assert {row.id: row.groups for row in rows} == {
