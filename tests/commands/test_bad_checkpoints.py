@@ -1,5 +1,6 @@
 """Mistakes with checkpoints and pickles of the reference: one message each, and nothing written."""
 
+import math
 import os
 import pickle
 import shutil
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from builders import REFERENCE
-from commands_run import files, refusal, run
+from commands_run import files, peak_mb, refusal, run
 
 
 def ensemble(*extra: str) -> list[str]:
@@ -115,6 +116,39 @@ def test_a_checkpoint_of_another_architecture(case):
 def test_a_damaged_checkpoint(case, change, text):
     path = change_checkpoint(case, change)
     assert refusal(*ensemble(), code=1).endswith(text.format(path=path))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "text"),
+    [
+        ("layer", 2**31 - 1, "its settings say layer 2147483647, its weights have {own}"),
+        ("hidden_size", 2**30, "its settings say hidden_size 1073741824, its weights have {own}"),
+        ("ff_size", 10**400, f"its settings say ff_size 1{'0' * 59}, its weights have {{own}}"),
+        ("word_embed_size", 1, "its settings say word_embed_size 1, its weights have {own}"),
+        ("hidden_size", math.inf, "its settings say hidden_size inf, expected a whole number"),
+        ("layer", math.nan, "its settings say layer nan, expected a whole number"),
+        ("layer", True, "its settings say layer True, expected a whole number"),
+        ("multi_head", 3, "its settings are no model's: model.hidden_size {width} is not a multiple of num_heads 3"),
+        (
+            "multi_head",
+            2**40,
+            "its settings are no model's: model.num_heads: must be at most 65536 (got 1099511627776)",
+        ),
+        ("ans_size", math.nan, "data set 'IEMOCAP', task 'emotion', nan outputs: not known"),
+    ],
+)
+def test_sizes_that_the_weights_do_not_have(case, setting, value, text):
+    own = {}
+
+    def change(content):
+        own.update(vars(content["args"]))
+        setattr(content["args"], setting, value)
+
+    path = change_checkpoint(case, change)
+    before = peak_mb()
+    wanted = text.format(own=own[setting], width=own["hidden_size"])
+    assert refusal(*ensemble(), code=1).endswith(f"error: {path}: {wanted}\n")
+    assert peak_mb() - before < 100
 
 
 def test_a_truncated_checkpoint(case):

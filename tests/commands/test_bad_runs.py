@@ -2,7 +2,7 @@
 
 import pytest
 from builders import make_corpus
-from commands_run import files, refusal, run, tiny, train
+from commands_run import files, peak_mb, refusal, run, tiny, train
 
 from sertool.core.corpora.corpus_files import write_corpus
 
@@ -50,6 +50,24 @@ def test_a_run_on_other_data(trained):
 def test_a_damaged_run(trained, name, content, text):
     (trained / "ckpt/mine" / name).write_text(content)
     assert refusal("ensemble", "--name", "mine", code=1).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("num_layers: 1", "num_layers: 256", "mine: its recipe says model.num_layers 256, the weights of run-1 have 1"),
+        ("hidden_size: 8", "hidden_size: 65536", "mine: its recipe says model.hidden_size 65536, the weights of run-1"),
+        ("ffn_size: 8", "ffn_size: 65536", "mine: its recipe says model.ffn_size 65536, the weights of run-1 have 8"),
+    ],
+)
+def test_a_recipe_of_other_sizes_than_the_weights(trained, old, new, text):
+    recipe = (trained / "ckpt/mine/recipe.yaml").read_text()
+    assert old in recipe
+    (trained / "ckpt/mine/recipe.yaml").write_text(recipe.replace(old, new))
+    before = peak_mb()
+    for command in (["ensemble", "--name", "mine"], train("--name", "new", "--from", "mine")):
+        assert f"error: {text}" in refusal(*command, code=1)
+    assert peak_mb() - before < 100
 
 
 def test_a_run_that_lacks_a_file(trained):

@@ -1,5 +1,6 @@
 """Running commands in a test: output, refusals, a tiny corpus and a recipe for it."""
 
+import resource
 from pathlib import Path
 
 from builders import tiny_recipe, write_tiny
@@ -35,3 +36,8 @@ def train(*extra: str) -> list[str]:
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def peak_mb() -> float:
+    """The largest memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,7 +1,8 @@
 """Build a stack of models from a recipe's settings and the data's sizes; initialise, view and load its members."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -78,23 +79,70 @@ def member_view(model: ModelT, member: int) -> ModelT:
     return view
 
 
-def load_members(model: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:
-    """Load weights by name, member e from ``states[e]``; an embedding table may be shorter than the stack's.
+def sizes_in(shape: Callable[[str], Sequence[int] | None]) -> dict[str, int]:
+    """Read the sizes of a model, by the keys of a recipe's model section, from the shapes of its weights.
+
+    Args:
+        shape: returns the shape of a weight by its name, without the member axis; None where there is none.
+
+    Returns:
+        The sizes that the shapes tell; num_heads is not among them, because heads divide a width without changing it.
+    """
+    layers = itertools.takewhile(
+        lambda number: shape(f"text_blocks.{number}.norm1.gain") is not None, itertools.count()
+    )
+    sizes = {"num_layers": sum(1 for _ in layers)}
+    for key, weight, axis in (
+        ("hidden_size", "audio_encoder.lstm.weight_hh", 1),
+        ("ffn_size", "text_pool.score.inner.weight", 0),
+        ("embedding_size", "text_encoder.embedding.weight", 1),
+    ):
+        found = shape(weight)
+        if found is not None and len(found) == 2:
+            sizes[key] = found[axis]
+    return sizes
+
+
+def outline(model: Model, sizes: DataSizes) -> MAT | MNT:
+    """Build a stack of one on torch's meta device: it has shapes and no memory, whatever the sizes."""
+    with torch.device("meta"):
+        return build(model, sizes, 1)
+
+
+def check_members(outlined: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:
+    """Check weights by name before a stack is built for them; an embedding table may be shorter than the stack's.
+
+    Args:
+        outlined: from :func:`outline`, or any stack of these sizes.
+        states: the weights of each member.
 
     Raises:
         ValueError: a weight is missing or has another shape; the message names it.
     """
+    for name, parameter in outlined.named_parameters():
+        expected = tuple(parameter.shape[1:])
+        for state in states:
+            if name not in state:
+                raise ValueError(f"weight {name} is missing")
+            found = tuple(state[name].shape)
+            # Members of folds with smaller vocabularies own the first rows; the others are never looked up.
+            shorter = name.endswith("embedding.weight") and len(found) == 2 and found[0] <= expected[0]
+            if found != (expected if not shorter else (found[0], expected[1])):
+                raise ValueError(f"weight {name} is {found}, expected {expected}")
+
+
+def load_members(model: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:
+    """Load weights by name, member e from ``states[e]``; see :func:`check_members`.
+
+    Raises:
+        ValueError: a weight is missing or has another shape; the message names it.
+    """
+    check_members(model, states)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             for member, state in enumerate(states):
-                if name not in state:
-                    raise ValueError(f"weight {name} is missing")
-                value = torch.as_tensor(state[name])
-                target = parameter[member]
-                # Members of folds with smaller vocabularies own the first rows; the others are never looked up.
-                if name.endswith("embedding.weight") and value.dim() == 2 and len(value) <= len(target):
+                value, target = torch.as_tensor(state[name]), parameter[member]
+                if name.endswith("embedding.weight"):
                     target[len(value) :] = 0
                     target = target[: len(value)]
-                if value.shape != target.shape:
-                    raise ValueError(f"weight {name} is {tuple(value.shape)}, expected {tuple(target.shape)}")
                 target.copy_(value)

@@ -8,7 +8,7 @@ from typing import Any
 from sertool.core.corpora.tasks import RULES, Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.models.build import DataSizes, build, load_members
+from sertool.core.models.build import DataSizes, build, check_members, load_members, outline, sizes_in
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe.load import load
@@ -105,32 +105,53 @@ def open_runs(folder: Path) -> Trained:
         if run.fold not in range(folds):
             raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {path} has {folds}")
     members = (TrainedMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs)
-    return Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats)
+    return checked(Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats))
+
+
+def checked(trained: Trained) -> Trained:
+    """Return trained members whose weights have the sizes of their recipe and the rows of their vocabulary.
+
+    Raises:
+        DataError: a member's weights have other sizes; the message names it.
+    """
+    for member in trained.members:
+        _check_weights(trained, member)
+    return trained
+
+
+def _check_weights(trained: Trained, member: TrainedMember) -> None:
+    shapes = {name: weight.shape for name, weight in member.weights.items()}
+    for key, there in sizes_in(shapes.get).items():
+        if there != getattr(trained.recipe.model, key):
+            raise DataError(
+                f"{trained.name}: its recipe says model.{key} {getattr(trained.recipe.model, key)}, "
+                f"the weights of {member.name} have {there}"
+            )
+    table, rows = shapes.get("text_encoder.embedding.weight"), trained.inputs[member.fold].vocabulary.rows
+    # stack_of would accept a shorter table, because a stack holds the largest vocabulary.
+    if table and table[0] != rows:
+        raise DataError(
+            f"{trained.name}: {member.name} was trained with another vocabulary "
+            f"({table[0]} rows, the one here has {rows})"
+        )
 
 
 def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
-    """Load members into one stack.
+    """Load members into one stack; the shapes of their weights are compared before anything is built.
 
     Raises:
-        DataError: a member's weights do not fit the architecture or its vocabulary; the message names the member.
+        DataError: the weights do not fit the architecture; the message names one that does not.
     """
     settings = trained.recipe.model
     rows = max(own.vocabulary.rows for own in trained.inputs)
     sizes = _data_sizes(settings, rows, trained.text_width, trained.audio_width, trained.task)
-    model = build(settings, sizes, len(members))
-    for member in members:
-        rows = trained.inputs[member.fold].vocabulary.rows
-        table = member.weights.get("text_encoder.embedding.weight")
-        # load_members would accept a shorter table, because a stack holds the largest vocabulary.
-        if table is not None and len(table) != rows:
-            raise DataError(
-                f"{trained.name}: {member.name} was trained with another vocabulary "
-                f"({len(table)} rows, the one here has {rows})"
-            )
+    weights = [member.weights for member in members]
     try:
-        load_members(model, [member.weights for member in members])
+        check_members(outline(settings, sizes), weights)
     except ValueError as error:
         raise DataError(f"{trained.name}: a checkpoint of another architecture: {error}") from error
+    model = build(settings, sizes, len(members))
+    load_members(model, weights)
     return model
 
 

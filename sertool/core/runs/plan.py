@@ -10,7 +10,7 @@ from sertool.core.compute.device import Precision
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.models.build import build
+from sertool.core.models.build import outline
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe, Training
 from sertool.core.runs import checkpoint
@@ -189,9 +189,7 @@ def member_bytes(experiment: Experiment) -> int:
     recipe = experiment.recipe
     words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
     model, sizes = recipe.model, recipe.dataset
-    with torch.device("meta"):  # shapes alone, without memory
-        shape = build(model, sizes_for(experiment, 1 + len(words)), 1)
-    parameters = sum(p.numel() for p in shape.parameters())
+    parameters = sum(p.numel() for p in outline(model, sizes_for(experiment, 1 + len(words))).parameters())
     # Values that autograd keeps for each position: of attention, norms and dropout (16) and feed-forward (3), roughly.
     a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
     positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)

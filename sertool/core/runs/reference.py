@@ -4,18 +4,19 @@ Sizes come from each checkpoint's own arguments; data set, task and lengths from
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.files.reference_checkpoints import ReferenceCheckpoint, list_checkpoints, read_checkpoint
+from sertool.core.models.build import outline, sizes_in
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, fit_inputs, open_experiment
-from sertool.core.runs.members import Trained, TrainedMember, new_stack
+from sertool.core.runs.members import Trained, TrainedMember, checked, sizes_of
 
 # data set, task, outputs -> the recipe that says the rest. MOSI had two outputs whatever was asked for.
 _RECIPES = {
@@ -74,8 +75,8 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
         if recipe != recipes[0]:
             raise DataError(f"{checkpoint.path}: a checkpoint of another architecture than {checkpoints[0].path.name}")
     experiment = open_experiment(recipes[0], data)
-    shape = new_stack(experiment, inputs := fit_inputs(experiment), 1)
-    names = [name for name, _ in shape.named_parameters()]
+    inputs = fit_inputs(experiment)
+    names = [name for name, _ in outline(recipes[0].model, sizes_of(experiment, inputs)).named_parameters()]
     members = []
     for checkpoint in checkpoints:
         try:
@@ -96,26 +97,47 @@ def open_reference(folder: Path, data: Path) -> tuple[Trained, Experiment]:
         corpus=corpus.name,
         synthetic=corpus.synthetic,
     )
-    return trained, experiment
+    return checked(trained), experiment
 
 
 def recipe_of(checkpoint: ReferenceCheckpoint) -> Recipe:
     """Choose the paper's recipe for a checkpoint, with the sizes in the checkpoint.
 
     Raises:
-        DataError: the checkpoint names no known data set, task or architecture, or lacks a size.
+        DataError: the checkpoint names no known data set, task or architecture, or lacks a size, or its weights have
+            other sizes.
     """
-    settings: Mapping[str, Any] = checkpoint.settings
+    settings, path = checkpoint.settings, checkpoint.path
     try:
         key = (settings["dataset"], settings["task"], settings["ans_size"])
         architecture = _ARCHITECTURES[settings["model"]]
-        sizes = {ours: int(settings[theirs]) for ours, theirs in _SIZES.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{checkpoint.path}: missing or wrong in its settings: {error}") from error
+        sizes = {ours: settings[theirs] for ours, theirs in _SIZES.items()}
+    except KeyError as error:
+        raise DataError(f"{path}: missing or wrong in its settings: {error}") from error
     if key not in _RECIPES:
-        raise DataError(f"{checkpoint.path}: data set {key[0]!r}, task {key[1]!r}, {key[2]} outputs: not known")
+        raise DataError(f"{path}: data set {key[0]!r:.60}, task {key[1]!r:.60}, {key[2]!r:.60} outputs: not known")
+    _check_sizes(checkpoint, sizes, architecture)
     overrides = [f"model.{name}={size}" for name, size in sizes.items()]
-    return load(_RECIPES[key], [f"model.architecture={architecture}", *overrides])
+    try:
+        return load(_RECIPES[key], [f"model.architecture={architecture}", *overrides])
+    except UsageError as error:  # such as heads that do not divide the width
+        raise DataError(f"{path}: its settings are no model's: {str(error).partition(chr(10))[2].strip()}") from error
+
+
+def _check_sizes(checkpoint: ReferenceCheckpoint, sizes: Mapping[str, Any], architecture: str) -> None:
+    """Compare the sizes in a checkpoint's settings with its weights, before anything is built."""
+
+    def shape(name: str) -> Sequence[int] | None:
+        weight = checkpoint.state_dict.get(reference_key(name, architecture))
+        return None if weight is None else weight.shape
+
+    there = sizes_in(shape)
+    for ours, size in sizes.items():
+        said = f"{checkpoint.path}: its settings say {_SIZES[ours]} {size!r:.60}"
+        if type(size) is not int:  # True is an int, too
+            raise DataError(f"{said}, expected a whole number")
+        if size != there.get(ours, size):
+            raise DataError(f"{said}, its weights have {there[ours]}")
 
 
 def reference_key(name: str, architecture: str) -> str:
