@@ -144,7 +144,9 @@ def test_a_model_of_text_alone_asks_for_text(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     done = run_alone(tmp_path / "b", str(next(CLIPS.glob("*.flac"))))
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("error: give the input of the model: text")
+    assert done.stderr == "error: give the input of the model: text\n"
+    done = run_alone(tmp_path / "b", "gone.wav", "--text", "word1")
+    assert (done.returncode, done.stderr) == (0, "warning: the model does not use audio, so gone.wav is ignored\n")
     card = (tmp_path / "b/README.md").read_text()
     assert "| input | words |" in card
     assert "It reads at most 5 words of an utterance" in card
