@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.corpora.words import clean_words
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files.artifacts import write_bytes, write_text
 from sertool.core.files.yaml_file import read_yaml

@@ -16,7 +16,8 @@ import numpy as np
 from synthetic_content import CORPORA, Generated, Voices, utterances, word_vectors
 
 from sertool.core.corpora.readers.pickles import SYNTHETIC, VECTORS, VOCABULARY
-from sertool.core.corpora.vocabulary import Vocabulary, clean_words
+from sertool.core.corpora.vocabulary import Vocabulary
+from sertool.core.corpora.words import clean_words
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files import artifacts
 

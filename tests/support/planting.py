@@ -8,7 +8,7 @@ import numpy as np
 
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
-from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.corpora.words import clean_words
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Frontend, Recipe
 

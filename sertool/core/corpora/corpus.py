@@ -113,6 +113,7 @@ class Corpus:
         frontend: settings that made the audio frames; None where unknown.
         source: sentence on its origin, for tables and model cards.
         synthetic: True if a machine made the speech; stated wherever a figure is shown.
+        word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Corpus:
     frontend: Mapping[str, Any] | None = None
     source: str = ""
     synthetic: bool = False
+    word_splitting: str | None = None
 
     @property
     def machine_text(self) -> bool:

@@ -4,7 +4,6 @@ Released checkpoints depend on every oddity here: the vocabulary starts as ``{"U
 training sentences shares index 1 with it, later words get 2, 3, ...; index 0 is the padding.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,33 +13,6 @@ from sertool.core.errors import DataError
 UNKNOWN = "UNK"
 PADDING_INDEX = 0
 UNKNOWN_INDEX = 1
-REMOVED = str.maketrans(dict.fromkeys(".,'!?\"()*#:;", "") | {"-": " ", "/": " "})
-
-# Typographic characters become ASCII, also Windows-1252 bytes that were read as Latin-1 (as in MELD).
-TYPOGRAPHIC = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`\u0091\u0092\u0082\u02bc", "'")
-    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u0093\u0094\u0084", '"')
-    | dict.fromkeys("\u2010\u2011", "-")
-    | dict.fromkeys("\u2012\u2013\u2014\u2015\u0096\u0097\u0085", " ")
-    | {"\u2026": "...", "\ufeff": "", "\u200b": ""}
-)
-
-
-def clean_words(words_or_text: str | Sequence[str]) -> tuple[str, ...]:
-    """Clean words as the vocabulary counts them.
-
-    A word is lower-cased and loses ``. , ' ! ? " ( ) * # : ;``; ``-`` and ``/`` become a space, but the word is
-    not split (``well-known`` is the one word ``well known``, and ``--`` the word of two spaces, as in the
-    reference's vocabularies). Words that have no character left are dropped.
-
-    Args:
-        words_or_text: words, or a sentence, whose typographic quotes, dashes and ellipses are first replaced by
-            ASCII and which is then split at white space.
-    """
-    if isinstance(words_or_text, str):
-        words_or_text = unicodedata.normalize("NFC", words_or_text).translate(TYPOGRAPHIC).split()
-    cleaned = (word.lower().translate(REMOVED) for word in words_or_text)
-    return tuple(word for word in cleaned if word)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.corpora.words import split_words
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import SHORTEST, read_audio
 from sertool.core.features.frontend import FrameMaker, is_silent, open_frontend
@@ -56,11 +56,13 @@ class Listener:
         recipe: recipe of the model.
         window: length in seconds of the windows that recordings are divided into; None leaves them whole.
         hop: seconds from one window to the next. Default: the window.
+        word_splitting: the way in which the texts of its training were split into words.
     """
 
     recipe: Recipe
     window: float | None = None
     hop: float | None = None
+    word_splitting: str | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window, self.hop)
@@ -95,7 +97,7 @@ class Listener:
             raise DataError(f"{clip.name}: --window cannot divide its text: leave the text out")
         segment = clip.segment
         has_audio = segment is not None or waveform is not None
-        words = clean_words(clip.text)
+        words = split_words(clip.text, self.word_splitting)
         if not self.uses("text") and not has_audio:
             raise DataError(f"{clip.name}: has no audio, and this model uses audio alone")
         if not self.uses("audio") and not clip.text:

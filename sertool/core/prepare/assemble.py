@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sertool.core.compute.jobs import Launcher
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
-from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.corpora.splitting import AUTO, choose_splitting
+from sertool.core.corpora.words import split_words
 from sertool.core.errors import DataError
 from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.extract import extracts, extracts_by
@@ -135,7 +136,7 @@ def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | 
     return replace(decoded, rows=tuple(rows), transcriber=tuple(marks))
 
 
-def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> Preparation:
+def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str, words: str = AUTO) -> Preparation:
     """Make the corpus of decoded rows.
 
     Args:
@@ -143,9 +144,11 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
         decoded: usable rows and their frames.
         frontend: settings of the frontend that computed the frames; stored with the corpus.
         name: name of the corpus.
+        words: the recipe's ``dataset.words``, which decides how texts are split into words.
     """
     maker = open_frontend(frontend)
     classes = classes_of([row.labels for row in decoded.rows])
+    splitting = choose_splitting([row.text for row in decoded.rows], words)
     columns = zip(decoded.rows, decoded.extracts, decoded.transcriber, strict=True)
     corpus = Corpus(
         name=name,
@@ -154,7 +157,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
                 id=row.id,
                 split=row.split,
                 text=row.text,
-                words=clean_words(row.text),
+                words=split_words(row.text, splitting),
                 labels=stored(row.labels, classes),
                 seconds=round(extract.seconds, 3),  # the length before trimming
                 transcriber=transcriber,
@@ -167,6 +170,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str) -> P
         left_out=decoded.left_out,
         frontend=maker.note,
         source=table.path.resolve().name,
+        word_splitting=splitting,
     )
     silent = [
         row for row, extract in zip(decoded.rows, decoded.extracts, strict=True) if is_silent(extract.frames, maker)

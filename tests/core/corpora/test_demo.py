@@ -16,7 +16,7 @@ from places import ROOT
 
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import read_corpus
-from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.corpora.words import clean_words
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files.yaml_file import read_yaml

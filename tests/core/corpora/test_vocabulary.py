@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import REFERENCE
 
-from sertool.core.corpora.vocabulary import Vocabulary, clean_words
+from sertool.core.corpora.vocabulary import Vocabulary
+from sertool.core.corpora.words import clean_words
 from sertool.core.errors import DataError
 
 CASES = sorted(REFERENCE.glob("*/expected.json"))

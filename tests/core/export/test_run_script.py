@@ -14,7 +14,7 @@ from export_runs import CLASSES, CLIPS, judge_of, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertool.core.corpora.vocabulary import clean_words
+from sertool.core.corpora.words import clean_words
 from sertool.core.export.check import make_trial
 from sertool.core.export.source import open_trained
 from sertool.core.features.audio import Segment, read_audio

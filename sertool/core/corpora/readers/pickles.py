@@ -18,7 +18,8 @@ from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOu
 from sertool.core.corpora.corpus_files import check_vocabulary
 from sertool.core.corpora.reading_errors import Kind, Report, UtteranceError, refuse, reporting
 from sertool.core.corpora.tasks import Task
-from sertool.core.corpora.vocabulary import Vocabulary, clean_words
+from sertool.core.corpora.vocabulary import Vocabulary
+from sertool.core.corpora.words import clean_words
 from sertool.core.errors import DataError
 from sertool.core.features.log_mel import LogMel
 from sertool.core.files.pickles import load_array, load_pickle
