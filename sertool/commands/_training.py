@@ -138,11 +138,15 @@ class _Lines:
 
 def describe(experiment: "Experiment") -> list[str]:
     """Describe a corpus in one line, followed by a line for each thing its user should know."""
+    from sertool.core.corpora.splitting import describe_splitting
+
     corpus, task = experiment.corpus, experiment.task
     counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
     voices = {utterance.speaker for utterance in corpus.utterances} - {None}
     speakers = f" · {len(voices)} speakers" if voices else ""
     lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
+    if "text" in experiment.recipe.dataset.modalities and (splitting := describe_splitting(corpus)):
+        lines.append(splitting)
     lines += left_out(experiment)
     if experiment.selected_on_test:
         lines.append("selected on test: this recipe validates on the test utterances, as the paper did")

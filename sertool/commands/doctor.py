@@ -12,7 +12,7 @@ from rich.text import Text
 from sertool.commands import _options as options
 from sertool.commands._kernels import compare_kernels, kernel_state
 from sertool.commands._options import option
-from sertool.core.formatting import HARD_SPACE, padded, wrapped
+from sertool.core.formatting import HARD_SPACE, padded, share, wrapped
 
 if TYPE_CHECKING:
     from sertool.core.doctor.findings import Finding
@@ -99,7 +99,7 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
         train: the command that trains on the corpus.
         width: longest line, in columns.
     """
-    lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection)]
+    lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection), *_words(inspection, width)]
     if not inspection.findings:
         lines += ["", "nothing found"]
     texts = [Text(line) for line in lines]
@@ -132,6 +132,15 @@ def counts(inspection: "Inspection") -> list[str]:
     known = any(split.published is not None for split in inspection.counts)
     below = "supports as published" if inspection.as_published else "≠ the published number" if known else None
     return ["", *padded(columns), *([below] if below else [])]
+
+
+def _words(inspection: "Inspection", width: int) -> list[str]:
+    """Say how texts were split into words, and how many words of test are known from training."""
+    lines = wrapped(inspection.words, width, "  ") if inspection.words else []
+    if (own := inspection.test_words) is not None:
+        known, distinct = share(own.known, own.words), share(own.distinct_known, own.distinct)
+        lines += wrapped(f"test words known from training: {known}, {distinct} different ones", width, "  ")
+    return ["", *lines] if lines else []
 
 
 def _cell(own: int | None, published: int | None) -> str:

@@ -80,7 +80,6 @@ def predict(
     from sertool.core.compute.device import choose
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.inference.notes import notes
-    from sertool.core.inference.passages import Listener
     from sertool.core.inference.predictor import open_predictor
 
     talk = console()
@@ -91,7 +90,7 @@ def predict(
             say_kernels(talk, chosen.device)
         # On a cluster the workers compute; to open the model here, a CPU is enough.
         opened = open_predictor(output / name, data, index, chosen if cluster is None else choose("cpu", "fp32"))
-        listener = Listener(opened.trained.recipe, window, hop)
+        listener = opened.listener(window, hop)
         predictions, bad = _predict(opened, listener, clips, refused, skip_bad, chosen, cluster)
     for line in notes(opened, listener, clips, predictions):
         say(talk, line)

@@ -93,6 +93,7 @@ def prepare(
     """
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.corpora.corpus_files import write_corpus
+    from sertool.core.corpora.splitting import check_installed
     from sertool.core.errors import UsageError
     from sertool.core.features.transcribe import open_transcriber
     from sertool.core.prepare import assemble as preparing
@@ -103,9 +104,11 @@ def prepare(
     if launcher == "ray" and workers is not None:
         raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
     draw = Draw(parse_shares(splits), seed)
-    frontend = recipes.load(recipe, overrides, users_path=str(out)).frontend
+    opened = recipes.load(recipe, overrides, users_path=str(out))
+    frontend, words = opened.frontend, opened.dataset.words
+    check_installed(words)
     paths = [path and str(path.resolve()) for path in (table, audio_root)]
-    settings = (*paths, layout, frontend.model_dump(), splits, seed, transcribe, language, skip_bad)
+    settings = (*paths, layout, frontend.model_dump(), words, splits, seed, transcribe, language, skip_bad)
     command = Command(settings, force)
     check_target(out, command)  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, skip_bad=skip_bad, transcribe=transcribe is not None)
@@ -117,7 +120,7 @@ def prepare(
     with open_launcher(launcher, address) as where, target(out, command) as cache:
         cluster = where if launcher == "ray" else None
         decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
-        preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name)
+        preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name, words)
         write_corpus(preparation.corpus, out, staging=cache / NEW, replace=force)
         _warn(preparation.warnings)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
@@ -227,6 +230,8 @@ def _show(result: dict[str, Any], out: Path) -> None:
     console.print(f"{out}: {', '.join(parts)}", markup=False, soft_wrap=True)
     if by := result["splits_drawn_by"]:
         console.print(f"splits drawn by {by}")
+    if words := result["words"]:
+        console.print(words, markup=False, soft_wrap=True)
     for task, counts in result["tasks"].items():
         splits = counts["splits"]
         grid = Grid(task, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)

@@ -31,6 +31,7 @@ from sertool.core.corpora.corpus import (
     Utterance,
 )
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, reporting
+from sertool.core.corpora.splitting import check_splitting
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.artifacts import read_text, writing
@@ -111,6 +112,8 @@ def _write_files(corpus: Corpus, folder: Path) -> list[str]:
             "frontend": dict(corpus.frontend) if corpus.frontend is not None else None,
             "source": corpus.source,
             "synthetic": corpus.synthetic,
+            # Left out where it is None, as in corpora of earlier versions.
+            **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
             "left_out": [asdict(item) for item in corpus.left_out],
             "sha256": {name: artifacts.sha256(folder / name) for name in names},
         },
@@ -160,6 +163,7 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
             frontend=header["frontend"],
             source=header["source"],
             synthetic=header["synthetic"],
+            word_splitting=check_splitting(header.get("word_splitting"), header_path),
         )
     except (
         KeyError,

@@ -63,8 +63,8 @@ def choose_splitting(texts: Iterable[str], wanted: str) -> str | None:
     Args:
         texts: all texts of a corpus.
         wanted: the recipe's ``dataset.words``. ``auto`` takes the language of the texts if its packages are
-            installed, else characters; spaces where the texts have them between words; and None where that makes the
-            same words as the reference's rule.
+            installed, else characters; spaces where the texts have them between words; and None where no text is in a
+            script without spaces, and the reference's rule makes the same words.
 
     Raises:
         UsageError: a package that the wanted way needs is not installed.
@@ -74,7 +74,9 @@ def choose_splitting(texts: Iterable[str], wanted: str) -> str | None:
         return wanted
     special = [text for text in texts if not text.isascii()]
     unspaced = [text for text in special if next(unspaced_runs(text), None)]
-    if unspaced and not has_spaces(unspaced):
+    if unspaced:
+        if has_spaces(unspaced):
+            return "spaces"
         language = _language(unspaced)
         return language if language is not None and not LANGUAGES[language].missing else "characters"
     return "spaces" if any(split_words(text, "spaces") != clean_words(text) for text in special) else None
@@ -143,8 +145,8 @@ def describe_splitting(corpus: Corpus) -> str:
     head, splitting = f"words: {plural(len(texts), 'text')} in {' and '.join(names)}", corpus.word_splitting
     if splitting in LANGUAGES:
         own = LANGUAGES[splitting]
-        others = "" if names == [own.name] else "; other scripts without spaces into characters"
-        return f"{head}, {own.name} split into words by {own.modules[0]}{others}"
+        others = "" if names == [own.name] else f" where it is {own.name}, else into characters"
+        return f"{head}, split into words by {own.modules[0]}{others}"
     if splitting == "characters":
         language = _language(texts)
         better = f" (for words: pip install 'sertool[{language}]', then prepare it with dataset.words={language})"
@@ -180,4 +182,3 @@ def splitting_difference(wanted: str, corpus: Corpus) -> str:
 def splitting_advice(wanted: str) -> str:
     """Say what to do about :func:`splitting_difference`."""
     return f"prepare it again with --set dataset.words={wanted}, or train with --set dataset.words={AUTO}"
-

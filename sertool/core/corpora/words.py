@@ -78,9 +78,7 @@ _CHARACTER = {
 
 _EMOJI_BASE = "\u2300-\u23ff\u2600-\u2767\u2776-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _EMOJI_REST = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
-EMOJI = (
-    f"[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI_BASE}][{_EMOJI_REST}]*(?:\u200d[{_EMOJI_BASE}][{_EMOJI_REST}]*)*"
-)
+EMOJI = f"[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI_BASE}][{_EMOJI_REST}]*(?:\u200d[{_EMOJI_BASE}][{_EMOJI_REST}]*)*"
 RUNS = {script: re.compile(f"[{letters}][{letters}{_EXTEND}]*") for script, letters in SCRIPTS.items()}
 _PARTS = {script: f"(?P<{script}>{run.pattern})" for script, run in RUNS.items()} | {"emoji": f"(?P<emoji>{EMOJI})"}
 _ANY = re.compile("|".join(_PARTS.values()))

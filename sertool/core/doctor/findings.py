@@ -56,6 +56,12 @@ KINDS: Mapping[str, Kind] = {
         "1: the corpus was prepared with other frontend settings than the recipe's",
         "prepare it again with this recipe, or give the corpus's own settings with --set frontend.KEY=VALUE",
     ),
+    "splitting": Kind(
+        "error",
+        "words split in another way",
+        "1: the texts of the corpus are split into words in another way than dataset.words of the recipe says",
+        "prepare it again with this recipe, or train with --set dataset.words=auto",
+    ),
     "counts": Kind(
         "error",
         "published counts differ",
@@ -131,6 +137,12 @@ KINDS: Mapping[str, Kind] = {
         "{} without text",
         "utterances without words, or with nothing left after cleaning",
         "transcribe them; the model sees only their audio, or they are left out",
+    ),
+    "unsplit": Kind(
+        "warning",
+        "{} not split into words",
+        "texts in a script without spaces, each of whose sentences counts as one word",
+        "prepare the corpus again, with --set dataset.words=auto: words or characters will be words of the model",
     ),
     "no-audio": Kind(
         "warning",

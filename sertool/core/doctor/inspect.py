@@ -8,14 +8,16 @@ from typing import Any
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.load import load_corpus, task_for
 from sertool.core.corpora.splits import Fold, make_folds, targets_of
+from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
-from sertool.core.doctor import counts, duplicates, leakage, names
+from sertool.core.doctor import counts, duplicates, leakage, names, splitting
 from sertool.core.doctor import reader_errors as reading
 from sertool.core.doctor import vectors as words
 from sertool.core.doctor.counts import SplitCount
 from sertool.core.doctor.findings import KINDS, SEVERITIES, Finding, Severity
 from sertool.core.doctor.locate import doctor_command
+from sertool.core.doctor.splitting import KnownWords
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import plural, printable
@@ -38,6 +40,8 @@ class Inspection:
         counts: counts of each split that has utterances.
         findings: all findings, the most severe first.
         command: command that shows this inspection.
+        test_words: the words of test that are known from training; None where there are none.
+        words: sentence on the splitting of texts in scripts without spaces; empty without any.
         caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
     """
 
@@ -50,6 +54,8 @@ class Inspection:
     counts: tuple[SplitCount, ...]
     findings: tuple[Finding, ...]
     command: str
+    test_words: KnownWords | None = None
+    words: str = ""
     caveats: str = ""
 
     def number(self, severity: Severity) -> int:
@@ -73,6 +79,8 @@ class Inspection:
             "synthetic": self.synthetic,
             "counts": [split.to_json() for split in self.counts],
             "as_published": self.as_published,
+            "test_words": self.test_words.to_json() if self.test_words else None,
+            "words": self.words,
             "errors": self.number("error"),
             "warnings": self.number("warning"),
             "notes": self.number("note"),
@@ -147,7 +155,7 @@ def inspect_opened(
 
 def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -> Inspection:
     checks: list[Iterable[Finding]] = [
-        module.check(subject) for module in (reading, counts, names, leakage, content, duplicates)
+        module.check(subject) for module in (reading, counts, names, leakage, content, splitting, duplicates)
     ]
     if vectors:
         checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy
@@ -166,6 +174,8 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
         counts=counts.counts(subject),
         findings=tuple(findings),
         command=command,
+        test_words=splitting.known_words(subject),
+        words=describe_splitting(corpus) if subject.uses("text") else "",
         caveats=corpus.caveats,
     )
 

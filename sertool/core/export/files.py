@@ -6,7 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sertool.core.corpora.vocabulary import REMOVED, TYPOGRAPHIC
+from sertool.core.corpora import words
+from sertool.core.corpora.words import REMOVED, TYPOGRAPHIC
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.quantise import Loss
@@ -33,7 +34,10 @@ def write_texts(
     if _has_words(trained):
         rows = [dict(own.vocabulary.index) for own in trained.inputs]
         artifacts.write_text(folder / "vocabulary.json", json.dumps(rows, ensure_ascii=False) + "\n")
-    artifacts.write_text(folder / "run.py", script(with_frontend=with_frontend))
+    splits = _has_words(trained) and trained.word_splitting is not None
+    if splits:
+        artifacts.write_text(folder / "words.py", Path(words.__file__).read_text(encoding="utf-8"))
+    artifacts.write_text(folder / "run.py", script(with_frontend=with_frontend, splits=splits))
     facts = Facts(
         trained=trained,
         members=opened.members,
@@ -54,15 +58,21 @@ def write_texts(
     artifacts.write_json(folder / SETTINGS, _settings(opened, with_frontend, hashes))
 
 
-def script(*, with_frontend: bool) -> str:
-    """Return ``run.py``: the template without the lines for the other kind of graph."""
-    left_out = "mels" if with_frontend else "graph"
+def script(*, with_frontend: bool, splits: bool = False) -> str:
+    """Return ``run.py``: the template without the lines for the other kind of graph, and of words.
+
+    Args:
+        with_frontend: the graph takes a waveform.
+        splits: words.py splits texts; without it they are split at spaces.
+    """
+    left_out = ("mels" if with_frontend else "graph", "spaces" if splits else "splits")
+    parts = ("mels", "graph", "spaces", "splits")
     lines, skip = [], False
     for line in SCRIPT.read_text(encoding="utf-8").splitlines():
         mark = line.strip()
-        if mark in ("# [mels]", "# [graph]"):
-            skip = mark == f"# [{left_out}]"
-        elif mark in ("# [/mels]", "# [/graph]"):
+        if mark in [f"# [{part}]" for part in parts]:
+            skip = mark in [f"# [{part}]" for part in left_out]
+        elif mark in [f"# [/{part}]" for part in parts]:
             skip = False
         elif not skip:
             lines.append(line)
@@ -96,7 +106,9 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         "frontend": frontend and frontend.note,
         "frontend_in_graph": with_frontend,
     }
-    if _has_words(trained):
+    if _has_words(trained) and trained.word_splitting is not None:
+        content["words"] = {"splitting": trained.word_splitting}
+    elif _has_words(trained):
         tables = {"typographic": TYPOGRAPHIC, "removed": REMOVED}
         content["words"] = {name: {chr(sign): value for sign, value in table.items()} for name, table in tables.items()}
     elif "text" in recipe.dataset.modalities:

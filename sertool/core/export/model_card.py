@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sertool.core.corpora.words import LANGUAGES
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure, log_mel_of
@@ -20,6 +21,7 @@ FILES = {
     "model.int8.onnx": "the same with 8-bit weights: `--model model.int8.onnx`",
     "model.int8.onnx.data": "its weights",
     "run.py": "predicts recordings; code to start from",
+    "words.py": "splits a text into words as the texts of the training were",
     "vocabulary.json": "the row of each word; 1 for an unknown word",
     "labels.json": "the classes, in the order of the outputs",
     "settings.json": "lengths, rules for words, mel frontend, versions, hashes",
@@ -92,8 +94,19 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
         audio_limit=_audio_limit(facts),
         source=f"The corpus says of itself: {facts.source}." if facts.source else "",
+        needs=_needs(facts.trained, files),
         files="\n".join(f"- `{name}`: {FILES[name]}" for name in sorted(files)),
     )
+
+
+def _needs(trained: Trained, files: Sequence[str]) -> str:
+    """Name the packages that run.py needs."""
+    language = LANGUAGES.get(trained.word_splitting or "") if "words.py" in files else None
+    packages = ["numpy", "onnxruntime", "soundfile"]
+    if language is None:
+        return f"{', '.join(packages[:-1])} and {packages[-1]}"
+    own = ", ".join((*packages, "spacy", *language.modules))
+    return f"{own}; the last ones split {language.name} texts into words"
 
 
 def _inputs(facts: Facts) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.splitting import check_installed
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
@@ -165,11 +166,15 @@ class Predictor:
             DataError: a recording, a waveform or a text cannot be used.
             UsageError: an argument has the wrong type, or arguments contradict each other.
         """
-        listener = Listener(self.trained.recipe, seconds("window", window), seconds("hop", hop))
+        listener = self.listener(seconds("window", window), seconds("hop", hop))
         with _TORCH, self._precision.threaded(1):  # one recording is too short to share among threads
             passages = list(listen_to(listener, audio, text, sample_rate))
         predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
         return predictions if are_several(audio, text) or window is not None else predictions[0]
+
+    def listener(self, window: float | None = None, hop: float | None = None) -> Listener:
+        """Return what makes passages of clips for this model; see there about windows."""
+        return Listener(self.trained.recipe, window, hop, self.trained.word_splitting)
 
     def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
         """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order."""
@@ -274,6 +279,8 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
 def _check(trained: Trained) -> None:
     """Refuse a model whose inputs cannot be made from recordings and words."""
     modalities, width = trained.recipe.dataset.modalities, open_frontend(trained.recipe.frontend).width
+    if "text" in modalities:
+        check_installed(trained.word_splitting)
     if "text" in modalities and trained.text_width is not None:
         raise UsageError(
             f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "

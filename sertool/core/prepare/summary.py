@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sertool.core.corpora.corpus import Corpus, Utterance
+from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import SIGN
 from sertool.core.prepare.assemble import Preparation
 from sertool.core.recipe.schema import Recipe
@@ -51,6 +52,8 @@ def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dic
         "speakers": _speakers(corpus.utterances),
         "speakers_by_split": {split: _speakers(_of(corpus, split)) for split in corpus.counts()},
         "transcribed": sum(utterance.transcriber is not None for utterance in corpus.utterances),
+        "word_splitting": corpus.word_splitting or "spaces",
+        "words": describe_splitting(corpus),
         "frontend": dict(corpus.frontend or {}),
         "silent": list(preparation.silent),
         "left_out": [asdict(item) for item in corpus.left_out],

@@ -71,6 +71,11 @@ class Dataset(_Section):
     modalities: Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)] = Field(
         ["text", "audio"], description="inputs of the model; one that is not listed is masked out"
     )
+    words: Literal["auto", "spaces", "characters", "zh", "ja", "th"] = Field(
+        "auto",
+        description="how `sertool prepare` splits texts into words: at spaces, into the characters of scripts without "
+        "spaces, or by spaCy's tokenizer of a language (zh, ja, th); auto: as the texts need it",
+    )
     max_text_length: Length = Field(30, description="longest text in words; longer ones are cut")
     max_audio_length: Length = Field(50, description="longest recording in frames; longer ones are cut")
     standardize: Literal["none", "corpus", "utterance"] = Field(
@@ -87,6 +92,8 @@ class Dataset(_Section):
             raise ValueError(f"modalities: {self.modalities[0]} is given twice")
         if self.reader == "corpus":
             return self
+        if self.words not in ("auto", "spaces"):
+            raise ValueError(f"words: only with reader: corpus; the data of {self.reader} hold words, not texts")
         tasks = TASKS[self.reader]
         if self.task not in tasks:
             raise ValueError(f"task: reader {self.reader} knows {' and '.join(tasks)} (got {self.task!r})")

@@ -14,6 +14,7 @@ from sertool.core.corpora.corpus import CachedVocabulary, Corpus
 from sertool.core.corpora.load import corpus_folder, frontend_differences, load_corpus, task_for
 from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
 from sertool.core.corpora.splits import Fold, make_folds, targets_of
+from sertool.core.corpora.splitting import check_recipe
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
@@ -87,6 +88,8 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
     if dataset.reader == "corpus" and corpus.frontend is not None:
         _check_frontend(recipe, corpus, folder)
+    if "text" in dataset.modalities:
+        check_recipe(dataset.words, corpus, folder)
     targets = targets_of(corpus, task)
     folds = make_folds(corpus, targets, recipe.splits)
     hidden = seal(corpus, targets, folds)  # before anything else can see the labels of test
@@ -239,4 +242,6 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "hash": digest.hexdigest(),
         "synthetic": corpus.synthetic,
         "machine_text": corpus.machine_text,
+        # Left out where it is None, so that runs of earlier versions resume.
+        **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sertool.core.corpora.splitting import check_splitting
 from sertool.core.corpora.tasks import RULES, Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
@@ -43,6 +44,7 @@ class Trained:
         corpus: name of the data set.
         synthetic: the corpus is synthetic speech; every result says so.
         machine_text: a machine wrote some of the texts; every result says so.
+        word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Trained:
     corpus: str
     synthetic: bool
     machine_text: bool = False
+    word_splitting: str | None = None
 
     @property
     def depth(self) -> int:
@@ -93,6 +96,7 @@ def open_runs(folder: Path) -> Trained:
             raise ValueError("no classes or no folds")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})") from error
+    splitting = check_splitting(note.get("word_splitting"), path)
     inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
     runs = list_runs(folder)
     if not runs:
@@ -105,7 +109,9 @@ def open_runs(folder: Path) -> Trained:
         if run.fold not in range(folds):
             raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {path} has {folds}")
     members = (TrainedMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs)
-    return checked(Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats))
+    return checked(
+        Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats, splitting)
+    )
 
 
 def checked(trained: Trained) -> Trained:

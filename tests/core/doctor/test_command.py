@@ -51,6 +51,8 @@ def test_the_packaged_corpus_is_clean(here):
         "all      384     96   192\n"
         "supports as published\n"
         "\n"
+        "test words known from training: 100 % of 1,197, 100 % of 154 different ones\n"
+        "\n"
         "nothing found\n"
         "\n"
         "next: sertool train --recipe demo\n"
@@ -58,6 +60,7 @@ def test_the_packaged_corpus_is_clean(here):
     written = json.loads((here / "out.json").read_text())
     assert (written["as_published"], written["errors"], written["findings"]) == (True, 0, [])
     assert written["command"] == "sertool doctor --recipe demo"
+    assert written["test_words"] == {"words": 1197, "known": 1197, "distinct": 154, "distinct_known": 154}
 
 
 def test_what_it_says_of_a_planted_corpus(here):
@@ -80,6 +83,8 @@ def test_what_it_says_of_a_planted_corpus(here):
         "positive  6 ≠ 5      3     3\n"
         "all          12      6     6\n"
         "≠ the published number\n"
+        "\n"
+        "test words known from training: 67 % of 18, 88 % of 8 different ones\n"
         "\n"
         "error: 1 count of train differs from the published one [counts]\n"
         "  train positive: 6, published 5\n"
