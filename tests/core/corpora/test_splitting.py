@@ -104,7 +104,7 @@ def test_sentences_that_count_as_words_are_found():
 def test_a_recipe_takes_the_splitting_of_the_corpus_or_names_the_same():
     for wanted, own in (("auto", "zh"), ("zh", "zh"), ("spaces", None), ("spaces", "spaces"), ("auto", None)):
         splitting.check_recipe(wanted, corpus_of([], own), "data/X")
-    with pytest.raises(UsageError, match="data/X: was prepared with dataset.words=spaces .recipe: zh.") as e:
+    with pytest.raises(UsageError, match=r"data/X: was prepared with dataset.words=spaces .recipe: zh.") as e:
         splitting.check_recipe("zh", corpus_of([], None), "data/X")
     assert "--set dataset.words=zh, or train with --set dataset.words=auto" in e.value.hint
 
@@ -123,5 +123,5 @@ def test_a_splitting_that_nobody_knows_is_refused(tmp_path, own):
     write_corpus(make_corpus(), tmp_path / "c")
     header = artifacts.read_json(tmp_path / "c" / "corpus.json")
     artifacts.write_json(tmp_path / "c" / "corpus.json", {**header, "word_splitting": own})
-    with pytest.raises(DataError, match="corpus.json: word_splitting is .* expected one of spaces, characters, zh"):
+    with pytest.raises(DataError, match=r"corpus.json: word_splitting is .* expected one of spaces, characters, zh"):
         read_corpus(tmp_path / "c")
