@@ -1,21 +1,21 @@
 """Inputs of a prediction: recordings, folders, a text or a table become clips; unusable rows are listed."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, Segment
-from sertool.core.formatting import first_few, first_lines, printable, problem_list, unicode_only
+from sertool.core.formatting import cut, first_few, first_lines, printable, problem_list, unicode_only
+from sertool.core.prepare.audio_paths import find_audio, why_missing
+from sertool.core.prepare.columns import LONGEST_NAME, seconds_of
+from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.folder import SUFFIXES
-from sertool.core.prepare.records import Findings, read_records
+from sertool.core.prepare.records import read_records
 
 # Shortest window and hop, in seconds; frames that a model sees lie further apart than a shorter hop. The longest is the
 # longest recording that is read.
 LEAST_WINDOW = 0.1
-
-COLUMNS = ("utterance", "id", "audio", "text", "start", "end")
 
 
 @dataclass(frozen=True)
@@ -130,17 +130,16 @@ def _hidden(path: Path) -> bool:
 
 def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
     findings = Findings()
-    header, records = read_records(path, COLUMNS, findings)
-    if not findings and not records:
+    table = read_records(path, findings)
+    rows = table.rows
+    if not findings and not rows:
         findings.add("it holds no rows")
-    if header and not {"audio", "text"} & set(header):
-        columns = printable(first_few(header, 20))
+    if table.header and not {"audio", "text"} & set(table.header):
+        columns = printable(first_few((cut(name, LONGEST_NAME) for name in table.header), 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
-        records = []  # every row would repeat this problem
-    for name in sorted({name for name in header if header.count(name) > 1}):
-        findings.add(f"column {name!r} occurs twice")
+        rows = []  # every row would repeat this problem
     clips, refused, seen = [], [], dict[str, int]()
-    for number, record in records:
+    for number, record in rows:
         clip = _clip(number, record, path.parent)
         if isinstance(clip, Clip) and (record.get("utterance") or record.get("id")):
             first = seen.setdefault(clip.name, number)  # ids must differ; file names may repeat
@@ -157,26 +156,25 @@ def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
 
 
 def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip:
-    audio, text = record.get("audio", ""), unicode_only(record.get("text", ""))
-    name = printable(record.get("utterance") or record.get("id") or audio or f"row {number}")
-    if not audio and not text:
+    given, text = record.get("audio", ""), unicode_only(record.get("text", ""))
+    name = printable(record.get("utterance") or record.get("id") or given or f"row {number}")
+    if not given and not text:
         return RefusedClip(name, f"row {number}: has neither audio nor text")
-    start, end = (_seconds(record.get(column, "")) for column in ("start", "end"))
-    for column, seconds in (("start", start), ("end", end)):
-        if seconds is not None and not 0 <= seconds < math.inf:
-            given = printable(record[column])
-            return RefusedClip(name, f"row {number}: {column} {given!r} is not a number of seconds")
+    audio = find_audio(root, given) if given else None
+    if given and audio is None and (why := why_missing(given)):
+        return RefusedClip(name, f"row {number}: {printable(given)}: {why}")
+    times: list[float | None] = []
+    for column in ("start", "end"):
+        value = record.get(column, "")
+        try:
+            times.append(seconds_of(column, value) if value else None)
+        except ValueError as error:
+            return RefusedClip(name, f"row {number}: {printable(str(error))}")
+    start, end = times
     if start is not None and end is not None and end <= start:
         return RefusedClip(name, f"row {number}: end is not after start")
-    return Clip(name, root / audio if audio else None, text, start, end, number)
-
-
-def _seconds(value: str) -> float | None:
-    """Convert a cell to seconds: None if it is empty, NaN if it is not a number."""
-    try:
-        return float(value) if value else None
-    except ValueError:
-        return math.nan
+    # A file that is missing is named where it is read, together with damaged ones.
+    return Clip(name, audio or (root / given if given else None), text, start, end, number)
 
 
 def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sertool.core.formatting import row_numbers
-from sertool.core.prepare.records import Findings
+from sertool.core.prepare.findings import Findings
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
 SCORE = "score"

@@ -1,6 +1,5 @@
 """Rows of a checked table or folder: missing splits are drawn at random, and likely mistakes reported."""
 
-import difflib
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,10 +133,6 @@ def _cells(label: Label) -> tuple[str, ...]:
 def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> list[str]:
     """Report what is allowed but looks like a mistake."""
     warnings = []
-    for name in header:
-        near = difflib.get_close_matches(name, set(COLUMNS) - set(header), n=1, cutoff=0.75)
-        if name not in COLUMNS and near:
-            warnings.append(f"column {name!r} is not used, did you mean {near[0]!r}?")
     wordless = [row.number for row in rows if not row.text and not transcribe]
     if "text" not in header and wordless:
         warnings.append("there is no column 'text': utterances have no words (--transcribe creates them)")

@@ -14,22 +14,20 @@ Columns, in any order and case; * marks required ones::
 Other columns are ignored. A row of a ``private`` split may have no label.
 """
 
-import math
-from collections import Counter
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.errors import DataError, did_you_mean
-from sertool.core.features.audio import Segment
-from sertool.core.formatting import first_few, problem_list
-from sertool.core.prepare.cells import plain_cells
+from sertool.core.formatting import cut, first_few, first_lines, problem_list
+from sertool.core.prepare.columns import LONGEST_NAME, unused
 from sertool.core.prepare.draw_splits import Draw
-from sertool.core.prepare.labels import TASKS, list_columns, parse_label
-from sertool.core.prepare.records import Findings, read_records
+from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.labels import TASKS, list_columns
+from sertool.core.prepare.records import read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
-from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
+from sertool.core.prepare.split_names import read_splits
 
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
 
@@ -56,8 +54,8 @@ def read_table(
         DataError: the file cannot be read, or has problems; all are reported at once, with their rows.
     """
     findings = Findings()
-    header, records = read_records(path, COLUMNS, findings)
-    records, notes = plain_cells(records)
+    table = read_records(path, findings)
+    header, records = table.header, table.rows
     splits = read_splits(record["split"] for _, record in records if "split" in record)
     labelled = any(splits.get(record.get("split", "")) != "private" for _, record in records)
     _check_header(header, labelled, findings)
@@ -70,9 +68,9 @@ def read_table(
     _check_ids(rows, findings)
     if findings:
         problems = problem_list(path, findings.lines())
-        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in notes)]), hint=HINT)
-    table = divided(path, header, rows, draw or Draw(), transcribe=transcribe)
-    return replace(table, warnings=(*notes, *table.warnings))
+        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in table.notes)]), hint=HINT)
+    made = divided(path, header, rows, draw or Draw(), transcribe=transcribe)
+    return replace(made, warnings=(*_misspelled(header), *table.notes, *made.warnings))
 
 
 def _check_header(header: list[str], labelled: bool, findings: Findings) -> None:
@@ -81,12 +79,8 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
             findings.add("is empty: expected a header with utterance, audio and label")
         return
     given = set(header)
-    for name in sorted({name for name in header if header.count(name) > 1}):
-        findings.add(f"column {name!r} appears twice")
     if not given & set(ID_COLUMNS):
         findings.add(f"missing column 'utterance' or 'id'{_nearest(ID_COLUMNS, header)}{_shown(header)}")
-    if given >= set(ID_COLUMNS):
-        findings.add("columns 'utterance' and 'id' are both present: keep the one that identifies the row")
     if "audio" not in given:
         findings.add(f"missing column 'audio'{_nearest(['audio'], header)}{_shown(header)}")
     if labelled and not given & set(TASKS):
@@ -98,13 +92,21 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
 
 
 def _shown(header: list[str]) -> str:
-    return f" (columns: {first_few(header, 20)})"
+    return f" (columns: {first_few((cut(name, LONGEST_NAME) for name in header), 20)})"
 
 
 def _nearest(wanted: Iterable[str], header: list[str]) -> str:
     """Return ``, did you mean ...?`` for a column of the table that is close to a wanted one."""
-    others = [name for name in header if name not in COLUMNS]
+    others = unused(header)
     return next((hint for hint in (did_you_mean(name, others) for name in wanted) if hint), "")
+
+
+def _misspelled(header: list[str]) -> list[str]:
+    """Report columns that are not used, but have nearly the name of one that is missing."""
+    missing = set(COLUMNS) - set(header)
+    near = {name: difflib.get_close_matches(name, missing, n=1, cutoff=0.8) for name in unused(header)}
+    lines = [f"column {name!r} is not used, did you mean {found[0]!r}?" for name, found in near.items() if found]
+    return first_lines(lines)
 
 
 def _row(
@@ -126,70 +128,3 @@ def _row(
     audio = record.get("audio", "")
     if not audio and "audio" in record:
         findings.add("audio is empty", number)
-    elif audio and not missing_audio and not _is_file(root / audio):
-        findings.add(f"no such audio file in {root}", number, audio)
-    split = _split(number, record, splits, findings)
-    labels = {
-        task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
-        for column, task in TASKS.items()
-        if record.get(column)
-    }
-    if split != "private":
-        for column in TASKS:
-            if column in record and not record[column]:
-                findings.add(f"{column} is empty", number)
-    start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
-    if start is not None and end is not None and end <= start:
-        findings.add("end is not after start", number)
-    groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
-    segment = Segment(root / audio, start, end)
-    return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
-
-
-def is_unicode(value: str) -> bool:
-    """Check whether a text can be written as UTF-8, which half a surrogate pair cannot."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # the name is too long or contains a zero byte
-        return False
-
-
-def _split(number: int, record: dict[str, str], splits: Mapping[str, str], findings: Findings) -> str:
-    name = record.get("split")
-    if name is None:
-        return "train"  # a start: splits are drawn from train later
-    if is_split(name) and name not in splits:
-        findings.add(f"split {name!r} may be valid or test, and both are there", number)
-    elif name not in splits:
-        wrong = f"unknown split {name!r}" if name else "split is empty"
-        expected = did_you_mean(name.lower(), list(SPLIT_NAMES)) or f", expected {', '.join(SPLITS)}"
-        findings.add(wrong + expected, number)
-    return splits.get(name, "train")
-
-
-def _seconds(name: str, value: str, number: int, findings: Findings) -> float | None:
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan  # refused below
-    if not 0 <= seconds < math.inf:
-        findings.add(f"{name} {value!r} is not a number of seconds", number)
-        return None
-    return seconds
-
-
-def _check_ids(rows: list[Row], findings: Findings) -> None:
-    counts = Counter((row.split, row.id) for row in rows if row.id)
-    for row in rows:
-        if counts[row.split, row.id] > 1:
-            findings.add("utterance appears more than once in its split", row.number, repr(row.id))

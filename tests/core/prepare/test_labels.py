@@ -16,7 +16,7 @@ from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.prepare.labels import classes_of, list_columns, parse_label, stored
-from sertool.core.prepare.records import Findings
+from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.load import load
 

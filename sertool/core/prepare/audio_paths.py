@@ -1,0 +1,49 @@
+"""Paths of recordings in a table: found also if they were written on another system, and otherwise explained."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def find_audio(root: Path, given: str) -> Path | None:
+    r"""Find the file that a table names; None if there is none.
+
+    Names written on Windows (``wav\u1.wav``) or on a Mac, where ``ö`` is two characters, are understood.
+
+    Args:
+        root: folder that the path is relative to.
+        given: path in the table.
+    """
+    return next((path for spelled in _spellings(given) if is_file(path := root / spelled)), None)
+
+
+def _spellings(given: str) -> Iterator[str]:
+    yield given
+    slashed = given.replace("\\", "/")
+    for spelled in dict.fromkeys((slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")))):
+        if spelled != given:
+            yield spelled
+
+
+def why_missing(given: str) -> str:
+    """Return why a path that names no file cannot name one here; empty if it may be that there is only no file."""
+    if _DRIVE.match(given):
+        return "a path on a Windows computer, expected one relative to the table's folder"
+    if _ADDRESS.match(given):
+        return "an address, expected a path relative to the table's folder"
+    if unquote(given) != given:
+        return "a path with signs spelled as in an address (%20 is a space), expected a plain one"
+    return ""
+
+
+def is_file(path: Path) -> bool:
+    """Check whether a file exists, also for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # the name is too long or contains a zero byte
+        return False

@@ -1,0 +1,118 @@
+"""Columns of a table: those that sertool reads, repeated ones, and transcripts in a column named ``utterance``.
+
+In MELD's own tables, ``Utterance`` is the transcript, and ``Dialogue_ID`` and ``Utterance_ID`` together are the id.
+Elsewhere ``utterance`` is the id.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+
+from sertool.core.corpora.names import is_missing, normal
+from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.labels import TASKS
+from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS
+
+NEEDED = frozenset((*ID_COLUMNS, "audio", *TASKS))  # where a table has them, they are not left out at a row's end
+_DIALOGUE_ID, _UTTERANCE_ID = "dialogue_id", "utterance_id"
+READ = frozenset((*COLUMNS, _DIALOGUE_ID, _UTTERANCE_ID))
+LONGEST_NAME = 40  # characters of a column's name in a message
+_MOST_COMPARED = 500  # columns that are compared with the known names
+_DECIMAL_COMMA = re.compile(r"\d+,\d+")
+_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
+
+Rows = list[tuple[int, dict[str, str]]]
+
+
+def column_name(given: str) -> str:
+    """Return a column's name in its normal form and in lower case."""
+    return normal(given).lower()
+
+
+def unused(header: Iterable[str]) -> list[str]:
+    """Return columns whose names are none of the known ones, but may be misspelled ones: short, and not too many."""
+    others = (name for name in header if name and name not in READ and len(name) <= LONGEST_NAME)
+    return list(islice(dict.fromkeys(others), _MOST_COMPARED))
+
+
+def seconds_of(column: str, value: str) -> float:
+    """Read a time in seconds.
+
+    Raises:
+        ValueError: the value is none; the message names it and the column.
+    """
+    try:
+        # Python also accepts 1_000, which may be a slip.
+        seconds = math.nan if "_" in value else float(value)
+    except ValueError:
+        seconds = math.nan
+    if 0 <= seconds < math.inf:
+        return seconds
+    point = value.replace(",", ".", 1)
+    hint = f", did you mean {point}?" if _DECIMAL_COMMA.fullmatch(value) else ""
+    raise ValueError(f"{column} {value!r} is not a number of seconds{hint}")
+
+
+def check_repeated(names: Collection[str], findings: Findings) -> None:
+    """Refuse columns that are read and appear twice; others may be repeated, as no one reads them."""
+    for name, count in Counter(name for name in names if name in READ).items():
+        if count > 1:
+            findings.add(f"column {name!r} appears twice")
+
+
+def settle(header: Sequence[str], rows: Rows, findings: Findings) -> tuple[list[str], Rows, list[str]]:
+    """Find the transcripts and ids of a table.
+
+    Args:
+        header: column names.
+        rows: number of each row and its values by column.
+        findings: receives columns that contradict each other.
+
+    Returns:
+        The header and the rows with the columns' usual names, and sentences on what was read differently.
+    """
+    notes: list[str] = []
+    names = {name: name for name in header}
+    if "utterance" in names and "text" not in names:
+        if _UTTERANCE_ID in names and "id" not in names:
+            names |= {"utterance": "text", _UTTERANCE_ID: "id", **_dialogue(header)}
+            parts = f"{_DIALOGUE_ID!r} and {_UTTERANCE_ID!r}" if _DIALOGUE_ID in names else f"{_UTTERANCE_ID!r}"
+            notes.append(f"column 'utterance' is read as the text, and {parts} as the id, as in MELD's own tables")
+            rows = [(number, _with_id(record)) for number, record in rows]
+        elif _holds_texts(record["utterance"] for _, record in rows):
+            if "id" in names:
+                names["utterance"] = "text"
+                notes.append("column 'utterance' holds texts and is read as 'text'")
+            else:
+                findings.add(
+                    "column 'utterance' holds texts, no ids: rename it 'text' and add a column 'id' "
+                    "(or rename it 'id', if these are ids)"
+                )
+    if {names[name] for name in header} >= set(ID_COLUMNS):
+        findings.add("columns 'utterance' and 'id' are both present: keep the one that identifies the row")
+    if all(new == old for old, new in names.items()):
+        return list(header), rows, notes
+    renamed = [(number, {names[name]: value for name, value in record.items()}) for number, record in rows]
+    return [names[name] for name in header], renamed, notes
+
+
+def _dialogue(header: Sequence[str]) -> dict[str, str]:
+    return {_DIALOGUE_ID: "dialogue"} if _DIALOGUE_ID in header and "dialogue" not in header else {}
+
+
+def _with_id(record: dict[str, str]) -> dict[str, str]:
+    """Make MELD's own id, such as dia0_utt3, since utterances are numbered within their dialogue."""
+    dialogue, utterance = record.get(_DIALOGUE_ID), record[_UTTERANCE_ID]
+    if dialogue is None:
+        return record
+    lacks = is_missing(dialogue) or is_missing(utterance)
+    return {**record, _UTTERANCE_ID: "" if lacks else f"dia{dialogue}_utt{utterance}"}
+
+
+def _holds_texts(values: Iterable[str]) -> bool:
+    """Check whether most values of a column are sentences, or at least of three words."""
+    given = [value for value in values if value]
+    texts = sum(value.count(" ") > 1 or value.endswith(_SENTENCE_ENDS) for value in given)
+    return 2 * texts > len(given)

@@ -1,0 +1,217 @@
+r"""Rows of a CSV or TSV text: which sign separates fields, which quotes belong to the file, and where rows end.
+
+A field in quotes may hold separators, line ends and doubled quotes. But people also write a text that only begins with
+a quote. By the rules of CSV such a field runs on to the next quote and swallows whole rows::
+
+    u3,u3.wav,"I told you,angry
+    u4,u4.wav,never,happy
+    u5,u5.wav,to leave",sad        u3 would be sad, and u4 and u5 would be lost
+
+So a field that runs over several lines counts as one field only if these lines do not look like rows. If they do, a
+table with tabs is read line by line, because quotes are plain text in many such files; any other table is refused.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from sertool.core.prepare.findings import Findings
+
+SEPARATORS = ",;\t|"
+_TAB, _QUOTE = "\t", '"'
+_LINE_END = re.compile("\r\n|\r|\n")
+_FIRST_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?[{SEPARATORS}\s]*', re.IGNORECASE)  # written for Excel
+_BLANK = SEPARATORS + _QUOTE + " \r\n"
+_MOST_LINES = 1000  # of one field; bounds the search for the end of a quote that is never closed
+_DIGITS, _LETTERS = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
+_HELP = "close a quoted field in its own row, and double the quotes inside it"
+_SWALLOWED = f"a quote opens here and closes where other rows seem to be; {_HELP}"
+_TOO_FEW = f"fewer fields than the header, because a quoted field holds separators; {_HELP}"
+
+
+@dataclass(frozen=True)
+class Separated:
+    """A table of fields, without white space at their ends.
+
+    Attributes:
+        header: name of each column.
+        rows: number of each row, and one field per column; missing fields at the end are empty.
+        short: numbers of the rows that lack fields at their end.
+    """
+
+    header: list[str] = field(default_factory=list)
+    rows: list[tuple[int, list[str]]] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a row of the table looks like: separator, number of fields, the fewest fields, the separator's spacing."""
+
+    separator: str
+    width: int
+    least: int
+    spaced: bool
+
+    def values(self, fields: Sequence[str]) -> list[str]:
+        """Strip fields, and leave out empty ones behind the last column."""
+        values = [value.strip() for value in fields]
+        while len(values) > self.width and not values[-1]:
+            values.pop()
+        return values
+
+    def separators(self, text: str) -> int:
+        """Count the separators in a text; a comma before a space is punctuation, unless the header has such ones."""
+        spaced = 0 if self.spaced else text.count(self.separator + " ")
+        return text.count(self.separator) - spaced
+
+
+def read_separated(text: str, known: Collection[str], needed: Collection[str], findings: Findings) -> Separated:
+    """Read the rows of a table. The header is row 1, also behind a line such as ``sep=;``; empty rows are counted.
+
+    Args:
+        text: content of the file.
+        known: column names in lower case; they tell the separator.
+        needed: columns in lower case that every row fills, so that a row reaches at least to the last of them.
+        findings: receives the rows that cannot be read.
+    """
+    lines = list(io.StringIO(text, newline=""))  # keeps \r, \n and \r\n, and divides nowhere else
+    marked = _FIRST_LINE.fullmatch(lines[0]) if lines else None
+    start = 1 if marked else 0
+    place = next((place for place in range(start, len(lines)) if lines[place].strip(_BLANK)), len(lines))
+    if place == len(lines):
+        return Separated()
+    separator = marked[1] if marked else _separator_of(lines[place], known)
+    number = place - start + 1
+    names, used = _parsed(lines[place : place + _MOST_LINES], separator)
+    if isinstance(names, str):
+        findings.add(names, number)
+        return Separated()
+    header = [name.strip() for name in names]
+    while header and not header[-1]:  # empty columns
+        header.pop()
+    least = max((column for column, name in enumerate(header, start=1) if name.lower() in needed), default=1)
+    spaced = lines[place].count(separator) == lines[place].count(separator + " ")
+    shape = _Shape(separator, len(header), least, spaced)
+    if _swallows(header, shape):
+        findings.add(_SWALLOWED, number, _lines(place, used))
+    return _read_rows(lines, place + used, number, header, shape, findings)
+
+
+def _separator_of(line: str, known: Collection[str]) -> str:
+    """Return the separator that gives the header most of the known names, or else most fields."""
+
+    def names(separator: str) -> tuple[int, int]:
+        fields, _ = _parsed([line], separator)
+        given = line.split(separator) if isinstance(fields, str) else fields
+        return len({name.strip().lower() for name in given} & set(known)), len(given)
+
+    return max(SEPARATORS, key=names)
+
+
+def _read_rows(
+    lines: Sequence[str], place: int, number: int, header: list[str], shape: _Shape, findings: Findings
+) -> Separated:
+    """Read the rows behind the header, which is row ``number`` and ends before line ``place``."""
+    table = Separated(header)
+    names = [name.lower() for name in header]
+    while place < len(lines):
+        number += 1
+        fields, used = _row(lines, place, shape)
+        if isinstance(fields, str):
+            findings.add(fields, number, _lines(place, used) if used > 1 else None)
+        elif any(fields):  # spreadsheets leave empty rows at the end
+            if shape.least <= len(fields) < shape.width:
+                table.short.append(number)
+                fields += [""] * (shape.width - len(fields))
+            if len(fields) != shape.width:
+                findings.add(f"expected {shape.width} fields, as in the header", number)
+            elif fields[0].lower() == names[0] and [value.lower() for value in fields] == names:
+                findings.add("repeats the header, as where two tables were joined", number)
+            else:
+                table.rows.append((number, fields))
+        place += used
+    return table
+
+
+def _row(lines: Sequence[str], place: int, shape: _Shape) -> tuple[list[str] | str, int]:
+    """Return the fields of the row that begins at a line, or what is wrong with it; and its number of lines."""
+    line = lines[place]
+    plain = shape.values(line.split(shape.separator))
+    if _QUOTE not in line:
+        return plain, 1
+    tabs = shape.separator == _TAB
+    found, used = _parsed([line], shape.separator)
+    if isinstance(found, str):  # no row by itself; perhaps a quoted field goes on in the next lines
+        found, used = _parsed(lines[place : place + _MOST_LINES], shape.separator)
+    if isinstance(found, str):
+        return ([_unquoted(value) for value in plain], 1) if tabs and shape.least <= len(plain) else (found, 1)
+    fields = shape.values(found)
+    swallowed = used > 1 and _swallows(fields, shape)
+    # Quotes that leave fewer fields than separators promise may have swallowed some, or hold a text with commas.
+    doubtful = len(fields) < shape.width and any(map(shape.separators, fields))
+    if tabs and (swallowed or len(fields) != shape.width) and shape.least <= len(plain) <= shape.width:
+        return [_unquoted(value) for value in plain], 1
+    if swallowed:
+        return _SWALLOWED, used
+    return (_TOO_FEW if doubtful else fields), used
+
+
+def _parsed(lines: Sequence[str], separator: str) -> tuple[list[str] | str, int]:
+    """Read one row by the rules of CSV: its fields, or the rule that it breaks; and its number of lines."""
+    # Some writers put a space between the separator and a quote.
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
+    try:
+        return next(reader), reader.line_num
+    except csv.Error as error:
+        return f"not valid CSV ({error}); {_HELP}", 1
+
+
+def _unquoted(value: str) -> str:
+    """Remove the quotes around a value, if it is quoted by the rules of CSV."""
+    inner = value[1:-1].replace('""', "")
+    quoted = len(value) > 1 and value[0] == value[-1] == _QUOTE and _QUOTE not in inner
+    return value[1:-1].replace('""', _QUOTE) if quoted else value
+
+
+def _swallows(fields: Sequence[str], shape: _Shape) -> bool:
+    """Check whether a field of a row holds what seem to be the end of this row and the beginning of another one."""
+    return any(_LINE_END.search(value) and _holds_rows(fields, place, shape) for place, value in enumerate(fields))
+
+
+def _holds_rows(fields: Sequence[str], place: int, shape: _Shape) -> bool:
+    if shape.width == 1:
+        return True  # any line may be a row
+    first, *middle, last = _LINE_END.split(fields[place])
+    # A row is swallowed with the fields behind this one, and the next row with the fields before this one.
+    behind, before = max(shape.least - 1 - place, 0), place
+    all_of_them = max(shape.least - 1, 1)
+    for line in middle:
+        if line.count(shape.separator) >= all_of_them and (
+            shape.separators(line) >= all_of_them or _alike(line.split(shape.separator), fields[:before])
+        ):
+            return True
+    if first.count(shape.separator) < behind or last.count(shape.separator) < before:
+        return False
+    signs = shape.separators(first), shape.separators(last)
+    return (
+        (any(signs) and signs[0] >= behind and signs[1] >= before)
+        or _alike(first.split(shape.separator)[1:], fields[place + 1 :])
+        or _alike(last.split(shape.separator)[:-1], fields[:before])
+    )
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Check whether two rows share a form such as u0 or a/a0.a in any field; mere words have none."""
+    forms = ((_form(a), _form(b)) for a, b in zip(one, other, strict=False))
+    return any(a == b and a.strip("a ") for a, b in forms)
+
+
+def _form(value: str) -> str:
+    return _DIGITS.sub("0", _LETTERS.sub("a", value.strip()))
+
+
+def _lines(place: int, used: int) -> str:
+    return f"lines {place + 1} to {place + used}"
