@@ -10,7 +10,7 @@ from pathlib import Path
 from sertool.core.errors import UsageError
 from sertool.core.formatting import row_numbers
 from sertool.core.prepare.cells import plain_cells
-from sertool.core.prepare.columns import NEEDED, READ, check_repeated, column_name, settle
+from sertool.core.prepare.columns import READ, check_repeated, settle
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.json_table import read_json
 from sertool.core.prepare.separated import read_separated
@@ -58,8 +58,8 @@ def read_records(path: Path, findings: Findings) -> Records:
     if kind in JSON:
         header, rows = read_json(text, findings)
     else:
-        table = read_separated(text, READ, NEEDED, findings)
-        header = [column_name(name) for name in table.header]
+        table = read_separated(text, findings)
+        header = table.header
         check_repeated(header, findings)
         places = {name: place for place, name in enumerate(header) if name in READ}
         rows = [(number, {name: row[place] for name, place in places.items()}) for number, row in table.rows]

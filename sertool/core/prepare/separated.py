@@ -7,16 +7,17 @@ a quote. By the rules of CSV such a field runs on to the next quote and swallows
     u4,u4.wav,never,happy
     u5,u5.wav,to leave",sad        u3 would be sad, and u4 and u5 would be lost
 
-So a field that runs over several lines counts as one field only if these lines do not look like rows. If they do, a
-table with tabs is read line by line, because quotes are plain text in many such files; any other table is refused.
+So a field that runs over several lines counts as one field only if these lines do not look like rows. If they do, the
+table is refused. Only in a table with tabs, where quotes are often plain text, such rows are read line by line.
 """
 
 import csv
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sertool.core.prepare.columns import NEEDED, READ, column_name
 from sertool.core.prepare.findings import Findings
 
 SEPARATORS = ",;\t|"
@@ -27,6 +28,7 @@ _BLANK = SEPARATORS + _QUOTE + " \r\n"
 _MOST_LINES = 1000  # of one field; bounds the search for the end of a quote that is never closed
 _DIGITS, _LETTERS = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
 _HELP = "close a quoted field in its own row, and double the quotes inside it"
+_NO, _PERHAPS, _SURELY = 0, 1, 2
 _SWALLOWED = f"a quote opens here and closes where other rows seem to be; {_HELP}"
 _TOO_FEW = f"fewer fields than the header, because a quoted field holds separators; {_HELP}"
 
@@ -36,7 +38,7 @@ class Separated:
     """A table of fields, without white space at their ends.
 
     Attributes:
-        header: name of each column.
+        header: name of each column, in lower case.
         rows: number of each row, and one field per column; missing fields at the end are empty.
         short: numbers of the rows that lack fields at their end.
     """
@@ -48,7 +50,14 @@ class Separated:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a row of the table looks like: separator, number of fields, the fewest fields, the separator's spacing."""
+    """Form of the table's rows.
+
+    Attributes:
+        separator: sign between fields.
+        width: number of columns.
+        least: fewest fields of a complete row.
+        spaced: the header has a space behind every separator.
+    """
 
     separator: str
     width: int
@@ -68,13 +77,11 @@ class _Shape:
         return text.count(self.separator) - spaced
 
 
-def read_separated(text: str, known: Collection[str], needed: Collection[str], findings: Findings) -> Separated:
+def read_separated(text: str, findings: Findings) -> Separated:
     """Read the rows of a table. The header is row 1, also behind a line such as ``sep=;``; empty rows are counted.
 
     Args:
         text: content of the file.
-        known: column names in lower case; they tell the separator.
-        needed: columns in lower case that every row fills, so that a row reaches at least to the last of them.
         findings: receives the rows that cannot be read.
     """
     lines = list(io.StringIO(text, newline=""))  # keeps \r, \n and \r\n, and divides nowhere else
@@ -83,30 +90,33 @@ def read_separated(text: str, known: Collection[str], needed: Collection[str], f
     place = next((place for place in range(start, len(lines)) if lines[place].strip(_BLANK)), len(lines))
     if place == len(lines):
         return Separated()
-    separator = marked[1] if marked else _separator_of(lines[place], known)
+    separator = marked[1] if marked else _separator_of(lines[place])
     number = place - start + 1
     names, used = _parsed(lines[place : place + _MOST_LINES], separator)
     if isinstance(names, str):
         findings.add(names, number)
         return Separated()
-    header = [name.strip() for name in names]
+    header = [column_name(name) for name in names]
     while header and not header[-1]:  # empty columns
         header.pop()
-    least = max((column for column, name in enumerate(header, start=1) if name.lower() in needed), default=1)
+    if not header:
+        return Separated()
+    # A row reaches at least to the last column that every row fills.
+    least = max((column for column, name in enumerate(header, start=1) if name in NEEDED), default=1)
     spaced = lines[place].count(separator) == lines[place].count(separator + " ")
     shape = _Shape(separator, len(header), least, spaced)
-    if _swallows(header, shape):
+    if used > 1 and _swallowed(header, shape):
         findings.add(_SWALLOWED, number, _lines(place, used))
     return _read_rows(lines, place + used, number, header, shape, findings)
 
 
-def _separator_of(line: str, known: Collection[str]) -> str:
+def _separator_of(line: str) -> str:
     """Return the separator that gives the header most of the known names, or else most fields."""
 
     def names(separator: str) -> tuple[int, int]:
         fields, _ = _parsed([line], separator)
         given = line.split(separator) if isinstance(fields, str) else fields
-        return len({name.strip().lower() for name in given} & set(known)), len(given)
+        return len({column_name(name) for name in given} & READ), len(given)
 
     return max(SEPARATORS, key=names)
 
@@ -116,7 +126,6 @@ def _read_rows(
 ) -> Separated:
     """Read the rows behind the header, which is row ``number`` and ends before line ``place``."""
     table = Separated(header)
-    names = [name.lower() for name in header]
     while place < len(lines):
         number += 1
         fields, used = _row(lines, place, shape)
@@ -128,7 +137,7 @@ def _read_rows(
                 fields += [""] * (shape.width - len(fields))
             if len(fields) != shape.width:
                 findings.add(f"expected {shape.width} fields, as in the header", number)
-            elif fields[0].lower() == names[0] and [value.lower() for value in fields] == names:
+            elif column_name(fields[0]) == header[0] and [column_name(value) for value in fields] == header:
                 findings.add("repeats the header, as where two tables were joined", number)
             else:
                 table.rows.append((number, fields))
@@ -142,21 +151,22 @@ def _row(lines: Sequence[str], place: int, shape: _Shape) -> tuple[list[str] | s
     plain = shape.values(line.split(shape.separator))
     if _QUOTE not in line:
         return plain, 1
-    tabs = shape.separator == _TAB
     found, used = _parsed([line], shape.separator)
     if isinstance(found, str):  # no row by itself; perhaps a quoted field goes on in the next lines
         found, used = _parsed(lines[place : place + _MOST_LINES], shape.separator)
+    as_text = shape.separator == _TAB and shape.least <= len(plain) <= shape.width
     if isinstance(found, str):
-        return ([_unquoted(value) for value in plain], 1) if tabs and shape.least <= len(plain) else (found, 1)
+        return ([_unquoted(value) for value in plain] if as_text else found), 1
     fields = shape.values(found)
-    swallowed = used > 1 and _swallows(fields, shape)
-    # Quotes that leave fewer fields than separators promise may have swallowed some, or hold a text with commas.
-    doubtful = len(fields) < shape.width and any(map(shape.separators, fields))
-    if tabs and (swallowed or len(fields) != shape.width) and shape.least <= len(plain) <= shape.width:
+    swallowed = _swallowed(fields, shape) if used > 1 else _NO
+    if swallowed == _SURELY and as_text:
         return [_unquoted(value) for value in plain], 1
     if swallowed:
         return _SWALLOWED, used
-    return (_TOO_FEW if doubtful else fields), used
+    # Fewer fields than the header: either the last ones are missing, or the quotes have swallowed some.
+    if len(fields) < shape.width and any(map(shape.separators, fields)):
+        return _TOO_FEW, used
+    return fields, used
 
 
 def _parsed(lines: Sequence[str], separator: str) -> tuple[list[str] | str, int]:
@@ -176,31 +186,30 @@ def _unquoted(value: str) -> str:
     return value[1:-1].replace('""', _QUOTE) if quoted else value
 
 
-def _swallows(fields: Sequence[str], shape: _Shape) -> bool:
-    """Check whether a field of a row holds what seem to be the end of this row and the beginning of another one."""
-    return any(_LINE_END.search(value) and _holds_rows(fields, place, shape) for place, value in enumerate(fields))
-
-
-def _holds_rows(fields: Sequence[str], place: int, shape: _Shape) -> bool:
-    if shape.width == 1:
-        return True  # any line may be a row
-    first, *middle, last = _LINE_END.split(fields[place])
-    # A row is swallowed with the fields behind this one, and the next row with the fields before this one.
-    behind, before = max(shape.least - 1 - place, 0), place
-    all_of_them = max(shape.least - 1, 1)
-    for line in middle:
-        if line.count(shape.separator) >= all_of_them and (
-            shape.separators(line) >= all_of_them or _alike(line.split(shape.separator), fields[:before])
-        ):
-            return True
-    if first.count(shape.separator) < behind or last.count(shape.separator) < before:
-        return False
-    signs = shape.separators(first), shape.separators(last)
-    return (
-        (any(signs) and signs[0] >= behind and signs[1] >= before)
-        or _alike(first.split(shape.separator)[1:], fields[place + 1 :])
-        or _alike(last.split(shape.separator)[:-1], fields[:before])
+def _swallowed(fields: Sequence[str], shape: _Shape) -> int:
+    """Return whether a field holds the end of its row and the beginning of another one: no, perhaps, or surely."""
+    return max(
+        (_holds_rows(fields, place, shape) for place, value in enumerate(fields) if _LINE_END.search(value)),
+        default=_NO,
     )
+
+
+def _holds_rows(fields: Sequence[str], place: int, shape: _Shape) -> int:
+    first, *middle, last = _LINE_END.split(fields[place])
+    if shape.width == 1:
+        return _PERHAPS  # any line may be a row
+    # A row is swallowed with the fields behind this one, and the next row with the fields before this one.
+    behind, before, whole = max(shape.least - 1 - place, 0), place, max(shape.least - 1, 1)
+    middle = [line for line in middle if line.count(shape.separator) >= whole]
+    ends = first.count(shape.separator) >= behind and last.count(shape.separator) >= before
+    begun = [line.split(shape.separator)[:before] for line in (*middle, *([last] if ends else []))]
+    if any(_alike(line, fields[:before]) for line in begun):
+        return _SURELY
+    if ends and _alike(first.split(shape.separator)[1:], fields[place + 1 :]):
+        return _SURELY
+    signs = shape.separators(first), shape.separators(last)
+    counted = any(signs) and signs[0] >= behind and signs[1] >= before
+    return _PERHAPS if counted or any(shape.separators(line) >= whole for line in middle) else _NO
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> bool:

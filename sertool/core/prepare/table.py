@@ -15,19 +15,23 @@ Other columns are ignored. A row of a ``private`` split may have no label.
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
 from sertool.core.errors import DataError, did_you_mean
+from sertool.core.features.audio import Segment
 from sertool.core.formatting import cut, first_few, first_lines, problem_list
-from sertool.core.prepare.columns import LONGEST_NAME, unused
+from sertool.core.prepare.audio_paths import find_audio, why_missing
+from sertool.core.prepare.columns import LONGEST_NAME, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.labels import TASKS, list_columns
+from sertool.core.prepare.labels import TASKS, list_columns, parse_label
 from sertool.core.prepare.records import read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
-from sertool.core.prepare.split_names import read_splits
+from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
 
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
 
@@ -128,3 +132,61 @@ def _row(
     audio = record.get("audio", "")
     if not audio and "audio" in record:
         findings.add("audio is empty", number)
+    path = find_audio(root, audio) if audio else None
+    if audio and path is None and not missing_audio:
+        findings.add(why_missing(audio) or f"no such audio file in {root}", number, audio)
+    split = _split(number, record, splits, findings)
+    labels = {
+        task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
+        for column, task in TASKS.items()
+        if record.get(column)
+    }
+    if split != "private":
+        for column in TASKS:
+            if column in record and not record[column]:
+                findings.add(f"{column} is empty", number)
+    start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
+    if start is not None and end is not None and end <= start:
+        findings.add("end is not after start", number)
+    groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
+    segment = Segment(path or root / audio, start, end)
+    return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
+
+
+def is_unicode(value: str) -> bool:
+    """Check whether a text can be written as UTF-8, which half a surrogate pair cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _split(number: int, record: dict[str, str], splits: Mapping[str, str], findings: Findings) -> str:
+    name = record.get("split")
+    if name is None:
+        return "train"  # a start: splits are drawn from train later
+    if is_split(name) and name not in splits:
+        findings.add(f"split {name!r} may be valid or test, and both are there", number)
+    elif name not in splits:
+        wrong = f"unknown split {name!r}" if name else "split is empty"
+        expected = did_you_mean(name.lower(), list(SPLIT_NAMES)) or f", expected {', '.join(SPLITS)}"
+        findings.add(wrong + expected, number)
+    return splits.get(name, "train")
+
+
+def _seconds(name: str, value: str, number: int, findings: Findings) -> float | None:
+    if not value:
+        return None
+    try:
+        return seconds_of(name, value)
+    except ValueError as error:
+        findings.add(str(error), number)
+        return None
+
+
+def _check_ids(rows: list[Row], findings: Findings) -> None:
+    counts = Counter((row.split, row.id) for row in rows if row.id)
+    for row in rows:
+        if counts[row.split, row.id] > 1:
+            findings.add("utterance appears more than once in its split", row.number, repr(row.id))

@@ -32,8 +32,7 @@ def test_all_problems_are_told_at_once(folder):
         "u1,,happy,train,-1,inf\n"
     )
     assert refusal(folder, text) == (
-        "12 problems\n"
-        "  row 6: expected 6 fields, as in the header\n"
+        "11 problems\n"
         "  row 2: unknown split 'trian', did you mean 'train'?\n"
         f"  rows 3, 4: no such audio file in {folder}: wav/z.wav, wav/y.wav\n"
         "  row 3: label is empty\n"
@@ -41,10 +40,11 @@ def test_all_problems_are_told_at_once(folder):
         "  row 5: the utterance has no id\n"
         "  row 5: split is empty, expected train, valid, test, private\n"
         "  row 5: end is not after start\n"
-        "  row 8: audio is empty\n"
+        "  rows 6, 8: audio is empty\n"
         "  row 8: start '-1' is not a number of seconds\n"
         "  row 8: end 'inf' is not a number of seconds\n"
-        "  rows 2, 3, 8: utterance appears more than once in its split: 'u1'"
+        "  rows 2, 3, 8: utterance appears more than once in its split: 'u1'\n"
+        "  note: row 6: fields are missing at the end, and were read as empty"
     )
 
 
@@ -70,7 +70,11 @@ def test_all_problems_are_told_at_once(folder):
             "  columns 'label' and 'emotion' are both present, and both are the task 'emotion'\n"
             "  columns 'sentiment' and 'score' are both present, and both are the task 'sentiment'",
         ),
-        ('id,audio,label\n"u1,wav/a.wav,x\n', "1 problem\n  row 2: not valid CSV (unexpected end of data)"),
+        (
+            'id,audio,label\n"u1,wav/a.wav,x\n',
+            "1 problem\n  row 2: not valid CSV (unexpected end of data); close a quoted field in its own row, "
+            "and double the quotes inside it",
+        ),
     ],
 )
 def test_bad_tables_are_refused(folder, text, message):
@@ -118,9 +122,9 @@ def test_files_that_are_no_tables(folder):
             "two encodings are mixed: correct lines 3, 4 in an editor and save all as UTF-8",
         ),
         (
-            "id,audio,label\nä,b,c\n".encode("utf-16"),
-            "UTF-16 text, expected UTF-8",
-            "iconv -f UTF-16 -t UTF-8 t.csv > utf8-t.csv, or save it as CSV UTF-8 in the spreadsheet",
+            "id,audio,label\nä,b,c\n".encode("utf-16-be"),
+            "UTF-16BE text without a byte order mark",
+            "iconv -f UTF-16BE -t UTF-8 t.csv > utf8-t.csv, or save it as CSV UTF-8 in the spreadsheet",
         ),
     ],
 )
