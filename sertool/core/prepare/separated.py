@@ -12,7 +12,6 @@ table is refused. Only in a table with tabs, where quotes are often plain text, 
 """
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -84,7 +83,7 @@ def read_separated(text: str, findings: Findings) -> Separated:
         text: content of the file.
         findings: receives the rows that cannot be read.
     """
-    lines = list(io.StringIO(text, newline=""))  # keeps \r, \n and \r\n, and divides nowhere else
+    lines = _divided(text)
     marked = _FIRST_LINE.fullmatch(lines[0]) if lines else None
     start = 1 if marked else 0
     place = next((place for place in range(start, len(lines)) if lines[place].strip(_BLANK)), len(lines))
@@ -105,9 +104,18 @@ def read_separated(text: str, findings: Findings) -> Separated:
     least = max((column for column, name in enumerate(header, start=1) if name in NEEDED), default=1)
     spaced = lines[place].count(separator) == lines[place].count(separator + " ")
     shape = _Shape(separator, len(header), least, spaced)
-    if used > 1 and _swallowed(header, shape):
+    if used > 1 and _swallowed(names, shape):
         findings.add(_SWALLOWED, number, _lines(place, used))
     return _read_rows(lines, place + used, number, header, shape, findings)
+
+
+def _divided(text: str) -> list[str]:
+    r"""Divide a text into lines, each with its end: \n with or without \r, or \r alone if the first line ends so."""
+    # Some writers leave the other sign within a text, and without quotes.
+    first = _LINE_END.search(text)
+    end = "\r" if first and first[0] == "\r" else "\n"
+    *lines, last = text.split(end)
+    return [line + end for line in lines] + ([last] if last else [])
 
 
 def _separator_of(line: str) -> str:
@@ -158,7 +166,7 @@ def _row(lines: Sequence[str], place: int, shape: _Shape) -> tuple[list[str] | s
     if isinstance(found, str):
         return ([_unquoted(value) for value in plain] if as_text else found), 1
     fields = shape.values(found)
-    swallowed = _swallowed(fields, shape) if used > 1 else _NO
+    swallowed = _swallowed(found, shape) if used > 1 else _NO
     if swallowed == _SURELY and as_text:
         return [_unquoted(value) for value in plain], 1
     if swallowed:
