@@ -54,12 +54,14 @@ class _Shape:
     Attributes:
         separator: sign between fields.
         width: number of columns.
+        given: number of fields of the header, with empty ones at its end.
         least: fewest fields of a complete row.
         spaced: the header has a space behind every separator.
     """
 
     separator: str
     width: int
+    given: int
     least: int
     spaced: bool
 
@@ -103,7 +105,7 @@ def read_separated(text: str, findings: Findings) -> Separated:
     # A row reaches at least to the last column that every row fills.
     least = max((column for column, name in enumerate(header, start=1) if name in NEEDED), default=1)
     spaced = lines[place].count(separator) == lines[place].count(separator + " ")
-    shape = _Shape(separator, len(header), least, spaced)
+    shape = _Shape(separator, len(header), len(names), least, spaced)
     if used > 1 and _swallowed(names, shape):
         findings.add(_SWALLOWED, number, _lines(place, used))
     return _read_rows(lines, place + used, number, header, shape, findings)
@@ -162,17 +164,18 @@ def _row(lines: Sequence[str], place: int, shape: _Shape) -> tuple[list[str] | s
     found, used = _parsed([line], shape.separator)
     if isinstance(found, str):  # no row by itself; perhaps a quoted field goes on in the next lines
         found, used = _parsed(lines[place : place + _MOST_LINES], shape.separator)
-    as_text = shape.separator == _TAB and shape.least <= len(plain) <= shape.width
+    stray = _LINE_END.search(line.rstrip("\r\n"))
+    as_text = shape.separator == _TAB and not stray and shape.least <= len(plain) <= shape.width
     if isinstance(found, str):
         return ([_unquoted(value) for value in plain] if as_text else found), 1
-    fields = shape.values(found)
     swallowed = _swallowed(found, shape) if used > 1 else _NO
     if swallowed == _SURELY and as_text:
         return [_unquoted(value) for value in plain], 1
-    if swallowed:
+    if swallowed or (used > 1 and _may_be_rows(lines[place : place + used], found, shape)):
         return _SWALLOWED, used
+    fields = shape.values(found)
     # Fewer fields than the header: either the last ones are missing, or the quotes have swallowed some.
-    if len(fields) < shape.width and any(map(shape.separators, fields)):
+    if len(fields) < shape.width and any(map(shape.separators, found)):
         return _TOO_FEW, used
     return fields, used
 
@@ -191,7 +194,7 @@ def _unquoted(value: str) -> str:
     """Remove the quotes around a value, if it is quoted by the rules of CSV."""
     inner = value[1:-1].replace('""', "")
     quoted = len(value) > 1 and value[0] == value[-1] == _QUOTE and _QUOTE not in inner
-    return value[1:-1].replace('""', _QUOTE) if quoted else value
+    return value[1:-1].replace('""', _QUOTE).strip() if quoted else value
 
 
 def _swallowed(fields: Sequence[str], shape: _Shape) -> int:
@@ -218,6 +221,11 @@ def _holds_rows(fields: Sequence[str], place: int, shape: _Shape) -> int:
     signs = shape.separators(first), shape.separators(last)
     counted = any(signs) and signs[0] >= behind and signs[1] >= before
     return _PERHAPS if counted or any(shape.separators(line) >= whole for line in middle) else _NO
+
+
+def _may_be_rows(lines: Sequence[str], fields: Sequence[str], shape: _Shape) -> bool:
+    """Check whether the lines of one row may be rows: all are long enough, or too many fields follow the quotes."""
+    return len(fields) > shape.given or all(shape.separators(line) + 1 == shape.width for line in lines)
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -15,8 +15,8 @@ from sertool.core.corpora.load import task_for
 from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
-from sertool.core.prepare.labels import classes_of, list_columns, parse_label, stored
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.labels import classes_of, list_columns, parse_label, stored
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.load import load
 

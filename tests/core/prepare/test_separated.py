@@ -210,7 +210,8 @@ def plain(cells):
 def test_rows_of_a_csv_writer_come_back_or_are_refused(table, all_quoted, end, lost):
     """Also where a spreadsheet leaves out separators behind the last filled cell."""
     header, rows, separator = table
-    assume(not any("\0" in cell for row in rows for cell in row))
+    # Python's writer leaves some line ends without quotes, where others end the rows.
+    assume(all_quoted or end != "\r" or not any("\n" in cell for row in rows for cell in row))
     quoting = csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
@@ -231,7 +232,7 @@ def test_rows_of_a_csv_writer_come_back_or_are_refused(table, all_quoted, end, l
 def test_rows_written_without_quoting_come_back_or_are_refused(table, end):
     """The signs that are quotes in the texts then are quotes of the file, or signs of the text."""
     header, rows, separator = table
-    rows = [[" ".join(cell.replace(separator, "").replace("\0", "").split()) for cell in row] for row in rows]
+    rows = [[" ".join(cell.replace(separator, "").split()) for cell in row] for row in rows]
     text = end.join(separator.join(row) for row in [header, *rows])
     read_back, problems = read(text)
     if not problems:
