@@ -4,6 +4,7 @@ Opening a FIFO waits for a writer, a device may never end, and a file below /pro
 as well. Whatever opens a file by its name, such as safetensors or soundfile, is given names that passed this gate.
 """
 
+import errno
 import io
 import os
 import stat
@@ -80,7 +81,10 @@ def check_regular(path: Path) -> os.stat_result:
     Raises:
         DataError, OSError: as :func:`open_regular`.
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except ValueError as error:  # a zero byte or half a character is in no file's name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
     _check(path, status)
     return status
 

@@ -16,7 +16,8 @@ from sertool.core.files.pickles import load_array, load_pickle
 from sertool.core.files.regular import check_regular, open_regular, open_regular_text, read_regular
 from sertool.core.files.torch_files import read_torch_file
 from sertool.core.files.yaml_file import read_yaml
-from sertool.core.prepare.records import Findings, read_records
+from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.records import read_records
 
 READERS = {
     "bytes": read_regular,
@@ -31,7 +32,7 @@ READERS = {
     "checkpoint": read_torch_file,
     "YAML": read_yaml,
     "recording": lambda path: read_audio(Segment(path), 16000),
-    "table": lambda path: read_records(path.with_name("t.csv"), (), Findings()),
+    "table": lambda path: read_records(path.with_name("t.csv"), Findings()),
 }
 
 
@@ -76,8 +77,9 @@ def test_a_regular_file_is_read_also_through_a_link(tmp_path):
 
 
 def test_a_missing_file_and_a_forbidden_one_are_errors_of_the_system(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        open_regular(tmp_path / "none")
+    for name in ("none", "a\0b", "\ud800"):  # the last two are names that no file can have
+        with pytest.raises(FileNotFoundError):
+            open_regular(tmp_path / name)
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="symbolic links"):
         open_regular(tmp_path / "loop")
