@@ -21,22 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.corpus import (
-    KNOWN_OF_SPEECH,
-    SPLITS,
-    CachedVocabulary,
-    Corpus,
-    Frames,
-    LeftOut,
-    Utterance,
-)
+from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, Utterance
+from sertool.core.corpora.corpus_content import FORMAT, Header, Line, Words
+from sertool.core.corpora.corpus_hashes import verifying
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, reporting
 from sertool.core.corpora.splitting import check_splitting
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.artifacts import read_text, writing
+from sertool.core.files.typed_json import parse_typed, read_typed
 
-FORMAT = "sertool-corpus/1"
+_LARGEST = 1 << 30  # bytes of utterances.jsonl; the largest published sets have some MB
 
 
 def is_corpus(folder: Path) -> bool:
@@ -134,109 +129,75 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
             names the file, and the utterance if it is about one.
     """
     header_path = folder / "corpus.json"
-    header = artifacts.read_json_object(header_path, FORMAT, "corpus")
-    try:
-        _check_header(header)
-        path, stated = folder / "utterances.jsonl", header["utterances"]
+    header = read_typed(header_path, Header)
+    with verifying(folder, header, report):
+        path = folder / "utterances.jsonl"
         lines = _read_utterances(path, report)
-        if len(lines) != stated:  # a line was lost or added by hand
-            report(DataError(f"{path}: {len(lines)} utterances, corpus.json says {stated}"))
+        if len(lines) != header.utterances:  # a line was lost or added by hand
+            report(DataError(f"{path}: {len(lines)} utterances, corpus.json says {header.utterances}"))
         vocabulary = numbering = text_frames = None
-        if header["vocabulary"]:
+        if header.vocabulary:
             with reporting(report):
                 vocabulary = _read_vocabulary(folder)
-        audio = _read_frames(folder / "audio.safetensors", lines, report)
-        if header["text_frames"]:
+        audio = _read_frames(folder / "audio.safetensors", lines, report, header.audio_width)
+        if header.text_frames:
             text_frames = _read_frames(folder / "text.safetensors", lines, report)
-        if header.get("numbering"):  # older corpora lack the key
+        if header.numbering:
             with reporting(report):
                 numbering = _read_numbering(folder / "numbering.json")
-        return Corpus(
-            name=header["name"],
-            utterances=tuple(utterance for utterance in lines if utterance is not None),
-            audio=audio,
-            classes={task: tuple(names) for task, names in header["classes"].items()},
-            left_out=tuple(LeftOut(**item) for item in header["left_out"]),
-            text_frames=text_frames,
-            vocabulary=vocabulary,
-            numbering=numbering,
-            frontend=header["frontend"],
-            source=header["source"],
-            synthetic=header["synthetic"],
-            word_splitting=check_splitting(header.get("word_splitting"), header_path),
-        )
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:  # a key is missing, or a value is of the wrong type
-        raise DataError(f"{header_path}: damaged ({type(error).__name__}: {error})") from error
-
-
-def _check_header(header: dict[str, Any]) -> None:
-    if not isinstance(header["name"], str) or not isinstance(header["source"], str):
-        raise TypeError("name and source must be text")
-    if not all(isinstance(name, str) for names in header["classes"].values() for name in names):
-        raise TypeError("classes must be text")
-    if not isinstance(header["frontend"], dict | None):
-        raise TypeError("frontend must be a table")
-    if not all(isinstance(part, str) for item in header["left_out"] for part in item.values()):
-        raise TypeError("left_out must be text")
+    return Corpus(
+        name=header.name,
+        utterances=tuple(utterance for utterance in lines if utterance is not None),
+        audio=audio,
+        classes=header.classes,
+        left_out=header.left_out_utterances(),
+        text_frames=text_frames,
+        vocabulary=vocabulary,
+        numbering=numbering,
+        frontend=header.frontend,
+        source=header.source,
+        synthetic=header.synthetic,
+        word_splitting=check_splitting(header.word_splitting, header_path),
+    )
 
 
 def _read_utterances(path: Path, report: Report) -> list[Utterance | None]:
     """Read the utterance of each line; None takes the place of a reported one."""
     utterances: list[Utterance | None] = []
     seen: set[tuple[str, str]] = set()
-    for number, row in enumerate(artifacts.read_json_lines(path), start=1):
+    # splitlines() would also split at characters that JSON allows inside a text.
+    for number, line in enumerate(artifacts.read_bytes(path, _LARGEST).split(b"\n"), start=1):
+        if not line.strip():
+            continue
         try:
-            utterances.append(_line(path, number, row, seen))
+            utterance = parse_typed(line, Line, f"{path}: line {number}").utterance()
+            if (utterance.split, utterance.id) in seen:
+                raise DataError(
+                    f"{path}: line {number}: utterance {utterance.id!r} is there twice in split {utterance.split}"
+                )
+            seen.add((utterance.split, utterance.id))
+            utterances.append(utterance)
         except DataError as error:
             report(error)
             utterances.append(None)
     return utterances
 
 
-def _line(path: Path, number: int, row: dict[str, Any], seen: set[tuple[str, str]]) -> Utterance:
-    where = f"{path}: line {number}"
-    try:
-        utterance = _utterance(row)
-    except (TypeError, KeyError) as error:
-        raise DataError(f"{where} is not an utterance ({error})") from error
-    if utterance.split not in SPLITS:
-        raise DataError(f"{where}: split {utterance.split!r}, expected one of {', '.join(SPLITS)}")
-    if (utterance.split, utterance.id) in seen:
-        raise DataError(f"{where}: utterance {utterance.id!r} is there twice in split {utterance.split}")
-    seen.add((utterance.split, utterance.id))
-    return utterance
+def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report, width: int | None = None) -> Frames:
+    """Read the frames of the lines that hold an utterance; they are empty if the file was reported.
 
-
-def _utterance(row: dict[str, Any]) -> Utterance:
-    """Make an utterance from a line's content; a TypeError says which value has the wrong type."""
-    if not isinstance(row["words"], list):
-        raise TypeError("words must be a list")
-    # An unknown key is a TypeError too.
-    utterance = Utterance(**{**row, "words": tuple(row["words"])})
-    if set(map(type, (utterance.id, utterance.text, *utterance.words))) != {str}:
-        raise TypeError("id, text and words must be text")
-    if not all(isinstance(getattr(utterance, name), str | None) for name in (*KNOWN_OF_SPEECH, "transcriber")):
-        raise TypeError(f"{', '.join(KNOWN_OF_SPEECH)} and transcriber must be text")
-    if not isinstance(utterance.labels, dict):
-        raise TypeError("labels must be a table")
-    if isinstance(utterance.seconds, bool) or not isinstance(utterance.seconds, int | float | None):
-        raise TypeError("seconds must be a number")
-    return utterance
-
-
-def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report) -> Frames:
-    """Read the frames of the lines that hold an utterance; they are empty if the file was reported."""
+    ``width`` is that of a frame, where ``corpus.json`` states it.
+    """
     kept = [index for index, utterance in enumerate(lines) if utterance is not None]
     frames = Frames(np.zeros((0, 1), np.float32), np.zeros(len(kept) + 1, np.int64))
     with reporting(report):
         stored = _check_frames(path, len(lines))
+        if width not in (None, stored.width):
+            raise DataError(f"{path}: frames of {stored.width} values, corpus.json says {width}")
         frames = stored if len(kept) == len(lines) else stored.take(kept)
-    # Searched from the right, so that utterances without frames own none of them.
-    bad = np.flatnonzero(~np.isfinite(frames.flat).all(axis=1))
+    finite = np.isfinite(frames.flat)
+    # All at once first, which takes half the time; searched from the right, since an utterance may have no frames.
+    bad = np.zeros(0, np.int64) if finite.all() else np.flatnonzero(~finite.all(axis=1))
     for owner in np.unique(np.searchsorted(frames.offsets, bad, side="right") - 1):
         utterance = lines[kept[owner]]
         assert utterance is not None
@@ -272,18 +233,17 @@ def _read_named(path: Path, *names: str) -> list[NDArray[Any]]:
 
 
 def _read_vocabulary(folder: Path) -> CachedVocabulary:
-    index = artifacts.read_json(folder / "vocabulary.json")
+    index = read_typed(folder / "vocabulary.json", Words).root
     (vectors,) = _read_named(folder / "vectors.safetensors", "vectors")
     check_vocabulary(index, vectors, folder / "vocabulary.json")
     return CachedVocabulary(index, vectors)
 
 
 def _read_numbering(path: Path) -> dict[str, int]:
-    index = artifacts.read_json(path)
-    rows = list(index.values()) if isinstance(index, dict) else []
-    if not rows or not all(type(row) is int and 0 < row <= len(rows) for row in rows):
+    index = read_typed(path, Words).root
+    if not index or not all(0 < row <= len(index) for row in index.values()):
         raise DataError(f"{path}: not a table of words with indices from 1")
-    return dict(index)
+    return index
 
 
 def check_vocabulary(index: Any, vectors: NDArray[Any], path: Path) -> None:

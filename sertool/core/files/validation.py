@@ -23,6 +23,7 @@ _KINDS = {
     "model_type": "expected a table of keys",
     "model_attributes_type": "expected a table of keys",
     "string_too_short": "must not be empty",
+    "extra_forbidden": "unknown key",
 }
 _LIMITS = {
     "greater_than": ("must be above", "gt"),

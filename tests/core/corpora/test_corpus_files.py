@@ -1,6 +1,7 @@
 """A corpus on disk: what is written is read, and a damaged folder is one message."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -166,52 +167,33 @@ NAN[4, 1] = np.nan
 @pytest.mark.parametrize(
     ("edit", "file", "changes", "message"),
     [
-        (edit_json, "corpus.json", {"format": "sertool-corpus/9"}, "not a corpus of format sertool-corpus/1"),
-        (edit_json, "corpus.json", {"left_out": [{}]}, "damaged (TypeError: "),
-        (edit_json, "corpus.json", {"name": 1}, "damaged (TypeError: name and source must be text)"),
-        (edit_json, "corpus.json", {"classes": {"mood": [1]}}, "damaged (TypeError: classes must be text)"),
-        (edit_json, "corpus.json", {"frontend": 1}, "damaged (TypeError: frontend must be a table)"),
-        (edit_json, "corpus.json", {"left_out": 1}, "damaged (TypeError: "),
-        (edit_json, "corpus.json", {"classes": []}, "damaged (AttributeError: "),
-        (
-            edit_line,
-            "utterances.jsonl",
-            {"split": "dev"},
-            "line 1: split 'dev', expected one of train, valid, test, private",
-        ),
+        (edit_json, "corpus.json", {"format": "sertool-corpus/9"}, 'format: expected sertool-corpus/1 (got "sertool-c'),
+        (edit_json, "corpus.json", {"left_out": [{}]}, "3 problems\n  left_out[0].id: is missing\n"),
+        (edit_json, "corpus.json", {"left_out": 1}, "left_out: expected a list (got 1)"),
+        (edit_json, "corpus.json", {"name": 1}, "name: expected text"),
+        (edit_json, "corpus.json", {"synthetic": "no"}, 'synthetic: expected true or false (got "no")'),
+        (edit_json, "corpus.json", {"classes": {"mood": [1]}}, "2 problems\n  classes.mood[0]: expected text"),
+        (edit_json, "corpus.json", {"classes": {"mood": ["a", "a"]}}, "classes.mood: expected each class once"),
+        (edit_json, "corpus.json", {"classes": {"mood": []}}, "classes.mood: expected at least 1 entry"),
+        (edit_json, "corpus.json", {"classes": []}, "classes: expected a table of keys (got [])"),
+        (edit_json, "corpus.json", {"frontend": 1}, "frontend: expected a table of keys (got 1)"),
+        (edit_json, "corpus.json", {"utterances": -1}, "utterances: must be at least 0 (got -1)"),
+        (edit_json, "corpus.json", {"sha256": {"/etc/passwd": "0" * 64}}, "sha256./etc/passwd: expected "),
+        (edit_json, "corpus.json", {"sha256": {"audio.safetensors": "0"}}, "sha256.audio.safetensors: string should"),
+        (edit_line, "utterances.jsonl", {"split": "dev"}, "line 1: split: expected train, valid, test or private"),
         (edit_line, "utterances.jsonl", {"id": "u1"}, "line 2: utterance 'u1' is there twice in split train"),
-        (
-            edit_line,
-            "utterances.jsonl",
-            {"id": 3},
-            "line 1 is not an utterance (id, text and words must be text)",
-        ),
-        (
-            edit_line,
-            "utterances.jsonl",
-            {"words": [1]},
-            "line 1 is not an utterance (id, text and words must be text)",
-        ),
-        (edit_line, "utterances.jsonl", {"words": "ab"}, "line 1 is not an utterance (words must be a list)"),
-        (
-            edit_line,
-            "utterances.jsonl",
-            {"labels": [1]},
-            "line 1 is not an utterance (labels must be a table)",
-        ),
-        (
-            edit_line,
-            "utterances.jsonl",
-            {"video": 1},
-            "line 1 is not an utterance (speaker, session, dialogue, video, gender and transcriber must be text)",
-        ),
-        (
-            edit_line,
-            "utterances.jsonl",
-            {"seconds": "1"},
-            "line 1 is not an utterance (seconds must be a number)",
-        ),
-        (edit_line, "utterances.jsonl", {"colour": 5}, "line 1 is not an utterance ("),
+        (edit_line, "utterances.jsonl", {"id": 3}, "line 1: id: expected text"),
+        (edit_line, "utterances.jsonl", {"words": [1]}, "line 1: words[0]: expected text"),
+        (edit_line, "utterances.jsonl", {"words": "ab"}, 'line 1: words: expected a list (got "ab")'),
+        (edit_line, "utterances.jsonl", {"labels": [1]}, "line 1: labels: expected a table of keys (got [1])"),
+        (edit_line, "utterances.jsonl", {"labels": {"mood": None}}, "line 1: labels: expected text, a finite number"),
+        (edit_line, "utterances.jsonl", {"labels": {"mood": [[]]}}, "line 1: labels: expected text, a finite number"),
+        (edit_line, "utterances.jsonl", {"labels": {"mood": math.inf}}, "line 1: labels: expected text, a finite num"),
+        (edit_line, "utterances.jsonl", {"video": 1}, "line 1: video: expected text"),
+        (edit_line, "utterances.jsonl", {"seconds": "1"}, 'line 1: seconds: expected a number (got "1")'),
+        (edit_line, "utterances.jsonl", {"seconds": -1}, "line 1: seconds: must be at least 0 (got -1"),
+        (edit_line, "utterances.jsonl", {"seconds": math.nan}, "line 1: seconds: expected a finite number"),
+        (edit_line, "utterances.jsonl", {"colour": 5}, "line 1: colour: unknown key (got 5)"),
         (edit_frames, "audio.safetensors", {"offsets": None}, "holds frames, expected frames and offsets"),
         (
             edit_frames,
@@ -246,9 +228,9 @@ NAN[4, 1] = np.nan
         ),
         (edit_frames, "audio.safetensors", {"frames": NAN}, "utterance 'u2' holds NaN or infinite values"),
         (edit_json, "vocabulary.json", {"b": 7}, "'b' has index 7, but there are 2 vectors"),
-        (edit_json, "vocabulary.json", {"b": True}, '"b" has index True, expected a number'),
+        (edit_json, "vocabulary.json", {"b": True}, "b: expected a whole number (got true)"),
         (edit_json, "numbering.json", {"b": 0}, "not a table of words with indices from 1"),
-        (edit_json, "numbering.json", {"b": "1"}, "not a table of words with indices from 1"),
+        (edit_json, "numbering.json", {"b": "1"}, 'b: expected a whole number (got "1")'),
     ],
 )
 def test_damage_is_told_with_file_and_place(edit, file, changes, message, tmp_path):
@@ -266,6 +248,53 @@ def test_a_lost_line_is_told(tmp_path):
     with pytest.raises(DataError) as caught:
         read_corpus(tmp_path)
     assert str(caught.value) == f"{path}: 2 utterances, corpus.json says 3"
+
+
+def test_frames_of_another_width_than_stated_are_told(tmp_path):
+    write_corpus(full(), tmp_path)
+    edit_json(tmp_path / "corpus.json", audio_width=4)
+    with pytest.raises(DataError, match=r"audio\.safetensors: frames of 3 values, corpus\.json says 4$"):
+        read_corpus(tmp_path)
+
+
+def test_files_of_two_corpora_are_not_one(tmp_path):
+    other = replace(small(), utterances=tuple(replace(one, text="other") for one in small().utterances))
+    write_corpus(small(), tmp_path / "one")
+    write_corpus(other, tmp_path / "two")
+    assert_same(read_corpus(tmp_path / "two"), other)
+    path = shutil.copy(tmp_path / "one/utterances.jsonl", tmp_path / "two")
+    with pytest.raises(DataError) as caught:
+        read_corpus(tmp_path / "two")
+    assert str(caught.value) == f"{path}: not the file that corpus.json was written with (its SHA-256 is another)"
+    assert 'delete the key "sha256"' in caught.value.hint
+
+
+def test_every_problem_is_reported_and_the_rest_is_read(tmp_path):
+    write_corpus(full(), tmp_path)
+    edit_line(tmp_path / "utterances.jsonl", text=1)
+    found: list[DataError] = []
+    corpus = read_corpus(tmp_path, found.append)
+    assert [str(error).removeprefix(f"{tmp_path}/").partition(" (")[0] for error in found] == [
+        'utterances.jsonl: line 1: text: expected text; quote it: "1"',
+        "utterances.jsonl: not the file that corpus.json was written with",
+    ]
+    assert [utterance.id for utterance in corpus.utterances] == ["u1", "u2"]
+    assert [len(frames) for frames in (corpus.audio, corpus.text_frames)] == [2, 2]
+
+
+def test_hashes_of_other_files_than_the_corpus_has_are_told(tmp_path):
+    write_corpus(full(), tmp_path)
+    edit_json(tmp_path / "corpus.json", numbering=False)
+    with pytest.raises(DataError, match=r"sha256 does not fit the corpus's files \(numbering\.json\)"):
+        read_corpus(tmp_path)
+
+
+def test_a_corpus_without_hashes_is_read(tmp_path):
+    write_corpus(full(), tmp_path)
+    header = json.loads((tmp_path / "corpus.json").read_text())
+    del header["sha256"], header["numbering"]  # as older versions wrote it
+    (tmp_path / "corpus.json").write_text(json.dumps(header))
+    assert_same(read_corpus(tmp_path), replace(full(), numbering=None))
 
 
 FILES = (

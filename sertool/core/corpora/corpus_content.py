@@ -1,0 +1,115 @@
+"""Content of a corpus's text files, by type and range: ``corpus.json``, a line of ``utterances.jsonl``, word tables."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from sertool.core.corpora.corpus import LeftOut, Utterance
+from sertool.core.files.typed_json import Content, Count, Plain, RootContent
+
+FORMAT = "sertool-corpus/1"
+FileName = Literal[
+    "utterances.jsonl",
+    "audio.safetensors",
+    "text.safetensors",
+    "vocabulary.json",
+    "vectors.safetensors",
+    "numbering.json",
+]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("expected each class once")
+    return names
+
+
+def _labels(labels: Mapping[str, Any]) -> Mapping[str, Any]:
+    for raw in labels.values():
+        for part in raw if isinstance(raw, list) else [raw]:
+            if not isinstance(part, str | int | float) or (isinstance(part, float) and not math.isfinite(part)):
+                raise ValueError("expected text, a finite number, or a list of them for each task")
+    return labels
+
+
+Classes = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class LeftOutEntry(Content):
+    """Entry of ``left_out``; see :class:`~sertool.core.corpora.corpus.LeftOut`."""
+
+    id: str
+    split: str
+    reason: str
+
+
+class Header(Content):
+    """Content of ``corpus.json``.
+
+    Attributes:
+        utterances: number of lines of ``utterances.jsonl``.
+        audio_width: values of an audio frame.
+        text_frames, vocabulary, numbering: True if the corpus has the files of that name.
+        sha256: hash of each other file of the corpus; older corpora have none.
+    """
+
+    format: Literal["sertool-corpus/1"]
+    name: str
+    utterances: Count
+    classes: dict[str, Classes]
+    audio_width: Count
+    text_frames: bool
+    vocabulary: bool
+    numbering: bool = False  # older corpora lack it
+    frontend: dict[str, Plain] | None
+    source: str
+    synthetic: bool
+    left_out: tuple[LeftOutEntry, ...]
+    word_splitting: str | None = None
+    sha256: dict[FileName, Digest] | None = None
+
+    @property
+    def files(self) -> set[FileName]:
+        """Return the names of the corpus's other files."""
+        names: set[FileName] = {"utterances.jsonl", "audio.safetensors"}
+        if self.text_frames:
+            names.add("text.safetensors")
+        if self.vocabulary:
+            names |= {"vocabulary.json", "vectors.safetensors"}
+        if self.numbering:
+            names.add("numbering.json")
+        return names
+
+    def left_out_utterances(self) -> tuple[LeftOut, ...]:
+        """Return the utterances that are not in the corpus."""
+        return tuple(LeftOut(item.id, item.split, item.reason) for item in self.left_out)
+
+
+class Line(Content):
+    """Line of ``utterances.jsonl``; see :class:`~sertool.core.corpora.corpus.Utterance`. A foreign key is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    split: Literal["train", "valid", "test", "private"]
+    text: str
+    words: tuple[str, ...]
+    labels: Annotated[dict[str, Any], AfterValidator(_labels)] = Field(default_factory=dict)
+    speaker: str | None = None
+    session: str | None = None
+    dialogue: str | None = None
+    video: str | None = None
+    seconds: Seconds | None = None
+    transcriber: str | None = None
+    gender: str | None = None
+
+    def utterance(self) -> Utterance:
+        """Return the utterance."""
+        return Utterance(**vars(self))
+
+
+Words = RootContent[dict[str, Count]]  # a table of words with their indices
