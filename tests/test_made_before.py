@@ -35,8 +35,8 @@ from old_files import (
     plain,
     same_arrays,
     same_bytes,
+    same_corpus,
     same_figures,
-    same_folder,
     same_weights,
     times,
     without_sentences,
@@ -108,7 +108,7 @@ def test_prepare_goes_on_from_the_frames_that_were_kept(sertool, unpacked):
     start_anew("TONES", "frames")
     sertool("prepare", "tones.csv", *BANDS, "--out", "data/TONES", "--json", "now/prepare-tones.json")
     same_bytes("prepare-tones.json")
-    same_folder(Path("data/TONES"), unpacked / "data/TONES")
+    same_corpus(Path("data/TONES"), unpacked / "data/TONES")
 
 
 def test_the_frames_are_those_that_were_kept_and_not_computed_anew(sertool, unpacked):
@@ -154,7 +154,7 @@ def test_prepare_goes_on_from_the_texts_that_were_kept(sertool, unpacked, monkey
     sertool("prepare", "untold.csv", *BANDS, "--out", "data/TOLD", *options)
     assert len(heard) == 1, "the text of the fourth recording was not there, those of three were"
     same_bytes("prepare-told.json")
-    same_folder(Path("data/TOLD"), unpacked / "data/TOLD")
+    same_corpus(Path("data/TOLD"), unpacked / "data/TOLD")
 
 
 @pytest.mark.slow
@@ -188,7 +188,9 @@ def test_corpora_are_made_as_they_were(sertool, unpacked):
         now, was = contents(Path("data", name)), contents(unpacked / "data" / name)
         same_arrays(Path("data", name, "audio.safetensors"), unpacked / "data" / name / "audio.safetensors", 1e-5)
         assert list(now) == list(was)
-        assert all(now[file] == was[file] for file in was if file != "audio.safetensors")
+        assert now["utterances.jsonl"] == was["utterances.jsonl"]
+        header = plain(Path("data", name, "corpus.json"))
+        assert {**plain(unpacked / "data" / name / "corpus.json"), "sha256": header["sha256"]} == header
 
 
 @pytest.mark.parametrize(("name", "options"), [("TONES", ["--recipe", "custom", *BANDS]), ("CHORDS", SMALL[:2])])

@@ -25,7 +25,6 @@ from sertool.core.files.regular import open_regular
 from sertool.core.formatting import readable_size
 
 _LARGEST_HEADER = 16 << 20  # bytes; safetensors itself would read, and copy several times, up to 100 MB
-_HASHED = 16 << 20  # bytes at a time: after each, a thread that hashes waits for Python's lock
 METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
 
 
@@ -266,11 +265,8 @@ def sha256(path: Path) -> str:
     Raises:
         DataError: the file is missing or unreadable.
     """
-    digest = hashlib.sha256()
     try:
         with open_regular(path) as file:
-            while block := file.read(_HASHED):
-                digest.update(block)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise read_error(path, error) from error
-    return digest.hexdigest()

@@ -52,14 +52,14 @@ def test_bad_lines_and_a_lost_file_of_ones_own_corpus(tmp_path):
     inspection = inspect(recipe_for("own"), folder, data_dir=tmp_path)
     found = {finding.kind: finding for finding in inspection.findings}
     assert {kind: finding.number for kind, finding in found.items()} == {
-        "unreadable": 2,
+        "unreadable": 3,  # and the file itself, which is another
         "counts": 1,
         "non-finite": 1,
     }
-    assert found["unreadable"].examples[0].endswith("line 2: split 'dev', expected one of train, valid, test, private")
+    assert found["unreadable"].examples[0].endswith('line 2: split: expected train, valid, test or private (got "dev")')
     (folder / "audio.safetensors").write_bytes(b"")
     found = {f.kind: f for f in inspect(recipe_for("own"), folder, data_dir=tmp_path).findings}
-    assert {kind: finding.number for kind, finding in found.items()} == {"unreadable": 3, "counts": 1}
+    assert {kind: finding.number for kind, finding in found.items()} == {"unreadable": 4, "counts": 1}
 
 
 def test_a_corpus_of_which_nothing_can_be_read(tmp_path):
