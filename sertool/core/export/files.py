@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from sertool.core.export.check import BundleComparison
 from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Opened, log_mel_of, measure
+from sertool.core.features import streams
 from sertool.core.files import artifacts
 from sertool.core.runs.members import Trained
 
 FORMAT = "sertool-bundle/1"
 SETTINGS = "settings.json"
+COPIED = "# [copied into run.py]\n"  # what follows it in a module is part of the script
 SCRIPT = Path(__file__).parent / "templates" / "run.py.template"
 
 
@@ -74,6 +77,8 @@ def script(*, with_frontend: bool, splits: bool = False) -> str:
             skip = mark in [f"# [{part}]" for part in left_out]
         elif mark in [f"# [/{part}]" for part in parts]:
             skip = False
+        elif mark == "# [streams]":
+            lines += getsource(streams).partition(COPIED)[2].splitlines()
         elif not skip:
             lines.append(line)
     return "\n".join(lines) + "\n"

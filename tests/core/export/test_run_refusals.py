@@ -105,7 +105,7 @@ def test_a_long_recording_is_refused_before_memory_holds_it(script):
     """A small file may decode to years of silence; blocks of it are counted."""
 
     class Endless:
-        samplerate, channels, made = 100, 1, 0
+        samplerate, channels, frames, made = 100, 1, 1 << 62, 0
 
         def read(self, out):
             self.made += len(out)
@@ -114,7 +114,7 @@ def test_a_long_recording_is_refused_before_memory_holds_it(script):
             return out
 
     with pytest.raises(ValueError, match=r"x\.flac: lasts more than 4 hours"):
-        for _ in script["read_blocks"](Endless(), Path("x.flac")):
+        for _ in script["read_blocks"]([Endless()], 100, Path("x.flac")):
             pass
 
 
