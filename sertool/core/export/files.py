@@ -62,7 +62,7 @@ def write_texts(
 
 
 def script(*, with_frontend: bool, splits: bool = False) -> str:
-    """Return ``run.py``: the template without the lines for the other kind of graph, and of words.
+    """Return ``run.py``: the template without the lines for other graphs and words, with the code that it shares.
 
     Args:
         with_frontend: the graph takes a waveform.
