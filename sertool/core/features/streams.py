@@ -28,7 +28,7 @@ def info_frame(head: bytes) -> bytes:
 
 def mp3_parts(data: bytes) -> list[bytes]:
     """Return the streams of an MP3, each with a length that is right or too long, because libsndfile stops there."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         while data[:3] == b"ID3" and len(data) > 10:
             data = data[10 + sum(byte << 7 * (3 - place) for place, byte in enumerate(data[6:10])) :]
