@@ -14,13 +14,12 @@ from sertool.commands._console import console, counting, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
+from sertool.core.formatting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sertool.core.compute.device import Precision
     from sertool.core.compute.jobs import Launcher
-    from sertool.core.inference.clips import Clip, RefusedClip
+    from sertool.core.inference.clips import Inputs, RefusedClip
     from sertool.core.inference.passages import Listener
     from sertool.core.inference.predictor import Prediction, Predictor
 
@@ -75,14 +74,16 @@ def predict(
     # Mistakes in options and tables are found before torch is imported and the model is opened.
     check_window(window, hop)
     check_abstain(abstain)
-    clips, refused = collect(audio or [], text, table, divided=window is not None)
+    inputs = collect(audio or [], text, table, divided=window is not None)
+    talk = console()
+    for note in inputs.notes:
+        say(talk, f"note: {printable(note)}")
 
     from sertool.core.compute.device import choose
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.inference.notes import notes
     from sertool.core.inference.predictor import open_predictor
 
-    talk = console()
     with open_launcher(launcher, address, gpus_each) as where:
         cluster = where if launcher == "ray" else None
         chosen = where.choose(device, precision or "fp32")
@@ -91,8 +92,8 @@ def predict(
         # On a cluster the workers compute; to open the model here, a CPU is enough.
         opened = open_predictor(output / name, data, index, chosen if cluster is None else choose("cpu", "fp32"))
         listener = opened.listener(window, hop)
-        predictions, bad = _predict(opened, listener, clips, refused, skip_bad, chosen, cluster)
-    for line in notes(opened, listener, clips, predictions):
+        predictions, bad = _predict(opened, listener, inputs, skip_bad, chosen, cluster)
+    for line in notes(opened, listener, inputs.clips, predictions):
         say(talk, line)
     width = get_terminal_size().columns if sys.stdout.isatty() else None  # a pipe gets whole lines
     typer.echo("\n".join(show(opened, predictions, abstain, width)))
@@ -107,8 +108,7 @@ def predict(
 def _predict(
     opened: "Predictor",
     listener: "Listener",
-    clips: "Sequence[Clip]",
-    refused: "Sequence[RefusedClip]",
+    inputs: "Inputs",
     skip_bad: bool,
     chosen: "Precision",
     cluster: "Launcher | None",
@@ -116,21 +116,21 @@ def _predict(
     """Read all inputs and predict their classes, here or on a cluster; show progress if there are many."""
     from sertool.core.inference.distributed import predict_with
 
-    with counting("recordings") if len(clips) >= MANY else nullcontext() as progress:
+    with counting("recordings") if len(inputs.clips) >= MANY else nullcontext() as progress:
         if cluster is not None:
             return predict_with(
                 cluster,
                 opened,
                 listener,
-                clips,
-                refused,
+                inputs.clips,
+                inputs.refused,
                 precision=chosen,
                 skip_bad=skip_bad,
                 progress=progress,
                 tell=partial(say, console()),
             )
         with chosen.threaded(1):  # one recording is too short to share among threads
-            passages, bad = listener.listen_all(clips, refused, skip_bad=skip_bad, progress=progress)
+            passages, bad = listener.listen_all(inputs.clips, inputs.refused, skip_bad=skip_bad, progress=progress)
     return opened.predict_passages(passages), bad
 
 

@@ -52,9 +52,22 @@ class RefusedClip:
     hint: str | None = None
 
 
-def collect(
-    paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False
-) -> tuple[list[Clip], list[RefusedClip]]:
+@dataclass(frozen=True)
+class Inputs:
+    """Inputs of a prediction.
+
+    Attributes:
+        clips: usable ones in order.
+        refused: rows of the table that cannot be used.
+        notes: sentences on what was read differently than it stands there, and on what was passed over.
+    """
+
+    clips: Sequence[Clip]
+    refused: Sequence[RefusedClip] = ()
+    notes: Sequence[str] = ()
+
+
+def collect(paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False) -> Inputs:
     """Collect all clips in order, and the rows of the table that cannot be used; opens no recording.
 
     Args:
@@ -82,10 +95,10 @@ def collect(
         if not text.strip() and not paths:
             raise UsageError('--text: is empty, expected words as in --text "I am so happy"')
         audio = paths[0] if paths else None
-        return [Clip(printable(str(audio)) if audio else "text", audio, unicode_only(text.strip()))], []
+        return Inputs([Clip(printable(str(audio)) if audio else "text", audio, unicode_only(text.strip()))])
     if not paths:
         raise UsageError("no input was given", hint='a recording, several, a folder, --table FILE, or --text "words"')
-    return [Clip(printable(str(audio)), audio) for path in paths for audio in _recordings(path)], []
+    return Inputs([Clip(printable(str(audio)), audio) for path in paths for audio in _recordings(path)])
 
 
 def check_window(window: float | None, hop: float | None) -> None:
@@ -128,7 +141,7 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
+def _read_table(path: Path) -> Inputs:
     findings = Findings()
     table = read_records(path, findings)
     rows = table.rows
@@ -150,9 +163,11 @@ def _read_table(path: Path) -> tuple[list[Clip], list[RefusedClip]]:
         else:
             refused.append(clip)
     if findings:
-        lines = [*findings.lines(), *(item.reason for item in refused)]
-        raise DataError(problem_list(path, lines), hint="correct the table; nothing was predicted yet")
-    return clips, [RefusedClip(item.name, f"{path}: {item.reason}") for item in refused]
+        problems = problem_list(path, [*findings.lines(), *(item.reason for item in refused)])
+        lines = [problems, *(f"note: {note}" for note in table.notes)]
+        raise DataError("\n  ".join(lines), hint="correct the table; nothing was predicted yet")
+    left = [RefusedClip(item.name, f"{path}: {item.reason}") for item in refused]
+    return Inputs(clips, left, [f"{path}: {note}" for note in table.notes])
 
 
 def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip:

@@ -58,8 +58,8 @@ def _score(content: bytes, encoding: Encoding, score: Score) -> float:
 
 
 def _usual(sign: str) -> bool:
-    """Check whether a character occurs in texts: a letter, mark, digit or punctuation, few symbols."""
-    return unicodedata.category(sign)[0] in "LMP" or unicodedata.category(sign) == "Nd" or sign in _SIGNS
+    """Check whether a character is frequent in texts: a letter, mark or punctuation, few symbols."""
+    return unicodedata.category(sign)[0] in "LMP" or sign in _SIGNS
 
 
 def _letters(text: str) -> list[str]:
@@ -104,12 +104,18 @@ def _alphabet(text: str, script: str, common: str) -> float:
     if _part(letters, lambda letter: _is(letter, script)) < _SURE or not _like_words(text, mixed=False):
         return 0.0
     share = _part(letters, lambda letter: letter.lower() in common)
-    return share if share > _COMMON else 0.0
+    # The small letters of one Cyrillic encoding are the capitals of another, and few texts are in capitals.
+    capitals = _part(letters, str.isupper)
+    return share - 0.2 * capitals if share > _COMMON else 0.0
 
 
 def _latin(text: str, common: str) -> float:
     letters = _letters(text)
     if not all(_is(letter, "LATIN") for letter in letters) or not _like_words(text, mixed=True):
+        return 0.0
+    # Letters beyond ASCII and signs such as curly quotes stand beside plain letters, seldom beside each other.
+    foreign = sum(not sign.isascii() for sign in text)
+    if sum(not one.isascii() and not other.isascii() for one, other in pairwise(text)) > foreign / 2:
         return 0.0
     # Without letters, there are only signs such as curly quotes. A rare letter is better than none of a language.
     return 0.1 + (_part(letters, lambda letter: letter.lower() in common) if letters else 1.0)
@@ -147,7 +153,7 @@ _ALPHABETS: tuple[tuple[Encoding, Score], ...] = tuple(
         ("cp1256", "WINDOWS-1256", "Windows-1256", "ARABIC", "اليمونتربهدعأ"),
         ("cp1253", "WINDOWS-1253", "Windows-1253", "GREEK", "αοιετσνηυρκςέίό"),
         ("cp1255", "WINDOWS-1255", "Windows-1255", "HEBREW", "יוהלאתרבםמנש"),
-        ("cp874", "CP874", "Windows-874", "THAI", "านรอกเงมยลวดทส"),
+        ("cp874", "CP874", "Windows-874", "THAI", "านรอกเงมยลวดทสำไแบคตหใะพ"),
     )
 )
 _LATIN: tuple[tuple[Encoding, Score], ...] = tuple(

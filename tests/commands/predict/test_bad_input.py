@@ -127,8 +127,8 @@ def test_any_table_is_read_or_refused(tmp_path, content):
         path = tmp_path / f"t.{ending}"
         path.write_bytes(content)
         try:
-            clips, refused = collect([], None, path)
+            inputs = collect([], None, path)
         except (DataError, UsageError):
             continue
-        assert clips or refused
-        json.dumps([clip.name + clip.text for clip in clips], ensure_ascii=False).encode()
+        assert inputs.clips or inputs.refused
+        json.dumps([clip.name + clip.text for clip in inputs.clips], ensure_ascii=False).encode()
