@@ -8,7 +8,6 @@ header. The first violation ends the unpacking: an archive is used as a whole or
 import errno
 import gzip
 import io
-import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Literal
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.artifacts import read_error
 from sertool.core.files.regular import open_regular, open_unbuffered
+from sertool.core.files.signatures import STARTS, foreign_kind, is_web_page
 from sertool.core.files.tar_stream import NotATarError, TarStream
 from sertool.core.files.unpacking import LIMITS, Limits, Writer, shown
 
@@ -29,14 +29,6 @@ Kind = Literal["zip", "tar.gz", "html", "empty", "other"]
 _BLOCK = 1 << 20  # bytes held in memory at a time
 _END = 22  # bytes of a zip's end record, without the comment (APPNOTE 4.3.16)
 _ENTRY = 100  # bytes allowed per entry of a zip's directory: 46 fixed ones (APPNOTE 4.3.12) and its name
-_HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|!--|\?xml|html|head|body|script)", re.IGNORECASE)
-_OTHERS = {
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"Rar!": "a RAR archive",
-    b"BZh": "packed with bzip2",
-    b"\xfd7zXZ": "packed with xz",
-    b"\x28\xb5\x2f\xfd": "packed with zstandard",
-}
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
@@ -51,13 +43,13 @@ def kind_of(path: Path) -> Kind:
         return "zip"
     if start.startswith(b"\x1f\x8b"):
         return "tar.gz"
-    return "empty" if not start else "html" if _HTML.match(start) else "other"
+    return "empty" if not start else "html" if is_web_page(start) else "other"
 
 
 def _start(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
-            return file.read(512)
+            return file.read(STARTS)
     except OSError as error:
         raise read_error(path, error) from error
 
@@ -118,9 +110,8 @@ def _known(archive: Path) -> Literal["zip", "tar.gz"]:
     kind = kind_of(archive)
     if kind == "zip" or kind == "tar.gz":
         return kind
-    named = {"html": "a web page", "empty": "empty", "other": "of an unknown format"}[kind]
-    start = _start(archive)
-    named = next((text for magic, text in _OTHERS.items() if start.startswith(magic)), named)
+    found = foreign_kind(_start(archive))
+    named = "empty" if kind == "empty" else found[0] if found else "of an unknown format"
     raise DataError(f"{archive}: is {named}, expected a zip or a tar.gz")
 
 

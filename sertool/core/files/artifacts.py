@@ -22,9 +22,11 @@ from safetensors.numpy import save
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.regular import open_regular
+from sertool.core.files.signatures import refuse_foreign_file
 from sertool.core.formatting import readable_size
 
 _LARGEST_HEADER = 16 << 20  # bytes; safetensors itself would read, and copy several times, up to 100 MB
+_ARRAYS = "a safetensors file"
 METADATA = "sertool"  # the one entry of a safetensors file's own metadata, as JSON
 
 
@@ -241,11 +243,17 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     Raises:
         DataError: the file is missing, truncated or not safetensors, or its metadata was written otherwise.
     """
+
+    def explain(error: Exception) -> DataError:
+        refuse_foreign_file(path, _ARRAYS)
+        return DataError(f"{path}: not a readable safetensors file ({error!s:.120})")
+
     # Any exception may come: AttributeError for a number type that numpy lacks, RecursionError for nested metadata.
-    with reading(path, lambda error: DataError(f"{path}: not a readable safetensors file ({error!s:.120})")):
+    with reading(path, explain):
         with open_regular(path) as file:
             header = int.from_bytes(file.read(8), "little")
         if header > _LARGEST_HEADER:
+            refuse_foreign_file(path, _ARRAYS)
             raise DataError(f"{path}: its header has {header:,} bytes, at most {_LARGEST_HEADER:,} are read")
         with safe_open(path, framework="numpy") as file:
             metadata = _parse_json((file.metadata() or {}).get(METADATA, "{}"))

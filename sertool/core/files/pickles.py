@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError
 from sertool.core.files.artifacts import reading
 from sertool.core.files.regular import open_regular
+from sertool.core.files.signatures import STARTS, refuse_foreign
 from sertool.core.files.unpickler import Allowed, NameRefused, Refused, RestrictedUnpickler, StandIn, hashable
 
 MAX_DEPTH = 50  # nesting of data; published files nest 3 deep, and Python's stack ends near 1,000
@@ -246,7 +247,9 @@ def load_array(path: Path) -> NDArray[Any]:
     """
     with reading(path, lambda error: DataError(f"{path}: not a readable array ({error!s:.120})")):
         with open_regular(path) as file:
-            if file.read(6) != b"\x93NUMPY":  # np.load would try anything else as a zip or a pickle
+            start = file.read(STARTS)
+            if not start.startswith(b"\x93NUMPY"):  # np.load would try anything else as a zip or a pickle
+                refuse_foreign(path, start, "a .npy file")
                 raise DataError(f"{path}: not a readable array (it is not a .npy file)")
         # Mapped, because a header may claim any size; a mapping cannot be larger than the file.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -259,11 +262,13 @@ def mapped(file: IO[bytes], path: Path) -> mmap.mmap:
     """Map a file as a stream: a read allocates no more than the file holds, whatever length a pickle claims.
 
     Raises:
-        DataError: the file is empty.
+        DataError: the file is empty, or begins as no pickle does and a file of another kind does.
     """
     if not file.seek(0, 2):
         raise DataError(f"{path}: is empty, expected a pickle")
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    stream = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    refuse_foreign(path, stream[:STARTS], "a pickle")
+    return stream
 
 
 def pickle_error(path: Path, error: Exception) -> DataError:

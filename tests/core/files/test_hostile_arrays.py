@@ -144,7 +144,7 @@ def npy(header: str, data: bytes = b"") -> bytes:
         (b"", "not a readable array (it is not a .npy file)"),
         (pickle.dumps([1]), "not a readable array (it is not a .npy file)"),
         (SYSTEM + b".", "not a readable array (it is not a .npy file)"),
-        (zip_of({"a.npy": npy("")}, zipfile.ZIP_STORED), "not a readable array (it is not a .npy file)"),
+        (zip_of({"a.npy": npy("")}, zipfile.ZIP_STORED), "is a zip archive, expected a .npy file"),
         (
             npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", SYSTEM + b"."),
             "not a readable array",

@@ -248,7 +248,7 @@ def test_a_hostile_dtype_state_leaves_numpys_own_dtypes_alone(tmp_path):
         (b"\x80", "ends too early, it is truncated or not a pickle"),
         (b"\x80\x02}q\x00", "ends too early, it is truncated or not a pickle"),
         (b"\x80\x09N.", "not a readable pickle (ValueError: unsupported pickle protocol: 9)"),
-        (b"PK\x03\x04", "ends too early, it is truncated or not a pickle"),
+        (b"PK\x03\x04", "is a zip archive, expected a pickle"),
         (b"x", "not a readable pickle (KeyError: 120)"),
         (b"hello, world", "not a readable pickle"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x", "ends too early"),
