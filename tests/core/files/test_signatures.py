@@ -63,7 +63,7 @@ def test_the_next_step_is_given(tmp_path):
 def test_an_archive_of_another_kind(tmp_path):
     path = tmp_path / "x.zip"
     path.write_bytes(POINTER)
-    with pytest.raises(DataError, match="is a Git-LFS pointer, expected a zip or a tar.gz"):
+    with pytest.raises(DataError, match=r"is a Git-LFS pointer, expected a zip or a tar\.gz"):
         unpack(path, tmp_path / "out")
 
 
@@ -101,5 +101,5 @@ def test_a_pickle_is_never_taken_for_something_else(value, protocol):
 def test_a_zip_of_torch_is_read_as_such(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.p", "w") as packed:
         packed.writestr("a", "b")
-    with pytest.raises(DataError, match="expected the records of a checkpoint|not a checkpoint that torch wrote"):
+    with pytest.raises(DataError, match=r"expected the records of a checkpoint|not a checkpoint that torch wrote"):
         read_torch_file(tmp_path / "x.p")
