@@ -196,7 +196,13 @@ def test_corpora_are_made_as_they_were(sertool, unpacked):
 @pytest.mark.parametrize(("name", "options"), [("TONES", ["--recipe", "custom", *BANDS]), ("CHORDS", SMALL[:2])])
 def test_doctor(sertool, name, options):
     sertool("doctor", "--data", f"data/{name}", *options, "--json", f"now/doctor-{name}.json")
-    same_figures(f"doctor-{name}.json")
+    # What this version says besides, of the words of test.
+    besides = r' "test_words": (null|\{[^}]*\}),\n +"words": "",\n +(?="errors")'
+    now = Path(f"now/doctor-{name}.json")
+    text, dropped = re.subn(besides, " ", now.read_text(encoding="utf-8"))
+    assert dropped == 1
+    now.write_text(text, encoding="utf-8")
+    same_figures(now.name)
 
 
 def test_recipes(sertool):

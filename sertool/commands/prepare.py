@@ -230,7 +230,7 @@ def _show(result: dict[str, Any], out: Path) -> None:
     console.print(f"{out}: {', '.join(parts)}", markup=False, soft_wrap=True)
     if by := result["splits_drawn_by"]:
         console.print(f"splits drawn by {by}")
-    if words := result["words"]:
+    if words := result.get("words"):
         console.print(words, markup=False, soft_wrap=True)
     for task, counts in result["tasks"].items():
         splits = counts["splits"]

@@ -41,6 +41,7 @@ def _kind(corpus: Corpus, task: str) -> str:
 def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dict[str, Any]:
     """Return the counts of a preparation as plain data, for tables and JSON."""
     corpus = preparation.corpus
+    words = describe_splitting(corpus)
     return {
         "utterances": len(corpus.utterances),
         "splits": corpus.counts(),
@@ -52,12 +53,11 @@ def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dic
         "speakers": _speakers(corpus.utterances),
         "speakers_by_split": {split: _speakers(_of(corpus, split)) for split in corpus.counts()},
         "transcribed": sum(utterance.transcriber is not None for utterance in corpus.utterances),
-        "word_splitting": corpus.word_splitting or "spaces",
-        "words": describe_splitting(corpus),
         "frontend": dict(corpus.frontend or {}),
         "silent": list(preparation.silent),
         "left_out": [asdict(item) for item in corpus.left_out],
         "warnings": [*table_warnings, *preparation.warnings],
+        **({"words": words, "word_splitting": corpus.word_splitting or "spaces"} if words else {}),
     }
 
 

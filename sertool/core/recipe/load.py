@@ -92,8 +92,14 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
 
 
 def resolved(recipe: Recipe) -> str:
-    """Write out the whole recipe as YAML: every key, in the schema's order. Loading that gives an equal recipe."""
-    return dump_yaml(recipe.model_dump(mode="json"))
+    """Write out the whole recipe as YAML: every key, in the schema's order. Loading that gives an equal recipe.
+
+    ``dataset.words`` is left out where it is ``auto``, so that recipes of earlier versions keep their bytes and hashes.
+    """
+    content = recipe.model_dump(mode="json")
+    if recipe.dataset.words == "auto":
+        del content["dataset"]["words"]
+    return dump_yaml(content)
 
 
 def summary(name_or_path: str) -> dict[str, Any]:
