@@ -27,8 +27,12 @@ def test_a_run_on_other_data(trained):
     ("name", "content", "text"),
     [
         ("run-1/run.json", "{", "error: ckpt/mine/run-1/run.json: not valid JSON ("),
-        ("run-1/run.json", "{}", "error: ckpt/mine/run-1/run.json: damaged (KeyError: 'format')\n"),
-        ("run-1/run.json", "[]", "error: ckpt/mine/run-1/run.json: damaged (TypeError: "),
+        (
+            "run-1/run.json",
+            "{}",
+            "error: ckpt/mine/run-1/run.json: 5 problems\n  format: is missing\n  seed: is missing\n",
+        ),
+        ("run-1/run.json", "[]", "error: ckpt/mine/run-1/run.json: expected a table of keys (got [])\n"),
         (
             "run-1/model.safetensors",
             "x",
@@ -37,13 +41,23 @@ def test_a_run_on_other_data(trained):
         (
             "vocabulary.json",
             "{}",
-            "error: ckpt/mine/vocabulary.json: not a vocabulary, expected the keys rows and index\n",
+            "error: ckpt/mine/vocabulary.json: 2 problems\n  rows: is missing\n  index: is missing\n",
         ),
-        ("standardization.json", "{}", "error: ckpt/mine/standardization.json: damaged (KeyError: 'mean')\n"),
+        (
+            "standardization.json",
+            '{"mean": [0.5], "std": [0]}',
+            "error: ckpt/mine/standardization.json: std[0]: must be at least 1e-30 (got 0)\n",
+        ),
+        (
+            "standardization.json",
+            '{"mean": [0.5], "std": [2]}',
+            "error: ckpt/mine: the statistics of fold 0 are of 1 values a frame, corpus.json says 5\n",
+        ),
         (
             "corpus.json",
             "[]",
-            "error: ckpt/mine/corpus.json: damaged, or written by an older sertool (TypeError: ",
+            "error: ckpt/mine/corpus.json: expected a table of keys (got [])\n"
+            "  try: it may come from an older sertool: train the run again\n",
         ),
     ],
 )

@@ -10,11 +10,11 @@ from sertool.core.compute.device import choose
 from sertool.core.errors import SertoolError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.features.log_mel import LogMel
-from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.ensemble import Ensemble, chosen_size, open_ensemble, predict_sets
 from sertool.core.metrics import Interval, uar_interval
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.runs.contents import read_note
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, TrainedMember, open_runs
@@ -81,7 +81,7 @@ def open_trained(name: str, output: Path, data: Path, index: int | None) -> Open
         check_folder(folder, output)
         with suppress(SertoolError):  # a model may be exported where its corpus is not
             ensemble = open_ensemble(name, output, data)
-        note = artifacts.read_json(folder / "corpus.json")
+        note = read_note(folder).model_dump()
     trained = open_runs(folder) if ensemble is None else ensemble.trained
     k = chosen_size(trained.depth, index)
     members = trained.first(k)

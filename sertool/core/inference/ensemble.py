@@ -19,9 +19,9 @@ from sertool.core.compute.device import Precision
 from sertool.core.corpora.fingerprints import overlaps
 from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
-from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, report_table
+from sertool.core.runs.contents import read_note
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads
 from sertool.core.runs.members import Trained, TrainedMember, open_runs, stack_of
@@ -95,13 +95,12 @@ def open_ensemble(name: str, output: Path, data: Path) -> Ensemble:
 
 
 def _check_data(experiment: Experiment, folder: Path) -> None:
-    before, now = artifacts.read_json(folder / "corpus.json"), corpus_note(experiment)
+    before, now = read_note(folder), corpus_note(experiment)
     # The hash covers texts, frames, labels and division; counts only help to see what has changed.
-    if not isinstance(before, dict) or before.get("hash") != now["hash"]:
-        counts = before.get("counts") if isinstance(before, dict) else None
+    if before.hash != now["hash"]:
         raise DataError(
             f"{folder}: was trained on other data than {experiment.corpus.name} as it is now "
-            f"(then {counts}, now {now['counts']})",
+            f"(then {before.counts}, now {now['counts']})",
             hint="--data names the folder that holds the data sets; train again if the data have changed",
         )
 

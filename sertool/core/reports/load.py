@@ -9,20 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.corpora.seal import READ
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.files import artifacts
+from sertool.core.files.typed_json import read_typed_lines
 from sertool.core.files.yaml_file import parse_yaml
 from sertool.core.formatting import printable
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import LabelRead
+from sertool.core.runs.contents import LogEntry
 from sertool.core.runs.folder import LOG, list_runs, read_history
 from sertool.core.runs.prediction_files import Origin, StoredSet, read_probes, read_set, set_path
 from sertool.core.runs.predictions import MemberScore, Predictions
@@ -270,22 +270,15 @@ def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], 
         problems.append(f"{path}: no such file, so it is unknown who read the test labels")
         return (), None
     with noting(problems):
-        entries = artifacts.read_json_lines(path)
-        reads = [_read(entry, path) for entry in entries if entry.get("read") == READ]
-        seconds = [_number(entry["seconds"], path) for entry in entries if "seconds" in entry]
+        entries = read_typed_lines(path, LogEntry)
+        reads = [_read(entry, path) for entry in entries if entry.read == READ]
+        seconds = [entry.seconds for entry in entries if entry.seconds is not None]
         return tuple(reads), sum(seconds) if seconds else None  # a line for each command that trained
     return (), None
 
 
-def _read(entry: Mapping[str, Any], path: Path) -> LabelRead:
-    number = entry.get("utterances")
-    if type(number) is not int:  # not isinstance: True is no number of utterances
-        raise DataError(f"{path}: damaged (utterances: {number!r:.40})")
-    time, by, purpose = (printable(str(entry.get(key, "?"))) for key in ("time", "by", "purpose"))
-    return LabelRead(time, by, purpose, number)
-
-
-def _number(value: Any, path: Path) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(f"{path}: damaged (seconds: {value!r:.40})")
-    return float(value)
+def _read(entry: LogEntry, path: Path) -> LabelRead:
+    if entry.utterances is None:
+        raise DataError(f"{path}: does not say how many test labels were read")
+    time, by, purpose = (printable(str(text)) for text in (entry.time, entry.by, entry.purpose))
+    return LabelRead(time, by, purpose, entry.utterances)

@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -32,8 +31,16 @@ from torch import Tensor
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
+from sertool.core.files.typed_json import parse_typed, read_typed
+from sertool.core.runs.contents import (
+    RUN_FORMAT,
+    DivisionContent,
+    StandardizationContent,
+    StateContent,
+    VocabularyContent,
+)
 from sertool.core.runs.experiment import FoldInputs
-from sertool.core.runs.folder import HISTORY, RUN_FORMAT
+from sertool.core.runs.folder import HISTORY
 from sertool.core.training.batches import Standardization
 from sertool.core.training.history import MemberEpoch
 from sertool.core.training.loop import Finished, Member, MemberProgress, StackState, select_members
@@ -108,7 +115,7 @@ def read_inputs(folder: Path, folds: int, *, standardized: bool) -> list[FoldInp
     inputs = []
     for fold in range(folds):
         path = _fold_file(folder, "vocabulary", fold, folds)
-        vocabulary = Vocabulary.from_json(artifacts.read_json(path), str(path))
+        vocabulary = Vocabulary.from_json(dict(read_typed(path, VocabularyContent)), str(path))
         standardization = _read_standardization(folder, fold, folds) if standardized else None
         inputs.append(FoldInputs(vocabulary, standardization))
     return inputs
@@ -116,15 +123,10 @@ def read_inputs(folder: Path, folds: int, *, standardized: bool) -> list[FoldInp
 
 def _read_standardization(folder: Path, fold: int, folds: int) -> Standardization:
     path = _fold_file(folder, "standardization", fold, folds)
-    content = artifacts.read_json(path)
-    try:
-        mean, std = (tuple(float(value) for value in content[key]) for key in ("mean", "std"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
-    # A standard deviation of 0 would turn every frame into infinities; NaN fails the comparison as well.
-    if len(mean) != len(std) or not all(np.isfinite(mean)) or not all(value > 0 for value in std):
-        raise DataError(f"{path}: damaged (means and standard deviations do not fit)")
-    return Standardization(mean, std)
+    own = read_typed(path, StandardizationContent)
+    if len(own.mean) != len(own.std):
+        raise DataError(f"{path}: {len(own.mean)} means and {len(own.std)} standard deviations")
+    return Standardization(tuple(own.mean), tuple(own.std))
 
 
 def _tensors(state: StackState) -> dict[str, Tensor]:
@@ -152,7 +154,7 @@ class PackedState:
     """A stack between two epochs, as plain data.
 
     Attributes:
-        header: epoch, members and the state of their schedules.
+        header: epoch, members and the state of their schedules, see :class:`.StateContent`.
         arrays: weights and moments by name. Those of a stack on the CPU share its memory, so they are valid only
             until training continues.
     """
@@ -198,12 +200,10 @@ def read_state(path: Path) -> PackedState:
         DataError: the file is damaged.
     """
     arrays, metadata = artifacts.read_arrays(path)
-    try:
-        header = json.loads(metadata["state"])
-        header["members"] = [[int(seed), int(fold)] for seed, fold in header["members"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
-    return PackedState(header, arrays)
+    if "state" not in metadata:
+        raise DataError(f"{path}: holds no state of a training", hint=RESTART)
+    header = parse_typed(metadata["state"], StateContent, str(path), hint=RESTART)
+    return PackedState(header.model_dump(mode="json"), arrays)
 
 
 def select_state(packed: PackedState, members: Sequence[Key]) -> PackedState:
@@ -227,14 +227,7 @@ def read_division(path: Path) -> list[list[Key]]:
     """
     if not path.is_file():
         return []
-    content = artifacts.read_json(path)
-    try:
-        stacks = [[(int(seed), int(fold)) for seed, fold in stack] for stack in content["stacks"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})", hint=RESTART) from error
-    if not all(stacks):
-        raise DataError(f"{path}: damaged (a stack has no members)", hint=RESTART)
-    return stacks
+    return read_typed(path, DivisionContent, hint=RESTART).stacks
 
 
 def restore_state(packed: PackedState, state: StackState, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Names, finished members and log of a run's folder, without torch; :mod:`.checkpoint` describes all its files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sertool.core.corpora.seal import Seal
-from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files import artifacts
+from sertool.core.files.typed_json import read_typed, read_typed_lines
+from sertool.core.runs.contents import EpochContent, RunContent
 from sertool.core.runs.prediction_files import FOLDER
 from sertool.core.training.history import MemberEpoch
 
-RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 HISTORY = "history.jsonl"
 LOG = "log.jsonl"
 
@@ -48,21 +49,8 @@ def list_runs(folder: Path) -> list[Run]:
     """
     runs = []
     for path in folder.glob("run-*/run.json"):
-        content = artifacts.read_json(path)
-        try:
-            if content["format"] != RUN_FORMAT:
-                raise DataError(f"{path}: format {content['format']!r}, expected {RUN_FORMAT}")
-            runs.append(
-                Run(
-                    path.parent,
-                    int(content["seed"]),
-                    int(content["fold"]),
-                    float(content["score"]),
-                    int(content["epochs"]),
-                )
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+        own = read_typed(path, RunContent)
+        runs.append(Run(path.parent, own.seed, own.fold, own.score, own.epochs))
     # Seed and fold decide between equal scores, so that the order does not depend on the file system.
     return sorted(runs, key=lambda run: (-run.score, run.seed, run.fold))
 
@@ -76,20 +64,7 @@ def read_history(run: Path) -> list[MemberEpoch]:
     path = run / HISTORY
     if not path.is_file():
         return []
-    return [_epoch(row, path) for row in artifacts.read_json_lines(path)]
-
-
-def _epoch(row: Mapping[str, Any], path: Path) -> MemberEpoch:
-    try:
-        return MemberEpoch(
-            int(row["epoch"]),
-            float(row["loss"]),
-            float(row["score"]),
-            float(row["learning_rate"]),
-            str(row["outcome"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    return [MemberEpoch(**dict(row)) for row in read_typed_lines(path, EpochContent)]
 
 
 def append_log(folder: Path, entries: Sequence[dict[str, Any]]) -> None:

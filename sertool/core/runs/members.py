@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.splitting import check_splitting
-from sertool.core.corpora.tasks import RULES, Task
+from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
-from sertool.core.files import artifacts
 from sertool.core.models.build import DataSizes, build, check_members, load_members, outline, sizes_in
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Model, Recipe
 from sertool.core.runs import checkpoint
+from sertool.core.runs.contents import CORPUS, read_note
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import list_runs
 
@@ -84,19 +84,9 @@ def open_runs(folder: Path) -> Trained:
         DataError: a file is missing or damaged.
     """
     recipe = load(str(folder / "recipe.yaml"))
-    path = folder / "corpus.json"
-    note = artifacts.read_json(path)
-    try:
-        task = Task(note["task"], tuple(note["classes"]), note["rule"])
-        folds, widths = len(note["folds"]), (int(note["audio_width"]), note["text_width"])
-        name, caveats = str(note["name"]), (bool(note["synthetic"]), bool(note["machine_text"]))
-        if task.rule not in RULES:
-            raise ValueError(f"rule {task.rule!r}")
-        if not task.classes or not folds:
-            raise ValueError("no classes or no folds")
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})") from error
-    splitting = check_splitting(note.get("word_splitting"), path)
+    note = read_note(folder)
+    task, folds = Task(note.task, tuple(note.classes), note.rule), len(note.folds)
+    splitting = check_splitting(note.word_splitting, folder / CORPUS)
     inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
     runs = list_runs(folder)
     if not runs:
@@ -104,13 +94,31 @@ def open_runs(folder: Path) -> Trained:
             f"{folder}: no run is finished",
             hint=f"sertool train --recipe {recipe.name} --name {folder.name} resumes the training",
         )
+    for fold, own in enumerate(inputs):
+        if own.standardization is not None and len(own.standardization.mean) != note.audio_width:
+            raise DataError(
+                f"{folder}: the statistics of fold {fold} are of {len(own.standardization.mean)} values a frame, "
+                f"{CORPUS} says {note.audio_width}"
+            )
     # corpus.json decides the number of folds, so a run of another fold was copied here from elsewhere.
     for run in runs:
         if run.fold not in range(folds):
-            raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {path} has {folds}")
+            raise DataError(f"{run.folder / 'run.json'}: fold {run.fold}, but {folder / CORPUS} has {folds}")
     members = (TrainedMember(run.folder.name, run.fold, run.score, run.weights()) for run in runs)
     return checked(
-        Trained(folder.name, recipe, task, tuple(inputs), tuple(members), *widths, name, *caveats, splitting)
+        Trained(
+            name=folder.name,
+            recipe=recipe,
+            task=task,
+            inputs=tuple(inputs),
+            members=tuple(members),
+            audio_width=note.audio_width,
+            text_width=note.text_width,
+            corpus=note.name,
+            synthetic=note.synthetic,
+            machine_text=note.machine_text,
+            word_splitting=splitting,
+        )
     )
 
 

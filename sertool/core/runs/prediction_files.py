@@ -11,19 +11,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from sertool.core.corpora.tasks import RULES
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
+from sertool.core.files.typed_json import parse_typed
+from sertool.core.runs.contents import PREDICTIONS_FORMAT, PROBES_FORMAT, FactsContent, ProbesContent
 from sertool.core.runs.predictions import MemberScore, Predictions
 
-FORMAT = "sertool-predictions/1"  # a change that older versions cannot read gets another number
-PROBES_FORMAT = "sertool-probes/1"
 FOLDER = "predictions"
+M = TypeVar("M", bound=BaseModel)
 AGAIN = "recreate it: sertool ensemble --name {}"
 
 
@@ -118,7 +119,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
     """
     own = stored.predictions
     facts = {
-        "format": FORMAT,
+        "format": PREDICTIONS_FORMAT,
         "set": own.set,
         "kind": own.kind,
         "classes": own.classes,
@@ -155,19 +156,20 @@ def read_set(folder: Path, name: str) -> StoredSet:
     path = set_path(folder, name)
     arrays, _ = artifacts.read_arrays(path)
     again = AGAIN.format(folder.name)
+    facts = _facts(arrays, FactsContent, path, again)
     try:
-        facts = json.loads(arrays["facts"].tobytes())
-        if facts["format"] != FORMAT:
-            raise DataError(f"{path}: format {facts['format']!r}, expected {FORMAT}", hint=again)
-        stored = StoredSet(
-            origin=_origin(facts["origin"]),
-            predictions=_predictions(facts, arrays),
-            spoken=_spoken(facts["spoken"], len(facts["ids"])),
-        )
+        stored = StoredSet(Origin(**dict(facts.origin)), _predictions(facts, arrays), _spoken(facts))
         _check(stored, name)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, ValueError) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error!s:.120})", hint=again) from error
     return stored
+
+
+def _facts(arrays: dict[str, NDArray[Any]], model: type[M], path: Path, hint: str) -> M:
+    """Take the array of facts out of the others, and read it."""
+    if "facts" not in arrays:
+        raise DataError(f"{path}: damaged (it holds no facts)", hint=hint)
+    return parse_typed(arrays.pop("facts").tobytes(), model, str(path), hint=hint)
 
 
 def write_probes(folder: Path, predictions: Predictions, probes: Mapping[str, NDArray[np.float32]]) -> None:
@@ -192,92 +194,38 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
     if not path.is_file():
         return {}
     arrays, _ = artifacts.read_arrays(path)
+    again = f"recreate them: sertool ensemble --name {folder.name} --sets {predictions.set} --probe"
+    facts = _facts(arrays, ProbesContent, path, again)
+    names = [member.name for member in predictions.members]
     try:
-        facts = json.loads(arrays.pop("facts").tobytes())
-        names = [member.name for member in predictions.members]
-        same = json.loads(facts["members"]) == names and json.loads(facts["ids"]) == list(predictions.ids)
-        if facts["format"] != PROBES_FORMAT or not same:
+        if json.loads(facts.members) != names or json.loads(facts.ids) != list(predictions.ids):
             raise ValueError("they belong to other predictions")
         if any(array.shape != predictions.logits.shape for array in arrays.values()):
             raise ValueError("their shape is not that of the predictions")
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise DataError(
-            f"{path}: cannot be used ({type(error).__name__}: {error!s:.120})",
-            hint=f"recreate them: sertool ensemble --name {folder.name} --sets {predictions.set} --probe",
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be used ({type(error).__name__}: {error!s:.120})", hint=again) from error
     return arrays
 
 
-# Types that a report relies on; texts and counts are checked together below.
-_KINDS: Mapping[str, Any] = {
-    "selected_on_test": bool,
-    "synthetic": bool,
-    "machine_text": bool,
-    "started_from": str | None,
-    "counts": dict,
-    "train_classes": list,
-    "doctor": list | None,
-    "made": dict,
-}
-
-
-def _origin(content: Mapping[str, Any]) -> Origin:
-    origin = Origin(**content)
-    texts = (origin.run, origin.recipe, origin.recipe_name, origin.dataset, origin.task, origin.data_hash)
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("origin: a name or text is not a string")
-    for name, kind in _KINDS.items():
-        if not isinstance(getattr(origin, name), kind):
-            raise TypeError(f"origin: {name} has another type")
-    if origin.protocol not in ("paper", "honest") or origin.rule not in RULES:
-        raise ValueError(f"protocol {origin.protocol!r}, rule {origin.rule!r}")
-    counts = [origin.seen_in_test, origin.folds, *origin.counts.values(), *origin.train_classes]
-    if not all(type(number) is int and number >= 0 for number in counts):  # type(): a bool is an int
-        raise TypeError("origin: a count is not a whole number")
-    if not all(isinstance(part, str) for found in origin.doctor or () for part in found):
-        raise TypeError("origin: a finding is not text")
-    if not all(isinstance(part, str) for part in (*origin.made, *origin.made.values())):
-        raise TypeError("origin: a version or device is not text")
-    return origin
-
-
-def _predictions(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-    if facts["kind"] not in ("single", "multi"):
-        raise ValueError(f"kind {facts['kind']!r}")
-    names = (*facts["classes"], *facts["ids"])
-    if not all(isinstance(name, str) for name in names) or not isinstance(facts["set"], str):
-        raise TypeError("a name is not text")
+def _predictions(facts: FactsContent, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
     return Predictions(
-        set=facts["set"],
+        set=facts.set,
         utterances=tuple(arrays["positions"].tolist()),
-        ids=tuple(facts["ids"]),
+        ids=tuple(facts.ids),
         logits=arrays["logits"],
         targets=arrays.get("targets"),
-        kind=facts["kind"],
-        classes=tuple(facts["classes"]),
-        members=tuple(
-            MemberScore(
-                str(member["name"]),
-                int(member["fold"]),
-                None if member["accuracy"] is None else float(member["accuracy"]),
-                float(member["validation"]),
-            )
-            for member in facts["members"]
-        ),
+        kind=facts.kind,
+        classes=tuple(facts.classes),
+        members=tuple(MemberScore(own.name, own.fold, own.accuracy, own.validation) for own in facts.members),
         scores=arrays.get("scores"),
     )
 
 
-def _spoken(columns: Mapping[str, list[Any]], number: int) -> tuple[Spoken, ...]:
-    names = [field.name for field in fields(Spoken)]  # a column each, which is shorter than a dict per utterance
-    values = [columns[name] for name in names]
-    if not all(isinstance(column, list) and len(column) == number for column in values):
+def _spoken(facts: FactsContent) -> tuple[Spoken, ...]:
+    columns = [getattr(facts.spoken, field.name) for field in fields(Spoken)]
+    if any(len(column) != len(facts.ids) for column in columns):
         raise ValueError("a column has another length than the list of utterances")
-    for name, column in zip(names, values, strict=True):
-        kind = {"text": str, "words": int, "frames": int, "seconds": float | int | None}.get(name, str | None)
-        if not all(isinstance(value, kind) for value in column):
-            raise TypeError(f"a value of {name} has another type")
-    return tuple(Spoken(*row) for row in zip(*values, strict=True))
+    return tuple(Spoken(*row) for row in zip(*columns, strict=True))
 
 
 def _check(stored: StoredSet, name: str) -> None:
@@ -289,7 +237,7 @@ def _check(stored: StoredSet, name: str) -> None:
         raise ValueError("no utterances, or one of them occurs twice")
     if own.logits.dtype != np.float32 or own.logits.shape[1:] != (number, len(own.classes)):
         raise ValueError(f"logits are {own.logits.dtype} {own.logits.shape}")
-    if not len(own.logits) or len(own.utterances) != number:
+    if not len(own.logits) or len(own.utterances) != number or not all(type(row) is int for row in own.utterances):
         raise ValueError("no members, or positions that do not fit")
     if own.targets is not None:
         shape = (number, len(own.classes)) if own.kind == "multi" else (number,)

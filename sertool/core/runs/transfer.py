@@ -6,9 +6,9 @@ from pathlib import Path
 from sertool.core.corpora.fingerprints import seen_by_fold, unpack
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
-from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
+from sertool.core.runs.contents import CORPUS, read_note
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
@@ -101,15 +101,12 @@ def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes
         return trained, _union(seen_by_fold(experiment.corpus, experiment.folds))
     check_folder(source, folder.parent)
     trained = open_runs(source)
-    path = source / "corpus.json"
-    note = artifacts.read_json(path)
-    try:
-        seen = _union(note["seen"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged, or written by an older sertool ({type(error).__name__}: {error})") from error
+    seen = read_note(source).seen
+    if seen is None:
+        raise DataError(f"{source / CORPUS}: does not say which utterances were seen; it comes from an older sertool")
     earlier = read_source(source)
     # What the source itself started from has seen counts as well, over any number of runs.
-    return trained, seen | (earlier.seen if earlier is not None else frozenset())
+    return trained, _union(seen) | (earlier.seen if earlier is not None else frozenset())
 
 
 def _union(packed: Sequence[str]) -> frozenset[bytes]:

@@ -13,23 +13,26 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from sertool.core.corpora.fingerprints import overlaps, pack, unpack
 from sertool.core.corpora.names import normal
 from sertool.core.corpora.tasks import Task
 from sertool.core.corpora.vocabulary import PADDING_INDEX, UNKNOWN, UNKNOWN_INDEX, Vocabulary
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
+from sertool.core.files.typed_json import RootContent, parse_typed, read_typed
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
+from sertool.core.runs.contents import START_FORMAT, StartContent, VocabularyContent
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.training.loop import Member
 
-FORMAT = "sertool-start/1"
+Place = Annotated[str, Field(pattern=r"^\d{1,6}$")]
 NOTE, WEIGHTS = "start.json", Path("state", "start.safetensors")
 
 
@@ -179,7 +182,7 @@ def write_start(folder: Path, start: Start) -> None:
     artifacts.write_arrays(folder / WEIGHTS, arrays, {"vocabularies": json.dumps(vocabularies)})
     source = start.source
     content = {
-        "format": FORMAT,
+        "format": START_FORMAT,
         "from": source.name,
         "first_seed": source.first_seed,
         "task": source.task,
@@ -206,24 +209,16 @@ def read_source(folder: Path) -> StartSource | None:
     path = folder / NOTE
     if not path.is_file():
         return None
-    content = artifacts.read_json(path)
-    try:
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
-        source = StartSource(
-            str(content["from"]),
-            int(content["first_seed"]),
-            str(content["task"]),
-            tuple(str(name) for name in content["classes"]),
-            tuple(str(name) for name in content["modalities"]),
-            tuple((str(row["member"]), str(row["weights"])) for row in content["members"]),
-            unpack(content["seen"]),
-        )
-        if not source.members:
-            raise ValueError("no members")
-        return source
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    own = read_typed(path, StartContent)
+    return StartSource(
+        own.name,
+        own.first_seed,
+        own.task,
+        tuple(own.classes),
+        tuple(own.modalities),
+        tuple((row.member, row.weights) for row in own.members),
+        unpack(own.seen),
+    )
 
 
 def read_members(folder: Path) -> dict[int, StartingMember]:
@@ -236,17 +231,12 @@ def read_members(folder: Path) -> dict[int, StartingMember]:
     if not path.is_file():
         return {}
     arrays, metadata = artifacts.read_arrays(path)
-    try:
-        vocabularies = json.loads(metadata["vocabularies"])
-        members = {}
-        for place, content in vocabularies.items():
-            weights = {
-                name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{int(place)}/")
-            }
-            members[int(place)] = StartingMember(weights, Vocabulary.from_json(content, str(path)))
-        return members
-    except (KeyError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"{path}: damaged ({type(error).__name__}: {error})",
-            hint="delete it: the weights are then read from the earlier run again",
-        ) from error
+    hint = "delete it: the weights are then read from the earlier run again"
+    vocabularies = parse_typed(
+        metadata.get("vocabularies", ""), RootContent[dict[Place, VocabularyContent]], str(path), hint=hint
+    )
+    members = {}
+    for place, content in vocabularies.root.items():
+        weights = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{place}/")}
+        members[int(place)] = StartingMember(weights, Vocabulary.from_json(dict(content), str(path)))
+    return members

@@ -83,11 +83,11 @@ def damaged(folder, tmp_path, change):
     [
         (
             lambda a, f: f.update(format="sertool-predictions/0"),
-            "format 'sertool-predictions/0', expected sertool-predictions/1",
+            'format: expected sertool-predictions/1 (got "sertool-predictions/0")',
         ),
-        (lambda a, f: f.pop("ids"), "damaged (KeyError: 'ids')"),
+        (lambda a, f: f.pop("ids"), "ids: is missing"),
         (lambda a, f: f.update(set="valid"), "damaged (ValueError: it holds the set 'valid')"),
-        (lambda a, f: f.update(ids=[1] * 12), "damaged (TypeError: a name is not text)"),
+        (lambda a, f: f["ids"].__setitem__(3, 1), 'ids[3]: expected text; quote it: "1" (got 1)'),
         (
             lambda a, f: f["ids"].__setitem__(0, f["ids"][1]),
             "damaged (ValueError: no utterances, or one of them occurs twice)",
@@ -107,20 +107,25 @@ def damaged(folder, tmp_path, change):
             "damaged (ValueError: a column has another length than the list of utterances)",
         ),
         (
-            lambda a, f: f["spoken"].update(words=["one"] * 12),
-            "damaged (TypeError: a value of words has another type)",
+            lambda a, f: f["spoken"]["words"].__setitem__(3, "one"),
+            'spoken.words[3]: expected a whole number (got "one")',
+        ),
+        (
+            lambda a, f: f["spoken"]["words"].__setitem__(3, 10**400),
+            f"spoken.words[3]: must be at most 9007199254740992 (got 1{'0' * 58}…)",
         ),
         (
             lambda a, f: f["origin"].update(rule="guess"),
-            "damaged (ValueError: protocol 'honest', rule 'guess')",
+            "origin.rule: expected index, index-from-one, sign, sign-without-zero, seven, present or name "
+            '(got "guess")',
         ),
         (
             lambda a, f: f["origin"]["counts"].update(test="many"),
-            "damaged (TypeError: origin: a count is not a whole number)",
+            'origin.counts.test: expected a whole number (got "many")',
         ),
         (
-            lambda a, f: f["origin"].update(doctor=[[1, 2, 3]]),
-            "damaged (TypeError: origin: a finding is not text)",
+            lambda a, f: f["origin"].update(doctor=[["a", 2]]),
+            'origin.doctor[0][1]: expected text; quote it: "2" (got 2)',
         ),
     ],
 )

@@ -1,0 +1,252 @@
+"""Contents of the JSON files of a run's folder, by type and range; :mod:`.checkpoint` describes the files.
+
+Whoever reads such a file gets one of these, or one message. They are read without torch.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from sertool.core.corpora.fingerprints import unpack
+from sertool.core.corpora.tasks import RULES
+from sertool.core.files.typed_json import Content, Count, Plain, Text, read_typed
+from sertool.core.recipe.bounds import MAX_SEED
+
+RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
+START_FORMAT = "sertool-start/1"
+CALIBRATION_FORMAT = "sertool-calibration/1"
+PREDICTIONS_FORMAT = "sertool-predictions/1"
+PROBES_FORMAT = "sertool-probes/1"
+CORPUS = "corpus.json"
+
+if TYPE_CHECKING:
+    Rule: TypeAlias = str
+else:
+    Rule = Literal[tuple(RULES)]
+
+
+def _hashes(text: str) -> str:
+    unpack(text)  # raises ValueError
+    return text
+
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Fold = Annotated[int, Field(ge=0, le=10_000)]
+Epochs = Annotated[int, Field(ge=0, le=10_000)]
+Score = Annotated[float, Field(ge=-1, le=1)]  # -1 before the first epoch
+Number = Annotated[float, Field(ge=-1e30, le=1e30)]  # sums and squares of it are finite
+FrameWidth = Annotated[int, Field(ge=0, le=2**20)]
+Hashes = Annotated[str, AfterValidator(_hashes)]
+MemberKey = tuple[Seed, Fold]
+
+
+class FoldNote(Content):
+    """Numbers of utterances in a fold."""
+
+    name: str
+    train: Count
+    valid: Count
+    test: Count | None = None
+
+
+class RunNote(Content):
+    """Content of a run's corpus.json: the data of the run."""
+
+    name: str
+    task: str
+    classes: Annotated[list[str], Field(min_length=1)]
+    rule: Rule
+    audio_width: FrameWidth
+    text_width: FrameWidth | None
+    folds: Annotated[list[FoldNote], Field(min_length=1)]
+    counts: dict[str, Count] = Field(default_factory=dict)
+    hash: str = ""
+    synthetic: bool
+    machine_text: bool
+    word_splitting: Plain = None
+    seen: list[Hashes] | None = None
+
+
+def read_note(folder: Path) -> RunNote:
+    """Read the corpus.json of a run's folder.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    return read_typed(folder / CORPUS, RunNote, hint="it may come from an older sertool: train the run again")
+
+
+class RunContent(Content):
+    """Content of a member's run.json."""
+
+    format: Literal["sertool-run/1"]
+    seed: Seed
+    fold: Fold
+    score: Score
+    epochs: Epochs
+
+
+class EpochContent(Content):
+    """A line of a member's history.jsonl."""
+
+    epoch: Epochs
+    loss: Number
+    score: Score
+    learning_rate: Number
+    outcome: str
+
+
+class ProgressContent(Content):
+    """State of a member's schedule in a saved stack."""
+
+    best: Score
+    decays: Epochs
+    waited: Epochs
+    history: list[EpochContent]
+
+
+class StateContent(Content):
+    """Description of a saved stack."""
+
+    epoch: Epochs
+    members: Annotated[list[MemberKey], Field(min_length=1)]
+    progress: list[ProgressContent]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "StateContent":
+        if len(self.progress) != len(self.members):
+            raise ValueError(f"members: {len(self.members)}, and {len(self.progress)} states of schedules")
+        return self
+
+
+class DivisionContent(Content):
+    """Members of the stacks into which a group was divided."""
+
+    stacks: list[Annotated[list[MemberKey], Field(min_length=1)]]
+
+
+class StandardizationContent(Content):
+    """Statistics of the training frames; frames are divided by the deviations."""
+
+    mean: list[Number]
+    std: list[Annotated[float, Field(ge=1e-30, le=1e30)]]
+
+
+class VocabularyContent(Content):
+    """Rows of the words in the embedding."""
+
+    rows: Annotated[int, Field(ge=2, le=MAX_SEED)]
+    index: dict[str, Count]
+
+
+class StartMember(Content):
+    """Name and hash of a member that a training starts from."""
+
+    member: str
+    weights: str
+
+
+class StartContent(Content):
+    """Content of start.json: the run that a training starts from."""
+
+    format: Literal["sertool-start/1"]
+    name: Text = Field(alias="from")
+    first_seed: Seed
+    task: str
+    classes: list[str]
+    modalities: list[str]
+    members: Annotated[list[StartMember], Field(min_length=1)]
+    seen: Hashes
+
+
+class LogEntry(Content):
+    """A line of log.jsonl: a training, or a look at test labels."""
+
+    read: Plain = None
+    time: Plain = "?"
+    by: Plain = "?"
+    purpose: Plain = "?"
+    utterances: Count | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e12)] | None = None
+
+
+class CalibrationContent(Content):
+    """Content of calibration.json."""
+
+    format: Literal["sertool-calibration/1"]
+    members: list[str]
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)]  # logits are divided by it
+    set: str
+    utterances: Count
+    ece_before: Number
+    ece_after: Number
+    nll_before: Number
+    nll_after: Number
+
+
+class OriginContent(Content):
+    """Origin of stored predictions; see :class:`~sertool.core.runs.prediction_files.Origin`."""
+
+    run: str
+    recipe: str
+    recipe_name: str
+    dataset: str
+    task: str
+    rule: Rule
+    protocol: Literal["paper", "honest"]
+    selected_on_test: bool
+    synthetic: bool
+    machine_text: bool
+    started_from: str | None
+    seen_in_test: Count
+    data_hash: str
+    folds: Count
+    counts: dict[str, Count]
+    train_classes: list[Count]
+    doctor: list[list[str]] | None
+    made: dict[str, str]
+
+
+class SpokenContent(Content):
+    """Facts about the utterances of stored predictions, a column each."""
+
+    text: list[str]
+    speaker: list[str | None]
+    session: list[str | None]
+    dialogue: list[str | None]
+    video: list[str | None]
+    gender: list[str | None]
+    seconds: list[Annotated[float, Field(ge=0, le=1e12)] | None]
+    words: list[Count]
+    frames: list[Count]
+
+
+class ScoreContent(Content):
+    """Scores of a member of stored predictions."""
+
+    name: str
+    fold: Fold
+    accuracy: Score | None
+    validation: Score
+
+
+class FactsContent(Content):
+    """Everything in a file of stored predictions but its arrays."""
+
+    format: Literal["sertool-predictions/1"]
+    set: str
+    kind: Literal["single", "multi"]
+    classes: list[str]
+    members: list[ScoreContent]
+    origin: OriginContent
+    ids: list[str]
+    spoken: SpokenContent
+
+
+class ProbesContent(Content):
+    """Members and utterances of a file of probes, each as the text of a JSON list."""
+
+    format: Literal["sertool-probes/1"]
+    members: str
+    ids: str
