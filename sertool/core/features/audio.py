@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
+from sertool.core.features.joined import UNKNOWN_LENGTH, JoinedSound, open_whole
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
 
@@ -31,7 +32,6 @@ _RATES = (100, 1_000_000)  # Hz
 _LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit ones and damaged files do not
 _BLOCK = 1 << 15  # values; a header may promise any length, so memory is allocated block by block
 _PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow anew and it is a third slower
-_UNKNOWN_LENGTH = 1 << 62  # libsndfile reports more than this if the header leaves the length out
 _FORMATS = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 _STDERR = threading.Lock()
 # Common containers that libsndfile cannot read: offset of the magic bytes, the bytes, the name.
@@ -91,7 +91,7 @@ def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
                 raise DataError(f"{path}: the file is empty", hint=_FORMATS)
             # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
             with _quiet(head), soundfile.SoundFile(opened.fileno(), closefd=False) as file:
-                samples = _read(file, segment, sample_rate)
+                samples = _read(open_whole(file, opened), segment, sample_rate)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     except (soundfile.SoundFileError, ValueError) as error:
@@ -99,7 +99,7 @@ def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
     return torch.from_numpy(samples)
 
 
-def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.float32]:
+def _read(file: "SoundFile | JoinedSound", segment: Segment, sample_rate: int) -> NDArray[np.float32]:
     """Read the samples (N,) of a segment at a sampling rate."""
     import soxr
 
@@ -121,10 +121,15 @@ def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.f
             pieces.append(block)
         else:
             pieces += (resampler.resample_chunk(block[at : at + _PIECE]) for at in range(0, len(block), _PIECE))
-    if read < last - first and last < _UNKNOWN_LENGTH:
+    if read < last - first and file.frames >= UNKNOWN_LENGTH > last:  # only now is the length known
+        _bounds(segment, file.tell(), rate)
+    elif read < last - first and last < UNKNOWN_LENGTH:
         raise DataError(f"{path}: truncated, ends after {(first + read) / rate:g} s of {file.frames / rate:g} s")
     if read == 0:
-        raise DataError(f"{path}: contains no samples")
+        size = path.stat().st_size
+        # A recorder that was killed leaves the sizes in the header empty.
+        stated = f", as its header says, but the file has {size:,} bytes" if file.frames == 0 and size > 1000 else ""
+        raise DataError(f"{path}: contains no samples{stated}")
     if read < SHORTEST * rate:
         raise DataError(f"{path}: lasts {1e3 * read / rate:.3g} ms, expected at least {1e3 * SHORTEST:g} ms")
     if resampler is not None:
@@ -133,7 +138,7 @@ def _read(file: "SoundFile", segment: Segment, sample_rate: int) -> NDArray[np.f
     return np.concatenate(pieces)[: math.ceil(read * sample_rate / rate)]
 
 
-def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.float32]]:
+def _blocks(file: "SoundFile | JoinedSound", first: int, last: int) -> Iterator[NDArray[np.float32]]:
     """Yield the mean of the channels, samples ``first`` up to ``last`` (exclusive) or to the end of the file."""
     if first:
         file.seek(first)
@@ -166,8 +171,8 @@ def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
         what = "start" if begins * rate >= known else "end"
         at = begins if what == "start" else ends
         raise DataError(f"{path}: is {known / rate:g} s long, but the segment's {what} is at {at:g} s")
-    first, last = round(begins * rate), min(round(ends * rate), known)
-    if last < _UNKNOWN_LENGTH and last - first > LONGEST * rate:
+    first, last = round(min(begins * rate, known)), round(min(ends * rate, known))
+    if last < UNKNOWN_LENGTH and last - first > LONGEST * rate:
         raise _too_long(path)
     return first, last
 

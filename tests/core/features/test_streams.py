@@ -6,28 +6,13 @@ import math
 import numpy as np
 import pytest
 import soundfile
+from encoded_audio import encoded, without_header
 
 from sertool.core.features.streams import mp3_parts, ogg_parts
 
 TAG = b"TAG" + bytes(125)
 ID3 = b"ID3\x04\x00\x00\x00\x00\x0f\x76" + bytes(15 * 128 + 0x76)
 ART = b"APETAGEX" + bytes(4) + (50_000).to_bytes(4, "little") + np.random.default_rng(0).bytes(16 + 50_000)
-
-
-def encoded(seconds, rate, *, file_format="MP3", subtype="MPEG_LAYER_III", channels=1, mode=None) -> bytes:
-    noise = 0.1 * np.random.default_rng(0).normal(size=(round(seconds * rate), channels))
-    noise[: len(noise) // 2] *= 0.01  # so that the first frames of a variable bit rate are small
-    content = io.BytesIO()
-    with soundfile.SoundFile(
-        content, "w", rate, channels, format=file_format, subtype=subtype, bitrate_mode=mode
-    ) as file:
-        file.write(noise)
-    return content.getvalue()
-
-
-def without_header(mp3: bytes) -> bytes:
-    """An MP3 without its first frame, which states the length."""
-    return mp3[mp3.index(mp3[:2], 4) :]
 
 
 def seconds_of(parts: list[bytes]) -> float:
