@@ -25,7 +25,7 @@ AUTO = "auto"
 # Texts whose spaces divide words have chunks of this many characters on average, at most: a word has one to three.
 WORD_CHARACTERS = 3.5
 LONG_TEXT = 6  # characters; a shorter text may be a single word
-JAPANESE_SHARE = 0.05  # of kana among Chinese characters and kana; a Japanese sentence has about half
+JAPANESE_SHARE = 0.2  # of kana among Chinese characters and kana; a Japanese sentence has about half
 
 _KANA = re.compile(f"[{KANA}]")
 _NAMES = {"thai": "Thai", "lao": "Lao", "khmer": "Khmer", "burmese": "Burmese", "tai": "Tai"}

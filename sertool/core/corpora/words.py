@@ -47,7 +47,7 @@ SCRIPTS = {
     "tai": "\u1950-\u197f\u1980-\u19c9\u1a20-\u1a7f\u1aa7\uaa80-\uaadd",  # Tai Le, New Tai Lue, Tai Tham, Tai Viet
 }
 KANA = "\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d"
-HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
+_HANGUL_LETTERS = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
 # Joiners, variation selectors and accents belong to the letter before them, in any script.
 _EXTEND = "\u0300-\u036f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 
@@ -64,10 +64,11 @@ _CHARACTER = {
     "cjk": re.compile(f".[\u302a-\u302f\u3099\u309a\uff9e\uff9f{_EXTEND}]*"),
     # Vowels that are written before a consonant, and those behind it, are read with it.
     "thai": re.compile(
-        f"[\u0e40-\u0e44]*[\u0e01-\u0e2e][{_THAI_MARKS}]*[\u0e30\u0e32\u0e33\u0e45]*[{_THAI_MARKS}]*|.[{_THAI_MARKS}]*"
+        f"[\u0e40-\u0e44]{{0,2}}[\u0e01-\u0e2e][{_THAI_MARKS}]*[\u0e30\u0e32\u0e33\u0e45]*[{_THAI_MARKS}]*"
+        f"|.[{_THAI_MARKS}]*"
     ),
     "lao": re.compile(
-        f"[\u0ec0-\u0ec4]*[\u0e81-\u0eae\u0edc-\u0edf][{_LAO_MARKS}]*[\u0eb0\u0eb2\u0eb3\u0ebd]*[{_LAO_MARKS}]*"
+        f"[\u0ec0-\u0ec4]{{0,2}}[\u0e81-\u0eae\u0edc-\u0edf][{_LAO_MARKS}]*[\u0eb0\u0eb2\u0eb3\u0ebd]*[{_LAO_MARKS}]*"
         f"|.[{_LAO_MARKS}]*"
     ),
     # The sign U+17D2 puts the next consonant below the one before it.
@@ -78,14 +79,15 @@ _CHARACTER = {
 
 _EMOJI_BASE = "\u2300-\u23ff\u2600-\u2767\u2776-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _EMOJI_REST = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
-EMOJI = f"[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI_BASE}][{_EMOJI_REST}]*(?:\u200d[{_EMOJI_BASE}][{_EMOJI_REST}]*)*"
-RUNS = {script: re.compile(f"[{letters}][{letters}{_EXTEND}]*") for script, letters in SCRIPTS.items()}
-_PARTS = {script: f"(?P<{script}>{run.pattern})" for script, run in RUNS.items()} | {"emoji": f"(?P<emoji>{EMOJI})"}
+_EMOJI = f"[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI_BASE}][{_EMOJI_REST}]*(?:\u200d[{_EMOJI_BASE}][{_EMOJI_REST}]*)*"
+_PARTS = {script: f"(?P<{script}>[{own}][{own}{_EXTEND}]*)" for script, own in SCRIPTS.items()}
+_PARTS["emoji"] = f"(?P<emoji>{_EMOJI})"
 _ANY = re.compile("|".join(_PARTS.values()))
 _NOT_CJK = re.compile("|".join(part for name, part in _PARTS.items() if name != "cjk"))
-_HANGUL, _CJK = re.compile(f"[{HANGUL}]"), re.compile(f"[{SCRIPTS['cjk']}]")
+_HANGUL, _CJK = re.compile(f"[{_HANGUL_LETTERS}]"), re.compile(f"[{SCRIPTS['cjk']}]")
+_UNSPACED = re.compile(f"[{''.join(SCRIPTS.values())}]")
 # An invisible space marks the end of a word in these scripts, and nothing elsewhere.
-_WORD_END = re.compile(f"(?<=[{''.join(SCRIPTS.values())}])\u200b+(?=[{''.join(SCRIPTS.values())}])")
+_WORD_END = re.compile(f"(?<={_UNSPACED.pattern})\u200b+(?={_UNSPACED.pattern})")
 
 # Punctuation that stands inside words, as the ASCII apostrophe does; U+00B7 is between syllables in Catalan.
 _INSIDE = "\u00b7\u055a\u05f3\u05f4"
@@ -112,7 +114,7 @@ class _Signs(dict[int, str | int]):
         return ord(sign) - 0xFEE0 if "\uff01" <= sign <= "\uff5e" else ord(sign)
 
 
-SIGNS = _Signs()
+_SIGNS = _Signs()
 
 
 @dataclass(frozen=True)
@@ -176,22 +178,22 @@ def split_words(text: str, splitting: str | None) -> tuple[str, ...]:
         raise ValueError(f"words are split by {splitting!r}, expected {', '.join(SPLITTINGS)}")
     if splitting is None or text.isascii():
         return clean_words(text)
-    chunks = plain_signs(text).split()
+    chunks = _plain_signs(text).split()
     if splitting == "spaces":
         return _cleaned(chunks)
     pattern = _NOT_CJK if _is_korean(text) else _ANY
     return _cleaned(word for chunk in chunks for word in _divided(chunk, pattern, splitting))
 
 
-def plain_signs(text: str) -> str:
+def _plain_signs(text: str) -> str:
     """Replace the punctuation of all scripts by spaces or ASCII."""
     composed = _WORD_END.sub(" ", unicodedata.normalize("NFC", text))
-    return composed.translate(TYPOGRAPHIC).translate(SIGNS)
+    return composed.translate(TYPOGRAPHIC).translate(_SIGNS)
 
 
 def unspaced_runs(text: str) -> Iterator[tuple[str, str]]:
     """Yield the letters of a text that stand together in a script without spaces, each with the script's key."""
-    if text.isascii():
+    if text.isascii() or not _UNSPACED.search(text):
         return
     for found in (_NOT_CJK if _is_korean(text) else _ANY).finditer(text):
         if found.lastgroup in SCRIPTS:
@@ -211,7 +213,7 @@ def _is_korean(text: str) -> bool:
 
 def _cleaned(words: Iterator[str] | Sequence[str]) -> tuple[str, ...]:
     cleaned = (word.lower().translate(_CLEANED) for word in words)
-    return tuple(word for word in cleaned if word and not _INVISIBLE.fullmatch(word))
+    return tuple(word for word in cleaned if word.strip() and not _INVISIBLE.fullmatch(word))
 
 
 def _divided(chunk: str, pattern: re.Pattern[str], splitting: str) -> Iterator[str]:

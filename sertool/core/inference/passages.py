@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sertool.core.corpora.splitting import check_installed
 from sertool.core.corpora.words import split_words
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import SHORTEST, read_audio
@@ -92,11 +93,14 @@ class Listener:
 
         Raises:
             DataError: the clip cannot be read, or lacks the one modality that the model uses.
+            UsageError: a package that splits its text into words is not installed.
         """
         if self.window is not None and clip.text:
             raise DataError(f"{clip.name}: --window cannot divide its text: leave the text out")
         segment = clip.segment
         has_audio = segment is not None or waveform is not None
+        if not clip.text.isascii():
+            check_installed(self.word_splitting)
         words = split_words(clip.text, self.word_splitting)
         if not self.uses("text") and not has_audio:
             raise DataError(f"{clip.name}: has no audio, and this model uses audio alone")

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
-from sertool.core.corpora.splitting import check_installed
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
@@ -279,8 +278,6 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
 def _check(trained: Trained) -> None:
     """Refuse a model whose inputs cannot be made from recordings and words."""
     modalities, width = trained.recipe.dataset.modalities, open_frontend(trained.recipe.frontend).width
-    if "text" in modalities:
-        check_installed(trained.word_splitting)
     if "text" in modalities and trained.text_width is not None:
         raise UsageError(
             f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "

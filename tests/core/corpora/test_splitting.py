@@ -123,5 +123,5 @@ def test_a_splitting_that_nobody_knows_is_refused(tmp_path, own):
     write_corpus(make_corpus(), tmp_path / "c")
     header = artifacts.read_json(tmp_path / "c" / "corpus.json")
     artifacts.write_json(tmp_path / "c" / "corpus.json", {**header, "word_splitting": own})
-    with pytest.raises(DataError, match=r"corpus.json: word_splitting is .* expected one of spaces, characters, zh"):
+    with pytest.raises(DataError, match=r"corpus\.json: word_splitting"):
         read_corpus(tmp_path / "c")

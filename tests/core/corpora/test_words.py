@@ -1,6 +1,7 @@
 """Texts are split into words: at spaces, into the characters of scripts without spaces, or by spaCy's tokenizers."""
 
 import re
+import time
 import unicodedata
 
 import pytest
@@ -23,6 +24,7 @@ REFERENCE = str.maketrans(dict.fromkeys(".,'!?\"()*#:;", "") | dict.fromkeys("-/
         ("《骆驼祥子》——老舍……「好」", "骆 驼 祥 子 老 舍 好"),
         ("COVID疫情,3.5元", "covid 疫 情 35 元"),
         ("ＯＫ！１２３～", "ok 123"),
+        ("-你好 - 你-我 -- 好", "你 好 你 我 好"),
         ("一家👨‍👩‍👧和🇨🇳🇯🇵！️", "一 家 👨‍👩‍👧 和 🇨🇳 🇯🇵"),
         ("時々、ラーメンをﾀﾞﾝｽ", "時 々 ラ ー メ ン を ﾀﾞ ﾝ ｽ"),
         ("か\u3099ジョン・スミス", "が ジ ョ ン ス ミ ス"),
@@ -111,11 +113,20 @@ def test_characters_divide_a_run_wholly_and_no_mark_stands_alone(script, data):
     assert not [part for part in parts[1:] if unicodedata.combining(part[0])]
 
 
-def test_no_character_that_a_script_lists_is_unassigned_punctuation():
+def test_no_script_lists_punctuation():
     for own in SCRIPTS.values():
         for sign in map(chr, range(0x2000, 0x10000)):
             if re.fullmatch(f"[{own}]", sign) and unicodedata.category(sign)[0] == "P":
                 assert sign in "\u104c\u104d\u104e\u104f"
+
+
+@pytest.mark.parametrize(
+    "sign", ["เ", "ັ", "\u17d2", "\u1039", "က", "好", "👍\u200d", "\u200b", "…", "\ufe0f", "ກ\u200b"]
+)
+def test_the_time_grows_with_the_length_of_a_text_and_no_faster(sign):
+    begun = time.perf_counter()
+    split_words("ก" + sign * 50_000, "characters")
+    assert time.perf_counter() - begun < 5  # a tenth of a second; with the square of the length, minutes
 
 
 def test_an_unknown_splitting_is_refused():

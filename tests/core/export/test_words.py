@@ -80,7 +80,8 @@ def test_a_run_that_needs_a_package_names_it_where_it_is_missing(tmp_path, monke
     assert "needs numpy, onnxruntime, soundfile, spacy, jieba;" in (tmp_path / "b" / "README.md").read_text()
     monkeypatch.setattr(words, "find_spec", lambda name: None if name == "jieba" else name)
     with pytest.raises(UsageError, match="Chinese texts are split into words by jieba, which is not installed"):
-        sertool.load(tmp_path / "ckpt" / "tiny")
+        sertool.load(tmp_path / "ckpt" / "tiny").predict(text=ASKED)
+    assert sertool.load(tmp_path / "ckpt" / "tiny").predict(text="OK").unknown_words == ("ok",)  # needs none
     if find_spec("jieba") is None:
         done = run_alone(tmp_path / "b", "--text", ASKED)
         assert done.returncode == 1

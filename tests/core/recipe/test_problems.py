@@ -97,6 +97,10 @@ def test_a_wrong_value_is_told_with_its_key(changes, problem):
             "dataset.task: reader meld knows emotion and sentiment (got 'mood')",
         ),
         ({"reader": "mosi", "task": "sentiment", "num_classes": 3}, "dataset.num_classes: expected 2 or 7"),
+        (
+            {"reader": "meld", "words": "zh"},
+            "dataset.words: only with reader: corpus; the data of meld hold words, not texts",
+        ),
         ({"modalities": ["text", "text"]}, "dataset.modalities: text is given twice"),
         ({"modalities": []}, "dataset.modalities: expected at least 1 entry (got [])"),
     ],
