@@ -132,12 +132,12 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes:
     """
     try:
         with open_regular(path) as file:
-            content = file.read(-1 if largest is None else largest + 1)
+            # Asked for before: reading up to a number of bytes would allocate all of them.
+            if largest is not None and os.fstat(file.fileno()).st_size > largest:
+                raise DataError(f"{path}: larger than {readable_size(largest)}, which is the most that is read")
+            return file.read()
     except OSError as error:
         raise read_error(path, error) from error
-    if largest is not None and len(content) > largest:
-        raise DataError(f"{path}: larger than {readable_size(largest)}, which is the most that is read")
-    return content
 
 
 def read_text(path: Path, largest: int | None = None) -> str:
