@@ -38,6 +38,13 @@ MISSING = frozenset(
     )
 )
 _EXACT = 2**53  # up to here, floats hold every whole number
+# Letters of the Cyrillic and Greek scripts that no reader can tell from Latin ones.
+_LIKE_LATIN = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421"
+    "\u0422\u0423\u0425\u0406\u0408\u0405\u03bf\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4"
+    "\u03a5\u03a7",
+    "aeopcyxijsABEKMHOPCTYXIJSoABEZHIKMNOPTYX",
+)
 _LONGEST = 40  # characters; a longer cell, with what it has of invisible ones, is some text
 
 
@@ -64,6 +71,16 @@ def _joiner(found: re.Match[str]) -> str:
     arabic = unicodedata.bidirectional(before) in ("AL", "NSM") and unicodedata.bidirectional(after) == "AL"
     emoji = unicodedata.category(before) in ("So", "Sk") and unicodedata.category(after) in ("So", "Sm")
     return found[0][0] if consonants or arabic or emoji else ""
+
+
+def spelling(name: str) -> str:
+    r"""Return a key that likely spellings of one name share: in any case, with - or _ for a space, or Cyrillic letters.
+
+    >>> spelling("Very_Sad"), spelling("h\u0430ppy"), spelling("\uff33\uff10\uff11") == spelling("s01")
+    ('very sad', 'happy', True)
+    """
+    folded = unicodedata.normalize("NFKC", normal(name).translate(_LIKE_LATIN)).casefold()
+    return normal(folded.replace("_", " ").replace("-", " "))
 
 
 def is_missing(cell: str) -> bool:

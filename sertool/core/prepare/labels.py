@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sertool.core.formatting import row_numbers
+from sertool.core.corpora.names import spelling
+from sertool.core.formatting import first_lines, row_numbers
 from sertool.core.prepare.findings import Findings
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
@@ -73,7 +74,7 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
             for name in names_of(labels.get(task, ())):
                 places[name].append(number)
                 splits[name].add(split)
-        yield from _spellings(task, places)
+        yield from spellings(task, "classes", places)
         if len(places) == 1:
             yield f"{task}: there is only one class, {next(iter(places))!r}"
         if len(places) > MANY_CLASSES:
@@ -87,11 +88,15 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
                 yield f"{task}: class {name!r} ({row_numbers(places[name])}) is not in train, only in {where}"
 
 
-def _spellings(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterator[str]:
-    spellings: dict[str, list[str]] = defaultdict(list)
+def spellings(what: str, many: str, places: Mapping[str, Sequence[int | None]]) -> list[str]:
+    """Report names that are likely spellings of one; ``places`` are their rows."""
+    alike: dict[str, list[str]] = defaultdict(list)
     for name in sorted(places):
-        spellings[" ".join(name.casefold().replace("_", " ").replace("-", " ").split())].append(name)
-    for names in spellings.values():
-        if len(names) > 1:
-            found = " and ".join(f"{name!r} ({row_numbers(places[name])})" for name in names)
-            yield f"{task}: {found} count as different classes"
+        alike[spelling(name)].append(name)
+    lines = []
+    for names in alike.values():
+        # Beside a Latin name, letters that only look Latin are spelled out.
+        quoted = ascii if any(map(str.isascii, names)) else repr
+        shown = " and ".join(f"{quoted(name)} ({row_numbers(places[name])})" for name in names)
+        lines += [f"{what}: {shown} count as different {many}"] if len(names) > 1 else []
+    return first_lines(lines)

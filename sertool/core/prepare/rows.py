@@ -12,7 +12,7 @@ from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, row_numbers
 from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
-from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of
+from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of, spellings
 
 ID_COLUMNS = ("utterance", "id")
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")
@@ -138,6 +138,11 @@ def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> l
         warnings.append("there is no column 'text': utterances have no words (--transcribe creates them)")
     elif wordless:
         warnings.append(f"{row_numbers(wordless)}: text is empty")
+    speakers: dict[str, list[int | None]] = defaultdict(list)
+    for row in rows:
+        if speaker := row.groups.get("speaker"):
+            speakers[speaker].append(row.number)
+    warnings += spellings("speaker", "speakers", speakers)
     if "speaker" not in header:
         warnings.append("there is no column 'speaker': the same voice may be in both training and test")
     warnings += script_warnings([(row.number, row.text) for row in rows])

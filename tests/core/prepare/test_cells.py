@@ -97,6 +97,14 @@ def test_missing_speakers_are_told_where_the_table_has_splits(folder):
     assert "rows 2, 4: speaker is empty, so a voice may be in both training and test" in warnings
 
 
+def test_likely_spellings_of_one_name_are_told(folder):
+    rows = ["u1,wav/a.wav,a,happy,S_01", "u2,wav/b.wav,b,h\u0430ppy,s 01", "u3,wav/c.wav,c,\uff48appy,S_02"]
+    warnings = table_of(folder, *rows).warnings
+    assert "speaker: 'S_01' (row 2) and 's 01' (row 3) count as different speakers" in warnings
+    shown = "emotion: 'happy' (row 2) and 'h\\u0430ppy' (row 3) and '\\uff48appy' (row 4) count as different classes"
+    assert shown in warnings
+
+
 def test_a_minus_is_a_class_beside_a_plus(folder):
     table = table_of(folder, "u1,wav/a.wav,a,+,s", "u2,wav/b.wav,b,-,s")
     assert {row.labels["emotion"] for row in table.rows} == {"+", "-"}
