@@ -48,6 +48,8 @@ def check_target(folder: Path, command: Command) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, expected the name of a new folder")
+    if (folder / CACHE).is_symlink():  # files are deleted in it
+        raise UsageError(f"{folder / CACHE}: is a link, expected a folder of sertool's own", hint="delete the link")
     if is_corpus(folder) and not command.force and not _may_finish(folder / CACHE, command):
         raise already_there(folder)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -319,6 +320,20 @@ def test_a_file_that_is_missing_or_something_else_is_named(name, content, tmp_pa
     with pytest.raises(DataError) as caught:
         read_corpus(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*FILES, "numbering.json"])
+def test_a_fifo_or_a_device_is_refused_at_once(name, tmp_path):
+    write_corpus(full(), tmp_path)
+    path = tmp_path / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=r"is a FIFO \(a pipe with a name\), expected a file$"):
+        read_corpus(tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is a device, expected a file$"):
+        read_corpus(tmp_path)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

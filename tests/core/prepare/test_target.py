@@ -125,6 +125,18 @@ def test_a_disk_that_fills_at_any_write_leaves_the_old_corpus(folder, monkeypatc
     assert len(read_corpus(out).utterances) == 4
 
 
+def test_a_link_in_the_place_of_the_work_folder_is_refused(folder):
+    precious = folder / "precious/new/thesis.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("kept")
+    (folder / "out").mkdir()
+    (folder / "out" / CACHE).symlink_to(folder / "precious")
+    result = run(write(folder, GOOD), "--out", folder / "out", *SETTINGS)
+    assert isinstance(result.exception, UsageError)
+    assert f"{CACHE}: is a link" in str(result.exception)
+    assert precious.read_text() == "kept"
+
+
 def failing(folder, *, works=False):
     with target(folder, COMMAND) as cache:
         if works:
