@@ -332,7 +332,7 @@ def test_a_fifo_or_a_device_is_refused_at_once(name, tmp_path):
         read_corpus(tmp_path)
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(DataError, match="is a device, expected a file$"):
+    with pytest.raises(DataError, match=r"is a device, expected a file$"):
         read_corpus(tmp_path)
 
 
