@@ -23,7 +23,9 @@ from sertool.commands import (
     report,
     train,
 )
+from sertool.core.compute.shortage import asked_bytes, ran_out_of_memory
 from sertool.core.errors import SertoolError
+from sertool.core.formatting import readable_size
 from sertool.version import __version__
 
 
@@ -42,26 +44,20 @@ class _Group(TyperGroup):
         except KeyboardInterrupt:
             _complain("interrupted", "run the same command again to resume")
             raise typer.Exit(130) from None  # 128 + SIGINT, as shells expect
-        except (OSError, MemoryError) as error:
+        except OSError as error:
             # A broken pipe is no failure of ours: `sertool ... | head` closed it, and click ends quietly.
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
             _complain(str(error) or type(error).__name__, None)
             raise typer.Exit(1) from error
-        except RuntimeError as error:
-            if ctx.params.get("debug") or not _is_lack_of_memory(error):
+        except (MemoryError, RuntimeError) as error:
+            if ctx.params.get("debug") or not ran_out_of_memory(error):
                 raise
             # Training and evaluation try less at a time first; this is for all other places.
-            _complain(str(error).splitlines()[0], "--device cpu, or end other processes that hold the memory")
+            asked = asked_bytes(error)
+            more = f", the system has no {readable_size(asked)} to spare" if asked else ""
+            _complain(f"out of memory{more}", "smaller sizes, --device cpu, or end other processes")
             raise typer.Exit(1) from error
-
-
-def _is_lack_of_memory(error: RuntimeError) -> bool:
-    if "torch" not in sys.modules:
-        return False
-    from sertool.core.compute.memory import ran_out_of_memory
-
-    return ran_out_of_memory(error)
 
 
 def _complain(message: str, hint: str | None) -> None:

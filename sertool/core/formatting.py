@@ -60,11 +60,11 @@ def readable_size(size: float) -> str:
     if size < 1000:
         return f"{size:.0f} bytes"
     value = float(size)
-    for unit in ("kB", "MB"):
+    for unit in ("kB", "MB", "GB"):
         value /= 1000
         if value < 999.95:  # larger values would round to "1000.0"
             return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} GB"
+    return f"{value / 1000:.1f} TB"
 
 
 def first_few(items: Iterable[str], limit: int = 5) -> str:

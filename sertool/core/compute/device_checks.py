@@ -201,7 +201,7 @@ def serve(check: Callable[[str, str], str]) -> None:
     Args:
         check: called with a name and a device; returns what is wrong, or an empty text.
     """
-    from sertool.core.compute.memory import ran_out_of_memory
+    from sertool.core.compute.shortage import ran_out_of_memory
 
     parser = argparse.ArgumentParser(description="Compare code with its definition; JSON lines say what was found.")
     parser.add_argument("--device", default="cpu")

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from sertool.core.compute.cards import Found, dotted, find_problem, has_code
+from sertool.core.compute.shortage import CONTAINER_LIMIT
 from sertool.version import __version__
 
 PACKAGE = "sertool"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def environment(
@@ -114,7 +114,7 @@ def _memory() -> str:
         if found := re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text()):
             text += f", {_size(int(found[1]) * 1024)} available"
     with suppress(OSError, ValueError):  # ValueError: "max", there is no limit
-        text += f", this container may use {_size(int(_CONTAINER_LIMIT.read_text()))}"
+        text += f", this container may use {_size(int(CONTAINER_LIMIT.read_text()))}"
     return text
 
 

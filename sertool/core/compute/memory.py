@@ -1,42 +1,15 @@
-"""Memory that ran out: recognise it in an error, release what can be released, and tell the user."""
+"""Memory that ran out in torch: release what can be released, and tell the user."""
 
 import gc
-import re
-from collections.abc import Iterator
 from contextlib import suppress
 
 import torch
 
 from sertool.core.compute.cards import BF16_CAPABILITY
 from sertool.core.compute.device import Precision
+from sertool.core.compute.shortage import asked_bytes
 from sertool.core.errors import SertoolError
 from sertool.core.formatting import readable_size
-
-# In the errors of torch's CPU allocator, of CUDA and Triton, and of cuBLAS and cuDNN, which allocate on their own.
-_WORDS = re.compile(
-    r"out of memory|can't allocate memory|not enough memory: you tried to allocate|_ALLOC(ATION)?_FAILED", re.IGNORECASE
-)
-_ASKED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
-_UNITS = {"bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Check whether an error says that memory ran out, or follows from one that does.
-
-    A recording of a CUDA graph that ends in such an error reports a broken recording instead.
-    """
-    return any(
-        isinstance(each, MemoryError | torch.OutOfMemoryError)
-        or (isinstance(each, RuntimeError) and _WORDS.search(str(each)) is not None)
-        for each in _chain(error)
-    )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that it follows from."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def release_memory(device: torch.device) -> None:
@@ -60,10 +33,10 @@ def out_of_memory(what: str, error: BaseException, precision: Precision) -> Sert
 
     Args:
         what: what did not fit, as in ``seed 3``.
-        error: the error that :func:`ran_out_of_memory` recognised.
+        error: the error that :func:`.ran_out_of_memory` recognised.
         precision: the device, and the number format in use.
     """
-    asked = _asked(error)
+    asked = asked_bytes(error)
     # Also with a card, memory of the host may run out while a state is copied there.
     if precision.device.type == "cpu" or isinstance(error, MemoryError) or "CPUAllocator" in str(error):
         return cpu_shortage(what, asked)
@@ -77,12 +50,6 @@ def out_of_memory(what: str, error: BaseException, precision: Precision) -> Sert
         free=free + torch.cuda.memory_reserved(device),  # what this process holds is free for another try
         try_bf16=precision.name != "bf16" and torch.cuda.get_device_capability(device) >= BF16_CAPABILITY,
     )
-
-
-def _asked(error: BaseException) -> int:
-    """Return the bytes of the allocation that failed; 0 if unknown."""
-    found = next(filter(None, (_ASKED.search(str(each)) for each in _chain(error))), None)
-    return int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
 
 
 def cpu_shortage(what: str, asked: int) -> SertoolError:

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from sertool.core.compute.device import Precision
-from sertool.core.compute.memory import count_memory_anew, out_of_memory, ran_out_of_memory, release_memory
+from sertool.core.compute.memory import count_memory_anew, out_of_memory, release_memory
+from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.corpora.tasks import Task
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.recipe.schema import Recipe

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sertool.core.compute.device import Precision
+from sertool.core.compute.shortage import check_memory
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.models.build import outline
+from sertool.core.recipe.bounds import MAX_MEMBERS
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe, Training
 from sertool.core.runs import checkpoint
@@ -94,11 +97,10 @@ def plan_training(
         UsageError: the folder holds a run with another recipe, other data or another ``--from``.
     """
     folds = experiment.folds
-    members = tuple(
-        Member(seed, number, torch.tensor(fold.sets["train"]), torch.tensor(fold.sets["valid"]))
-        for seed in seeds
-        for number, fold in enumerate(folds)
-    )
+    if len(seeds) * len(folds) > MAX_MEMBERS:
+        raise UsageError(f"{len(seeds):,} runs of {len(folds):,} folds: more than {MAX_MEMBERS:,} members")
+    sets = [(torch.tensor(fold.sets["train"]), torch.tensor(fold.sets["valid"])) for fold in folds]
+    members = tuple(Member(seed, number, *own) for seed in seeds for number, own in enumerate(sets))
     division = divide_among_processes(experiment, len(members), group_size, precision) if processes else None
     size, workers, threads = division or divide(experiment, len(members), group_size, precision)
     groups = tuple(tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size))
@@ -186,15 +188,48 @@ def _largest_stack(experiment: Experiment) -> int:
 
 def member_bytes(experiment: Experiment) -> int:
     """Estimate the memory of one member in training: parameters, gradients, moments, best copies, activations."""
-    recipe = experiment.recipe
-    words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
-    model, sizes = recipe.model, recipe.dataset
-    parameters = sum(p.numel() for p in outline(model, sizes_for(experiment, 1 + len(words))).parameters())
-    # Values that autograd keeps for each position: of attention, norms and dropout (16) and feed-forward (3), roughly.
-    a_position = model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
+    recipe, sizes = experiment.recipe, experiment.recipe.dataset
     positions = recipe.training.batch_size * (sizes.max_text_length + sizes.max_audio_length)
     # float32: weights, gradient, two moments, and the best copies of weights and moments.
-    return 4 * (7 * parameters + positions * a_position)
+    return 4 * (7 * _parameters(experiment) + positions * _values_kept(experiment))
+
+
+def check_fits(experiment: Experiment, precision: Precision) -> None:
+    """Refuse a training of which not even one member fits into memory, before anything is built for it.
+
+    Raises:
+        UsageError: the estimate is larger than the memory of the device.
+    """
+    recipe, corpus = experiment.recipe, experiment.corpus
+    model, settings = recipe.model, recipe.dataset
+    number, width = len(corpus.utterances), corpus.audio.width
+    # The corpus is padded to the longest that the recipe allows; ids of words are Python's integers first.
+    text = 16 * len(experiment.folds) * settings.max_text_length
+    if corpus.text_frames is not None:
+        text = 4 * settings.max_text_length * corpus.text_frames.width
+    tables = number * (text + 4 * settings.max_audio_length * width)
+    # An estimate from below: utterances of mean length, without padding, and the optimizer without its best copies.
+    batch = min(recipe.training.batch_size, max(len(fold.sets["train"]) for fold in experiment.folds))
+    words = sum(min(len(own.words), settings.max_text_length) for own in corpus.utterances) / max(number, 1)
+    frames = float(np.diff(corpus.audio.offsets).clip(max=settings.max_audio_length).mean()) if number else 0.0
+    attention = model.num_layers * model.num_heads * (words**2 + frames**2)
+    activations = batch * ((words + frames) * _values_kept(experiment) + attention)
+    member = 4 * int(5 * _parameters(experiment) + activations)
+    hint = "a smaller training.batch_size, model.hidden_size, ffn_size or num_layers, or shorter dataset.max_*_length"
+    check_memory("the corpus, padded to the recipe's lengths,", tables, hint)
+    check_memory("training one member", member, hint, precision.memory or None)
+
+
+def _parameters(experiment: Experiment) -> int:
+    words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
+    shape = outline(experiment.recipe.model, sizes_for(experiment, 1 + len(words)))
+    return sum(parameter.numel() for parameter in shape.parameters())
+
+
+def _values_kept(experiment: Experiment) -> int:
+    """Estimate the values that autograd keeps for each position: attention, norms, dropout (16), feed-forward (3)."""
+    model = experiment.recipe.model
+    return model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
 
 
 def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:

@@ -16,6 +16,7 @@ import torch
 from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Share, describe_placement
 from sertool.core.compute.local import LocalLauncher
+from sertool.core.compute.processes import ProcessLauncher
 from sertool.core.corpora.fingerprints import seen_by_fold
 from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
@@ -36,7 +37,7 @@ from sertool.core.runs.group import GroupTraining, Halved, Saved
 from sertool.core.runs.group import Resumed as Resumed
 from sertool.core.runs.group_files import GroupFiles, sweep
 from sertool.core.runs.members import sizes_of
-from sertool.core.runs.plan import Plan, parted
+from sertool.core.runs.plan import Plan, check_fits, parted
 from sertool.core.runs.transfer import prepare_start
 from sertool.core.runs.transfer_weights import WEIGHTS, Start, forget_start, write_start
 from sertool.core.training.loop import Epoch
@@ -66,9 +67,12 @@ def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launche
 
     Raises:
         SertoolError: another process trains in the same folder, or a file cannot be read or written.
+        UsageError: not even one member fits into memory.
     """
     begun = time.time()
     experiment, folder = plan.experiment, plan.folder
+    if launcher is None or isinstance(launcher, LocalLauncher | ProcessLauncher):  # other machines may have more
+        check_fits(experiment, precision)
     busy = SertoolError(f"{folder}: another process is training there")
     with locked(folder / ".lock", busy), precision.threaded(plan.threads):
         inputs = fit_inputs(experiment)

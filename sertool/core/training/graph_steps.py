@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from sertool.core.compute.device import Precision
-from sertool.core.compute.memory import ran_out_of_memory
+from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.errors import SertoolError
 from sertool.core.models.inputs import Inputs
 from sertool.core.models.kernels.noise import Noise

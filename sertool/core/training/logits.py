@@ -8,7 +8,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
-from sertool.core.compute.memory import out_of_memory, ran_out_of_memory, release_memory
+from sertool.core.compute.memory import out_of_memory, release_memory
+from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.formatting import plural
 from sertool.core.models.build import member_view
 from sertool.core.models.mat import MAT

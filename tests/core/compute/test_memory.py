@@ -6,7 +6,8 @@ import pytest
 import torch
 from builders import CPU
 
-from sertool.core.compute.memory import card_shortage, out_of_memory, ran_out_of_memory, release_memory
+from sertool.core.compute.memory import card_shortage, out_of_memory, release_memory
+from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.errors import SertoolError
 
 CPU_TEXT = (
