@@ -32,7 +32,7 @@ AudioArgument = Annotated[
 TextOption = Annotated[str | None, option("--text", "Words spoken in the recording, or a text alone.", "WORDS")]
 TableOption = Annotated[
     Path | None,
-    option("--table", "CSV or JSON Lines: audio, text; optional: id, start, end.", "FILE", dir_okay=False),
+    option("--table", "CSV or JSON: audio, text; optional: id, start, end.", "FILE", dir_okay=False),
 ]
 WindowOption = Annotated[float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")]
 HopOption = Annotated[float | None, option("--hop", "Distance between window starts. Default: --window.", "SECONDS")]

@@ -34,7 +34,7 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE|FOLDER",
-        help="CSV or JSON Lines table with one row per utterance, or a folder with one sub-folder per class.",
+        help="CSV or JSON table with one row per utterance, or a folder with one sub-folder per class.",
     ),
 ]
 OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]

@@ -73,7 +73,7 @@ def collect(paths: Sequence[Path], text: str | None, table: Path | None, *, divi
     Args:
         paths: recordings, and folders to search for recordings by file name, recursively.
         text: text of the one recording, or a text without recording.
-        table: CSV or JSON Lines with the columns audio or text or both; optional: id (or utterance), start, end.
+        table: CSV or JSON with the columns audio or text or both; optional: id (or utterance), start, end.
         divided: recordings will be divided into windows, which excludes texts.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from sertool.core.formatting import cut, first_few, row_numbers
 
-_LONGEST = 300  # characters of a line: a cell may hold a whole book
+_LONGEST = 1000  # characters of a line: a cell may hold a whole book
 
 
 class Findings:

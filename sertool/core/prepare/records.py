@@ -7,7 +7,7 @@ its place.
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertool.core.errors import UsageError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import row_numbers
 from sertool.core.prepare.cells import plain_cells
 from sertool.core.prepare.columns import READ, check_repeated, settle
@@ -54,6 +54,8 @@ def read_records(path: Path, findings: Findings) -> Records:
             f"{path}: a table is a .csv, .tsv or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
         )
     text = read_text(path)
+    if kind in SEPARATED and text.lstrip().startswith(("{", "[")):
+        raise DataError(f"{path}: holds JSON, expected a header with column names", hint="rename it to end in .jsonl")
     notes: list[str] = []
     if kind in JSON:
         header, rows = read_json(text, findings)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
 from sertool.core.features.audio import Segment
-from sertool.core.formatting import first_few, row_numbers
+from sertool.core.formatting import first_few, first_lines, row_numbers
 from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
 from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of, spellings
 
@@ -146,7 +146,7 @@ def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> l
     if "speaker" not in header:
         warnings.append("there is no column 'speaker': the same voice may be in both training and test")
     warnings += script_warnings([(row.number, row.text) for row in rows])
-    warnings += label_warnings([(row.number, row.split, row.labels) for row in rows])
+    warnings += first_lines(list(label_warnings([(row.number, row.split, row.labels) for row in rows])))
     return warnings
 
 

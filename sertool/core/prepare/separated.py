@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sertool.core.formatting import plural
 from sertool.core.prepare.columns import NEEDED, READ, column_name
 from sertool.core.prepare.findings import Findings
 
@@ -88,7 +89,7 @@ def read_separated(text: str, findings: Findings) -> Separated:
     lines = _divided(text)
     marked = _FIRST_LINE.fullmatch(lines[0]) if lines else None
     start = 1 if marked else 0
-    place = next((place for place in range(start, len(lines)) if lines[place].strip(_BLANK)), len(lines))
+    place = next((place for place in range(start, len(lines)) if _may_be_header(lines[place])), len(lines))
     if place == len(lines):
         return Separated()
     separator = marked[1] if marked else _separator_of(lines[place])
@@ -120,15 +121,21 @@ def _divided(text: str) -> list[str]:
     return [line + end for line in lines] + ([last] if last else [])
 
 
+def _may_be_header(line: str) -> bool:
+    """Check that a line is neither empty nor a comment; ``#`` may also begin the name of a column."""
+    return bool(line.strip(_BLANK)) and (not line.startswith("#") or _known_names(line, _separator_of(line))[0] > 0)
+
+
 def _separator_of(line: str) -> str:
     """Return the separator that gives the header most of the known names, or else most fields."""
+    return max(SEPARATORS, key=lambda separator: _known_names(line, separator))
 
-    def names(separator: str) -> tuple[int, int]:
-        fields, _ = _parsed([line], separator)
-        given = line.split(separator) if isinstance(fields, str) else fields
-        return len({column_name(name) for name in given} & READ), len(given)
 
-    return max(SEPARATORS, key=names)
+def _known_names(line: str, separator: str) -> tuple[int, int]:
+    """Count the known names and the fields of a header."""
+    fields, _ = _parsed([line], separator)
+    given = line.split(separator) if isinstance(fields, str) else fields
+    return len({column_name(name) for name in given} & READ), len(given)
 
 
 def _read_rows(
@@ -146,7 +153,7 @@ def _read_rows(
                 table.short.append(number)
                 fields += [""] * (shape.width - len(fields))
             if len(fields) != shape.width:
-                findings.add(f"expected {shape.width} fields, as in the header", number)
+                findings.add(f"expected {plural(shape.width, 'field')}, as in the header", number)
             elif column_name(fields[0]) == header[0] and [column_name(value) for value in fields] == header:
                 findings.add("repeats the header, as where two tables were joined", number)
             else:

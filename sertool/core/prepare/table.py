@@ -47,7 +47,7 @@ def read_table(
     """Read and check a table.
 
     Args:
-        path: CSV or JSON Lines, see :func:`~sertool.core.prepare.records.read_records`.
+        path: CSV or JSON, see :func:`~sertool.core.prepare.records.read_records`.
         audio_root: folder that audio paths are relative to; None means the table's folder.
         draw: settings of the random splits, if the table lacks some.
         missing_audio: accept rows whose recording does not exist.

@@ -114,6 +114,11 @@ def test_other_json_is_named(folder, text, said):
     assert said in refusal(write(folder, text, "t.json"))
 
 
+def test_json_in_a_file_named_csv_is_told(folder):
+    for text in (json.dumps(ROWS), json.dumps(ROWS[0])):
+        assert "holds JSON, expected a header with column names" in refusal(write(folder, text))
+
+
 @pytest.mark.parametrize("given", ["wav\\a.wav", ".\\wav\\a.wav", "wav/a.wav"])
 def test_paths_of_windows_are_found(folder, given):
     path = write(folder, f"id,audio,label\nu1,{given},x\n")
@@ -168,4 +173,4 @@ def test_wide_tables_and_long_names_are_told_in_short(folder):
 
 
 def test_a_long_cell_is_cut_in_a_message(folder):
-    assert len(refusal(write(folder, f"id,audio,label,split\nu1,wav/a.wav,x,{'y' * 100_000}\n"))) < 1000
+    assert len(refusal(write(folder, f"id,audio,label,split\nu1,wav/a.wav,x,{'y' * 100_000}\n"))) < 1500

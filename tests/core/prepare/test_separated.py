@@ -119,6 +119,7 @@ def test_quotes_in_a_table_with_tabs(cell, expected):
         "utterance;audio;text;label;speaker;;\nu1;u1.wav;hi;happy;s0;;\nu2;u2.wav;ho;sad;s1;;\n;;;;;;\n;;\n",
         "\nutterance;audio;text;label;speaker\nu1;u1.wav;hi;happy;s0\nu2;u2.wav;ho;sad;s1\n\n",
         ";;;;\nutterance;audio;text;label;speaker\nu1;u1.wav;hi;happy;s0\n\nu2;u2.wav;ho;sad;s1\n",
+        "# made by hand, 2026\n\nutterance|audio|text|label|speaker\nu1|u1.wav|hi|happy|s0\nu2|u2.wav|ho|sad|s1\n",
         "sep=;\nutterance;audio;text;label;speaker\nu1;u1.wav;hi;happy;s0\nu2;u2.wav;ho;sad;s1\n",
         '"sep=|"\nutterance|audio|text|label|speaker\nu1|u1.wav|hi|happy|s0\nu2|u2.wav|ho|sad|s1\n',
         'Utterance, "AUDIO" ,text,"label", Speaker\nu1, "u1.wav", hi, happy, s0\nu2,u2.wav,"ho",sad,s1\n',
@@ -148,6 +149,11 @@ def test_missing_fields_at_the_end_are_empty_or_refused():
     assert problems == ["rows 3, 4: expected 5 fields, as in the header"]
     assert table.rows == [(2, ["u1", "u1.wav", "Well, yes", "happy", ""])]
     assert table.short == [2]
+
+
+def test_a_column_may_be_named_like_a_comment():
+    table, problems = read("#,id,text\n1,u1,hi\n")
+    assert (table.header, table.rows, problems) == (["#", "id", "text"], [(2, ["1", "u1", "hi"])], [])
 
 
 def test_a_second_header_is_no_row():
