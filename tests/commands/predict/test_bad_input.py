@@ -64,7 +64,7 @@ def test_a_wrong_ending_is_no_obstacle(here):
         ("text,audio\nsky\n", "t.csv: 1 problem\n  row 2: expected 2 fields, as in the header\n"),
         ("audio,text\n00.wav,sky,sea\n", "t.csv: 1 problem\n  row 2: expected 2 fields, as in the header\n"),
         ("utterance,audio\nYou did what?,00.wav\n", "t.csv: 1 problem\n  column 'utterance' holds texts, no ids"),
-        ('id,text,audio\na,"sky,00.wav\nb,sea",00.wav\n', "t.csv: 1 problem\n  row 2: a quote opens here and closes where"),
+        ('id,text,audio\na,"sky,00.wav\nb,sea",00.wav\n', "t.csv: 1 problem\n  row 2: a quote opens here"),
         ("audio\nfile:///tmp/00.wav\n", "t.csv: row 2: file:///tmp/00.wav: an address, expected a path"),
         ("audio\nC:\\voices\\00.wav\n", "t.csv: row 2: C:\\voices\\00.wav: a path on a Windows computer"),
         ("id,text\na,sky\na,sea\n", "t.csv: row 3: 'a' is the id of row 2 already\n"),
