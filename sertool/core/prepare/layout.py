@@ -163,7 +163,7 @@ def _role(kind: str, *, is_speaker: bool) -> str:
 def _unclear(folder: object, levels: Sequence[Sequence[str]], kinds: Sequence[str]) -> DataError:
     """Make the error that shows the levels; its hint shows the layouts that they may have."""
     shown = "; ".join(f"level {number}: {first_few(names)}" for number, names in enumerate(levels, start=1))
-    why = "some folders name splits and others do not" if any(map(_is_mixed, levels)) else "the names do not tell"
+    why = ": some folders name splits and others do not" if any(map(_is_mixed, levels)) else ""
     # What a level is that may hold the classes, where it does not.
     others = [
         SPLIT if _is_mixed(names) else SPEAKER if kind in (*_OPEN, CLASS) else kind
@@ -183,6 +183,6 @@ def _unclear(folder: object, levels: Sequence[Sequence[str]], kinds: Sequence[st
         own = [UNUSED if role in roles[:level] else role for level, role in enumerate(roles)]
         layouts.append("--layout " + "/".join(own).rstrip(f"/{UNUSED}"))
     return DataError(
-        f"{folder}: cannot tell which folders are the classes: {why} ({shown})",
+        f"{folder}: cannot tell which folders are the classes{why} ({shown})",
         hint=f"say what each level is: {' or '.join(layouts)} (levels: {', '.join(ROLES)} for one that is not used)",
     )

@@ -112,6 +112,27 @@ def test_tables_of_other_kinds(here):
     )
 
 
+def test_missing_cells_of_a_table_are_empty_and_names_plain(here):
+    lines = ["id,audio,text,start", "u\u200b1,00.wav,NaN,nan", "#N/A,,sky,-", "u3,00.wav,sea,0.1"]
+    Path("t.csv").write_text("\n".join(lines), encoding="utf-8")
+    result = predict("--table", "t.csv", "--json", "p.json")
+    rows = json.loads(Path("p.json").read_text())["predictions"]
+    assert [(own["id"], own["modalities"]) for own in rows] == [
+        ("u1", ["audio"]),
+        ("row 3", ["text"]),
+        ("u3", ["text", "audio"]),
+    ]
+    assert result.stderr.splitlines()[:2] == [
+        "note: t.csv: read 4 cells as empty, for a missing value: text 'NaN' (row 2), start 'nan' (row 2), "
+        "id '#N/A' (row 3), start '-' (row 3)",
+        "note: t.csv: read 1 cell in the normal form of a name: id 'u\\u200b1' as 'u1' (row 2)",
+    ]
+    Path("t.csv").write_text("id,audio,text\nu1,None,-\n")
+    assert "row 2: has neither audio nor text" in refusal("--table", "t.csv")
+    Path("t.csv").write_text("id,text\nu1,sky\nu1\u00ad,sea\n", encoding="utf-8")
+    assert "row 3: 'u1' is the id of row 2 already" in refusal("--table", "t.csv")
+
+
 def test_half_a_character_is_spelled_out(here):
     Path("t.jsonl").write_text('{"id": "a\\ud800b\\u001b[31m", "text": "sky \\ud800"}\n{"audio": "\\ud800.wav"}\n')
     rows = written("--table", "t.jsonl", "--skip-bad")
