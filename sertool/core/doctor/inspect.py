@@ -40,7 +40,7 @@ class Inspection:
         counts: counts of each split that has utterances.
         findings: all findings, the most severe first.
         command: command that shows this inspection.
-        test_words: the words of test that are known from training; None where there are none.
+        test_words: the words of test that are known from training; None without any, or where they were not counted.
         words: sentence on the splitting of texts in scripts without spaces; empty without any.
         caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
     """
@@ -123,7 +123,8 @@ def inspect(
         subject = replace(subject, folds=make_folds(corpus, targets, recipe.splits))
     except (DataError, UsageError) as error:
         subject = replace(subject, undivided=error)  # a finding; the other checks still run
-    return _inspection(subject, command, vectors, data_dir)
+    # Counted for people who look at the corpus, not before each training.
+    return replace(_inspection(subject, command, vectors, data_dir), test_words=splitting.known_words(subject))
 
 
 def _unread(recipe: Recipe, folder: Path, command: str, faults: Sequence[DataError]) -> Inspection:
@@ -174,7 +175,6 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
         counts=counts.counts(subject),
         findings=tuple(findings),
         command=command,
-        test_words=splitting.known_words(subject),
         words=describe_splitting(corpus) if subject.uses("text") else "",
         caveats=corpus.caveats,
     )
