@@ -1,12 +1,12 @@
 """Inputs of a prediction: recordings, folders, a text or a table become clips; unusable rows are listed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, Segment
-from sertool.core.formatting import cut, first_few, first_lines, printable, problem_list, unicode_only
+from sertool.core.formatting import cut, first_few, first_lines, plural, printable, problem_list, unicode_only
 from sertool.core.prepare.audio_paths import find_audio, why_missing
 from sertool.core.prepare.columns import LONGEST_NAME, seconds_of
 from sertool.core.prepare.findings import Findings
@@ -98,7 +98,10 @@ def collect(paths: Sequence[Path], text: str | None, table: Path | None, *, divi
         return Inputs([Clip(printable(str(audio)) if audio else "text", audio, unicode_only(text.strip()))])
     if not paths:
         raise UsageError("no input was given", hint='a recording, several, a folder, --table FILE, or --text "words"')
-    return Inputs([Clip(printable(str(audio)), audio) for path in paths for audio in _recordings(path)])
+    # A file that the user names is recognised by its content, whatever its suffix.
+    searched = [_search(path) if path.is_dir() else ([path], []) for path in paths]
+    clips = [Clip(printable(str(audio)), audio) for found, _ in searched for audio in found]
+    return Inputs(clips, notes=[note for _, notes in searched for note in notes])
 
 
 def check_window(window: float | None, hop: float | None) -> None:
@@ -122,19 +125,23 @@ def check_window(window: float | None, hop: float | None) -> None:
         raise UsageError(f"--hop {hop:g}: longer than --window {window:g}, so that some seconds would be in no window")
 
 
-def _recordings(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path  # a file that the user names is recognised by its content, whatever its suffix
-        return
-    # macOS leaves ._x.wav beside x.wav on other systems' disks, which is not a recording.
-    found = sorted(
-        below
-        for below in path.rglob("*")
-        if below.suffix.lower() in SUFFIXES and not _hidden(below.relative_to(path)) and below.is_file()
-    )
+def _search(folder: Path) -> tuple[list[Path], list[str]]:
+    """Search a folder for recordings by their names; returns them and a note on the files that were passed over."""
+    found, others = list[Path](), list[str]()
+    for below in sorted(folder.rglob("*")):
+        inside = below.relative_to(folder)
+        # macOS leaves ._x.wav beside x.wav on other systems' disks, which is not a recording.
+        if below.suffix.lower() in SUFFIXES and not _hidden(inside) and below.is_file():
+            found.append(below)
+        elif not below.is_dir():
+            others.append(printable(cut(str(inside), LONGEST_NAME, keep_end=True)))
+    passed = f"{plural(len(others), 'other file')}: {first_few(others)}" if others else ""
     if not found:
-        raise DataError(f"{path}: no recordings in this folder (names ending in {', '.join(SUFFIXES)})")
-    yield from found
+        holds = f"; it holds {passed}" if passed else ""
+        raise DataError(f"{folder}: no recordings in this folder (names ending in {', '.join(SUFFIXES)}){holds}")
+    return found, [f"{folder}: passed over {passed}; only names that end in {', '.join(SUFFIXES)} are read"] * bool(
+        others
+    )
 
 
 def _hidden(path: Path) -> bool:
@@ -151,6 +158,8 @@ def _read_table(path: Path) -> Inputs:
         columns = printable(first_few((cut(name, LONGEST_NAME) for name in table.header), 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
         rows = []  # every row would repeat this problem
+    if "channel" in table.header:
+        findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
     clips, refused, seen = [], [], dict[str, int]()
     for number, record in rows:
         clip = _clip(number, record, path.parent)

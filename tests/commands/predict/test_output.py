@@ -54,8 +54,19 @@ def test_a_folder_is_searched_for_recordings(here):
     for place in ("calls/b/2.WAV", "calls/1.wav", "calls/._1.wav", "calls/.hidden.wav", "calls/notes.txt"):
         shutil.copy("00.wav", place)
     assert [own["id"] for own in written("calls")] == ["calls/1.wav", "calls/b/2.WAV"]
+    assert (
+        "note: calls: passed over 3 other files: ._1.wav, .hidden.wav, notes.txt; only names that end in .wav, "
+    ) in predict("calls").stderr
     (here / "none").mkdir()
     assert refusal("none").startswith("error: none: no recordings in this folder (names ending in .wav, .flac,")
+    for name in ("memo.m4a", "call.amr.part"):
+        (here / "none" / name).touch()
+    assert refusal("none").endswith("; it holds 2 other files: call.amr.part, memo.m4a\n")
+
+
+def test_a_column_of_channels_is_refused(here):
+    Path("t.csv").write_text("audio,channel\n00.wav,1\n00.wav,2\n")
+    assert "column 'channel': channels are averaged; write each into a file of its own" in refusal("--table", "t.csv")
 
 
 def test_a_table_gives_ids_texts_and_segments(here):
