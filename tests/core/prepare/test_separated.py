@@ -209,7 +209,7 @@ def plain(cells):
     return [cell.strip() for cell in cells]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(table=tables(CELLS), all_quoted=st.booleans(), end=st.sampled_from(["\n", "\r\n", "\r"]), lost=st.booleans())
 @example((["id", "audio", "text"], [["u1", "a", "x\nu2,b,y"]], ","), True, "\n", False)
 @example((["id", "text"], [["u1", "x\nu2\ty"]], "\t"), True, "\n", False)
@@ -233,7 +233,7 @@ def test_rows_of_a_csv_writer_come_back_or_are_refused(table, all_quoted, end, l
         assert any("\t" in cell and ("\n" in cell or "\r" in cell) for row in rows for cell in row)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(table=tables(CELLS), end=st.sampled_from(["\n", "\r\n", "\r"]))
 def test_rows_written_without_quoting_come_back_or_are_refused(table, end):
     """The signs that are quotes in the texts then are quotes of the file, or signs of the text."""
