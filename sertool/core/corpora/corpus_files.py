@@ -26,7 +26,7 @@ from sertool.core.corpora.corpus_content import FORMAT, Header, Line, Words
 from sertool.core.corpora.corpus_hashes import verifying
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse, reporting
 from sertool.core.corpora.splitting import check_splitting
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.artifacts import read_text, writing
 from sertool.core.files.typed_json import parse_typed, read_typed
@@ -35,8 +35,8 @@ _LARGEST = 1 << 30  # bytes of utterances.jsonl; the largest published sets have
 
 
 def is_corpus(folder: Path) -> bool:
-    """Check whether a folder holds a corpus in this format."""
-    return (folder / "corpus.json").is_file()
+    """Check whether a folder holds a corpus in this format; something else in the place of its file is refused later."""
+    return (folder / "corpus.json").exists()
 
 
 def already_there(folder: Path) -> UsageError:
@@ -66,13 +66,15 @@ def write_corpus(corpus: Corpus, folder: Path, *, staging: Path | None = None, r
             shutil.rmtree(staging)  # an interrupted command left it
         stage = staging or Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
     try:
-        names = _write_files(corpus, stage)
+        files = _write_files(corpus, stage)
         header = folder / "corpus.json"
         if not replace and is_corpus(folder) and read_text(header) != read_text(stage / "corpus.json"):
             raise already_there(folder)
+        if blocked := [str(folder / name) for name in (*files, header.name) if (folder / name).is_dir()]:
+            raise SertoolError(f"{', '.join(blocked)}: a folder in the place of a file", hint="rename or remove it")
         with writing(folder):
             header.unlink(missing_ok=True)  # first, so that no old one vouches for new files
-            for name in (*names, "corpus.json"):
+            for name in (*files, header.name):
                 (stage / name).replace(folder / name)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -92,7 +94,7 @@ def _write_files(corpus: Corpus, folder: Path) -> list[str]:
         artifacts.write_arrays(folder / "vectors.safetensors", {"vectors": corpus.vocabulary.vectors})
     if corpus.numbering is not None:
         artifacts.write_json(folder / "numbering.json", dict(corpus.numbering))
-    names = sorted(path.name for path in folder.iterdir())
+    files = sorted(path.name for path in folder.iterdir())
     artifacts.write_json(
         folder / "corpus.json",
         {
@@ -110,10 +112,10 @@ def _write_files(corpus: Corpus, folder: Path) -> list[str]:
             # Left out where it is None, as in corpora of earlier versions.
             **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
             "left_out": [asdict(item) for item in corpus.left_out],
-            "sha256": {name: artifacts.sha256(folder / name) for name in names},
+            "sha256": {name: artifacts.sha256(folder / name) for name in files},
         },
     )
-    return names
+    return files
 
 
 def read_corpus(folder: Path, report: Report = refuse) -> Corpus:

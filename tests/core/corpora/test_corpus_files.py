@@ -1,5 +1,6 @@
 """A corpus on disk: what is written is read, and a damaged folder is one message."""
 
+import errno
 import json
 import math
 import os
@@ -114,12 +115,34 @@ def test_a_write_that_breaks_off_leaves_the_old_corpus(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"audio.safetensors", "corpus.json", "utterances.jsonl"}
 
 
-def test_a_move_that_breaks_off_leaves_no_corpus(tmp_path):
+def test_a_folder_in_the_place_of_a_file_leaves_the_old_corpus(tmp_path):
     write_corpus(small(), tmp_path)
     (tmp_path / "text.safetensors").mkdir()
-    with pytest.raises(SertoolError, match=r"cannot be written \(Is a directory\)"):
+    with pytest.raises(SertoolError, match=r"text\.safetensors: a folder in the place of a file"):
+        write_corpus(full(), tmp_path)
+    assert_same(read_corpus(tmp_path), small())
+
+
+def test_a_move_that_breaks_off_leaves_no_corpus(tmp_path, monkeypatch):
+    write_corpus(small(), tmp_path)
+    move = Path.replace
+
+    def fails(path, place):
+        if path.parent.name.startswith(".new") and path.name == "utterances.jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        return move(path, place)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(SertoolError, match=r"cannot be written \(Input/output error\)"):
         write_corpus(full(), tmp_path)
     assert not is_corpus(tmp_path)
+
+
+def test_something_else_in_the_place_of_corpus_json_is_named_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "corpus.json")
+    assert is_corpus(tmp_path)
+    with pytest.raises(DataError, match="is a FIFO"):
+        read_corpus(tmp_path)
 
 
 def test_a_corpus_is_replaced_by_the_same_one_alone_unless_that_is_allowed(tmp_path):
