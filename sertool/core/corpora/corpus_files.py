@@ -35,7 +35,7 @@ _LARGEST = 1 << 30  # bytes of utterances.jsonl; the largest published sets have
 
 
 def is_corpus(folder: Path) -> bool:
-    """Check whether a folder holds a corpus in this format; something else in the place of its file is refused later."""
+    """Check whether a folder holds a corpus in this format; reading it judges whether its file is a file."""
     return (folder / "corpus.json").exists()
 
 
