@@ -74,7 +74,9 @@ def _joiner(found: re.Match[str]) -> str:
 
 
 def spelling(name: str) -> str:
-    r"""Return a key that likely spellings of one name share: in any case, with - or _ for a space, or Cyrillic letters.
+    r"""Return a key that is the same for likely spellings of one name.
+
+    It ignores case, takes - and _ for spaces, and Cyrillic and Greek letters for the Latin ones that they look like.
 
     >>> spelling("Very_Sad"), spelling("h\u0430ppy"), spelling("\uff33\uff10\uff11") == spelling("s01")
     ('very sad', 'happy', True)

@@ -1,6 +1,7 @@
 """Rows of a JSON file: one object on each line, or all objects in one array."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,8 @@ def read_json(text: str, findings: Findings) -> tuple[list[str], list[tuple[int,
         record = {}
         for name, (_, value) in zip(names, content, strict=True):
             if name in READ:
-                if isinstance(value, list):  # objects are lists here, too
+                # Objects are lists here, too; Infinity is neither a name nor a time.
+                if isinstance(value, list) or (isinstance(value, float) and math.isinf(value)):
                     findings.add(f"{name} is not a text or a number", number)
                 record[name] = text_of(value)
         rows.append((number, record))

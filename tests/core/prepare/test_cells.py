@@ -145,6 +145,8 @@ def test_missing_values_of_json(folder):
     )
     with pytest.raises(DataError, match="row 1: label is empty"):
         json_table(folder, {"id": "u1", "label": float("nan")})
+    with pytest.raises(DataError, match="row 1: label is not a text or a number"):
+        json_table(folder, {"id": "u1", "label": float("inf")})
 
 
 def test_whole_numbers_of_a_column_are_written_in_one_way(folder):
