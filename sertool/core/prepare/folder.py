@@ -18,7 +18,10 @@ from sertool.core.prepare.rows import Row, Table, divided
 from sertool.core.prepare.split_names import read_splits, split_word
 from sertool.core.prepare.table import is_unicode
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf")
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf"),
+    *(".wave", ".bwf", ".rf64", ".snd", ".sph", ".nist", ".voc", ".ircam", ".avr", ".paf", ".svx", ".mp2", ".mpga"),
+)
 # The others cannot be read, but they are recordings: they are reported, not ignored.
 _AUDIO = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
 

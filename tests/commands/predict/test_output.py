@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import soundfile
 from tones import (
     CLASSES,
     predict,
@@ -53,9 +54,11 @@ def test_a_folder_is_searched_for_recordings(here):
     (here / "calls/b").mkdir(parents=True)
     for place in ("calls/b/2.WAV", "calls/1.wav", "calls/._1.wav", "calls/.hidden.wav", "calls/notes.txt"):
         shutil.copy("00.wav", place)
-    assert [own["id"] for own in written("calls")] == ["calls/1.wav", "calls/b/2.WAV"]
+    samples, rate = soundfile.read("00.wav")
+    soundfile.write("calls/c.SPH", samples, rate, format="NIST")  # telephone corpora come so
+    assert [own["id"] for own in written("calls")] == ["calls/1.wav", "calls/b/2.WAV", "calls/c.SPH"]
     assert (
-        "note: calls: passed over 3 other files: ._1.wav, .hidden.wav, notes.txt; only names that end in .wav, "
+        "note: calls: passed over 3 other files: ._1.wav, .hidden.wav, notes.txt, whose names are not those of "
     ) in predict("calls").stderr
     (here / "none").mkdir()
     assert refusal("none").startswith("error: none: no recordings in this folder (names ending in .wav, .flac,")
