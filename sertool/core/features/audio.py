@@ -9,15 +9,15 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
-from sertool.core.features.joined import UNKNOWN_LENGTH, JoinedSound, open_whole
+from sertool.core.features.containers import WHOLE, Container, Window, examine
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from soundfile import SoundFile
     from torch import Tensor
 
+READER_VERSION = 2  # raised when the same file gives other samples; part of the keys of caches
 SHORTEST = 0.01  # seconds; a period of a low voice, so anything shorter holds no speech
 LONGEST = 4 * 3600  # seconds; a small file can decode to years of silence, which memory cannot hold
 END_TOLERANCE = 0.1  # seconds; tables often round the end of a segment up
@@ -32,6 +33,7 @@ _RATES = (100, 1_000_000)  # Hz
 _LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit ones and damaged files do not
 _BLOCK = 1 << 15  # values; a header may promise any length, so memory is allocated block by block
 _PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow anew and it is a third slower
+_UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile reports more if the header leaves the length out
 _FORMATS = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 _STDERR = threading.Lock()
 # Common containers that libsndfile cannot read: offset of the magic bytes, the bytes, the name.
@@ -62,17 +64,37 @@ class Segment:
     end: float | None = None
 
 
+@dataclass(frozen=True)
+class Recording:
+    """A recording that was read.
+
+    Attributes:
+        samples: (N,) float32.
+        remark: fault of the file that did not keep it from being read, such as a header that states another length;
+            empty if there is none.
+    """
+
+    samples: "Tensor"
+    remark: str = ""
+
+
 def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
+    """Return the samples of :func:`read_recording`."""
+    return read_recording(segment, sample_rate).samples
+
+
+def read_recording(segment: Segment, sample_rate: int) -> Recording:
     """Read a recording, or a segment of it, as one channel at a given sampling rate.
 
-    Decoding starts at the segment if the format can seek; memory holds the result and one small block.
+    It is read to its true end, whatever its header states. Decoding starts at the segment if the format can seek;
+    memory holds the result and one small block. Joined files are read one after the other.
 
     Args:
         segment: file in any format that libsndfile recognises by content (WAV, FLAC, Ogg, MP3, AIFF, ...).
         sample_rate: rate of the result in Hz; a file of another rate is resampled.
 
     Returns:
-        (samples,) float32, the mean of the channels, full scale at 1; ceil(n * sample_rate / rate) samples of n.
+        The mean of the channels, full scale at 1; ceil(n * sample_rate / rate) samples of n.
 
     Raises:
         DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, does not reach
@@ -89,24 +111,68 @@ def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
             opened.seek(0)
             if not head:
                 raise DataError(f"{path}: the file is empty", hint=_FORMATS)
-            # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
-            with _quiet(head), soundfile.SoundFile(opened.fileno(), closefd=False) as file:
-                samples = _read(open_whole(file, opened), segment, sample_rate)
+            container = examine(opened, os.fstat(opened.fileno()).st_size)
+            opened.seek(0)
+            with _quiet(head):
+                if container is None:
+                    # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
+                    with soundfile.SoundFile(opened.fileno(), closefd=False) as file:
+                        samples, remark = _read(file, segment, sample_rate)
+                elif len(container.parts) == 1:
+                    with soundfile.SoundFile(Window(opened, container.parts[0])) as file:
+                        samples, remark = _read(file, segment, sample_rate, container)
+                else:
+                    samples, remark = _read_joined(opened, container, segment, sample_rate)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     except (soundfile.SoundFileError, ValueError) as error:
         raise DataError(f"{path}: not readable as audio ({_reason(error, head)})", hint=_FORMATS) from error
-    return torch.from_numpy(samples)
+    return Recording(torch.from_numpy(samples), remark)
 
 
-def _read(file: "SoundFile | JoinedSound", segment: Segment, sample_rate: int) -> NDArray[np.float32]:
-    """Read the samples (N,) of a segment at a sampling rate."""
+def _read_joined(
+    opened: BinaryIO, container: Container, segment: Segment, sample_rate: int
+) -> tuple[NDArray[np.float32], str]:
+    """Read files that were joined to one, whatever the sampling rate of each, and cut out the segment."""
+    import soundfile
+
+    whole = Segment(segment.path)
+    pieces: list[NDArray[np.float32]] = []
+    remarks: list[str] = []
+    for number, part in enumerate(container.parts, start=1):
+        with soundfile.SoundFile(Window(opened, part)) as file:
+            samples, remark = _read(file, whole, sample_rate)
+        pieces.append(samples)
+        remarks += [f"of number {number}, {remark}"] * bool(remark)
+        if sum(map(len, pieces)) > LONGEST * sample_rate:
+            raise _too_long(segment.path)
+    samples = np.concatenate(pieces)
+    first, last = _bounds(segment, len(samples), sample_rate)
+    lengths = f"the first lasts {len(pieces[0]) / sample_rate:.4g} s, all of them {len(samples) / sample_rate:.4g} s"
+    remarks = [f"it holds {len(pieces)} recordings, one behind the other: {lengths}", *remarks]
+    return samples[first:last], "; ".join([*remarks, container.remark] if container.remark else remarks)
+
+
+def _remark(container: Container, frames: int, rate: int) -> str:
+    """Compare the length that a header states with the true one, of ``frames`` at a sampling rate."""
+    claimed = container.samples if container.share is None else container.share * frames
+    if claimed is None or abs(claimed - frames) < 1:
+        return container.remark
+    length = f"its header states {claimed / rate:.4g} s, but it holds {frames / rate:.4g} s"
+    return f"{container.remark}; {length}" if container.remark else length
+
+
+def _read(
+    file: "SoundFile", segment: Segment, sample_rate: int, container: Container = WHOLE
+) -> tuple[NDArray[np.float32], str]:
+    """Read the samples (N,) of a segment at a sampling rate, and what is to be remarked about the file's length."""
     import soxr
 
     path, rate = segment.path, int(file.samplerate)
     if not _RATES[0] <= rate <= _RATES[1]:
         raise DataError(f"{path}: a sampling rate of {rate} Hz, expected {_RATES[0]} to {_RATES[1]:,} Hz")
-    first, last = _bounds(segment, int(file.frames), rate)
+    known = int(file.frames)
+    first, last = _bounds(segment, known, rate)
     resampler = None if rate == sample_rate else soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
     pieces: list[NDArray[np.float32]] = []
     read = 0
@@ -121,24 +187,28 @@ def _read(file: "SoundFile | JoinedSound", segment: Segment, sample_rate: int) -
             pieces.append(block)
         else:
             pieces += (resampler.resample_chunk(block[at : at + _PIECE]) for at in range(0, len(block), _PIECE))
-    if read < last - first and file.frames >= UNKNOWN_LENGTH > last:  # only now is the length known
-        _bounds(segment, file.tell(), rate)
-    elif read < last - first and last < UNKNOWN_LENGTH:
-        raise DataError(f"{path}: truncated, ends after {(first + read) / rate:g} s of {file.frames / rate:g} s")
+    if read == 0 and first:  # only decoding everything shows how long it is
+        file.seek(0)
+        raise _outside(path, sum(map(len, _blocks(file, 0, first))) / rate, "start", first / rate)
+    ended = read < last - first
+    if ended and segment.end is not None and (first + read) / rate < segment.end - END_TOLERANCE:
+        raise _outside(path, (first + read) / rate, "end", segment.end)
+    if ended and known < _UNKNOWN_LENGTH:
+        container = replace(container, samples=container.samples or known)
     if read == 0:
-        size = path.stat().st_size
-        # A recorder that was killed leaves the sizes in the header empty.
-        stated = f", as its header says, but the file has {size:,} bytes" if file.frames == 0 and size > 1000 else ""
-        raise DataError(f"{path}: contains no samples{stated}")
+        raise DataError(f"{path}: contains no samples")
     if read < SHORTEST * rate:
         raise DataError(f"{path}: lasts {1e3 * read / rate:.3g} ms, expected at least {1e3 * SHORTEST:g} ms")
     if resampler is not None:
         # As librosa does: soxr rounds the length down, ceil is wanted, so one zero fills up.
         pieces += (resampler.resample_chunk(np.zeros(0, np.float32), last=True), np.zeros(1, np.float32))
-    return np.concatenate(pieces)[: math.ceil(read * sample_rate / rate)]
+    samples = np.concatenate(pieces)[: math.ceil(read * sample_rate / rate)]
+    if ended or segment.end is None:
+        return samples, _remark(container, first + read, rate)
+    return samples, _remark(container, known, rate) if known < _UNKNOWN_LENGTH else container.remark
 
 
-def _blocks(file: "SoundFile | JoinedSound", first: int, last: int) -> Iterator[NDArray[np.float32]]:
+def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.float32]]:
     """Yield the mean of the channels, samples ``first`` up to ``last`` (exclusive) or to the end of the file."""
     if first:
         file.seek(first)
@@ -170,11 +240,15 @@ def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
     if known and (begins * rate >= known or ends > known / rate + END_TOLERANCE):
         what = "start" if begins * rate >= known else "end"
         at = begins if what == "start" else ends
-        raise DataError(f"{path}: is {known / rate:g} s long, but the segment's {what} is at {at:g} s")
+        raise _outside(path, known / rate, what, at)
     first, last = round(min(begins * rate, known)), round(min(ends * rate, known))
-    if last < UNKNOWN_LENGTH and last - first > LONGEST * rate:
+    if last < _UNKNOWN_LENGTH and last - first > LONGEST * rate:
         raise _too_long(path)
     return first, last
+
+
+def _outside(path: Path, length: float, what: str, at: float) -> DataError:
+    return DataError(f"{path}: is {length:g} s long, but the segment's {what} is at {at:g} s")
 
 
 def _too_long(path: Path) -> DataError:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import frontend as frontends
-from sertool.core.features.audio import Segment
+from sertool.core.features.audio import READER_VERSION, Segment
 from sertool.core.features.frontend import Extract, FrameMaker
 from sertool.core.files import artifacts
 from sertool.core.files.regular import check_regular, open_regular
@@ -97,13 +97,13 @@ def read_entry(entry: Path) -> list[Extract | str] | None:
     """
     try:
         arrays, facts = artifacts.read_arrays(entry)
-        if facts["check"] != _check_list(arrays, facts["reasons"]):
+        if facts["check"] != _check_list(arrays, facts["reasons"], facts["remarks"]):
             return None
-        reasons = json.loads(facts["reasons"])
+        reasons, remarks = json.loads(facts["reasons"]), json.loads(facts["remarks"])
         frames, seconds = np.split(arrays["frames"], arrays["ends"][:-1]), arrays["seconds"]
         return [
-            Extract(own, float(length)) if reason is None else str(reason)
-            for own, length, reason in zip(frames, seconds, reasons, strict=True)
+            Extract(own, float(length), str(remark)) if reason is None else str(reason)
+            for own, length, reason, remark in zip(frames, seconds, reasons, remarks, strict=True)
         ]
     except (DataError, KeyError, TypeError, ValueError, IndexError):  # damaged: computed and written anew
         return None
@@ -125,7 +125,9 @@ def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
         "seconds": np.array([0.0 if one is None else one.seconds for one in decoded]),
     }
     reasons = json.dumps([one if isinstance(one, str) else None for one in found])
-    artifacts.write_arrays(entry, arrays, {"reasons": reasons, "check": _check_list(arrays, reasons)})
+    remarks = json.dumps(["" if one is None else one.remark for one in decoded])
+    check = _check_list(arrays, reasons, remarks)
+    artifacts.write_arrays(entry, arrays, {"reasons": reasons, "remarks": remarks, "check": check})
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -157,7 +159,7 @@ def _content_hash(path: Path, size: int, changed: int) -> str:
 
 def _key(recordings: dict[str, Any], maker: FrameMaker) -> str:
     """Name the entry of recordings: any other setting or another way to compute the frames gives another name."""
-    key = {**recordings, "frontend": dict(maker.note), "algorithm": maker.version}
+    key = {**recordings, "frontend": dict(maker.note), "algorithm": maker.version, "reader": READER_VERSION}
     return _hash(json.dumps(key, sort_keys=True).encode())
 
 
@@ -168,12 +170,12 @@ def _hash(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _check(frames: NDArray[np.float32], seconds: str) -> str:
-    return _hash(f"{frames.dtype} {frames.shape} {seconds} ".encode(), frames.tobytes())
+def _check(frames: NDArray[np.float32], seconds: str, remark: str) -> str:
+    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remark} ".encode(), frames.tobytes())
 
 
-def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str) -> str:
-    parts = [reasons.encode()]
+def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str, remarks: str) -> str:
+    parts = [reasons.encode(), remarks.encode()]
     for name in sorted(arrays):
         parts += f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), arrays[name].tobytes()
     return _hash(*parts)
@@ -182,17 +184,18 @@ def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str) -> str:
 def _read(entry: Path) -> Extract | None:
     try:
         arrays, facts = artifacts.read_arrays(entry)
-        frames, seconds = arrays["frames"], facts["seconds"]
-        if facts["check"] != _check(frames, seconds):
+        frames, seconds, remark = arrays["frames"], facts["seconds"], facts["remark"]
+        if facts["check"] != _check(frames, seconds, remark):
             return None
-        return Extract(frames, float(seconds))  # repr and float give back every bit
+        return Extract(frames, float(seconds), remark)  # repr and float give back every bit
     except (DataError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _write(entry: Path, found: Extract) -> None:
     seconds = repr(found.seconds)
-    facts = {"seconds": seconds, "check": _check(found.frames, seconds)}
+    check = _check(found.frames, seconds, found.remark)
+    facts = {"seconds": seconds, "remark": found.remark, "check": check}
     try:
         artifacts.write_arrays(entry, {"frames": found.frames}, facts)
     except SertoolError as error:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, did_you_mean
-from sertool.core.features.audio import Segment, read_audio
+from sertool.core.features.audio import Segment, read_recording
 from sertool.core.features.log_mel import LogMel
 from sertool.core.recipe.schema import Frontend
 
@@ -78,10 +78,17 @@ def open_frontend(settings: Frontend | Mapping[str, Any]) -> FrameMaker:
 
 @dataclass(frozen=True)
 class Extract:
-    """The ``frames`` (T, D) float32 of one recording, and its length in ``seconds`` before anything was trimmed."""
+    """The frames of one recording.
+
+    Attributes:
+        frames: (T, D) float32.
+        seconds: length before anything was trimmed.
+        remark: fault of the file, as :class:`~sertool.core.features.audio.Recording` has it; empty if there is none.
+    """
 
     frames: NDArray[np.float32]
     seconds: float
+    remark: str = ""
 
 
 def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
@@ -90,8 +97,9 @@ def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
     Raises:
         DataError: the recording cannot be used; the message names it.
     """
-    waveform = read_audio(segment, maker.sample_rate)
-    return Extract(maker.frames([waveform])[0].numpy(), len(waveform) / maker.sample_rate)
+    recording = read_recording(segment, maker.sample_rate)
+    frames = maker.frames([recording.samples])[0].numpy()
+    return Extract(frames, len(recording.samples) / maker.sample_rate, recording.remark)
 
 
 def is_silent(frames: NDArray[np.float32], maker: FrameMaker) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from sertool.core.formatting import first_few, plural, printable
+from sertool.core.formatting import first_few, first_lines, plural, printable
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.passages import Listener
 from sertool.core.inference.predictor import Prediction, Predictor
@@ -13,6 +13,7 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
     """Describe what a user should know, the most serious first; a sentence per line of stderr."""
     silent = [own for own in predictions if own.silent]
     lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []
+    lines += [f"warning: {line}" for line in first_lines(_remarks(predictions))]
     lines += [f"note: {line}" for line in _inputs(listener, clips, predictions)]
     if opened.calibration is None:
         members, trained = len(opened.members), opened.trained
@@ -22,6 +23,11 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
             f"sertool ensemble --name {trained.name}{index} fits one, if there is validation to fit it on"
         )
     return lines
+
+
+def _remarks(predictions: Sequence[Prediction]) -> list[str]:
+    """List the faults of files, each once, though a file may have many windows."""
+    return list(dict.fromkeys(printable(f"{own.name}: {own.remark}") for own in predictions if own.remark))
 
 
 def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:

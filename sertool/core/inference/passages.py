@@ -14,7 +14,7 @@ from torch import Tensor
 from sertool.core.corpora.splitting import check_installed
 from sertool.core.corpora.words import split_words
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.audio import SHORTEST, read_audio
+from sertool.core.features.audio import SHORTEST, Recording, read_recording
 from sertool.core.features.frontend import FrameMaker, is_silent, open_frontend
 from sertool.core.formatting import printable
 from sertool.core.inference.clips import Clip, RefusedClip, check_refused, check_window
@@ -35,6 +35,7 @@ class Passage:
         start, end: seconds into the file, of a segment or a window; None for a whole recording.
         cut: ``text`` and ``audio``, if they are longer than the model's longest input.
         silent: the recording contains no sound.
+        remark: fault of the file that did not keep it from being read, such as a wrong length in its header.
         clip: position of its clip among all clips.
     """
 
@@ -46,6 +47,7 @@ class Passage:
     end: float | None = None
     cut: tuple[str, ...] = ()
     silent: bool = False
+    remark: str = ""
     clip: int = 0
 
 
@@ -110,11 +112,13 @@ class Listener:
             rate = self.frontend.sample_rate
             if waveform is None:
                 assert segment is not None
-                waveform = read_audio(segment, rate)
-            pieces = list(self._pieces(clip, waveform))
+                recording = read_recording(segment, rate)
+            else:
+                recording = Recording(waveform)
+            pieces = list(self._pieces(clip, recording.samples))
             frames = self.frontend.frames([samples for samples, _, _ in pieces])
             return [
-                self._passage(clip, words, own.numpy(), start, end)
+                replace(self._passage(clip, words, own.numpy(), start, end), remark=recording.remark)
                 for own, (_, start, end) in zip(frames, pieces, strict=True)
             ]
         if not words:

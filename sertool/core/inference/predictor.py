@@ -57,6 +57,7 @@ class Prediction:
         modalities: ``text`` and ``audio``, if the model used them.
         cut: modalities that were longer than the model's longest input.
         silent: the recording contains no sound.
+        remark: fault of the file that did not keep it from being read, such as a wrong length in its header.
         unknown_words: words of the text that were not in the training set.
     """
 
@@ -73,6 +74,7 @@ class Prediction:
     modalities: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     silent: bool = False
+    remark: str = ""
     unknown_words: tuple[str, ...] = ()
 
     def unsure(self, abstain: float | None) -> bool:
@@ -206,6 +208,7 @@ class Predictor:
                 modalities=_modalities(passage, reads),
                 cut=passage.cut,
                 silent=passage.silent,
+                remark=passage.remark,
                 unknown_words=self._unknown(passage.words) if reads else (),
             )
 

@@ -192,6 +192,10 @@ def _warnings(table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[R
     for split in SPLITS:
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
+    remarks = [f"{row.id}: {one.remark}" for row, one in zip(decoded.rows, decoded.extracts, strict=True) if one.remark]
+    if remarks:
+        count = f"{plural(len(remarks), 'recording')} whose file has a fault, read as far as it goes"
+        warnings.append("\n  ".join([count, *first_lines(remarks)]))
     if silent:
         warnings.append(f"{plural(len(silent), 'silent recording')} kept ({_listed(silent)})")
     long = [row for row, one in zip(decoded.rows, decoded.extracts, strict=True) if one.seconds > LONG]

@@ -251,11 +251,11 @@ def test_a_truncated_file_is_refused(tmp_path):
     path = tmp_path / "cut.flac"
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 22050), 22050)
     path.write_bytes(path.read_bytes()[:20000])
-    # Which of the two is for libsndfile's version to say, and its words may be none at all.
+    # Its words are for libsndfile's version to say, and may be none at all.
     with pytest.raises(DataError) as caught:
         read_audio(Segment(path), 22050)
     message = str(caught.value).removeprefix(f"{path}: ")
-    assert message.startswith(("not readable as audio (", "truncated, ends after "))
+    assert message.startswith("not readable as audio (")
     assert "()" not in message
 
 
