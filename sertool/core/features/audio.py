@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
-from sertool.core.features.containers import WHOLE, Container, Window, examine
+from sertool.core.features.containers import examine
+from sertool.core.features.file_parts import WHOLE, Container, Window
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
 
