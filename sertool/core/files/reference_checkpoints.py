@@ -13,14 +13,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.files.torch_files import read_torch_file
+from sertool.core.files.typed_json import Content, Count, Plain, read_typed
 from sertool.core.files.unpickler import shown
 
 FORMAT = "sertool-reference-checkpoint/1"
@@ -28,6 +30,23 @@ CONVERTED = "sertool"
 _NAME = re.compile(r"best(\d+(?:\.\d*)?(?:e-?\d+)?)_(\d+)\.pkl")
 _MOST_CLASSES = 1000  # the reference has at most 7
 _PLAIN = (str, int, float, bool, type(None))
+
+
+class SourceContent(Content):
+    """The pickle that a copy was made from."""
+
+    name: str
+    bytes: Count
+    mtime_ns: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class CopyContent(Content):
+    """Content of the note of a copy."""
+
+    format: Literal["sertool-reference-checkpoint/1"]
+    source: SourceContent
+    settings: dict[str, Plain]
+    class_weights: Annotated[list[float], Field(max_length=_MOST_CLASSES)] | None
 
 
 @dataclass(frozen=True)
@@ -188,13 +207,13 @@ def _identity(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def _current_note(path: Path) -> dict[str, Any] | None:
+def _current_note(path: Path) -> CopyContent | None:
     """Read the note of a checkpoint's copy; None if there is none, or if the pickle has changed since."""
     if not _note(path).is_file():
         return None
-    content = artifacts.read_json_object(_note(path), FORMAT, "checkpoint")
+    content = read_typed(_note(path), CopyContent)
     # A changed pickle is another checkpoint; a deleted one leaves its copy valid.
-    return content if not path.is_file() or content.get("source") == _identity(path) else None
+    return content if not path.is_file() or content.source.model_dump() == _identity(path) else None
 
 
 def _write_copy(checkpoint: ReferenceCheckpoint) -> None:
@@ -214,19 +233,12 @@ def _write_copy(checkpoint: ReferenceCheckpoint) -> None:
         raise DataError(f"{checkpoint.path}: its settings cannot be written as JSON ({error})") from error
 
 
-def _read_copy(path: Path, content: dict[str, Any]) -> ReferenceCheckpoint:
+def _read_copy(path: Path, content: CopyContent) -> ReferenceCheckpoint:
     accuracy, seed = name_parts(path)
-    note = _note(path)
-    arrays, _ = artifacts.read_arrays(note.with_suffix(".safetensors"))
+    arrays, _ = artifacts.read_arrays(_note(path).with_suffix(".safetensors"))
     for name, array in arrays.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
-            raise DataError(f"{note.with_suffix('.safetensors')}: its weights {name} are not finite float32")
-    settings, weights = content.get("settings"), content.get("class_weights")
-    if not isinstance(settings, dict) or not isinstance(weights, list | None):
-        raise DataError(f"{note}: damaged (settings or class_weights are missing)")
-    try:
-        class_weights = None if weights is None else tuple(float(weight) for weight in weights)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{note}: damaged (class_weights: {error})") from error
+            raise DataError(f"{_note(path).with_suffix('.safetensors')}: its weights {name} are not finite float32")
+    class_weights = None if content.class_weights is None else tuple(content.class_weights)
     state = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return ReferenceCheckpoint(path, accuracy, seed, state, settings, class_weights)
+    return ReferenceCheckpoint(path, accuracy, seed, state, content.settings, class_weights)

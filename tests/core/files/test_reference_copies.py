@@ -105,15 +105,15 @@ def test_folders_are_recognised_and_listed_by_accuracy_as_a_number(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda note: note.write_text("{}"), "not a checkpoint of format sertool-reference-checkpoint/1"),
+        (lambda note: note.write_text("{}"), "4 problems\n  format: is missing"),
         (lambda note: note.write_text("[1"), "not valid JSON"),
         (
             lambda note: note.write_text(json.dumps({**json.loads(note.read_text()), "settings": 3})),
-            "damaged (settings or class_weights are missing)",
+            "settings: expected a table of keys (got 3)",
         ),
         (
             lambda note: note.write_text(json.dumps({**json.loads(note.read_text()), "class_weights": ["x"]})),
-            "damaged (class_weights: could not convert string to float: 'x')",
+            'class_weights[0]: expected a number (got "x")',
         ),
         (lambda note: note.with_suffix(".safetensors").unlink(), "no such file"),
         (lambda note: note.with_suffix(".safetensors").write_bytes(b"12"), "not a readable safetensors file"),
