@@ -158,8 +158,6 @@ def _read_table(path: Path) -> Inputs:
         columns = printable(first_few((cut(name, LONGEST_NAME) for name in table.header), 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
         rows = []  # every row would repeat this problem
-    if "channel" in table.header:
-        findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
     clips, refused, seen = [], [], dict[str, int]()
     for number, record in rows:
         clip = _clip(number, record, path.parent)

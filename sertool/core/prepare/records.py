@@ -67,6 +67,8 @@ def read_records(path: Path, findings: Findings) -> Records:
         rows = [(number, {name: row[place] for name, place in places.items()}) for number, row in table.rows]
         if table.short:
             notes.append(f"{row_numbers(table.short)}: fields are missing at the end, and were read as empty")
+    if {"audio", "channel"} <= set(header):
+        findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
     header, rows, settled = settle(header, rows, findings)
     rows, changed = plain_cells(rows)
     return Records(header, rows, (*notes, *settled, *changed))
