@@ -337,7 +337,7 @@ def test_memory_that_ends_anywhere_else_is_one_message(tmp_path, monkeypatch):
     tiny(tmp_path)
     monkeypatch.setattr("sertool.core.runs.train.tables_of", failing)
     assert refusal("train", "--recipe", "tiny.yaml", "--device", "cpu", code=1).endswith(
-        "error: CUDA out of memory\n  try: --device cpu, or end other processes that hold the memory\n"
+        "error: out of memory\n  try: smaller sizes, --device cpu, or end other processes\n"
     )
     monkeypatch.setattr("sertool.core.runs.train.tables_of", lambda *_: torch.zeros(2) @ torch.zeros(3))
     assert isinstance(run("train", "--recipe", "tiny.yaml", "--device", "cpu").exception, RuntimeError)
