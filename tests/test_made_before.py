@@ -169,7 +169,7 @@ def test_prepare_on_a_cluster_goes_on_from_the_frames_that_were_kept(sertool, un
         state = path.stat()
         recordings.append([str(path), state.st_size, state.st_mtime_ns, None, None])
     frontend = plain(unpacked / "data/TOLD/corpus.json")["frontend"]
-    key = json.dumps({"recordings": recordings, "frontend": frontend, "algorithm": 1}, sort_keys=True)
+    key = json.dumps({"recordings": recordings, "reader": 2, "frontend": frontend, "algorithm": 1}, sort_keys=True)
     name = hashlib.blake2b(key.encode(), digest_size=20).hexdigest()
     cache.mkdir(parents=True)
     shutil.copy("cache/shards/told.safetensors", cache / f"{name}.safetensors")
@@ -317,12 +317,22 @@ def test_what_was_kept_of_the_reference(sertool):
     close("ensemble-reference.json")
 
 
+def without_remarks(name: str) -> None:
+    """Leave out what this version says besides: a fault of a recording's file, and these have none."""
+    found = plain(Path("now", name))
+    for prediction in found["predictions"]:
+        assert prediction.pop("remark") == ""
+    Path("now", name).write_text(json.dumps(found), encoding="utf-8")
+
+
 def test_predict(sertool):
     options = ("--device", "cpu", "--json", "now/predict.json", "--csv", "now/predict.csv")
     sertool("predict", "--name", "first", "--table", "asked.csv", *options)
+    without_remarks("predict.json")
     close("predict.json", "predict.csv")
     options = ("--window", "0.2", "--device", "cpu", "--json", "now/predict-chords.json")
     sertool("predict", "--name", "chords", "recordings/s6-0.flac", "recordings/s4-1.flac", *options)
+    without_remarks("predict-chords.json")
     close("predict-chords.json")
 
 

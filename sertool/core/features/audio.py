@@ -79,6 +79,19 @@ class Recording:
     remark: str = ""
 
 
+def is_odd(path: Path) -> bool:
+    """Check for a recording whose header does not state its true length, as far as this shows without decoding it.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with open_unbuffered(path) as opened:
+            return examine(opened, os.fstat(opened.fileno()).st_size) is not None
+    except OSError as error:
+        raise artifacts.read_error(path, error) from error
+
+
 def read_audio(segment: Segment, sample_rate: int) -> "Tensor":
     """Return the samples of :func:`read_recording`."""
     return read_recording(segment, sample_rate).samples

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import frontend as frontends
-from sertool.core.features.audio import READER_VERSION, Segment
+from sertool.core.features.audio import READER_VERSION, Segment, is_odd
 from sertool.core.features.frontend import Extract, FrameMaker
 from sertool.core.files import artifacts
 from sertool.core.files.regular import check_regular, open_regular
@@ -69,6 +69,8 @@ class FeatureCache:
             "start": float(segment.start or 0),  # None and 0 mean the same, and so have the same key
             "end": None if segment.end is None else float(segment.end),
         }
+        if is_odd(segment.path):  # frames of all others are those of the first version
+            key["reader"] = READER_VERSION
         name = _key(key, maker)
         return self.folder / name[:2] / f"{name}.safetensors"  # 256 folders, since large ones are slow
 
@@ -86,7 +88,7 @@ class ShardCache:
     def entry(self, segments: Sequence[Segment], maker: FrameMaker) -> Path:
         """Return the file for the frames of segments whose recordings are as they are now."""
         recordings = [[str(one.path.absolute()), *_state(one.path), one.start, one.end] for one in segments]
-        return self.folder / f"{_key({'recordings': recordings}, maker)}.safetensors"
+        return self.folder / f"{_key({'recordings': recordings, 'reader': READER_VERSION}, maker)}.safetensors"
 
 
 def read_entry(entry: Path) -> list[Extract | str] | None:
@@ -97,9 +99,10 @@ def read_entry(entry: Path) -> list[Extract | str] | None:
     """
     try:
         arrays, facts = artifacts.read_arrays(entry)
-        if facts["check"] != _check_list(arrays, facts["reasons"], facts["remarks"]):
+        if facts["check"] != _check_list(arrays, facts["reasons"], facts.get("remarks", "")):
             return None
-        reasons, remarks = json.loads(facts["reasons"]), json.loads(facts["remarks"])
+        reasons = json.loads(facts["reasons"])
+        remarks = json.loads(facts["remarks"]) if "remarks" in facts else [""] * len(reasons)
         frames, seconds = np.split(arrays["frames"], arrays["ends"][:-1]), arrays["seconds"]
         return [
             Extract(own, float(length), str(remark)) if reason is None else str(reason)
@@ -125,9 +128,10 @@ def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
         "seconds": np.array([0.0 if one is None else one.seconds for one in decoded]),
     }
     reasons = json.dumps([one if isinstance(one, str) else None for one in found])
-    remarks = json.dumps(["" if one is None else one.remark for one in decoded])
-    check = _check_list(arrays, reasons, remarks)
-    artifacts.write_arrays(entry, arrays, {"reasons": reasons, "remarks": remarks, "check": check})
+    remarks = ["" if one is None else one.remark for one in decoded]
+    told = {"remarks": json.dumps(remarks)} if any(remarks) else {}
+    check = _check_list(arrays, reasons, told.get("remarks", ""))
+    artifacts.write_arrays(entry, arrays, {"reasons": reasons, **told, "check": check})
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -159,7 +163,7 @@ def _content_hash(path: Path, size: int, changed: int) -> str:
 
 def _key(recordings: dict[str, Any], maker: FrameMaker) -> str:
     """Name the entry of recordings: any other setting or another way to compute the frames gives another name."""
-    key = {**recordings, "frontend": dict(maker.note), "algorithm": maker.version, "reader": READER_VERSION}
+    key = {**recordings, "frontend": dict(maker.note), "algorithm": maker.version}
     return _hash(json.dumps(key, sort_keys=True).encode())
 
 
@@ -171,11 +175,11 @@ def _hash(*parts: bytes) -> str:
 
 
 def _check(frames: NDArray[np.float32], seconds: str, remark: str) -> str:
-    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remark} ".encode(), frames.tobytes())
+    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remark}".encode(), frames.tobytes())
 
 
 def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str, remarks: str) -> str:
-    parts = [reasons.encode(), remarks.encode()]
+    parts = [reasons.encode() + remarks.encode()]
     for name in sorted(arrays):
         parts += f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), arrays[name].tobytes()
     return _hash(*parts)
@@ -184,7 +188,7 @@ def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str, remarks: str) 
 def _read(entry: Path) -> Extract | None:
     try:
         arrays, facts = artifacts.read_arrays(entry)
-        frames, seconds, remark = arrays["frames"], facts["seconds"], facts["remark"]
+        frames, seconds, remark = arrays["frames"], facts["seconds"], facts.get("remark", "")
         if facts["check"] != _check(frames, seconds, remark):
             return None
         return Extract(frames, float(seconds), remark)  # repr and float give back every bit
@@ -195,7 +199,7 @@ def _read(entry: Path) -> Extract | None:
 def _write(entry: Path, found: Extract) -> None:
     seconds = repr(found.seconds)
     check = _check(found.frames, seconds, found.remark)
-    facts = {"seconds": seconds, "remark": found.remark, "check": check}
+    facts = {"seconds": seconds, **({"remark": found.remark} if found.remark else {}), "check": check}
     try:
         artifacts.write_arrays(entry, {"frames": found.frames}, facts)
     except SertoolError as error:
