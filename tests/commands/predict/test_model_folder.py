@@ -43,10 +43,17 @@ def test_a_model_whose_frames_come_from_elsewhere(here):
     folder = own_model(here)
     note = artifacts.read_json(folder / "corpus.json")
     artifacts.write_json(folder / "corpus.json", {**note, "audio_width": 384})
+    assert refusal("00.wav", name="mine") == (
+        "error: ckpt/mine: the statistics of fold 0 are of 80 values a frame, corpus.json says 384\n"
+    )
+    statistics = artifacts.read_json(folder / "standardization.json")
+    wide = {key: np.resize(values, 384).tolist() for key, values in statistics.items()}
+    artifacts.write_json(folder / "standardization.json", wide)
     assert refusal("00.wav", name="mine", code=2) == (
         "error: mine: was trained on audio frames of 384 values, and its frontend makes 80 of a recording: "
         "the frames came from another program\n"
     )
+    artifacts.write_json(folder / "standardization.json", statistics)
     artifacts.write_json(folder / "corpus.json", {**note, "text_width": 16})
     assert refusal("00.wav", name="mine", code=2) == (
         "error: mine: was trained on text as frames of 16 values by another program, "
