@@ -137,7 +137,7 @@ def test_bad_runs_beside_a_good_one(here):
     lines = result.stdout.splitlines()
     problems = " ".join(line.strip() for line in section(lines, "could not be used")[2:])
     assert "ckpt/half/predictions/test.safetensors: " in problems
-    assert "format 'sertool-predictions/0', expected sertool-predictions/1" in problems
+    assert 'format: expected sertool-predictions/1 (got "sertool-predictions/0")' in problems
     assert "trained: no stored predictions: sertool ensemble --name trained --sets valid,test" in problems
     assert "could not be used" in (here / "r.md").read_text()
     assert any(line.startswith("good · TINY") for line in lines)
