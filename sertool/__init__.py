@@ -1,12 +1,15 @@
 """Emotion and sentiment recognition from speech and its transcript."""
 
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from __future__ import annotations
 
 from sertool.version import __version__
 
+# Nothing else is imported here: `python -m sertool` imports this before it can handle Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
     from sertool.core.inference.predictor import Predictor
 
 __all__ = ["__version__", "load"]
@@ -19,7 +22,7 @@ def load(
     data: str | Path = "data",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "fp32",
-) -> "Predictor":
+) -> Predictor:
     """Open a trained ensemble to predict recordings and texts: ``sertool.load("ckpt/demo").predict(audio="x.wav")``.
 
     PyTorch is imported only when this is called, so that ``import sertool`` is quick.
@@ -35,6 +38,9 @@ def load(
         sertool.core.errors.SertoolError: the folder cannot be opened, or an argument is of another kind; the message
             says why, ``hint`` what to try.
     """
+    from os import PathLike
+    from pathlib import Path
+
     from sertool.core.compute.device import choose
     from sertool.core.errors import UsageError
     from sertool.core.inference.predictor import open_predictor

@@ -23,6 +23,7 @@ from sertool.commands import (
     report,
     train,
 )
+from sertool.commands._streams import gated
 from sertool.core.compute.shortage import asked_bytes, ran_out_of_memory
 from sertool.core.errors import SertoolError
 from sertool.core.formatting import readable_size
@@ -31,6 +32,19 @@ from sertool.version import __version__
 
 class _Group(TyperGroup):
     """Group of subcommands that shows an error as one message on stderr, or its traceback with ``--debug``."""
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """Run the command line; all that it prints passes the gate, and a stream that fails is one message."""
+        with gated():
+            try:
+                try:
+                    return super().main(*arguments, **more)
+                finally:
+                    sys.stdout.flush()
+            except OSError as error:
+                if not isinstance(error, BrokenPipeError):  # `sertool ... | head` closed it: no failure of ours
+                    _complain(_reason(error), None)
+                sys.exit(1)
 
     # Any: some versions of Typer use click's Context, newer ones a copy of their own.
     def invoke(self, ctx: Any) -> Any:
@@ -42,13 +56,12 @@ class _Group(TyperGroup):
             _complain(str(error), error.hint)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            _complain("interrupted", "run the same command again to resume")
+            sys.stderr.write("Interrupted\n  try: run the same command again to resume\n")
             raise typer.Exit(130) from None  # 128 + SIGINT, as shells expect
         except OSError as error:
-            # A broken pipe is no failure of ours: `sertool ... | head` closed it, and click ends quietly.
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
-            _complain(str(error) or type(error).__name__, None)
+            _complain(_reason(error), None)
             raise typer.Exit(1) from error
         except (MemoryError, RuntimeError) as error:
             if ctx.params.get("debug") or not ran_out_of_memory(error):
@@ -58,6 +71,12 @@ class _Group(TyperGroup):
             more = f", the system has no {readable_size(asked)} to spare" if asked else ""
             _complain(f"out of memory{more}", "smaller sizes, --device cpu, or end other processes")
             raise typer.Exit(1) from error
+
+
+def _reason(error: OSError) -> str:
+    if error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def _complain(message: str, hint: str | None) -> None:

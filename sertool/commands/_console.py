@@ -1,11 +1,12 @@
 """Messages and progress of commands on stderr: lines, bars and counters. Results go to stdout."""
 
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,9 +17,10 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.text import Text
 
-from sertool.core.formatting import readable_size
+from sertool.core.formatting import escaped, readable_size
 
 if TYPE_CHECKING:
     from sertool.core.fetch.fetch import Step
@@ -29,9 +31,31 @@ BYTES = ("download", "unpack")  # stages of a fetch that are counted in bytes
 UNKNOWN_SIZE = 10**8  # bytes between two lines where the server does not say how much will come
 
 
+class SafeConsole(Console):
+    """A console that spells out control, escape and direction signs in all it prints, but for Rich's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        # The gate before the stream would spell out Rich's colours as well.
+        super().__init__(file=getattr(stream, "ungated", stream), highlight=False, markup=False)
+
+    def render_str(self, text: str, **more: Any) -> Text:
+        """Turn a string into Rich's text; spelled out here, so that its width is right."""
+        return super().render_str(escaped(text), **more)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Turn anything into pieces of text; what is no sign of Rich's own is spelled out."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(escaped(piece.text), piece.style)
+
+
 def console() -> Console:
     """Open the console on stderr; stdout is for results, so that they can be piped."""
-    return Console(stderr=True, highlight=False)
+    return SafeConsole(sys.stderr)
+
+
+def results() -> Console:
+    """Open the console on stdout."""
+    return SafeConsole(sys.stdout)
 
 
 def say(talk: Console, text: str) -> None:

@@ -1,13 +1,13 @@
 """State of the Triton kernels on a CUDA device: lines before a command computes, and ``sertool doctor --device``."""
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from sertool.commands._console import console, say
+from sertool.commands._outputs import Outputs
 from sertool.core.formatting import padded
 
 if TYPE_CHECKING:
@@ -42,19 +42,16 @@ def kernel_state() -> dict[str, str]:
     return {"kernels": proof.state(facts[0] if facts else None)}
 
 
-def compare_kernels(json: Path | None) -> None:
+def compare_kernels(files: Outputs) -> None:
     """Compare the kernels on one card of each kind, and show what was found; exit code 1 if any is left out."""
-    from sertool.core.files.artifacts import write_json
     from sertool.core.models.kernels import proof
 
     talk, found = console(), []
     for device, facts in _cards().items():
         say(talk, f"comparing the kernels on {facts.card}; this takes up to a minute")
         found.append(proof.prove(facts, device, keep=facts.card != INTERPRETER))
-        for line in show(found[-1]):
-            typer.echo(line)
-    if json is not None:
-        write_json(json, {"cards": [_table(one) for one in found]})
+    files.write_json("--json", {"cards": [_table(one) for one in found]})
+    files.show(line for one in found for line in show(one))
     if any(proof.lines(one) for one in found):
         raise typer.Exit(1)
 

@@ -28,6 +28,9 @@ Index = Annotated[int | None, option("--index", "Average only the best K members
 Data = Annotated[Path, option("--data", "Folder that holds the corpora.", "DIR", file_okay=False)]
 Output = Annotated[Path, option("--output", "Folder that holds the trained models.", "DIR", file_okay=False)]
 Json = Annotated[Path | None, option("--json", "Also write the result to this file.", "FILE", dir_okay=False)]
+RawCsv = Annotated[
+    bool, option("--raw-csv", "Write texts that begin with = + - @ to CSV as they are; spreadsheets may run them.")
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     option("--device", "Device to compute on. auto uses a GPU if there is one."),

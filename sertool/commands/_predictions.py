@@ -1,7 +1,5 @@
 """Predictions shown on a terminal and written to files."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -158,19 +156,17 @@ def left_out(refused: Sequence["RefusedClip"]) -> list[str]:
     ]
 
 
-def predictions_csv(opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None) -> str:
-    """Write one row per prediction: id, start, end, class (or unsure), its probability, and that of every class."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    shares = [f"probability_{name}" for name in opened.classes]
-    writer.writerow(["id", "start", "end", "class", "probability", *shares])
+def prediction_rows(
+    opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None
+) -> list[list[str | float | None]]:
+    """Return a header and one row per prediction: id, times, class or unsure, probabilities."""
+    rows: list[list[str | float | None]] = [
+        ["id", "start", "end", "class", "probability", *(f"probability_{name}" for name in opened.classes)]
+    ]
     for own in predictions:
-        ends = ["" if value is None else repr(value) for value in (own.start, own.end)]
         answer = UNSURE if own.unsure(abstain) else "|".join(own.labels)
-        # repr: every digit, so that the file can be compared with the JSON.
-        values = [repr(value) for value in (own.probability, *own.probabilities.values())]
-        writer.writerow([printable(own.name), *ends, answer, *values])
-    return text.getvalue()
+        rows.append([own.name, own.start, own.end, answer, own.probability, *own.probabilities.values()])
+    return rows
 
 
 def predictions_table(

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-import typer
-
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs, recipe_inputs
 from sertool.core.recipe.bounds import MAX_RUNS
 
 
@@ -44,18 +43,16 @@ def bench(
     from sertool.core.bench.table import lines
     from sertool.core.compute.device import choose
     from sertool.core.errors import UsageError
-    from sertool.core.files.artifacts import write_json
     from sertool.core.recipe.load import load
 
     if not training and not evaluation:
         raise UsageError("--no-training and --no-evaluation: nothing is left to measure")
     settings = load(recipe, set_)
+    files = Outputs({"--json": json}, recipe_inputs(recipe, settings, data))
     chosen = choose(device, precision or settings.training.precision, graphs=graphs)
     wishes = Wishes(members, rounds, seconds, training, evaluation, baseline, finish)
     talk = console()
     say_kernels(talk, chosen.device)
     found = measure(settings, data, chosen, wishes, lambda text: say(talk, text))
-    for line in lines(found):
-        typer.echo(line)
-    if json is not None:
-        write_json(json, found.to_json())
+    files.write_json("--json", found.to_json())
+    files.show(lines(found))

@@ -9,6 +9,7 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs
 
 METRICS = "accuracy,uar,f1_weighted"
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
@@ -25,6 +26,7 @@ def compare(
         Path | None,
         option("--csv", "Write all flipped utterances to this file.", "FILE", dir_okay=False),
     ] = None,
+    raw_csv: options.RawCsv = False,
     json: options.Json = None,
     output: options.Output = options.DEFAULT_OUTPUT,
 ) -> None:
@@ -34,19 +36,15 @@ def compare(
     that only one of the two runs predicts correctly. Works from stored predictions: first run
     sertool ensemble --name NAME --sets test.
     """
-    from sertool.core.files.artifacts import write_json, write_text
-    from sertool.core.reports.compare.data_files import flips_csv, to_json
+    from sertool.core.files.csv_text import csv_text
+    from sertool.core.reports.compare.data_files import flip_rows, to_json
     from sertool.core.reports.compare.pairs import compare as compare_runs
     from sertool.core.reports.compare.terminal import show
 
+    files = Outputs({"--csv": csv, "--json": json}, [output / name for name in names])
     comparison = compare_runs(names, output, set_, [part.strip() for part in metric.split(",")])
     # In a pipe or a file nothing is cut or divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
-    typer.echo("\n".join(show(comparison, width, flips)))
-    if csv is not None:
-        write_text(csv, flips_csv(comparison))
-    if json is not None:
-        write_json(json, to_json(comparison))
-    for path in (csv, json):
-        if path is not None:
-            typer.echo(f"written: {path}")
+    files.write("--csv", csv_text(flip_rows(comparison), raw=raw_csv))
+    files.write_json("--json", to_json(comparison))
+    files.show([*show(comparison, width, flips), *files.written()])

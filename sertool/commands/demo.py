@@ -5,11 +5,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
+from sertool.commands._outputs import Outputs
 from sertool.commands._training import describe, show_training
 
 if TYPE_CHECKING:
@@ -29,12 +28,13 @@ def demo(
     They use the text alone, the audio alone, and both, and are evaluated on unseen voices.
     """
     from sertool.core.compute.device import choose
-    from sertool.core.files.artifacts import write_json
     from sertool.core.recipe.load import load
     from sertool.core.runs.experiment import open_experiment
     from sertool.core.runs.plan import plan_training
     from sertool.core.runs.train import train_recipe
 
+    names = {title: "demo" if title == FUSED else f"demo-{modalities}" for title, modalities in ROWS.items()}
+    files = Outputs({"--json": json}, [output / name for name in names.values()])
     talk = console()
     results: list[dict[str, Any]] = []
     here = Path()  # the corpus is part of the package, so no folder of data is needed
@@ -42,7 +42,6 @@ def demo(
         recipe = load("demo", [f"dataset.modalities=[{modalities}]"])
         chosen = choose(device, recipe.training.precision)
         experiment = open_experiment(recipe, here)
-        name = "demo" if title == FUSED else f"demo-{modalities}"
         if not results:
             for line in describe(experiment):
                 say(talk, line)
@@ -50,15 +49,13 @@ def demo(
             say_kernels(talk, chosen.device)
         first = recipe.training.seed
         seeds = range(first, first + recipe.training.runs)
-        plan = plan_training(experiment, output / name, seeds, None, chosen, processes=True)
+        plan = plan_training(experiment, output / names[title], seeds, None, chosen, processes=True)
         show_training(plan, train_recipe(plan, here, chosen), title)
-        results.append(_evaluated(title, name, output, chosen))
-    typer.echo("\n".join([*show(results), *next_commands(output, here)]))
-    if json is not None:
-        write_json(
-            json,
-            {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results},
-        )
+        results.append(_evaluated(title, names[title], output, chosen))
+    files.write_json(
+        "--json", {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results}
+    )
+    files.show([*show(results), *next_commands(output, here)])
 
 
 def _evaluated(title: str, name: str, output: Path, chosen: "Precision") -> dict[str, Any]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from sertool.commands import _options as options
 from sertool.commands._kernels import compare_kernels, kernel_state
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs, recipe_inputs
 from sertool.core.formatting import HARD_SPACE, padded, share, wrapped
 
 if TYPE_CHECKING:
@@ -42,35 +42,35 @@ def doctor(
     Exit code 1 if the corpus has an error. With --device, exit code 1 if a kernel is left out on the GPU.
     """
     from sertool.core.errors import UsageError
-    from sertool.core.files.artifacts import write_json
 
+    files = Outputs({"--json": json})
     if device:
         if data is not None or recipe is not None or set_:
             raise UsageError("--device compares kernels: it takes no --data, --recipe or --set")
-        compare_kernels(json)
+        compare_kernels(files)
         return
     if data is None and recipe is None:  # nothing to inspect: show what a bug report needs
-        _environment(json, set_)
+        _environment(files, set_)
         return
     from sertool.core.doctor.inspect import inspect
     from sertool.core.doctor.locate import locate
 
     place = locate(data, recipe, set_ or ())
+    files.spare([place.folder, *recipe_inputs(recipe or "custom", place.recipe, place.data_dir)])
     inspection = inspect(place.recipe, place.folder, data_dir=place.data_dir, command=place.doctor)
-    if json is not None:
-        write_json(json, inspection.to_json())
-    console = Console(highlight=False, markup=False)
+    files.write_json("--json", inspection.to_json())
+    console = files.console()
     for line in show(inspection, place.train, min(shutil.get_terminal_size().columns, WIDEST)):
         console.print(line, soft_wrap=True)
+    files.show()
     if inspection.number("error"):
         raise typer.Exit(1)
 
 
-def _environment(json: Path | None, overrides: list[str] | None) -> None:
+def _environment(files: Outputs, overrides: list[str] | None) -> None:
     from sertool.core.compute.environment import environment
     from sertool.core.corpora.load import corpora_in
     from sertool.core.errors import UsageError
-    from sertool.core.files.artifacts import write_json
     from sertool.core.runs.folder import runs_below
 
     if overrides:
@@ -84,11 +84,10 @@ def _environment(json: Path | None, overrides: list[str] | None) -> None:
         },
         kernel_state(),
     )
-    if json is not None:
-        write_json(json, found)
+    files.write_json("--json", found)
     width = max(map(len, found))
-    for key, value in found.items():
-        typer.echo(textwrap.fill(f"{key:<{width}}  {value}", 80, subsequent_indent=" " * (width + 2)))
+    indent = " " * (width + 2)
+    files.show(textwrap.fill(f"{key:<{width}}  {value}", 80, subsequent_indent=indent) for key, value in found.items())
 
 
 def show(inspection: "Inspection", train: str, width: int) -> list[Text]:

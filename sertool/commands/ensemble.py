@@ -1,21 +1,19 @@
 """``sertool ensemble``: average the members of a run and evaluate the result."""
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs, corpus_inputs
 from sertool.commands._training import left_out
 from sertool.core.formatting import padded, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sertool.core.inference.ensemble import Ensemble
     from sertool.core.inference.evaluate import Evaluation
     from sertool.core.runs.predictions import Predictions
@@ -36,6 +34,7 @@ def ensemble(
         Path | None,
         option("--predictions", "Write one row per utterance to this file.", "FILE.csv", dir_okay=False),
     ] = None,
+    raw_csv: options.RawCsv = False,
     probe: Annotated[bool, option("--probe", "Also evaluate with text or audio masked or shuffled.")] = False,
     json: options.Json = None,
 ) -> None:
@@ -46,11 +45,14 @@ def ensemble(
     of sertool predict. A folder of the reference's best*.pkl files is read like a run.
     """
     from sertool.core.compute.device import choose
-    from sertool.core.files.artifacts import write_json, write_text
+    from sertool.core.errors import SertoolError
+    from sertool.core.files.csv_text import csv_text
     from sertool.core.inference.ensemble import chosen_size, open_ensemble, result_table
     from sertool.core.inference.evaluate import calibration_table, evaluate
 
+    files = Outputs({"--predictions": predictions, "--json": json}, [output / name])
     opened = open_ensemble(name, output, data)
+    files.spare(corpus_inputs(opened.experiment.recipe, data))
     k = chosen_size(opened.depth, index)
     chosen = choose(device, precision or "fp32")
     talk = console()
@@ -61,16 +63,13 @@ def ensemble(
     wanted = dict.fromkeys(part.strip() for part in sets.split(","))
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
-    for result in results:
-        typer.echo("\n".join([*show(opened, result, k), *show_probes(opened, result, evaluation)]))
-    typer.echo(show_calibration(evaluation))
-    if evaluation.unstored:  # a read-only folder is no failure: the result stands
-        say(talk, evaluation.unstored)
-    if predictions is not None:
-        write_text(predictions, predictions_csv(results, k))
-    if json is not None:
-        table = result_table(opened, results, index)
-        write_json(json, {**table, "calibration": calibration_table(evaluation)})
+    files.write("--predictions", csv_text(_rows(results, k), raw=raw_csv))
+    table = result_table(opened, results, index)
+    files.write_json("--json", {**table, "calibration": calibration_table(evaluation)})
+    shown = [line for own in results for line in (*show(opened, own, k), *show_probes(opened, own, evaluation))]
+    files.show([*shown, show_calibration(evaluation)])
+    if evaluation.unstored:
+        raise SertoolError(evaluation.unstored)
 
 
 def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
@@ -148,15 +147,9 @@ def show_calibration(evaluation: "Evaluation") -> str:
     return f"calibration: temperature {evaluation.calibration.temperature:.2f} · ECE " + " · ".join(errors)
 
 
-def predictions_csv(results: Sequence["Predictions"], k: int) -> str:
-    """Write the predictions of all sets as one CSV."""
+def _rows(results: "Sequence[Predictions]", k: int) -> "Iterator[list[str | float]]":
+    """Yield the rows of all sets below one header."""
     from sertool.core.runs.predictions import prediction_rows
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     for number, result in enumerate(results):
-        header, rows = prediction_rows(result, k)
-        if number == 0:  # one header: all sets have the same columns
-            writer.writerow(header)
-        writer.writerows(rows)
-    return text.getvalue()
+        yield from prediction_rows(result, k)[number > 0 :]  # all sets have the same columns

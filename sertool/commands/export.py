@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from sertool.commands import _options as options
 from sertool.commands._console import console
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def export(
     The bundle also holds a script that predicts with it, and a model card.
     """
     from sertool.core.export.export import export as write_bundle
-    from sertool.core.files.artifacts import write_json
 
+    files = Outputs({"--json": json, "--out": out}, [output / name])
     # A spinner, not a bar: the steps of the comparison cannot be counted.
     with console().status(f"{name}: writing the graph and comparing it with PyTorch"):
         done = write_bundle(
@@ -46,9 +45,8 @@ def export(
             with_frontend=with_frontend,
             force=force,
         )
-    typer.echo("\n".join(show(done)))
-    if json is not None:
-        write_json(json, result_table(done))
+    files.write_json("--json", result_table(done))
+    files.show(show(done))
 
 
 def show(done: "Exported") -> list[str]:

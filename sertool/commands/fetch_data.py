@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, fetching, say
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
     from sertool.core.fetch.fetch import Fetched, Request
     from sertool.core.fetch.sources import Source
+
+# Rows for --json, sources that failed, and what is shown on standard output.
+Done = tuple[list[dict[str, Any]], list[str], list[RenderableType]]
 
 
 def fetch_data(
@@ -50,20 +54,25 @@ def fetch_data(
     """
     from sertool.core.errors import SertoolError
     from sertool.core.fetch.sources import find_sources, load_sources
-    from sertool.core.files.artifacts import write_json
 
+    given = [Path(from_)] if from_ is not None and Path(from_).is_file() else []
+    files = Outputs({"--json": json}, [*(manifest or ()), *given])
     sources = load_sources(manifest or [])
     # Without a name nothing is downloaded, but links can be checked.
     wanted = find_sources(names or (["all"] if check_links else []), sources)
     if check_links:
-        rows, failed = _check(wanted, from_)
+        rows, failed, shown = _check(wanted, from_)
     elif wanted:
         requests = _requests(wanted, dest, from_, sha256, force, keep_archive)
-        rows, failed = _fetch_all(requests)
+        files.spare(request.dest / folder for request in requests for folder in request.source.unpacks_to)
+        rows, failed, shown = _fetch_all(requests)
     else:
-        rows, failed = _list(sources, dest), []
-    if json is not None:
-        write_json(json, rows)
+        rows, failed = _states(sources, dest), []
+        shown = [_grid(rows), "next: sertool fetch-data NAME, or sertool fetch-data --check-links"]
+    files.write_json("--json", rows)
+    for one in shown:
+        files.console().print(one, soft_wrap=isinstance(one, str))
+    files.show()
     if failed:
         raise SertoolError("\n  ".join(failed))
 
@@ -102,7 +111,7 @@ def _dest(source: "Source", dest: Path | None) -> Path:
     return dest or (options.DEFAULT_OUTPUT if source.holds_models else options.DEFAULT_DATA)
 
 
-def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[str]]:
+def _fetch_all(requests: list["Request"]) -> Done:
     """Fetch one after the other; a failure does not stop the next one."""
     from sertool.core.errors import SertoolError
     from sertool.core.fetch.download import Policy
@@ -111,6 +120,7 @@ def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[st
     talk = console()
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
+    shown: list[RenderableType] = []
     for request in requests:
         source = request.source
         for line in (f"{request.name} · {source.about}", f"licence: {source.licence}. {source.terms}"):
@@ -127,9 +137,8 @@ def _fetch_all(requests: list["Request"]) -> tuple[list[dict[str, Any]], list[st
             continue
         failed += fetched.problems
         rows.append(_row(request, fetched))
-        for line in show(request, fetched):
-            typer.echo(line)
-    return rows, failed
+        shown += show(request, fetched)
+    return rows, failed, shown
 
 
 def _row(request: "Request", fetched: "Fetched") -> dict[str, Any]:
@@ -184,11 +193,11 @@ def _next(request: "Request", name: str) -> str:
     return doctor_command(recipe_for(folder), (), name, folder)
 
 
-def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:
+def _states(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:
     """List all sources and which of them are here."""
     from sertool.core.fetch.fetch import state_of
 
-    rows = [
+    return [
         {
             "name": name,
             "state": state_of(name, source, _dest(source, dest)),
@@ -197,28 +206,30 @@ def _list(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, 
         }
         for name, source in sources.items()
     ]
+
+
+def _grid(rows: list[dict[str, Any]]) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0))
     for title in ("name", "here", "what"):
         grid.add_column(title, no_wrap=title != "what")
     for row in rows:
         grid.add_row(row["name"], row["state"], f"{row['about']}. Licence: {row['licence']}")
-    Console(highlight=False, markup=False).print(grid)
-    typer.echo("next: sertool fetch-data NAME, or sertool fetch-data --check-links")
-    return rows
+    return grid
 
 
-def _check(wanted: Mapping[str, "Source"], origin: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+def _check(wanted: Mapping[str, "Source"], origin: str | None) -> Done:
     """Check all addresses; a source fails if none of its addresses works."""
     from sertool.core.fetch.download import Policy
     from sertool.core.fetch.obtain import links
 
     rows, working = [], set()
+    shown: list[RenderableType] = []
     width = max(map(len, wanted))
     for name, link in links(wanted, origin, Policy()):
-        typer.echo(f"{name:<{width}}  {'works' if link.works else 'FAILS'}  {link.detail}")
-        typer.echo(f"{'':<{width}}  {link.url}")
+        shown.append(f"{name:<{width}}  {'works' if link.works else 'FAILS'}  {link.detail}")
+        shown.append(f"{'':<{width}}  {link.url}")
         rows.append({"name": name, **asdict(link)})
         if link.works:  # one mirror is enough
             working.add(name)
     failed = [name for name in wanted if name not in working]
-    return rows, [f"no address works for {', '.join(failed)}"] if failed else []
+    return rows, [f"no address works for {', '.join(failed)}"] if failed else [], shown

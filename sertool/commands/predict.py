@@ -13,7 +13,8 @@ from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
-from sertool.commands._predictions import left_out, predictions_csv, predictions_table, show
+from sertool.commands._outputs import Outputs
+from sertool.commands._predictions import left_out, prediction_rows, predictions_table, show
 from sertool.core.formatting import printable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def predict(
     index: options.Index = None,
     skip_bad: SkipOption = False,
     csv: CsvOption = None,
+    raw_csv: options.RawCsv = False,
     json: options.Json = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
@@ -68,13 +70,15 @@ def predict(
     Shows the predicted class and the probability of every class. All inputs are read first: if one of them cannot be
     used, the command stops before anything is predicted.
     """
-    from sertool.core.files.artifacts import write_json, write_text
+    from sertool.core.files.csv_text import csv_text
     from sertool.core.inference.clips import check_window, collect
 
     # Mistakes in options and tables are found before torch is imported and the model is opened.
     check_window(window, hop)
     check_abstain(abstain)
     inputs = collect(audio or [], text, table, divided=window is not None)
+    read = filter(None, (output / name, table, *(clip.audio for clip in inputs.clips)))
+    files = Outputs({"--csv": csv, "--json": json}, read)
     talk = console()
     for note in inputs.notes:
         say(talk, f"note: {printable(note)}")
@@ -95,14 +99,16 @@ def predict(
         predictions, bad = _predict(opened, listener, inputs, skip_bad, chosen, cluster)
     for line in notes(opened, listener, inputs.clips, predictions):
         say(talk, line)
-    width = get_terminal_size().columns if sys.stdout.isatty() else None  # a pipe gets whole lines
-    typer.echo("\n".join(show(opened, predictions, abstain, width)))
+    files.write("--csv", csv_text(prediction_rows(opened, predictions, abstain), raw=raw_csv))
+    files.write_json("--json", predictions_table(opened, predictions, abstain, bad))
+    files.show(show(opened, predictions, abstain, _width()))
     for line in left_out(bad):
         say(talk, line)
-    if csv is not None:
-        write_text(csv, predictions_csv(opened, predictions, abstain))
-    if json is not None:
-        write_json(json, predictions_table(opened, predictions, abstain, bad))
+
+
+def _width() -> int | None:
+    """Return the width of the terminal; None for a pipe, which gets whole lines."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _predict(

@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs
 from sertool.core.formatting import plural
 from sertool.core.recipe.bounds import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from sertool.core.compute.jobs import Launcher
     from sertool.core.corpora.corpus import Corpus
@@ -109,9 +110,11 @@ def prepare(
     check_installed(words)
     paths = [path and str(path.resolve()) for path in (table, audio_root)]
     settings = (*paths, layout, frontend.model_dump(), words, splits, seed, transcribe, language, skip_bad)
+    files = Outputs({"--json": json_file, "--out": out}, [*recipes.sources(recipe), *([table] * table.is_file())])
     command = Command(settings, force)
     check_target(out, command)  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, skip_bad=skip_bad, transcribe=transcribe is not None)
+    files.spare(row.segment.path for row in checked.rows)
     _warn(checked.warnings)
     transcriber = None
     # The transcriber is opened only if it is needed, since its model may have to be downloaded.
@@ -124,7 +127,7 @@ def prepare(
         write_corpus(preparation.corpus, out, staging=cache / NEW, replace=force)
         _warn(preparation.warnings)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
-        _report(checked.warnings, preparation, recipe, overrides or [], out, json_file)
+        _report(checked.warnings, preparation, recipe, overrides or [], out, files)
 
 
 def _read(
@@ -181,19 +184,17 @@ def _report(
     recipe: str,
     overrides: list[str],
     out: Path,
-    json_file: Path | None,
+    files: Outputs,
 ) -> None:
     """Print the counts, what the doctor found and the next command, and write them as JSON if asked to."""
-    from sertool.core.files.artifacts import write_json
     from sertool.core.prepare.summary import summary
 
     result = summary(preparation, table_warnings)
     settings, inspection = _inspect(preparation.corpus, recipe, overrides, out)
-    if json_file is not None:
-        findings = [finding.to_json() for finding in inspection.findings] if inspection else []
-        write_json(json_file, {"corpus": str(out), **result, "findings": findings})
-    _show(result, out)
-    _show_next(inspection, recipe, settings, out)
+    findings = [finding.to_json() for finding in inspection.findings] if inspection else []
+    files.write_json("--json", {"corpus": str(out), **result, "findings": findings})
+    _show(files.console(), result, out)
+    files.show(_next_lines(inspection, recipe, settings, out))
 
 
 def _inspect(corpus: "Corpus", recipe: str, overrides: list[str], out: Path) -> "tuple[list[str], Inspection | None]":
@@ -219,15 +220,14 @@ def _warn(warnings: "Sequence[str]") -> None:
         say(talk, f"warning: {warning}")
 
 
-def _show(result: dict[str, Any], out: Path) -> None:
+def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
     """Print what the corpus holds: a summary, the origin of its splits, and a table per task."""
-    console = Console(highlight=False)
     parts = [f"{result['utterances']} utterances", f"{result['seconds'] / 60:.1f} minutes"]
     if result["speakers"]:
         parts.append(plural(result["speakers"], "speaker"))
     if result["transcribed"]:
         parts.append(f"{result['transcribed']} transcripts machine-made")
-    console.print(f"{out}: {', '.join(parts)}", markup=False, soft_wrap=True)
+    console.print(f"{out}: {', '.join(parts)}", soft_wrap=True)
     if by := result["splits_drawn_by"]:
         console.print(f"splits drawn by {by}")
     if words := result.get("words"):
@@ -236,17 +236,15 @@ def _show(result: dict[str, Any], out: Path) -> None:
         splits = counts["splits"]
         grid = Grid(task, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)
         for name in counts["classes"]:
-            grid.add_row(escape(name), *(str(splits[split][name]) for split in splits))
+            grid.add_row(name, *(str(splits[split][name]) for split in splits))
         grid.add_row("all", *map(str, counts["labelled"].values()))
         console.print(grid)
 
 
-def _show_next(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> None:
-    """Print a summary of what `sertool doctor` found, and the command that trains."""
+def _next_lines(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> list[str]:
+    """Return a summary of what `sertool doctor` found, and the command that trains."""
     from sertool.core.doctor.inspect import summary_line
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if inspection is not None and (line := summary_line(inspection)):
-        console.print(line)
+    found = [line] if inspection is not None and (line := summary_line(inspection)) else []
     given = "".join(f" --set {shlex.quote(setting)}" for setting in (f"dataset.path={out}", *settings))
-    console.print(f"next: sertool train --recipe {shlex.quote(recipe)}{given}")
+    return [*found, f"next: sertool train --recipe {shlex.quote(recipe)}{given}"]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sertool.commands import _options as options
+from sertool.commands._outputs import Outputs
 
 app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes of experiments.")
 
@@ -16,16 +17,14 @@ _WIDE = 200  # columns; enough for the longest description
 @app.command("list")
 def list_recipes(json_file: options.Json = None) -> None:
     """List the recipes that come with sertool."""
-    from rich.console import Console
     from rich.table import Table as Grid
 
-    from sertool.core.files.artifacts import write_json
     from sertool.core.recipe import load as recipes
 
+    files = Outputs({"--json": json_file})
     rows = [recipes.summary(name) for name in recipes.names()]
-    if json_file is not None:
-        write_json(json_file, rows)
-    console = Console(highlight=False, markup=False)
+    files.write_json("--json", rows)
+    console = files.console()
     grid = Grid(box=None, padding=(0, 1, 0, 0))
     for title, key in _COLUMNS.items():
         grid.add_column(title, no_wrap=True, min_width=max(len(str(row[key])) for row in [*rows, {key: title}]))
@@ -35,7 +34,7 @@ def list_recipes(json_file: options.Json = None) -> None:
     if not console.is_terminal:
         console.width = _WIDE  # nothing is cut off in a file or a pipe
     console.print(grid)
-    typer.echo("next: sertool recipes show NAME")
+    files.show(["next: sertool recipes show NAME"])
 
 
 @app.command()
@@ -58,6 +57,7 @@ def copy(
     """Copy a recipe, comments included, to edit it."""
     from sertool.core.recipe import load as recipes
 
+    Outputs({"FILE.yaml": destination}, recipes.sources(name))
     recipes.copy(name, destination, force=force)
     typer.echo(f"{destination}: a copy of {name}")
     typer.echo(f"next: edit it, then sertool train --recipe {destination}")

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-from rich.console import Console
 from rich.text import Text
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sertool.core.reports.contents import Report
 
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
@@ -52,6 +53,7 @@ def report(
     markdown: MarkdownOption = None,
     json: JsonOption = None,
     csv: CsvOption = None,
+    raw_csv: options.RawCsv = False,
     recordings: RecordingsOption = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
@@ -76,21 +78,23 @@ def report(
     if recordings is not None and html is None:
         raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
     names = [*(name or ()), *(runs_below(output) if every else ())]
-    files = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv, "--recordings": recordings}
-    command = _command(name or [], expect or [], {**files, "--data": data, "--output": output}, every=every)
+    wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
+    files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)])
+    places = {**wanted, "--recordings": recordings, "--data": data, "--output": output}
+    command = _command(name or [], expect or [], places, every=every, raw_csv=raw_csv)
     made = build_report(names, output, data, expect=expect or (), command=command)
     if not (made.runs or made.tasks or made.problems):
         raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
-    out = Console(highlight=False)
+    _write(made, files, recordings, raw_csv=raw_csv)
+    out = files.console()
     for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
         out.print(_coloured(line), soft_wrap=True)
-    if any((html, markdown, json, csv)):
-        _write(made, files)
+    following = [f"next: {command} --html report.html"] * (bool(made.runs) and not any(wanted.values()))
+    ending = files.written() or following
+    files.show(["", *ending] if ending else [])
     # The files are written all the same: they say what is missing and why.
     if not made.runs:
         raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe")
-    if not any((html, markdown, json, csv)):
-        typer.echo(f"\nnext: {command} --html report.html")
 
 
 def _coloured(line: str) -> Text:
@@ -101,42 +105,43 @@ def _coloured(line: str) -> Text:
     return text
 
 
-def _write(made: "Report", files: Mapping[str, Path | None]) -> None:
-    """Write the files that were asked for, and print their names.
+def _recordings(place: Path | None) -> "Iterable[Path]":
+    """List the files that --recordings names: a table, or all of a folder."""
+    if place is None:
+        return []
+    return [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else [place]
 
-    Args:
-        made: the report.
-        files: path of each option; None if it was not given.
-    """
-    from sertool.core.files.artifacts import write_json, write_text
-    from sertool.core.reports.data_files import to_csv, to_json
+
+def _write(made: "Report", files: Outputs, recordings: Path | None, *, raw_csv: bool) -> None:
+    """Write the files that were asked for."""
+    from sertool.core.files.csv_text import csv_text
+    from sertool.core.reports.data_files import figure_rows, to_json
     from sertool.core.reports.text.markdown import to_markdown
 
-    if (html := files["--html"]) is not None:
+    if "--html" in files:
         from sertool.core.reports.html.page import render
         from sertool.core.reports.recordings import attach
 
-        playing, sentences = attach(made, files["--recordings"])
+        playing, sentences = attach(made, recordings)
         for sentence in sentences:
             say(console(), sentence)
-        write_text(html, render(playing))
-    if (markdown := files["--markdown"]) is not None:
-        write_text(markdown, to_markdown(made))
-    if (json := files["--json"]) is not None:
-        write_json(json, to_json(made))
-    if (csv := files["--csv"]) is not None:
-        write_text(csv, to_csv(made))
-    typer.echo()
-    for path in (html, markdown, json, csv):
-        if path is not None:
-            typer.echo(f"written: {path}")
+        files.write("--html", render(playing))
+    if "--markdown" in files:
+        files.write("--markdown", to_markdown(made))
+    if "--json" in files:
+        files.write_json("--json", to_json(made))
+    if "--csv" in files:
+        files.write("--csv", csv_text(figure_rows(made), raw=raw_csv))
 
 
-def _command(names: list[str], expect: list[str], places: Mapping[str, Path | None], *, every: bool) -> str:
+def _command(
+    names: list[str], expect: list[str], places: Mapping[str, Path | None], *, every: bool, raw_csv: bool
+) -> str:
     """Return the command that makes this report again."""
     words = ["sertool", "report", *(word for name in names for word in ("--name", name))]
     words += ["--all"] * every + [word for name in expect for word in ("--expect", name)]
     defaults = {"--data": options.DEFAULT_DATA, "--output": options.DEFAULT_OUTPUT}
     for name, path in places.items():
         words += [] if path == defaults.get(name) else [name, str(path)]
+    words += ["--raw-csv"] * raw_csv
     return shlex.join(words)

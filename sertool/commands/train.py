@@ -4,12 +4,11 @@ from pathlib import Path
 from statistics import stdev
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
+from sertool.commands._outputs import Outputs, recipe_inputs
 from sertool.commands._training import describe, show_training
 from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
 
@@ -67,7 +66,6 @@ def train(
     """
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.errors import UsageError
-    from sertool.core.files.artifacts import write_json
     from sertool.core.recipe.load import load
     from sertool.core.runs.experiment import open_experiment
     from sertool.core.runs.plan import plan_training
@@ -80,8 +78,9 @@ def train(
         check_tensorboard()
     settings = load(recipe, set_)
     members = parse_seeds(seeds, runs, settings)
-    experiment = open_experiment(settings, data)
     folder = output / folder_name(name or settings.name)
+    files = Outputs({"--json": json}, [folder, *([from_] if from_ else []), *recipe_inputs(recipe, settings, data)])
+    experiment = open_experiment(settings, data)
     source = str(from_) if from_ is not None else None
     with open_launcher(launcher, address, gpus_each, devices) as where:
         chosen = where.choose(device, precision or settings.training.precision, graphs=graphs)
@@ -95,10 +94,8 @@ def train(
         events = train_recipe(plan, data, chosen, where)
         show_training(plan, tracked(plan, events) if tensorboard else events)
     summary = training_summary(plan)
-    for line in show_summary(summary):
-        typer.echo(line)
-    if json is not None:
-        write_json(json, summary)
+    files.write_json("--json", summary)
+    files.show(show_summary(summary))
 
 
 def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[int]:

@@ -1,5 +1,6 @@
 """Human-readable text: outside text made safe, plurals, sizes, short lists, wrapped lines, aligned columns."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +12,13 @@ FIGURE = frozenset("0123456789+-<")  # first characters of a cell that is a figu
 # Keeps words together on one line. Terminal text from outside never holds it: printable() spells it out.
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 
+# Signs that a terminal or a browser obeys instead of showing them: control signs but for the line end, marks of
+# direction, separators of lines, notes between lines, invisible tags; and halves of a character.
+_UNSAFE = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"
+    r"\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
 Row = Sequence[str]
 
 
@@ -21,6 +29,15 @@ def unicode_only(text: str) -> str:
     'caf?'
     """
     return text.encode(errors="replace").decode()
+
+
+def escaped(text: str) -> str:
+    r"""Spell out what a terminal or a browser would obey: control, escape and direction signs; line ends stay.
+
+    >>> print(escaped("a\x1b[31m\tb\u202e"))
+    a\x1b[31m\tb\u202e
+    """
+    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def printable(text: str) -> str:

@@ -11,13 +11,18 @@ from markdown_it import MarkdownIt
 from report_example import example
 from report_pages import rows_of
 
-from sertool.core.reports.data_files import to_csv, to_json
+from sertool.core.files.csv_text import csv_text
+from sertool.core.reports.data_files import figure_rows, to_json
 from sertool.core.reports.text.markdown import escaped, to_markdown
 
 
 @pytest.fixture(scope="module")
 def report():
     return example(60)
+
+
+def csv_of(report):
+    return csv_text(figure_rows(report), raw=True)
 
 
 def tables_of(text: str) -> list[list[list[str]]]:
@@ -81,7 +86,7 @@ def test_whatever_a_name_is_markdown_shows_it_and_nothing_else(name):
 
 
 def test_csv_has_a_row_a_figure(report):
-    rows = rows_of(to_csv(report))
+    rows = rows_of(csv_of(report))
     what = ["run", "dataset", "task", "protocol", "selected_on_test", "set", "k", "what", "name"]
     assert list(rows[0]) == [*what, "metric", "value", "low", "high", "unit", "clusters"]
     own = [row for row in rows if (row["run"], row["set"]) == ("iemocap", "test")]
@@ -118,7 +123,7 @@ def test_csv_has_a_row_a_figure(report):
 
 
 def test_every_number_of_the_csv_is_one(report):
-    for row in rows_of(to_csv(report)):
+    for row in rows_of(csv_of(report)):
         if row["value"]:
             float(row["value"])
         if row["low"]:
@@ -130,8 +135,8 @@ def test_every_number_of_the_csv_is_one(report):
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
 def test_names_with_anything_in_them_keep_the_csv_whole(report, name):
     own = replace(report.runs[0], name=name, class_names=(name, *report.runs[0].class_names[1:]))
-    rows = rows_of(to_csv(replace(report, runs=(own,))))
-    assert len(rows) == len(rows_of(to_csv(replace(report, runs=report.runs[:1]))))
+    rows = rows_of(csv_of(replace(report, runs=(own,))))
+    assert len(rows) == len(rows_of(csv_of(replace(report, runs=report.runs[:1]))))
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
     assert {row["run"] for row in rows if row["what"] == "ensemble"} == {shown}
 

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from sertool.core.errors import UsageError, did_you_mean
-from sertool.core.files.artifacts import read_text, write_text
+from sertool.core.files.artifacts import read_text
+from sertool.core.files.outputs import write_output
 from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
 from sertool.core.recipe.problems import problem_message
 from sertool.core.recipe.schema import Recipe
@@ -74,6 +75,18 @@ def load(name_or_path: str, overrides: list[str] | None = None, *, users_path: s
     if users_path is not None and isinstance(dataset, dict):
         content["dataset"] = {"path": users_path, **dataset}
     return validate(content, str(path))
+
+
+def sources(name_or_path: str) -> list[Path]:
+    """List the files of a recipe that can be loaded: its own, and those that it extends.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    files = [find(name_or_path)]
+    while base := read_yaml(files[-1]).get("extends"):
+        files.append(_base_path(base, files[-1]))
+    return files
 
 
 def validate(content: dict[str, Any], origin: str) -> Recipe:
@@ -154,7 +167,7 @@ def copy(name_or_path: str, destination: Path, *, force: bool = False) -> None:
         merged["name"] = destination.stem
     merged["dataset"] = {"path": USERS_PATH, **merged["dataset"]} if isinstance(merged.get("dataset"), dict) else {}
     validate(merged, str(destination))
-    write_text(destination, read_text(source))  # the text itself, so that comments survive
+    write_output(destination, read_text(source).encode())  # the text itself, so that comments survive
 
 
 def _is_file(path: Path) -> bool:

@@ -1,13 +1,10 @@
 """A report as CSV, one row per figure, and as JSON: for the reader's own plots and statistics."""
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
-from sertool.core.formatting import printable
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import FORMAT, CalibrationRow, Report, RunReport, SetReport, TaskReport
 
@@ -37,25 +34,14 @@ class CsvRow(NamedTuple):
     clusters: int | str = ""
 
 
-def to_csv(report: Report) -> str:
-    """Write all figures of a report as CSV; undefined values are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CsvRow._fields)
+def figure_rows(report: Report) -> Iterator[tuple[str | float | int, ...]]:
+    """Yield a header and one row per figure of a report."""
+    yield CsvRow._fields
     for task in report.tasks:
-        writer.writerows(map(_written, _task_rows(task)))
+        yield from _task_rows(task)
     for run in report.runs:
         for own in run.sets.values():
-            writer.writerows(map(_written, _set_rows(run, own)))
-    return text.getvalue()
-
-
-def _written(row: CsvRow) -> list[str]:
-    return [
-        # NaN becomes empty. ``repr`` has all digits; of a numpy number it has the type in front.
-        printable(cell) if isinstance(cell, str) else "" if cell != cell else repr(cell).removeprefix("np.")
-        for cell in row
-    ]
+            yield from _set_rows(run, own)
 
 
 def _task_rows(task: TaskReport) -> Iterator[CsvRow]:

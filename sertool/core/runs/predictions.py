@@ -74,16 +74,17 @@ class Predictions:
         return report_text(self.targets, self.decisions(k), None if numbered else self.classes)
 
 
-def prediction_rows(predictions: Predictions, k: int) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a CSV: set, utterance, label, predicted, and a logit per class."""
+def prediction_rows(predictions: Predictions, k: int) -> list[list[str | float]]:
+    """Return a header and a row per utterance: set, utterance, label, predicted, and a logit per class."""
     logits, decisions = predictions.ensemble_logits(k), predictions.decisions(k)
-    header = ["set", "utterance", "label", "predicted", *(f"logit_{name}" for name in predictions.classes)]
-    rows = []
+    rows: list[list[str | float]] = [
+        ["set", "utterance", "label", "predicted", *(f"logit_{name}" for name in predictions.classes)]
+    ]
     for place, utterance in enumerate(predictions.ids):
         label = "" if predictions.targets is None else _written(predictions.targets[place], predictions)
-        values = [repr(float(value)) for value in logits[place]]  # repr: every digit
-        rows.append([predictions.set, utterance, label, _written(decisions[place], predictions), *values])
-    return header, rows
+        rows.append([predictions.set, utterance, label, _written(decisions[place], predictions)])
+        rows[-1] += map(float, logits[place])
+    return rows
 
 
 def _written(decision: Any, predictions: Predictions) -> str:

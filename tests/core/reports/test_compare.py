@@ -27,10 +27,11 @@ from scipy.stats import binomtest
 from scipy.stats import t as student_t
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from sertool.core.files.csv_text import csv_text
 from sertool.core.formatting import printable
 from sertool.core.metrics import Difference, McNemar, holm
 from sertool.core.reports.compare.contents import Comparison, Contender, Flip, MetricRow, Pair
-from sertool.core.reports.compare.data_files import flips_csv
+from sertool.core.reports.compare.data_files import flip_rows
 from sertool.core.reports.compare.pairs import compare, verdict
 from sertool.core.reports.compare.terminal import show
 
@@ -227,7 +228,7 @@ def test_whatever_the_corpus_holds_lines_and_cells_stay_whole(flips, name):
         lines = show(comparison, width, 10)
         assert all(line.isprintable() for line in lines)
         assert all(len(line) <= WIDTH for line in lines if width and len(printable(name)) < 40)
-    rows = list(csv.reader(io.StringIO(flips_csv(comparison), newline="")))
+    rows = list(csv.reader(io.StringIO(csv_text(flip_rows(comparison)), newline="")))
     assert len(rows) == len(flips) + 1
     assert {len(row) for row in rows} == {10}
 

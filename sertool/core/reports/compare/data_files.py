@@ -1,11 +1,8 @@
 """A comparison as plain data for JSON, and its flipped utterances as CSV."""
 
-import csv
-import io
 from dataclasses import asdict
 from typing import Any
 
-from sertool.core.formatting import printable
 from sertool.core.reports.compare.contents import FORMAT, Comparison
 
 HEADER = ("a", "b", "set", "utterance", "speaker", "label", "decision_a", "decision_b", "change", "text")
@@ -16,13 +13,10 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return {"format": FORMAT, **asdict(comparison)}
 
 
-def flips_csv(comparison: Comparison) -> str:
-    """Write one row per pair of runs and utterance for which the two predict differently."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for pair in comparison.pairs:
-        for flip in pair.flips:
-            row = (pair.a, pair.b, comparison.set, flip.id, flip.speaker or "", flip.target, flip.a, flip.b)
-            writer.writerow([*map(printable, row), flip.change, printable(flip.text)])
-    return text.getvalue()
+def flip_rows(comparison: Comparison) -> list[tuple[str | None, ...]]:
+    """Return a header and one row per pair of runs and utterance for which the two predict differently."""
+    flips = [(pair, flip) for pair in comparison.pairs for flip in pair.flips]
+    return [HEADER] + [
+        (pair.a, pair.b, comparison.set, own.id, own.speaker, own.target, own.a, own.b, own.change, own.text)
+        for pair, own in flips
+    ]
