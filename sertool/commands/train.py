@@ -132,10 +132,13 @@ def folder_name(name: str) -> str:
         UsageError: if it would lead to another place, such as ``../x``.
     """
     from sertool.core.errors import UsageError
+    from sertool.core.formatting import escaped
 
     # The name is joined to --output, and a run writes and deletes files there.
     if not name or name in (".", "..") or Path(name).name != name:
         raise UsageError(f"--name {name}: expected the name of a folder, not a path")
+    if escaped(name) != name or "\n" in name:
+        raise UsageError(f"--name {escaped(name)}: expected text in UTF-8 without control and direction signs")
     return name
 
 
