@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 
@@ -10,6 +11,7 @@ from sertool.core.formatting import printable
 Cell = str | float | int | None
 # A spreadsheet takes a cell that begins with one of these for a formula, the wide forms among them in some languages.
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)  # such as the class -1 of a sentiment; it is no formula
 
 
 def csv_text(rows: Iterable[Sequence[Cell]], *, raw: bool = False) -> str:
@@ -33,7 +35,8 @@ def csv_text(rows: Iterable[Sequence[Cell]], *, raw: bool = False) -> str:
 
 def _written(cell: Cell, raw: bool) -> str:
     if isinstance(cell, str):
-        return "'" * (not raw and cell[:1] in _FORMULA) + printable(cell)
+        runs = cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell)
+        return "'" * (runs and not raw) + printable(cell)
     if cell is None or cell != cell:
         return ""
     return repr(int(cell) if isinstance(cell, Integral) else float(cell))  # a number of numpy would show its type
