@@ -16,6 +16,7 @@ from sertool.core.errors import UsageError
 from sertool.core.files.artifacts import write_bytes, writing
 
 STDOUT = Path("-")
+REPORTS = (".html", ".md", ".csv")  # files that no run, corpus or folder of recordings has
 _LINKS = 40  # links that are followed one after the other, as Linux does
 
 
@@ -56,7 +57,7 @@ def check_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
         inputs: files, and folders of which the command reads files; those that do not exist are passed over.
 
     Raises:
-        UsageError: an output is one of the files (under any name), or lies in one of the folders.
+        UsageError: an output is one of the files (under any name), or would replace a file of one of the folders.
     """
     kept = {option: path for option, path in outputs.items() if not is_stdout(path) and not _is_null(path)}
     places = {_place(path): option for option, path in kept.items()}
@@ -72,9 +73,10 @@ def check_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
                 hint="give the output another name",
             )
         for option, path in kept.items():
-            if stat.S_ISDIR(found.st_mode) and _inside(path, source):
+            if stat.S_ISDIR(found.st_mode) and _inside(path, source) and _may_be_read(path):
                 raise UsageError(
-                    f"{option} {path}: lies in {source}, which this command reads", hint="name a place outside it"
+                    f"{option} {path}: would replace a file of {source}, which this command reads",
+                    hint="name a new file, or a place outside it",
                 )
 
 
@@ -140,6 +142,11 @@ def _place(path: Path) -> Hashable:
 
 def _inside(path: Path, folder: Path) -> bool:
     return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
+
+
+def _may_be_read(path: Path) -> bool:
+    """Check for a file that exists and may belong to a run, a corpus or a folder of recordings; a report does not."""
+    return os.path.lexists(path) and path.suffix.lower() not in REPORTS
 
 
 def _descriptor(path: Path) -> int | None:
