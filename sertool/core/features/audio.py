@@ -21,6 +21,7 @@ from sertool.core.features.containers import examine
 from sertool.core.features.file_parts import WHOLE, Container, Window
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
+from sertool.core.files.signatures import STARTS, foreign_kind
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -37,17 +38,6 @@ _PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow ane
 _UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile reports more if the header leaves the length out
 _FORMATS = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
 _STDERR = threading.Lock()
-# Common containers that libsndfile cannot read: offset of the magic bytes, the bytes, the name.
-_FOREIGN = (
-    (4, b"ftyp", "MP4 or M4A"),
-    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
-    (0, b"\x30\x26\xb2\x75", "Windows Media"),
-    (0, b"#!AMR", "AMR"),
-    (0, b"FLV", "Flash video"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"<", "HTML or XML"),
-)
 
 
 @dataclass(frozen=True)
@@ -121,7 +111,7 @@ def read_recording(segment: Segment, sample_rate: int) -> Recording:
     path = segment.path
     try:
         with open_unbuffered(path) as opened:
-            head = opened.read(16)
+            head = opened.read(STARTS)
             opened.seek(0)
             if not head:
                 raise DataError(f"{path}: the file is empty", hint=_FORMATS)
@@ -294,8 +284,7 @@ def _quiet(head: bytes) -> Iterator[None]:
 
 def _reason(error: Exception, head: bytes) -> str:
     """Name the format that the content looks like, or repeat the library's message without the path."""
-    for place, mark, name in _FOREIGN:
-        if head[place:].startswith(mark):
-            return f"looks like {name}"
+    if found := foreign_kind(head):
+        return f"looks like {found[0]}" if found[0][0].isupper() else f"it is {found[0]}"
     words = str(getattr(error, "error_string", error)).removeprefix("Error : ").strip().rstrip(".")
     return words or "damaged or cut short"

@@ -10,21 +10,33 @@ STARTS = 512  # bytes to read for :func:`foreign_kind`
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|!--|\?xml|html|head|body|script)", re.IGNORECASE)
 _JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*("|\}|$)|\[\s*(["\[{\]\d-]|true|false|null|$))')
 _UNPACK = "unpack it first"
-# First bytes, name, and next step.
-_SIGNATURES = (
-    (b"version https://git-lfs", "a Git-LFS pointer", "`git lfs pull` in its repository fetches the file itself"),
-    (b"/annex/objects/", "a git-annex pointer", "`git annex get` in its repository fetches the file itself"),
-    (b"\x1f\x8b\x08", "packed with gzip", _UNPACK),
-    (b"BZh", "packed with bzip2", _UNPACK),
-    (b"\xfd7zXZ", "packed with xz", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "packed with zstandard", _UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (b"Rar!", "a RAR archive", _UNPACK),
-    (b"PK\x03\x04", "a zip archive", _UNPACK),
-    (b"PK\x05\x06", "a zip archive without files", None),
-    (b"\x93NUMPY", "an array in numpy's own format (.npy)", None),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", None),
-    (b"%PDF", "a PDF", None),
+_CONVERT = "convert it, for example with ffmpeg"
+_EXPORT = "save it as CSV UTF-8 in the program that wrote it"
+# Place and bytes of the signature, name, and next step.
+_SIGNATURES: tuple[tuple[int, bytes, str, str | None], ...] = (
+    (0, b"version https://git-lfs", "a Git-LFS pointer", "`git lfs pull` in its repository fetches the file itself"),
+    (0, b"/annex/objects/", "a git-annex pointer", "`git annex get` in its repository fetches the file itself"),
+    (0, b"\x1f\x8b\x08", "packed with gzip", _UNPACK),
+    (0, b"BZh", "packed with bzip2", _UNPACK),
+    (0, b"\xfd7zXZ", "packed with xz", _UNPACK),
+    (0, b"\x28\xb5\x2f\xfd", "packed with zstandard", _UNPACK),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (0, b"Rar!", "a RAR archive", _UNPACK),
+    (0, b"PK\x03\x04", "a zip archive", _UNPACK),
+    (0, b"PK\x05\x06", "a zip archive without files", None),
+    (0, b"\x93NUMPY", "an array in numpy's own format (.npy)", None),
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", None),
+    (0, b"%PDF", "a PDF", None),
+    (0, b"{\\rtf", "an RTF document", _EXPORT),
+    (0, b"\xd0\xcf\x11\xe0", "an old Excel workbook", _EXPORT),
+    (0, b"PAR1", "a Parquet file", _EXPORT),
+    (0, b"SQLite format 3", "an SQLite database", _EXPORT),
+    (4, b"ftyp", "MP4 or M4A", _CONVERT),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM", _CONVERT),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media", _CONVERT),
+    (0, b"#!AMR", "AMR", _CONVERT),
+    (0, b"FLV\x01", "Flash video", _CONVERT),
+    (0, b"\xff\xf1", "AAC", _CONVERT),
 )
 
 
@@ -34,7 +46,7 @@ def is_web_page(start: bytes) -> bool:
 
 
 def foreign_kind(start: bytes) -> tuple[str, str | None] | None:
-    """Name the kind of a file that is no pickle, no safetensors file and no recording.
+    """Name the kind of a file that is no pickle, no safetensors file, no table and no recording that can be read.
 
     Args:
         start: first ``STARTS`` bytes of the file, or all of a shorter one.
@@ -42,8 +54,8 @@ def foreign_kind(start: bytes) -> tuple[str, str | None] | None:
     Returns:
         The kind, such as ``packed with gzip``, and a next step to try, if any; None for an unknown start.
     """
-    for signature, kind, hint in _SIGNATURES:
-        if start.startswith(signature):
+    for place, signature, kind, hint in _SIGNATURES:
+        if start.startswith(signature, place):
             return kind, hint
     if is_web_page(start):
         return "a web page", "a server answered with a page in its place: download it again"

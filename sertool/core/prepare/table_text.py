@@ -7,6 +7,7 @@ from pathlib import Path
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.files.regular import read_regular
+from sertool.core.files.signatures import STARTS, foreign_kind
 from sertool.core.formatting import cut, first_few
 from sertool.core.prepare.encodings import guess_encoding
 
@@ -16,20 +17,6 @@ _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_NO_TEXT = (
-    (b"PK\x03\x04", "an Excel workbook or another ZIP archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"\x1f\x8b", "packed by gzip"),
-    (b"BZh", "packed by bzip2"),
-    (b"\xfd7zXZ", "packed by xz"),
-    (b"\x28\xb5\x2f\xfd", "packed by zstd"),
-    (b"PAR1", "a Parquet file"),
-    (b"%PDF", "a PDF document"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"version https://git-lfs", "a Git-LFS pointer, not the file itself"),
-    (b"{\\rtf", "an RTF document"),
-    (b"<", "an HTML or XML page"),
 )
 _SHOWN = 80  # characters of a line
 _SPREADSHEET = "save it as CSV UTF-8 in the spreadsheet"
@@ -45,9 +32,12 @@ def read_text(path: Path) -> str:
         content = read_regular(path)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
-    start = content[:100].removeprefix(codecs.BOM_UTF8).lstrip()
-    if kind := next((name for magic, name in _NO_TEXT if start.startswith(magic)), ""):
-        raise DataError(f"{path}: is {kind}, expected a table as text", hint=_SPREADSHEET)
+    found = foreign_kind(content[:STARTS].removeprefix(codecs.BOM_UTF8).lstrip())
+    if found is not None and found[0] != "JSON":
+        kind, hint = found
+        if kind == "a zip archive":
+            kind, hint = "an Excel workbook or another zip archive", _SPREADSHEET
+        raise DataError(f"{path}: is {kind}, expected a table as text", hint=hint)
     text = _decoded(path, content)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1

@@ -205,8 +205,8 @@ def test_a_missing_file_is_refused(tmp_path):
         (bytes(100), "Format not recognised"),
         (b"\0\0\0\x20ftypM4A \0\0\0\0", "looks like MP4 or M4A"),
         (b"\x1aE\xdf\xa3\x01\0\0", "looks like Matroska or WebM"),
-        (b"<!DOCTYPE html><html>", "looks like HTML or XML"),
-        (b"PK\x03\x04\x14", "looks like a ZIP archive"),
+        (b"<!DOCTYPE html><html>", "it is a web page"),
+        (b"PK\x03\x04\x14", "it is a zip archive"),
     ],
 )
 def test_what_is_no_audio_is_refused(tmp_path, content, reason):

@@ -232,8 +232,11 @@ def test_nothing_is_written_where_the_input_is_wrong(folder):
     wrong_key = run(write(folder, GOOD), "--out", out, "--set", "frontend.frame_stap=4")
     assert isinstance(wrong_key.exception, UsageError)
     assert "frontend.frame_stap: unknown key, did you mean 'frame_step'?" in str(wrong_key.exception)
-    on_a_file = run(folder / "table.csv", "--out", folder / "table.csv")
-    assert str(on_a_file.exception) == f"{folder / 'table.csv'}: is a file, expected the name of a new folder"
+    on_itself = run(folder / "table.csv", "--out", folder / "table.csv")
+    assert "this command reads it as" in str(on_itself.exception)
+    (folder / "file").touch()
+    on_a_file = run(folder / "table.csv", "--out", folder / "file")
+    assert str(on_a_file.exception) == f"{folder / 'file'}: is a file, expected the name of a new folder"
     assert not out.exists()
 
 

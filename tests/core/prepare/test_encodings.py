@@ -67,10 +67,10 @@ def test_texts_with_a_byte_order_mark_are_read(tmp_path, codec):
         ("id,text\n".encode("utf-16-be"), "UTF-16BE text without a byte order mark"),
         (b"\xff\xfei\x00d", "begins like UTF-16 text, but is none (truncated data at byte 4)"),
         (b"id,text\n\x00,a\n", "a zero byte in line 2, which no text holds; is the file damaged?"),
-        (b"PK\x03\x04", "is an Excel workbook or another ZIP archive, expected a table as text"),
+        (b"PK\x03\x04", "is an Excel workbook or another zip archive, expected a table as text"),
         (b"\xd0\xcf\x11\xe0", "is an old Excel workbook, expected a table as text"),
-        (b"\n <!DOCTYPE html>", "is an HTML or XML page, expected a table as text"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git-LFS pointer, not the file itself, expected"),
+        (b"\n <!DOCTYPE html>", "is a web page, expected a table as text"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git-LFS pointer, expected a table as text"),
         (b"id,text\n\x81\x8d,\xb3\xb2\n", "not UTF-8 text in line 2 (byte 0x81)"),
     ],
 )
