@@ -133,11 +133,12 @@ def _place(path: Path) -> Hashable:
     """Return what two paths to the same place have in common."""
     if is_stdout(path):
         return STDOUT
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return os.path.realpath(path)
-    return found.st_dev, found.st_ino
+    real = os.path.realpath(path)  # where it will be written, though a folder on the way, as in gone/../file, is missing
+    for there in (path, Path(real)):
+        with suppress(OSError, ValueError):
+            found = there.stat()
+            return found.st_dev, found.st_ino
+    return real
 
 
 def _inside(path: Path, folder: Path) -> bool:

@@ -139,9 +139,9 @@ def _search(folder: Path) -> tuple[list[Path], list[str]]:
     if not found:
         holds = f"; it holds {passed}" if passed else ""
         raise DataError(f"{folder}: no recordings in this folder (names ending in {', '.join(SUFFIXES)}){holds}")
-    return found, [f"{folder}: passed over {passed}, whose names are not those of recordings that can be read"] * bool(
-        others
-    )
+    if not others:
+        return found, []
+    return found, [f"{folder}: passed over {passed} (hidden, or without an ending of recordings that can be read)"]
 
 
 def _hidden(path: Path) -> bool:
