@@ -133,7 +133,9 @@ def _place(path: Path) -> Hashable:
     """Return what two paths to the same place have in common."""
     if is_stdout(path):
         return STDOUT
-    real = os.path.realpath(path)  # where it will be written, though a folder on the way, as in gone/../file, is missing
+    real = os.path.realpath(
+        path
+    )  # where it will be written, though a folder on the way, as in gone/../file, is missing
     for there in (path, Path(real)):
         with suppress(OSError, ValueError):
             found = there.stat()
