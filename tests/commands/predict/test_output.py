@@ -58,7 +58,8 @@ def test_a_folder_is_searched_for_recordings(here):
     soundfile.write("calls/c.SPH", samples, rate, format="NIST")  # telephone corpora come so
     assert [own["id"] for own in written("calls")] == ["calls/1.wav", "calls/b/2.WAV", "calls/c.SPH"]
     assert (
-        "note: calls: passed over 3 other files: ._1.wav, .hidden.wav, notes.txt, whose names are not those of "
+        "note: calls: passed over 3 other files: ._1.wav, .hidden.wav, notes.txt (hidden, or without an ending of "
+        "recordings that can be read)\n"
     ) in predict("calls").stderr
     (here / "none").mkdir()
     assert refusal("none").startswith("error: none: no recordings in this folder (names ending in .wav, .flac,")
