@@ -19,6 +19,9 @@ _UNSAFE = re.compile(
     r"\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
+# What Markdown takes for its own; & for entities; ~ $ # @ for GitHub: strikethrough, formulas, issues, mentions.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&$#@])")
+
 Row = Sequence[str]
 
 
@@ -47,6 +50,15 @@ def printable(text: str) -> str:
     'a\\tb\\x1b'
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def in_markdown(text: str) -> str:
+    r"""Escape a text for one line of Markdown, which shows it unchanged: it ends no table, is no tag and no link.
+
+    >>> print(in_markdown("a|b"))
+    a\|b
+    """
+    return _MARKDOWN.sub(r"\\\1", printable(text))
 
 
 def plural(number: float, one: str, many: str = "") -> str:

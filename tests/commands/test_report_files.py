@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report_example import example
-from report_pages import rows_of
+from report_pages import hostile_report, rows_of
 
 from sertool.core.files.csv_text import csv_text
+from sertool.core.formatting import escaped, in_markdown
 from sertool.core.reports.data_files import figure_rows, to_json
-from sertool.core.reports.text.markdown import escaped, to_markdown
+from sertool.core.reports.text.markdown import to_markdown
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +76,21 @@ def test_every_table_of_a_run_selected_on_test_says_so(report):
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_whatever_a_name_is_markdown_shows_it_and_nothing_else(name):
-    text = f"| name | accuracy |\n| :-- | --: |\n| x{escaped(name)}x | 1 |\n"
+    text = f"| name | accuracy |\n| :-- | --: |\n| x{in_markdown(name)}x | 1 |\n"
     (table,) = tables_of(text)
     shown = "x" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in name) + "x"
     assert table == [["name", "accuracy"], [shown, "1"]]
-    assert "<" not in re.sub(r"\\<|&lt;", "", escaped(name))
+    assert "<" not in re.sub(r"\\<|&lt;", "", in_markdown(name))
+
+
+@pytest.mark.parametrize("bad", ["a|b\n| c | d |", "sad\u202e\u2066\x1b[31m", "# x\n\n<b>y</b>", "غضب 1"])
+def test_no_name_breaks_a_table_of_the_report_or_stands_there_with_signs_of_direction(bad):
+    text = to_markdown(hostile_report(bad))
+    assert escaped(text) == text
+    shapes = [[len(row) for row in table] for table in tables_of(text)]
+    assert shapes == [[len(row) for row in table] for table in tables_of(to_markdown(hostile_report("harmless")))]
+    shown = bad.replace("\n", r"\n").replace("\u202e\u2066\x1b", r"\u202e\u2066\x1b")
+    assert sum(cell == shown for table in tables_of(text) for row in table for cell in row) > 10
 
 
 # CSV and JSON

@@ -1,5 +1,6 @@
 """The model card of a bundle: model, training data, figures, limits and forbidden uses."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from sertool.core.corpora.words import LANGUAGES
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure, log_mel_of
-from sertool.core.formatting import plural
+from sertool.core.formatting import in_markdown, plural, printable
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.members import Trained, TrainedMember
@@ -65,13 +66,13 @@ class Facts:
 def write_card(facts: Facts, files: Sequence[str]) -> str:
     """Write the card as Markdown; ``files`` are the names of the bundle's files."""
     trained = facts.trained
-    recipe, dataset, classes = trained.recipe, trained.recipe.dataset, ", ".join(trained.task.classes)
+    recipe, dataset, classes = trained.recipe, trained.recipe.dataset, in_markdown(", ".join(trained.task.classes))
     single = trained.task.kind == "single"
     lengths = {"text": f"{dataset.max_text_length} words", "audio": f"{dataset.max_audio_length} frames"}
     model = recipe.model
     return TEMPLATE.read_text(encoding="utf-8").format(
-        name=trained.name,
-        about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({recipe.about}).",
+        name=in_markdown(trained.name),
+        about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({in_markdown(recipe.about)}).",
         synthetic="\n\n**It was trained on synthetic speech: its figures say nothing about people.**"
         * trained.synthetic,
         machine_text="- Some or all of the transcripts in its training data were made by speech recognition.\n"
@@ -80,23 +81,32 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         answers=f"{'one of' if single else 'any of'} {classes}",
         model=f"{len(facts.members)} members averaged, {model.architecture.upper()}, hidden size {model.hidden_size}, "
         f"{plural(model.num_layers, 'layer')} a modality",
-        corpus=trained.corpus,
-        counts=", ".join(f"{name} {count:,}" for name, count in facts.note["counts"].items()) + " utterances",
+        corpus=in_markdown(trained.corpus),
+        counts=", ".join(f"{in_markdown(name)} {count:,}" for name, count in facts.note["counts"].items())
+        + " utterances",
         divided=_divided(facts),
         protocol=_protocol(facts),
         calibration=_calibration(facts.calibration),
         figures=_figures(facts),
         validation=_validation(facts),
-        compared=", and on ".join(own.source for own in facts.compared),
+        compared=", and on ".join(in_markdown(own.source) for own in facts.compared),
         largest=f"{max(own.largest for own in facts.compared):.1e}",
         int8=_int8(facts.loss),
         forced="one of its classes, also where none fits" if single else "each class by itself, a yes above one half",
         lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
         audio_limit=_audio_limit(facts),
-        source=f"The corpus says of itself: {facts.source}." if facts.source else "",
+        source=f"The corpus says of itself: {in_markdown(facts.source)}." if facts.source else "",
         needs=_needs(facts.trained, files),
         files="\n".join(f"- `{name}`: {FILES[name]}" for name in sorted(files)),
     )
+
+
+def _code(text: str) -> str:
+    """Write a text as code; the marks around it are longer than any in it, as code knows no escapes."""
+    text = printable(text)
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    marks, space = "`" * (longest + 1), " " if longest else ""
+    return f"{marks}{space}{text}{space}{marks}"
 
 
 def _needs(trained: Trained, files: Sequence[str]) -> str:
@@ -124,13 +134,13 @@ def _divided(facts: Facts) -> str:
         return f"{len(folds)} folds by {splits.group}; every fold's members are in this ensemble"
     if splits.scheme == "holdout":
         return f"{folds[0]['valid']:,} utterances held out from training by {splits.group}"
-    return f"{folds[0]['valid']:,} utterances of the corpus's own {splits.valid} split"
+    return f"{folds[0]['valid']:,} utterances of the corpus's own {in_markdown(splits.valid)} split"
 
 
 def _protocol(facts: Facts) -> str:
     if facts.selected_on_test:
         return f"{facts.trained.recipe.protocol}: **selected on test**, members were chosen on the test utterances"
-    started = f"; members started from the weights of {facts.started_from}" if facts.started_from else ""
+    started = f"; members started from the weights of {in_markdown(facts.started_from)}" if facts.started_from else ""
     if facts.seen_in_test:
         return (
             f"{facts.trained.recipe.protocol}{started}, which was **trained or selected on {facts.seen_in_test} of the "
@@ -152,7 +162,8 @@ def _calibration(calibration: Calibration | None) -> str:
 def _figures(facts: Facts) -> str:
     figure = facts.figure
     if figure is None:
-        return f"On test: not measured; `sertool ensemble --name {facts.trained.name} --sets test` measures it."
+        command = _code(f"sertool ensemble --name {facts.trained.name} --sets test")
+        return f"On test: not measured; {command} measures it."
     interval = "interval not measured"
     if figure.interval is not None:
         low, high = figure.interval.low, figure.interval.high

@@ -3,23 +3,28 @@
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import onnx
 import pytest
 import soundfile
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
-from export_runs import CLIPS, everyday, judge_of, message, run
+from export_runs import CLIPS, everyday, judge_of, make_trained, message, run
+from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from sertool.cli import app
+from sertool.core.corpora.tasks import Task
 from sertool.core.errors import SertoolError
 from sertool.core.export import check as bundle_check
 from sertool.core.export import export as exporting
 from sertool.core.export import quantise as quantising
 from sertool.core.export import source as export_source
 from sertool.core.export.check import feeds_of, make_trial
+from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.source import open_trained
+from sertool.core.formatting import escaped
 from sertool.core.inference.ensemble import open_ensemble
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.plan import plan_training
@@ -48,6 +53,32 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
     )
     assert "{" not in card
     assert "synthetic" not in card
+
+
+def test_no_name_breaks_the_card_or_stands_there_with_signs_of_direction():
+    bad = "a|b\n| c | d |\n# x\u202e`<b>"
+    shown = r"a|b\n| c | d |\n# x\u202e`<b>"
+    trained = make_trained()
+    trained = replace(trained, name=bad, corpus=bad, task=Task("emotion", (bad, "غضب", "sad"), "name"))
+    compared = bundle_check.BundleComparison(bad, 1e-6, 0, 64, 1.0, 1.0, np.zeros((64, 3), np.float32))
+    facts = Facts(
+        trained=trained, members=trained.members, note={"counts": {bad: 24}, "folds": [{"valid": 12}]}, source=bad,
+        selected_on_test=False, started_from=bad, seen_in_test=0, figure=None, calibration=None, compared=[compared],
+        loss=None, with_frontend=False,
+    )  # fmt: skip
+    card = write_card(facts, ["README.md"])
+    assert escaped(card) == card
+    tokens = MarkdownIt("commonmark").enable("table").parse(card)
+    said = ["".join(child.content for child in one.children) for one in tokens if one.type == "inline"]
+    heads = [text for one, text in pairwise(tokens) if one.type == "heading_open"]
+    headings = ["Figures", "Intended use, and forbidden use", "Limits", "Licence", "Files"]
+    assert ["".join(child.content for child in one.children) for one in heads] == [shown, *headings]
+    assert sum(one.type == "td_open" for one in tokens) == 2 * 7
+    assert f"one of {shown}, غضب, sad" in said
+    assert f"{shown}: {shown} 24 utterances" in said
+    assert f"honest: nothing was selected on test; members started from the weights of {shown}" in said
+    assert f"On test: not measured; sertool ensemble --name {shown} --sets test measures it." in said
+    assert not any(child.type == "html_inline" for one in tokens for child in one.children or ())
 
 
 def test_the_card_tells_of_machine_made_transcripts(tmp_path):

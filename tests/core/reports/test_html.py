@@ -24,9 +24,12 @@ from report_pages import (
     text_outside_figures,
 )
 
+from sertool.core.formatting import escaped
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import Report
-from sertool.core.reports.html.figures import drawing
+from sertool.core.reports.html import isolation
+from sertool.core.reports.html.browser import as_json
+from sertool.core.reports.html.isolation import visible
 from sertool.core.reports.html.page import render
 
 
@@ -295,13 +298,62 @@ def test_hostile_names_are_shown_as_text(bad):
 def test_what_html_cannot_hold_does_no_harm(bad):
     page = render(hostile_report(f"a{bad}b"))
     pool, _ = data_of(parsed(page))
-    assert pool["utterances"][0][1] == f"a{bad}b"
+    assert pool["utterances"][0][1] == visible(f"a{bad}b")
+    assert escaped(page) == page
     assert page.encode()
 
 
+def test_direction_signs_are_spelled_out_wherever_a_name_stands():
+    bad = "sad\u202e\u2066\u200f\x1b[31m"
+    shown = r"sad\u202e\u2066\u200f\x1b[31m"
+    page = render(hostile_report(bad))
+    assert escaped(page) == page
+    tree = parsed(page)
+    assert text_of(of(tree, "h1")[0]) == text_of(of(tree, "title")[0]) == shown
+    pool, (data,) = data_of(tree)
+    assert (pool["speakers"], pool["dialogues"], data["classes"]) == ([shown], [shown], [shown] * 4)
+    assert data["labels"] == [shown, f"{shown} 2"]
+    assert sorted(one[0] for one in pool["utterances"]) == [f"{shown}{place}" for place in range(6)]
+
+
+def not_isolated(node, inside=False):
+    """The texts from right to left in no element of their own direction; figures isolate theirs by the style."""
+    if node.tag in (SVG + "svg", SPACE + "script", SPACE + "title"):
+        return
+    inside = inside or node.tag == SPACE + "bdi" or node.get("dir") == "auto"
+    own = [node.text or "", *(child.tail or "" for child in node)]
+    yield from (text for text in own if not inside and re.search("[\u0590-\u08ff]", text))
+    for child in node:
+        yield from not_isolated(child, inside)
+
+
+@pytest.mark.parametrize("name", ["غضب 1", "שמח", "کتاب\u200cخانه"])
+def test_names_from_right_to_left_stand_in_elements_of_their_own(name):
+    tree = parsed(render(hostile_report(name)))
+    assert list(not_isolated(tree)) == []
+    isolated = [text_of(node) for node in of(tree, "bdi")]
+    assert isolated.count(name) > 50
+    # The example knows no such name, so only the hostile ones are found.
+    assert list(not_isolated(parsed(render(hostile_report("harmless"))))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("class غضب 12, حزن 30", "class <bdi>غضب</bdi> 12, <bdi>حزن</bdi> 30"),
+        ("غضب شديد - غضب: 3", "<bdi>غضب شديد</bdi> - <bdi>غضب</bdi>: 3"),
+        ("a<b & שמח", "a&lt;b &amp; <bdi>שמח</bdi>"),
+        ("sad\u202e: 3", r"sad\u202e: 3"),
+    ],
+)
+def test_each_name_in_a_sentence_is_isolated_without_the_figures_beside_it(text, wanted):
+    assert isolation.sentence(text) == wanted
+
+
 @given(st.text(st.characters()))
-def test_json_in_a_page_is_the_same_json_and_closes_no_script(text):
-    written = drawing.encoded(json.dumps([text], ensure_ascii=False))
-    assert json.loads(written) == [text]
+def test_json_in_a_page_holds_the_text_as_shown_and_closes_no_script(text):
+    written = as_json({"texts": [text]})
+    assert json.loads(written) == {"texts": [visible(text)]}
+    assert escaped(written) == written
     assert "<" not in written
     parsed(f"<!doctype html><title>x</title><script type=application/json>{written}</script>")

@@ -283,6 +283,45 @@ def test_hostile_texts_are_shown_and_do_not_run(opened, tmp_path, bad):
     page.wait_for_timeout(100)  # time for what should not run
 
 
+# For every name in an element of its own: the first letters before and after it in its line, where they stand.
+BESIDE = """(name) => {
+  const edges = (node, at) => {
+    const range = document.createRange();
+    range.setStart(node, at);
+    range.setEnd(node, at + 1);
+    return range.getBoundingClientRect();
+  };
+  const displaced = [];
+  let seen = 0;
+  for (const node of document.querySelectorAll("bdi")) {
+    if (node.textContent !== name || !node.checkVisibility()) continue;
+    const own = node.getBoundingClientRect();
+    const next = node.nextSibling;
+    const at = next?.nodeType === 3 ? next.textContent.search(/[^ \\n]/) : -1;
+    if (at < 0) continue;
+    const after = edges(next, at);
+    seen += 1;
+    if (after.top < own.bottom && after.bottom > own.top && after.left < own.right - 1)
+      displaced.push(node.parentElement.innerText);
+  }
+  return [seen, displaced];
+}"""
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_name_from_right_to_left_displaces_no_figure(opened, tmp_path, scripts):
+    path = tmp_path / "report.html"
+    path.write_text(render(hostile_report("غضب")), encoding="utf-8")
+    page = opened(path, java_script_enabled=scripts, viewport={"width": 1600, "height": 900})
+    seen, displaced = page.evaluate(BESIDE, "غضب")
+    assert seen > 20
+    assert displaced == []
+    # Without isolation the same names push the figures after them to their other side.
+    page.evaluate("for (const one of document.querySelectorAll('bdi')) one.style.unicodeBidi = 'normal'")
+    _, displaced = page.evaluate(BESIDE, "غضب")
+    assert len(displaced) > 20
+
+
 def test_a_script_that_was_smuggled_in_is_stopped_by_the_policy(browser, tmp_path):
     """The second wall: even in the page as an element, nothing runs that is not the page's own."""
     path = tmp_path / "report.html"

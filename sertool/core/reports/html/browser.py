@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from sertool.core.reports.contents import ReportUtterance
-from sertool.core.reports.html.figures import encoded
+from sertool.core.reports.html.isolation import visible
 
 # Rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript.
 PAGE = 50
@@ -98,5 +98,15 @@ def _thousandths(value: float) -> int | None:
 
 
 def as_json(content: Any) -> Markup:
-    """Write JSON that is safe inside ``<script>``."""
-    return Markup(encoded(json.dumps(content, ensure_ascii=False, separators=(",", ":"))))
+    r"""Write JSON for ``<script>``: texts as the page shows them, and ``<`` as ``\u003c``: none ends the script."""
+    text = json.dumps(_visible(content), ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _visible(content: Any) -> Any:
+    """Return JSON content with all texts made visible."""
+    if isinstance(content, str):
+        return visible(content)
+    if isinstance(content, Mapping):
+        return {key: _visible(value) for key, value in content.items()}
+    return [_visible(value) for value in content] if isinstance(content, (list, tuple)) else content

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sertool.core.formatting import plural
 from sertool.core.reports import wording
 from sertool.core.reports.contents import Report
-from sertool.core.reports.html import figures, views
+from sertool.core.reports.html import figures, isolation, views
 from sertool.core.reports.html.browser import PAGE, Pool
 
 TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the page needs no file beside it
@@ -20,8 +20,8 @@ TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the p
 def render(report: Report) -> str:
     """Return the HTML page of a report.
 
-    All texts of corpora and recipes are escaped. In addition the content security policy of the page allows a browser
-    to run only the script written here, and to load nothing.
+    All texts of corpora and recipes are escaped, and stand in elements of their own direction. In addition the content
+    security policy of the page allows a browser to run only the script written here, and to load nothing.
     """
     style, script = (_asset(name) for name in ("style.css", "script.js"))
     pool = Pool()
@@ -60,7 +60,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,  # a misspelt name in a template is an error
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_allowed,  # runs on every value that a template shows
+        finalize=_visible,  # runs on every value that a template shows
     )
     environment.filters |= {
         "figure": lambda value, metric="": _typeset(wording.figure(value, metric)),
@@ -70,6 +70,8 @@ def _environment() -> Environment:
         "p_value": lambda p: _typeset(wording.p_value(p)),
         "p_equals": lambda p: wording.p_equals(p).replace(" ", "\u00a0"),  # stays on one line
         "metric": wording.metric_name,
+        "name": isolation.name,
+        "sentence": isolation.sentence,
         "plural": plural,
         "capitalised": wording.capitalised,
         "percent": lambda value: "–" if value != value else wording.percent(value),
@@ -78,9 +80,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _allowed(value: Any) -> Any:
-    """Remove characters that HTML cannot hold from a text that a template shows."""
-    return figures.allowed(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _visible(value: Any) -> Any:
+    """Spell out the signs in a text that a browser would obey."""
+    return isolation.visible(value) if isinstance(value, str) else value
 
 
 def _typeset(text: str) -> str:

@@ -1,15 +1,11 @@
 """A report as Markdown with GitHub's tables: everything but the utterances, for an appendix or an issue."""
 
-import re
 from collections.abc import Sequence
 
-from sertool.core.formatting import printable
+from sertool.core.formatting import in_markdown
 from sertool.core.reports.contents import Report
 from sertool.core.reports.text.blocks import Section, Table
 from sertool.core.reports.text.sections import problem_section, run_section, task_section
-
-# Also & for entities, ~ $ # @ for GitHub: strikethrough, formulas, issues, mentions.
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$#@])")
 
 
 def to_markdown(report: Report) -> str:
@@ -17,23 +13,18 @@ def to_markdown(report: Report) -> str:
     sections = [task_section(task, full=True) for task in report.tasks]
     sections += [run_section(run, full=True) for run in report.runs]
     sections += [problem_section(report)] if report.problems else []
-    parts = [f"# {escaped(report.title)}", escaped(report.made)]
+    parts = [f"# {in_markdown(report.title)}", in_markdown(report.made)]
     for section in sections:
         parts += _section(section)
     if report.command:
-        parts += [f"Command: {escaped(report.command)}"]
+        parts += [f"Command: {in_markdown(report.command)}"]
     return "\n\n".join(parts) + "\n"
 
 
-def escaped(text: str) -> str:
-    """Escape a text for one line of Markdown, which shows it unchanged: it ends no table, is no tag and no link."""
-    return SPECIAL.sub(r"\\\1", printable(text))
-
-
 def _section(section: Section) -> list[str]:
-    parts = [f"## {escaped(section.title)}"]
+    parts = [f"## {in_markdown(section.title)}"]
     if section.findings:
-        parts.append("\n".join(f"- **{severity}**: {escaped(text)}" for severity, text in section.findings))
+        parts.append("\n".join(f"- **{severity}**: {in_markdown(text)}" for severity, text in section.findings))
     for table in section.tables:
         parts += _table(section, table)
     return parts
@@ -41,13 +32,13 @@ def _section(section: Section) -> list[str]:
 
 def _table(section: Section, table: Table) -> list[str]:
     title = section.titled(table)
-    parts = [f"**{escaped(title)}**"] if title else []
+    parts = [f"**{in_markdown(title)}**"] if title else []
     if table.header:
         rule = [":--" if place == 0 else "--:" for place in range(len(table.header))]
-        cells = [[escaped(cell) for cell in row] for row in table.rows]
-        parts.append("\n".join(map(_row, [[escaped(cell) for cell in table.header], rule, *cells])))
+        cells = [[in_markdown(cell) for cell in row] for row in table.rows]
+        parts.append("\n".join(map(_row, [[in_markdown(cell) for cell in table.header], rule, *cells])))
     if table.notes:
-        parts.append("\n".join(f"- {escaped(note)}" for note in table.notes))
+        parts.append("\n".join(f"- {in_markdown(note)}" for note in table.notes))
     return parts
 
 

@@ -8,7 +8,6 @@ from sertool.core.reports.html.figures.curves import (
     size_curve,
     went_back,
 )
-from sertool.core.reports.html.figures.drawing import allowed, encoded
 from sertool.core.reports.html.figures.forest import (
     DrawnInterval,
     FigureGroup,
@@ -22,11 +21,9 @@ from sertool.core.reports.html.figures.matrices import bar, confusion_matrix, re
 __all__ = [
     "DrawnInterval",
     "FigureGroup",
-    "allowed",
     "bar",
     "best_epoch",
     "confusion_matrix",
-    "encoded",
     "forest",
     "interval_cell",
     "loss_curves",

@@ -1,54 +1,33 @@
 """Parts of figures: SVG elements as text, scales, axes. Colours are classes of the style sheet, light and dark."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from sertool.core.reports import wording
+from sertool.core.reports.html.isolation import visible
 
-# Characters that HTML forbids: controls but tab and line ends, halves of surrogate pairs, non-characters.
-_FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
-    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
-    + "]"
-)
 Pair = tuple[float, float]
 
 
-def allowed(text: str) -> str:
-    """Replace characters that HTML forbids by the replacement character."""
-    return _FORBIDDEN.sub("\ufffd", text)
-
-
-def encoded(text: str) -> str:
-    r"""Escape JSON for ``<script>``: ``<`` and forbidden characters are written as in ``\u003c``."""
-    return _FORBIDDEN.sub(lambda found: _units(found.group()), text).replace("<", "\\u003c")
-
-
-def _units(sign: str) -> str:
-    """Write a character as the escapes of its UTF-16 code units, as JSON wants them."""
-    code = ord(sign)
-    # Characters beyond 16 bits are two units, a surrogate pair.
-    units = [code] if code < 0x10000 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
-    return "".join(f"\\u{unit:04x}" for unit in units)
-
-
 def element(name: str, *content: str, **attributes: str | float | None) -> Markup:
-    """Write an element. ``class_`` becomes ``class``, ``stroke_width`` ``stroke-width``; None omits an attribute."""
+    """Write an element; its texts are escaped.
+
+    ``class_`` becomes ``class``, ``stroke_width`` ``stroke-width``; None omits an attribute.
+    """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    inside = "".join(str(escape(part)) for part in content)
+    inside = "".join(str(escape(visible(part))) for part in content)
     return Markup(f"<{name}{written}>{inside}</{name}>")
 
 
 def _value(value: str | float) -> str:
-    return str(escape(allowed(value))) if isinstance(value, str) else number(value)
+    return str(escape(visible(value))) if isinstance(value, str) else number(value)
 
 
 def number(value: float) -> str:
@@ -59,7 +38,7 @@ def number(value: float) -> str:
 
 def label(x: float, y: float, text: str, class_: str | None = None, anchor: str | None = None) -> Markup:
     """Write a text; ``anchor`` is ``middle`` or ``end``, and None for the start."""
-    return element("text", allowed(text), x=x, y=y, class_=class_, text_anchor=anchor)
+    return element("text", text, x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
@@ -77,8 +56,8 @@ def figure(width: float, height: float, title: str, description: str, parts: Ite
     size = "narrow" if width <= 480 else "wide"  # two narrow figures stand side by side
     return element(
         "svg",
-        element("title", allowed(title)),
-        element("desc", allowed(description)),
+        element("title", title),
+        element("desc", description),
         *parts,
         viewBox=f"0 0 {number(width)} {number(height)}",
         width=width,
@@ -171,7 +150,8 @@ def bottom_axis(scale: Scale, bottom: float, name: str, ticks: Sequence[float], 
 
 
 def shortened(text: str, most: int) -> str:
-    """Shorten a text to at most ``most`` characters."""
+    """Shorten a text to at most ``most`` characters, with the signs spelled out that a browser would obey."""
+    text = visible(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -17,6 +17,13 @@
     return node;
   }
 
+  // A name from outside keeps its direction to itself: one from right to left does not reorder its neighbours.
+  function named(tag, name) {
+    const node = make(tag);
+    node.append(make("bdi", name));
+    return node;
+  }
+
   const percent = (thousandths) => (thousandths === null ? "–" : (thousandths / 10).toFixed(1));
 
   function player(place, id) {
@@ -48,6 +55,7 @@
         for (const place of [...new Set(places)].filter((place) => place >= 0).sort((a, b) => texts[a] < texts[b] ? -1 : 1)) {
           const option = make("option", texts[place] || "none");
           option.value = place;
+          option.dir = "auto";
           this.form.elements[name].append(option);
         }
       };
@@ -130,14 +138,16 @@
       head.scope = "row";
       const said = make("span", text || "(no text)", "said");
       said.dir = "auto";
-      head.append(said, make("small", id));
+      head.append(said, named("small", id));
       if (recording >= 0) head.append(player(recording, id));
-      const who = make("td", speaker < 0 ? "–" : pool.speakers[speaker]);
-      if (dialogue >= 0) who.append(make("small", pool.dialogues[dialogue]));
-      const decided = make("td", `${right ? "✓" : "✗"} ${labels[decision] || "none"}`);
+      const who = named("td", speaker < 0 ? "–" : pool.speakers[speaker]);
+      if (dialogue >= 0) who.append(named("small", pool.dialogues[dialogue]));
+      const decided = make("td", right ? "✓ " : "✗ ");
       const most = probabilities.map((value, at) => [value, at]).sort((a, b) => b[0] - a[0]).slice(0, 4);
-      decided.append(make("small", most.map(([value, at]) => `${classes[at]} ${percent(value)}`).join(" · ")));
-      row.append(head, who, make("td", labels[target] || "none"), decided);
+      const shares = make("small");
+      most.forEach(([value, at], place) => shares.append(place ? " · " : "", make("bdi", classes[at]), ` ${percent(value)}`));
+      decided.append(make("bdi", labels[decision] || "none"), shares);
+      row.append(head, who, named("td", labels[target] || "none"), decided);
       for (const value of [percent(confidence), `${members} of ${this.data.members}`, words, seconds === null ? "–" : seconds.toFixed(1)]) {
         row.append(make("td", value, "n"));
       }

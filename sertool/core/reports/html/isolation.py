@@ -1,0 +1,44 @@
+"""Text from outside in a page: a browser obeys no sign in it, and its direction reorders nothing beside it."""
+
+import re
+
+from markupsafe import Markup, escape
+
+from sertool.core.formatting import escaped
+
+# Code points that HTML forbids, besides the control signs and halves of characters that ``escaped`` spells out.
+_FORBIDDEN = re.compile(
+    "[\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
+# Words of scripts that are written from right to left. Digits and commas end a run: they belong to the sentence.
+_LETTERS = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+"
+_RIGHT_TO_LEFT = re.compile(rf"{_LETTERS}(?:[ _\u200c\u200d-]{_LETTERS})*")
+
+
+def visible(text: str) -> str:
+    r"""Spell out control and direction signs, and replace what else HTML forbids; markup of our own stays.
+
+    >>> print(visible("sad\u202e\ufdd0"))
+    sad\u202e�
+    """
+    return text if isinstance(text, Markup) else _FORBIDDEN.sub("\ufffd", escaped(text))
+
+
+def name(text: str) -> Markup:
+    """Write a name from outside as an element of its own direction.
+
+    >>> str(name("a<b"))
+    '<bdi>a&lt;b</bdi>'
+    """
+    return Markup("<bdi>{}</bdi>").format(visible(text))
+
+
+def sentence(text: str) -> Markup:
+    """Write an English sentence that may hold names: each run of words from right to left is an element of its own.
+
+    >>> str(sentence("class שמח: 3 of 4"))
+    'class <bdi>שמח</bdi>: 3 of 4'
+    """
+    return Markup(_RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", str(escape(visible(text)))))
