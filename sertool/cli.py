@@ -63,7 +63,7 @@ class _Group(TyperGroup):
                 raise
             _complain(_reason(error), None)
             raise typer.Exit(1) from error
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, ValueError) as error:
             if ctx.params.get("debug") or not ran_out_of_memory(error):
                 raise
             # Training and evaluation try less at a time first; this is for all other places.

@@ -18,6 +18,8 @@ _WORDS = re.compile(
     r"|_ALLOC(ATION)?_FAILED|bad_alloc|bad allocation|(storage size|numel).*overflow",
     re.IGNORECASE,
 )
+# In numpy's errors of sizes that no memory has; numpy raises them as ValueError.
+_NUMPY_WORDS = re.compile(r"^(array is too big|Maximum allowed (dimension|size) exceeded)")
 _ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) (bytes|[KMGTPE]iB)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50, "eib": 2**60}
 
@@ -31,6 +33,7 @@ def ran_out_of_memory(error: BaseException) -> bool:
         isinstance(each, MemoryError)
         or type(each).__name__ == "OutOfMemoryError"  # torch's
         or (isinstance(each, OSError) and each.errno == errno.ENOMEM)
+        or (isinstance(each, ValueError) and _NUMPY_WORDS.match(str(each)) is not None)
         or (isinstance(each, RuntimeError) and _WORDS.search(str(each)) is not None)
         for each in _chain(error)
     )

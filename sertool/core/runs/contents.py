@@ -27,7 +27,10 @@ else:
 
 
 def _hashes(text: str) -> str:
-    unpack(text)  # raises ValueError
+    try:
+        unpack(text)
+    except ValueError as error:  # its words are about base64's padding
+        raise ValueError("expected hashes of utterances in base64") from error
     return text
 
 

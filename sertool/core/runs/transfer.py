@@ -103,7 +103,10 @@ def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes
     trained = open_runs(source)
     seen = read_note(source).seen
     if seen is None:
-        raise DataError(f"{source / CORPUS}: does not say which utterances were seen; it comes from an older sertool")
+        raise DataError(
+            f"{source / CORPUS}: does not say which utterances its members have seen; it comes from an older sertool",
+            hint=f"train {name} again, or start from another run",
+        )
     earlier = read_source(source)
     # What the source itself started from has seen counts as well, over any number of runs.
     return trained, _union(seen) | (earlier.seen if earlier is not None else frozenset())

@@ -23,7 +23,7 @@ from sertool.core.corpora.fingerprints import overlaps, pack, unpack
 from sertool.core.corpora.names import normal
 from sertool.core.corpora.tasks import Task
 from sertool.core.corpora.vocabulary import PADDING_INDEX, UNKNOWN, UNKNOWN_INDEX, Vocabulary
-from sertool.core.errors import UsageError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import RootContent, parse_typed, read_typed
 from sertool.core.models.mat import MAT
@@ -232,8 +232,10 @@ def read_members(folder: Path) -> dict[int, StartingMember]:
         return {}
     arrays, metadata = artifacts.read_arrays(path)
     hint = "delete it: the weights are then read from the earlier run again"
+    if "vocabularies" not in metadata:
+        raise DataError(f"{path}: holds no vocabularies", hint=hint)
     vocabularies = parse_typed(
-        metadata.get("vocabularies", ""), RootContent[dict[Place, VocabularyContent]], str(path), hint=hint
+        metadata["vocabularies"], RootContent[dict[Place, VocabularyContent]], str(path), hint=hint
     )
     members = {}
     for place, content in vocabularies.root.items():

@@ -80,7 +80,7 @@ def test_an_error_that_follows_from_another(fails, memory):
 
 def test_the_message_of_a_cpu():
     error = out_of_memory("seed 3", RuntimeError(CPU_TEXT), CPU)
-    assert str(error) == "seed 3: out of memory, the system has no 4398.0 GB to spare"
+    assert str(error) == "seed 3: out of memory, the system has no 4.4 TB to spare"
     assert error.hint == "use a smaller training.batch_size, or end other processes"
     assert str(out_of_memory("seed 3", MemoryError(), CPU)) == "seed 3: out of memory"
     with pytest.raises(SertoolError) as caught:

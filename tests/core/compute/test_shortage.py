@@ -22,9 +22,12 @@ from sertool.core.runs.plan import check_fits
         lambda: torch.empty(2**50),
         lambda: torch.empty(2**40, 2**40),
         lambda: np.zeros(2**50),
+        lambda: np.zeros((2**40, 2**40)),
+        lambda: np.zeros(2**63),
+        lambda: np.arange(1e30),
         lambda: bytearray(2**50),
     ],
-    ids=["torch", "torch overflow", "numpy", "python"],
+    ids=["torch", "torch overflow", "numpy", "numpy overflow", "numpy dimension", "numpy range", "python"],
 )
 def test_allocations_that_fail_are_recognised(work):
     with pytest.raises(Exception) as caught:  # noqa: PT011  (of any kind, which is the point)
@@ -37,6 +40,7 @@ def test_other_errors_are_not():
     assert ran_out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
     assert not ran_out_of_memory(OSError(errno.ENOENT, "No such file"))
     assert not ran_out_of_memory(RuntimeError("shapes do not fit"))
+    assert not ran_out_of_memory(ValueError("line 3: array is too big for this task"))
     with pytest.raises(MemoryError) as caught:
         np.zeros(2**50)
     assert asked_bytes(caught.value) == 2**53

@@ -90,7 +90,8 @@ def test_addresses_are_shown_without_what_is_secret():
         (999, "999 bytes"),
         (12_340_000, "12.3 MB"),
         (999_960, "1.0 MB"),
-        (12 * 10**11, "1200.0 GB"),
+        (999 * 10**9, "999.0 GB"),
+        (12 * 10**11, "1.2 TB"),
     ],
 )
 def test_readable_sizes(size, text):

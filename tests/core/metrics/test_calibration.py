@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -200,12 +201,12 @@ def test_it_fits_only_the_members_it_was_fitted_for():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"format": "other/1"}, "format 'other/1', expected sertool-calibration/1"),
-        ({"temperature": 0}, "damaged (ValueError: a temperature of 0)"),
-        ({"temperature": -1}, "damaged (ValueError: a temperature of -1)"),
-        ({"temperature": "hot"}, "damaged (ValueError: could not convert string to float: 'hot')"),
-        ({"members": 5}, "damaged (TypeError: 'int' object is not iterable)"),
-        ({"utterances": None}, "damaged (TypeError: int() argument must be a string"),
+        ({"format": "other/1"}, 'format: expected sertool-calibration/1 (got "other/1")'),
+        ({"temperature": 0}, "temperature: must be at least 0.001 (got 0)"),
+        ({"temperature": -1}, "temperature: must be at least 0.001 (got -1)"),
+        ({"temperature": "hot"}, 'temperature: expected a number (got "hot")'),
+        ({"members": 5}, "members: expected a list (got 5)"),
+        ({"utterances": None}, "utterances: expected a whole number (got null)"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, change, text):
@@ -214,14 +215,24 @@ def test_a_damaged_file_is_named(tmp_path, change, text):
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(DataError) as raised:
         read_calibration(tmp_path)
-    assert str(raised.value).startswith(f"{path}: {text}")
+    assert str(raised.value) == f"{path}: {text}"
+    assert raised.value.hint == "delete it; `sertool ensemble` fits it again"
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "5"])
-def test_another_file_of_that_name_is_damaged(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[]", "expected a table of keys (got [])"),
+        ("5", "expected a table of keys (got 5)"),
+        ("{}", "9 problems\n  " + "\n  ".join(f"{name}: is missing" for name in ("format", *asdict(STORED)))),
+    ],
+)
+def test_another_file_of_that_name_is_damaged(tmp_path, content, text):
     (tmp_path / "calibration.json").write_text(content)
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError) as raised:
         read_calibration(tmp_path)
+    assert str(raised.value) == f"{tmp_path / 'calibration.json'}: {text}"
+    assert raised.value.hint == "delete it; `sertool ensemble` fits it again"
 
 
 # sertool ensemble

@@ -86,7 +86,7 @@ def test_another_format(here):
     path = set_path(Path("ckpt/b"), "test")
     path.write_bytes(path.read_bytes().replace(b"sertool-predictions/1", b"sertool-predictions/9"))
     assert refusal("a", "b", code=1) == (
-        f"error: {path}: format 'sertool-predictions/9', expected sertool-predictions/1; "
+        f'error: {path}: format: expected sertool-predictions/1 (got "sertool-predictions/9"); '
         "recreate it: sertool ensemble --name b\n"
     )
 

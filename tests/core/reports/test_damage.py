@@ -60,7 +60,7 @@ def test_another_format_and_a_recipe_that_no_longer_holds(clean):
     made = report(clean)
     path = set_path(clean / "tiny", "test")
     assert made.problems == (
-        f"{path}: format 'sertool-predictions/0', expected sertool-predictions/1; "
+        f'{path}: format: expected sertool-predictions/1 (got "sertool-predictions/0"); '
         "recreate it: sertool ensemble --name tiny",
     )
     assert list(made.runs[0].sets) == ["valid"]
@@ -122,9 +122,9 @@ def test_probes_of_other_predictions_logs_and_histories_that_are_damaged(clean):
     made = report(clean)
     assert len(made.problems) == 4
     assert "they belong to other predictions" in made.problems[0]
-    assert f"{folder}/log.jsonl: damaged (utterances: 'many')" in made.problems
-    assert any(told.startswith(f"{folder}/run-1/history.jsonl: line 1 is not valid JSON") for told in made.problems)
-    assert any(told.startswith(f"{folder}/calibration.json: damaged") for told in made.problems)
+    assert f'{folder}/log.jsonl: line 1: utterances: expected a whole number (got "many")' in made.problems
+    assert any(told.startswith(f"{folder}/run-1/history.jsonl: line 1: not valid JSON") for told in made.problems)
+    assert any(told.startswith(f"{folder}/calibration.json: expected a table of keys (got [])") for told in made.problems)
     run = made.runs[0]
     assert (run.reads, run.histories, run.sets["test"].probes) == ((), {}, ())
     (folder / "log.jsonl").unlink()

@@ -110,8 +110,9 @@ def test_what_is_done_is_not_trained_again(tmp_path, save_always):
     assert complete(recipe, data, tmp_path / "run", [1, 2]) == []
     assert contents(tmp_path / "run") == before
     # More members join those that are there, and what stays of a group's state is swept away.
-    left_over = {"state": json.dumps({"members": [[1, 0], [2, 0]]})}
-    artifacts.write_arrays(tmp_path / "run/state/group-0.safetensors", {}, left_over)
+    progress = {"best": 0.5, "decays": 0, "waited": 0, "history": []}
+    left_over = {"epoch": 1, "members": [[1, 0], [2, 0]], "progress": [progress, progress]}
+    artifacts.write_arrays(tmp_path / "run/state/group-0.safetensors", {}, {"state": json.dumps(left_over)})
     assert complete(recipe, data, tmp_path / "run", [1, 2]) == []
     assert contents(tmp_path / "run") == before
     events = complete(recipe, data, tmp_path / "run", [1, 2, 3])

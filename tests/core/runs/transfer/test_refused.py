@@ -76,8 +76,10 @@ def test_a_run_of_an_older_sertool_cannot_tell_what_it_has_seen(here):
     note = artifacts.read_json(path)
     del note["seen"]
     artifacts.write_json(path, note)
-    text, _ = refused(here, tiny_recipe(), kind=DataError, source="first")
-    assert text == f"{path}: damaged, or written by an older sertool (KeyError: 'seen')"
+    assert refused(here, tiny_recipe(), kind=DataError, source="first") == (
+        f"{path}: does not say which utterances its members have seen; it comes from an older sertool",
+        "train first again, or start from another run",
+    )
 
 
 def test_weights_of_another_vocabulary_are_told(here):
