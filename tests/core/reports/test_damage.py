@@ -124,7 +124,9 @@ def test_probes_of_other_predictions_logs_and_histories_that_are_damaged(clean):
     assert "they belong to other predictions" in made.problems[0]
     assert f'{folder}/log.jsonl: line 1: utterances: expected a whole number (got "many")' in made.problems
     assert any(told.startswith(f"{folder}/run-1/history.jsonl: line 1: not valid JSON") for told in made.problems)
-    assert any(told.startswith(f"{folder}/calibration.json: expected a table of keys (got [])") for told in made.problems)
+    assert any(
+        told.startswith(f"{folder}/calibration.json: expected a table of keys (got [])") for told in made.problems
+    )
     run = made.runs[0]
     assert (run.reads, run.histories, run.sets["test"].probes) == ((), {}, ())
     (folder / "log.jsonl").unlink()
