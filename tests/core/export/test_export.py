@@ -171,10 +171,13 @@ def test_only_a_bundle_is_replaced_and_only_with_force(shop, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "settings.json").write_text('{"format": "something else"}')
-    for taken in (other, shop / "ckpt" / "tiny"):
-        result = run(shop, "--out", str(taken), "--force")
-        text = f"error: --out {taken}: exists and is not a bundle; only a bundle is replaced\n"
-        assert (result.exit_code, message(result)) == (2, text)
+    result = run(shop, "--out", str(other), "--force")
+    text = f"error: --out {other}: exists and is not a bundle; only a bundle is replaced\n"
+    assert (result.exit_code, message(result)) == (2, text)
+    own = shop / "ckpt" / "tiny"
+    result = run(shop, "--out", str(own), "--force")
+    text = f"error: --out {own}: this command reads it as {own}, and would replace it\n"
+    assert (result.exit_code, message(result)) == (2, text + "  try: give the output another name\n")
     link = tmp_path / "link"
     link.symlink_to(out)
     assert run(shop, "--out", str(link), "--force").exit_code == 2
