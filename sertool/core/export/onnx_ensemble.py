@@ -14,6 +14,7 @@ from sertool.core.export.onnx_inputs import (
     token_sequences,
 )
 from sertool.core.export.onnx_model import average, member_logits
+from sertool.core.formatting import plural
 from sertool.core.runs.members import Trained, TrainedMember
 
 
@@ -44,7 +45,7 @@ def ensemble_model(
     classes = len(trained.task.classes)
     graph.output("logits", mean, FLOAT, ["batch", classes])
     graph.output("probabilities", shares, FLOAT, ["batch", classes])
-    return graph.model(f"{trained.name}: {len(members)} members, {', '.join(trained.task.classes)}")
+    return graph.model(f"{trained.name}: {plural(len(members), 'member')}, {', '.join(trained.task.classes)}")
 
 
 def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Sequences, Sequences]:

@@ -20,6 +20,7 @@ from sertool.core.corpora.fingerprints import overlaps
 from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files.reference_checkpoints import is_reference_folder
+from sertool.core.formatting import plural
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, report_table
 from sertool.core.runs.contents import read_note
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
@@ -141,7 +142,7 @@ def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experim
     """Return the experiment with the labels of some sets; reading those of test is noted in the run's log."""
     if "test" not in sets:
         return ensemble.experiment
-    experiment = ensemble.experiment.unsealed(reader, f"judged {len(ensemble.members)} members")
+    experiment = ensemble.experiment.unsealed(reader, f"judged {plural(len(ensemble.members), 'member')}")
     with suppress(SertoolError):  # a folder of the reference's checkpoints may be read-only
         log_reads(ensemble.folder, experiment.seal)
     return experiment
@@ -284,5 +285,6 @@ def chosen_size(available: int, index: int | None) -> int:
     if index is None:
         return available
     if index not in range(1, available + 1):  # false for what is no whole number, too
-        raise UsageError(f"--index {index}: there are {available} members to average")
+        there = "there is 1 member" if available == 1 else f"there are {available} members"
+        raise UsageError(f"--index {index}: {there} to average")
     return int(index)

@@ -17,7 +17,7 @@ from sertool.core.corpora.seal import READ
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.typed_json import read_typed_lines
 from sertool.core.files.yaml_file import parse_yaml
-from sertool.core.formatting import printable
+from sertool.core.formatting import plural, printable
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
@@ -112,7 +112,8 @@ def load_run(folder: Path) -> Loaded:
     kept, left_out = _divided(next(iter(sets.values())).predictions.members, finite)
     predicted = len(kept) + len(left_out)
     if not kept:
-        raise DataError(f"{folder.name}: all {predicted} members have logits that are not finite")
+        which = f"all {predicted} members have" if predicted > 1 else "its only member has"
+        raise DataError(f"{folder.name}: {which} logits that are not finite")
     sets = {name: _without(stored, kept, finite) for name, stored in sets.items()}
     reads, seconds = read_log(folder, problems)
     calibration = None
@@ -174,7 +175,7 @@ def _checked(folder: Path, stored: StoredSet, problems: list[str]) -> StoredSet:
     if sorted(folds) != list(range(len(folds))) or len(folds) != stored.origin.folds:
         raise DataError(f"{path}: damaged (members of {len(folds)} folds)", hint=evaluation_command(folder.name))
     if min(folds.values()) != len(own.logits):
-        raise DataError(f"{path}: damaged (logits of {len(own.logits)} members)", hint=evaluation_command(folder.name))
+        raise DataError(f"{path}: damaged (logits of {plural(len(own.logits), 'member')})", hint=evaluation_command(folder.name))
     if own.scores is not None and not (np.abs(own.scores) <= 3).all():
         problems.append(f"{path}: raw scores outside -3 to 3 are ignored")
         return replace(stored, predictions=replace(own, scores=None))

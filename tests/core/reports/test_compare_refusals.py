@@ -77,7 +77,7 @@ def test_unlabelled_or_nothing_finite(here):
     stored("b", replace(own, predictions=replace(own.predictions, targets=None)))
     assert "error: " in refusal("a", "b", code=1)
     stored("c", changed(own, logits=np.full_like(own.predictions.logits, np.nan)))
-    assert refusal("a", "c", code=1) == "error: c: all 1 members have logits that are not finite\n"
+    assert refusal("a", "c", code=1) == "error: c: its only member has logits that are not finite\n"
 
 
 def test_another_format(here):
