@@ -175,7 +175,9 @@ def _checked(folder: Path, stored: StoredSet, problems: list[str]) -> StoredSet:
     if sorted(folds) != list(range(len(folds))) or len(folds) != stored.origin.folds:
         raise DataError(f"{path}: damaged (members of {len(folds)} folds)", hint=evaluation_command(folder.name))
     if min(folds.values()) != len(own.logits):
-        raise DataError(f"{path}: damaged (logits of {plural(len(own.logits), 'member')})", hint=evaluation_command(folder.name))
+        raise DataError(
+            f"{path}: damaged (logits of {plural(len(own.logits), 'member')})", hint=evaluation_command(folder.name)
+        )
     if own.scores is not None and not (np.abs(own.scores) <= 3).all():
         problems.append(f"{path}: raw scores outside -3 to 3 are ignored")
         return replace(stored, predictions=replace(own, scores=None))
