@@ -79,7 +79,8 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         * trained.machine_text,
         inputs=_inputs(facts),
         answers=f"{'one of' if single else 'any of'} {classes}",
-        model=f"{plural(len(facts.members), 'member')}{' averaged' * (len(facts.members) > 1)}, {model.architecture.upper()}, hidden size {model.hidden_size}, "
+        model=f"{plural(len(facts.members), 'member')}{' averaged' * (len(facts.members) > 1)}, "
+        f"{model.architecture.upper()}, hidden size {model.hidden_size}, "
         f"{plural(model.num_layers, 'layer')} a modality",
         corpus=in_markdown(trained.corpus),
         counts=", ".join(f"{in_markdown(name)} {count:,}" for name, count in facts.note["counts"].items())
