@@ -26,7 +26,7 @@ from sertool.commands import (
 from sertool.commands._streams import gated
 from sertool.core.compute.shortage import asked_bytes, ran_out_of_memory
 from sertool.core.errors import SertoolError
-from sertool.core.formatting import readable_size
+from sertool.core.formatting import one_message, readable_size
 from sertool.version import __version__
 
 
@@ -80,7 +80,7 @@ def _reason(error: OSError) -> str:
 
 
 def _complain(message: str, hint: str | None) -> None:
-    sys.stderr.write(f"error: {message}\n" + (f"  try: {hint}\n" if hint else ""))
+    sys.stderr.write(f"error: {one_message(message)}\n" + (f"  try: {one_message(hint)}\n" if hint else ""))
 
 
 app = typer.Typer(

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Text
 
-from sertool.core.formatting import escaped, readable_size
+from sertool.core.formatting import escaped, one_message, readable_size
 
 if TYPE_CHECKING:
     from sertool.core.fetch.fetch import Step
@@ -59,8 +59,8 @@ def results() -> Console:
 
 
 def say(talk: Console, text: str) -> None:
-    """Print a text unchanged: wrapped between words on a terminal, on one line elsewhere."""
-    talk.print(text, markup=False, highlight=False, soft_wrap=not talk.is_terminal)
+    """Print a message: wrapped between words on a terminal, on one line elsewhere."""
+    talk.print(one_message(text), markup=False, highlight=False, soft_wrap=not talk.is_terminal)
 
 
 @contextmanager

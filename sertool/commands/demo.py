@@ -28,11 +28,13 @@ def demo(
     They use the text alone, the audio alone, and both, and are evaluated on unseen voices.
     """
     from sertool.core.compute.device import choose
+    from sertool.core.files.outputs import check_name
     from sertool.core.recipe.load import load
     from sertool.core.runs.experiment import open_experiment
     from sertool.core.runs.plan import plan_training
     from sertool.core.runs.train import train_recipe
 
+    check_name("--output", output)
     names = {title: "demo" if title == FUSED else f"demo-{modalities}" for title, modalities in ROWS.items()}
     files = Outputs({"--json": json}, [output / name for name in names.values()])
     talk = console()

@@ -53,8 +53,11 @@ def fetch_data(
     sertool's own format.
     """
     from sertool.core.errors import SertoolError
+    from sertool.core.files.outputs import check_name
     from sertool.core.fetch.sources import find_sources, load_sources
 
+    if dest is not None:
+        check_name("--dest", dest)
     given = [Path(from_)] if from_ is not None and Path(from_).is_file() else []
     files = Outputs({"--json": json}, [*(manifest or ()), *given])
     sources = load_sources(manifest or [])

@@ -97,6 +97,7 @@ def prepare(
     from sertool.core.corpora.splitting import check_installed
     from sertool.core.errors import UsageError
     from sertool.core.features.transcribe import open_transcriber
+    from sertool.core.files.outputs import check_name
     from sertool.core.prepare import assemble as preparing
     from sertool.core.prepare.draw_splits import Draw, parse_shares
     from sertool.core.prepare.target import CACHE, NEW, Command, check_target, target
@@ -104,6 +105,7 @@ def prepare(
 
     if launcher == "ray" and workers is not None:
         raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
+    check_name("--out", out)
     draw = Draw(parse_shares(splits), seed)
     opened = recipes.load(recipe, overrides, users_path=str(out))
     frontend, words = opened.frontend, opened.dataset.words

@@ -66,6 +66,7 @@ def train(
     """
     from sertool.core.compute.launchers import open_launcher
     from sertool.core.errors import UsageError
+    from sertool.core.files.outputs import check_name
     from sertool.core.recipe.load import load
     from sertool.core.runs.experiment import open_experiment
     from sertool.core.runs.plan import plan_training
@@ -78,6 +79,7 @@ def train(
         check_tensorboard()
     settings = load(recipe, set_)
     members = parse_seeds(seeds, runs, settings)
+    check_name("--output", output)
     folder = output / folder_name(name or settings.name)
     files = Outputs({"--json": json}, [folder, *([from_] if from_ else []), *recipe_inputs(recipe, settings, data)])
     experiment = open_experiment(settings, data)
@@ -129,16 +131,15 @@ def folder_name(name: str) -> str:
     """Return a run's name if it can be the name of one folder under --output.
 
     Raises:
-        UsageError: if it would lead to another place, such as ``../x``.
+        UsageError: it would lead to another place, such as ``../x``, or cannot be shown.
     """
     from sertool.core.errors import UsageError
-    from sertool.core.formatting import escaped
+    from sertool.core.files.outputs import check_name
 
     # The name is joined to --output, and a run writes and deletes files there.
     if not name or name in (".", "..") or Path(name).name != name:
         raise UsageError(f"--name {name}: expected the name of a folder, not a path")
-    if escaped(name) != name or "\n" in name:
-        raise UsageError(f"--name {escaped(name)}: expected text in UTF-8 without control and direction signs")
+    check_name("--name", Path(name))
     return name
 
 

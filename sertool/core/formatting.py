@@ -61,6 +61,16 @@ def in_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", printable(text))
 
 
+def one_message(text: str) -> str:
+    r"""Spell out the line ends that came from outside with an id or a path: our own are followed by two spaces.
+
+    >>> print(one_message("t.csv: 1 problem\n  row 2: no such file: a\nerror: b"))
+    t.csv: 1 problem
+      row 2: no such file: a\nerror: b
+    """
+    return re.sub(r"\n(?!  )", r"\\n", text)
+
+
 def plural(number: float, one: str, many: str = "") -> str:
     """Write a number with its noun.
 
@@ -97,12 +107,12 @@ def readable_size(size: float) -> str:
 
 
 def first_few(items: Iterable[str], limit: int = 5) -> str:
-    """List the first items in a sentence and say how many more there are.
+    r"""List the first items in a sentence and say how many more there are; a line end in one is spelled out.
 
     >>> first_few("abcdefgh")
     'a, b, c, d, e and 3 more'
     """
-    items = list(items)
+    items = [_on_one_line(item) for item in items]
     more = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
 
@@ -110,7 +120,7 @@ def first_few(items: Iterable[str], limit: int = 5) -> str:
 def first_lines(lines: list[str], total: int | None = None) -> list[str]:
     """Return the first 20 lines and one that says how many more there are; ``total``, where not all are given."""
     more = (len(lines) if total is None else total) - LINES
-    return lines[:LINES] + ([f"... and {more:,} more"] if more > 0 else [])
+    return [_on_one_line(line) for line in lines[:LINES]] + ([f"... and {more:,} more"] if more > 0 else [])
 
 
 def problem_list(origin: object, lines: list[str], total: int | None = None) -> str:
@@ -122,7 +132,11 @@ def problem_list(origin: object, lines: list[str], total: int | None = None) -> 
       row 3: end is not after start
     """
     number = plural(len(lines) if total is None else total, "problem")
-    return "\n  ".join([f"{origin}: {number}", *first_lines(lines, total)])
+    return "\n  ".join([f"{_on_one_line(str(origin))}: {number}", *first_lines(lines, total)])
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\n", r"\n")
 
 
 def row_numbers(rows: Sequence[int | None]) -> str:

@@ -1,9 +1,11 @@
 """Frames of many recordings, computed in parallel by processes or by a cluster, in order."""
 
+import io
 import multiprocessing
 import os
 import platform
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
@@ -21,6 +24,7 @@ from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
 from sertool.core.features.frontend import Extract, FrameMaker, extract_frames
+from sertool.core.formatting import escaped
 
 _EACH = 1000  # recordings; one process decodes about as many while another starts and imports torch
 SHARD = 64  # recordings sent to a worker of a cluster at a time
@@ -198,8 +202,23 @@ def _extract(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) ->
 def _begin() -> None:
     """Prepare a process: one thread, Ctrl-C left to the parent, and an end when the parent ends."""
     torch.set_num_threads(1)  # one process per core, so more threads would wait for each other
+    if sys.stderr is not None:
+        sys.stderr = _Spelled(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+class _Spelled(io.TextIOBase):
+    """Standard error of a process: what a library warns of, with control signs of a path or a tag spelled out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return self.stream.write(escaped(text))
+
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 def _end_with_parent() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sertool.core.errors import UsageError
 from sertool.core.files.artifacts import write_bytes, writing
+from sertool.core.formatting import escaped, printable
 
 STDOUT = Path("-")
 REPORTS = (".html", ".md", ".csv")  # files that no run, corpus or folder of recordings has
@@ -47,6 +48,17 @@ def check_outputs(outputs: Mapping[str, Path]) -> None:
                     f"{option} {path}: lies in {other} {folder}, which is written as a whole",
                     hint="name a place outside it",
                 )
+
+
+def check_name(option: str, path: Path) -> None:
+    """Refuse a folder whose name other commands could not write into their files, or show.
+
+    Raises:
+        UsageError: a name is not UTF-8, or holds control or direction signs.
+    """
+    name = str(path)
+    if escaped(name) != name or "\n" in name:
+        raise UsageError(f"{option} {printable(name)}: expected text in UTF-8 without control and direction signs")
 
 
 def check_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
