@@ -9,8 +9,9 @@ from numbers import Integral
 from sertool.core.formatting import printable
 
 Cell = str | float | int | None
-# A spreadsheet takes a cell that begins with one of these for a formula, the wide forms among them in some languages.
-_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+# A spreadsheet takes a cell that begins with such a sign for a formula, the wide forms among them in some languages.
+# Apostrophes before it get another one, so that no two texts are written alike.
+_FORMULA = re.compile("'*[-=+@＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)  # such as the class -1 of a sentiment; it is no formula
 
 
@@ -35,8 +36,8 @@ def csv_text(rows: Iterable[Sequence[Cell]], *, raw: bool = False) -> str:
 
 def _written(cell: Cell, raw: bool) -> str:
     if isinstance(cell, str):
-        runs = cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell)
-        return "'" * (runs and not raw) + printable(cell)
+        runs = _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+        return ("'" if runs and not raw else "") + printable(cell)
     if cell is None or cell != cell:
         return ""
     return repr(int(cell) if isinstance(cell, Integral) else float(cell))  # a number of numpy would show its type

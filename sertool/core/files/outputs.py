@@ -137,7 +137,7 @@ def _mode(path: Path) -> int:
     """Return the type of what a path leads to; 0 if there is nothing."""
     try:
         return path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
@@ -171,7 +171,7 @@ def _descriptor(path: Path) -> int | None:
         folder, name = os.path.realpath(path.parent), path.name
         if folder in own and name.isdecimal():
             return int(name)
-        if not path.is_symlink():
+        if not os.path.islink(path):  # Path.is_symlink would raise for a name that is too long
             return None
         path = Path(folder, path.readlink())
     return None
