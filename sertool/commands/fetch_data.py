@@ -53,8 +53,8 @@ def fetch_data(
     sertool's own format.
     """
     from sertool.core.errors import SertoolError
-    from sertool.core.files.outputs import check_name
     from sertool.core.fetch.sources import find_sources, load_sources
+    from sertool.core.files.outputs import check_name
 
     if dest is not None:
         check_name("--dest", dest)
