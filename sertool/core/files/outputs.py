@@ -171,7 +171,7 @@ def _descriptor(path: Path) -> int | None:
         folder, name = os.path.realpath(path.parent), path.name
         if folder in own and name.isdecimal():
             return int(name)
-        if not os.path.islink(path):  # Path.is_symlink would raise for a name that is too long
+        if not os.path.islink(path):  # noqa: PTH114 (Path.is_symlink raises for a name too long)
             return None
         path = Path(folder, path.readlink())
     return None
