@@ -330,7 +330,7 @@ def test_a_folder_that_cannot_be_written_is_a_note(tmp_path):
     assert "calibration: not stored" in result.stdout
 
 
-def test_a_write_that_fails_is_a_note(tmp_path, monkeypatch):
+def test_results_that_cannot_be_stored_are_shown_and_end_with_exit_code_1(tmp_path, monkeypatch):
     from sertool.core.errors import SertoolError
     from sertool.core.inference import evaluate as evaluating
 
@@ -340,9 +340,10 @@ def test_a_write_that_fails_is_a_note(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluating, "write_calibration", refuse)
     folder = copy_case("mosei6-mat", tmp_path)
     result = run("ensemble", "--name", "ref", *places(folder))
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert result.stdout.splitlines()[-1].startswith("calibration: temperature ")
     assert result.stderr.splitlines()[-1] == (
-        f"not stored for report, predict and export: {folder / 'ckpt/ref'}: cannot be written (Read-only file system)"
+        f"error: not stored for report, predict and export: {folder / 'ckpt/ref'}: "
+        "cannot be written (Read-only file system)"
     )
     assert "calibration: temperature " in result.stdout
