@@ -23,7 +23,7 @@ ROOMS = {
     "files": "errors formatting",
     "compute": "errors formatting files",
     "recipe": "errors formatting files metrics",
-    "features": "errors files compute recipe",
+    "features": "errors formatting files compute recipe",
     "corpora": "errors formatting files recipe features",
     "prepare": "errors formatting files compute recipe features corpora",
     "doctor": "errors formatting files recipe features corpora",
