@@ -24,15 +24,20 @@ class Outputs:
     Args:
         paths: path of each option; None if it was not given.
         inputs: files that the command reads, and folders of which it reads files.
+        folders: path of each option that names a folder which is written as a whole.
 
     Raises:
         UsageError: two outputs are in one place, one is an input, or one cannot be written.
     """
 
-    def __init__(self, paths: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> None:
-        from sertool.core.files.outputs import check_outputs, is_stdout
+    def __init__(
+        self, paths: Mapping[str, Path | None], inputs: Iterable[Path] = (), folders: Mapping[str, Path] | None = None
+    ) -> None:
+        from sertool.core.files.outputs import check_name, check_outputs, is_stdout
 
-        self._paths = {option: path for option, path in paths.items() if path is not None}
+        for option, folder in (folders or {}).items():
+            check_name(option, folder)
+        self._paths = {option: path for option, path in {**paths, **(folders or {})}.items() if path is not None}
         check_outputs(self._paths)
         self._to_stdout = {option for option, path in self._paths.items() if is_stdout(path)}
         self._error: SertoolError | None = None

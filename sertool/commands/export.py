@@ -31,10 +31,8 @@ def export(
     The bundle also holds a script that predicts with it, and a model card.
     """
     from sertool.core.export.export import export as write_bundle
-    from sertool.core.files.outputs import check_name
 
-    check_name("--out", out)
-    files = Outputs({"--json": json, "--out": out}, [output / name])
+    files = Outputs({"--json": json}, [output / name], {"--out": out})
     # A spinner, not a bar: the steps of the comparison cannot be counted.
     with console().status(f"{name}: writing the graph and comparing it with PyTorch"):
         done = write_bundle(
