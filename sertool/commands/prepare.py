@@ -104,13 +104,13 @@ def prepare(
 
     if launcher == "ray" and workers is not None:
         raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
+    files = Outputs({"--json": json_file}, [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out})
     draw = Draw(parse_shares(splits), seed)
     opened = recipes.load(recipe, overrides, users_path=str(out))
     frontend, words = opened.frontend, opened.dataset.words
     check_installed(words)
     paths = [path and str(path.resolve()) for path in (table, audio_root)]
     settings = (*paths, layout, frontend.model_dump(), words, splits, seed, transcribe, language, skip_bad)
-    files = Outputs({"--json": json_file}, [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out})
     command = Command(settings, force)
     check_target(out, command)  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, skip_bad=skip_bad, transcribe=transcribe is not None)
