@@ -7,7 +7,7 @@ from sertool.commands import _options as options
 from sertool.commands._console import console
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-from sertool.core.formatting import readable_size
+from sertool.core.formatting import plural, readable_size
 
 if TYPE_CHECKING:
     from sertool.core.export.export import Exported
@@ -57,7 +57,7 @@ def show(done: "Exported") -> list[str]:
     count = sum(own.utterances for own in done.compared)
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in done.sizes.items())
     lines = [
-        f"{done.folder} · {done.name}, {done.members} members averaged, temperature {done.temperature:.3g}",
+        f"{done.folder} · {done.name}, {plural(done.members, 'member')} averaged, temperature {done.temperature:.3g}",
         f"largest difference of logits to PyTorch {largest:.1e}, all {count} decisions equal "
         f"({'; '.join(own.source for own in done.compared)})",
         f"one utterance: onnxruntime {last.onnx_ms:.1f} ms, PyTorch {last.torch_ms:.1f} ms (median, CPU{frontend})",

@@ -165,12 +165,14 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
 
 def describe_plan(plan: "Plan") -> str:
     """Describe the members, their groups and what is already done in one line."""
+    from sertool.core.formatting import plural
+
     total, done = len(plan.members), len(plan.done)
     groups = ""
     if len(plan.groups) > 1:  # a single group is the normal case and needs no mention
         groups = f" in {len(plan.groups)} groups" + (f", {plan.workers} at a time" if plan.workers > 1 else "")
     finished = f", {done} already trained" if done else ""
-    return f"{plan.experiment.recipe.model.architecture.upper()} · {total} members{groups}{finished}"
+    return f"{plan.experiment.recipe.model.architecture.upper()} · {plural(total, 'member')}{groups}{finished}"
 
 
 def show_summary(summary: dict[str, Any]) -> list[str]:

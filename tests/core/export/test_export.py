@@ -90,7 +90,7 @@ def test_the_temperature_of_these_members_is_used_and_no_other(shop, tmp_path):
     )
     assert json.loads((tmp_path / "all/settings.json").read_text())["temperature"] == 1.75
     result = run(shop, *here, "--out", str(tmp_path / "one"), "--index", "1")
-    assert result.stdout.splitlines()[0].endswith("1 members averaged, temperature 1")
+    assert result.stdout.splitlines()[0].endswith("1 member averaged, temperature 1")
     assert "not calibrated (temperature 1)" in (tmp_path / "one/README.md").read_text()
 
 

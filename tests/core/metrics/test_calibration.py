@@ -322,12 +322,12 @@ def test_nothing_is_fitted_where_validation_is_test(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_a_note(tmp_path):
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     folder = copy_case("mosei6-mat", tmp_path)
     (folder / "ckpt/ref").chmod(0o555)
     result = run("ensemble", "--name", "ref", *places(folder))
-    assert result.exit_code == 0
-    assert "calibration: not stored" in result.stdout
+    assert result.exit_code == 1
+    assert "not stored for report, predict and export: " in result.stderr
 
 
 def test_results_that_cannot_be_stored_are_shown_and_end_with_exit_code_1(tmp_path, monkeypatch):
