@@ -1,7 +1,10 @@
 """Functions that tests run in other processes, which can import this module but no test file."""
 
+import io
 import os
 import signal
+import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,13 @@ from sertool.core.recipe.schema import Frontend
 
 def die(segment, maker, cache):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def warn(segment, maker, cache):
+    own = sys.stderr
+    own.stream = io.StringIO()
+    warnings.warn("\x1b[31mRED", stacklevel=2)
+    return own.stream.getvalue()
 
 
 def fill(folder: Path, recordings: list[Path], rounds: int) -> None:

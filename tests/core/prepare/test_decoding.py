@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import typer
-from other_processes import die
+from other_processes import die, warn
 from typer.testing import CliRunner
 
 from sertool.cli import app as sertool_app
@@ -74,6 +74,14 @@ def test_a_process_that_is_killed_is_told(folder, monkeypatch):
         list(decoding.extracts(segments, LogMel(FRONTEND), workers=2))
     assert str(caught.value).startswith("a process was killed while it decoded recordings")
     assert "--workers 1" in caught.value.hint
+
+
+def test_a_warning_of_a_process_is_shown_without_control_signs(folder, monkeypatch):
+    monkeypatch.setattr(decoding, "_extract", warn)
+    segments = [row.segment for row in read_table(folder / "t.csv").rows]
+    shown = "".join(decoding.extracts(segments, LogMel(FRONTEND), workers=2))
+    assert r"UserWarning: \x1b[31mRED" in shown
+    assert "\x1b" not in shown
 
 
 @pytest.mark.parametrize(("cores", "recordings", "expected"), [(8, 10, 1), (8, 2500, 2), (2, 50000, 2)])
