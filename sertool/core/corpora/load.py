@@ -17,6 +17,7 @@ from sertool.core.corpora.reading_errors import Report, refuse
 from sertool.core.corpora.tasks import SEVEN, SIGN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
+from sertool.core.formatting import cut
 
 # Increase it whenever a reader's result for the same files changes, so that old copies are made again.
 READER_VERSION = 2
@@ -24,6 +25,7 @@ PACKAGED = "packaged:"
 CONVERTED, NOTE = "sertool", "fingerprint.json"
 # Classes and rule of a score from -3 to 3, by the requested number of classes.
 _SCORES = {2: (SIGN, "sign"), 7: (SEVEN, "seven")}
+_SHOWN = 60  # characters of a value in a message, since a damaged file may hold any
 
 
 def load_corpus(reader: str, folder: Path, report: Report = refuse) -> Corpus:
@@ -133,9 +135,10 @@ def corpus_folder(path: str, data: Path) -> Path:
     )
 
 
-def frontend_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def frontend_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Find the settings in which a corpus's frontend differs from the wanted one, as (made, wanted) by name."""
-    return {key: (made.get(key), value) for key, value in wanted.items() if made.get(key) != value}
+    differing = [(key, made.get(key), value) for key, value in wanted.items() if made.get(key) != value]
+    return {key: (cut(str(own), _SHOWN), str(value)) for key, own, value in differing}
 
 
 def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) -> Task:
