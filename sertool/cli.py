@@ -30,6 +30,9 @@ from sertool.core.formatting import one_message, readable_size
 from sertool.version import __version__
 
 
+INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells expect
+
+
 class _Group(TyperGroup):
     """Group of subcommands that shows an error as one message on stderr, or its traceback with ``--debug``."""
 
@@ -46,6 +49,14 @@ class _Group(TyperGroup):
                     _complain(_reason(error), None)
                 sys.exit(1)
 
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parse the arguments; Ctrl-C meanwhile is told here, because Typer ends without a word."""
+        try:
+            return super().make_context(*arguments, **more)
+        except KeyboardInterrupt:
+            sys.stderr.write("Interrupted\n")
+            sys.exit(INTERRUPTED)
+
     # Any: some versions of Typer use click's Context, newer ones a copy of their own.
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -57,7 +68,7 @@ class _Group(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
             sys.stderr.write("Interrupted\n  try: run the same command again to resume\n")
-            raise typer.Exit(130) from None  # 128 + SIGINT, as shells expect
+            raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
