@@ -29,7 +29,6 @@ from sertool.core.errors import SertoolError
 from sertool.core.formatting import one_message, readable_size
 from sertool.version import __version__
 
-
 INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells expect
 
 
