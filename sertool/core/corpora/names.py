@@ -54,11 +54,17 @@ def normal(name: str) -> str:
     >>> normal("bo\u0308se\u200b"), normal(" very\u00a0 sad"), normal("Angry")
     ('böse', 'very sad', 'Angry')
     """
-    if not name.isascii():
-        name = unicodedata.normalize("NFC", _INVISIBLE.sub("", name).replace(_BLANK, " "))
-        # Removing a joiner may bring a letter and its mark together.
-        name = unicodedata.normalize("NFC", _JOINERS.sub(_joiner, name))
-    return " ".join(name.split())
+    if name.isascii():
+        return " ".join(name.split())
+    # What is removed or brought together may make another sign superfluous, so this ends where nothing changes.
+    while (plain := _simplified(name)) != name:
+        name = plain
+    return name
+
+
+def _simplified(name: str) -> str:
+    name = unicodedata.normalize("NFC", _INVISIBLE.sub("", name).replace(_BLANK, " "))
+    return " ".join(_JOINERS.sub(_joiner, name).split())
 
 
 def _joiner(found: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ MODULES = {
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),
     "metrics.significance": (4, set()),
-    "formatting": (10, {"first_lines", "wrapped", "aligned", "total_width"}),
+    "formatting": (13, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 
 
