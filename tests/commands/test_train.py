@@ -271,7 +271,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(here, monkeypatch):
     whole = run(*train("--name", "whole"))
     assert whole.exit_code == 0
     write_bytes, met = Path.write_bytes, set()
-    for fails_at in range(1, 40):
+    for fails_at in range(1, 15):
         calls = 0
 
         def full(self, content, fails_at=fails_at):
@@ -286,8 +286,9 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(here, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Path, "write_bytes", full)
             result = run(*train("--name", "full"))
-        if result.exit_code == 0:
-            break
+        if calls < fails_at:  # a busy machine writes a state less often, so the number of writes may vary
+            assert result.exit_code == 0
+            continue
         assert result.exit_code == 1
         last = result.stderr.splitlines()[-2:]
         assert last[0].startswith("error: ckpt/full/")
