@@ -145,9 +145,9 @@ class Predictor:
         audio: Any = None,
         text: Any = None,
         *,
-        sample_rate: float | None = None,
-        window: float | None = None,
-        hop: float | None = None,
+        sample_rate: Any = None,
+        window: Any = None,
+        hop: Any = None,
     ) -> Prediction | list[Prediction]:
         """Predict a recording, a text, or both; or lists of them.
 
