@@ -129,6 +129,9 @@ def take_over(
         start: weights that they start from.
         inputs: vocabularies of the folds.
         task: task of the new members.
+
+    Raises:
+        DataError: the start names words or classes that its weights have no rows for.
     """
     classes = shared_classes(start.source, task)
     with torch.no_grad():
@@ -138,15 +141,18 @@ def take_over(
             for name, parameter in model.named_parameters():
                 value, target = torch.as_tensor(own.weights[name]), parameter[number]
                 if name.endswith("embedding.weight"):
-                    _copy_rows(value, target, words)
+                    rows = words
                 elif name.startswith("classifier."):
-                    _copy_rows(value, target, classes)
+                    rows = classes
                 else:
                     target.copy_(value)
-
-
-def _copy_rows(value: torch.Tensor, target: torch.Tensor, rows: Mapping[int, int]) -> None:
-    target[list(rows)] = value[list(rows.values())]
+                    continue
+                if max(rows.values(), default=0) >= len(value):
+                    raise DataError(
+                        f"{start.source.name}: its {name} has {len(value)} rows, but more words or classes are named; "
+                        f"{NOTE} or {WEIGHTS} is damaged"
+                    )
+                target[list(rows)] = value[list(rows.values())]
 
 
 def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, int]:
