@@ -15,10 +15,10 @@ from sertool.core.features.streams import mp3_parts, ogg_parts
 _HEAD = 4096  # bytes that are looked at first
 _OPEN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF, 0x7FFFFFFFFFFFFFFF}  # a header written before the end
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")  # programs write them behind the audio of any format
-_FLAC_TAIL = 1 << 17  # bytes; no frame of a FLAC file is longer
+_FLAC_TAIL = 1 << 16  # bytes; frames of FLAC files are shorter
 _NIST_FIELD = re.compile(rb"^(\w+) -i (\d{1,15})\s*$", re.MULTILINE)
 _FLAC_START = b"fLaC\0\0\0\x22"  # with the header of the first block, which all such files have
-_PIECE = 1 << 20  # bytes searched at a time
+_PIECE = 1 << 16  # bytes searched at a time; larger pieces would be new memory each time
 _MARKS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"fLaC")
 _MARK = 4  # bytes of each
 _OGG_PAGE = 27  # bytes of a page's header, without the table of its segments
@@ -79,7 +79,9 @@ def _riff(file: BinaryIO, head: bytes, size: int) -> Container | None:
         if wide is not None and claimed == 0xFFFFFFFF:
             field_place, form = wide, order + "Q"
             claimed = _number(file, wide, form)
-        if claimed <= size - place:
+        if claimed == size - place:
+            return None
+        if claimed < size - place:
             joined = _joined(file, place + claimed, size)
             if joined is not None or _only_chunks(file, place + claimed, size, order):
                 return joined
@@ -138,7 +140,7 @@ def _flac(file: BinaryIO, head: bytes, size: int) -> Container | None:
     file.seek(max(0, size - _FLAC_TAIL))
     tail = file.read(_FLAC_TAIL)
     least = int.from_bytes(head[8:10], "big")  # samples of a block
-    at = tail.rfind(b"\xff")
+    at = _last_frame(tail, len(tail))
     while at >= 0:
         ends = _flac_frame_end(tail[at : at + 16], least)
         if ends is not None:
@@ -146,9 +148,14 @@ def _flac(file: BinaryIO, head: bytes, size: int) -> Container | None:
                 return None
             if ends <= 2**36:
                 break
-        at = tail.rfind(b"\xff", 0, at)
+        at = _last_frame(tail, at)
     open_end = (int.from_bytes(head[18:26], "big") & ~(2**36 - 1)).to_bytes(8, "big")
     return Container((Part(0, size, patches={18: open_end}),), samples=claimed)
+
+
+def _last_frame(tail: bytes, end: int) -> int:
+    """Find the last place before ``end`` where a FLAC frame may begin; -1 if there is none."""
+    return max(tail.rfind(b"\xff\xf8", 0, end), tail.rfind(b"\xff\xf9", 0, end))
 
 
 def _flac_frame_end(header: bytes, fixed: int) -> int | None:
@@ -200,7 +207,9 @@ def _crc8(data: bytes) -> int:
 
 def _ogg(file: BinaryIO, head: bytes, size: int) -> Container | None:
     data = head + file.read()
-    parts = ogg_parts(data)
+    # Counting is quicker than searching, and nearly all files hold one stream.
+    begun = data.count(b"OggS\0\2") + data.count(b"OggS\0\6")
+    parts = ogg_parts(data) if begun > 1 else [data]
     last = data[data.rfind(b"OggS") :]
     ended = len(last) > 5 and last[5] & 4 and _OGG_PAGE + len(last[_OGG_PAGE:]) >= _page_bytes(last)
     remark = "" if ended else CUT
