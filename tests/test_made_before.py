@@ -39,6 +39,7 @@ from old_files import (
     same_figures,
     same_weights,
     times,
+    without_remarks,
     without_sentences,
 )
 from safetensors.numpy import load_file
@@ -315,14 +316,6 @@ def test_what_was_kept_of_the_reference(sertool):
     options = ("--sets", "valid,test", "--json", "now/ensemble-reference.json")
     sertool("ensemble", "--name", "MODELS", *options, *places)
     close("ensemble-reference.json")
-
-
-def without_remarks(name: str) -> None:
-    """Leave out what this version says besides: a fault of a recording's file, and these have none."""
-    found = plain(Path("now", name))
-    for prediction in found["predictions"]:
-        assert prediction.pop("remark") == ""
-    Path("now", name).write_text(json.dumps(found), encoding="utf-8")
 
 
 def test_predict(sertool):

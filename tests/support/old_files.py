@@ -213,3 +213,11 @@ def same_weights(now: Path, was: Path) -> None:
     """
     idle = tuple(name for name in load_file(was) if name.endswith(("score.outer.bias", "key.bias")))
     same_arrays(now, was, 1e-3, idle)
+
+
+def without_remarks(name: str) -> None:
+    """Leave out what this version says besides: a fault of a recording's file, and these have none."""
+    found = plain(Path("now", name))
+    for prediction in found["predictions"]:
+        assert prediction.pop("remark") == ""
+    Path("now", name).write_text(json.dumps(found), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a bundle's run.py refuses: every error is one line, and nothing that it prints can control a terminal."""
+"""Errors of a bundle's run.py: each is one line, and nothing that it prints can control a terminal."""
 
 import io
 import json
