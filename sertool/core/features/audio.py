@@ -153,7 +153,7 @@ def _read_joined(
     samples = np.concatenate(pieces)
     first, last = _bounds(segment, len(samples), sample_rate)
     lengths = f"the first lasts {len(pieces[0]) / sample_rate:.4g} s, all of them {len(samples) / sample_rate:.4g} s"
-    remarks = [f"it holds {len(pieces)} recordings, one behind the other: {lengths}", *remarks]
+    remarks = [f"it holds {len(pieces)} recordings, one after the other: {lengths}", *remarks]
     return samples[first:last], "; ".join([*remarks, container.remark] if container.remark else remarks)
 
 
@@ -169,7 +169,7 @@ def _remark(container: Container, frames: int, rate: int) -> str:
 def _read(
     file: "SoundFile", segment: Segment, sample_rate: int, container: Container = WHOLE
 ) -> tuple[NDArray[np.float32], str]:
-    """Read the samples (N,) of a segment at a sampling rate, and what is to be remarked about the file's length."""
+    """Read the samples (N,) of a segment at a sampling rate, and a remark where the length in its header is wrong."""
     import soxr
 
     path, rate = segment.path, int(file.samplerate)

@@ -1,4 +1,4 @@
-"""Parts of a recording that libsndfile is given as files of their own."""
+"""Parts of a recording, each of which libsndfile reads as a file of its own."""
 
 import io
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes that libsndfile is given as one file.
+    """Bytes that libsndfile reads as one file.
 
     Attributes:
         first, last: bytes of the recording, ``last`` exclusive.
@@ -29,14 +29,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Container:
-    """A recording that libsndfile cannot be left alone with.
+    """A recording that libsndfile would not read whole, or whose header states another length than it has.
 
     Attributes:
         parts: streams to be read one after the other.
         share: length that the header states, as a share of the true one; None if it states none or the right one, and
             where files were joined.
         samples: the same as a number of samples, where only decoding shows whether it is right.
-        remark: fault of the file that is no length, for the user; empty if there is none.
+        remark: another fault of the file, as a message for the user; empty if there is none.
     """
 
     parts: tuple[Part, ...]
@@ -49,7 +49,7 @@ WHOLE = Container(())  # of a file that is as its header says
 
 
 class Window(io.RawIOBase):
-    """A :class:`Part` of an open file as a file of its own, for soundfile's virtual files."""
+    """Present a :class:`Part` of an open file to soundfile as a file of its own."""
 
     def __init__(self, file: BinaryIO, part: Part) -> None:
         super().__init__()

@@ -89,7 +89,7 @@ def test_joined_files_are_read_one_behind_the_other(tmp_path, kind):
     heard = read(tmp_path, one + other)
     assert len(heard.samples) == sum(map(len, apart))
     np.testing.assert_array_equal(heard.samples, np.concatenate(apart))
-    assert heard.remark.startswith("it holds 2 recordings, one behind the other: the first lasts 1")
+    assert heard.remark.startswith("it holds 2 recordings, one after the other: the first lasts 1")
     assert len(read(tmp_path, one + other, 0.75, 1.5).samples) == 12000
 
 
