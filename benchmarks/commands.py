@@ -59,7 +59,7 @@ def help_seconds() -> list[float]:
 
 def train(folder: Path, device: str, members: int) -> dict[str, float]:
     """Train members of IEMOCAP's size for one short epoch, grouped as the command chooses."""
-    settings = ["--set", "training.max_epochs=1", "--runs", str(members), "--name", f"bench-{members}"]
+    settings = ["--set", "training.max_epochs=1", "--members", str(members), "--name", f"bench-{members}"]
     return _observed(folder, ["train", "--recipe", "iemocap", *settings, "--device", device])
 
 

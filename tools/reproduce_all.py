@@ -152,7 +152,7 @@ def reproduce(recipe: Recipe, places: Places) -> Row:
     sets = "test" if selected_on_test(recipe) else "valid,test"
     for command in (
         ["train", "--recipe", name, *folders, *changes, *places.launcher],
-        ["ensemble", "--name", name, "--sets", sets, "--probe", *folders, "--json", str(result)],
+        ["ensemble", "--name", name, "--split", sets, "--probe", *folders, "--json", str(result)],
     ):
         print(f"\n{name}: sertool {' '.join(command)}", flush=True)
         if _call([*places.sertool, *command]):

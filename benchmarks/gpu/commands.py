@@ -26,7 +26,7 @@ def work(settings: Settings) -> None:
         commands = _Commands(Path(name), found["wall_s"])
         epochs = TINY_EPOCHS if settings.tiny else EPOCHS
         commands.run(
-            "train", settings.device, "--recipe", "demo", "--runs", MEMBERS, "--set", f"training.max_epochs={epochs}"
+            "train", settings.device, "--recipe", "demo", "--members", MEMBERS, "--set", f"training.max_epochs={epochs}"
         )
         settings.write(found)
         logits = [commands.logits(device) for device in (settings.device, "cpu")]

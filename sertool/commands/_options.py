@@ -9,22 +9,25 @@ DEFAULT_DATA = Path("data")  # relative to the working folder, as every path of 
 DEFAULT_OUTPUT = Path("ckpt")
 
 
-def option(flags: str, text: str, metavar: str | None = None, **more: Any) -> Any:
+def option(flags: str, text: str, metavar: str | None = None, aliases: tuple[str, ...] = (), **more: Any) -> Any:
     """Declare an option of a command.
 
     Args:
         flags: its name, such as ``--name``; ``--x/--no-x`` for one that can be switched off.
         text: help, a sentence that also says what happens without the option.
         metavar: name of the value in the help, such as ``FILE``; None for a switch or a choice.
+        aliases: older names, and those of the reference, that work too.
         more: arguments of ``typer.Option``, such as ``min``.
     """
-    return typer.Option(flags, metavar=metavar, help=text, **more)
+    return typer.Option(flags, *aliases, metavar=metavar, help=text, **more)
 
 
 Recipe = Annotated[str, option("--recipe", "Name of a shipped recipe, or a YAML file.", "NAME|FILE")]
 Set = Annotated[list[str] | None, option("--set", "Change a key of the recipe; can be repeated.", "KEY=VALUE")]
 Run = Annotated[str, option("--name", "Run name, a folder under --output.", "NAME")]
-Index = Annotated[int | None, option("--index", "Average only the best K members. Default: all.", "K")]
+Members = Annotated[
+    int | None, option("--members", "Average only the best K members. Default: all.", "K", ("--index",))
+]
 Data = Annotated[Path, option("--data", "Folder that holds the corpora.", "DIR", file_okay=False)]
 Output = Annotated[Path, option("--output", "Folder that holds the trained models.", "DIR", file_okay=False)]
 Json = Annotated[Path | None, option("--json", "Also write the result to this file.", "FILE", dir_okay=False)]

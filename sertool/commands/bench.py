@@ -12,7 +12,9 @@ from sertool.core.recipe.bounds import MAX_RUNS
 
 def bench(
     recipe: options.Recipe = "iemocap",
-    members: Annotated[int, option("--members", "Number of members to train.", "N", min=1, max=MAX_RUNS)] = 10,
+    members: Annotated[
+        int, option("--members", "Number of members to train.", "N", ("--runs",), min=1, max=MAX_RUNS)
+    ] = 10,
     set_: options.Set = None,
     rounds: Annotated[
         int, option("--rounds", "Number of measurements, after one to warm up.", "N", min=1, max=1000)

@@ -19,7 +19,9 @@ def compare(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME", help="Two or more runs. Each is compared with the first.")
     ],
-    set_: Annotated[str, option("--set", "Set whose predictions are compared.", "test|valid")] = "test",
+    split: Annotated[
+        str, option("--split", "Split whose predictions are compared.", "test|valid", ("--set", "--sets"))
+    ] = "test",
     metric: Annotated[str, option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")] = METRICS,
     flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0, max=1_000_000)] = 10,
     csv: Annotated[
@@ -34,7 +36,7 @@ def compare(
 
     Shows differences with their intervals over speakers, significance tests, and the utterances that flipped: those
     that only one of the two runs predicts correctly. Works from stored predictions: first run
-    sertool ensemble --name NAME --sets test.
+    sertool ensemble --name NAME --split test.
     """
     from sertool.core.files.csv_text import csv_text
     from sertool.core.reports.compare.data_files import flip_rows, to_json
@@ -42,7 +44,7 @@ def compare(
     from sertool.core.reports.compare.terminal import show
 
     files = Outputs({"--csv": csv, "--json": json}, [output / name for name in names])
-    comparison = compare_runs(names, output, set_, [part.strip() for part in metric.split(",")])
+    comparison = compare_runs(names, output, split, [part.strip() for part in metric.split(",")])
     # In a pipe or a file nothing is cut or divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
     files.write("--csv", csv_text(flip_rows(comparison), raw=raw_csv))

@@ -24,15 +24,17 @@ PROBED = "reading or listening?"
 
 def ensemble(
     name: options.Run,
-    sets: Annotated[str, option("--sets", "Sets to evaluate: test, valid, private.", "SET,...")] = "test",
-    index: options.Index = None,
+    split: Annotated[
+        str, option("--split", "Splits to evaluate: test, valid, private.", "SPLIT,...", ("--sets",))
+    ] = "test",
+    members: options.Members = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     device: options.Device = "auto",
     precision: options.EvaluationPrecision = None,
-    predictions: Annotated[
+    csv: Annotated[
         Path | None,
-        option("--predictions", "Write one row per utterance to this file.", "FILE.csv", dir_okay=False),
+        option("--csv", "Write one row per utterance to this file.", "FILE", ("--predictions",), dir_okay=False),
     ] = None,
     raw_csv: options.RawCsv = False,
     probe: Annotated[bool, option("--probe", "Also evaluate with text or audio masked or shuffled.")] = False,
@@ -50,21 +52,21 @@ def ensemble(
     from sertool.core.inference.ensemble import chosen_size, open_ensemble, result_table
     from sertool.core.inference.evaluate import calibration_table, evaluate
 
-    files = Outputs({"--predictions": predictions, "--json": json}, [output / name])
+    files = Outputs({"--csv": csv, "--json": json}, [output / name])
     opened = open_ensemble(name, output, data)
     files.spare(corpus_inputs(opened.experiment.recipe, data))
-    k = chosen_size(opened.depth, index)
+    k = chosen_size(opened.depth, members)
     chosen = choose(device, precision or "fp32")
     talk = console()
     for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
         say(talk, line)
     say_kernels(talk, chosen.device)
     # A dict drops sets that are named twice and keeps their order.
-    wanted = dict.fromkeys(part.strip() for part in sets.split(","))
+    wanted = dict.fromkeys(part.strip() for part in split.split(","))
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
-    files.write("--predictions", csv_text(_rows(results, k), raw=raw_csv))
-    table = result_table(opened, results, index)
+    files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
+    table = result_table(opened, results, members)
     files.write_json("--json", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_probes(opened, own, evaluation))]
     files.show([*shown, show_calibration(evaluation)])
@@ -88,7 +90,7 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
             f"{opened.seen_in_test} of these utterances"
         )
     if result.targets is None:
-        saved = f"--predictions FILE.csv saves the predictions of {plural(k, 'member')}"
+        saved = f"--csv FILE saves the predictions of {plural(k, 'member')}"
         return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]
     accuracies = ["" if one.accuracy is None else figure(one.accuracy) for one in result.members]
     lines += ["", *padded([["member", *(one.name for one in result.members)], ["accuracy", *accuracies]])]

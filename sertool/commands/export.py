@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def export(
     name: options.Run,
     out: Annotated[Path, option("--out", "Folder to write.", "BUNDLE")],
-    index: options.Index = None,
+    members: options.Members = None,
     int8: Annotated[bool, option("--int8", "Also write the model with 8-bit weights.")] = False,
     with_frontend: Annotated[
         bool, option("--with-frontend", "Include the mel frontend, so that the input is a waveform.")
@@ -40,7 +40,7 @@ def export(
             out,
             output=output,
             data=data,
-            index=index,
+            index=members,
             int8=int8,
             with_frontend=with_frontend,
             force=force,

@@ -29,8 +29,8 @@ def fetch_data(
         list[str] | None,
         typer.Argument(metavar="NAME", help="What to download, or all. Without a name: show the list."),
     ] = None,
-    dest: Annotated[
-        Path | None, option("--dest", "Destination folder. Default: data, or ckpt for models.", "DIR")
+    out: Annotated[
+        Path | None, option("--out", "Folder to write to. Default: data, or ckpt for models.", "DIR", ("--dest",))
     ] = None,
     from_: Annotated[
         str | None,
@@ -56,8 +56,8 @@ def fetch_data(
     from sertool.core.fetch.sources import find_sources, load_sources
     from sertool.core.files.outputs import check_name
 
-    if dest is not None:
-        check_name("--dest", dest)
+    if out is not None:
+        check_name("--out", out)
     given = [Path(from_)] if from_ is not None and Path(from_).is_file() else []
     files = Outputs({"--json": json}, [*(manifest or ()), *given])
     sources = load_sources(manifest or [])
@@ -66,11 +66,11 @@ def fetch_data(
     if check_links:
         rows, failed, shown = _check(wanted, from_)
     elif wanted:
-        requests = _requests(wanted, dest, from_, sha256, force, keep_archive)
+        requests = _requests(wanted, out, from_, sha256, force, keep_archive)
         files.spare(request.dest / folder for request in requests for folder in request.source.unpacks_to)
         rows, failed, shown = _fetch_all(requests)
     else:
-        rows, failed = _states(sources, dest), []
+        rows, failed = _states(sources, out), []
         shown = [_grid(rows), "next: sertool fetch-data NAME, or sertool fetch-data --check-links"]
     files.write_json("--json", rows)
     for one in shown:
@@ -186,7 +186,7 @@ def _next(request: "Request", name: str) -> str:
     kind, folder = request.source.unpacks_to[name], request.dest / name
     if kind == "models":
         other = "" if request.dest == options.DEFAULT_OUTPUT else f" --output {request.dest}"
-        return f"sertool ensemble --name {name} --sets test{other}"
+        return f"sertool ensemble --name {name} --split test{other}"
     if kind == "emodb":
         return f"sertool prepare {folder / TABLE_OF_FOUR} --out {options.DEFAULT_DATA / 'EMODB'} --recipe emodb"
     if kind == "vectors":

@@ -52,7 +52,7 @@ def predict(
     window: WindowOption = None,
     hop: HopOption = None,
     abstain: AbstainOption = None,
-    index: options.Index = None,
+    members: options.Members = None,
     skip_bad: SkipOption = False,
     csv: CsvOption = None,
     raw_csv: options.RawCsv = False,
@@ -94,7 +94,7 @@ def predict(
         if cluster is None:
             say_kernels(talk, chosen.device)
         # On a cluster the workers compute; to open the model here, a CPU is enough.
-        opened = open_predictor(output / name, data, index, chosen if cluster is None else choose("cpu", "fp32"))
+        opened = open_predictor(output / name, data, members, chosen if cluster is None else choose("cpu", "fp32"))
         listener = opened.listener(window, hop)
         predictions, bad = _predict(opened, listener, inputs, skip_bad, chosen, cluster)
     for line in notes(opened, listener, inputs.clips, predictions):

@@ -61,7 +61,7 @@ def report(
     """Report results beside the published ones, with warnings.
 
     Shows intervals, classes, calibration, slices, and findings about what makes results misleading. Works from stored
-    predictions: first run sertool ensemble --name NAME --sets valid,test --probe. Exit code 1 if nothing could be
+    predictions: first run sertool ensemble --name NAME --split valid,test --probe. Exit code 1 if nothing could be
     reported; findings are not failures.
     """
     from sertool.core.errors import DataError, UsageError
@@ -94,7 +94,7 @@ def report(
     files.show(["", *ending] if ending else [])
     # The files are written all the same: they say what is missing and why.
     if not made.runs:
-        raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --sets valid,test --probe")
+        raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --split valid,test --probe")
 
 
 def _coloured(line: str) -> Text:

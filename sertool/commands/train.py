@@ -22,10 +22,11 @@ NameOption = Annotated[
     str | None,
     option("--name", "Run name, a folder under --output. Default: the recipe's name.", "NAME"),
 ]
-RunsOption = Annotated[
-    int | None, option("--runs", "Number of members. Default: the recipe's.", "N", min=1, max=MAX_RUNS)
+MembersOption = Annotated[
+    int | None,
+    option("--members", "Number of members to train. Default: the recipe's.", "N", ("--runs",), min=1, max=MAX_RUNS),
 ]
-SeedsOption = Annotated[str | None, option("--seeds", "One member per seed, instead of --runs.", "1,2,3")]
+SeedsOption = Annotated[str | None, option("--seeds", "One member per seed, instead of --members.", "1,2,3")]
 FromOption = Annotated[Path | None, option("--from", "Start from the weights of an earlier run.", "NAME|DIR")]
 GroupOption = Annotated[
     int | None,
@@ -43,7 +44,7 @@ TensorboardOption = Annotated[
 def train(
     recipe: options.Recipe,
     name: NameOption = None,
-    runs: RunsOption = None,
+    members: MembersOption = None,
     seeds: SeedsOption = None,
     from_: FromOption = None,
     set_: options.Set = None,
@@ -78,7 +79,7 @@ def train(
     if tensorboard:  # a missing package is better reported now than after an hour of training
         check_tensorboard()
     settings = load(recipe, set_)
-    members = parse_seeds(seeds, runs, settings)
+    chosen_seeds = parse_seeds(seeds, members, settings)
     check_name("--output", output)
     folder = output / folder_name(name or settings.name)
     files = Outputs({"--json": json}, [folder, *([from_] if from_ else []), *recipe_inputs(recipe, settings, data)])
@@ -86,7 +87,9 @@ def train(
     source = str(from_) if from_ is not None else None
     with open_launcher(launcher, address, gpus_each, devices) as where:
         chosen = where.choose(device, precision or settings.training.precision, graphs=graphs)
-        plan = plan_training(experiment, folder, members, group_size, chosen, source, processes=launcher == "local")
+        plan = plan_training(
+            experiment, folder, chosen_seeds, group_size, chosen, source, processes=launcher == "local"
+        )
         talk = console()
         for line in [*describe(experiment), *checkup(experiment, recipe, set_ or [], data)]:
             say(talk, line)
@@ -100,8 +103,8 @@ def train(
     files.show(show_summary(summary))
 
 
-def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[int]:
-    """Return the seeds that ``--seeds`` or ``--runs`` ask for, or the recipe's.
+def parse_seeds(seeds: str | None, members: int | None, recipe: "Recipe") -> list[int]:
+    """Return the seeds that ``--seeds`` or ``--members`` ask for, or the recipe's.
 
     Raises:
         UsageError: if both options are given, or a seed is not a number, too large, or given twice.
@@ -110,12 +113,12 @@ def parse_seeds(seeds: str | None, runs: int | None, recipe: "Recipe") -> list[i
     from sertool.core.formatting import cut
 
     if seeds is None:
-        first, number = recipe.training.seed, runs or recipe.training.runs
+        first, number = recipe.training.seed, members or recipe.training.runs
         if first + number - 1 > MAX_SEED:
-            raise UsageError(f"--runs {number}: the last run's seed would be above {MAX_SEED}")
+            raise UsageError(f"--members {number}: the last member's seed would be above {MAX_SEED}")
         return list(range(first, first + number))  # counted up, so more members later include these
-    if runs is not None:
-        raise UsageError("--runs and --seeds: give only one of them")
+    if members is not None:
+        raise UsageError("--members and --seeds: give only one of them")
     parts = [part.strip() for part in seeds.split(",")]
     if len(parts) > MAX_RUNS:
         raise UsageError(f"--seeds: {len(parts):,} seeds, at most {MAX_RUNS:,} are taken")

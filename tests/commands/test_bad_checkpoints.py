@@ -22,11 +22,11 @@ def ensemble(*extra: str) -> list[str]:
     [
         (
             ["--sets", "tset"],
-            "error: --sets: no set 'tset', did you mean 'test'?; there are valid, test, private\n",
+            "error: --split: no split 'tset', did you mean 'test'?; there are valid, test, private\n",
         ),
-        (["--sets", "test,private"], "error: --sets: IEMOCAP has no private utterances\n"),
-        (["--index", "3"], "error: --index 3: there are 2 members to average\n"),
-        (["--index", "0"], "error: --index 0: there are 2 members to average\n"),
+        (["--sets", "test,private"], "error: --split: IEMOCAP has no private utterances\n"),
+        (["--index", "3"], "error: --members 3: there are 2 members to average\n"),
+        (["--index", "0"], "error: --members 0: there are 2 members to average\n"),
         (
             ["--name", "reff"],
             "error: ckpt/reff: holds neither runs of sertool nor checkpoints of the reference (best*.pkl), "

@@ -5,30 +5,7 @@ import subprocess
 import sys
 
 import pytest
-import typer.main
-from commands_run import refusal, run
-
-from sertool import __version__
-from sertool.cli import app
-
-COMMANDS = [
-    "demo",
-    "fetch-data",
-    "doctor",
-    "prepare",
-    "train",
-    "ensemble",
-    "predict",
-    "report",
-    "compare",
-    "export",
-    "bench",
-    "recipes",
-    "recipes list",
-    "recipes show",
-    "recipes copy",
-    "recipes check",
-]
+from commands_run import COMMANDS, command_named, refusal, run
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -61,19 +38,11 @@ def test_the_list_of_commands_cuts_no_sentence(monkeypatch, group, columns):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_and_argument_is_a_sentence(command):
-    found = typer.main.get_command(app)
-    for name in command.split():
-        found = found.commands[name]
-    for parameter in found.params:
+    for parameter in command_named(command).params:
         text = parameter.help
         assert text, f"{command}: {parameter.name} has no help"
         assert text[0].isupper() or text.startswith("faster-whisper"), f"{command}: {text}"
         assert text.endswith("."), f"{command}: {text}"
-
-
-def test_version():
-    result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"sertool {__version__}\n")
 
 
 def test_help_imports_nothing_heavy():

@@ -57,7 +57,7 @@ def test_these_recipes_are_shipped():
 def test_a_recipe_explains_itself(name):
     text = header(name)
     assert f"sertool train --recipe {name}" in text
-    assert re.search(rf"sertool ensemble --name {'calls' if name == 'custom' else name} --sets ", text)
+    assert re.search(rf"sertool ensemble --name {'calls' if name == 'custom' else name} --split ", text)
     for title in ("# Needs: ", "# Run:   ", "# Other: ", "# Score: "):
         assert title in text
     assert "--set " in text

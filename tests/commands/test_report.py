@@ -138,7 +138,7 @@ def test_bad_runs_beside_a_good_one(here):
     problems = " ".join(line.strip() for line in section(lines, "could not be used")[2:])
     assert "ckpt/half/predictions/test.safetensors: " in problems
     assert 'format: expected sertool-predictions/1 (got "sertool-predictions/0")' in problems
-    assert "trained: no stored predictions: sertool ensemble --name trained --sets valid,test" in problems
+    assert "trained: no stored predictions: sertool ensemble --name trained --split valid,test" in problems
     assert "could not be used" in (here / "r.md").read_text()
     assert any(line.startswith("good · TINY") for line in lines)
 
@@ -149,7 +149,7 @@ def test_nothing_that_could_be_reported(here):
     result = run("--all", "--json", "r.json")
     assert result.exit_code == 1
     assert result.stderr == (
-        "error: nothing could be reported\n  try: sertool ensemble --name NAME --sets valid,test --probe\n"
+        "error: nothing could be reported\n  try: sertool ensemble --name NAME --split valid,test --probe\n"
     )
     assert "trained: no stored predictions: " in result.stdout
     assert json.loads((here / "r.json").read_text())["runs"] == []

@@ -61,7 +61,7 @@ def test_what_is_missing_and_what_could_not_be_used(report):
     assert lines[-3:] == [
         "could not be used",
         "─────────────────",
-        "vgaf: no stored predictions: sertool ensemble --name vgaf --sets valid,test",
+        "vgaf: no stored predictions: sertool ensemble --name vgaf --split valid,test",
     ]
 
 

@@ -155,7 +155,7 @@ def test_after_a_first_epoch_that_failed_another_recipe_may_take_the_folder(here
         ),
         (
             train("--seeds", "1"),
-            "error: --runs and --seeds: give only one of them\n",
+            "error: --members and --seeds: give only one of them\n",
         ),
         (
             train("--devices", "0,one"),
@@ -325,14 +325,14 @@ def test_files_that_may_not_grow(here):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--runs", "99999999"], "Invalid value for '--runs':"),
+        (["--members", "99999999"], "Invalid value for '--members' / '--runs':"),
         (["--group-size", "99999999"], "Invalid value for '--group-size':"),
         (["--gpus-each", "nan"], "Invalid value for '--gpus-each':"),
         (["--seeds", "9" * 5000], f"error: --seeds {'9' * 59}…: expected different whole numbers from 0 to 2147483647"),
         (["--seeds", ",".join(map(str, range(10_001)))], "error: --seeds: 10,001 seeds, at most 10,000 are taken"),
         (
             ["--runs", "9", "--set", "training.seed=2147483646", "--set", "training.runs=1"],
-            "error: --runs 9: the last run's seed would be above 2147483647",
+            "error: --members 9: the last member's seed would be above 2147483647",
         ),
     ],
 )

@@ -3,12 +3,40 @@
 import resource
 from pathlib import Path
 
+import typer.main
 from builders import tiny_recipe, write_tiny
 from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core.files import artifacts
 from sertool.core.recipe.load import resolved
+
+COMMANDS = [
+    "demo",
+    "fetch-data",
+    "doctor",
+    "prepare",
+    "train",
+    "ensemble",
+    "predict",
+    "report",
+    "compare",
+    "export",
+    "bench",
+    "recipes",
+    "recipes list",
+    "recipes show",
+    "recipes copy",
+    "recipes check",
+]
+
+
+def command_named(words: str):
+    """Find a command by its name, such as ``recipes list``."""
+    found = typer.main.get_command(app)
+    for name in words.split():
+        found = found.commands[name]
+    return found
 
 
 def run(*arguments: str):

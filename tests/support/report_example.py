@@ -279,7 +279,7 @@ def run_report(name="iemocap", *, protocol="paper", count=240, accuracy=0.72, se
         provenance=PROVENANCE,
         commands=(
             f"sertool train --recipe {name}",
-            f"sertool ensemble --name {name} --sets valid,test --probe",
+            f"sertool ensemble --name {name} --split valid,test --probe",
             f"sertool report --name {name} --html report.html",
         ),
     )
@@ -378,6 +378,6 @@ def example(count=240):
         made="2026-11-24 09:30 UTC by sertool 0.1.0",
         tasks=tasks,
         runs=(paper, honest, *others),
-        problems=("vgaf: no stored predictions: sertool ensemble --name vgaf --sets valid,test",),
+        problems=("vgaf: no stored predictions: sertool ensemble --name vgaf --split valid,test",),
         command="sertool report --all --html report.html",
     )

@@ -140,10 +140,10 @@ def test_what_it_calls(run, tmp_path):
     assert code == 0
     assert [" ".join(call) for call in calls] == [
         " ".join(["train", "--recipe", "iemocap", *folders]),
-        " ".join(["ensemble", "--name", "iemocap", "--sets", "test", "--probe", *folders])
+        " ".join(["ensemble", "--name", "iemocap", "--split", "test", "--probe", *folders])
         + f" --json {output}/iemocap/ensemble.json",
         " ".join(["train", "--recipe", "iemocap-honest", *folders]),
-        " ".join(["ensemble", "--name", "iemocap-honest", "--sets", "valid,test", "--probe", *folders])
+        " ".join(["ensemble", "--name", "iemocap-honest", "--split", "valid,test", "--probe", *folders])
         + f" --json {output}/iemocap-honest/ensemble.json",
         " ".join(["report", "--all", "--expect", "published", *folders])
         + f" --html {output}/report.html --markdown {output}/report.md --json {output}/report.json",

@@ -163,7 +163,7 @@ def _calibration(calibration: Calibration | None) -> str:
 def _figures(facts: Facts) -> str:
     figure = facts.figure
     if figure is None:
-        command = _code(f"sertool ensemble --name {facts.trained.name} --sets test")
+        command = _code(f"sertool ensemble --name {facts.trained.name} --split test")
         return f"On test: not measured; {command} measures it."
     interval = "interval not measured"
     if figure.interval is not None:

@@ -169,7 +169,7 @@ def fetch(request: Request, tell: Tell, policy: Policy) -> Fetched:
 @contextmanager
 def _locked(request: Request) -> Iterator[None]:
     if request.dest.exists() and not request.dest.is_dir():
-        raise UsageError(f"--dest {request.dest}: is a file, expected the name of a folder")
+        raise UsageError(f"--out {request.dest}: is a file, expected the name of a folder")
     try:
         request.receipt.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(request.receipt.with_suffix(".lock"), timeout=0):
@@ -190,7 +190,7 @@ def _check_targets(request: Request, before: Receipt | None) -> None:
         if (request.dest / folder).exists() and folder not in own and not request.force:
             raise UsageError(
                 f"{request.dest / folder}: already exists, and `sertool fetch-data` did not make it",
-                hint="--force to replace it, or --dest for another place",
+                hint="--force to replace it, or --out for another place",
             )
 
 
@@ -262,7 +262,7 @@ def _check_space(dest: Path, size: int | None) -> None:
     if size is not None and free < ROOM * size:
         raise SertoolError(
             f"{dest}: {ROOM * size / 1e9:.1f} GB are needed to unpack and convert, {free / 1e9:.1f} GB are free",
-            hint="free some space, or choose another disk with --dest; the download is kept",
+            hint="free some space, or choose another disk with --out; the download is kept",
         )
 
 

@@ -133,9 +133,9 @@ def check_sets(ensemble: Ensemble, sets: Sequence[str]) -> None:
     """
     for name in sets:
         if name not in SETS:
-            raise UsageError(f"--sets: no set {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}")
+            raise UsageError(f"--split: no split {name!r}{did_you_mean(name, list(SETS))}; there are {', '.join(SETS)}")
         if not ensemble.experiment.folds[0].sets.get(name):
-            raise UsageError(f"--sets: {ensemble.experiment.corpus.name} has no {name} utterances")
+            raise UsageError(f"--split: {ensemble.experiment.corpus.name} has no {name} utterances")
 
 
 def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experiment:
@@ -286,5 +286,5 @@ def chosen_size(available: int, index: int | None) -> int:
         return available
     if index not in range(1, available + 1):  # false for what is no whole number, too
         there = "there is 1 member" if available == 1 else f"there are {available} members"
-        raise UsageError(f"--index {index}: {there} to average")
+        raise UsageError(f"--members {index}: {there} to average")
     return int(index)

@@ -17,7 +17,7 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
     lines += [f"note: {line}" for line in _inputs(listener, clips, predictions)]
     if opened.calibration is None:
         members, trained = len(opened.members), opened.trained
-        index = f" --index {opened.k}" * (opened.k < trained.depth)
+        index = f" --members {opened.k}" * (opened.k < trained.depth)
         lines.append(
             f"note: no temperature was fitted for {'this member' if members == 1 else f'these {members} members'}; "
             f"sertool ensemble --name {trained.name}{index} fits one, if there is validation to fit it on"

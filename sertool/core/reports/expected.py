@@ -62,7 +62,7 @@ def missing(expected: dict[str, Recipe], there: Collection[str], output: Path, d
 
 
 def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
-    command = f"sertool ensemble --name {recipe.name} --sets test"
+    command = f"sertool ensemble --name {recipe.name} --split test"
     # From the last step of making a result back to the first: the earliest step that is missing is the next to take.
     if set_path(folder, "test").is_file():
         return f"its predictions cannot be used, make them again: {command}"

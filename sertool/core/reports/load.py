@@ -139,7 +139,7 @@ def load_run(folder: Path) -> Loaded:
 
 def evaluation_command(name: str) -> str:
     """Return the command that stores the predictions that a report needs."""
-    return f"sertool ensemble --name {name} --sets valid,test"
+    return f"sertool ensemble --name {name} --split valid,test"
 
 
 def _read_sets(folder: Path, problems: list[str]) -> dict[str, StoredSet]:

@@ -78,7 +78,7 @@ def commands(run: Loaded, output: Path, data: Path, command: str) -> tuple[str, 
     where = {"--output": output, "--data": data}
     options = {name: str(path) for name, path in where.items() if path != DEFAULTS[name]}
     named = {"--name": run.name}
-    evaluated = {**named, "--sets": ",".join(sorted(run.sets, reverse=True)), **options}
+    evaluated = {**named, "--split": ",".join(sorted(run.sets, reverse=True)), **options}
     probe = ["--probe"] * any(run.probes.values())
     evaluate = shlex.join(["sertool", "ensemble", *_words(evaluated), *probe])
     train = [] if run.is_reference else [_train_command(run, options)]

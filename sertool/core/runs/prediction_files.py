@@ -194,7 +194,7 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
     if not path.is_file():
         return {}
     arrays, _ = artifacts.read_arrays(path)
-    again = f"recreate them: sertool ensemble --name {folder.name} --sets {predictions.set} --probe"
+    again = f"recreate them: sertool ensemble --name {folder.name} --split {predictions.set} --probe"
     facts = _facts(arrays, ProbesContent, path, again)
     names = [member.name for member in predictions.members]
     try:

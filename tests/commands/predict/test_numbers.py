@@ -66,7 +66,7 @@ def test_the_temperature_is_used_where_it_fits(here):
     assert said == "mine · 2 members · calibrated on 6 validation utterances"
     fewer = predict("00.wav", "--index", "1", name="mine")
     assert fewer.stdout.splitlines()[0] == "mine · 1 member · not calibrated"
-    assert "sertool ensemble --name mine --index 1 fits one" in fewer.stderr
+    assert "sertool ensemble --name mine --members 1 fits one" in fewer.stderr
 
 
 def test_ensemble_fits_what_predict_uses(here):

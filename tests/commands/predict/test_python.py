@@ -159,8 +159,8 @@ def test_mistakes_in_python(here, given, text):
     [
         ({"folder": None}, "folder: a value of type NoneType, expected a path"),
         ({"data": 3}, "data: a value of type int, expected a path"),
-        ({"index": 1.5}, "--index 1.5: there are 2 members to average"),
-        ({"index": "1"}, "--index 1: there are 2 members to average"),
+        ({"index": 1.5}, "--members 1.5: there are 2 members to average"),
+        ({"index": "1"}, "--members 1: there are 2 members to average"),
         ({"device": "gpu"}, "--device gpu: expected auto, cpu, cuda"),
         ({"device": "cpu", "precision": "fp16"}, "--precision fp16: expected auto, fp32, tf32, bf16"),
     ],

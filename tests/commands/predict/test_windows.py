@@ -107,7 +107,7 @@ def test_window_arithmetic(length, size, hop, least):
             ["00.wav", "--table", "t.csv"],
             "error: --table: lists all recordings and texts; leave out --text and other recordings\n",
         ),
-        (["00.wav", "--index", "3"], "error: --index 3: there are 2 members to average\n"),
+        (["00.wav", "--index", "3"], "error: --members 3: there are 2 members to average\n"),
     ],
 )
 def test_what_does_not_go_together(here, arguments, text):

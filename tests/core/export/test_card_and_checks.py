@@ -77,7 +77,7 @@ def test_no_name_breaks_the_card_or_stands_there_with_signs_of_direction():
     assert f"one of {shown}, غضب, sad" in said
     assert f"{shown}: {shown} 24 utterances" in said
     assert f"honest: nothing was selected on test; members started from the weights of {shown}" in said
-    assert f"On test: not measured; sertool ensemble --name {shown} --sets test measures it." in said
+    assert f"On test: not measured; sertool ensemble --name {shown} --split test measures it." in said
     assert not any(child.type == "html_inline" for one in tokens for child in one.children or ())
 
 
@@ -116,7 +116,7 @@ def test_without_the_corpus_random_utterances_are_compared_and_figures_are_not_c
     result = run(shop, "--out", str(tmp_path / "b"), *nowhere)
     assert "all 64 decisions equal (64 seeded random utterances)" in result.stdout
     card = (tmp_path / "b/README.md").read_text()
-    assert "On test: not measured; `sertool ensemble --name tiny --sets test` measures it." in card
+    assert "On test: not measured; `sertool ensemble --name tiny --split test` measures it." in card
     result = run(shop, "--out", str(tmp_path / "c"), "--int8", *nowhere)
     assert result.exit_code == 2
     assert message(result) == (

@@ -221,7 +221,7 @@ def test_unknown_names_and_sizes_are_told(shop, tmp_path):
     assert result.exit_code == 2
     assert "did you mean" in message(result)
     result = run(shop, "--out", str(tmp_path / "b"), "--index", "4")
-    assert (result.exit_code, message(result)) == (2, "error: --index 4: there are 3 members to average\n")
+    assert (result.exit_code, message(result)) == (2, "error: --members 4: there are 3 members to average\n")
 
 
 def test_weights_too_large_for_a_file_lie_beside_it(shop, tmp_path, monkeypatch):

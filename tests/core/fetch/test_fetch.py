@@ -87,7 +87,7 @@ def test_what_is_fetched_trains_and_evaluates(tmp_path):
     models_zip(tmp_path / "IEMOCAP_pretrained.zip")
     result = run("data", "iemocap-models", "--from", str(tmp_path))
     assert "ckpt/IEMOCAP_pretrained  2 models, best validation accuracy 78.3" in result.stdout
-    assert "next: sertool ensemble --name IEMOCAP_pretrained --sets test\n" in result.stdout
+    assert "next: sertool ensemble --name IEMOCAP_pretrained --split test\n" in result.stdout
     done = CliRunner().invoke(app, ["ensemble", "--name", "IEMOCAP_pretrained", "--sets", "test"])
     assert done.exit_code == 0, done.output
     expected = json.loads((REFERENCE / "iemocap-mat" / "expected.json").read_text())

@@ -73,7 +73,7 @@ def test_folders_of_others_are_not_replaced_without_force(tmp_path):
     error = run("data", "--from", "d.zip", code=2).stderr
     assert error.splitlines()[-2:] == [
         "error: data/MOSI: already exists, and `sertool fetch-data` did not make it",
-        "  try: --force to replace it, or --dest for another place",
+        "  try: --force to replace it, or --out for another place",
     ]
     assert tree(tmp_path / "data/MOSI") == {"mine.txt"}
     run("data", "--from", "d.zip", "--force")
@@ -141,7 +141,7 @@ def test_dead_links_are_told_with_what_to_do(serve):
             ["data", "--check-links", "--from", "x"],
             "error: --check-links checks addresses; --from x is not one\n",
         ),
-        (["data", "--dest", "file"], "error: --dest file: is a file, expected the name of a folder\n"),
+        (["data", "--dest", "file"], "error: --out file: is a file, expected the name of a folder\n"),
         (["data", "--manifest", "none.yaml"], "error: none.yaml: no such file\n"),
     ],
 )

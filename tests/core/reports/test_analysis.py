@@ -155,7 +155,7 @@ def test_histories_seeds_reads_and_commands(clean, monkeypatch):
     assert run.provenance["seconds of training"] == "8"
     assert run.commands == (
         "sertool train --recipe tiny/recipe.yaml --output .",
-        "sertool ensemble --name tiny --sets valid,test --output .",
+        "sertool ensemble --name tiny --split valid,test --output .",
         "sertool report --name tiny --output .",
     )
 
@@ -166,7 +166,7 @@ def test_a_shipped_recipe_is_named_in_the_commands(tmp_path):
     (run,) = build_report(["mine"], tmp_path, Path("data"), command="sertool report --all").runs
     assert run.commands == (
         f"sertool train --recipe demo --name mine --from earlier --output {tmp_path}",
-        f"sertool ensemble --name mine --sets test --output {tmp_path} --probe",
+        f"sertool ensemble --name mine --split test --output {tmp_path} --probe",
         "sertool report --all",
     )
     assert run.data_hash == run.provenance["data hash"] == "00ff"

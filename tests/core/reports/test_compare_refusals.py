@@ -35,14 +35,14 @@ def test_unknown_metrics_and_sets(here):
         "error: --metric acuracy: expected one of accuracy, uar, f1_macro, f1_weighted, did you mean 'accuracy'?\n"
     )
     assert refusal("a", "b", "--metric", "uar,uar", code=2) == "error: --metric uar: is given twice\n"
-    assert refusal("a", "b", "--set", "private", code=2) == "error: --set private: expected one of test, valid\n"
+    assert refusal("a", "b", "--split", "private", code=2) == "error: --split private: expected one of test, valid\n"
 
 
 def test_no_predictions(here):
     stored("a", decided(TARGETS))
     (here / "ckpt/b").mkdir()
     assert refusal("a", "b", code=1) == (
-        "error: b: no stored predictions for the test set\n  try: sertool ensemble --name b --sets test\n"
+        "error: b: no stored predictions for the test split\n  try: sertool ensemble --name b --split test\n"
     )
 
 

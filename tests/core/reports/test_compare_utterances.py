@@ -130,7 +130,7 @@ def test_other_labels(here):
     stored("b", decided(TARGETS, targets=wrong({5, 7})))
     assert refusal("a", "b", code=1) == (
         "error: a and b have different labels for 2 of 40 utterances, the first is 'test5': happy and sad\n"
-        "  try: evaluate both on the same version of the corpus: sertool ensemble --name NAME --sets test\n"
+        "  try: evaluate both on the same version of the corpus: sertool ensemble --name NAME --split test\n"
     )
 
 

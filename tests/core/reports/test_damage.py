@@ -43,7 +43,7 @@ def test_runs_without_predictions_are_found_and_told(clean):
     (clean / ".hidden").mkdir()
     assert runs_below(clean) == ["new", "tiny"]
     made = report(clean)
-    assert made.problems == ("new: no stored predictions: sertool ensemble --name new --sets valid,test",)
+    assert made.problems == ("new: no stored predictions: sertool ensemble --name new --split valid,test",)
     assert len(made.runs) == 1
 
 
@@ -52,7 +52,7 @@ def test_unlabelled_sets_are_skipped(clean):
     assert list(only(clean).sets) == ["test", "valid"]
     for name in ("test", "valid"):
         write_set(clean / "tiny", changed(make_set(name), targets=None))
-    assert report(clean).problems == ("tiny: no stored predictions: sertool ensemble --name tiny --sets valid,test",)
+    assert report(clean).problems == ("tiny: no stored predictions: sertool ensemble --name tiny --split valid,test",)
 
 
 def test_another_format_and_a_recipe_that_no_longer_holds(clean):
@@ -90,7 +90,7 @@ def test_validation_of_other_members_is_left_out(clean):
     made = report(clean)
     assert made.problems == (
         "tiny: test and valid were evaluated with different members or on different data, so valid is left out: "
-        "sertool ensemble --name tiny --sets valid,test",
+        "sertool ensemble --name tiny --split valid,test",
     )
     assert (list(made.runs[0].sets), made.runs[0].chosen_by) == (["test"], "all")
 
@@ -100,7 +100,7 @@ def test_members_that_finished_since_are_told(clean):
         note = {"format": "sertool-run/1", "seed": seed, "fold": 0, "score": 0.4, "epochs": 1}
         artifacts.write_json(clean / f"tiny/run-{seed}/run.json", note)
     assert report(clean).problems == (
-        "tiny: 5 members have finished, but the predictions are of 3: sertool ensemble --name tiny --sets valid,test",
+        "tiny: 5 members have finished, but the predictions are of 3: sertool ensemble --name tiny --split valid,test",
     )
 
 

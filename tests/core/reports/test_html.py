@@ -97,7 +97,7 @@ def test_findings_come_first_and_the_most_severe_of_them_first(tree):
     assert lines[0] == "■ error iemocap selected-on-test epochs, order and k were selected on the test split"
     assert [line.split()[1] for line in lines] == ["error", *["warning"] * 3, *["note"] * 2, "warning"]
     assert "No findings for mosei-emotions." in text_of(box)
-    assert lines[-1].endswith("vgaf: no stored predictions: sertool ensemble --name vgaf --sets valid,test")
+    assert lines[-1].endswith("vgaf: no stored predictions: sertool ensemble --name vgaf --split valid,test")
     assert of(tree, "main")[0].findall(f".//{SPACE}section")[0] is box
 
 
@@ -180,7 +180,7 @@ def test_provenance_reads_and_commands_stand_at_the_end(tree):
         "NVIDIA A100, bf16",
         "2026-11-21T08:30:02Z",
         "validated on test, 14 epochs",
-        "sertool ensemble --name iemocap --sets valid,test --probe",
+        "sertool ensemble --name iemocap --split valid,test --probe",
     ):
         assert part in said
 

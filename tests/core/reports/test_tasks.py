@@ -100,7 +100,7 @@ def test_expected_recipes_without_a_result_say_what_to_do(tmp_path):
     assert lines == {
         f"iemocap: needs {data}/IEMOCAP: sertool fetch-data data",
         "vgaf: not trained yet: sertool train --recipe vgaf",
-        "meld: not evaluated yet: sertool ensemble --name meld --sets test",
+        "meld: not evaluated yet: sertool ensemble --name meld --split test",
         f"emodb: needs {data}/EMODB: sertool recipes show emodb",
     }
     assert [(task.dataset, task.task) for task in made.tasks][:2] == [

@@ -63,7 +63,7 @@ def test_probes_are_those_of_the_predictions(run):
     other = dataclasses.replace(evaluation.results[0], ids=evaluation.results[0].ids[::-1])
     with pytest.raises(DataError, match="they belong to other predictions") as caught:
         read_probes(folder, other)
-    assert caught.value.hint == "recreate them: sertool ensemble --name tiny --sets test --probe"
+    assert caught.value.hint == "recreate them: sertool ensemble --name tiny --split test --probe"
 
 
 def damaged(folder, tmp_path, change):

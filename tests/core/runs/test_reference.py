@@ -169,8 +169,7 @@ def test_the_command_prints_and_writes_the_references_result(tmp_path):
     for name in ("valid", "test"):
         assert numbers["sets"][name]["report"] in done.stdout
     assert (
-        "this set has no labels, so there is nothing to evaluate; "
-        "--predictions FILE.csv saves the predictions of 2 members\n"
+        "this set has no labels, so there is nothing to evaluate; --csv FILE saves the predictions of 2 members\n"
     ) in done.stdout
     result = json.loads((folder / "out/result.json").read_text())
     assert {key: result[key] for key in ("name", "dataset", "task", "protocol", "classes")} == {

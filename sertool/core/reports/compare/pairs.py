@@ -154,7 +154,7 @@ def _shared(a: Judged, b: Judged) -> _Shared:
             f"{a.contender.name} and {b.contender.name} have different labels for {len(unlike):,} of "
             f"{plural(len(rows_a), 'utterance')}, the first is {own.ids[rows_a[row]]!r}: "
             f"{labels[0] or 'none'} and {labels[1] or 'none'}",
-            hint="evaluate both on the same version of the corpus: sertool ensemble --name NAME --sets " + own.set,
+            hint="evaluate both on the same version of the corpus: sertool ensemble --name NAME --split " + own.set,
         )
     ids = [own.ids[row] for row in rows_a]
     return _Shared(ids, rows_a, targets, a.decisions[rows_a], b.decisions[rows_b])

@@ -38,7 +38,7 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
         DataError: the run has no predictions on this set, or they cannot be used.
     """
     if set_name not in SETS:
-        raise UsageError(f"--set {set_name}: expected one of {', '.join(SETS)}")
+        raise UsageError(f"--split {set_name}: expected one of {', '.join(SETS)}")
     folder = output / name
     if not folder.is_dir():
         there = runs_below(output)
@@ -46,8 +46,8 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
         raise UsageError(f"{folder}: no such run{did_you_mean(name, there)}", hint=known)
     if not set_path(folder, set_name).is_file():
         raise DataError(
-            f"{name}: no stored predictions for the {set_name} set",
-            hint=f"sertool ensemble --name {name} --sets {set_name}",
+            f"{name}: no stored predictions for the {set_name} split",
+            hint=f"sertool ensemble --name {name} --split {set_name}",
         )
     run = load_run(folder)
     if set_name not in run.sets:
