@@ -13,7 +13,8 @@ Texts are not names: a transcript is stored as it was written.
 
 import re
 import unicodedata
-from collections.abc import Set
+from collections import defaultdict
+from collections.abc import Iterable, Set
 
 # Characters of Unicode's property Default_Ignorable_Code_Point, without the joiners. Signs that shape Mongolian
 # letters stay behind those, and the letters of a flag's name stay behind the flag.
@@ -46,6 +47,8 @@ _LIKE_LATIN = str.maketrans(
     "aeopcyxijsABEKMHOPCTYXIJSoABEZHIKMNOPTYX",
 )
 _LONGEST = 40  # characters; a longer cell, with what it has of invisible ones, is some text
+_WORD = 4  # letters; shorter words that differ in one are often different words: sad and mad
+_COMPARED = 200  # classes; more of them are texts or numbers, and comparing all pairs would take long
 
 
 def normal(name: str) -> str:
@@ -89,6 +92,53 @@ def spelling(name: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", normal(name).translate(_LIKE_LATIN)).casefold()
     return normal(folded.replace("_", " ").replace("-", " "))
+
+
+def likely_spellings(names: Iterable[str], *, classes: bool) -> list[list[str]]:
+    r"""Group the names that are likely spellings of one; names without another spelling are left out.
+
+    Names are alike if :func:`spelling` is the same. Classes are also alike if only spaces differ, or if one word
+    differs by one letter: a wrong, missing or superfluous one, or two that are swapped. Names of speakers, such as
+    ``anna`` and ``hanna``, may well differ by a letter.
+
+    >>> likely_spellings(["neutral", "Angry", "sad", "angry ", "neutrl", "mad"], classes=True)
+    [['Angry', 'angry '], ['neutral', 'neutrl']]
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        key = spelling(name)
+        alike[key.replace(" ", "") if classes else key].append(name)
+    groups = list(alike.values())
+    if not classes or len(groups) > _COMPARED:
+        return [group for group in groups if len(group) > 1]
+    joined: list[list[str]] = []
+    for group in groups:
+        # The first name stands for its group: the others differ from it in case or spaces alone.
+        key = spelling(group[0])
+        near = next((other for other in joined if any(_is_misspelt(spelling(name), key) for name in other)), None)
+        if near is None:
+            joined.append(list(group))
+        else:
+            near += group
+    return [group for group in joined if len(group) > 1]
+
+
+def _is_misspelt(a: str, b: str) -> bool:
+    """Check whether all words of two names are equal but one, which differs by one letter."""
+    words, others = a.split(), b.split()
+    differing = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
+    return len(words) == len(others) and len(differing) == 1 and _one_letter_apart(*differing[0])
+
+
+def _one_letter_apart(a: str, b: str) -> bool:
+    if min(len(a), len(b)) < _WORD or not (a + b).isalpha():  # level1 and level2 are different names
+        return False
+    same = next(
+        (place for place, pair in enumerate(zip(a, b, strict=False)) if pair[0] != pair[1]), min(len(a), len(b))
+    )
+    a, b = a[same:], b[same:]
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:]
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or swapped
 
 
 def is_missing(cell: str) -> bool:

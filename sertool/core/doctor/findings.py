@@ -110,6 +110,18 @@ KINDS: Mapping[str, Kind] = {
         "classes, speakers and other groups that look like another one, or stand for a missing value (nan, #N/A)",
         "prepare the corpus again: names that look alike become one, and missing labels are refused",
     ),
+    "spellings": Kind(
+        "warning",
+        "doubtful spellings: {}",
+        "classes and speakers with several likely spellings: by case, by spaces, or (classes) by one letter",
+        "if each is one name, correct the table, or prepare it again with --map-labels OLD=NEW",
+    ),
+    "text-cannot-tell": Kind(
+        "warning",
+        "the text cannot tell",
+        "texts that occur with several labels, where the text says next to nothing about the label",
+        "train on the recordings alone: --set 'dataset.modalities=[audio]'",
+    ),
     "selected-on-test": Kind(
         "warning",
         "selected on test",

@@ -11,7 +11,7 @@ from sertool.core.corpora.splits import Fold, make_folds, targets_of
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
-from sertool.core.doctor import counts, duplicates, leakage, names, splitting
+from sertool.core.doctor import counts, duplicates, leakage, names, splitting, texts
 from sertool.core.doctor import reader_errors as reading
 from sertool.core.doctor import vectors as words
 from sertool.core.doctor.counts import SplitCount
@@ -156,7 +156,7 @@ def inspect_opened(
 
 def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -> Inspection:
     checks: list[Iterable[Finding]] = [
-        module.check(subject) for module in (reading, counts, names, leakage, content, splitting, duplicates)
+        module.check(subject) for module in (reading, counts, names, texts, leakage, content, splitting, duplicates)
     ]
     if vectors:
         checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sertool.core.corpora.names import spelling
+from sertool.core.corpora.names import likely_spellings
 from sertool.core.formatting import first_lines, row_numbers
 from sertool.core.prepare.findings import Findings
 
@@ -90,13 +90,10 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
 
 def spellings(what: str, many: str, places: Mapping[str, Sequence[int | None]]) -> list[str]:
     """Report names that are likely spellings of one; ``places`` are their rows."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(places):
-        alike[spelling(name)].append(name)
     lines = []
-    for names in alike.values():
+    for names in likely_spellings(places, classes=many == "classes"):
         # Beside a Latin name, letters that only look Latin are spelled out.
         quoted = ascii if any(map(str.isascii, names)) else repr
         shown = " and ".join(f"{quoted(name)} ({row_numbers(places[name])})" for name in names)
-        lines += [f"{what}: {shown} count as different {many}"] if len(names) > 1 else []
+        lines.append(f"{what}: {shown} count as different {many}")
     return first_lines(lines)

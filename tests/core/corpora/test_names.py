@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sertool.core.corpora.names import is_missing, normal, text_of, visible
+from sertool.core.corpora.names import is_missing, likely_spellings, normal, text_of, visible
 
 UNSEEN = "\u00ad\u034f\u061c\u115f\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\u3164\ufe0f\ufeff\U000e0041"
 
@@ -53,6 +53,49 @@ def test_a_joiner_that_shows_nothing_goes(joiner):
 def test_names_that_look_different_stay_so():
     names = ["Angry", "angry", "ANGRY", "bose", "böse", "а", "a", "0", "0.0", "very-sad", "very sad"]
     assert [normal(name) for name in names] == names
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        *(("neutral", "neutrl"), ("neutral", "nuetral"), ("neutral", "neutrall"), ("neutral", "neutrat")),
+        *(("Angry", "angry "), ("very sad", "Very-Sad"), ("very sad", "verysad"), ("surprise", "surprised")),
+        *(("very angry", "very angri"), ("happy", "h\u0430ppy"), ("Freude", "Fraude")),
+    ],
+)
+def test_likely_spellings_of_a_class(a, b):
+    assert likely_spellings([a, "disgust", b], classes=True) == [sorted([a, b])]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        *(("sad", "mad"), ("anger", "angry"), ("level1", "level2"), ("type a", "type b"), ("1", "2"), ("+", "-")),
+        *(("sad angry", "mad angri"), ("calm", "clamp"), ("fear", "joy"), ("sadness", "sad"), ("", "f")),
+    ],
+)
+def test_classes_that_are_different(a, b):
+    assert likely_spellings([a, b], classes=True) == []
+
+
+def test_speakers_may_differ_by_a_letter():
+    names = ["Anna", "Hanna", "S_01", "s 01", "s01"]
+    assert likely_spellings(names, classes=False) == [["S_01", "s 01"]]
+
+
+@given(st.lists(st.text(st.sampled_from("ab cé_1"), max_size=6), unique=True), st.booleans())
+def test_no_name_is_in_two_groups_and_each_group_has_two(names, classes):
+    groups = likely_spellings(names, classes=classes)
+    assert all(len(group) > 1 for group in groups)
+    listed = [name for group in groups for name in group]
+    assert len(set(listed)) == len(listed)
+    assert set(listed) <= set(names)
+    assert sorted(map(sorted, groups)) == sorted(map(sorted, likely_spellings(reversed(names), classes=classes)))
+
+
+def test_ten_thousand_texts_in_a_column_of_labels_take_no_time():
+    names = [f"text number {n}" for n in range(10_000)]
+    assert likely_spellings([*names, "Text number 7"], classes=True) == [["Text number 7", "text number 7"]]
 
 
 PIECES = st.sampled_from([*UNSEEN, "\u200c", "\u200d", "\u0308", "o", "क", "्", "م", "❤", "🔥", " ", "\u00a0", "ᄒ", "ᅡ"])

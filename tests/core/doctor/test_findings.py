@@ -132,6 +132,11 @@ PLANTED = {
         {"selected-on-test": (6, None)},
     ),
     "no valid": (lambda t: t.pop("valid"), [], {"empty-split": (1, None)}),
+    "one text for all labels": (
+        lambda t: [file["sentences"].update({key: ["hello"] for key in file["sentences"]}) for file in t.values()],
+        [],
+        {"text-cannot-tell": (1, "'hello': 2 labels")},
+    ),
     "word vectors that are not there": (
         lambda t: None,
         ["dataset.vectors=nowhere_md"],
@@ -285,7 +290,7 @@ def test_every_kind_is_planted():
     planted = {kind for _, _, expected in PLANTED.values() for kind in expected}
     planted |= {kind for _, expected in REFERENCE_ONLY.values() for kind in expected}
     planted |= {kind for *_, expected in OWN_ONLY.values() for kind in expected}
-    assert planted | {"division", "no-vector", "splitting", "unreadable", "unsplit"} == set(KINDS)
+    assert planted | {"division", "no-vector", "spellings", "splitting", "unreadable", "unsplit"} == set(KINDS)
 
 
 def test_the_table_of_findings_is_current():

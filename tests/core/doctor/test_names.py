@@ -1,4 +1,4 @@
-"""Names of an older corpus that look alike, and those that stand for a missing value."""
+"""Names that look alike, those that stand for a missing value, and likely spellings of one name."""
 
 import numpy as np
 from planting import recipe_for
@@ -36,7 +36,23 @@ def test_classes_and_speakers_that_look_alike_and_missing_ones():
 
 
 def test_names_that_are_fine():
-    assert not list(names.check(subject_of(("+", "-", "none", "Angry", "angry"), ["1", "2", None])))
+    assert not list(
+        names.check(subject_of(("+", "-", "none", "sad", "mad", "anger", "grade1", "grade2"), ["Anna", "Hanna", None]))
+    )
+
+
+def test_likely_spellings_are_suspected():
+    classes = ("Angry", "angry ", "neutral", "neutrl", "very sad", "VerySad", "joy")
+    (finding,) = names.check(subject_of(classes, ["S_01", "s 01", "S02"]))
+    assert (finding.kind, finding.number) == ("spellings", 4)
+    assert finding.text == "4 names with several likely spellings, which count as different names"
+    assert finding.examples == (
+        "class 'Angry' = 'angry '",
+        "class 'VerySad' = 'very sad'",
+        "class 'neutral' = 'neutrl'",
+        "speaker 'S_01' = 's 01'",
+    )
+    assert "--map-labels" in finding.advice
 
 
 def test_a_speaker_in_two_sets_is_shared_in_whatever_form():
