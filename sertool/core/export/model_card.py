@@ -11,6 +11,7 @@ from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure, log_mel_of
 from sertool.core.formatting import in_markdown, plural, printable
+from sertool.core.metrics import Interval, few_clusters
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.members import Trained, TrainedMember
@@ -167,9 +168,7 @@ def _figures(facts: Facts) -> str:
         return f"On test: not measured; {command} measures it."
     interval = "interval not measured"
     if figure.interval is not None:
-        low, high = figure.interval.low, figure.interval.high
-        clusters = f"{figure.interval.clusters} {figure.interval.unit}s"
-        interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, bootstrap over {clusters}"
+        interval = _interval(figure.interval)
     folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
     optimistic = facts.selected_on_test or facts.seen_in_test > 0
     selected = " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
@@ -177,6 +176,13 @@ def _figures(facts: Facts) -> str:
         f"On {figure.utterances:,} test utterances{folds}: UAR {100 * figure.uar:.1f} % ({interval}), accuracy "
         f"{100 * figure.accuracy:.1f} %.{selected}"
     )
+
+
+def _interval(own: Interval) -> str:
+    if own.low is None or own.high is None:
+        return few_clusters(own.clusters, own.unit, "test", advise=False)
+    clusters = plural(own.clusters, own.unit)
+    return f"95 % interval {100 * own.low:.1f} to {100 * own.high:.1f} %, over {clusters}"
 
 
 def _validation(facts: Facts) -> str:

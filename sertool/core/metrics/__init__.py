@@ -1,13 +1,7 @@
 """Metrics, their 95 % intervals by bootstrap over clusters, and tests of whether two models differ."""
 
-from sertool.core.metrics.bootstrap import (
-    Bootstrap,
-    Clusters,
-    Difference,
-    Estimate,
-    choose_clusters,
-    clusters_of,
-)
+from sertool.core.metrics.bootstrap import Bootstrap, Difference, Estimate
+from sertool.core.metrics.clusters import FEWEST, Clusters, choose_clusters, clusters_of, few_clusters
 from sertool.core.metrics.intervals import (
     Interval,
     class_estimates,
@@ -18,6 +12,7 @@ from sertool.core.metrics.intervals import (
 from sertool.core.metrics.significance import McNemar, cohens_h, fisher_less, holm, mcnemar
 
 __all__ = [
+    "FEWEST",
     "Bootstrap",
     "Clusters",
     "Difference",
@@ -30,6 +25,7 @@ __all__ = [
     "cohens_h",
     "decision_differences",
     "decision_estimates",
+    "few_clusters",
     "fisher_less",
     "holm",
     "mcnemar",

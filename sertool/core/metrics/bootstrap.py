@@ -6,7 +6,7 @@ Methods and their Application", Cambridge 1997, section 3.8.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics.classification import FloatArray, IntArray
+from sertool.core.metrics.classification import FloatArray
+from sertool.core.metrics.clusters import FEWEST, Clusters
 
-UNITS = ("speaker", "dialogue", "video", "session")  # kinds of cluster, the preferred one first
-ENOUGH = 5  # clusters; fewer give too few different resamples: 10 of three clusters, 35 of four
 LARGEST = 1 << 28  # bytes of the table that counts each cluster in each resample
 ALIKE = 1e-9  # values that differ by less differ by rounding
 CHUNK = 1 << 18  # bytes of that table that are worked on at once: they stay in the processor's cache
@@ -46,75 +45,6 @@ class Difference:
     low: float | None = None
     high: float | None = None
     p: float | None = None
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """The clusters that a set of utterances falls into.
-
-    Attributes:
-        index: (N,) the cluster of each utterance, 0 to ``number`` - 1.
-        number: number of clusters.
-        unit: the kind of cluster: one of ``UNITS``, or ``utterance``.
-        note: one sentence on the limits of the intervals; empty where there are none.
-    """
-
-    index: IntArray
-    number: int
-    unit: str
-    note: str = ""
-
-
-def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> Clusters:
-    """Choose the unit to resample: speakers if there are five, else dialogues, videos or sessions, else utterances.
-
-    A unit is a candidate if it is known for all utterances. The first with at least five clusters is taken; if none
-    has as many, the one with most clusters; if none has two, utterances are resampled.
-
-    Args:
-        groups: (N,) names for each of ``UNITS``, None where unknown; a unit may be missing.
-        count: number of utterances, N.
-
-    >>> choose_clusters({"speaker": ["ann", "bob", "cas", "dan", "eve", "ann"]}, 6).index.tolist()
-    [0, 1, 2, 3, 4, 0]
-    >>> choose_clusters({"speaker": ["ann", "bob"] * 3}, 6).note
-    'only 2 speakers: the interval is rough'
-    """
-    known = {
-        unit: np.unique(np.array(groups[unit], str), return_inverse=True)
-        for unit in UNITS
-        if count and all(groups.get(unit, [None]))
-    }
-    sizes = {unit: len(names) for unit, (names, _) in known.items()}
-    enough = [unit for unit, size in sizes.items() if size >= ENOUGH]
-    unit = enough[0] if enough else max(sizes, key=lambda one: sizes[one], default="utterance")
-    if sizes.get(unit, 0) < 2:
-        return Clusters(np.arange(count), count, "utterance", _note(groups, sizes, "utterance", count))
-    return Clusters(known[unit][1], sizes[unit], unit, _note(groups, sizes, unit, count))
-
-
-def _note(groups: Mapping[str, Sequence[str | None]], sizes: Mapping[str, int], unit: str, count: int) -> str:
-    """Explain why the intervals are rough, or over another unit than speakers; empty if they are neither."""
-    if unit == "utterance" and count < 2:
-        return "one utterance only: no interval can be given"
-    missing = sum(not name for name in groups.get("speaker", []))
-    if unit != "speaker" and 0 < missing < count:
-        return f"over {unit}s: the speaker of {missing} of {count} utterances is unknown"
-    if not sizes:
-        return "over utterances: nothing is known about speakers, dialogues or videos"
-    first = next(iter(sizes))
-    few = f"one {first} only" if sizes[first] == 1 else f"only {sizes[first]} {first}s"
-    rough = sizes.get(unit, ENOUGH) < ENOUGH
-    if first == unit:
-        return f"{few}: the interval is rough" if rough else ""
-    over = "utterances" if unit == "utterance" else f"{sizes[unit]} {unit}s"
-    middle = f"rough, over {over}" if rough else f"over {over}"
-    return f"{few}: the interval is {middle}, and says nothing about other {first}s"
-
-
-def clusters_of(utterances: Sequence[object]) -> Clusters:
-    """Apply :func:`choose_clusters` to objects that have the attributes ``UNITS``, None where unknown."""
-    return choose_clusters({unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances))
 
 
 class Bootstrap:
@@ -149,12 +79,11 @@ class Bootstrap:
     def interval(self, values: FloatArray, within: Range = ANYWHERE) -> tuple[float, float] | None:
         """Return the 95 % interval of a figure from its values in the resamples; None where there is none.
 
-        There is none for a single cluster, a value that is not defined (NaN), or values that are all alike.
+        There is none for fewer than five clusters, a value that is not defined (NaN), or values that are all alike.
 
         It is the expanded percentile interval. Percentiles are too narrow for few clusters, so the quantiles lie
         further out than 2.5 and 97.5 %, as far as Student's t with n - 1 degrees of freedom lies beyond the normal
-        distribution, for n clusters. Below five clusters even the extremes of all resamples span too little (those of
-        two clusters hold the truth half the time): there it is the resamples' mean plus or minus t standard errors.
+        distribution, for n clusters.
 
         Args:
             values: (R,) the figure in each resample.
@@ -162,15 +91,12 @@ class Bootstrap:
 
         Source: T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69(4), 2015.
         """
-        if self.clusters.number < 2 or not np.ptp(values) > ALIKE:
+        if self.clusters.number < FEWEST or not np.ptp(values) > ALIKE:
             return None
         from scipy.special import ndtr, stdtrit  # slow to import, and only needed here
 
         number = self.clusters.number
         t = float(stdtrit(number - 1, 0.975))
-        if number < ENOUGH:
-            middle, half = float(values.mean()), t * self._error(values)
-            return max(middle - half, within[0]), min(middle + half, within[1])
         tail = ndtr(-math.sqrt(number / (number - 1)) * t)
         low, high = np.quantile(values, [tail, 1 - tail])
         return float(low), float(high)
@@ -185,7 +111,7 @@ class Bootstrap:
         The p-value is that of ``value / standard error`` under Student's t with n - 1 degrees of freedom, for n
         clusters. Two models that never differ have difference 0, interval 0 to 0 and p-value 1.
         """
-        if self.clusters.number > 1 and value == 0 and not values.any():
+        if self.clusters.number >= FEWEST and value == 0 and not values.any():
             return Difference(0.0, 0.0, 0.0, 1.0)
         interval = self.interval(values, within)
         if interval is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics.bootstrap import Bootstrap, Clusters, Difference, Estimate
+from sertool.core.metrics.bootstrap import Bootstrap, Difference, Estimate
 from sertool.core.metrics.classification import (
     METRICS,
     Counts,
@@ -24,16 +24,17 @@ from sertool.core.metrics.classification import (
     precision_of,
     recall_of,
 )
+from sertool.core.metrics.clusters import Clusters
 
 SHARE = (0.0, 1.0)  # range of these metrics
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval, with the kind and number of clusters that were resampled."""
+    """A 95 % interval, with the kind and number of its clusters; ``low`` and ``high`` are None where there is none."""
 
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     unit: str
     clusters: int
 
@@ -102,7 +103,7 @@ def uar_interval(
     resamples: int = 10_000,
     seed: int = 1,
 ) -> Interval:
-    """Return the interval of the UAR of single-label predictions; both ends are the UAR where there is none.
+    """Return the interval of the UAR of single-label predictions.
 
     Args:
         targets: (N,) class numbers.
@@ -114,7 +115,7 @@ def uar_interval(
         seed: seed of the random resampling.
 
     >>> uar_interval(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), 2, ["ann", "ann", "bob", "bob"])
-    Interval(low=1.0, high=1.0, unit='speaker', clusters=2)
+    Interval(low=None, high=None, unit='speaker', clusters=2)
     """
     index: NDArray[np.integer] = np.arange(len(targets))
     if clusters is not None:
@@ -122,8 +123,7 @@ def uar_interval(
     own = Clusters(index, int(index.max()) + 1, unit if clusters is not None else "utterance")
     bootstrap = Bootstrap(own, resamples=resamples, seed=seed)
     found = decision_estimates(targets, predictions, num_classes, bootstrap)["uar"]
-    low, high = (found.value if bound is None else bound for bound in (found.low, found.high))
-    return Interval(low, high, own.unit, own.number)
+    return Interval(found.low, found.high, own.unit, own.number)
 
 
 def _resampled(targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap) -> Counts:

@@ -38,7 +38,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "weak-slice": ("warning", "a slice is significantly, and by more than 5 points, below the rest"),
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
-    "few-clusters": ("note", "the intervals are based on few clusters, or not on speakers"),
+    "few-clusters": ("note", "there are too few clusters for intervals, or the intervals are not over speakers"),
     "read-often": ("note", "the run was evaluated on test more than once under the honest protocol"),
 }
 # p, and points above the expected error: in large sets even a tiny error is significant.

@@ -9,9 +9,10 @@ import pytest
 # How many examples each module has, and its public functions without one. Those work on resamples or on whole tables,
 # which no short example shows; they have tests of their own.
 MODULES = {
-    "metrics.bootstrap": (4, {"clusters_of"}),
+    "metrics.bootstrap": (2, set()),
     "metrics.calibration": (10, {"calibrate"}),
     "metrics.classification": (11, {"indicators", "counts_of", "report_text", "report_table"}),
+    "metrics.clusters": (4, {"clusters_of"}),
     "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),

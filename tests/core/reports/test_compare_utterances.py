@@ -148,10 +148,9 @@ def test_one_speaker(here):
     for name, rows in (("a", {0, 1, 2}), ("b", {4})):
         stored(name, replace(decided(wrong(rows)), spoken=tuple(speaker)))
     lines = run("a", "b").stdout.splitlines()
-    assert (
-        "paired intervals over 40 utterances; one speaker only: the interval is over utterances, and says "
-        "nothing about other speakers" in lines
-    )
+    assert "paired intervals over 1 speaker; 1 speaker: too few for an interval (5 are needed)" in lines
+    (accuracy,) = [line for line in lines if line.startswith("accuracy  ")]
+    assert accuracy.split()[-2:] == ["-", "-"]
 
 
 def test_one_utterance(here):
@@ -164,7 +163,7 @@ def test_one_utterance(here):
         "accuracy     0.00  100.00  +100.00              -  -",
     ]
     assert "accuracy: +100.0 points: no interval can be given" in lines
-    assert "paired intervals over 1 utterance; one utterance only: no interval can be given" in lines
+    assert "paired intervals over 1 speaker; 1 speaker: too few for an interval (5 are needed)" in lines
 
 
 def test_several_labels(here):

@@ -17,7 +17,7 @@ TEXTS = {
     "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
     "few-members": "only 2 of the 3 members that the recipe asks for have finished",
     "one-member": "only one member: the variation between seeds is unknown",
-    "few-clusters": "only 3 speakers: the interval is rough",
+    "few-clusters": "3 speakers: too few for an interval (5 are needed)",
     "read-often": "the test labels were used for evaluation 4 times; each time is a chance to choose by them",
     "ignores-audio": "test: uses the text and ignores the audio: with the audio of other utterances the accuracy "
     "stays at {0} % ({0} % as it is)",

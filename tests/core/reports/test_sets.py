@@ -17,16 +17,14 @@ def test_one_utterance(tmp_path):
     test = run.sets["test"]
     assert test.metrics["accuracy"].low is None
     assert test.slices == ()
-    assert text(run, "few-clusters") == "one utterance only: no interval can be given"
+    assert text(run, "few-clusters") == "1 speaker: too few for an interval (5 are needed)"
 
 
 def test_one_speaker_and_one_class(tmp_path):
     test = make_set("test", 80, speakers=1)
     write_run(tmp_path / "tiny", changed(test, targets=np.ones(80, np.int64)))
     run = only(tmp_path)
-    assert text(run, "few-clusters") == (
-        "one speaker only: the interval is over utterances, and says nothing about other speakers"
-    )
+    assert text(run, "few-clusters") == "1 speaker: too few for an interval (5 are needed)"
     assert "always predicting happy reaches 100.0 %" in text(run, "no-better-than-majority")
     assert "UAR" not in text(run, "no-better-than-majority")
     assert [row.support for row in run.sets["test"].classes] == [0, 80, 0]

@@ -1,0 +1,117 @@
+"""Clusters of utterances that resemble each other: speakers, or else dialogues, videos or sessions.
+
+Intervals and tests are over clusters. Fewer than five tell too little about others of their kind: then there is no
+interval and no p-value, and the figures cluster by cluster take their place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sertool.core.formatting import plural
+from sertool.core.metrics.classification import IntArray
+
+UNITS = ("speaker", "dialogue", "video", "session")  # kinds of cluster, the preferred one first
+FEWEST = 5  # clusters for an interval: docs/statistics.md has the simulations
+UNKNOWN = "unknown"  # name of the cluster of all utterances whose speaker is unknown
+ADVICE = "; cross-validate with --set splits.scheme=folds"
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters that a set of utterances falls into.
+
+    Attributes:
+        index: (N,) the cluster of each utterance, 0 to ``number`` - 1.
+        number: number of clusters.
+        unit: the kind of cluster: one of ``UNITS``, or ``utterance``.
+        names: name of each cluster; empty where each utterance is its own.
+        note: one sentence on the limits of the intervals; empty where there are none.
+    """
+
+    index: IntArray
+    number: int
+    unit: str
+    names: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def few(self) -> bool:
+        """True if there are too few speakers, or other clusters, for an interval."""
+        return self.unit != "utterance" and self.number < FEWEST
+
+
+def few_clusters(number: int, unit: str, where: str = "", *, advise: bool = True) -> str:
+    """Say that there are too few clusters for an interval, and what to do about it.
+
+    Args:
+        number: number of clusters, fewer than ``FEWEST``.
+        unit: their kind, as ``speaker``.
+        where: the set that they are in, as ``test``.
+        advise: False if the run is cross-validated already.
+
+    >>> few_clusters(2, "speaker", "test")
+    '2 test speakers: too few for an interval (5 are needed); cross-validate with --set splits.scheme=folds'
+    >>> few_clusters(1, "video", advise=False)
+    '1 video: too few for an interval (5 are needed)'
+    """
+    counted = plural(number, f"{where} {unit}".strip())
+    return f"{counted}: too few for an interval ({FEWEST} are needed)" + ADVICE * advise
+
+
+def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> Clusters:
+    """Choose the unit of intervals: speakers if there are five, else dialogues, videos or sessions if there are five.
+
+    If no unit has five clusters, it is the first that is known, and there are too few. Each utterance is a cluster of
+    its own only where nothing is known. Utterances whose speaker is unknown count as one speaker; another unit is a
+    candidate only if it is known for all utterances.
+
+    Args:
+        groups: (N,) names for each of ``UNITS``, None where unknown; a unit may be missing.
+        count: number of utterances, N.
+
+    >>> choose_clusters({"speaker": ["ann", "bob", "cas", "dan", "eve", "ann"]}, 6).index.tolist()
+    [0, 1, 2, 3, 4, 0]
+    >>> choose_clusters({"speaker": ["ann", "bob"] * 3}, 6).note
+    '2 speakers: too few for an interval (5 are needed)'
+    """
+    known = {unit: np.array(names, str) for unit in UNITS if all(names := groups.get(unit, [None])) and count}
+    missing = sum(not name for name in groups.get("speaker", []))
+    if 0 < missing < count:  # last: another unit with five clusters says more
+        known["speaker"] = np.array([name or UNKNOWN for name in groups["speaker"]], str)
+    found = {unit: np.unique(names, return_inverse=True) for unit, names in known.items()}
+    enough = [unit for unit, (names, _) in found.items() if len(names) >= FEWEST]
+    unit = enough[0] if enough else "speaker" if "speaker" in found else next(iter(found), "utterance")
+    if unit == "utterance":
+        return Clusters(np.arange(count), count, unit, (), _utterance_note(count))
+    names, index = found[unit]
+    note = _note(unit, len(names), len(found["speaker"][0]) if "speaker" in found else 0, missing, count)
+    return Clusters(index, len(names), unit, tuple(names.tolist()), note)
+
+
+def _utterance_note(count: int) -> str:
+    if count < FEWEST:
+        return f"{plural(count, 'utterance')}: too few for an interval ({FEWEST} are needed)"
+    return "over utterances: nothing is known about speakers, dialogues or videos"
+
+
+def _note(unit: str, number: int, speakers: int, missing: int, count: int) -> str:
+    """Explain why there is no interval, or one over another unit than speakers; empty where neither is the case."""
+    of_missing = f"the speaker of {missing} of {count} utterances is unknown"
+    if number < FEWEST:
+        few = few_clusters(number, unit, advise=False)
+        return f"{few}; {of_missing}" if unit == "speaker" and missing else few
+    if unit == "speaker":
+        return f"{of_missing}: they count as one speaker" if missing else ""
+    if 0 < missing < count:
+        return f"over {unit}s: {of_missing}"
+    if not speakers:
+        return f"over {unit}s: nothing is known about speakers"
+    few = "one speaker only" if speakers == 1 else f"only {speakers} speakers"
+    return f"{few}: the interval is over {number} {unit}s, and says nothing about other speakers"
+
+
+def clusters_of(utterances: Sequence[object]) -> Clusters:
+    """Apply :func:`choose_clusters` to objects that have the attributes ``UNITS``, None where unknown."""
+    return choose_clusters({unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances))
