@@ -165,7 +165,8 @@ def same_figures(name: str, drop: str | None = None) -> None:
 
 
 # The method of intervals and tests has changed since, and with it what they are over and what they show.
-STATISTICS = {"low", "high", "p", "holm", "verdict", "weak", "unit", "unit_note", "clusters", "findings"}
+STATISTICS = {"low", "high", "p", "holm", "verdict", "tests", "weak", "unit", "unit_note", "clusters", "findings"}
+WORDING = {"made", "commands"}  # the time of the call, and commands whose options have new names
 
 
 def same_results(*names: str) -> None:
@@ -186,9 +187,10 @@ def by_description(rows):
 
 
 def without_statistics(now, was):
-    """What ``now`` and ``was`` both have, but for statistics and the time of the call."""
+    """What ``now`` and ``was`` both have, but for statistics and wording."""
     if isinstance(was, dict) and isinstance(now, dict):
-        kept = [key for key in was if key not in STATISTICS | {"made"}]
+        # In a table the end of a key is the metric.
+        kept = [key for key in was if key.rpartition("/")[2] not in STATISTICS | WORDING]
         return {key: without_statistics(now.get(key), was[key]) for key in kept}
     if isinstance(was, list) and isinstance(now, list) and len(now) == len(was):
         return [without_statistics(*pair) for pair in zip(now, was, strict=True)]

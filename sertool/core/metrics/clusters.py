@@ -85,9 +85,9 @@ def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> C
     unit = enough[0] if enough else "speaker" if "speaker" in found else next(iter(found), "utterance")
     if unit == "utterance":
         return Clusters(np.arange(count), count, unit, (), _utterance_note(count))
-    names, index = found[unit]
-    note = _note(unit, len(names), len(found["speaker"][0]) if "speaker" in found else 0, missing, count)
-    return Clusters(index, len(names), unit, tuple(names.tolist()), note)
+    own, index = found[unit]
+    note = _note(unit, len(own), len(found["speaker"][0]) if "speaker" in found else 0, missing, count)
+    return Clusters(index, len(own), unit, tuple(own.tolist()), note)
 
 
 def _utterance_note(count: int) -> str:
