@@ -62,6 +62,7 @@ NO_TORCH += [
         "features.audio",
         "features.frontend",
         "features.log_mel",
+        "runs.ensemble_size",
         "runs.folder",
         "runs.predictions",
         "runs.prediction_files",

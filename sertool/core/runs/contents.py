@@ -11,19 +11,23 @@ from pydantic import AfterValidator, Field, model_validator
 from sertool.core.corpora.fingerprints import unpack
 from sertool.core.corpora.tasks import RULES
 from sertool.core.files.typed_json import Content, Count, Plain, Text, read_typed
+from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.bounds import MAX_SEED
 
 RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 START_FORMAT = "sertool-start/1"
 CALIBRATION_FORMAT = "sertool-calibration/1"
+ENSEMBLE_FORMAT = "sertool-ensemble/1"
 PREDICTIONS_FORMAT = "sertool-predictions/1"
 PROBES_FORMAT = "sertool-probes/1"
 CORPUS = "corpus.json"
 
 if TYPE_CHECKING:
     Rule: TypeAlias = str
+    MetricName: TypeAlias = str
 else:
     Rule = Literal[tuple(RULES)]
+    MetricName = Literal[tuple(METRICS)]
 
 
 def _hashes(text: str) -> str:
@@ -186,6 +190,25 @@ class CalibrationContent(Content):
     ece_after: Number
     nll_before: Number
     nll_after: Number
+
+
+class EnsembleContent(Content):
+    """Content of ensemble.json: the number of members that the run averages."""
+
+    format: Literal["sertool-ensemble/1"]
+    k: Annotated[int, Field(ge=1, le=MAX_SEED)]
+    available: Annotated[int, Field(ge=1, le=MAX_SEED)]
+    chosen_by: Literal["validation", "test", "user", "all"]
+    metric: MetricName | None
+    reason: str
+    members: Annotated[list[str], Field(min_length=1)]
+    left_out: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> "EnsembleContent":
+        if not self.k <= self.available <= len(self.members):
+            raise ValueError(f"{self.k} of {self.available} members, and it names {len(self.members)}")
+        return self
 
 
 class OriginContent(Content):

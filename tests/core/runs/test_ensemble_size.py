@@ -1,0 +1,198 @@
+"""The rule for the number of averaged members, and the file it is stored in."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stored_sets import make_set
+
+from sertool.core.errors import DataError, UsageError
+from sertool.core.metrics import Clusters, clusters_of
+from sertool.core.metrics.classification import METRICS
+from sertool.core.runs.ensemble_size import (
+    EnsembleSize,
+    choose_on_test,
+    choose_on_validation,
+    chosen_by_user,
+    read_size,
+    size_for,
+    write_size,
+)
+from sertool.core.runs.predictions import MemberScore, Predictions
+
+FIRST = EnsembleSize(1, 2, "validation", "uar", "because", ("run-1", "run-2"))
+
+
+def predictions(rows: list[list[int]], targets: list[int], margin: float = 4.0) -> Predictions:
+    """Members that predict these classes, each less sure than the one before it, so that the first decides."""
+    classes = max(max(targets), *map(max, rows)) + 1
+    logits = np.stack([np.eye(classes, dtype=np.float32)[row] * margin**-place for place, row in enumerate(rows)])
+    members = tuple(MemberScore(f"run-{place + 1}", 0, 0.5, 0.5) for place in range(len(rows)))
+    number = len(targets)
+    ids = tuple(map(str, range(number)))
+    names = tuple(f"class {c}" for c in range(classes))
+    return Predictions("valid", tuple(range(number)), ids, logits, np.array(targets), "single", names, members)
+
+
+def speakers(number: int, utterances: int) -> Clusters:
+    return Clusters(np.arange(utterances) % number, number, "speaker")
+
+
+def spoiled(right: int, of: int) -> Predictions:
+    """A member that is always right, and a more confident one that spoils the average but for ``right`` utterances."""
+    targets = [row % 2 for row in range(of)]
+    spoilt = [target if row < right else 1 - target for row, target in enumerate(targets)]
+    return predictions([targets, spoilt], targets, margin=0.25)
+
+
+def test_a_size_that_is_clearly_worse_is_not_taken():
+    own = choose_on_validation(spoiled(100, 200), speakers(10, 200), "accuracy")
+    assert (own.k, own.available, own.chosen_by, own.metric) == (1, 2, "validation", "accuracy")
+    assert own.reason == "accuracy on validation is 100.0 %, more than a standard error above all larger sizes"
+    assert str(own) == "1 member, chosen on validation by sertool ensemble"
+
+
+def test_sizes_that_validation_cannot_tell_apart_give_the_larger():
+    valid = spoiled(199, 200)  # one utterance more is wrong with two members: a standard error of 0.5 points
+    own = choose_on_validation(valid, speakers(10, 200), "accuracy")
+    assert own.k == 2
+    assert own.reason == (
+        "accuracy on validation is 99.5 %, within one standard error (0.5 points) of the highest, 100.0 % with 1 member"
+    )
+    # Two more are worse by 1 point; their standard error is sqrt(2) times 0.5.
+    assert choose_on_validation(spoiled(198, 200), speakers(200, 200), "accuracy").k == 1
+
+
+def test_the_error_is_that_over_speakers_where_they_differ():
+    """All utterances of one of ten speakers are spoilt: 10 points, with a standard error of 10 points."""
+    targets = [0, 1] * 100
+    spoilt = [1 - target if row % 10 == 3 else target for row, target in enumerate(targets)]
+    valid = predictions([targets, spoilt], targets, margin=0.25)
+    assert choose_on_validation(valid, speakers(10, 200), "accuracy").k == 2
+    assert choose_on_validation(valid, Clusters(np.arange(200), 200, "utterance"), "accuracy").k == 1
+
+
+def test_two_speakers_who_agree_by_chance_do_not_hide_the_noise_of_their_utterances():
+    """Of 20 utterances of each speaker, one member misses one and the other two more: 5 points with both speakers."""
+    targets = [row % 2 for row in range(40)]
+
+    def missing(*rows):
+        return [1 - target if row in rows else target for row, target in enumerate(targets)]
+
+    valid = predictions([missing(0, 1), missing(2, 3, 4, 5)], targets, margin=0.25)
+    own = choose_on_validation(valid, speakers(2, 40), "accuracy")
+    assert (own.k, "within one standard error (6.1 points)" in own.reason) == (2, True)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_one_speaker_or_one_utterance_tells_nothing(number):
+    valid = spoiled(0, number)
+    own = choose_on_validation(valid, Clusters(np.zeros(number, int), 1, "speaker"), "accuracy")
+    assert own.k == 2
+    assert (
+        own.reason
+        == "accuracy on validation is 0.0 % (100.0 % with 1 member); one speaker or utterance cannot tell sizes apart"
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_members_that_predict_alike_are_all_averaged(metric):
+    for rows in ([[0, 0, 0, 0]] * 3, [[0, 1, 0, 1]] * 3):
+        assert choose_on_validation(predictions(rows, [0, 1, 1, 1]), speakers(2, 4), metric).k == 3
+        assert choose_on_validation(predictions(rows, [0, 0, 0, 0]), speakers(2, 4), metric).k == 3  # one class
+
+
+def test_test_gives_the_best_size_and_of_equal_ones_the_smallest():
+    test = spoiled(199, 200)
+    assert (choose_on_test(test, "accuracy").k, choose_on_test(test, "accuracy").chosen_by) == (1, "test")
+    same = predictions([[0, 1]] * 3, [0, 1])
+    assert choose_on_test(same, "accuracy").k == 1
+    assert str(choose_on_test(same, "accuracy")) == "1 member, selected on test, as in the paper"
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from(list(METRICS)), st.sampled_from(["single", "multi"])
+)
+@settings(max_examples=20, deadline=None)
+def test_no_larger_size_is_within_its_error_of_the_best(seed, members, metric, kind):
+    """The standard errors are computed once more, by leaving out each speaker and each utterance in a loop."""
+    stored = make_set("valid", 24, kind=kind, members=members, speakers=6, seed=seed)
+    own, clusters = stored.predictions, clusters_of(stored.spoken)
+    chosen = choose_on_validation(own, clusters, metric)
+    values = [own.metric(metric, k) for k in range(1, members + 1)]
+    best = int(np.argmax(values)) + 1
+
+    def without(rows, k):
+        return METRICS[metric](own.targets[rows], own.decisions(k)[rows], 3)
+
+    def error(k, index):
+        kept = [index != one for one in np.unique(index)]
+        found = np.array([without(rows, best) - without(rows, k) for rows in kept])
+        return float(np.sqrt((len(kept) - 1) * found.var()))
+
+    told = [
+        values[best - 1] - values[k - 1] <= max(error(k, clusters.index), error(k, np.arange(24))) + 1e-9
+        for k in range(1, members + 1)
+    ]
+    assert chosen.k == max(k for k in range(1, members + 1) if told[k - 1])
+
+
+def test_what_is_stored_is_read_back(tmp_path):
+    assert read_size(tmp_path) is None
+    own = replace(FIRST, left_out=("run-3",))
+    write_size(tmp_path, own)
+    assert read_size(tmp_path) == own
+    assert json.loads((tmp_path / "ensemble.json").read_text())["format"] == "sertool-ensemble/1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"k": 0}, {"k": 3}, {"available": 9}, {"chosen_by": "me"}, {"metric": "beauty"}, {"members": []}, {"k": True}],
+)
+def test_a_damaged_file_is_one_message(tmp_path, change):
+    write_size(tmp_path, FIRST)
+    path = tmp_path / "ensemble.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DataError, match=r"ensemble\.json"):
+        read_size(tmp_path)
+
+
+def members(*names: str, fold: int = 0) -> list[MemberScore]:
+    return [MemberScore(name, fold, None, 0.5) for name in names]
+
+
+def test_the_stored_size_is_used_for_its_own_members_only(tmp_path):
+    own = members("run-1", "run-2")
+    assert size_for(tmp_path, own).reason == (
+        f"no size is stored with the run; sertool ensemble --name {tmp_path.name} chooses it"
+    )
+    write_size(tmp_path, FIRST)
+    assert size_for(tmp_path, own) == FIRST
+    for others in (members("run-2", "run-1"), members("run-1", "run-2", "run-3"), members("run-1")):
+        found = size_for(tmp_path, others)
+        assert (found.k, found.chosen_by) == (len(others), "all")
+    assert size_for(tmp_path, members("run-9", "run-8")).reason == (
+        f"the stored size was chosen among other members; sertool ensemble --name {tmp_path.name} chooses it"
+    )
+
+
+def test_the_user_overrides_the_stored_size_but_not_what_is_not_finite(tmp_path):
+    write_size(tmp_path, replace(FIRST, left_out=("run-3",)))
+    own = members("run-3", "run-1", "run-2")
+    found = size_for(tmp_path, own, 2)
+    assert (found.k, found.chosen_by, found.left_out) == (2, "user", ("run-3",))
+    assert [one.name for one in found.chosen(own)] == ["run-1", "run-2"]
+    with pytest.raises(UsageError, match="there are 2 members to average"):
+        size_for(tmp_path, own, 3)
+
+
+def test_in_cross_validation_every_fold_gives_its_first_members():
+    own = [*members("run-1-0", fold=0), *members("run-2-1", "run-1-1", fold=1), *members("run-2-0", "run-3-0", fold=0)]
+    found = chosen_by_user(own, 2)
+    assert (found.k, found.available) == (2, 2)
+    assert [one.name for one in found.chosen(own)] == ["run-1-0", "run-2-1", "run-1-1", "run-2-0"]
+    with pytest.raises(UsageError, match="there are 2 members"):
+        chosen_by_user(own, 3)
