@@ -39,6 +39,13 @@ MarkdownOption = Annotated[
 ]
 JsonOption = Annotated[Path | None, option("--json", "Write all data as JSON.", "FILE", dir_okay=False)]
 CsvOption = Annotated[Path | None, option("--csv", "Write one row per figure.", "FILE", dir_okay=False)]
+FiguresOption = Annotated[
+    Path | None,
+    option("--figures", "Write each figure as SVG, PDF and PNG at the size of a paper's column.", "DIR", file_okay=False),
+]
+LatexOption = Annotated[
+    Path | None, option("--latex", "Write each table as LaTeX (booktabs).", "DIR", file_okay=False)
+]
 RecordingsOption = Annotated[
     Path | None,
     option("--recordings", "Recordings to play in the HTML report, if small.", "DIR|TABLE"),
@@ -53,6 +60,8 @@ def report(
     markdown: MarkdownOption = None,
     json: JsonOption = None,
     csv: CsvOption = None,
+    figures: FiguresOption = None,
+    latex: LatexOption = None,
     raw_csv: options.RawCsv = False,
     recordings: RecordingsOption = None,
     data: options.Data = options.DEFAULT_DATA,
@@ -79,8 +88,9 @@ def report(
         raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
     names = [*(name or ()), *(runs_below(output) if every else ())]
     wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
-    files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)])
-    places = {**wanted, "--recordings": recordings, "--data": data, "--output": output}
+    folders = {"--figures": figures, "--latex": latex}
+    files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)], folders)
+    places = {**wanted, **folders, "--recordings": recordings, "--data": data, "--output": output}
     command = _command(name or [], expect or [], places, every=every, raw_csv=raw_csv)
     made = build_report(names, output, data, expect=expect or (), command=command)
     if not (made.runs or made.tasks or made.problems):

@@ -268,3 +268,12 @@ def _filled(columns: list[list[str]], fixed: int) -> list[list[str]]:
     header, *rows = zip(*columns, strict=True)
     kept = [row for row in rows if any(row[fixed:])] or rows
     return [list(column) for column in zip(header, *kept, strict=True)]
+
+
+def file_name(text: str) -> str:
+    """Turn a text into a part of a file name: letters, digits, ``-``, ``_`` and ``.`` stay, all else becomes ``-``.
+
+    >>> file_name("CMU-MOSI · sentiment, 7 classes")
+    'CMU-MOSI-sentiment-7-classes'
+    """
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "unnamed"

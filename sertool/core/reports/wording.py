@@ -31,14 +31,14 @@ def figure(value: float, metric: str = "") -> str:
     """Write a figure: shares in percent, MAE and correlations in their own unit."""
     if value != value:  # NaN, as of a correlation with constant scores
         return "not defined"
-    return percent(value, 2) if _is_share(metric) else f"{value:.3f}"
+    return percent(value, 2) if is_share(metric) else f"{value:.3f}"
 
 
 def interval(own: Estimate | Bin, metric: str = "") -> str:
     """Write the interval of a figure, as in "69.8 - 75.0"; a dash if there is none."""
     if own.low is None or own.high is None:
         return NONE
-    if _is_share(metric):
+    if is_share(metric):
         return f"{percent(own.low)} - {percent(own.high)}"
     return f"{own.low:.3f} - {own.high:.3f}"
 
@@ -78,7 +78,7 @@ def p_equals(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _is_share(metric: str) -> bool:
+def is_share(metric: str) -> bool:
     """Check whether a figure is written in percent: all are, except metrics that have a unit of their own."""
     return metric not in ALL_METRICS or ALL_METRICS[metric].is_share
 

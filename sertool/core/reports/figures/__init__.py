@@ -1,0 +1,1 @@
+"""Figures of a report at the size of a paper's column, drawn by matplotlib (the extra ``[figures]``)."""

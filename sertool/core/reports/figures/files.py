@@ -1,0 +1,133 @@
+"""The figures of a report as files: SVG, PDF and PNG of each, named after the run, the set and the figure."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sertool.core.errors import UsageError
+from sertool.core.formatting import file_name, first_few
+from sertool.core.reports.contents import Report, RunReport, TaskReport
+from sertool.core.reports.figures import charts
+from sertool.core.reports.figures.style import GREY, print_style
+from sertool.core.reports.wording import ALL_METRICS, metric_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 600  # of PNG, as journals ask for line art
+FORMATS = ("svg", "pdf", "png")
+
+
+@dataclass(frozen=True)
+class PrintFigure:
+    """A figure to be drawn.
+
+    Attributes:
+        name: path below the folder of figures, without an ending, as ``demo/test-confusion``.
+        stamp: caveats that stand in the figure itself, as it is copied without its text: selection on test, synthetic
+            speech; often empty.
+        draw: draws it.
+    """
+
+    name: str
+    stamp: str
+    draw: "Callable[[], Figure]"
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """The bytes of a figure in one format, and a sentence if a sign of it could not be drawn.
+
+    Attributes:
+        name: path below the folder of figures, as ``demo/test-confusion.pdf``.
+        content: the bytes.
+        remark: signs for which no installed font has a shape; empty as a rule.
+    """
+
+    name: str
+    content: bytes
+    remark: str = ""
+
+
+def check_drawable() -> None:
+    """Check that matplotlib is installed.
+
+    Raises:
+        UsageError: names the extra that installs it.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--figures: matplotlib is needed and not installed", hint="pip install 'sertool[figures]'"
+        ) from error
+
+
+def figure_files(report: Report) -> Iterator[FigureFile]:
+    """Draw each figure of a report in every format; equal reports give equal bytes."""
+    for own in print_figures(report):
+        with print_style(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure = own.draw()
+            if own.stamp:
+                figure.suptitle(own.stamp, fontsize=6, color=GREY, x=0.99, ha="right")
+            files = [(f"{own.name}.{ending}", _saved(figure, ending, own.name)) for ending in FORMATS]
+        remark = _missing_signs([str(one.message) for one in caught])
+        for name, content in files:
+            yield FigureFile(name, content, remark and f"{own.name}: {remark}")
+
+
+def _saved(figure: "Figure", ending: str, title: str) -> bytes:
+    """Return the bytes of a file; without dates, so that equal figures are equal files."""
+    undated: dict[str, None] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(ending, {})
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, dpi=DPI, metadata={"Title": title, **undated})
+    return buffer.getvalue()
+
+
+def _missing_signs(messages: Sequence[str]) -> str:
+    """Say which signs no font has, from matplotlib's warnings: Glyph 24594 (\\N{...}) missing from font(s) ...; else empty."""
+    numbers = {int(found[1]) for message in messages if (found := re.match(r"Glyph (\d+) .*missing from", message))}
+    return f"no installed font has {first_few(map(chr, sorted(numbers)))}; boxes stand for them" if numbers else ""
+
+
+def print_figures(report: Report) -> list[PrintFigure]:
+    """List the figures of a report: of all runs of a task, then of each run and each of its sets."""
+    return [
+        *(figure for task in report.tasks for figure in _of_task(task)),
+        *(figure for run in report.runs for figure in _of_run(run)),
+    ]
+
+
+def _of_task(task: TaskReport) -> Iterator[PrintFigure]:
+    for metric in ALL_METRICS:
+        rows = [row for row in task.ours if metric in row.metrics]
+        if rows:
+            name = file_name(f"{task.dataset}-{task.task}-{metric}")
+            stamp = "open marks: selected on test" if any(row.stamp for row in rows) else ""
+            yield PrintFigure(name, stamp, partial(charts.forest_chart, task, metric))
+
+
+def _of_run(run: RunReport) -> Iterator[PrintFigure]:
+    folder, stamp = file_name(run.name), " · ".join(part for part in (run.stamp, run.caveats) if part)
+    make = partial(PrintFigure, stamp=stamp)
+    if any(run.histories.values()):
+        score = f"validation {metric_name(run.select)}, %"
+        yield make(f"{folder}/training-loss", draw=partial(charts.training_chart, run.histories, "loss", "training loss"))
+        yield make(f"{folder}/training-score", draw=partial(charts.training_chart, run.histories, "score", score))
+    sizes = {name: own.sizes for name, own in run.sets.items() if len(own.sizes) > 1}
+    if sizes:
+        chosen = next(iter(run.sets.values())).k
+        yield make(f"{folder}/members", draw=partial(charts.sizes_chart, sizes, chosen, run.select))
+    for name, own in run.sets.items():
+        before = f"{folder}/{file_name(name)}"
+        yield make(f"{before}-classes", draw=partial(charts.classes_chart, own.classes))
+        if own.confusion is not None:
+            yield make(f"{before}-confusion", draw=partial(charts.confusion_chart, own.confusion, run.class_names))
+        if own.calibration is not None:
+            yield make(f"{before}-reliability", draw=partial(charts.reliability_chart, own.calibration.bins))
+            yield make(f"{before}-risk", draw=partial(charts.risk_chart, own.calibration.risk))

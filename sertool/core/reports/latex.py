@@ -1,0 +1,121 @@
+"""The tables of a report as LaTeX: a file per table, with booktabs rules and a caption that says how it was made.
+
+A paper takes a file in by ``\\input``. It needs the package booktabs alone, and compiles with pdfLaTeX, XeLaTeX and
+LuaLaTeX; names in other scripts than Latin need one of the latter two, with a font that has them.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sertool.core.formatting import INTERVAL, file_name, printable
+from sertool.core.reports.contents import Report, RunReport, SetReport
+from sertool.core.reports.text.blocks import Table
+from sertool.core.reports.text.sections import set_tables, task_section
+from sertool.core.reports.wording import NONE, capitalised, over_clusters
+
+WIDE = 5  # columns; a table with more of them spans both columns of a paper
+# Signs that LaTeX obeys, and signs that the usual fonts of pdfLaTeX lack.
+_SIGNS = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': r"\char34{}",
+    "`": r"\char96{}",
+    "'": r"\char39{}",
+    "-": "{-}",  # two of them side by side would become a dash
+    "≠": r"$\neq$",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "→": r"$\rightarrow$",
+    "–": "--",
+}
+_INTERVAL = re.compile(r"(\d) - (?=-?\d)")  # between the ends, as in 69.8 - 75.0
+_SIGN = re.compile(r"^([+-])(?=\d)")
+
+
+def latex_files(report: Report) -> Iterator[tuple[str, str]]:
+    """Return the path, below the folder of tables, and the text of each table: of tasks, then of the sets of runs."""
+    for task in report.tasks:
+        section = task_section(task, full=False)  # all metrics with their spread would be wider than a page
+        (table,) = section.tables
+        if table.rows:
+            name = file_name(f"{task.dataset}-{task.task}")
+            yield f"{name}.tex", _float(table, name, [section.title], [*table.notes], report)
+    for run in report.runs:
+        for own in run.sets.values():
+            for name, table in _named(own, set_tables(run, own, full=True)):
+                place = f"{file_name(run.name)}/{file_name(own.set)}-{name}"
+                yield f"{place}.tex", _float(table, place, _subject(run, own, table), _notes(run, own, table), report)
+
+
+def _named(own: SetReport, tables: list[Table]) -> Iterator[tuple[str, Table]]:
+    """Return the tables that have rows, each with its part of a file name; the first one holds the metrics."""
+    for place, table in enumerate(tables):
+        if table.rows:
+            title = table.title.removeprefix(f"{own.set} · ")
+            yield "metrics" if place == 0 else file_name(re.split("[:,]", title)[0]), table
+
+
+def _subject(run: RunReport, own: SetReport, table: Table) -> list[str]:
+    """Say what the table shows: the run, its data with caveats, and the set."""
+    data = run.dataset + (f" ({run.caveats})" if run.caveats else "")
+    title = table.title if table.title.startswith(f"{own.set} · ") else f"{own.set} · {table.title}"
+    return [f"{run.name} on {data}, {run.task}", title]
+
+
+def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
+    """Say how the figures came about: members, protocol, intervals, and what stands below the table elsewhere."""
+    averaged = f"{run.architecture.upper()}, {own.k} of {run.members} members averaged, chosen on {run.chosen_by}"
+    notes = [averaged, run.stamp or f"{run.protocol} protocol"]
+    over = over_clusters(own)
+    if INTERVAL in table.header and over not in table.notes:
+        notes.append(over)
+    return [*notes, *table.notes]
+
+
+def _float(table: Table, label: str, subject: list[str], notes: list[str], report: Report) -> str:
+    """Write a table as a float."""
+    width = len(table.header)
+    environment = "table*" if width > WIDE else "table"
+    made = f"made on {report.made}"
+    caption = f"{': '.join(subject)}. {capitalised('; '.join((*notes, 'shares in percent', made)))}"
+    rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
+    head = " & ".join(in_latex("95 % interval" if name == INTERVAL else name) for name in table.header)
+    lines = [
+        *([f"% {printable(report.command)}"] if report.command else []),
+        rf"\begin{{{environment}}}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{in_latex(caption)}.}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * (width - 1)}@{{}}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\end{{{environment}}}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Write a cell: a dash between the ends of an interval, a minus before a negative figure."""
+    if text == NONE:
+        return "--"
+    sign = _SIGN.match(text)
+    written = _INTERVAL.sub(r"\1–", text.removeprefix(sign[1]) if sign else text)
+    return (f"${sign[1]}$" if sign else "") + in_latex(written)
+
+
+def in_latex(text: str) -> str:
+    r"""Escape a text, so that LaTeX shows it unchanged and obeys nothing in it.
+
+    >>> print(in_latex("R&D_1: 100 %"))
+    R\&D\_1: 100 \%
+    """
+    return "".join(_SIGNS.get(sign, sign) for sign in printable(text))
