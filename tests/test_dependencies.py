@@ -21,6 +21,7 @@ BROUGHT_ALONG = {
     "psutil",  # ray; its test is skipped without
     "markdown_it",  # rich
     "threadpoolctl",  # scikit-learn
+    "PIL",  # matplotlib
     "atheris",  # make fuzz
 }
 # Declared for spaCy, which imports them for the words of a language.

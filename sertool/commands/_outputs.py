@@ -24,7 +24,7 @@ class Outputs:
     Args:
         paths: path of each option; None if it was not given.
         inputs: files that the command reads, and folders of which it reads files.
-        folders: path of each option that names a folder which is written as a whole.
+        folders: path of each option that names a folder, below which the command writes files.
 
     Raises:
         UsageError: two outputs are in one place, one is an input, or one cannot be written.
@@ -69,6 +69,21 @@ class Outputs:
                 gate.write_bytes(data)
             else:
                 write_output(self._paths[option], data)
+        except SertoolError as error:
+            self._error = self._error or error
+
+    def write_below(self, option: str, files: Iterable[tuple[str, bytes]]) -> None:
+        """Write files below the folder of an option; an error ends it, and is kept until the result has been shown.
+
+        Args:
+            option: its name, which was given.
+            files: path below the folder, and content of each file.
+        """
+        from sertool.core.files.outputs import write_output
+
+        try:
+            for name, content in files:
+                write_output(self._paths[option] / name, content)
         except SertoolError as error:
             self._error = self._error or error
 

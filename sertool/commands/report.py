@@ -15,7 +15,7 @@ from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sertool.core.reports.contents import Report
 
@@ -41,11 +41,11 @@ JsonOption = Annotated[Path | None, option("--json", "Write all data as JSON.", 
 CsvOption = Annotated[Path | None, option("--csv", "Write one row per figure.", "FILE", dir_okay=False)]
 FiguresOption = Annotated[
     Path | None,
-    option("--figures", "Write each figure as SVG, PDF and PNG at the size of a paper's column.", "DIR", file_okay=False),
+    option(
+        "--figures", "Write each figure as SVG, PDF and PNG at the size of a paper's column.", "DIR", file_okay=False
+    ),
 ]
-LatexOption = Annotated[
-    Path | None, option("--latex", "Write each table as LaTeX (booktabs).", "DIR", file_okay=False)
-]
+LatexOption = Annotated[Path | None, option("--latex", "Write each table as LaTeX (booktabs).", "DIR", file_okay=False)]
 RecordingsOption = Annotated[
     Path | None,
     option("--recordings", "Recordings to play in the HTML report, if small.", "DIR|TABLE"),
@@ -75,6 +75,7 @@ def report(
     """
     from sertool.core.errors import DataError, UsageError
     from sertool.core.reports.build import build_report
+    from sertool.core.reports.figures.files import check_drawable
     from sertool.core.reports.text.terminal import show
     from sertool.core.runs.folder import runs_below
 
@@ -86,9 +87,11 @@ def report(
         )
     if recordings is not None and html is None:
         raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
+    if figures is not None:
+        check_drawable()
     names = [*(name or ()), *(runs_below(output) if every else ())]
     wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
-    folders = {"--figures": figures, "--latex": latex}
+    folders = {option: path for option, path in {"--figures": figures, "--latex": latex}.items() if path is not None}
     files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)], folders)
     places = {**wanted, **folders, "--recordings": recordings, "--data": data, "--output": output}
     command = _command(name or [], expect or [], places, every=every, raw_csv=raw_csv)
@@ -99,7 +102,7 @@ def report(
     out = files.console()
     for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
         out.print(_coloured(line), soft_wrap=True)
-    following = [f"next: {command} --html report.html"] * (bool(made.runs) and not any(wanted.values()))
+    following = [f"next: {command} --html report.html"] * (bool(made.runs) and not folders and not any(wanted.values()))
     ending = files.written() or following
     files.show(["", *ending] if ending else [])
     # The files are written all the same: they say what is missing and why.
@@ -126,6 +129,7 @@ def _write(made: "Report", files: Outputs, recordings: Path | None, *, raw_csv: 
     """Write the files that were asked for."""
     from sertool.core.files.csv_text import csv_text
     from sertool.core.reports.data_files import figure_rows, to_json
+    from sertool.core.reports.latex import latex_files
     from sertool.core.reports.text.markdown import to_markdown
 
     if "--html" in files:
@@ -142,6 +146,20 @@ def _write(made: "Report", files: Outputs, recordings: Path | None, *, raw_csv: 
         files.write_json("--json", to_json(made))
     if "--csv" in files:
         files.write("--csv", csv_text(figure_rows(made), raw=raw_csv))
+    if "--figures" in files:
+        files.write_below("--figures", _drawn(made))
+    if "--latex" in files:
+        files.write_below("--latex", ((name, text.encode()) for name, text in latex_files(made)))
+
+
+def _drawn(made: "Report") -> "Iterator[tuple[str, bytes]]":
+    """Yield path and content of each figure, and say which signs could not be drawn."""
+    from sertool.core.reports.figures.files import figure_files
+
+    for own in figure_files(made):
+        if own.remark:
+            say(console(), f"warning: --figures: {own.remark}")
+        yield own.name, own.content
 
 
 def _command(

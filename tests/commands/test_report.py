@@ -218,3 +218,35 @@ def test_a_file_that_cannot_be_written(here):
 def test_the_documented_findings_are_those_there_are():
     rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
     assert rows == [(kind, severity, text) for kind, (severity, text) in KINDS.items()]
+
+
+def test_figures_and_tables_for_a_paper(here):
+    folder = write_run(Path("ckpt/calls"), make_set("test", 60, origin=replace(make_origin(), run="calls")))
+    result = run("--name", "calls", "--figures", "paper/figures", "--latex", "paper/tables")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-2:] == ["written: paper/figures", "written: paper/tables"]
+    figures, tables = Path("paper/figures"), Path("paper/tables")
+    confusion = figures / folder.name / "test-confusion.svg"
+    assert {path.suffix for path in confusion.parent.iterdir()} == {".svg", ".pdf", ".png"}
+    assert {path.suffix for path in tables.rglob("*.*")} == {".tex"}
+    text = (tables / folder.name / "test-metrics.tex").read_text()
+    command = text.splitlines()[0].removeprefix("% sertool report ")
+    assert command == "--name calls --figures paper/figures --latex paper/tables"
+    shutil.rmtree("paper/tables")
+    assert run("--name", "calls", "--latex", "paper/tables").exit_code == 0
+    again = (tables / folder.name / "test-metrics.tex").read_text()
+    dates = re.compile(r"made on [^.]* UTC")
+    assert dates.sub("", again).splitlines()[1:] == dates.sub("", text).splitlines()[1:]
+
+
+def test_figures_do_not_take_the_place_of_a_run(here):
+    folder = stored("calls")
+    assert "this command reads it" in refusal("--name", "calls", "--latex", str(folder), code=2)
+    assert "is the same place as" in refusal("--name", "calls", "--figures", "x", "--latex", "x", code=2)
+
+
+def test_figures_name_the_extra_that_they_need(here, monkeypatch):
+    stored("calls")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "pip install 'sertool[figures]'" in refusal("--name", "calls", "--figures", "x", code=2)
+    assert not Path("x").exists()

@@ -45,7 +45,7 @@ def check_outputs(outputs: Mapping[str, Path]) -> None:
         for other, folder in outputs.items():
             if option != other and not is_stdout(path) and _inside(path, folder):
                 raise UsageError(
-                    f"{option} {path}: lies in {other} {folder}, which is written as a whole",
+                    f"{option} {path}: lies in {other} {folder}, into which this command writes other results",
                     hint="name a place outside it",
                 )
 

@@ -1,4 +1,4 @@
-"""The tables of a report as LaTeX: a file per table, with booktabs rules and a caption that says how it was made.
+r"""The tables of a report as LaTeX: a file per table, with booktabs rules and a caption that says how it was made.
 
 A paper takes a file in by ``\\input``. It needs the package booktabs alone, and compiles with pdfLaTeX, XeLaTeX and
 LuaLaTeX; names in other scripts than Latin need one of the latter two, with a font that has them.

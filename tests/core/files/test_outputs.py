@@ -172,7 +172,7 @@ def test_two_outputs_that_do_not_exist_yet_are_compared_too(tmp_path):
 
 def test_an_output_in_a_folder_that_is_written_is_refused(tmp_path):
     refused(
-        "lies in --out .*bundle, which is written as a whole",
+        "lies in --out .*bundle, into which this command writes other results",
         {
             "--out": tmp_path / "bundle",
             "--json": tmp_path / "bundle/new/x.json",

@@ -40,12 +40,12 @@ class PrintFigure:
 
 @dataclass(frozen=True)
 class FigureFile:
-    """The bytes of a figure in one format, and a sentence if a sign of it could not be drawn.
+    """A figure in one format.
 
     Attributes:
         name: path below the folder of figures, as ``demo/test-confusion.pdf``.
         content: the bytes.
-        remark: signs for which no installed font has a shape; empty as a rule.
+        remark: says which signs no installed font has, with the first format of a figure; empty if all were drawn.
     """
 
     name: str
@@ -75,10 +75,11 @@ def figure_files(report: Report) -> Iterator[FigureFile]:
             figure = own.draw()
             if own.stamp:
                 figure.suptitle(own.stamp, fontsize=6, color=GREY, x=0.99, ha="right")
-            files = [(f"{own.name}.{ending}", _saved(figure, ending, own.name)) for ending in FORMATS]
-        remark = _missing_signs([str(one.message) for one in caught])
-        for name, content in files:
-            yield FigureFile(name, content, remark and f"{own.name}: {remark}")
+            files = {ending: _saved(figure, ending, own.name) for ending in FORMATS}
+        missing = _missing_signs([str(one.message) for one in caught])
+        for ending, content in files.items():
+            remark = f"{own.name}: {missing}" if missing and ending == FORMATS[0] else ""  # once a figure
+            yield FigureFile(f"{own.name}.{ending}", content, remark)
 
 
 def _saved(figure: "Figure", ending: str, title: str) -> bytes:
@@ -90,7 +91,7 @@ def _saved(figure: "Figure", ending: str, title: str) -> bytes:
 
 
 def _missing_signs(messages: Sequence[str]) -> str:
-    """Say which signs no font has, from matplotlib's warnings: Glyph 24594 (\\N{...}) missing from font(s) ...; else empty."""
+    """Say which signs no font has, from warnings as "Glyph 24594 (...) missing from font(s) ..."; empty if all were."""
     numbers = {int(found[1]) for message in messages if (found := re.match(r"Glyph (\d+) .*missing from", message))}
     return f"no installed font has {first_few(map(chr, sorted(numbers)))}; boxes stand for them" if numbers else ""
 
@@ -117,7 +118,9 @@ def _of_run(run: RunReport) -> Iterator[PrintFigure]:
     make = partial(PrintFigure, stamp=stamp)
     if any(run.histories.values()):
         score = f"validation {metric_name(run.select)}, %"
-        yield make(f"{folder}/training-loss", draw=partial(charts.training_chart, run.histories, "loss", "training loss"))
+        yield make(
+            f"{folder}/training-loss", draw=partial(charts.training_chart, run.histories, "loss", "training loss")
+        )
         yield make(f"{folder}/training-score", draw=partial(charts.training_chart, run.histories, "score", score))
     sizes = {name: own.sizes for name, own in run.sets.items() if len(own.sizes) > 1}
     if sizes:

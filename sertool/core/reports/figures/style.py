@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,10 @@ def print_style() -> Iterator[None]:
 
     installed = set(font_manager.get_font_names())
     families = ["DejaVu Sans", *(name for name in FALLBACKS if name in installed)]
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **SETTINGS, "font.family": families}):
+    settings: Any = {**SETTINGS, "font.family": families}
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a user's matplotlibrc changes nothing
+        matplotlib.rcParams.update(settings)
         yield
 
 
