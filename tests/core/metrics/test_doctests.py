@@ -17,7 +17,7 @@ MODULES = {
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),
     "metrics.significance": (4, set()),
-    "formatting": (13, {"first_lines", "wrapped", "aligned", "total_width"}),
+    "formatting": (14, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 
 
