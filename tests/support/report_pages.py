@@ -104,3 +104,13 @@ def section(lines: list[str], start: str) -> list[str]:
 
 def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def first_browser(page):
+    """The first error browser of a page that a browser has opened."""
+    return page.locator(".browser").first
+
+
+def column(own, number):
+    """The texts of a column of an error browser."""
+    return own.locator(f"tbody tr > :nth-child({number})").all_inner_texts()

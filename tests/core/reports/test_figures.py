@@ -137,11 +137,10 @@ def test_training_curves_mark_the_best_epoch_and_where_the_rate_fell():
     }
     figure = figures.score_curves(histories, "UAR")
     assert xml(figure)[1].text == "run-1: best 50 in epoch 3; run-2: best 50 in epoch 1"
-    assert (len(classes(figure, "member")), len(classes(figure, "dot")), len(classes(figure, "drop"))) == (
-        1,
-        2,
-        2,
-    )
+    assert len(classes(figure, "member")) == 3  # a line of run-1, two of the legend: run-2 is a single dot
+    assert (len(classes(figure, "dot")), len(classes(figure, "drop"))) == (2, 2)
+    assert texts(figure)[-2:] == ["run-1", "run-2"]
+    assert len(classes(figure, "m0")) == 3
     assert inside(figure)
     assert inside(figures.loss_curves(histories))
 
@@ -164,12 +163,33 @@ def test_training_curves_of_nearly_nothing_are_drawn(histories):
 def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
     bins = [Bin(0.4, 0.5, 20, 0.3, 0.7), Bin(0.9, 0.8, 1200, 0.75, 0.85)]
     figure = figures.reliability(bins)
-    assert {"20", "1,200"} <= set(texts(figure))
-    assert len(classes(figure, "dot")) == 2
-    assert xml(figure)[1].text == "20 at 40 % confidence: 50 % correct; 1,200 at 90 % confidence: 80 % correct"
+    assert {"20", "1.2k"} <= set(texts(figure))
+    assert len(classes(figure, "bar")) == 2
+    assert classes(figure, "few") == classes(figure, "curve") == [], "nothing joins shares of different bins"
+    assert xml(figure)[1].text == (
+        "20 at 40 % confidence: 50 % correct (30 to 70); 1,200 at 90 % confidence: 80 % correct (75 to 85)"
+    )
+    assert len(classes(figures.reliability([Bin(0.4, 0.5, 2, 0.1, 0.9)]), "few")) == 1
     assert inside(figure)
     assert inside(figures.reliability([Bin(1.0, 1.0, 1, 0.2, 1.0)]))
     assert inside(figures.reliability([]))
+
+
+@pytest.mark.parametrize("number", [0, 10, 11, 50])
+def test_training_curves_of_any_number_of_members_are_drawn(number):
+    histories = {f"fold-{place}-run-1": epochs("better", "worse", "better") for place in range(number)}
+    figure = figures.score_curves(histories, "UAR")
+    assert inside(figure)
+    assert len(classes(figure, "mark")) == (3 * number if number <= 10 else number)
+    legend = [text for text in texts(figure) if text.startswith("fold")]
+    assert len(legend) == (number if number <= 10 else 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "1"), (999, "999"), (1000, "1.0k"), (12_345, "12k"), (999_499, "999k"), (2_000_000, "2.0M")]
+)
+def test_counts_above_bars_are_short(count, text):
+    assert text in texts(figures.reliability([Bin(0.4, 0.5, count, 0.3, 0.7)]))
 
 
 def test_a_risk_curve_has_a_point_a_threshold():

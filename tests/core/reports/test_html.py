@@ -33,6 +33,10 @@ from sertool.core.reports.html.isolation import visible
 from sertool.core.reports.html.page import render
 
 
+def of_svg(figure, name):
+    return list(figure.iter(SVG + name))
+
+
 @pytest.fixture(scope="module")
 def page():
     return render(report_example.example(60))
@@ -74,6 +78,8 @@ def test_links_lead_somewhere_and_names_are_given_once(tree):
     ids = Counter(node.get("id") for node in tree.iter() if node.get("id"))
     assert max(ids.values()) == 1
     assert {node.get("href")[1:] for node in of(tree, "a")} <= set(ids)
+    cells = {node.get("href")[1:] for node in of_svg(tree, "a")}
+    assert "run-1-test-utterances" in cells <= set(ids)
     assert {node.get("aria-labelledby") for node in tree.iter() if node.get("aria-labelledby")} <= set(ids)
 
 
@@ -86,7 +92,7 @@ def test_tables_and_figures_can_be_read_without_seeing_them(tree):
     assert len(drawn) > 50
     for figure in drawn:
         if figure.get("aria-hidden") != "true":
-            assert figure.get("role") == "img"
+            assert figure.get("role") == ("group" if of_svg(figure, "a") else "img")
             assert [child.tag for child in figure][:2] == [SVG + "title", SVG + "desc"]
             assert all(text_of(child) for child in list(figure)[:2])
 
@@ -187,7 +193,10 @@ def test_provenance_reads_and_commands_stand_at_the_end(tree):
 
 def test_the_validation_set_is_folded_away_below_the_test_set(tree):
     folded = [node for node in of(tree, "details") if node.get("class") == "set"]
-    assert [text_of(node[0]) for node in folded] == ["Figures on valid: 60 utterances"] * 2
+    assert [text_of(node[0]) for node in folded] == [
+        "Figures on valid: 60 utterances, accuracy 74.20, UAR 75.40",
+        "Figures on valid: 60 utterances, accuracy 70.40, UAR 71.60",
+    ]
     assert all("Confusion" in text_of(node) and node.get("open") is None for node in folded)
 
 

@@ -1,69 +1,14 @@
 """The HTML report in a browser, from a file, as its reader opens it: Debian's chromium, driven by Playwright."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import report_example
 from builders import spoken
-from report_pages import HOSTILE, hostile_report
+from report_pages import HOSTILE, column, first_browser, hostile_report
 
 from sertool.core.reports import recordings
 from sertool.core.reports.html.page import render
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    report = report_example.example(130)
-    path.write_text(render(replace(report, runs=report.runs[:2])), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def opened(browser, file):
-    """Opens the report, and watches that it says nothing and asks for nothing."""
-    talk, contexts = [], []
-
-    def open_(path=file, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: talk.append(message.text))
-        page.on("pageerror", lambda error: talk.append(str(error)))
-        page.on("dialog", lambda dialog: (talk.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: talk.extend([request.url] * (request.url != path.as_uri())))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert [line for line in talk if not line.startswith("data:")] == []
-
-
-def first_browser(page):
-    return page.locator(".browser").first
-
-
-def column(own, number):
-    return own.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
 
 
 def figures_of(own, number):
@@ -243,21 +188,6 @@ def test_a_link_into_what_is_folded_unfolds_it(opened, file):
     page.evaluate("location.hash = '#run-1-valid-classes'")
     page.wait_for_function("document.getElementById('run-1-valid').open")
     assert page.locator("#run-1-valid-classes").is_visible()
-
-
-@pytest.mark.parametrize("scripts", [True, False])
-def test_print_unfolds_everything_and_shows_no_controls(opened, scripts):
-    page = opened(java_script_enabled=scripts, color_scheme="dark")
-    hidden = page.locator("#run-1-valid-classes")
-    assert not hidden.is_visible()
-    page.emulate_media(media="print")
-    assert hidden.is_visible()
-    assert not page.locator(".contents").is_visible()
-    assert not first_browser(page).get_by_label("Text or id").is_visible()
-    assert page.locator("th[data-sort=confidence]").first.inner_text().startswith("confidence, %")
-    assert page.locator("#run-2").evaluate("node => getComputedStyle(node).breakBefore") == "page"
-    white = page.locator("h1").evaluate("node => getComputedStyle(node).color")
-    assert white == "rgb(28, 33, 38)", "dark text, also where the reader's system is dark"
 
 
 def test_without_a_script_the_page_says_what_is_missing(opened):

@@ -11,6 +11,8 @@ from sertool.core.reports.html.isolation import visible
 
 # Rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript.
 PAGE = 50
+# Rows that are printed, as in style.css and script.js: all utterances of a test set would fill a dozen sheets.
+PRINTED = 20
 
 
 class Names:

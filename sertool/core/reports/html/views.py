@@ -8,6 +8,7 @@ from markupsafe import Markup
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import (
     DifferenceRow,
+    LabelRead,
     OurRow,
     Report,
     ReportFinding,
@@ -18,7 +19,7 @@ from sertool.core.reports.contents import (
     TaskReport,
 )
 from sertool.core.reports.html import figures
-from sertool.core.reports.html.browser import PAGE, Pool, browser_data
+from sertool.core.reports.html.browser import PAGE, PRINTED, Pool, browser_data
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
 from sertool.core.reports.wording import ALL_METRICS, metric_name
 
@@ -151,6 +152,27 @@ def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
 def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, float]]:
     """Return the four most probable classes, as script.js does."""
     return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
+
+
+def counted_findings(run: RunReport) -> str:
+    """Count the findings of a run by severity, as in ``1 warning and 2 notes``."""
+    counts = {name: sum(one.severity == name for one in run.findings) for name in SEVERITIES}
+    return " and ".join(plural(count, name) for name, count in counts.items() if count)
+
+
+def alike(reads: Sequence[LabelRead]) -> list[tuple[LabelRead, int, LabelRead]]:
+    """Return the first of the accesses that are alike, their number, and the last, in the order of the first ones."""
+    groups: dict[tuple[str, str, int], list[LabelRead]] = {}
+    for read in reads:
+        groups.setdefault((read.by, read.purpose, read.utterances), []).append(read)
+    return [(group[0], len(group), group[-1]) for group in groups.values()]
+
+
+def printed(count: int) -> str:
+    """Say on paper which utterances of a list are printed."""
+    if count <= PRINTED:
+        return f"All {count} are printed." if count > 1 else ""
+    return f"The first {PRINTED} of {count:,} are printed; the HTML file lists all."
 
 
 def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:

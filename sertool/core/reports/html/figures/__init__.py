@@ -1,13 +1,6 @@
 """Figures as inline SVG: pure functions of plain data. Sizes are in pixels, colours come from the style sheet."""
 
-from sertool.core.reports.html.figures.curves import (
-    best_epoch,
-    loss_curves,
-    risk_curve,
-    score_curves,
-    size_curve,
-    went_back,
-)
+from sertool.core.reports.html.figures.curves import risk_curve, size_curve
 from sertool.core.reports.html.figures.forest import (
     DrawnInterval,
     FigureGroup,
@@ -16,9 +9,12 @@ from sertool.core.reports.html.figures.forest import (
     scale_cell,
     shared_scale,
 )
-from sertool.core.reports.html.figures.matrices import bar, confusion_matrix, reliability
+from sertool.core.reports.html.figures.matrices import FEW, bar, confusion_matrix, reliability
+from sertool.core.reports.html.figures.training import NAMED, best_epoch, loss_curves, score_curves, went_back
 
 __all__ = [
+    "FEW",
+    "NAMED",
     "DrawnInterval",
     "FigureGroup",
     "bar",

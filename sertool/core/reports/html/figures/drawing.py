@@ -51,8 +51,28 @@ def polyline(points: Iterable[Pair], class_: str) -> Markup:
     return element("polyline", points=" ".join(f"{number(x)},{number(y)}" for x, y in points), class_=class_)
 
 
-def figure(width: float, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
-    """Assemble a figure; screen readers read its title and description."""
+def mark(tip: str, *parts: Markup, target: str | None = None, **data: str) -> Markup:
+    """Group parts that stand for one value, which is shown on hover and focus.
+
+    Args:
+        tip: the value in words.
+        parts: what is drawn.
+        target: anchor to which the mark links; None for no link.
+        data: attributes that script.js reads, as ``data_label``.
+    """
+    href = None if target is None else f"#{target}"
+    return element("g" if href is None else "a", element("title", tip), *parts, class_="mark", href=href, **data)
+
+
+def hit(x: float, y: float) -> Markup:
+    """Draw an unseen circle around a point, as a small dot is hard to hit."""
+    return element("circle", cx=x, cy=y, r=7, class_="hit")
+
+
+def figure(
+    width: float, height: float, title: str, description: str, parts: Iterable[Markup], *, links: bool = False
+) -> Markup:
+    """Assemble a figure; screen readers read its title and description, and its links if it has some."""
     size = "narrow" if width <= 480 else "wide"  # two narrow figures stand side by side
     return element(
         "svg",
@@ -62,7 +82,7 @@ def figure(width: float, height: float, title: str, description: str, parts: Ite
         viewBox=f"0 0 {number(width)} {number(height)}",
         width=width,
         height=height,
-        role="img",
+        role="group" if links else "img",  # what is in an image cannot be reached
         class_=f"figure {size}",
     )
 

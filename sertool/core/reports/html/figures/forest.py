@@ -15,13 +15,16 @@ from sertool.core.reports.html.figures.drawing import (
     figure,
     label,
     line,
+    mark,
     percent,
     polygon,
     shortened,
     span,
 )
 
-WIDTH, PLOT, ROW, TOP = 720, (230, 560), 26, 8  # pixels; names stand left of the plot, figures right of it
+# Pixels. Name and figures of a row stand above its interval, so that the figure is as narrow as a phone.
+WIDTH, PLOT, HEAD, ROW, TOP = 460, (12, 448), 24, 42, 4
+NAME = 36  # letters of a name beside its figures
 CELL, CELL_HEIGHT = 200, 30  # pixels of one interval in a table
 
 
@@ -48,24 +51,27 @@ def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
     values = [value for group in groups for row in group.rows for value in _ends(row.estimate)]
     published = [group.published for group in groups if group.published is not None]
     scale = Scale(*span([*values, *published], least=0.1, floor=0.0, ceiling=1.0), *PLOT)
-    bottom = TOP + ROW * sum(1 + len(group.rows) for group in groups) + 4
+    bottom = TOP + sum(HEAD + ROW * len(group.rows) for group in groups) + 4
     ticks = scale.ticks(6)
     parts = [line(scale(tick), TOP, scale(tick), bottom, "grid") for tick in ticks]
-    y = TOP + ROW / 2  # the middle of the current row
+    y = TOP  # the upper edge of the current row
     said = []
     for group in groups:
-        parts.append(label(0, y + 4, shortened(group.name, 34), "strong"))
+        parts.append(label(0, y + 16, shortened(group.name, NAME), "strong"))
         if group.published is not None:
             x = scale(group.published)
-            parts.append(line(x, y + 7, x, y + ROW * len(group.rows) + 10, "published"))
-            parts.append(label(x, y + 4, f"published {percent(group.published)}", "tick", "middle"))
+            parts.append(line(x, y + HEAD, x, y + HEAD + ROW * len(group.rows), "published"))
             said.append(f"{group.name}: published {percent(group.published)}")
+            parts.append(label(WIDTH, y + 16, f"published {percent(group.published)}", "tick", "end"))
+        y += HEAD
         for row in group.rows:
-            y += ROW
-            parts += [label(0, y + 4, shortened(row.name, 34)), *_mark(row.estimate, scale, y, row.is_open)]
-            parts.append(label(WIDTH, y + 4, written(row.estimate), "figures", "end"))
             said.append(f"{row.name}{', selected on test' * row.is_open}: {written(row.estimate)}")
-        y += ROW
+            parts += [
+                label(0, y + 14, shortened(row.name, NAME)),
+                label(WIDTH, y + 14, written(row.estimate), "figures", "end"),
+                mark(said[-1], *_mark(row.estimate, scale, y + 28, row.is_open)),
+            ]
+            y += ROW
     parts += bottom_axis(scale, bottom, f"{metric}, %", ticks, [percent(tick) for tick in ticks])
     return figure(WIDTH, bottom + 40, f"{metric} of every run on test", "; ".join(said), parts)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from markupsafe import Markup
 
 from sertool.core.metrics import Estimate
+from sertool.core.metrics.calibration import BINS, bin_of
 from sertool.core.metrics.reliability import Bin
 from sertool.core.reports.html.figures.drawing import (
     Scale,
@@ -15,8 +17,8 @@ from sertool.core.reports.html.figures.drawing import (
     label,
     left_axis,
     line,
+    mark,
     percent,
-    polyline,
     shortened,
 )
 
@@ -24,10 +26,17 @@ CELL, TOP = 58, 44  # pixels: a cell, the names above
 LETTERS = 20  # of a name at the left
 DARKEST = 0.62  # opacity of the darkest shade: numbers on it stay readable in both colour schemes
 BAR = 84  # pixels
+FEW = 10  # predictions; a bar of fewer is pale, as its share says little
 
 
-def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
-    """Draw a row per label and a column per prediction: the count, its share of the row, and that as a shade."""
+def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str], target: str | None = None) -> Markup:
+    """Draw a row per label and a column per prediction: the count, its share of the row, and that as a shade.
+
+    Args:
+        counts: (C, C) counts, a row per label.
+        names: C class names.
+        target: anchor of the list of utterances, to which cells link; None if there is no list.
+    """
     side = CELL if len(names) <= 8 else 46  # many classes get small cells, to fit the page
     letters = 8 if len(names) <= 8 else 6
     head = max(140, 20 + 7 * min(LETTERS, max(map(len, names))))
@@ -43,55 +52,72 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> M
         total, y = sum(values), TOP + row * side
         parts.append(label(head - 10, y + side / 2 + 4, shortened(name, LETTERS), None, "end"))
         for column, count in enumerate(values):
-            share, x = count / total if total else 0.0, head + column * side
-            right = row == column
-            parts.append(
-                element("rect", x=x + 1, y=y + 1, width=side - 2, height=side - 2, rx=3,
-                        class_="shade right" if right else "shade", fill_opacity=f"{DARKEST * share:.2f}")
-            )  # fmt: skip
-            middle, half = x + side / 2, y + side / 2
-            parts.append(label(middle, half - 1, f"{count:,}", "count" if count else "none", "middle"))
-            if total:
-                class_ = "share" if count else "none"
-                parts.append(label(middle, half + 14, f"{100 * share:.0f} %", class_, "middle"))
-            if count and not right:
-                wrong.append((count, f"{name} predicted as {names[column]}: {count:,}"))
+            drawn = _cell(count, total, head + column * side, y, side, right=row == column)
+            tip = f"{name} predicted as {names[column]}: {count:,}"
+            pair = {"data_label": name, "data_decision": names[column]}
+            # Without utterances there is nothing to list.
+            parts.append(mark(tip, *drawn, target=target, **pair) if target and count else mark(tip, *drawn))
+            if count and row != column:
+                wrong.append((count, tip))
     # Screen readers get the five most frequent errors; all counts would be too long to listen to.
     worst = [text for _, text in sorted(wrong, key=lambda one: -one[0])[:5]]
     said = "Most frequent errors: " + "; ".join(worst) if worst else "No errors"
     size = head + len(names) * side + 2, TOP + len(names) * side + 4
-    return figure(*size, "Confusion matrix, counts and share of each label", said, parts)
+    return figure(*size, "Confusion matrix, counts and share of each label", said, parts, links=target is not None)
+
+
+def _cell(count: int, total: int, x: float, y: float, side: int, *, right: bool) -> list[Markup]:
+    """Draw a cell of the confusion matrix: its shade, the count and the share of the row."""
+    share = count / total if total else 0.0
+    parts = [
+        element("rect", x=x + 1, y=y + 1, width=side - 2, height=side - 2, rx=3,
+                class_="shade right" if right else "shade", fill_opacity=f"{DARKEST * share:.2f}")
+    ]  # fmt: skip
+    middle, half = x + side / 2, y + side / 2
+    parts.append(label(middle, half - 1, f"{count:,}", "count" if count else "none", "middle"))
+    if total:
+        parts.append(label(middle, half + 14, f"{100 * share:.0f} %", "share" if count else "none", "middle"))
+    return parts
 
 
 def reliability(bins: Sequence[Bin]) -> Markup:
-    """Draw the share of correct predictions against confidence, with intervals; below, the number of predictions."""
-    left, right, top, middle, bottom = 44, 384, 26, 336, 406
-    x, y = Scale(0, 1, left, right), Scale(0, 1, middle, top)  # pixels count downwards
-    most = max((one.count for one in bins), default=1)
+    """Draw the share of correct predictions at each confidence as bars with intervals, and their counts above."""
+    left, right, top, bottom = 44, 444, 44, 226
+    x, y = Scale(0, 1, left, right), Scale(0, 1, bottom, top)  # pixels count downwards
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
-    parts = left_axis(y, left, right, "correct, %")
-    parts.append(line(left, middle, right, top, "reference"))
-    parts.append(polyline([(x(one.confidence), y(one.accuracy)) for one in bins], "curve a"))
-    for one in bins:
-        across = x(one.confidence)
-        tall = 40 * one.count / max(most, 1)
-        parts += [
-            line(across, y(one.low), across, y(one.high), "interval"),
-            element("circle", cx=across, cy=y(one.accuracy), r=4, class_="dot a"),
-            element("rect", x=across - 5, y=bottom - tall, width=10, height=tall, class_="bar"),
-        ]
-    # All counts are in the table below the figure; here only those that do not overlap.
-    shown = -100.0  # pixel of the last count, far left at first
-    for one in sorted(bins, key=lambda one: one.confidence):
-        if x(one.confidence) - shown >= 26:
-            shown = x(one.confidence)
-            above = bottom - 40 * one.count / max(most, 1) - 4
-            parts.append(label(shown, above, f"{one.count:,}", "tick", "middle"))
+    parts = left_axis(y, left, right, "correct, %; above the bars: predictions")
+    places = bin_of(np.array([one.confidence for one in bins])) if bins else []
+    said = []
+    for place, one in zip(places, bins, strict=True):
+        start, end = x(place / BINS), x((place + 1) / BINS)
+        middle, tall = (start + end) / 2, y(one.accuracy)
+        said.append(
+            f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct "
+            f"({percent(one.low)} to {percent(one.high)})"
+        )
+        parts.append(
+            mark(
+                said[-1],
+                element("rect", x=start, y=top, width=end - start, height=bottom - top, class_="hit"),
+                element("rect", x=start + 1, y=tall, width=end - start - 2, height=bottom - tall,
+                        class_="bar" if one.count >= FEW else "bar few"),
+                line(middle, y(one.low), middle, y(one.high), "whisker"),
+                # All in one row: beside the bars they would run into the whiskers.
+                label(middle, top - 8, _short(one.count), "tick", "middle"),
+            )
+        )  # fmt: skip
+    parts.append(line(left, bottom, right, top, "reference"))
     parts += bottom_axis(x, bottom, "confidence, %", ticks, [percent(tick) for tick in ticks])
-    said = "; ".join(
-        f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct" for one in bins
-    )
-    return figure(400, 446, "Reliability: share of correct predictions at each confidence", said, parts)
+    title = "Reliability: share of correct predictions at each confidence"
+    return figure(460, 270, title, "; ".join(said), parts)
+
+
+def _short(count: int) -> str:
+    """Write a count in at most four signs, as ``1.2k``: all digits are in the table below the figure."""
+    if count < 1000:
+        return str(count)
+    thousands, unit = (count / 1e3, "k") if count < 999_500 else (count / 1e6, "M")
+    return f"{thousands:.1f}{unit}" if thousands < 9.95 else f"{thousands:.0f}{unit}"
 
 
 def bar(estimate: Estimate) -> Markup:

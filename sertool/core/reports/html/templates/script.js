@@ -2,6 +2,7 @@
 // Texts of a corpus are only ever set as textContent: nothing of what they hold can become a part of the page.
 (() => {
   const PAGE = 50;
+  const PRINTED = 20; // as in style.css
   const pool = JSON.parse(document.getElementById("pool").textContent);
   const SORTS = {
     confidence: (row) => row[4],
@@ -115,6 +116,15 @@
       this.show();
     }
 
+    // Shows the utterances of one label and prediction, by name.
+    choose(target, decision) {
+      const { labels } = this.data;
+      this.form.reset();
+      this.form.elements.target.value = labels.indexOf(target);
+      this.form.elements.decision.value = labels.indexOf(decision);
+      this.update();
+    }
+
     show() {
       const first = this.page * PAGE;
       const rows = this.shown.slice(first, first + PAGE);
@@ -127,6 +137,8 @@
       const [earlier, later] = this.root.querySelectorAll("[data-page]");
       earlier.disabled = this.page === 0;
       later.disabled = this.page >= pages - 1;
+      this.root.querySelector(".printed").textContent = rows.length > PRINTED
+        ? `${first + 1} to ${first + PRINTED} of ${count} are printed; the HTML file lists all.` : "";
       this.root.querySelector(".pages span").textContent = `page ${this.page + 1} of ${pages}`;
     }
 
@@ -155,7 +167,65 @@
     }
   }
 
-  document.querySelectorAll(".browser").forEach((root) => new Browser(root));
+  const browsers = new Map();
+  for (const root of document.querySelectorAll(".browser")) browsers.set(`#${root.dataset.list}`, new Browser(root));
+
+  // A cell of a confusion matrix is a link to the list of utterances, which then shows those of the cell.
+  for (const link of document.querySelectorAll("svg a.mark")) {
+    link.addEventListener("click", () => {
+      browsers.get(link.getAttribute("href")).choose(link.dataset.label, link.dataset.decision);
+    });
+  }
+
+  // Values of figures on hover and, by the arrow keys, on focus: one stop of the Tab key for each figure.
+  const tip = make("div", "", "tip");
+  tip.setAttribute("role", "status");
+  tip.hidden = true;
+  document.body.append(tip);
+  const hideTip = () => {
+    tip.hidden = true;
+    document.querySelector(".mark.current")?.classList.remove("current");
+  };
+  const showTip = (mark) => {
+    tip.textContent = mark.dataset.tip;
+    tip.hidden = false;
+    const [place, own] = [mark.getBoundingClientRect(), tip.getBoundingClientRect()];
+    const left = Math.min(Math.max(4, place.left + place.width / 2 - own.width / 2), innerWidth - own.width - 4);
+    tip.style.left = `${left}px`;
+    tip.style.top = `${place.top - own.height - 6 < 0 ? place.bottom + 6 : place.top - own.height - 6}px`;
+  };
+  const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+  for (const figure of document.querySelectorAll("svg:has(.mark)")) {
+    const marks = [...figure.querySelectorAll(".mark")];
+    let current = 0;
+    const show = () => {
+      hideTip();
+      marks[current].classList.add("current");
+      showTip(marks[current]);
+    };
+    for (const mark of marks) {
+      mark.dataset.tip = mark.querySelector("title").textContent;
+      mark.querySelector("title").remove(); // the browser would show it a second time
+      if (mark.tagName === "a") {
+        mark.setAttribute("tabindex", "-1");
+        mark.setAttribute("aria-label", mark.dataset.tip);
+      }
+      mark.addEventListener("pointerenter", () => showTip(mark));
+      mark.addEventListener("pointerleave", hideTip);
+    }
+    figure.setAttribute("tabindex", "0");
+    figure.addEventListener("focus", () => { if (figure.matches(":focus-visible")) show(); });
+    figure.addEventListener("blur", hideTip);
+    figure.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") hideTip();
+      if (event.key === "Enter" && marks[current].tagName === "a") marks[current].dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      current = Math.min(Math.max(0, current + steps[event.key]), marks.length - 1);
+      show();
+    });
+  }
+  addEventListener("scroll", hideTip, { passive: true });
 
   // Dark or light by button; at first it is what the reader's system says.
   const theme = document.getElementById("theme");
@@ -185,7 +255,7 @@
   }, { rootMargin: "0px 0px -75% 0px" });
   for (const target of links.keys()) seen.observe(target);
 
-  // A link into what is folded unfolds it; so does printing, in browsers whose style cannot.
+  // A link into what is folded unfolds it.
   const unfold = () => {
     for (let node = document.getElementById(location.hash.slice(1)); node; node = node.parentElement) {
       if (node.tagName === "DETAILS") node.open = true;
@@ -193,10 +263,4 @@
   };
   addEventListener("hashchange", unfold);
   unfold();
-  let folded = [];
-  addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("main details:not([open])")];
-    for (const one of folded) one.open = true;
-  });
-  addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
 })();
