@@ -86,7 +86,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
     x, y = Scale(0, 1, left, right), Scale(0, 1, bottom, top)  # pixels count downwards
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
     parts = left_axis(y, left, right, "correct, %; above the bars: predictions")
-    places = bin_of(np.array([one.confidence for one in bins])) if bins else []
+    places = bin_of(np.array([one.confidence for one in bins], np.float64)).tolist()
     said = []
     for place, one in zip(places, bins, strict=True):
         start, end = x(place / BINS), x((place + 1) / BINS)
