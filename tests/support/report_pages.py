@@ -90,7 +90,9 @@ def hostile_report(bad):
         differences=tuple(replace(row, paper=bad, honest=bad, note=bad) for row in task.differences),
         missing=(bad,),
     )
-    return Report(bad, bad, (task,), (run,), (bad,), bad, {bad: {f"{bad}0": "data:audio/wav;base64,"}})
+    return Report(
+        bad, bad, (task,), (run,), (bad,), bad, {bad: {f"{bad}0": "data:audio/wav;base64,"}}, summary=(bad, bad, bad)
+    )
 
 
 def section(lines: list[str], start: str) -> list[str]:

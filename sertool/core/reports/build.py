@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError, did_you_mean
@@ -10,6 +11,7 @@ from sertool.core.reports.contents import Report
 from sertool.core.reports.expected import expected_recipes, missing
 from sertool.core.reports.load import as_sentence
 from sertool.core.reports.run import Reported, report_run
+from sertool.core.reports.summary import summary
 from sertool.core.reports.tasks import task_reports
 from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import stored_sets
@@ -53,7 +55,7 @@ def build_report(
     # Runs come in the order of the tables, those without a result on test last.
     order = {row.run: place for place, row in enumerate(row for task in tasks for row in task.ours)}
     runs.sort(key=lambda run: order.get(run.report.name, len(order)))
-    return Report(
+    report = Report(
         title=title or _title([run.report.name for run in runs]),
         made=f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} by sertool {__version__}",
         tasks=tasks,
@@ -61,6 +63,7 @@ def build_report(
         problems=(*problems, *(problem for run in runs for problem in run.loaded.problems)),
         command=command,
     )
+    return replace(report, summary=summary(report))
 
 
 def _report(name: str, output: Path, data: Path, command: str) -> Reported:

@@ -244,6 +244,7 @@ class RunReport:
         data_hash: hash of corpus and splits.
         provenance: everything else, in the order of the page.
         commands: the commands that make the run and this report again.
+        modalities: inputs of the model, ``text`` and ``audio``.
     """
 
     name: str
@@ -268,6 +269,7 @@ class RunReport:
     data_hash: str
     provenance: Mapping[str, str]
     commands: tuple[str, ...]
+    modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -338,6 +340,7 @@ class Report:
         runs: all runs, in the order of the tables.
         problems: a sentence for each run or file that could not be read.
         command: the command that makes this report again.
+        summary: three sentences: what was trained, what it scores, what to worry about.
         recordings: audio of utterances as ``data:`` addresses, by run, then id; see --recordings.
     """
 
@@ -348,3 +351,4 @@ class Report:
     problems: tuple[str, ...]
     command: str
     recordings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    summary: tuple[str, ...] = ()

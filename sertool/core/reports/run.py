@@ -63,6 +63,7 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
         data_hash=origin.data_hash,
         provenance=provenance(run, calibrated, choice.note),
         commands=commands(run, folder.parent, data, command),
+        modalities=tuple(run.recipe.dataset.modalities),
     )
     return Reported(run, choice, report)
 

@@ -14,6 +14,7 @@ def to_markdown(report: Report) -> str:
     sections += [run_section(run, full=True) for run in report.runs]
     sections += [problem_section(report)] if report.problems else []
     parts = [f"# {in_markdown(report.title)}", in_markdown(report.made)]
+    parts += [" ".join(map(in_markdown, report.summary))] if report.summary else []
     for section in sections:
         parts += _section(section)
     if report.command:

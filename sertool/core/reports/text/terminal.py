@@ -19,6 +19,8 @@ def show(report: Report, width: int) -> list[str]:
     sections += [run_section(run, full=False) for run in report.runs]
     sections += [problem_section(report)] if report.problems else []
     lines = wrapped(printable(f"{report.title} · {report.made}"), width)
+    for sentence in report.summary:
+        lines += wrapped(printable(sentence), min(width, WIDEST))
     for section in sections:
         lines += ["", *_section(section, width)]
     return lines

@@ -1,0 +1,137 @@
+"""Three sentences on top of a report: what was trained, what it scores, and what to worry about."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from sertool.core.formatting import first_few, plural
+from sertool.core.metrics import Estimate
+from sertool.core.reports.contents import PublishedRow, Report, ReportFinding, RunReport, TaskReport
+from sertool.core.reports.wording import figure, interval, is_share, metric_name
+
+HEADLINE = ("accuracy", "uar")  # metrics of every summary; published ones follow
+MANY = 20  # runs that a sentence names
+FEW = 2  # findings that a sentence quotes
+SEVERITIES = ("error", "warning", "note")
+NOTHING = "Nothing is known that makes these figures misleading"
+
+
+def summary(report: Report) -> tuple[str, ...]:
+    """Summarise a report in three sentences; without runs there is nothing to say."""
+    if len(report.runs) == 1:
+        run = report.runs[0]
+        task = _task_of(run, report.tasks)
+        return _trained(run, task), _score(run, task), _worry(run.findings)
+    return (_runs(report.runs), _scores(report), _worries(report)) if report.runs else ()
+
+
+def _task_of(run: RunReport, tasks: Iterable[TaskReport]) -> TaskReport | None:
+    return next((one for one in tasks if (one.dataset, one.task) == (run.dataset, run.task)), None)
+
+
+def _trained(run: RunReport, task: TaskReport | None) -> str:
+    model = f"{run.architecture.upper()} model"
+    folds = f" in {run.folds} folds" if run.folds > 1 else ""
+    many = f"an ensemble of {plural(run.members, model)}{folds}" if run.members > 1 else f"a single {model}"
+    # In cross-validation every member sees another part of the corpus.
+    known = [row.train for row in task.ours if row.run == run.name and row.train and run.folds == 1] if task else []
+    number = f"{plural(known[0], 'utterance')} of " if known else ""
+    data = f"{run.dataset} ({run.caveats})" if run.caveats else run.dataset
+    goal = run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes"
+    inputs = f", from {' and '.join(run.modalities)}" if run.modalities else ""
+    return f"{run.name} is {many}, trained on {number}{data} for {goal}{inputs}."
+
+
+def _score(run: RunReport, task: TaskReport | None) -> str:
+    test = run.sets.get("test")
+    if test is None:
+        return "It has not been evaluated on test."
+    published = _published(task)
+    figures: Mapping[str, Estimate] = {**test.metrics, **test.scores}
+    known = {name: own for name, own in figures.items() if own.value == own.value}  # without what is not defined
+    names = [name for name in dict.fromkeys([*HEADLINE, *published]) if name in known]
+    reached = _listed([_reached(name, figures[name], published.get(name)) for name in names])
+    stamp = f"; {run.stamp}" if run.stamp else ""
+    always = "; always predicting the most frequent class reaches"
+    majority = "" if test.majority is None else f"{always} {_share(test.majority)} accuracy"
+    nothing = "" if any(name in known for name in published) else "; no figure is published for comparison"
+    return f"On {plural(test.utterances, 'test utterance')} it reaches {reached}{stamp}{majority}{nothing}."
+
+
+def _reached(name: str, own: Estimate, published: float | None) -> str:
+    """Write a figure with its interval and the published one, as in ``72.10 % accuracy (published: 72.53 %)``."""
+    beside = [] if own.low is None else [f"95 % interval {interval(own, name)}"]
+    beside += [] if published is None else [f"published: {_with_unit(published, name)}"]
+    return f"{_with_unit(own.value, name)} {metric_name(name)}" + (f" ({'; '.join(beside)})" if beside else "")
+
+
+def _with_unit(value: float, metric: str) -> str:
+    return figure(value, metric) + " %" * is_share(metric)
+
+
+def _share(value: float) -> str:
+    return _with_unit(value, "accuracy")
+
+
+def _published(task: TaskReport | None) -> dict[str, float]:
+    """Return the first published figure of each metric: that of the recipe's main source."""
+    rows: Sequence[PublishedRow] = () if task is None else task.published
+    return {row.metric: row.value for row in reversed(rows)}
+
+
+def _worry(findings: Sequence[ReportFinding]) -> str:
+    severe = [one for one in findings if one.severity != "note"]
+    notes = len(findings) - len(severe)
+    if not severe:
+        return NOTHING + (f"; {plural(notes, 'note')} below." if notes else ".")
+    quoted = "; ".join(one.text for one in severe[:FEW])
+    counts = {name: sum(one.severity == name for one in findings if one not in severe[:FEW]) for name in SEVERITIES}
+    more = _listed([f"{plural(count, name)}" for name, count in counts.items() if count])
+    return f"To worry about: {quoted}" + (f"; {more} more below." if more else ".")
+
+
+def _runs(runs: Sequence[RunReport]) -> str:
+    groups = groupby(runs[:MANY], key=lambda run: f"{run.dataset} · {run.task}")
+    named = "; ".join(f"{', '.join(run.name for run in own)} ({data})" for data, own in groups)
+    more = f" and {len(runs) - MANY} more" if len(runs) > MANY else ""
+    return f"{plural(len(runs), 'run')}: {named}{more}."
+
+
+def _scores(report: Report) -> str:
+    parts = []
+    for task in report.tasks:
+        runs = [run for run in report.runs if "test" in run.sets and _task_of(run, [task])]
+        if runs:
+            parts.append(f"{task.dataset} · {task.task}: {', '.join(_accuracies(task, runs))}")
+    return f"Accuracy on test: {'; '.join(parts)}." if parts else "None of them has been evaluated on test."
+
+
+def _accuracies(task: TaskReport, runs: Sequence[RunReport]) -> list[str]:
+    """Write the accuracy of every run, of always predicting the most frequent class, and as published."""
+    own = [
+        f"{run.name} {_share(run.sets['test'].metrics['accuracy'].value)}" + (f" ({run.stamp})" if run.stamp else "")
+        for run in runs
+    ]
+    # Runs of one task may have different test sets, as in cross-validation.
+    majorities = dict.fromkeys(_share(test.majority) for run in runs if (test := run.sets["test"]).majority is not None)
+    published = _published(task).get("accuracy")
+    return [
+        first_few(own, MANY),
+        *([f"the most frequent class {' or '.join(majorities)}"] if majorities else []),
+        *([f"published {_share(published)}"] if published is not None else []),
+    ]
+
+
+def _worries(report: Report) -> str:
+    parts = []
+    for severity in SEVERITIES[:2]:
+        counts = {run.name: sum(one.severity == severity for one in run.findings) for run in report.runs}
+        if number := sum(counts.values()):
+            parts.append(f"{plural(number, severity)} ({first_few([name for name in counts if counts[name]], MANY)})")
+    if report.problems:
+        parts.append(f"{plural(len(report.problems), 'run or file', 'runs or files')} left out of this report")
+    return f"To worry about: {'; '.join(parts)}." if parts else f"{NOTHING}."
+
+
+def _listed(items: Sequence[str]) -> str:
+    """List items in a sentence, as in ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

@@ -1,0 +1,107 @@
+"""The three sentences on top of a report: trained on what, scoring what, and what to worry about."""
+
+from dataclasses import replace
+
+import pytest
+import report_example
+from report_pages import of, parsed, text_of
+
+from sertool.core.metrics import Estimate
+from sertool.core.reports.contents import Report, ReportFinding
+from sertool.core.reports.html.page import render
+from sertool.core.reports.summary import summary
+from sertool.core.reports.text.markdown import to_markdown
+from sertool.core.reports.text.terminal import show
+
+
+def of_run(place, **changes):
+    report = report_example.example(60)
+    return summary(replace(report, runs=(replace(report.runs[place], **changes),)))
+
+
+def test_one_run_beside_the_published_figures_and_the_baseline():
+    trained, score, worry = of_run(0, modalities=("text", "audio"))
+    assert trained == (
+        "iemocap is an ensemble of 5 MAT models, trained on 4,446 utterances of IEMOCAP for emotion, 4 classes, "
+        "from text and audio."
+    )
+    assert score == (
+        "On 60 test utterances it reaches 73.20 % accuracy (95 % interval 68.2 - 77.7; published: 72.53 %), "
+        "74.40 % UAR (95 % interval 69.4 - 78.9) and 73.40 % weighted F1 (95 % interval 68.4 - 77.9; published: "
+        "74.00 %); selected on test: epochs, order and k; always predicting the most frequent class reaches 30.00 % "
+        "accuracy."
+    )
+    assert worry == (
+        "To worry about: epochs, order and k were selected on the test split; too sure of itself: 78.1 % confident on "
+        "average, 71.9 % right; 1 warning and 1 note more below."
+    )
+
+
+def test_a_run_without_anything_to_compare_with():
+    _, score, worry = of_run(3)
+    assert score.endswith("82.20 % UAR (95 % interval 77.2 - 86.7); no figure is published for comparison.")
+    assert worry == "Nothing is known that makes these figures misleading."
+    assert of_run(1)[2] == "Nothing is known that makes these figures misleading; 1 note below."
+
+
+def test_one_member_folds_and_caveats():
+    assert of_run(2, caveats="synthetic speech")[0].startswith(
+        "mosi is a single MAT model, trained on 4,446 utterances of MOSI (synthetic speech) for sentiment, 2 classes"
+    )
+    assert of_run(0, folds=5, members=25)[0].startswith(
+        "iemocap is an ensemble of 25 MAT models in 5 folds, trained on IEMOCAP for"
+    ), "the whole corpus is not what a member was trained on"
+
+
+def test_figures_without_interval_or_value_and_scores_have_none_invented():
+    run = report_example.sentiment_run()
+    test = run.sets["test"]
+    test = replace(test, metrics={"accuracy": Estimate(0.7), "uar": Estimate(float("nan"))}, majority=None)
+    task = replace(report_example.example(60).tasks[1], published=(report_example.PublishedRow("mae", 0.9, 2, 1, "x"),))
+    score = summary(Report("", "", (task,), (replace(run, sets={"test": test}),), (), ""))[1]
+    assert score == (
+        "On 120 test utterances it reaches 70.00 % accuracy and 0.912 MAE (95 % interval "
+        "0.840 - 0.990; published: 0.900)."
+    )
+    assert of_run(0, sets={})[1] == "It has not been evaluated on test."
+
+
+def test_several_runs_are_summed_up_together():
+    runs, scores, worry = summary(report_example.example(60))
+    assert runs == (
+        "4 runs: iemocap, iemocap-honest (IEMOCAP · emotion); mosi (MOSI · sentiment); "
+        "mosei-emotions (MOSEI · emotion)."
+    )
+    assert scores == (
+        "Accuracy on test: IEMOCAP · emotion: iemocap 73.20 % (selected on test: epochs, order and k), "
+        "iemocap-honest 69.40 %, the most frequent class 30.00 %, published 72.53 %; MOSI · sentiment: mosi 79.00 %, "
+        "the most frequent class 53.33 %, published 79.27 %; MOSEI · emotion: mosei-emotions 81.00 %."
+    )
+    assert (
+        worry == "To worry about: 1 error (iemocap); 3 warnings (iemocap, mosi); 1 run or file left out of this report."
+    )
+
+
+@pytest.mark.parametrize("number", [2, 20, 21, 60])
+def test_lists_of_runs_stop_at_twenty(number):
+    found = (ReportFinding("weak-slice", "warning", "weak"),)
+    runs = tuple(replace(report_example.run_report(f"run{place}", count=4), findings=found) for place in range(number))
+    report = replace(report_example.example(4), runs=runs, problems=())
+    for sentence in summary(report):
+        assert sentence.count("run") - sentence.count("runs") == min(number, 20)
+        assert (f"and {number - 20} more" in sentence) == (number > 20)
+
+
+def test_every_output_begins_with_the_summary():
+    report = report_example.example(12)
+    report = replace(report, summary=summary(report))
+    page = parsed(render(report))
+    box = next(node for node in of(page, "div") if node.get("class") == "summary")
+    assert tuple(map(text_of, of(box, "p"))) == report.summary
+    assert of(page, "header")[0][-1] is box
+    assert to_markdown(report).split("\n\n")[2].startswith("4 runs: iemocap, iemocap-honest (IEMOCAP")
+    assert show(report, 1000)[1].startswith("4 runs: iemocap, iemocap-honest")
+
+
+def test_a_report_without_runs_has_no_summary():
+    assert summary(Report("nothing", "now", (), (), ("calls: no stored predictions",), "")) == ()
