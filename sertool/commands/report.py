@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 from rich.text import Text
 
@@ -50,6 +51,9 @@ RecordingsOption = Annotated[
     Path | None,
     option("--recordings", "Recordings to play in the HTML report, if small.", "DIR|TABLE"),
 ]
+AudioFilesOption = Annotated[
+    bool, option("--audio-files", "Play recordings of any size from copies in a folder beside the HTML report.")
+]
 
 
 def report(
@@ -64,6 +68,7 @@ def report(
     latex: LatexOption = None,
     raw_csv: options.RawCsv = False,
     recordings: RecordingsOption = None,
+    audio_files: AudioFilesOption = False,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
 ) -> None:
@@ -85,20 +90,21 @@ def report(
             "no runs were named, expected --name NAME or --all",
             hint=f"{output} holds {', '.join(there)}" if there else f"{output} holds no runs; sertool train makes one",
         )
-    if recordings is not None and html is None:
-        raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
+    beside = _beside(html, recordings, audio_files=audio_files)
     if figures is not None:
         check_drawable()
     names = [*(name or ()), *(runs_below(output) if every else ())]
     wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
     folders = {option: path for option, path in {"--figures": figures, "--latex": latex}.items() if path is not None}
-    files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)], folders)
+    copies = {} if beside is None else {"--audio-files": beside}
+    files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)], {**folders, **copies})
     places = {**wanted, **folders, "--recordings": recordings, "--data": data, "--output": output}
-    command = _command(name or [], expect or [], places, every=every, raw_csv=raw_csv)
+    flags = ["--raw-csv"] * raw_csv + ["--audio-files"] * audio_files
+    command = _command(name or [], expect or [], places, flags, every=every)
     made = build_report(names, output, data, expect=expect or (), command=command)
     if not (made.runs or made.tasks or made.problems):
         raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
-    _write(made, files, recordings, raw_csv=raw_csv)
+    _write(made, files, recordings, beside, raw_csv=raw_csv)
     out = files.console()
     for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
         out.print(_coloured(line), soft_wrap=True)
@@ -108,6 +114,20 @@ def report(
     # The files are written all the same: they say what is missing and why.
     if not made.runs:
         raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --split valid,test --probe")
+
+
+def _beside(html: Path | None, recordings: Path | None, *, audio_files: bool) -> Path | None:
+    """Return the folder beside the HTML report for copies of recordings; None if they are embedded."""
+    from sertool.core.errors import UsageError
+    from sertool.core.files.outputs import is_stdout
+
+    if recordings is not None and html is None:
+        raise UsageError("--recordings: only the HTML report plays recordings", hint="add --html FILE")
+    if not audio_files:
+        return None
+    if html is None or is_stdout(html):
+        raise UsageError("--audio-files: there is no HTML file to lie beside", hint="add --html FILE")
+    return html.with_name(f"{html.stem}-audio")
 
 
 def _coloured(line: str) -> Text:
@@ -125,8 +145,8 @@ def _recordings(place: Path | None) -> "Iterable[Path]":
     return [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else [place]
 
 
-def _write(made: "Report", files: Outputs, recordings: Path | None, *, raw_csv: bool) -> None:
-    """Write the files that were asked for."""
+def _write(made: "Report", files: Outputs, recordings: Path | None, beside: Path | None, *, raw_csv: bool) -> None:
+    """Write the files that were asked for; ``beside`` is the folder of the recordings if they are not embedded."""
     from sertool.core.files.csv_text import csv_text
     from sertool.core.reports.data_files import figure_rows, to_json
     from sertool.core.reports.latex import latex_files
@@ -136,7 +156,12 @@ def _write(made: "Report", files: Outputs, recordings: Path | None, *, raw_csv: 
         from sertool.core.reports.html.page import render
         from sertool.core.reports.recordings import attach
 
-        playing, sentences = attach(made, recordings)
+        def keep(name: str, content: bytes) -> str:
+            assert beside is not None
+            files.write_below("--audio-files", [(name, content)])
+            return quote(f"{beside.name}/{name}")
+
+        playing, sentences = attach(made, recordings, keep if beside else None)
         for sentence in sentences:
             say(console(), sentence)
         files.write("--html", render(playing))
@@ -163,7 +188,7 @@ def _drawn(made: "Report") -> "Iterator[tuple[str, bytes]]":
 
 
 def _command(
-    names: list[str], expect: list[str], places: Mapping[str, Path | None], *, every: bool, raw_csv: bool
+    names: list[str], expect: list[str], places: Mapping[str, Path | None], flags: list[str], *, every: bool
 ) -> str:
     """Return the command that makes this report again."""
     words = ["sertool", "report", *(word for name in names for word in ("--name", name))]
@@ -171,5 +196,4 @@ def _command(
     defaults = {"--data": options.DEFAULT_DATA, "--output": options.DEFAULT_OUTPUT}
     for name, path in places.items():
         words += [] if path == defaults.get(name) else [name, str(path)]
-    words += ["--raw-csv"] * raw_csv
-    return shlex.join(words)
+    return shlex.join([*words, *flags])

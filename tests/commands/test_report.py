@@ -11,7 +11,7 @@ from pathlib import Path
 import commands_run
 import numpy as np
 import pytest
-from builders import tiny_recipe
+from builders import spoken, tiny_recipe
 from places import ROOT
 from report_pages import rows_of, section
 from stored_sets import changed, make_origin, make_set, shuffled, write_run
@@ -114,6 +114,10 @@ def test_which_runs(here):
     assert refusal("--name", "calls-v1", "--recordings", ".", code=2) == (
         "error: --recordings: only the HTML report plays recordings\n  try: add --html FILE\n"
     )
+    for place in ((), ("--html", "-")):
+        assert refusal("--name", "calls-v1", "--audio-files", *place, code=2) == (
+            "error: --audio-files: there is no HTML file to lie beside\n  try: add --html FILE\n"
+        )
     assert refusal("--all", "--output", "nowhere", code=1) == (
         "error: nowhere: no runs in this folder\n  try: sertool train --recipe NAME\n"
     )
@@ -251,3 +255,18 @@ def test_figures_name_the_extra_that_they_need(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "pip install 'sertool[figures]'" in refusal("--name", "calls", "--figures", "x", code=2)
     assert not Path("x").exists()
+
+
+def test_recordings_are_copied_beside_the_report_when_asked_to(here):
+    stored("calls")
+    for row in range(3):
+        spoken(Path("sounds") / f"test{row}.wav", seconds=0.2)
+    result = run("--name", "calls", "--html", "out/my report.html", "--recordings", "sounds", "--audio-files")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.endswith("written: out/my report.html\nwritten: out/my report-audio\n")
+    names = sorted(path.name for path in Path("out/my report-audio").iterdir())
+    assert names == ["00001.wav", "00002.wav", "00003.wav"]
+    page = Path("out/my report.html").read_text(encoding="utf-8")
+    assert "my%20report-audio/00001.wav" in page
+    assert "data:audio" not in page
+    assert "--audio-files" in page, "the command that makes the report again"

@@ -341,7 +341,7 @@ class Report:
         problems: a sentence for each run or file that could not be read.
         command: the command that makes this report again.
         summary: three sentences: what was trained, what it scores, what to worry about.
-        recordings: audio of utterances as ``data:`` addresses, by run, then id; see --recordings.
+        recordings: addresses of recordings, by run, then id: ``data:``, or those of files beside the page.
     """
 
     title: str

@@ -1,8 +1,8 @@
-"""Recordings for the audio players of the page: found by utterance id, small, embedded as ``data:`` addresses."""
+"""Recordings for the audio players of the page: found by utterance id, embedded or in files beside the page."""
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,15 @@ from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_regular
+from sertool.core.formatting import readable_size
 from sertool.core.prepare.table import read_table
 from sertool.core.reports.contents import Report, ReportUtterance, RunReport
 
 TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
-LARGEST = 300_000  # bytes of one recording: ten seconds at 16 kHz and 16 bit
-ALL = 8_000_000  # bytes of all recordings together, so that the page stays quick to open
+LARGEST = 300_000  # bytes of an embedded recording: ten seconds at 16 kHz and 16 bit
+ALL = 8_000_000  # bytes of all embedded recordings together, so that the page stays quick to open
+LARGEST_FILE = 100_000_000  # bytes of a recording in a file: an hour at 16 kHz and 16 bit is more
+ALL_FILES = 4_000_000_000  # bytes of all recordings in files, so that a large corpus fills no disk
 CUT_RATE = 16_000  # Hz of a segment that is cut out of a longer recording
 DEMO = Path(__file__).parent.parent / "corpora" / "demo" / "clips" / "clips.csv"
 
@@ -46,15 +49,18 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Segment]:
     return {id_: Segment(stems[name]) for id_ in ids if (name := normal(id_.rpartition("/")[2])) in stems}
 
 
-def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:
+def attach(
+    report: Report, recordings: Path | None, keep: Callable[[str, bytes], str] | None = None
+) -> tuple[Report, list[str]]:
     """Add recordings to a report. Return it, and sentences on the recordings that get no player.
 
     The packaged demo corpus has a dozen recordings of its own. Wrong predictions come first, the most confident ones
-    at the front, until :data:`ALL` bytes are used.
+    at the front, until :data:`ALL` or :data:`ALL_FILES` bytes are used.
 
     Args:
         report: the report.
         recordings: folder or table, see :func:`find`; None: only those of the demo corpus.
+        keep: writes a file, given its name and content, and returns its address; None: recordings are embedded.
 
     Raises:
         UsageError: the file is no such table.
@@ -64,7 +70,7 @@ def attach(report: Report, recordings: Path | None) -> tuple[Report, list[str]]:
     given = {} if recordings is None else find(recordings, ids)
     # The packaged recordings belong to the demo corpus alone: other corpora may have the same ids.
     demo = find(DEMO, ids) if any(map(_is_demo, report.runs)) else {}
-    packed = _Packed()
+    packed = _Packed(keep)
     attached: dict[str, dict[str, str]] = {run.name: {} for run in report.runs}
     for run, id_ in _most_severe_first(report):
         clip = given.get(id_) or (demo.get(id_) if _is_demo(run) else None)
@@ -91,9 +97,11 @@ def _most_severe_first(report: Report) -> Iterator[tuple[RunReport, str]]:
 
 
 class _Packed:
-    """Embedded recordings, each made once, and counts of those that do not fit."""
+    """Recordings by address, each made once, and counts of those that do not fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[str, bytes], str] | None) -> None:
+        self.keep = keep
+        self.largest, self.all = (LARGEST, ALL) if keep is None else (LARGEST_FILE, ALL_FILES)
         self.made: dict[Segment, str | None] = {}
         self.bytes = self.large = self.over = 0
         self.faults: list[str] = []
@@ -105,27 +113,31 @@ class _Packed:
 
     def _make(self, clip: Segment) -> str | None:
         try:
-            content, kind = _content(clip)
+            content, suffix = _content(clip, self.largest)
         except DataError as error:
             self.faults.append(str(error))  # a report without this player is better than none
             return None
-        if len(content) > LARGEST:
+        if len(content) > self.largest:
             self.large += 1
-        elif self.bytes + len(content) > ALL:
+        elif self.bytes + len(content) > self.all:
             self.over += 1
         else:
             self.bytes += len(content)
-            return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+            if self.keep is None:
+                return f"data:{TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
+            # Numbers for names: ids may hold what a file system or an address does not.
+            return self.keep(f"{len(self.made) + 1:05d}{suffix}", content)
         return None
 
     def notes(self) -> list[str]:
         """Say which recordings get no player, and why."""
         notes = []
+        hint = "; --audio-files plays larger ones" if self.keep is None else ""
         if self.large:
-            notes.append(f"{_count(self.large)} no player: larger than {LARGEST // 1000} kB")
+            notes.append(f"{_count(self.large)} no player: larger than {readable_size(self.largest)}{hint}")
         if self.over:
-            limit = f"the limit for all of a report is {ALL // 1_000_000} MB"
-            notes.append(f"{_count(self.over)} no player: {limit}")
+            limit = f"the limit for all of a report is {readable_size(self.all)}"
+            notes.append(f"{_count(self.over)} no player: {limit}{hint}")
         if self.faults:
             more = f" and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
             notes.append(f"{_count(len(self.faults))} no player: {self.faults[0]}{more}")
@@ -136,18 +148,20 @@ def _count(number: int) -> str:
     return "1 recording has" if number == 1 else f"{number:,} recordings have"
 
 
-def _content(clip: Segment) -> tuple[bytes, str]:
-    """Return the bytes of a recording and their media type: the file as it is, or a segment as FLAC.
+def _content(clip: Segment, most: int) -> tuple[bytes, str]:
+    """Return the bytes of a recording and the ending of its name: the file as it is, or a segment as FLAC.
+
+    Of a file with more than ``most`` bytes only the beginning is read.
 
     Raises:
         DataError: the recording cannot be read.
     """
-    # A whole file of a type that browsers play is embedded as it is.
+    # A whole file of a type that browsers play is taken as it is.
     if clip.start is None and clip.end is None and clip.path.suffix.lower() in TYPES:
         try:
             with open_regular(clip.path) as file:
                 # One byte more than allowed shows that the file is too large, without reading gigabytes.
-                return file.read(LARGEST + 1), TYPES[clip.path.suffix.lower()]
+                return file.read(most + 1), clip.path.suffix.lower()
         except OSError as error:
             raise artifacts.read_error(clip.path, error) from error
     # Imported here: only recordings that are cut need it.
@@ -156,4 +170,4 @@ def _content(clip: Segment) -> tuple[bytes, str]:
     samples = read_audio(clip, CUT_RATE).numpy()
     content = io.BytesIO()
     soundfile.write(content, samples.clip(-1, 1), CUT_RATE, format="FLAC", subtype="PCM_16")
-    return content.getvalue(), TYPES[".flac"]
+    return content.getvalue(), ".flac"

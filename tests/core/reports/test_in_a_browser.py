@@ -265,21 +265,46 @@ def test_a_script_that_was_smuggled_in_is_stopped_by_the_policy(browser, tmp_pat
     opened.close()
 
 
-def test_recordings_play(opened, tmp_path):
+DURATION = (
+    "node => new Promise((done) => { node.onloadedmetadata = () => done(node.duration);"
+    " node.onerror = () => done(node.error.message); node.load(); node.preload = 'metadata'; })"
+)
+
+
+def playing(tmp_path, keep=None):
+    """A report on a page, with a recording of one utterance, and the id of the utterance."""
     report = report_example.example(12)
     row = report.runs[0].sets["test"].rows[3]
     spoken(tmp_path / "sounds" / f"{row.id}.wav", seconds=0.5)
-    report, _ = recordings.attach(replace(report, runs=report.runs[:1]), tmp_path / "sounds")
+    report, _ = recordings.attach(replace(report, runs=report.runs[:1]), tmp_path / "sounds", keep)
     path = tmp_path / "report.html"
     path.write_text(render(report), encoding="utf-8")
+    return path, row.id
+
+
+def test_recordings_play(opened, tmp_path):
+    path, id_ = playing(tmp_path)
     own = first_browser(opened(path))
     own.locator("select[name=recording]").select_option("available")
-    assert [text.split("\n")[-1] for text in column(own, 1)] == [row.id]
+    assert [text.split("\n")[-1] for text in column(own, 1)] == [id_]
     audio = own.locator("audio")
     assert audio.get_attribute("preload") == "none"
-    assert audio.get_attribute("aria-label") == f"recording of {row.id}"
-    loaded = audio.evaluate(
-        "node => new Promise((done) => { node.onloadedmetadata = () => done(node.duration);"
-        " node.onerror = () => done(node.error.message); node.load(); node.preload = 'metadata'; })"
-    )
-    assert loaded == pytest.approx(0.5, abs=0.01)
+    assert audio.get_attribute("aria-label") == f"recording of {id_}"
+    assert audio.evaluate(DURATION) == pytest.approx(0.5, abs=0.01)
+
+
+def test_recordings_beside_the_page_play_when_asked_to(browser, tmp_path):
+    def keep(name, content):
+        (tmp_path / "my report-audio").mkdir()
+        (tmp_path / "my report-audio" / name).write_bytes(content)
+        return f"my%20report-audio/{name}"
+
+    path, _ = playing(tmp_path, keep)
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    assert asked == [path.as_uri()], "nothing is loaded before a reader plays it"
+    audio = first_browser(page).locator("audio").first
+    assert audio.evaluate(DURATION) == pytest.approx(0.5, abs=0.01)
+    assert asked[1:] == [f"{tmp_path.as_uri()}/my%20report-audio/00001.wav"]
+    page.close()

@@ -1,6 +1,7 @@
-"""Recordings of the HTML report: which belong to an utterance, how they are embedded, what does not fit."""
+"""Recordings of the HTML report: which belong to an utterance, where they are kept, what does not fit."""
 
 import base64
+import html
 import io
 from dataclasses import replace
 
@@ -83,8 +84,45 @@ def test_what_does_not_fit_is_told_and_errors_come_first(tmp_path, monkeypatch):
     report, notes = recordings.attach(with_rows(*rows), tmp_path)
     assert set(report.recordings["calls"]) == {"unsure", "sure"}
     assert [note.partition(":")[0] for note in notes] == ["1 recording has no player"] * 2
-    assert notes[0].endswith("larger than 6 kB")
+    assert notes[0].endswith("larger than 6.5 kB; --audio-files plays larger ones")
     assert "the limit for all of a report is" in notes[1]
+
+
+def test_recordings_beside_the_page_have_no_small_limit(tmp_path, monkeypatch):
+    for name in ("right", "odd name", "sure"):
+        spoken(tmp_path / f"{name}.wav", seconds=1)
+    size = (tmp_path / "sure.wav").stat().st_size
+    monkeypatch.setattr(recordings, "LARGEST", size - 1)
+    rows = [("right", True, 0.99), ("sure", False, 0.9), ("odd name", False, 0.3)]
+    kept = {}
+
+    def keep(name, content):
+        kept[name] = content
+        return f"calls-audio/{name}"
+
+    report, notes = recordings.attach(with_rows(*rows), tmp_path, keep)
+    assert notes == []
+    assert report.recordings["calls"] == {
+        "sure": "calls-audio/00001.wav",  # errors first, the most confident at the front
+        "odd name": "calls-audio/00002.wav",
+        "right": "calls-audio/00003.wav",
+    }
+    assert kept["00001.wav"] == (tmp_path / "sure.wav").read_bytes()
+    monkeypatch.setattr(recordings, "ALL_FILES", 2 * size)
+    _, notes = recordings.attach(with_rows(*rows), tmp_path, keep)
+    assert notes == [f"1 recording has no player: the limit for all of a report is {2 * size / 1000:.1f} kB"]
+    _, notes = recordings.attach(with_rows(*rows), tmp_path)
+    assert notes == [
+        f"3 recordings have no player: larger than {(size - 1) / 1000:.1f} kB; --audio-files plays larger ones"
+    ]
+
+
+def test_the_policy_lets_players_load_files_only_where_there_are_some(tmp_path):
+    spoken(tmp_path / "u1.wav")
+    embedded, _ = recordings.attach(with_rows(("u1", True, 0.5)), tmp_path)
+    beside, _ = recordings.attach(with_rows(("u1", True, 0.5)), tmp_path, lambda name, content: f"a-audio/{name}")
+    assert "media-src data:; base-uri" in render(embedded)
+    assert "media-src data: 'self' file:; base-uri" in html.unescape(render(beside))
 
 
 def test_two_runs_share_a_recording(tmp_path):

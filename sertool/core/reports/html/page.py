@@ -21,14 +21,16 @@ def render(report: Report) -> str:
     """Return the HTML page of a report.
 
     All texts of corpora and recipes are escaped, and stand in elements of their own direction. In addition the content
-    security policy of the page allows a browser to run only the script written here, and to load nothing.
+    security policy of the page allows a browser to run only the script written here, and to load nothing but the
+    recordings beside it, if there are some.
     """
     style, script = (_asset(name) for name in ("style.css", "script.js"))
     pool = Pool()
     runs = views.run_views(report, pool)
     # Hashes instead of "unsafe-inline": even if a text got through the escaping, it could not run.
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; media-src data:; "
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+        f"media-src {_media(report)}; "
         "base-uri 'none'; form-action 'none'"
     )
     template = _environment().get_template("page.html")
@@ -42,6 +44,13 @@ def render(report: Report) -> str:
         script=Markup(script),
         policy=policy,
     )
+
+
+def _media(report: Report) -> str:
+    """Return where players may load recordings from: the page itself, and its folder if recordings lie beside it."""
+    addresses = [address for own in report.recordings.values() for address in own.values()]
+    # Browsers differ in what "self" means for a page that was opened from a file.
+    return "data:" if all(address.startswith("data:") for address in addresses) else "data: 'self' file:"
 
 
 def _asset(name: str) -> str:
