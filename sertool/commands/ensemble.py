@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sertool.core.inference.ensemble import Ensemble
     from sertool.core.inference.evaluate import Evaluation
+    from sertool.core.reports.details import Details
     from sertool.core.runs.predictions import Predictions
 
 
@@ -51,6 +52,7 @@ def ensemble(
     from sertool.core.files.csv_text import csv_text
     from sertool.core.inference.ensemble import chosen_size, open_ensemble, result_table
     from sertool.core.inference.evaluate import calibration_table, evaluate
+    from sertool.core.reports.data_files import plain
 
     files = Outputs({"--csv": csv, "--json": json}, [output / name])
     opened = open_ensemble(name, output, data)
@@ -66,9 +68,14 @@ def ensemble(
     evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
     results = evaluation.results
     files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
+    details = {own.set: _details(opened, own, evaluation) for own in results if own.targets is not None}
+    for name in [name for name, own in details.items() if probe and own.use is None]:
+        say(talk, f"--probe: model or utterances of {name} have one modality only: no use of text and audio to compare")
     table = result_table(opened, results, members)
+    for name, own in details.items():
+        table["sets"][name] |= plain(own)
     files.write_json("--json", {**table, "calibration": calibration_table(evaluation)})
-    shown = [line for own in results for line in (*show(opened, own, k), *show_probes(opened, own, evaluation))]
+    shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
     files.show([*shown, show_calibration(evaluation)])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
@@ -116,23 +123,48 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     return lines
 
 
-def show_probes(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> list[str]:
-    """Format what a masked or shuffled modality costs as lines; return none if --probe was not given."""
-    from sertool.core.reports.probes import probe_rows_of, verdict
+def _details(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> "Details":
+    from sertool.core.inference.evaluate import spoken_of
+    from sertool.core.reports.details import details_of
+
+    experiment = opened.experiment
+    spoken, probes = spoken_of(experiment, result.utterances), dict(evaluation.probes.get(result.set, {}))
+    modalities, folds = experiment.recipe.dataset.modalities, len(experiment.folds)
+    return details_of(result, spoken, probes, evaluation.k, modalities, folds)
+
+
+def show_details(details: "Details | None", result: "Predictions", k: int) -> list[str]:
+    """Format as lines the figures of each cluster if there are few, and what a masked or shuffled modality costs."""
+    from sertool.core.formatting import printable
     from sertool.core.reports.wording import figure, points_interval
 
-    if result.set not in evaluation.probes:
+    if details is None:
         return []
-    rows = probe_rows_of(opened.experiment.corpus, result, dict(evaluation.probes[result.set]), evaluation.k)
-    accuracy = result.metric("accuracy", evaluation.k)
-    columns = [
-        [PROBED, "as it is", *(row.name for row in rows)],
-        ["accuracy", figure(accuracy), *(figure(row.metrics["accuracy"].value) for row in rows)],
-        ["falls by", "", *(figure(row.drop.value) for row in rows)],
-        ["95 % interval", "", *(points_interval(row.drop) for row in rows)],
-    ]
-    found = verdict(rows, accuracy)
-    return ["", *padded(columns), *([f"it {found}"] if found is not None else [])]
+    lines = []
+    names = [printable(one.name) for one in details.by_cluster]
+    if names:
+        columns = [
+            [details.unit, *names],
+            ["utterances", *(f"{one.utterances:,}" for one in details.by_cluster)],
+            ["accuracy", *(figure(one.accuracy) for one in details.by_cluster)],
+            ["UAR", *(figure(one.uar) for one in details.by_cluster)],
+        ]
+        lines += ["", *padded(columns), details.unit_note]
+    if details.probes:
+        rows = details.probes
+        columns = [
+            [PROBED, "as it is", *(row.name for row in rows)],
+            [
+                "accuracy",
+                *map(figure, (result.metric("accuracy", k), *(row.metrics["accuracy"].value for row in rows))),
+            ],
+            ["falls by", "", *(figure(row.drop.value) for row in rows)],
+        ]
+        falls = [list(row.by_cluster.values()) for row in rows]
+        columns += [[name, "", *(figure(one[place]) for one in falls)] for place, name in enumerate(names)]
+        columns += [] if names else [["95 % interval", "", *(points_interval(row.drop) for row in rows)]]
+        lines += ["", *padded(columns), *([details.use.sentence] if details.use else [])]
+    return lines
 
 
 def show_calibration(evaluation: "Evaluation") -> str:

@@ -98,10 +98,10 @@ def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):
     assert lines[first + 10] == (
         "classification report of 2 members, as scikit-learn prints it: fractions, not percent"
     )
-    assert lines[-2] == (
+    assert (
         f"2 members: accuracy {100 * own['ensemble'][1]['accuracy']:.2f} · UAR {100 * own['uar']:.2f} · "
         f"weighted F1 {100 * own['f1_weighted']:.2f}"
-    )
+    ) in lines
     assert lines[-1].startswith("calibration: temperature ")
 
 

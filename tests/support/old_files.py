@@ -165,18 +165,31 @@ def same_figures(name: str, drop: str | None = None) -> None:
 
 
 # The method of intervals and tests has changed since, and with it what they are over and what they show.
-STATISTICS = {"low", "high", "p", "holm", "verdict", "tests", "weak", "unit", "unit_note", "clusters", "findings"}
+STATISTICS = {
+    "low",
+    "high",
+    "p",
+    "holm",
+    "mcnemar_holm",
+    "verdict",
+    "tests",
+    "weak",
+    "unit",
+    "unit_note",
+    "clusters",
+    "findings",
+}
 WORDING = {"made", "commands"}  # the time of the call, and commands whose options have new names
 
 
-def same_results(*names: str) -> None:
-    """Compare reports and comparisons to 1e-7, but for their statistics and what a later version adds."""
+def same_results(*names: str, tolerance: float = 1e-7) -> None:
+    """Compare results to 1e-7, or ``tolerance``, but for their statistics and what a later version adds."""
     for name in names:
         now, was = (plain(Path(folder, name)) for folder in ("now", "expected"))
         if name.endswith(".csv"):
             now, was = by_description(now), by_description(was)
         was = without_statistics(was, was)
-        alike(without_statistics(now, was), was, 1e-7, name)
+        alike(without_statistics(now, was), was, tolerance, name)
 
 
 def by_description(rows):

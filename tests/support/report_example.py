@@ -13,6 +13,7 @@ from sertool.core.reports.contents import (
     LabelRead,
     MemberRow,
     MemberSpread,
+    ModalityUse,
     OurRow,
     ProbeRow,
     PublishedRow,
@@ -206,6 +207,8 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
             ProbeRow(probe, figures(accuracy - drop), near(drop, 0.04), 0.0003 if drop > 0.1 else 0.03)
             for probe, drop in probes
         ),
+        by_cluster=(),
+        use=ModalityUse("used", "used", "it uses the text and the audio"),
         rows=rows,
     )
 

@@ -121,8 +121,7 @@ def _store(ensemble: Ensemble, experiment: Experiment, results: list[Predictions
     inspected = any(result.set == "test" for result in results)
     origin = _origin_of(ensemble, experiment, precision, inspected=inspected)
     for result in results:
-        spoken = tuple(_spoken_of(experiment, row) for row in result.utterances)
-        write_set(ensemble.folder, StoredSet(origin, result, spoken))
+        write_set(ensemble.folder, StoredSet(origin, result, spoken_of(experiment, result.utterances)))
 
 
 def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision, *, inspected: bool) -> Origin:
@@ -170,8 +169,12 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
     )
 
 
+def spoken_of(experiment: Experiment, rows: Sequence[int]) -> tuple[Spoken, ...]:
+    """Collect the facts that the corpus holds about the utterances at some positions."""
+    return tuple(_spoken_of(experiment, row) for row in rows)
+
+
 def _spoken_of(experiment: Experiment, row: int) -> Spoken:
-    """Collect the facts that the corpus holds about an utterance."""
     corpus = experiment.corpus
     utterance = corpus.utterances[row]
     text = corpus.text_frames

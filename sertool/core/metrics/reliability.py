@@ -38,14 +38,14 @@ class Bin:
         confidence: their mean probability.
         accuracy: fraction of them that is right.
         count: number of decisions.
-        low, high: ends of the 95 % interval of the accuracy.
+        low, high: ends of the 95 % interval of the accuracy; None where it is not given.
     """
 
     confidence: float
     accuracy: float
     count: int
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)

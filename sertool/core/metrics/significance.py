@@ -15,12 +15,12 @@ class McNemar:
 
     Attributes:
         only_a, only_b: number of decisions that only this model got right.
-        p: two-sided p-value of the hypothesis that both models are equally good.
+        p: two-sided p-value of the hypothesis that both models are equally good; None where it was not tested.
     """
 
     only_a: int
     only_b: int
-    p: float
+    p: float | None
 
 
 def mcnemar(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> McNemar:

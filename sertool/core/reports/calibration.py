@@ -1,5 +1,7 @@
 """Calibration of a run's probabilities, and the temperature by which its logits are divided."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,8 +72,13 @@ def calibration_row(
         bootstrap: resamples of the utterances, for the intervals.
     """
     used = 1.0 if temperature is None else temperature
+    p: float | None
     expected, p = ece_expected(logits, targets, kind, used)
     confidence, right = confidences(logits, targets, kind, used)
+    bins = reliability(logits, targets, kind, used)
+    if bootstrap.clusters.few:
+        # The test and these intervals take decisions as independent, which those of a few speakers are not.
+        p, bins = None, [replace(one, low=None, high=None) for one in bins]
     return CalibrationRow(
         temperature=temperature,
         ece=ece_estimate(logits, targets, kind, used, bootstrap),
@@ -81,6 +88,6 @@ def calibration_row(
         nll=negative_log_likelihood(logits, targets, kind, used),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),
-        bins=tuple(reliability(logits, targets, kind, used)),
+        bins=tuple(bins),
         risk=tuple(risk_coverage(logits, targets, kind, used)),
     )

@@ -76,7 +76,8 @@ class CalibrationRow:
         temperature: fitted on validation; None if there is none, and then nothing was divided.
         ece: expected calibration error.
         ece_expected: the error that a perfectly calibrated model with the same confidences would show.
-        p: how often such a model would show an error this large; a small p means miscalibrated.
+        p: how often such a model would show an error this large; a small p means miscalibrated. None where there are
+            too few clusters to tell.
         brier: Brier score, from 0 to 2.
         nll: mean negative log-likelihood in nats.
         confidence, accuracy: mean of each; a model with the first above the second is overconfident.
@@ -87,7 +88,7 @@ class CalibrationRow:
     temperature: float | None
     ece: Estimate
     ece_expected: float
-    p: float
+    p: float | None
     brier: Estimate
     nll: float
     confidence: float
@@ -124,12 +125,40 @@ class SliceRow:
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """A probe: accuracy and UAR with changed input, and by how much the accuracy falls (intact minus probed)."""
+    """A probe: accuracy and UAR with changed input, and by how much the accuracy falls (intact minus probed).
+
+    ``by_cluster`` is that fall by name of cluster; empty unless there are too few clusters for an interval.
+    """
 
     name: str
     metrics: Mapping[str, Estimate]
     drop: Estimate
-    p: float
+    p: float | None
+    by_cluster: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModalityUse:
+    """The use that a model makes of text and audio, as far as the probes of a set can tell.
+
+    Attributes:
+        text, audio: ``used``, ``ignored`` or ``unknown``.
+        sentence: both in words, with the figures.
+    """
+
+    text: str
+    audio: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """A cluster, as a speaker: its name, number of utterances, accuracy and UAR."""
+
+    name: str
+    utterances: int
+    accuracy: float
+    uar: float
 
 
 @dataclass(frozen=True)
@@ -175,6 +204,7 @@ class SetReport:
         utterances: number of utterances.
         published_utterances: number that the recipe expects; None if unknown.
         unit, clusters, unit_note: the unit of the intervals (as ``speaker``), their number, and a caveat.
+        by_cluster: the figures of each cluster where there are too few for intervals; otherwise empty.
         k: number of averaged members for everything below.
         metrics: accuracy, uar, f1_macro and f1_weighted of the k members.
         scores: sentiment tasks only: acc2_with_zeros, acc2_without_zeros, acc7, mae, pearson, ccc.
@@ -186,6 +216,7 @@ class SetReport:
         majority: accuracy of always predicting the most frequent class; None in a multi-label task.
         calibration: None if it was not computed.
         slices, probes, rows: empty if nothing is known.
+        use: what the probes show; None without probes, or where the set has one modality only.
     """
 
     set: str
@@ -194,6 +225,7 @@ class SetReport:
     unit: str
     clusters: int
     unit_note: str
+    by_cluster: tuple[ClusterRow, ...]
     k: int
     metrics: Mapping[str, Estimate]
     scores: Mapping[str, Estimate]
@@ -206,6 +238,7 @@ class SetReport:
     calibration: CalibrationRow | None
     slices: tuple[SliceRow, ...]
     probes: tuple[ProbeRow, ...]
+    use: ModalityUse | None
     rows: tuple[ReportUtterance, ...]
 
 

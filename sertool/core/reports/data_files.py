@@ -12,9 +12,9 @@ from sertool.core.reports.contents import FORMAT, CalibrationRow, Report, RunRep
 class CsvRow(NamedTuple):
     """A figure; the fields are the columns of the CSV file, which scripts of users rely on.
 
-    ``what`` is published, ensemble, score, size, member, mean, sd, class, confusion, majority, calibration, bin,
-    risk, slice, probe or difference; ``name`` is the member, class, slice and so on. ``low`` and ``high`` are the ends
-    of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not percent.
+    ``what`` is published, ensemble, score, size, member, mean, sd, cluster, class, confusion, majority, calibration,
+    bin, risk, slice, probe, probe by cluster or difference; ``name`` is the member, class, slice and so on. ``low`` and
+    ``high`` are the ends of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not percent.
     """
 
     run: str = ""
@@ -83,6 +83,9 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
         yield from _values(plain._replace(what="size", k=size.k), size.metrics)
     yield from _member_rows(plain, run, own)
     yield from _class_rows(base, run, own)
+    for one in own.by_cluster:
+        named = plain._replace(what="cluster", name=one.name)
+        yield from _values(named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar})
     if own.majority is not None:
         yield plain._replace(what="majority", metric="accuracy", value=own.majority)
     if own.calibration is not None:
@@ -93,11 +96,15 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
         rest = {"utterances": part.size, "accuracy to the rest": part.difference}
         rest |= {} if part.p is None else {"p": part.p}
         yield from _values(named._replace(unit="", clusters=""), rest | {"weak": int(part.weak)})
+    fell = "accuracy falls by"
     for probe in own.probes:
         named = base._replace(what="probe", name=probe.name)
         yield from _estimates(named, probe.metrics)
-        yield _estimate(named, "accuracy falls by", probe.drop)
-        yield from _values(named._replace(unit="", clusters=""), {"p": probe.p})
+        yield _estimate(named, fell, probe.drop)
+        bare = named._replace(unit="", clusters="")
+        yield from _values(bare, {} if probe.p is None else {"p": probe.p})
+        for cluster, drop in probe.by_cluster.items():
+            yield bare._replace(what="probe by cluster", name=f"{probe.name}: {cluster}", metric=fell, value=drop)
 
 
 def _selected(stamp: str) -> str:
@@ -133,7 +140,8 @@ def _calibration_rows(base: CsvRow, own: CalibrationRow) -> Iterator[CsvRow]:
     named = base._replace(what="calibration")
     yield from _estimates(named, {"ece": own.ece, "brier": own.brier})
     plain = named._replace(unit="", clusters="")
-    figures = {"ece expected": own.ece_expected, "p": own.p, "nll": own.nll}
+    figures = {"ece expected": own.ece_expected, "nll": own.nll}
+    figures |= {} if own.p is None else {"p": own.p}
     figures |= {"mean probability": own.confidence, "accuracy": own.accuracy}
     figures |= {} if own.temperature is None else {"temperature": own.temperature}
     yield from _values(plain, figures)

@@ -9,7 +9,7 @@ from sertool.core.metrics import Estimate
 from sertool.core.reports.choose import Choice, stamp
 from sertool.core.reports.contents import CalibrationRow, LabelRead, ReportFinding, SetReport, SliceRow
 from sertool.core.reports.load import Loaded
-from sertool.core.reports.probes import ignored, verdict
+from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.wording import interval, p_equals, percent
 
 # Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
@@ -23,6 +23,7 @@ def _leaks(severity: Severity) -> dict[str, tuple[str, str]]:
     return {kind: (severity, f"`sertool doctor`: {one.number}") for kind, one in own.items()}
 
 
+MATTERS = percent(RELEVANT, 0)
 # Kind -> severity and meaning, as docs/report.md lists them; most severe first.
 KINDS: Mapping[str, tuple[str, str]] = {
     "seen-in-test": ("error", "the run from which training started has seen test utterances"),
@@ -33,8 +34,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "no-better-than-majority": ("warning", "the accuracy or UAR may be that of always predicting one class"),
     "never-predicted": ("warning", "classes that occur in the set but are never predicted"),
     "miscalibrated": ("warning", "the calibration error is significantly, and by 3 points, too large"),
-    "ignores-audio": ("warning", "removing the audio costs no accuracy, removing the text does"),
-    "ignores-text": ("warning", "removing the text costs no accuracy, removing the audio does"),
+    "ignores-audio": ("warning", f"the audio of other utterances costs no accuracy: less than {MATTERS} points"),
+    "ignores-text": ("warning", f"the text of other utterances costs no accuracy: less than {MATTERS} points"),
     "weak-slice": ("warning", "a slice is significantly, and by more than 5 points, below the rest"),
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
@@ -108,7 +109,7 @@ def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
         yield _found("never-predicted", f"{where}: never predicted: {listed}")
     if own.calibration is not None and _is_miscalibrated(own.calibration):
         yield _found("miscalibrated", f"{where}: {_miscalibration(own.calibration)}")
-    yield from _ignoring(run, own)
+    yield from _ignoring(own)
     for row in own.slices:
         if row.weak:
             yield _found("weak-slice", f"{where}: {_weakness(row, own.unit)}")
@@ -147,10 +148,11 @@ def _chance(own: SetReport) -> str:
 
 def _is_miscalibrated(row: CalibrationRow) -> bool:
     p, above = MISCALIBRATED
-    return row.p < p and row.ece.value - row.ece_expected > above
+    return row.p is not None and row.p < p and row.ece.value - row.ece_expected > above
 
 
 def _miscalibration(row: CalibrationRow) -> str:
+    assert row.p is not None, "only what was tested is miscalibrated"
     above = row.confidence - row.accuracy
     sure = "overconfident" if above > 0 else "underconfident"
     # Errors of both signs cancel in the mean.
@@ -163,11 +165,11 @@ def _miscalibration(row: CalibrationRow) -> str:
     )
 
 
-def _ignoring(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
-    if len(run.recipe.dataset.modalities) < 2:  # a model of one modality cannot use another
-        return
-    if found := verdict(own.probes, own.metrics["accuracy"].value):
-        yield _found(f"ignores-{ignored(own.probes)}", f"{own.set}: {found}")
+def _ignoring(own: SetReport) -> Iterator[ReportFinding]:
+    if own.use is not None:
+        ignored = [name for name, state in (("audio", own.use.audio), ("text", own.use.text)) if state == IGNORED]
+        # One sentence tells both: a model may use neither.
+        yield from (_found(f"ignores-{name}", f"{own.set}: {own.use.sentence}") for name in ignored[:1])
 
 
 def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:

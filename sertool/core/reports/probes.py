@@ -1,40 +1,41 @@
 """Probes: how much accuracy a model loses if a modality is masked, or shuffled between utterances."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sertool.core.corpora.corpus import Corpus
-from sertool.core.metrics import Bootstrap, Estimate, clusters_of, decision_differences, decision_estimates
-from sertool.core.metrics.classification import decide
-from sertool.core.reports.contents import ProbeRow
+from sertool.core.formatting import plural
+from sertool.core.metrics import FEWEST, Bootstrap, Clusters, Estimate, decision_differences, decision_estimates
+from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.reports.by_cluster import few_by_name
+from sertool.core.reports.contents import ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
-from sertool.core.reports.wording import percent
+from sertool.core.reports.wording import percent, points_interval
+from sertool.core.runs.prediction_files import Spoken
 from sertool.core.runs.predictions import Predictions
 
+MODALITIES = {"text": "words", "audio": "audio"}  # modality -> what an utterance has of it
 ORDER = ("text masked", "text shuffled", "audio masked", "audio shuffled")
-SMALL = 0.01  # a smaller fall in accuracy counts as none
-SIGNIFICANT = 0.05  # p-value of the fall
+USED, IGNORED, UNKNOWN = "used", "ignored", "unknown"
+RELEVANT = 0.02  # fall in accuracy that matters: a modality is ignored where the interval excludes it
+COMMON = 0.5  # share of utterances that must have a modality, else its probes change too few of them
 
 
 def probe_rows(
-    predictions: Predictions, decisions: NDArray[np.int64], probes: Probes, k: int, bootstrap: Bootstrap
+    predictions: Predictions, spoken: Sequence[Spoken], probes: Probes, k: int, bootstrap: Bootstrap
 ) -> tuple[ProbeRow, ...]:
-    """Return one row per probe, in the order of ``ORDER``.
+    """Return one row per probe, in the order of ``ORDER``; none for a modality that no utterance has.
 
     Args:
         predictions: predictions of the set, with targets.
-        decisions: (N,) or (N, C) decisions of the first k members on the unchanged input.
+        spoken: (N,) facts about its utterances.
         probes: logits (E, N, C) by probe.
         k: number of averaged members.
         bootstrap: resamples of the utterances of the set.
     """
     targets, classes = predictions.targets, len(predictions.classes)
     assert targets is not None
+    decisions, there, accuracy = predictions.decisions(k), shares(spoken), METRICS["accuracy"]
     rows = []
-    for name in [name for name in ORDER if name in probes]:  # runs may have been probed in part
+    for name in [name for name in ORDER if name in probes and there[_modality(name)]]:  # runs may be probed in part
         probed = decide(probes[name][:k].mean(0), predictions.kind)
         drop = decision_differences(targets, probed, decisions, classes, bootstrap)["accuracy"]
         found = decision_estimates(targets, probed, classes, bootstrap)
@@ -43,47 +44,109 @@ def probe_rows(
                 name=name,
                 metrics={metric: found[metric] for metric in ("accuracy", "uar")},
                 drop=Estimate(drop.value, drop.low, drop.high),
-                p=math.nan if drop.p is None else drop.p,
+                p=drop.p,
+                by_cluster={
+                    cluster: accuracy(targets[own], decisions[own], classes)
+                    - accuracy(targets[own], probed[own], classes)
+                    for cluster, own in few_by_name(bootstrap.clusters).items()
+                },
             )
         )
     return tuple(rows)
 
 
-def ignored(rows: Sequence[ProbeRow]) -> str | None:
-    """Return the modality that the model ignores, ``text`` or ``audio``; None if it ignores neither.
-
-    A probe costs accuracy if that falls by a point or more, and significantly (p < 0.05). A modality is ignored if it
-    was shuffled, none of its probes costs accuracy, and a probe of the other modality does.
-    """
-    costs = {row.name: row.drop.value >= SMALL and row.p < SIGNIFICANT for row in rows}
-    for modality, other in (("audio", "text"), ("text", "audio")):
-        own = [cost for name, cost in costs.items() if name.startswith(modality)]
-        others = [cost for name, cost in costs.items() if name.startswith(other)]
-        # Masked input is unlike any in training and may do harm by that alone; shuffled input is not.
-        if f"{modality} shuffled" in costs and not any(own) and any(others):
-            return modality
-    return None
+def shares(spoken: Sequence[Spoken]) -> dict[str, float]:
+    """Return the share of utterances that have words, as ``text``, and of those that have audio."""
+    number = max(len(spoken), 1)
+    return {
+        "text": sum(one.words > 0 for one in spoken) / number,
+        "audio": sum(one.frames > 0 for one in spoken) / number,
+    }
 
 
-def verdict(rows: Sequence[ProbeRow], accuracy: float) -> str | None:
-    """Say which modality the model ignores; None if it ignores neither.
+def modality_use(
+    rows: Sequence[ProbeRow], spoken: Sequence[Spoken], accuracy: float, clusters: Clusters
+) -> ModalityUse | None:
+    """Say which use the model makes of text and audio; None unless both were shuffled.
+
+    A modality is ignored if the 95 % interval of the fall in accuracy lies below ``RELEVANT``, for each of its probes:
+    a fall that is not significant is no evidence that there is none. It is used if the interval of the fall lies above
+    0 where it is shuffled: masked input is unlike any in training and may do harm by that alone. Otherwise, and where
+    there are too few clusters for an interval, the probes cannot tell.
 
     Args:
         rows: rows of :func:`probe_rows`.
+        spoken: (N,) facts about the utterances of the set.
         accuracy: accuracy with unchanged input.
+        clusters: the clusters of its utterances.
+
+    Source: test of equivalence by an interval, D. Schuirmann, "A comparison of the two one-sided tests procedure and
+    the power approach for assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and
+    Biopharmaceutics 15, 1987.
     """
-    modality = ignored(rows)
-    if modality is None:
+    shuffled = {_modality(row.name): row for row in rows if row.name.endswith("shuffled")}
+    if set(shuffled) != set(MODALITIES):
         return None
-    other = "text" if modality == "audio" else "audio"
-    (shuffled,) = (row.metrics["accuracy"].value for row in rows if row.name == f"{modality} shuffled")
+    if any(row.drop.low is None for row in rows):
+        cause = f" from {clusters.note}" if clusters.number < FEWEST else ": no interval can be given"
+        sentence = f"cannot tell whether it uses the text and the audio{cause}{_falls(shuffled, clusters)}"
+        return ModalityUse(UNKNOWN, UNKNOWN, sentence)
+    states: dict[str, str] = {}
+    why: list[str] = []
+    there = shares(spoken)
+    for modality, row in shuffled.items():
+        common = there[modality] >= COMMON
+        states[modality] = _state([one.drop for one in rows if _modality(one.name) == modality], row.drop, common)
+        if not common:
+            why.append(f"only {percent(there[modality])} % of the utterances have {MODALITIES[modality]}")
+        elif states[modality] != USED:
+            why.append(_evidence(modality, row, accuracy, is_ignored=states[modality] == IGNORED))
+    sentence = _in_words(states) + (f": {'; '.join(why)}" if why else "")
+    return ModalityUse(states["text"], states["audio"], sentence)
+
+
+def _falls(shuffled: Mapping[str, ProbeRow], clusters: Clusters) -> str:
+    """Say for how many of few clusters the accuracy falls with a modality of other utterances; empty for others."""
+    if not clusters.few:
+        return ""
+    counts = {name: sum(drop > 0 for drop in row.by_cluster.values()) for name, row in shuffled.items()}
+    of = plural(clusters.number, clusters.unit)
     return (
-        f"uses the {other} and ignores the {modality}: with the {modality} of other utterances the accuracy stays at "
-        f"{percent(shuffled)} % ({percent(accuracy)} % as it is)"
+        f"; the accuracy falls for {counts['text']} of {of} with the text of other utterances, for {counts['audio']} "
+        "with their audio"
     )
 
 
-def probe_rows_of(corpus: Corpus, predictions: Predictions, probes: Probes, k: int) -> tuple[ProbeRow, ...]:
-    """Return the rows of :func:`probe_rows` for a set of a corpus, with intervals over its clusters."""
-    utterances = [corpus.utterances[row] for row in predictions.utterances]
-    return probe_rows(predictions, predictions.decisions(k), probes, k, Bootstrap(clusters_of(utterances)))
+def _modality(probe: str) -> str:
+    return probe.partition(" ")[0]
+
+
+def _state(drops: Sequence[Estimate], shuffled: Estimate, common: bool) -> str:
+    """Judge a modality by the falls of all its probes, and by the one where it is shuffled."""
+    if not common:
+        return UNKNOWN
+    if all(drop.high is not None and drop.high < RELEVANT for drop in drops):
+        return IGNORED
+    return USED if shuffled.low is not None and shuffled.low > 0 else UNKNOWN
+
+
+def _in_words(states: Mapping[str, str]) -> str:
+    """Write the states as in ``it uses the text and ignores the audio``."""
+    groups = {state: [name for name, own in states.items() if own == state] for state in (USED, IGNORED, UNKNOWN)}
+    listed = {state: f"the {' and the '.join(names)}" for state, names in groups.items() if names}
+    verbs = {USED: "uses", IGNORED: "ignores"}
+    known = " and ".join(f"{verb} {listed[state]}" for state, verb in verbs.items() if state in listed)
+    parts = [f"it {known}"] if known else []
+    parts += [f"cannot tell whether it uses {listed[UNKNOWN]}"] if UNKNOWN in listed else []
+    return "; ".join(parts)
+
+
+def _evidence(modality: str, row: ProbeRow, accuracy: float, *, is_ignored: bool) -> str:
+    """Write the fall in accuracy with the modality shuffled, and its interval."""
+    start = f"with the {modality} of other utterances the accuracy"
+    if not is_ignored:
+        return f"{start} falls by {percent(row.drop.value)} points (95 % interval {points_interval(row.drop)})"
+    return (
+        f"{start} stays at {percent(row.metrics['accuracy'].value)} % ({percent(accuracy)} % as it is), and the "
+        f"95 % interval excludes a fall of {percent(RELEVANT, 0)} points"
+    )

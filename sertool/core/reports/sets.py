@@ -12,13 +12,11 @@ from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import calibration_row
 from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
+from sertool.core.reports.details import QUICK, details_of
 from sertool.core.reports.load import Loaded
-from sertool.core.reports.probes import probe_rows
 from sertool.core.reports.slices import rightness, slice_rows
 from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import Predictions
-
-QUICK = 2_000  # resamples for slices and probes
 
 
 def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> SetReport:
@@ -32,10 +30,8 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
     """
     stored = run.sets[name]
     own, bootstrap = stored.predictions, Bootstrap(clusters_of(stored.spoken))
-    # There are many slices and probes, and their tests use standard errors, which need fewer resamples than the ends
-    # of intervals do.
     quick = Bootstrap(bootstrap.clusters, resamples=QUICK)
-    clusters, logits, decisions = bootstrap.clusters, own.ensemble_logits(k), own.decisions(k)
+    logits, decisions = own.ensemble_logits(k), own.decisions(k)
     assert own.targets is not None
     targets, number = own.targets, len(own.classes)
     expected = published_counts(run.recipe, name)
@@ -43,13 +39,13 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
     if own.scores is not None and own.kind == "single":  # raw scores exist for sentiment only
         scores = score_estimates(own.scores, logits, own.classes, bootstrap, temperature=temperature or 1.0)
     alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
+    modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
+    details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds)
     return SetReport(
         set=name,
         utterances=len(own.ids),
         published_utterances=expected.utterances if expected else None,
-        unit=clusters.unit,
-        clusters=clusters.number,
-        unit_note=clusters.note,
+        **vars(details),
         k=k,
         metrics=decision_estimates(targets, decisions, number, bootstrap),
         scores=scores,
@@ -61,7 +57,6 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
         majority=float(np.bincount(targets).max() / len(targets)) if own.kind == "single" else None,
         calibration=calibration_row(logits, targets, own.kind, temperature, bootstrap),
         slices=slice_rows(stored, rightness(targets, decisions), quick),
-        probes=probe_rows(own, decisions, run.probes.get(name, {}), k, quick),
         rows=_utterances(stored, k, temperature or 1.0),
     )
 

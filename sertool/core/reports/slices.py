@@ -35,7 +35,8 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstr
     difference divided by its standard error over resamples of clusters, with the degrees of freedom of the fewer
     clusters. Otherwise it comes from Fisher's exact test, which assumes independent utterances (multi-label: those
     that are right in every class count as right). Slices of fewer than ten utterances are not tested, nor genders of
-    fewer than five speakers: the test would be about those speakers, not about gender.
+    fewer than five speakers: the test would be about those speakers, not about gender. In a set of too few clusters
+    for an interval no slice is tested, and none has an interval.
 
     Args:
         stored: the set.
@@ -65,7 +66,8 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstr
                 weak=False,
             )
         )
-        if min(len(inside), len(outside)) >= LEAST and not _is_few_speakers(part, stored):
+        large = min(len(inside), len(outside)) >= LEAST and not bootstrap.clusters.few
+        if large and not _is_few_speakers(part, stored):
             resampled = totals[:, [number, len(parts) + number, -2, -1]]
             tested.append((number, _p_below(inside, outside, part.mask, resampled, bootstrap.clusters)))
     # Only slices that were tested count in the correction.
@@ -85,6 +87,8 @@ def _is_few_speakers(part: _Part, stored: StoredSet) -> bool:
 
 def _estimate(inside: NDArray[np.float64], mask: Mask, bootstrap: Bootstrap) -> Estimate:
     """Return the accuracy on a slice with its interval over clusters; over utterances if there is one cluster only."""
+    if bootstrap.clusters.few:
+        return Estimate(float(inside.mean()))
     _, index = np.unique(bootstrap.clusters.index[mask], return_inverse=True)
     own = Clusters(index, int(index.max()) + 1, bootstrap.clusters.unit)
     if own.number == 1:  # resampling one cluster gives the same figure every time

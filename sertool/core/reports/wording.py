@@ -1,7 +1,7 @@
 """Figures as people write them: shares in percent, differences in points, p-values. JSON and CSV keep fractions."""
 
 from sertool.core.formatting import plural
-from sertool.core.metrics import Difference, Estimate
+from sertool.core.metrics import FEWEST, Difference, Estimate
 from sertool.core.metrics.classification import METRICS, Metric
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.sentiment import SCORE_METRICS
@@ -88,5 +88,7 @@ def _unsigned(value: float) -> str:
 
 
 def over_clusters(own: SetReport | Pair) -> str:
-    """Say over which clusters intervals are taken, with the caveat if there is one."""
+    """Say over which clusters intervals are taken, with the caveat if there is one; or why there are none."""
+    if own.clusters < FEWEST:
+        return own.unit_note
     return f"intervals over {plural(own.clusters, own.unit)}" + (f"; {own.unit_note}" if own.unit_note else "")

@@ -17,12 +17,13 @@ TEXTS = {
     "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
     "few-members": "only 2 of the 3 members that the recipe asks for have finished",
     "one-member": "only one member: the variation between seeds is unknown",
-    "few-clusters": "3 speakers: too few for an interval (5 are needed)",
+    "few-clusters": "3 test speakers: too few for an interval (5 are needed); cross-validate with "
+    "--set splits.scheme=folds",
     "read-often": "the test labels were used for evaluation 4 times; each time is a chance to choose by them",
-    "ignores-audio": "test: uses the text and ignores the audio: with the audio of other utterances the accuracy "
-    "stays at {0} % ({0} % as it is)",
-    "ignores-text": "test: uses the audio and ignores the text: with the text of other utterances the accuracy "
-    "stays at {0} % ({0} % as it is)",
+    "ignores-audio": "test: it uses the text and ignores the audio: with the audio of other utterances the accuracy "
+    "stays at {0} % ({0} % as it is), and the 95 % interval excludes a fall of 2 points",
+    "ignores-text": "test: it uses the audio and ignores the text: with the text of other utterances the accuracy "
+    "stays at {0} % ({0} % as it is), and the 95 % interval excludes a fall of 2 points",
 }
 
 

@@ -178,5 +178,5 @@ def test_a_model_that_ignores_audio_is_named(reported):
     (run,) = reported(make_planted(silent=True)).runs
     assert set(grave(run)) == {"ignores-audio"}
     assert grave(run)["ignores-audio"].startswith(
-        "test: uses the text and ignores the audio: with the audio of other utterances "
+        "test: it uses the text and ignores the audio: with the audio of other utterances "
     )

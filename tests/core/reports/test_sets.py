@@ -10,6 +10,8 @@ from stored_sets import changed, make_origin, make_set, only, report, write_run
 
 from sertool.core.runs.predictions import MemberScore
 
+FEW = "1 test speaker: too few for an interval (5 are needed); cross-validate with --set splits.scheme=folds"
+
 
 def test_one_utterance(tmp_path):
     write_run(tmp_path / "tiny", make_set("test", 1))
@@ -17,14 +19,14 @@ def test_one_utterance(tmp_path):
     test = run.sets["test"]
     assert test.metrics["accuracy"].low is None
     assert test.slices == ()
-    assert text(run, "few-clusters") == "1 speaker: too few for an interval (5 are needed)"
+    assert text(run, "few-clusters") == FEW
 
 
 def test_one_speaker_and_one_class(tmp_path):
     test = make_set("test", 80, speakers=1)
     write_run(tmp_path / "tiny", changed(test, targets=np.ones(80, np.int64)))
     run = only(tmp_path)
-    assert text(run, "few-clusters") == "1 speaker: too few for an interval (5 are needed)"
+    assert text(run, "few-clusters") == FEW
     assert "always predicting happy reaches 100.0 %" in text(run, "no-better-than-majority")
     assert "UAR" not in text(run, "no-better-than-majority")
     assert [row.support for row in run.sets["test"].classes] == [0, 80, 0]

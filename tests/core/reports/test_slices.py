@@ -42,7 +42,7 @@ def test_parts_of_clean_sets_are_seldom_weak_however_much_speakers_differ():
 
 
 def test_a_gender_of_few_speakers_is_not_tested(tmp_path):
-    test = make_set("test", speakers=4)
+    test = make_set("test", speakers=6)
     women = np.array([one.gender == "f" for one in test.spoken])
     wrong = (test.predictions.logits.mean(0).argmax(-1) + 1) % 3
     write_run(tmp_path / "tiny", changed(test, targets=np.where(women, wrong, test.predictions.targets)))

@@ -1,5 +1,6 @@
 """A comparison of runs as plain data. Figures are fractions, not percent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sertool.core.metrics import Difference, McNemar
@@ -57,6 +58,16 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class ClusterPair:
+    """A cluster, as a speaker: its name, number of utterances, and the metrics of both runs by name."""
+
+    name: str
+    utterances: int
+    a: Mapping[str, float]
+    b: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Flip:
     """An utterance for which two runs predict differently; classes by name, several joined by ``|``."""
 
@@ -78,9 +89,11 @@ class Pair:
         utterances: number of utterances that both cover.
         only_a, only_b: number of utterances that only one of them covers; these are left out.
         unit, clusters, unit_note: the unit of the intervals (as ``speaker``), their number, and a caveat.
+        by_cluster: the figures of each cluster where there are too few for intervals; otherwise empty.
         metrics: every metric.
-        mcnemar: exact test of their decisions, which assumes that these are independent.
-        mcnemar_holm: its p-value, corrected for all pairs.
+        mcnemar: exact test of their decisions, which assumes that these are independent; without a p-value where there
+            are too few clusters.
+        mcnemar_holm: its p-value, corrected for all pairs; None without one.
         cohens_h: effect size of the difference in accuracy.
         flips: utterances for which they predict differently, in the order of the set.
         notes: caveats on the comparison, one sentence each.
@@ -94,9 +107,10 @@ class Pair:
     unit: str
     clusters: int
     unit_note: str
+    by_cluster: tuple[ClusterPair, ...]
     metrics: tuple[MetricRow, ...]
     mcnemar: McNemar
-    mcnemar_holm: float
+    mcnemar_holm: float | None
     cohens_h: float
     flips: tuple[Flip, ...]
     notes: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Two runs on the utterances that both cover: paired intervals, McNemar's test, verdicts, flipped utterances."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from sertool.core.metrics import (
     mcnemar,
 )
 from sertool.core.metrics.classification import METRICS
+from sertool.core.reports.by_cluster import few_by_name, limits_of
 from sertool.core.reports.compare.contents import (
     RIGHT_TO_WRONG,
     WRONG_TO_RIGHT,
     WRONG_TO_WRONG,
+    ClusterPair,
     Comparison,
     Flip,
     MetricRow,
@@ -101,12 +103,12 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
     clusters = clusters_of(spoken)
     classes = len(a.stored.predictions.classes)
     differences = decision_differences(shared.targets, shared.a, shared.b, classes, Bootstrap(clusters))
-    of_a, of_b = (
-        {name: metric(shared.targets, decided, classes) for name, metric in METRICS.items()}
-        for decided in (shared.a, shared.b)
-    )
+    of_a, of_b = _metrics(shared, METRICS, classes)
     right_a, right_b = (shared.targets == decided for decided in (shared.a, shared.b))
     test = mcnemar(right_a.ravel(), right_b.ravel())
+    if clusters.few:  # it takes utterances as independent, which those of a few speakers are not
+        test = replace(test, p=None)
+    folds = max(one.contender.folds for one in (a, b))
     return Pair(
         a=a.contender.name,
         b=b.contender.name,
@@ -115,7 +117,11 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
         only_b=len(b.stored.predictions.ids) - len(shared.ids),
         unit=clusters.unit,
         clusters=clusters.number,
-        unit_note=clusters.note,
+        unit_note=limits_of(clusters, a.stored.predictions.set, folds=folds),
+        by_cluster=tuple(
+            ClusterPair(name, int(own.sum()), *_metrics(shared, metrics, classes, own))
+            for name, own in few_by_name(clusters).items()
+        ),
         metrics=tuple(
             # Correction and verdict are filled in by ``corrected``, when the tests of all pairs are known.
             MetricRow(name, of_a[name], of_b[name], differences[name], None, "")
@@ -127,6 +133,17 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
         flips=_flips(a, shared),
         notes=_notes(a, b, shared),
     )
+
+
+def _metrics(
+    shared: _Shared, names: Iterable[str], classes: int, rows: NDArray[np.bool_] | slice = slice(None)
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return some metrics of both runs, over all utterances or over ``rows`` of them."""
+    a, b = (
+        {name: METRICS[name](shared.targets[rows], decided[rows], classes) for name in names}
+        for decided in (shared.a, shared.b)
+    )
+    return a, b
 
 
 def _shared(a: Judged, b: Judged) -> _Shared:
@@ -218,13 +235,15 @@ def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     rows = [row for pair in pairs for row in pair.metrics]
     known = [row.difference.p for row in rows if row.difference.p is not None]
     adjusted = iter(holm(known))
-    tests = holm([pair.mcnemar.p for pair in pairs])
+    tests = iter(holm([pair.mcnemar.p for pair in pairs if pair.mcnemar.p is not None]))
     done = []
-    for pair, test in zip(pairs, tests, strict=True):
+    for pair in pairs:
         metrics = []
         for row in pair.metrics:
             p = None if row.difference.p is None else next(adjusted)
-            metrics.append(replace(row, holm=p, verdict=verdict(row.difference, p, len(known))))
+            few = f"cannot tell from {plural(pair.clusters, pair.unit)}" if pair.by_cluster else ""
+            metrics.append(replace(row, holm=p, verdict=few or verdict(row.difference, p, len(known))))
+        test = None if pair.mcnemar.p is None else next(tests)
         done.append(replace(pair, metrics=tuple(metrics), mcnemar_holm=test))
     return tuple(done)
 

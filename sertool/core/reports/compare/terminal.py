@@ -75,7 +75,8 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     for row in pair.metrics:
         lines += wrapped(f"{metric_name(row.metric)}: {verdict(row, by)}", width)
     lines += [""] if pair.metrics else []
-    lines += wrapped(f"paired {over_clusters(pair)}", width)
+    lines += _by_cluster(pair, a, b, width)
+    lines += wrapped(over_clusters(pair) if pair.by_cluster else f"paired {over_clusters(pair)}", width)
     if many:
         lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
     lines += wrapped(_mcnemar(comparison, pair, a, b), width)
@@ -83,6 +84,23 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     lines += wrapped(f"effect size of the accuracy: Cohen's h {pair.cohens_h:.2f}, {size}", width)
     for note in pair.notes:
         lines += wrapped(f"note: {printable(note)}", width)
+    return lines
+
+
+def _by_cluster(pair: Pair, a: str, b: str, width: int | None) -> list[str]:
+    """Show every metric cluster by cluster; nothing where there are enough for intervals."""
+    lines = []
+    for metric in [row.metric for row in pair.metrics if pair.by_cluster]:
+        rows = [
+            [name, f"{one.utterances:,}", figure(one.a[metric]), figure(one.b[metric]), points(difference)]
+            for one in pair.by_cluster
+            for name, difference in [(printable(one.name), one.b[metric] - one.a[metric])]
+        ]
+        lines += [
+            f"{metric_name(metric)} by {pair.unit}",
+            *aligned(["", "utterances", a, b, f"{b} - {a}"], rows, width),
+        ]
+        lines.append("")
     return lines
 
 
@@ -103,11 +121,11 @@ def verdict(row: MetricRow, by: str) -> str:
 def _mcnemar(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
     test, what = pair.mcnemar, "decisions" if comparison.kind == "multi" else "utterances"
     several = len(comparison.pairs) > 1
+    counts = f"only {a} is right {plural(test.only_a, 'time')}, only {b} {plural(test.only_b, 'time')}"
+    if test.p is None or pair.mcnemar_holm is None:
+        return f"{counts}; McNemar's test assumes independent {what}, which those of one {pair.unit} are not"
     corrected = f", {p_equals(pair.mcnemar_holm)} by Holm over {len(comparison.pairs)} pairs" * several
-    return (
-        f"McNemar's exact test: only {a} is right {plural(test.only_a, 'time')}, only {b} "
-        f"{plural(test.only_b, 'time')}: {p_equals(test.p)}{corrected}; it assumes independent {what}"
-    )
+    return f"McNemar's exact test: {counts}: {p_equals(test.p)}{corrected}; it assumes independent {what}"
 
 
 def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> list[str]:

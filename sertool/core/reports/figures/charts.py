@@ -55,13 +55,12 @@ def reliability_chart(bins: Sequence[Bin]) -> "Figure":
     places = [100 * one.confidence for one in bins]
     width = 100 / 15 * 0.8
     right = [100 * one.accuracy for one in bins]
-    ends = [
-        [value - 100 * one.low for value, one in zip(right, bins, strict=True)],
-        [100 * one.high - value for value, one in zip(right, bins, strict=True)],
-    ]
+    known = [(one.confidence, one.accuracy, one.low, one.high) for one in bins if None not in (one.low, one.high)]
+    across, middle, low, high = 100 * np.array(known, np.float64).reshape(-1, 4).T
     upper.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=0.7)
     upper.bar(places, right, width, color=COLOURS[5], edgecolor=COLOURS[0], linewidth=0.6)
-    upper.errorbar(places, right, np.clip(ends, 0, None), fmt="none", ecolor="black", elinewidth=0.7, capsize=1.5)
+    ends = np.clip([middle - low, high - middle], 0, None)
+    upper.errorbar(across, middle, ends, fmt="none", ecolor="black", elinewidth=0.7, capsize=1.5)
     upper.set(ylim=(0, 102), ylabel="correct, %")
     lower.bar(places, [one.count for one in bins], width, color=GREY)
     lower.set(xlim=(0, 102), xlabel="confidence, %", ylabel="decisions")

@@ -159,7 +159,7 @@ def run_section(run: RunReport, *, full: bool) -> Section:
 
 def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
     """Return metrics, classes, calibration, slices and probes of a set; if ``full`` also members, sizes and counts."""
-    tables = [_metrics(run, own), _classes(own, full=full)]
+    tables = [_metrics(run, own), *([_by_cluster(own)] if own.by_cluster else []), _classes(own, full=full)]
     tables += _details(run, own) if full else []
     if own.calibration is not None:
         tables.append(Table(notes=tuple(_calibration(own.calibration))))
@@ -215,6 +215,15 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
     return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
 
 
+def _by_cluster(own: SetReport) -> Table:
+    rows = [
+        (one.name, f"{one.utterances:,}", figure(one.accuracy, "accuracy"), figure(one.uar, "uar"))
+        for one in own.by_cluster
+    ]
+    header = (own.unit, "utterances", metric_name("accuracy"), metric_name("uar"))
+    return Table(f"by {own.unit}", header, tuple(rows))
+
+
 def _short(run: RunReport, own: SetReport) -> Table:
     figures = [f"{metric_name(name)} {figure(value.value)}" for name, value in own.metrics.items()]
     title = f"{own.set} · {plural(own.utterances, 'utterance')} · {' · '.join(figures)}"
@@ -249,9 +258,10 @@ def _class(own: ClassRow, *, full: bool) -> tuple[str, ...]:
 def _calibration(own: CalibrationRow) -> list[str]:
     divided = "no temperature" if own.temperature is None else f"temperature {own.temperature:.2f}"
     between = "" if own.ece.low is None else f" ({interval(own.ece)})"
+    tested = "" if own.p is None else f", {p_equals(own.p)}"
     lines = [
         f"calibration: {divided} · ECE {percent(own.ece.value)} %{between}, {percent(own.ece_expected)} % expected "
-        f"by chance, {p_equals(own.p)}",
+        f"by chance{tested}",
         f"mean probability {percent(own.confidence)} %, correct {percent(own.accuracy)} % · "
         f"Brier score {own.brier.value:.3f}",
     ]
@@ -269,7 +279,8 @@ def _slices(own: SetReport, *, full: bool) -> Table:
     tested = sum(one.p is not None for one in own.slices)
     if not shown:
         weaker = f"none of {tested} is significantly weaker than the rest"
-        return Table(notes=(f"slices: {weaker if tested else 'all are too small to test'}",))
+        untested = f"not tested: {plural(own.clusters, own.unit)}" if own.by_cluster else "all are too small to test"
+        return Table(notes=(f"slices: {weaker if tested else untested}",))
     header = ("slice", "utterances", "accuracy", INTERVAL, "vs. rest", "p", *(["weak"] if full else []))
     title = "slices" if full else f"weak slices, of {tested} tested"
     note = "p: one-sided, Holm-corrected over all slices of the set"
@@ -290,12 +301,17 @@ def _slice(own: SliceRow, *, full: bool) -> tuple[str, ...]:
 
 def _probes(own: SetReport) -> Table:
     names = [name for name in ("accuracy", "uar") if name in own.metrics]
-    header = ["input", *map(metric_name, names), "accuracy falls by", INTERVAL, "p"]
-    rows = [("as it is", *(figure(own.metrics[name].value) for name in names), "", "", "")]
+    # Where clusters are too few for an interval, the fall in each of them stands in its place.
+    clusters = [one.name for one in own.by_cluster]
+    header = ["input", *map(metric_name, names), "accuracy falls by", *(clusters or [INTERVAL, "p"])]
+    rows = [("as it is", *(figure(own.metrics[name].value) for name in names), *[""] * (len(header) - len(names) - 1))]
     for one in own.probes:
         figures = [figure(one.metrics[name].value) if name in one.metrics else NONE for name in names]
-        rows.append((one.name, *figures, points(one.drop.value), points_interval(one.drop), p_value(one.p)))
-    return Table("text and audio", tuple(header), tuple(rows))
+        beside = [points_interval(one.drop), p_value(one.p)]
+        if clusters:
+            beside = [points(one.by_cluster[name], 1) for name in clusters]
+        rows.append((one.name, *figures, points(one.drop.value), *beside))
+    return Table("text and audio", tuple(header), tuple(rows), (own.use.sentence,) if own.use is not None else ())
 
 
 def _reads(run: RunReport, *, full: bool) -> Table:

@@ -91,9 +91,12 @@ def reliability(bins: Sequence[Bin]) -> Markup:
     for place, one in zip(places, bins, strict=True):
         start, end = x(place / BINS), x((place + 1) / BINS)
         middle, tall = (start + end) / 2, y(one.accuracy)
+        between, whisker = "", []
+        if one.low is not None and one.high is not None:
+            between = f" ({percent(one.low)} to {percent(one.high)})"
+            whisker = [line(middle, y(one.low), middle, y(one.high), "whisker")]
         said.append(
-            f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct "
-            f"({percent(one.low)} to {percent(one.high)})"
+            f"{one.count:,} at {percent(one.confidence)} % confidence: {percent(one.accuracy)} % correct{between}"
         )
         parts.append(
             mark(
@@ -101,7 +104,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
                 element("rect", x=start, y=top, width=end - start, height=bottom - top, class_="hit"),
                 element("rect", x=start + 1, y=tall, width=end - start - 2, height=bottom - tall,
                         class_="bar" if one.count >= FEW else "bar few"),
-                line(middle, y(one.low), middle, y(one.high), "whisker"),
+                *whisker,
                 # All in one row: beside the bars they would run into the whiskers.
                 label(middle, top - 8, _short(one.count), "tick", "middle"),
             )

@@ -1,0 +1,56 @@
+"""Figures cluster by cluster, as speaker by speaker: they take the place of intervals where clusters are few."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.metrics import Clusters, few_clusters
+from sertool.core.metrics.classification import METRICS
+from sertool.core.reports.contents import ClusterRow
+
+Decisions = NDArray[np.int64]
+
+
+def few_by_name(clusters: Clusters) -> dict[str, NDArray[np.bool_]]:
+    """Return (N,) the utterances of each cluster by its name; empty unless clusters are too few for an interval.
+
+    >>> few_by_name(Clusters(np.array([0, 1, 0]), 2, "speaker", ("ann", "bob")))["bob"].tolist()
+    [False, True, False]
+    """
+    if not clusters.few:
+        return {}
+    return {name: clusters.index == number for number, name in enumerate(clusters.names)}
+
+
+def limits_of(clusters: Clusters, where: str, *, folds: int) -> str:
+    """Return a sentence on the limits of the intervals over clusters; empty where there are none.
+
+    Args:
+        clusters: the clusters of a set.
+        where: the set, as ``test``.
+        folds: number of folds of the run; with one, a run with too few clusters may be cross-validated.
+    """
+    return few_clusters(clusters.number, clusters.unit, where, advise=folds == 1) if clusters.few else clusters.note
+
+
+def cluster_rows(
+    targets: Decisions, decisions: Decisions, num_classes: int, clusters: Clusters
+) -> tuple[ClusterRow, ...]:
+    """Return number of utterances, accuracy and UAR of each cluster; none unless they are too few for an interval.
+
+    The UAR is the mean over the classes that occur in the cluster.
+
+    Args:
+        targets: (N,) class numbers, or (N, C) 0/1.
+        decisions: (N,) or (N, C), likewise.
+        num_classes: C.
+        clusters: the clusters of the utterances.
+    """
+    return tuple(
+        ClusterRow(
+            name=name,
+            utterances=int(own.sum()),
+            accuracy=METRICS["accuracy"](targets[own], decisions[own], num_classes),
+            uar=METRICS["uar"](targets[own], decisions[own], num_classes),
+        )
+        for name, own in few_by_name(clusters).items()
+    )

@@ -1,0 +1,53 @@
+"""Facts that the commands `ensemble` and `report` show beside the figures of a set, computed in one place for both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sertool.core.metrics import Bootstrap, clusters_of
+from sertool.core.reports.by_cluster import cluster_rows, limits_of
+from sertool.core.reports.contents import ClusterRow, ModalityUse, ProbeRow
+from sertool.core.reports.load import Probes
+from sertool.core.reports.probes import modality_use, probe_rows
+from sertool.core.runs.prediction_files import Spoken
+from sertool.core.runs.predictions import Predictions
+
+QUICK = 2_000  # resamples for slices and probes: their tests use standard errors, which need fewer than intervals
+
+
+@dataclass(frozen=True)
+class Details:
+    """The clusters of a set, their figures where they are few, and its probes: see the attributes of ``SetReport``."""
+
+    unit: str
+    clusters: int
+    unit_note: str
+    by_cluster: tuple[ClusterRow, ...]
+    probes: tuple[ProbeRow, ...]
+    use: ModalityUse | None
+
+
+def details_of(
+    predictions: Predictions, spoken: Sequence[Spoken], probes: Probes, k: int, modalities: Sequence[str], folds: int
+) -> Details:
+    """Compute the details of a labelled set.
+
+    Args:
+        predictions: predictions of the set, with targets.
+        spoken: (N,) facts about its utterances.
+        probes: logits (E, N, C) by probe; may be empty.
+        k: number of averaged members.
+        modalities: those that the model takes, by its recipe.
+        folds: number of folds of the run.
+    """
+    assert predictions.targets is not None
+    clusters, decisions = clusters_of(spoken), predictions.decisions(k)
+    rows = probe_rows(predictions, spoken, probes, k, Bootstrap(clusters, resamples=QUICK))
+    use = modality_use(rows, spoken, predictions.metric("accuracy", k), clusters)
+    return Details(
+        unit=clusters.unit,
+        clusters=clusters.number,
+        unit_note=limits_of(clusters, predictions.set, folds=folds),
+        by_cluster=cluster_rows(predictions.targets, decisions, len(predictions.classes), clusters),
+        probes=rows,
+        use=use if len(modalities) > 1 else None,  # a model that takes one modality cannot ignore the other
+    )
