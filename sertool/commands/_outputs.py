@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,34 @@ class Outputs:
                 write_output(self._paths[option] / name, content)
         except SertoolError as error:
             self._error = self._error or error
+
+    def first_file(self, options: Iterable[str]) -> Path | None:
+        """Return the path of the first of some options that was given and is not standard output."""
+        return next((self._paths[one] for one in options if one in self._paths and one not in self._to_stdout), None)
+
+    @contextmanager
+    def growing(self, option: str) -> Iterator[Callable[[str], None]]:
+        """Yield a function that adds a text to a result which grows while the command runs.
+
+        Raises:
+            SertoolError: it cannot be written, at the start or in between.
+        """
+        from sertool.core.files.artifacts import writing
+        from sertool.core.files.outputs import open_output
+
+        if option in self._to_stdout:
+            gate: Any = sys.stdout  # see :mod:`._streams`
+            yield lambda text: gate.write_bytes(text.encode())
+            return
+        path = self._paths[option]
+        with open_output(path) as file:
+
+            def add(text: str) -> None:
+                with writing(path):
+                    file.write(text.encode())
+                    file.flush()
+
+            yield add
 
     def write_json(self, option: str, content: Any) -> None:
         """Write plain data as JSON if the option was given; NaN is refused, because it is not part of JSON."""

@@ -1,5 +1,6 @@
 """Predictions shown on a terminal and written to files."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -190,6 +191,12 @@ def predictions_table(
         "predictions": [_entry(own, abstain) for own in predictions],
         "left_out": [{"id": item.name, "reason": item.reason} for item in refused],
     }
+
+
+def json_lines(predictions: Sequence["Prediction"], abstain: float | None) -> str:
+    """Write a line of JSON for each prediction, with the fields that it has in ``predictions`` of the whole result."""
+    entries = (json.dumps(_entry(own, abstain), ensure_ascii=False, allow_nan=False) for own in predictions)
+    return "".join(f"{entry}\n" for entry in entries)
 
 
 def _entry(own: "Prediction", abstain: float | None) -> dict[str, Any]:

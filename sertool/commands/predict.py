@@ -1,28 +1,20 @@
 """``sertool predict``: predict the classes of recordings and texts with a trained ensemble."""
 
 import sys
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sertool.commands import _options as options
-from sertool.commands._console import console, counting, say
+from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-from sertool.commands._predictions import left_out, prediction_rows, predictions_table, show
+from sertool.commands._prediction_jobs import GROWING, PredictionJob
+from sertool.commands._predictions import json_lines, left_out, prediction_rows, predictions_table, show
 from sertool.core.formatting import printable
-
-if TYPE_CHECKING:
-    from sertool.core.compute.device import Precision
-    from sertool.core.compute.jobs import Launcher
-    from sertool.core.inference.clips import Inputs, RefusedClip
-    from sertool.core.inference.passages import Listener
-    from sertool.core.inference.predictor import Prediction, Predictor
 
 MANY = 20  # recordings; reading fewer takes too little time for a progress bar
 
@@ -42,6 +34,9 @@ SkipOption = Annotated[bool, option("--skip-bad", "Leave out inputs that cannot 
 CsvOption = Annotated[
     Path | None, option("--csv", "Write one row per prediction to this file.", "FILE", dir_okay=False)
 ]
+JsonLinesOption = Annotated[
+    Path | None, option("--jsonl", "Write one JSON object per prediction to this file.", "FILE", dir_okay=False)
+]
 
 
 def predict(
@@ -56,6 +51,7 @@ def predict(
     skip_bad: SkipOption = False,
     csv: CsvOption = None,
     raw_csv: options.RawCsv = False,
+    jsonl: JsonLinesOption = None,
     json: options.Json = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
@@ -68,7 +64,8 @@ def predict(
     """Predict the classes of recordings, texts, or both.
 
     Shows the predicted class and the probability of every class. All inputs are read first: if one of them cannot be
-    used, the command stops before anything is predicted.
+    used, the command stops before anything is predicted. With more than 512 inputs, --csv and --jsonl grow while the
+    command works; the same command goes on after it was cut off.
     """
     from sertool.core.files.csv_text import csv_text
     from sertool.core.inference.clips import check_window, collect
@@ -78,7 +75,7 @@ def predict(
     check_abstain(abstain)
     inputs = collect(audio or [], text, table, divided=window is not None)
     read = filter(None, (output / name, table, *(clip.audio for clip in inputs.clips)))
-    files = Outputs({"--csv": csv, "--json": json}, read)
+    files = Outputs({"--csv": csv, "--jsonl": jsonl, "--json": json}, read)
     talk = console()
     for note in inputs.notes:
         say(talk, f"note: {printable(note)}")
@@ -96,10 +93,14 @@ def predict(
         # On a cluster the workers compute; to open the model here, a CPU is enough.
         opened = open_predictor(output / name, data, members, chosen if cluster is None else choose("cpu", "fp32"))
         listener = opened.listener(window, hop)
-        predictions, bad = _predict(opened, listener, inputs, skip_bad, chosen, cluster)
+        job = PredictionJob(opened, listener, inputs, chosen, cluster, skip_bad=skip_bad)
+        grows = job.is_long and any(option in files for option in GROWING)
+        predictions, bad = job.grow(files, abstain, raw=raw_csv) if grows else job.run()
     for line in notes(opened, listener, inputs.clips, predictions):
         say(talk, line)
-    files.write("--csv", csv_text(prediction_rows(opened, predictions, abstain), raw=raw_csv))
+    if not grows:
+        files.write("--csv", csv_text(prediction_rows(opened, predictions, abstain), raw=raw_csv))
+        files.write("--jsonl", json_lines(predictions, abstain))
     files.write_json("--json", predictions_table(opened, predictions, abstain, bad))
     files.show(show(opened, predictions, abstain, _width()))
     for line in left_out(bad):
@@ -109,35 +110,6 @@ def predict(
 def _width() -> int | None:
     """Return the width of the terminal; None for a pipe, which gets whole lines."""
     return get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _predict(
-    opened: "Predictor",
-    listener: "Listener",
-    inputs: "Inputs",
-    skip_bad: bool,
-    chosen: "Precision",
-    cluster: "Launcher | None",
-) -> "tuple[list[Prediction], list[RefusedClip]]":
-    """Read all inputs and predict their classes, here or on a cluster; show progress if there are many."""
-    from sertool.core.inference.distributed import predict_with
-
-    with counting("recordings") if len(inputs.clips) >= MANY else nullcontext() as progress:
-        if cluster is not None:
-            return predict_with(
-                cluster,
-                opened,
-                listener,
-                inputs.clips,
-                inputs.refused,
-                precision=chosen,
-                skip_bad=skip_bad,
-                progress=progress,
-                tell=partial(say, console()),
-            )
-        with chosen.threaded(1):  # one recording is too short to share among threads
-            passages, bad = listener.listen_all(inputs.clips, inputs.refused, skip_bad=skip_bad, progress=progress)
-    return opened.predict_passages(passages), bad
 
 
 def check_abstain(probability: float | None) -> None:

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sertool.core.errors import UsageError
 from sertool.core.files.artifacts import write_bytes, writing
@@ -115,6 +116,23 @@ def write_output(path: Path, content: bytes) -> None:
                 file.write(content)
         else:
             write_bytes(Path(os.path.realpath(path)), content)
+
+
+def open_output(path: Path) -> BinaryIO:
+    """Open a result that grows while a command runs; a regular file is emptied first.
+
+    Raises:
+        SertoolError: it cannot be opened.
+    """
+    with writing(path):
+        number = _descriptor(path)
+        if number is not None:
+            return os.fdopen(os.dup(number), "wb")
+        if stat.S_ISREG(_mode(path)) or not _mode(path):
+            path = Path(os.path.realpath(path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("wb")
+        return open(path, "wb", opener=lambda name, flags: os.open(name, os.O_WRONLY))
 
 
 def is_stdout(path: Path) -> bool:

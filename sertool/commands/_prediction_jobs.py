@@ -1,0 +1,147 @@
+"""A prediction job: a short one reads all inputs first, a long one writes results while it works and can be resumed."""
+
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sertool.commands._console import console, counting, say
+from sertool.commands._outputs import Outputs
+from sertool.commands._predictions import json_lines, prediction_rows
+from sertool.core.formatting import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sertool.core.compute.device import Precision
+    from sertool.core.compute.jobs import Launcher
+    from sertool.core.inference.clips import Inputs, RefusedClip
+    from sertool.core.inference.passages import Listener
+    from sertool.core.inference.predictor import Prediction, Predictor
+    from sertool.core.inference.shards import Journal, PredictedShard
+
+MANY = 20  # recordings; reading fewer takes too little time for a progress bar
+GROWING = ("--csv", "--jsonl")  # results that grow while a long job works
+
+
+def _uncounted(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class PredictionJob:
+    """Inputs and the model that predicts them.
+
+    Attributes:
+        opened: the model.
+        listener: makes passages for the model.
+        inputs: clips, and rows of a table that cannot be used.
+        precision: device and number format.
+        cluster: runs the job on a cluster; None: this process does.
+        skip_bad: leave out inputs that cannot be used.
+    """
+
+    opened: "Predictor"
+    listener: "Listener"
+    inputs: "Inputs"
+    precision: "Precision"
+    cluster: "Launcher | None"
+    skip_bad: bool
+
+    @property
+    def is_long(self) -> bool:
+        """Check for more inputs than are predicted together."""
+        from sertool.core.inference.predictor import SHARD
+
+        return len(self.inputs.clips) > SHARD
+
+    def run(self) -> "tuple[list[Prediction], list[RefusedClip]]":
+        """Read all inputs, then predict them; return the predictions and the inputs that cannot be used.
+
+        Raises:
+            DataError: inputs cannot be used, and they may not be left out; nothing was predicted.
+        """
+        clips = self.inputs.clips
+        with counting("recordings") if len(clips) >= MANY else nullcontext(_uncounted) as progress:
+            if self.cluster is not None:
+                return self._collected(self._shards(), progress)
+            with self.precision.threaded(1):  # one recording is too short to share among threads
+                passages, bad = self.listener.listen_all(
+                    clips, self.inputs.refused, skip_bad=self.skip_bad, progress=progress
+                )
+        return self.opened.predict_passages(passages), bad
+
+    def grow(self, files: Outputs, abstain: float | None, *, raw: bool) -> "tuple[list[Prediction], list[RefusedClip]]":
+        """Predict the inputs part by part, and add each part to the results at once.
+
+        What is done is kept beside the first result that is a file, so that the same command goes on if this process
+        ends early.
+
+        Args:
+            files: results; those of ``GROWING`` grow.
+            abstain: probability below which the answer is unsure; None: never.
+            raw: write texts to CSV as they are.
+
+        Raises:
+            DataError: inputs cannot be used, and they may not be left out; the others are in the results.
+            UsageError: another job was cut off that wrote to the same file.
+        """
+        from sertool.core.files.csv_text import csv_text
+        from sertool.core.inference.journal import job_identity, journal_path, open_journal
+
+        with ExitStack() as stack:
+            journal = None
+            if place := files.first_file(GROWING):
+                identity = job_identity(self.opened, self.listener, self.inputs.clips, self.precision)
+                journal = stack.enter_context(open_journal(journal_path(place), identity))
+                if journal.done:
+                    done = sum(shard.clips for shard in journal.done.values())
+                    say(console(), f"resuming: {done:,} of {plural(len(self.inputs.clips), 'input')} are done")
+            add = {option: stack.enter_context(files.growing(option)) for option in GROWING if option in files}
+            if "--csv" in add:
+                add["--csv"](csv_text(prediction_rows(self.opened, [], abstain)))
+
+            def written() -> "Iterator[PredictedShard]":
+                for shard in self._shards(journal):
+                    if "--csv" in add:
+                        _, *rows = prediction_rows(self.opened, shard.predictions, abstain)
+                        add["--csv"](csv_text(rows, raw=raw))
+                    if "--jsonl" in add:
+                        add["--jsonl"](json_lines(shard.predictions, abstain))
+                    yield shard
+
+            progress = stack.enter_context(counting("recordings"))
+            result = self._collected(written(), progress)
+            if journal is not None:
+                journal.end()
+            return result
+
+    def _shards(self, journal: "Journal | None" = None) -> "Iterator[PredictedShard]":
+        from sertool.core.inference.shards import predict_shards
+
+        return predict_shards(
+            self.opened,
+            self.listener,
+            self.inputs.clips,
+            precision=self.precision,
+            launcher=self.cluster,
+            journal=journal,
+            tell=partial(say, console()),
+        )
+
+    def _collected(
+        self, shards: "Iterator[PredictedShard]", progress: "Callable[[int, int], None]"
+    ) -> "tuple[list[Prediction], list[RefusedClip]]":
+        """Return the predictions and the refused inputs of all shards; refuse the job if some may not be left out."""
+        from sertool.core.inference.clips import check_refused
+
+        predictions, bad, done, number = [], [*self.inputs.refused], 0, len(self.inputs.clips)
+        for shard in shards:
+            predictions += shard.predictions
+            bad += shard.refused
+            for _ in range(shard.clips):
+                done += 1
+                progress(done, number)
+        number += len(self.inputs.refused)
+        check_refused(bad, number, skip_bad=self.skip_bad, usable=bool(predictions))
+        return predictions, bad
