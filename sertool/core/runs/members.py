@@ -8,6 +8,7 @@ from typing import Any
 from sertool.core.corpora.splitting import check_splitting
 from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
+from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.models.build import DataSizes, build, check_members, load_members, outline, sizes_in
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
@@ -74,6 +75,16 @@ class Trained:
             if seen[member.fold] <= k:
                 chosen.append(member)
         return tuple(chosen)
+
+
+def find_folder(run: Path, output: Path) -> Path:
+    """Return the folder of a run that is given by its path, or by the name that it has below ``output``.
+
+    A folder of that name which holds no run, such as a corpus, does not hide the run below ``output``.
+    """
+    by_name = not run.is_absolute() and len(run.parts) == 1 and run != Path("..")
+    holds_run = any(run.glob("run-*/run.json")) or is_reference_folder(run)
+    return output / run if by_name and not holds_run else run
 
 
 def open_runs(folder: Path) -> Trained:

@@ -74,7 +74,7 @@ def test_ensemble_fits_what_predict_uses(here):
     (before,) = written("00.wav", name="mine")
     done = run("ensemble", "--name", "mine", "--index", "1")
     assert done.exit_code == 0
-    assert read_calibration(folder).members == sertool.load(folder, index=1).members
+    assert read_calibration(folder).members == sertool.load(folder, members=1).members
     assert written("00.wav", "--index", "1", name="mine")[0]["calibrated"] is True
     assert written("00.wav", name="mine") == [before]
 

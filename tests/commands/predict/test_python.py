@@ -1,6 +1,7 @@
 """``sertool.load`` and ``predict`` from Python."""
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -157,17 +158,17 @@ def test_mistakes_in_python(here, given, text):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"folder": None}, "folder: a value of type NoneType, expected a path"),
+        ({"run": None}, "run: a value of type NoneType, expected a path"),
         ({"data": 3}, "data: a value of type int, expected a path"),
-        ({"index": 1.5}, "--members 1.5: there are 2 members to average"),
-        ({"index": "1"}, "--members 1: there are 2 members to average"),
+        ({"members": 1.5}, "--members 1.5: there are 2 members to average"),
+        ({"members": "1"}, "--members 1: there are 2 members to average"),
         ({"device": "gpu"}, "--device gpu: expected auto, cpu, cuda"),
         ({"device": "cpu", "precision": "fp16"}, "--precision fp16: expected auto, fp32, tf32, bf16"),
     ],
 )
 def test_mistakes_in_opening_a_model(here, given, text):
     with pytest.raises(SertoolError) as raised:
-        sertool.load(**{"folder": "ckpt/tones"} | given)
+        sertool.load(**{"run": "ckpt/tones"} | given)
     assert str(raised.value) == text
 
 
@@ -192,6 +193,26 @@ def test_several_threads_get_the_same(here):
             got = list(pool.map(lambda text: model.predict("00.wav", text).logits, texts))
             assert got == wanted
     assert torch.get_num_threads() == threads
+
+
+def test_a_run_is_opened_by_its_name(here):
+    own = sertool.load("ckpt/tones").predict("00.wav")
+    assert sertool.load("tones").predict("00.wav") == own
+    Path("tones").mkdir()  # a corpus of the same name
+    assert sertool.load("tones").predict("00.wav") == own
+    (here / "models").symlink_to("ckpt")
+    assert sertool.load("tones", output="models").predict("00.wav") == own
+    os.chdir("ckpt")
+    assert sertool.load("tones").trained.name == "tones"
+    with pytest.raises(sertool.UsageError, match="did you mean 'tones'"):
+        sertool.load("tone", output=here / "ckpt")
+
+
+def test_errors_are_at_the_top():
+    assert issubclass(sertool.DataError, sertool.SertoolError)
+    assert sertool.Prediction is Prediction
+    with pytest.raises(AttributeError, match="'sertool' has no attribute 'nothing'"):
+        sertool.nothing  # noqa: B018
 
 
 def test_importing_sertool_loads_nothing_heavy():
