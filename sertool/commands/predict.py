@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from sertool.commands._predictions import json_lines, left_out, prediction_rows,
 from sertool.core.formatting import printable
 
 MANY = 20  # recordings; reading fewer takes too little time for a progress bar
+
+if TYPE_CHECKING:
+    from sertool.core.inference.clips import RefusedClip
+    from sertool.core.inference.predictor import Prediction, Predictor
 
 AudioArgument = Annotated[
     list[Path] | None,
@@ -101,10 +105,21 @@ def predict(
     if not grows:
         files.write("--csv", csv_text(prediction_rows(opened, predictions, abstain), raw=raw_csv))
         files.write("--jsonl", json_lines(predictions, abstain))
+    _finish(files, opened, predictions, bad, abstain)
+
+
+def _finish(
+    files: Outputs,
+    opened: "Predictor",
+    predictions: "list[Prediction]",
+    bad: "list[RefusedClip]",
+    abstain: float | None,
+) -> None:
+    """Write what needs all predictions, show them, and list the inputs that were left out."""
     files.write_json("--json", predictions_table(opened, predictions, abstain, bad))
     files.show(show(opened, predictions, abstain, _width()))
     for line in left_out(bad):
-        say(talk, line)
+        say(console(), line)
 
 
 def _width() -> int | None:
