@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sertool.core.inference.predictor import Prediction, Predictor
     from sertool.core.inference.shards import Journal, PredictedShard
 
+    Results = tuple[list[Prediction], list[RefusedClip]]
+
 MANY = 20  # recordings; reading fewer takes too little time for a progress bar
 GROWING = ("--csv", "--jsonl")  # results that grow while a long job works
 
@@ -55,12 +57,30 @@ class PredictionJob:
 
         return len(self.inputs.clips) > SHARD
 
-    def run(self) -> "tuple[list[Prediction], list[RefusedClip]]":
-        """Read all inputs, then predict them; return the predictions and the inputs that cannot be used.
+    def run(self, files: Outputs, abstain: float | None, *, raw: bool) -> "Results":
+        """Predict the inputs and write those of ``GROWING``; return the predictions and the inputs that were left out.
+
+        Args:
+            files: results.
+            abstain: probability below which the answer is unsure; None: never.
+            raw: write texts to CSV as they are.
 
         Raises:
-            DataError: inputs cannot be used, and they may not be left out; nothing was predicted.
+            DataError: inputs cannot be used, and they may not be left out. Of a job with results that grow the others
+                are in the results; else nothing was predicted.
+            UsageError: another job was cut off that wrote to the same file.
         """
+        from sertool.core.files.csv_text import csv_text
+
+        if self.is_long and any(option in files for option in GROWING):
+            return self._grow(files, abstain, raw=raw)
+        predictions, bad = self._read_first()
+        files.write("--csv", csv_text(prediction_rows(self.opened, predictions, abstain), raw=raw))
+        files.write("--jsonl", json_lines(predictions, abstain))
+        return predictions, bad
+
+    def _read_first(self) -> "Results":
+        """Read all inputs, then predict them."""
         clips = self.inputs.clips
         with counting("recordings") if len(clips) >= MANY else nullcontext(_uncounted) as progress:
             if self.cluster is not None:
@@ -71,20 +91,11 @@ class PredictionJob:
                 )
         return self.opened.predict_passages(passages), bad
 
-    def grow(self, files: Outputs, abstain: float | None, *, raw: bool) -> "tuple[list[Prediction], list[RefusedClip]]":
+    def _grow(self, files: Outputs, abstain: float | None, *, raw: bool) -> "Results":
         """Predict the inputs part by part, and add each part to the results at once.
 
         What is done is kept beside the first result that is a file, so that the same command goes on if this process
         ends early.
-
-        Args:
-            files: results; those of ``GROWING`` grow.
-            abstain: probability below which the answer is unsure; None: never.
-            raw: write texts to CSV as they are.
-
-        Raises:
-            DataError: inputs cannot be used, and they may not be left out; the others are in the results.
-            UsageError: another job was cut off that wrote to the same file.
         """
         from sertool.core.files.csv_text import csv_text
         from sertool.core.inference.journal import job_identity, journal_path, open_journal
@@ -129,9 +140,7 @@ class PredictionJob:
             tell=partial(say, console()),
         )
 
-    def _collected(
-        self, shards: "Iterator[PredictedShard]", progress: "Callable[[int, int], None]"
-    ) -> "tuple[list[Prediction], list[RefusedClip]]":
+    def _collected(self, shards: "Iterator[PredictedShard]", progress: "Callable[[int, int], None]") -> "Results":
         """Return the predictions and the refused inputs of all shards; refuse the job if some may not be left out."""
         from sertool.core.inference.clips import check_refused
 

@@ -12,8 +12,8 @@ from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-from sertool.commands._prediction_jobs import GROWING, PredictionJob
-from sertool.commands._predictions import json_lines, left_out, prediction_rows, predictions_table, show
+from sertool.commands._prediction_jobs import PredictionJob
+from sertool.commands._predictions import left_out, predictions_table, show
 from sertool.core.formatting import printable
 
 MANY = 20  # recordings; reading fewer takes too little time for a progress bar
@@ -71,7 +71,6 @@ def predict(
     used, the command stops before anything is predicted. With more than 512 inputs, --csv and --jsonl grow while the
     command works; the same command goes on after it was cut off.
     """
-    from sertool.core.files.csv_text import csv_text
     from sertool.core.inference.clips import check_window, collect
 
     # Mistakes in options and tables are found before torch is imported and the model is opened.
@@ -98,13 +97,9 @@ def predict(
         opened = open_predictor(output / name, data, members, chosen if cluster is None else choose("cpu", "fp32"))
         listener = opened.listener(window, hop)
         job = PredictionJob(opened, listener, inputs, chosen, cluster, skip_bad=skip_bad)
-        grows = job.is_long and any(option in files for option in GROWING)
-        predictions, bad = job.grow(files, abstain, raw=raw_csv) if grows else job.run()
+        predictions, bad = job.run(files, abstain, raw=raw_csv)
     for line in notes(opened, listener, inputs.clips, predictions):
         say(talk, line)
-    if not grows:
-        files.write("--csv", csv_text(prediction_rows(opened, predictions, abstain), raw=raw_csv))
-        files.write("--jsonl", json_lines(predictions, abstain))
     _finish(files, opened, predictions, bad, abstain)
 
 
