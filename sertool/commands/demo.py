@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +55,7 @@ def demo(
         plan = plan_training(experiment, output / names[title], seeds, None, chosen, processes=True)
         show_training(plan, train_recipe(plan, here, chosen), title)
         results.append(_evaluated(title, names[title], output, chosen))
-    files.write_json(
-        "--json", {"synthetic": True, "set": "test", "interval": "95 %, bootstrap over voices", "rows": results}
-    )
+    files.write_json("--json", {"synthetic": True, "set": "test", "rows": results})
     files.show([*show(results), *next_commands(output, here)])
 
 
@@ -64,43 +63,47 @@ def _evaluated(title: str, name: str, output: Path, chosen: "Precision") -> dict
     """Evaluate one of the ensembles on test; return its row of the table."""
     from sertool.core.inference.ensemble import open_ensemble
     from sertool.core.inference.evaluate import evaluate
-    from sertool.core.metrics import uar_interval
+    from sertool.core.metrics import clusters_of
+    from sertool.core.reports.by_cluster import cluster_rows
 
     opened = open_ensemble(name, output, Path())
     members = opened.depth
     # Only the fused model is probed: the others have no second modality to mask or shuffle.
     test = evaluate(opened, ["test"], members, chosen, "sertool demo", probed=title == FUSED).results[0]
     assert test.targets is not None
-    voices = [str(opened.experiment.corpus.utterances[row].speaker) for row in test.utterances]
-    # Over voices, not utterances: utterances of one voice are not independent of each other.
-    interval = uar_interval(test.targets, test.decisions(members), len(test.classes), voices, unit="voice")
+    # Utterances of one voice are not independent of each other, and four voices are too few for an interval.
+    voices = clusters_of([opened.experiment.corpus.utterances[row] for row in test.utterances])
+    by_voice = cluster_rows(test.targets, test.decisions(members), len(test.classes), voices)
     return {
         "row": title if title != FUSED else f"{title}, {members} members",
         "uar": test.metric("uar", members),
-        "low": interval.low,
-        "high": interval.high,
         "accuracy": test.metric("accuracy", members),
         "utterances": len(test.ids),
-        "voices": interval.clusters,
+        "voices": voices.number,
+        "by_cluster": [asdict(one) for one in by_voice],
     }
 
 
 def show(results: list[dict[str, Any]]) -> list[str]:
     """Format the table of the demo, in percent."""
     from sertool.core.formatting import padded
-    from sertool.core.metrics import Estimate
-    from sertool.core.reports.wording import figure, interval
+    from sertool.core.metrics import few_clusters
+    from sertool.core.reports.wording import figure
 
     first = results[0]
+    names = [voice["name"] for voice in first["by_cluster"]]
+    few = few_clusters(first["voices"], "voice", "test", advise=False)
     columns = [
         ["", *(row["row"] for row in results)],
         ["UAR", *(figure(row["uar"]) for row in results)],
-        ["95 % interval", *(interval(Estimate(row["uar"], row["low"], row["high"])) for row in results)],
         ["accuracy", *(figure(row["accuracy"]) for row in results)],
     ]
+    for place, name in enumerate(names):
+        columns.append([name, *(figure(row["by_cluster"][place]["uar"]) for row in results)])
     return [
         f"demo · test · {first['utterances']} utterances of {first['voices']} unseen voices (synthetic speech)",
         *padded(columns),
+        f"{', '.join(names)}: UAR of each voice. {few}",
     ]
 
 

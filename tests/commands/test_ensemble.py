@@ -106,11 +106,13 @@ def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):
 
 
 def test_the_demos_table_and_the_end_of_a_training_are_percent():
-    row = {"row": "text alone", "uar": 0.70312, "low": 0.62, "high": 1.0, "accuracy": 0.7}
-    assert show_demo([{**row, "utterances": 192, "voices": 4}]) == [
+    row = {"row": "text alone", "uar": 0.70312, "accuracy": 0.7, "utterances": 192, "voices": 4}
+    voices = [{"name": name, "uar": uar} for name, uar in (("june", 0.62), ("kurt", 1.0), ("lena", 0.5), ("milo", 0.7))]
+    assert show_demo([{**row, "by_cluster": voices}]) == [
         "demo · test · 192 utterances of 4 unseen voices (synthetic speech)",
-        "              UAR  95 % interval  accuracy",
-        "text alone  70.31   62.0 - 100.0     70.00",
+        "              UAR  accuracy   june    kurt   lena   milo",
+        "text alone  70.31     70.00  62.00  100.00  50.00  70.00",
+        "june, kurt, lena, milo: UAR of each voice. 4 test voices: too few for an interval (5 are needed)",
     ]
     summary = {"name": "x", "select": "uar", "mean": 0.75, "selected_on_test": True}
     assert show_summary({**summary, "members": [{"score": 0.7}, {"score": 0.8}]}) == [

@@ -11,7 +11,7 @@ from sertool.core.export.check import BundleComparison
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure, log_mel_of
 from sertool.core.formatting import in_markdown, plural, printable
-from sertool.core.metrics import Interval, few_clusters
+from sertool.core.metrics import FEWEST, few_clusters
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.members import Trained, TrainedMember
@@ -166,23 +166,26 @@ def _figures(facts: Facts) -> str:
     if figure is None:
         command = _code(f"sertool ensemble --name {facts.trained.name} --split test")
         return f"On test: not measured; {command} measures it."
-    interval = "interval not measured"
-    if figure.interval is not None:
-        interval = _interval(figure.interval)
     folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
     optimistic = facts.selected_on_test or facts.seen_in_test > 0
     selected = " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
     return (
-        f"On {figure.utterances:,} test utterances{folds}: UAR {100 * figure.uar:.1f} % ({interval}), accuracy "
-        f"{100 * figure.accuracy:.1f} %.{selected}"
+        f"On {figure.utterances:,} test utterances{folds}: UAR {100 * figure.uar:.1f} % ({_interval(figure)}), "
+        f"accuracy {100 * figure.accuracy:.1f} %.{selected}"
     )
 
 
-def _interval(own: Interval) -> str:
+def _interval(figure: Figure) -> str:
+    own = figure.interval
+    if own.clusters < FEWEST:
+        each = ", ".join(f"{100 * uar:.1f}" for uar in figure.by_cluster)
+        by_cluster = f"; by {own.unit} {each} %" if each else ""
+        return few_clusters(own.clusters, own.unit, "test", advise=False) + by_cluster
     if own.low is None or own.high is None:
-        return few_clusters(own.clusters, own.unit, "test", advise=False)
+        return "no interval can be given"
+    note = f"; {in_markdown(figure.note)}" if figure.note else ""
     clusters = plural(own.clusters, own.unit)
-    return f"95 % interval {100 * own.low:.1f} to {100 * own.high:.1f} %, over {clusters}"
+    return f"95 % interval {100 * own.low:.1f} to {100 * own.high:.1f} %, over {clusters}{note}"
 
 
 def _validation(facts: Facts) -> str:

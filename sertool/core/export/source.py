@@ -1,6 +1,6 @@
 """The source of an export: the members of a folder, and the corpus they were trained on if it is available."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,9 @@ from sertool.core.features.frontend import open_frontend
 from sertool.core.features.log_mel import LogMel
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.ensemble import Ensemble, chosen_size, open_ensemble, predict_sets
-from sertool.core.metrics import Interval, uar_interval
+from sertool.core.metrics import Interval, clusters_of, few_by_name, uar_interval
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.contents import read_note
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import check_folder
@@ -62,12 +63,22 @@ class Opened:
 
 @dataclass(frozen=True)
 class Figure:
-    """Figures of the averaged members on test; the interval only for tasks with one class per utterance."""
+    """Figures of the averaged members on test.
+
+    Attributes:
+        utterances: number of utterances.
+        accuracy, uar: of all of them.
+        interval: interval of the UAR, without ends where there are too few clusters for one.
+        note: sentence on the limits of the interval; empty where there are none.
+        by_cluster: UAR of each cluster, lowest first, where there are too few; otherwise empty.
+    """
 
     utterances: int
     accuracy: float
     uar: float
-    interval: Interval | None
+    interval: Interval
+    note: str
+    by_cluster: tuple[float, ...]
 
 
 def open_trained(name: str, output: Path, data: Path, index: int | None) -> Opened:
@@ -97,12 +108,21 @@ def measure(opened: Opened) -> Figure | None:
     if ensemble is None or experiment is None or not all(fold.sets.get("test") for fold in experiment.folds):
         return None
     (test,) = predict_sets(ensemble, ["test"], choose("cpu", "fp32"), "sertool export")
-    interval = None
-    if test.kind == "single" and test.targets is not None:
-        speakers = [experiment.corpus.utterances[row].speaker for row in test.utterances]
-        named: Sequence[str] | None = [str(one) for one in speakers] if all(speakers) else None
-        interval = uar_interval(test.targets, test.decisions(opened.k), len(test.classes), named)
-    return Figure(len(test.ids), test.metric("accuracy", opened.k), test.metric("uar", opened.k), interval)
+    assert test.targets is not None
+    targets, decisions, number = test.targets, test.decisions(opened.k), len(test.classes)
+    clusters = clusters_of([experiment.corpus.utterances[row] for row in test.utterances])
+    names = [clusters.names[own] for own in clusters.index] if clusters.names else None
+    return Figure(
+        utterances=len(test.ids),
+        accuracy=test.metric("accuracy", opened.k),
+        uar=test.metric("uar", opened.k),
+        interval=uar_interval(targets, decisions, number, names, unit=clusters.unit),
+        note=clusters.note,
+        # Without their names: a card is published.
+        by_cluster=tuple(
+            sorted(METRICS["uar"](targets[own], decisions[own], number) for own in few_by_name(clusters).values())
+        ),
+    )
 
 
 def log_mel_of(trained: Trained) -> LogMel | None:

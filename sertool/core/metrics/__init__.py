@@ -1,7 +1,7 @@
 """Metrics, their 95 % intervals by bootstrap over clusters, and tests of whether two models differ."""
 
 from sertool.core.metrics.bootstrap import Bootstrap, Difference, Estimate
-from sertool.core.metrics.clusters import FEWEST, Clusters, choose_clusters, clusters_of, few_clusters
+from sertool.core.metrics.clusters import FEWEST, Clusters, choose_clusters, clusters_of, few_by_name, few_clusters
 from sertool.core.metrics.intervals import (
     Interval,
     class_estimates,
@@ -25,6 +25,7 @@ __all__ = [
     "cohens_h",
     "decision_differences",
     "decision_estimates",
+    "few_by_name",
     "few_clusters",
     "fisher_less",
     "holm",

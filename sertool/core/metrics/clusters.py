@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sertool.core.formatting import plural
 from sertool.core.metrics.classification import IntArray
@@ -58,6 +59,17 @@ def few_clusters(number: int, unit: str, where: str = "", *, advise: bool = True
     """
     counted = plural(number, f"{where} {unit}".strip())
     return f"{counted}: too few for an interval ({FEWEST} are needed)" + ADVICE * advise
+
+
+def few_by_name(clusters: Clusters) -> dict[str, NDArray[np.bool_]]:
+    """Return (N,) the utterances of each cluster by its name; empty unless clusters are too few for an interval.
+
+    >>> few_by_name(Clusters(np.array([0, 1, 0]), 2, "speaker", ("ann", "bob")))["bob"].tolist()
+    [False, True, False]
+    """
+    if not clusters.few:
+        return {}
+    return {name: clusters.index == number for number, name in enumerate(clusters.names)}
 
 
 def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> Clusters:

@@ -3,22 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Clusters, few_clusters
+from sertool.core.metrics import Clusters, few_by_name, few_clusters
 from sertool.core.metrics.classification import METRICS
 from sertool.core.reports.contents import ClusterRow
 
 Decisions = NDArray[np.int64]
-
-
-def few_by_name(clusters: Clusters) -> dict[str, NDArray[np.bool_]]:
-    """Return (N,) the utterances of each cluster by its name; empty unless clusters are too few for an interval.
-
-    >>> few_by_name(Clusters(np.array([0, 1, 0]), 2, "speaker", ("ann", "bob")))["bob"].tolist()
-    [False, True, False]
-    """
-    if not clusters.few:
-        return {}
-    return {name: clusters.index == number for number, name in enumerate(clusters.names)}
 
 
 def limits_of(clusters: Clusters, where: str, *, folds: int) -> str:

@@ -3,9 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from sertool.core.formatting import plural
-from sertool.core.metrics import FEWEST, Bootstrap, Clusters, Estimate, decision_differences, decision_estimates
+from sertool.core.metrics import (
+    FEWEST,
+    Bootstrap,
+    Clusters,
+    Estimate,
+    decision_differences,
+    decision_estimates,
+    few_by_name,
+)
 from sertool.core.metrics.classification import METRICS, decide
-from sertool.core.reports.by_cluster import few_by_name
 from sertool.core.reports.contents import ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
 from sertool.core.reports.wording import percent, points_interval

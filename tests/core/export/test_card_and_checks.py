@@ -23,9 +23,10 @@ from sertool.core.export import quantise as quantising
 from sertool.core.export import source as export_source
 from sertool.core.export.check import feeds_of, make_trial
 from sertool.core.export.model_card import Facts, write_card
-from sertool.core.export.source import open_trained
+from sertool.core.export.source import Figure, open_trained
 from sertool.core.formatting import escaped
 from sertool.core.inference.ensemble import open_ensemble
+from sertool.core.metrics import Interval
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.plan import plan_training
 from sertool.core.runs.train import train_recipe
@@ -47,7 +48,8 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
     ):
         assert sentence in flat, sentence
     assert re.search(
-        r"On 12 test utterances: UAR \d+\.\d % \(2 test speakers: too few for an interval \(5 are needed\)\), "
+        r"On 12 test utterances: UAR \d+\.\d % \(2 test speakers: too few for an interval \(5 are needed\); "
+        r"by speaker \d+\.\d, \d+\.\d %\), "
         r"accuracy \d+\.\d %\.",
         flat,
     )
@@ -55,18 +57,48 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
     assert "synthetic" not in card
 
 
+def make_facts(trained, name: str, figure: Figure | None) -> Facts:
+    """The facts of a bundle; ``name`` stands wherever a name from outside may."""
+    compared = bundle_check.BundleComparison(name, 1e-6, 0, 64, 1.0, 1.0, np.zeros((64, 3), np.float32))
+    return Facts(
+        trained=trained, members=trained.members, note={"counts": {name: 24}, "folds": [{"valid": 12}]}, source=name,
+        selected_on_test=False, started_from=name, seen_in_test=0, figure=figure, calibration=None, compared=[compared],
+        loss=None, with_frontend=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("interval", "note", "by_cluster", "said"),
+    [
+        (Interval(0.6, 0.8, "speaker", 12), "", (), "95 % interval 60.0 to 80.0 %, over 12 speakers"),
+        (
+            Interval(0.6, 0.8, "dialogue", 28),
+            "only 2 speakers: it says nothing about others",
+            (),
+            "95 % interval 60.0 to 80.0 %, over 28 dialogues; only 2 speakers: it says nothing about others",
+        ),
+        (
+            Interval(None, None, "speaker", 2),
+            "2 speakers",
+            (0.65, 0.79),
+            "2 test speakers: too few for an interval (5 are needed); by speaker 65.0, 79.0 %",
+        ),
+        (Interval(None, None, "utterance", 3), "", (), "3 test utterances: too few for an interval (5 are needed)"),
+        (Interval(None, None, "speaker", 9), "", (), "no interval can be given"),
+    ],
+)
+def test_the_card_gives_an_interval_or_says_why_there_is_none(interval, note, by_cluster, said):
+    figure = Figure(300, 0.75, 0.72, interval, note, by_cluster)
+    card = write_card(make_facts(make_trained(), "tiny", figure), ["README.md"]).replace("\\", "")
+    assert f"On 300 test utterances: UAR 72.0 % ({said}), accuracy 75.0 %." in card
+
+
 def test_no_name_breaks_the_card_or_stands_there_with_signs_of_direction():
     bad = "a|b\n| c | d |\n# x\u202e`<b>"
     shown = r"a|b\n| c | d |\n# x\u202e`<b>"
     trained = make_trained()
     trained = replace(trained, name=bad, corpus=bad, task=Task("emotion", (bad, "غضب", "sad"), "name"))
-    compared = bundle_check.BundleComparison(bad, 1e-6, 0, 64, 1.0, 1.0, np.zeros((64, 3), np.float32))
-    facts = Facts(
-        trained=trained, members=trained.members, note={"counts": {bad: 24}, "folds": [{"valid": 12}]}, source=bad,
-        selected_on_test=False, started_from=bad, seen_in_test=0, figure=None, calibration=None, compared=[compared],
-        loss=None, with_frontend=False,
-    )  # fmt: skip
-    card = write_card(facts, ["README.md"])
+    card = write_card(make_facts(trained, bad, None), ["README.md"])
     assert escaped(card) == card
     tokens = MarkdownIt("commonmark").enable("table").parse(card)
     said = ["".join(child.content for child in one.children) for one in tokens if one.type == "inline"]

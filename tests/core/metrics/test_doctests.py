@@ -12,7 +12,7 @@ MODULES = {
     "metrics.bootstrap": (2, set()),
     "metrics.calibration": (10, {"calibrate"}),
     "metrics.classification": (11, {"indicators", "counts_of", "report_text", "report_table"}),
-    "metrics.clusters": (4, {"clusters_of"}),
+    "metrics.clusters": (5, {"clusters_of"}),
     "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),

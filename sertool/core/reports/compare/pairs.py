@@ -16,11 +16,12 @@ from sertool.core.metrics import (
     clusters_of,
     cohens_h,
     decision_differences,
+    few_by_name,
     holm,
     mcnemar,
 )
 from sertool.core.metrics.classification import METRICS
-from sertool.core.reports.by_cluster import few_by_name, limits_of
+from sertool.core.reports.by_cluster import limits_of
 from sertool.core.reports.compare.contents import (
     RIGHT_TO_WRONG,
     WRONG_TO_RIGHT,
