@@ -96,6 +96,8 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
             f"warning: the members started from {opened.started_from}, which was trained or selected on "
             f"{opened.seen_in_test} of these utterances"
         )
+    if note := experiment.corpus.speakers_note:
+        lines.append(f"warning: {note} [speakers-unknown]")
     if result.targets is None:
         saved = f"--csv FILE saves the predictions of {plural(k, 'member')}"
         return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]

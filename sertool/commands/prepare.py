@@ -242,9 +242,9 @@ def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
 
 
 def _next_lines(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> list[str]:
-    """Return a summary of what `sertool doctor` found, and the command that trains."""
-    from sertool.core.doctor.inspect import summary_line
+    """Return what `sertool doctor` found, and the command that trains."""
+    from sertool.core.doctor.inspect import summary_line, warning_lines
 
-    found = [line] if inspection is not None and (line := summary_line(inspection)) else []
+    found = [*warning_lines(inspection), *filter(None, [summary_line(inspection)])] if inspection is not None else []
     given = "".join(f" --set {shlex.quote(setting)}" for setting in (f"dataset.path={out}", *settings))
     return [*found, f"next: sertool train --recipe {shlex.quote(recipe)}{given}"]

@@ -147,9 +147,9 @@ def folder_name(name: str) -> str:
 
 
 def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
-    """Summarise what `sertool doctor` would find in one line; return no line if it would find nothing."""
+    """Tell what decides the worth of figures, and summarise what else `sertool doctor` would find, in lines."""
     from sertool.core.corpora.load import corpus_folder
-    from sertool.core.doctor.inspect import inspect_opened, summary_line
+    from sertool.core.doctor.inspect import inspect_opened, summary_line, warning_lines
     from sertool.core.doctor.locate import doctor_command
 
     path = experiment.recipe.dataset.path
@@ -163,7 +163,7 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
         experiment.folds,
         doctor_command(recipe, overrides, path, corpus_folder(path, data)),
     )
-    return [line for line in [summary_line(inspection)] if line]
+    return [*warning_lines(inspection), *filter(None, [summary_line(inspection)])]
 
 
 def describe_plan(plan: "Plan") -> str:
@@ -185,10 +185,11 @@ def show_summary(summary: dict[str, Any]) -> list[str]:
 
     scores = [member["score"] for member in summary["members"]]
     spread = f" (sd {figure(stdev(scores))})" if len(scores) > 1 else ""
-    lines = [
+    lines = [f"warning: {note} [speakers-unknown]"] if (note := summary["speakers_note"]) else []
+    lines.append(
         f"{summary['name']} · {plural(len(scores), 'member')} · valid {metric_name(summary['select'])} "
         f"{figure(summary['mean'])}{spread}, best {figure(max(scores))}"
-    ]
+    )
     if summary["selected_on_test"]:
         lines.append("selected on test")
     lines.append(f"next: sertool ensemble --name {summary['name']}")

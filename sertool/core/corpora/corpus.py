@@ -1,12 +1,14 @@
 """A corpus in memory: utterances with words and labels, and their feature frames."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sertool.core.formatting import plural
 
 SPLITS = ("train", "valid", "test", "private")  # in the order of tables
 GROUPS = ("speaker", "session", "dialogue", "video")
@@ -137,8 +139,19 @@ class Corpus:
     @property
     def caveats(self) -> str:
         """Suffix of the name wherever a figure is shown, such as `` (synthetic speech)``; usually empty."""
-        found = ["synthetic speech"] * self.synthetic + ["machine-made transcripts"] * self.machine_text
-        return f" ({', '.join(found)})" if found else ""
+        found = caveats_of(self._judged, synthetic=self.synthetic, machine_text=self.machine_text)
+        return f" ({found})" if found else ""
+
+    @property
+    def speakers_note(self) -> str:
+        """Sentence on unknown speakers, which goes before every figure; empty if all are known."""
+        unknown = unknown_speakers(self._judged)
+        return unknown_note(unknown, len(self._judged)) if unknown else ""
+
+    @property
+    def _judged(self) -> list[Utterance]:
+        """Utterances that figures may be about."""
+        return [utterance for utterance in self.utterances if utterance.split != "private"]
 
     def counts(self) -> dict[str, int]:
         """Count the utterances by split."""
@@ -153,3 +166,36 @@ class Corpus:
             audio=self.audio.take(indices),
             text_frames=self.text_frames.take(indices) if self.text_frames else None,
         )
+
+
+def caveats_of(utterances: Sequence[object], *, synthetic: bool, machine_text: bool) -> str:
+    """Return what a reader of figures on these utterances must know of the data, in a few words; usually empty.
+
+    Args:
+        utterances: objects with the attributes ``GROUPS``.
+        synthetic: a machine made the speech.
+        machine_text: a machine wrote some of the texts.
+    """
+    found = ["synthetic speech"] * synthetic + ["machine-made transcripts"] * machine_text
+    if unknown := unknown_speakers(utterances):
+        found.append("speakers unknown" if unknown == len(utterances) else "some speakers unknown")
+    return ", ".join(found)
+
+
+def unknown_speakers(utterances: Sequence[object]) -> int:
+    """Count the utterances of which nothing is known that keeps voices apart: no speaker, session, dialogue or video.
+
+    Args:
+        utterances: objects with the attributes ``GROUPS``, None where unknown.
+    """
+    return sum(not any(getattr(utterance, group) for group in GROUPS) for utterance in utterances)
+
+
+def unknown_note(unknown: int, total: int) -> str:
+    """Say that the speakers of ``unknown`` of ``total`` utterances are unknown, and what this does to figures.
+
+    >>> unknown_note(339, 339)
+    'the speakers are unknown: the same voice may be in training and in test, so the figures may be too good'
+    """
+    whose = "the speakers" if unknown == total else f"the speakers of {plural(unknown, 'utterance')} of {total:,}"
+    return f"{whose} are unknown: the same voice may be in training and in test, so the figures may be too good"

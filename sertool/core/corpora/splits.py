@@ -11,6 +11,7 @@ from sertool.core.corpora.names import normal
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import DataError, UsageError
+from sertool.core.formatting import plural
 from sertool.core.recipe.schema import Splits
 
 
@@ -173,7 +174,8 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
     else:
         number = splits.folds or 0
         if len(groups) < number:
-            raise UsageError(f"splits.folds: {number} folds from {len(groups)} {splits.group}s")
+            fewer = f"--set splits.folds={len(groups)}" if len(groups) > 2 else None
+            raise UsageError(f"splits.folds: {number} folds from {plural(len(groups), splits.group)}", hint=fewer)
         # Deal out the largest groups first, each to the smallest fold so far, which makes folds of similar size.
         order = sorted(_shuffled(groups, splits.seed), key=lambda name: -len(groups[name]))
         dealt = [[] for _ in range(number)]

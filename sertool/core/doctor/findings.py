@@ -137,6 +137,19 @@ KINDS: Mapping[str, Kind] = {
         )
         for group in GROUPS
     },
+    "speakers-unknown": Kind(
+        "warning",
+        "speakers unknown",
+        "utterances of which neither speaker nor session, dialogue or video is known",
+        "name them in a column speaker, or take them from the file names: sertool prepare --pattern "
+        "'{speaker}_{label}_{utterance}.wav'",
+    ),
+    "few-speakers": Kind(
+        "warning",
+        "too few speakers: {}",
+        "speakers (else dialogues, videos or sessions) of test, or else of validation, if there are fewer than five",
+        "cross-validate with --set splits.scheme=folds",
+    ),
     # The next kinds are about single utterances.
     "left-out": Kind(
         "warning",

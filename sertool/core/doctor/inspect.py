@@ -11,7 +11,7 @@ from sertool.core.corpora.splits import Fold, make_folds, targets_of
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
-from sertool.core.doctor import counts, duplicates, leakage, names, splitting, texts
+from sertool.core.doctor import counts, duplicates, leakage, names, speakers, splitting, texts
 from sertool.core.doctor import reader_errors as reading
 from sertool.core.doctor import vectors as words
 from sertool.core.doctor.counts import SplitCount
@@ -24,6 +24,8 @@ from sertool.core.formatting import plural, printable
 from sertool.core.recipe.schema import Recipe
 
 NAMED = 4  # findings that the summary names
+# Findings that decide what figures will be worth, so they are told in full before any time is spent on training.
+TOLD = ("speakers-unknown", "few-speakers", "text-cannot-tell")
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def inspect_opened(
 
 def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -> Inspection:
     checks: list[Iterable[Finding]] = [
-        module.check(subject) for module in (reading, counts, names, texts, leakage, content, splitting, duplicates)
+        module.check(subject)
+        for module in (reading, counts, names, texts, leakage, speakers, content, splitting, duplicates)
     ]
     if vectors:
         checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy
@@ -191,3 +194,9 @@ def summary_line(inspection: Inspection) -> str:
     numbers = [plural(number, severity) for severity in SEVERITIES[:2] if (number := inspection.number(severity))]
     named = [finding.short for finding in shown[:NAMED]] + ["..."] * (len(shown) > NAMED)
     return f"doctor: {', '.join(numbers)} ({', '.join(named)}) · {inspection.command}"
+
+
+def warning_lines(inspection: Inspection) -> list[str]:
+    """Return a line for each of the findings that decide what figures will be worth, with what to do about it."""
+    told = [finding for finding in inspection.findings if finding.kind in TOLD]
+    return [f"warning: {finding.text}; {finding.advice} [{finding.kind}]" for finding in told]

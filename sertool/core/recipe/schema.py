@@ -3,7 +3,7 @@
 docs/recipes.md is made from these descriptions (`make docs` checks it).
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -135,6 +135,9 @@ class Frontend(_Section):
         return self
 
 
+FOLDS = 5  # of cross-validation where a recipe names none
+
+
 class Splits(_Section):
     """Division of the utterances into train, valid and test."""
 
@@ -163,10 +166,19 @@ class Splits(_Section):
     folds: Annotated[int, Field(ge=1, le=10_000)] | list[Annotated[list[GroupName], Field(min_length=1)]] | None = (
         Field(
             None,
-            description="folds scheme: number of folds, or the test groups of each; the next fold's groups validate",
+            description="folds scheme: number of folds (left out: 5), or the test groups of each; the next "
+            "fold's groups validate",
         )
     )
     seed: Seed = Field(1, description="seed of the random division into splits or folds")
+
+    # So that `--set splits.scheme=folds` alone cross-validates, as messages about few speakers advise.
+    @model_validator(mode="before")
+    @classmethod
+    def _five_folds(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("scheme") == "folds" and given.get("folds") is None:
+            return {**given, "folds": FOLDS}
+        return given
 
     # One message for each key that contradicts the scheme, so that no key is silently ignored.
     @model_validator(mode="after")

@@ -318,7 +318,10 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class OurRow:
-    """A run in the table of its data set: its figures on test under its protocol."""
+    """A run in the table of its data set: its figures on test under its protocol.
+
+    ``warning`` goes before the figures: a sentence on unknown speakers, usually empty.
+    """
 
     run: str
     recipe: str
@@ -330,6 +333,7 @@ class OurRow:
     spread: Mapping[str, MemberSpread]
     train: int
     note: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)

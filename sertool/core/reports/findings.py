@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from sertool.core.corpora.corpus import unknown_note, unknown_speakers
 from sertool.core.doctor.findings import KINDS as INSPECTED
 from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
@@ -14,7 +15,7 @@ from sertool.core.reports.wording import interval, p_equals, percent
 
 # Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
 LEAKS = [f"shared-{group}" for group in ("speakers", "dialogues", "videos", "sessions")]
-LEAKS[:0] = ["valid-is-test", "duplicates-across", "counts"]
+LEAKS[:0] = ["valid-is-test", "duplicates-across", "counts", "speakers-unknown"]
 
 
 def _leaks(severity: Severity) -> dict[str, tuple[str, str]]:
@@ -75,7 +76,11 @@ def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
         seen = f"was trained or selected on {plural(origin.seen_in_test, 'test utterance')}"
         yield _found("seen-in-test", f"{origin.started_from}, from which it started, {seen}")
     # Kind and sentence, as `sertool doctor` found them when the predictions were made.
-    for kind, text in ((one[0], one[-1]) for one in origin.doctor or [] if one):
+    inspected = {one[0]: one[-1] for one in origin.doctor or [] if one}
+    # Not looked for by earlier versions, and not where only validation was evaluated.
+    if unknown := unknown_speakers(run.main.spoken):
+        inspected.setdefault("speakers-unknown", unknown_note(unknown, len(run.main.spoken)))
+    for kind, text in inspected.items():
         if kind in LEAKS:
             yield _found(kind, text)
     if selected := stamp(run, choice):

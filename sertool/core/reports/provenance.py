@@ -4,19 +4,20 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from sertool.core.corpora.corpus import caveats_of
 from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.load import Loaded
-from sertool.core.runs.prediction_files import Origin
+from sertool.core.runs.prediction_files import StoredSet
 
 DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}  # left out of the commands that are shown
 
 
-def caveats(origin: Origin) -> str:
+def caveats(stored: StoredSet) -> str:
     """Return the caveats shown beside the name of the data set, as ``synthetic speech``; often empty."""
-    found = ["synthetic speech"] * origin.synthetic + ["machine-made transcripts"] * origin.machine_text
-    return ", ".join(found)
+    origin = stored.origin
+    return caveats_of(stored.spoken, synthetic=origin.synthetic, machine_text=origin.machine_text)
 
 
 def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
@@ -32,11 +33,12 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
     model, training = recipe.model, recipe.training
     counts = ", ".join(f"{name} {number:,}" for name, number in origin.counts.items() if number)
     doctor = "not run" if origin.doctor is None else "; ".join(one[-1] for one in origin.doctor if one)
+    noted = caveats(run.main)
     made = dict(origin.made)  # versions and device, with the time under a name of its own
     found = {
         "recipe": f"{origin.recipe_name}: {recipe.about}",
         "protocol": origin.protocol,
-        "corpus": f"{origin.dataset}{f' ({caveats(origin)})' if caveats(origin) else ''}: {counts}",
+        "corpus": f"{origin.dataset}{f' ({noted})' if noted else ''}: {counts}",
         "division": _division(recipe, origin.folds),
         "data hash": origin.data_hash,
         "modalities": ", ".join(recipe.dataset.modalities),

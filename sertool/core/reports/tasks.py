@@ -71,6 +71,7 @@ def _our_row(run: Reported) -> OurRow:
         spread=test.spread,
         train=run.loaded.origin.counts.get("train", 0),
         note="; ".join(filter(None, notes)),
+        warning="; ".join(one.text for one in report.findings if one.kind == "speakers-unknown"),
     )
 
 

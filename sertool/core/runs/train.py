@@ -180,6 +180,7 @@ def training_summary(plan: Plan) -> dict[str, object]:
         "protocol": experiment.recipe.protocol,
         "selected_on_test": experiment.selected_on_test,
         "synthetic": experiment.corpus.synthetic,
+        "speakers_note": experiment.corpus.speakers_note,
         "select": experiment.recipe.training.select,
         "members_trained": len(runs),
         "mean": float(scores.mean()),

@@ -36,7 +36,7 @@ def tiny(folder: Path, corpus=None) -> None:
     artifacts.write_text(folder / "tiny.yaml", resolved(tiny_recipe()))
 
 
-def test_the_packaged_corpus_is_clean(here):
+def test_the_packaged_corpus_has_four_test_voices_and_is_clean(here):
     result = run("--recipe", "demo", "--json", "out.json")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
@@ -53,12 +53,14 @@ def test_the_packaged_corpus_is_clean(here):
         "\n"
         "test words known from training: 100 % of 1,197, 100 % of 154 different ones\n"
         "\n"
-        "nothing found\n"
+        "warning: 4 test speakers: too few for an interval (5 are needed) [few-speakers]\n"
+        "  june · kurt · lena · milo\n"
+        "  try: cross-validate with --set splits.scheme=folds\n"
         "\n"
         "next: sertool train --recipe demo\n"
     )
     written = json.loads((here / "out.json").read_text())
-    assert (written["as_published"], written["errors"], written["findings"]) == (True, 0, [])
+    assert (written["as_published"], written["errors"], len(written["findings"])) == (True, 0, 1)
     assert written["command"] == "sertool doctor --recipe demo"
     assert written["test_words"] == {"words": 1197, "known": 1197, "distinct": 154, "distinct_known": 154}
 
@@ -252,7 +254,8 @@ def test_training_says_it_in_a_line(here):
     assert result.exit_code == 0, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("doctor: ")]
     assert lines == [
-        "doctor: 2 warnings (4 without text, 7 without audio) · sertool doctor --data data/TINY --recipe tiny.yaml"
+        "doctor: 3 warnings (too few speakers: 2, 4 without text, 7 without audio) · "
+        "sertool doctor --data data/TINY --recipe tiny.yaml"
     ]
     shown = run("--data", "data/TINY", "--recipe", "tiny.yaml").stdout
     assert "warning: 4 utterances without words [no-text]" in shown

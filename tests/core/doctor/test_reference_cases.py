@@ -34,7 +34,15 @@ CASES = {
         "cut-text": 11,
         "cut-audio": 7,
     },
-    "meld7-mat": {"counts": 3, "no-text": 3, "silent": 3, "range": 88, "cut-text": 11, "cut-audio": 12},
+    "meld7-mat": {
+        "counts": 3,
+        "few-speakers": 4,
+        "no-text": 3,
+        "silent": 3,
+        "range": 88,
+        "cut-text": 11,
+        "cut-audio": 12,
+    },
     "mosi-mnt": {
         "counts": 2,
         "selected-on-test": 22,

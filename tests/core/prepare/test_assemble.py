@@ -170,7 +170,9 @@ def test_the_command_writes_the_corpus_and_prints_its_counts(folder):
         "angry        1      1     0\n"
         "happy        1      0     1\n"
         "all          2      1     1\n"
-        f"doctor: 1 warning (sessions shared: 1) · sertool doctor --data {out} --recipe custom "
+        "warning: 1 test speaker: too few for an interval (5 are needed); record 5 speakers or more; until then, look "
+        "at the figures speaker by speaker [few-speakers]\n"
+        f"doctor: 2 warnings (sessions shared: 1, too few speakers: 1) · sertool doctor --data {out} --recipe custom "
         "--set frontend.sample_rate=16000 --set frontend.frame_step=4\n"
         f"next: sertool train --recipe custom --set dataset.path={out} "
         "--set frontend.sample_rate=16000 --set frontend.frame_step=4\n"
@@ -184,7 +186,7 @@ def test_the_command_writes_the_corpus_and_prints_its_counts(folder):
     assert corpus.frontend == expected.corpus.frontend
     content = artifacts.read_json(folder / "result.json")
     findings = content.pop("findings")
-    assert [finding["kind"] for finding in findings] == ["shared-sessions"]
+    assert [finding["kind"] for finding in findings] == ["shared-sessions", "few-speakers"]
     assert content == {"corpus": str(out), **summary(expected)}
     assert content["tasks"]["emotion"]["splits"]["test"] == {"angry": 0, "happy": 1}
 

@@ -169,7 +169,7 @@ def test_bad_recordings_stop_it_or_are_listed(folder):
         "u8": f"row 10: {folder / '8.wav'}: lasts 1 ms, expected at least 10 ms",
     }
     assert "warning: left out 4 of 20 utterances\n" in result.stderr
-    assert "doctor: 2 warnings (4 left out, 4 without text)" in result.stdout
+    assert "doctor: 4 warnings (the text cannot tell, too few speakers: 1, 4 left out, 4 without text)" in result.stdout
 
 
 def test_a_recording_that_is_hardly_one_utterance(folder):

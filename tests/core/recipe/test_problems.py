@@ -122,7 +122,7 @@ def test_a_data_set_must_fit_its_reader(dataset, problem):
             "splits.folds: at least 3 are needed (one tests, the next one validates, the rest train)",
         ),
         (
-            {"scheme": "folds"},
+            {"scheme": "folds", "folds": []},
             "splits.folds: at least 3 are needed (one tests, the next one validates, the rest train)",
         ),
         ({"folds": 5}, "splits.folds: only with scheme: folds"),

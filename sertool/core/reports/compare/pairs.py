@@ -75,7 +75,7 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
         dataset=own.origin.dataset,
         task=own.origin.task,
         set=set_name,
-        caveats=caveats(own.origin),
+        caveats=caveats(own),
         kind=own.predictions.kind,
         class_names=own.predictions.classes,
         contenders=(first.contender, *(other.contender for other in others)),

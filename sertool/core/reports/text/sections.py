@@ -64,7 +64,8 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         rows=tuple(rows) + differing,
         notes=(*notes, *their_notes, *(f"missing: {line}" for line in task.missing)),
     )
-    return Section(f"{task.dataset} · {task.task} · test", "", (), (table,))
+    warnings = tuple(("warning", f"{own.run}: {own.warning} [speakers-unknown]") for own in task.ours if own.warning)
+    return Section(f"{task.dataset} · {task.task} · test", "", warnings, (table,))
 
 
 def problem_section(report: Report) -> Section:
