@@ -13,6 +13,7 @@ from sertool.core.reports import wording
 from sertool.core.reports.contents import Report
 from sertool.core.reports.html import figures, isolation, views
 from sertool.core.reports.html.browser import PAGE, Pool
+from sertool.core.reports.html.side_by_side import side_by_side
 
 TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the page needs no file beside it
 
@@ -82,10 +83,11 @@ def _environment() -> Environment:
         "name": isolation.name,
         "sentence": isolation.sentence,
         "plural": plural,
+        "typeset": _typeset,
         "capitalised": wording.capitalised,
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
-    environment.globals |= {"figures": figures, "views": views}
+    environment.globals |= {"figures": figures, "views": views, "side_by_side": side_by_side}
     return environment
 
 

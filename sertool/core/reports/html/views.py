@@ -82,10 +82,13 @@ def _set_view(run: RunReport, own: SetReport, place: str, pool: Pool, recordings
 
 def findings_by_severity(
     views: Sequence[RunView],
-) -> list[tuple[str, str, list[tuple[RunView, ReportFinding]]]]:
-    """Return severity, heading, and findings with their runs, most severe first; without severities that have none."""
-    pairs = [(view, finding) for view in views for finding in view.own.findings]
-    by = {name: [pair for pair in pairs if pair[1].severity == name] for name in SEVERITIES}
+) -> list[tuple[str, str, list[tuple[list[RunView], ReportFinding]]]]:
+    """Return severity, heading, and each finding once with its runs; most severe first, without empty severities."""
+    runs: dict[ReportFinding, list[RunView]] = {}
+    for view in views:
+        for finding in view.own.findings:
+            runs.setdefault(finding, []).append(view)
+    by = {name: [(own, one) for one, own in runs.items() if one.severity == name] for name in SEVERITIES}
     return [(name, text, by[name]) for name, text in SEVERITIES.items() if by[name]]
 
 

@@ -1,0 +1,94 @@
+"""Runs of one task side by side: a column per run, a row per figure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sertool.core.metrics import Estimate
+from sertool.core.reports.contents import RunReport, SetReport, TaskReport
+from sertool.core.reports.html.views import RunView, SetView, columns_of
+from sertool.core.reports.wording import NONE, figure, interval, metric_name, percent, points, points_interval
+
+Cell = tuple[str, str]  # a figure and what is written small below it
+Row = tuple[str, tuple[Cell, ...]]
+EMPTY: Cell = (NONE, "")
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Runs with their test sets, and the rows of their table by group; a row has a cell for each run."""
+
+    runs: tuple[tuple[RunView, SetView], ...]
+    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+
+
+def side_by_side(views: Sequence[RunView], task: TaskReport) -> SideBySide | None:
+    """Set the runs of a task beside each other; None if fewer than two have been evaluated on test."""
+    runs = tuple(
+        (view, own)
+        for view in views
+        if (view.own.dataset, view.own.task) == (task.dataset, task.task)
+        for own in view.sets
+        if own.own.set == "test"
+    )
+    if len(runs) < 2:
+        return None
+    reports, tests = [view.own for view, _ in runs], [view.own for _, view in runs]
+    groups = {
+        "Figures": _figures(tests),
+        "Recall by class": _recall(reports, tests),
+        "Accuracy falls by, in points": _falls(tests),
+        "Probabilities": [("calibration error", tuple(map(_calibration, tests)))],
+        "Slices": [("weak slices", tuple(map(_weak, tests)))],
+    }
+    shown = (
+        (name, tuple(row for row in rows if any(cell != EMPTY for cell in row[1]))) for name, rows in groups.items()
+    )
+    return SideBySide(runs, tuple((name, rows) for name, rows in shown if rows))
+
+
+def _estimated(own: Estimate | None, metric: str) -> Cell:
+    if own is None:
+        return EMPTY
+    return figure(own.value, metric), "" if own.low is None else interval(own, metric)
+
+
+def _figures(tests: Sequence[SetReport]) -> list[Row]:
+    own: list[Mapping[str, Estimate]] = [{**test.metrics, **test.scores} for test in tests]
+    rows = [(metric_name(name), tuple(_estimated(one.get(name), name) for one in own)) for name in columns_of(own)]
+    members = tuple((f"{test.k}", f"of {len(test.sizes)}") for test in tests)
+    return [*rows, ("members averaged", members)]
+
+
+def _recall(reports: Sequence[RunReport], tests: Sequence[SetReport]) -> list[Row]:
+    """Return a row for each class of any run, in the order of the first run that has it."""
+    names = dict.fromkeys(name for report in reports for name in report.class_names)
+    found = [{row.name: row.recall for row in test.classes} for test in tests]
+    return [(name, tuple(_recalled(own.get(name)) for own in found)) for name in names]
+
+
+def _recalled(own: Estimate | None) -> Cell:
+    if own is None:
+        return EMPTY
+    return percent(own.value), "" if own.low is None else interval(own)
+
+
+def _falls(tests: Sequence[SetReport]) -> list[Row]:
+    falls = [{row.name: row.drop for row in test.probes} for test in tests]
+    names = dict.fromkeys(name for own in falls for name in own)
+    return [(name, tuple(_fall(own.get(name)) for own in falls)) for name in names]
+
+
+def _fall(drop: Estimate | None) -> Cell:
+    if drop is None:
+        return EMPTY
+    return points(drop.value, 1), "" if drop.low is None else points_interval(drop)
+
+
+def _calibration(test: SetReport) -> Cell:
+    if test.calibration is None:
+        return EMPTY
+    return f"{percent(test.calibration.ece.value)} %", f"{percent(test.calibration.ece_expected)} % by chance"
+
+
+def _weak(test: SetReport) -> Cell:
+    return (f"{sum(row.weak for row in test.slices)}", f"of {len(test.slices)}") if test.slices else EMPTY
