@@ -73,7 +73,7 @@ def test_a_run(report):
         "error: epochs, order and k were selected on the test split [selected-on-test]",
         "warning: too sure of itself: 78.1 % confident on average, 71.9 % right [miscalibrated]",
         "warning: 15 words and more: 55.0 against 74.2 for the rest (38 utterances, p < 0.001) [weak-slice]",
-        "note: only 2 speakers: the intervals say nothing about other speakers [few-clusters]",
+        "note: only 2 speakers: the intervals say nothing about other speakers [other-clusters]",
         "",
         "test · 60 utterances · k = 4, chosen on test by accuracy · selected on test: epochs, order and k",
         "             k = 4         95 %  members, mean ± sd",

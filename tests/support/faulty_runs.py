@@ -57,6 +57,9 @@ def planted(kind: str, folder: Path) -> None:
             changed(one, logits=one.predictions.logits[:left], members=one.predictions.members[:left])
             for one in (test, valid)
         )
+    elif kind == "other-clusters":
+        some = tuple(replace(one, speaker=f"s{row % 2}", video=f"v{row % 9}") for row, one in enumerate(test.spoken))
+        test = replace(test, spoken=some)
     elif kind == "few-clusters":
         test = make_set("test", speakers=3)
     elif kind == "read-often":

@@ -245,7 +245,7 @@ FINDINGS = (
         "warning",
         "15 words and more: 55.0 against 74.2 for the rest (38 utterances, p < 0.001)",
     ),
-    ReportFinding("few-clusters", "note", "only 2 speakers: the intervals say nothing about other speakers"),
+    ReportFinding("other-clusters", "note", "only 2 speakers: the intervals say nothing about other speakers"),
 )
 
 

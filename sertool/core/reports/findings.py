@@ -6,7 +6,7 @@ from sertool.core.corpora.corpus import unknown_note, unknown_speakers
 from sertool.core.doctor.findings import KINDS as INSPECTED
 from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
-from sertool.core.metrics import Estimate
+from sertool.core.metrics import FEWEST, Estimate
 from sertool.core.reports.choose import Choice, stamp
 from sertool.core.reports.contents import CalibrationRow, LabelRead, ReportFinding, SetReport, SliceRow
 from sertool.core.reports.load import Loaded
@@ -31,6 +31,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     **_leaks("error"),
     "selected-on-test": ("warning", "epochs, order or k were chosen on test: the figures are optimistic"),
     **_leaks("warning"),
+    "few-clusters": ("warning", "too few speakers, dialogues, videos or sessions for an interval"),
     "nan-logits": ("warning", "members with logits that are not finite, left out of every figure"),
     "no-better-than-majority": ("warning", "the accuracy or UAR may be that of always predicting one class"),
     "never-predicted": ("warning", "classes that occur in the set but are never predicted"),
@@ -40,7 +41,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "weak-slice": ("warning", "a slice is significantly, and by more than 5 points, below the rest"),
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
-    "few-clusters": ("note", "there are too few clusters for intervals, or the intervals are not over speakers"),
+    "other-clusters": ("note", "the intervals are not over speakers"),
     "read-often": ("note", "the run was evaluated on test more than once under the honest protocol"),
 }
 # p, and points above the expected error: in large sets even a tiny error is significant.
@@ -104,8 +105,8 @@ def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
 
 def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
     where = own.set  # findings of several sets would be mixed up without it
-    if own.unit_note:  # too few clusters, or none known
-        yield _found("few-clusters", own.unit_note)
+    if own.unit_note:
+        yield _found("few-clusters" if own.clusters < FEWEST else "other-clusters", own.unit_note)
     if better := _chance(own):
         yield _found("no-better-than-majority", f"{where}: {better}")
     # A class without utterances here need not be predicted.

@@ -17,6 +17,7 @@ TEXTS = {
     "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
     "few-members": "only 2 of the 3 members that the recipe asks for have finished",
     "one-member": "only one member: the variation between seeds is unknown",
+    "other-clusters": "only 2 speakers: the interval is over 9 videos, and says nothing about other speakers",
     "few-clusters": "3 test speakers: too few for an interval (5 are needed); cross-validate with "
     "--set splits.scheme=folds",
     "read-often": "the test labels were used for evaluation 4 times; each time is a chance to choose by them",

@@ -177,7 +177,7 @@ def test_what_differs_or_is_weak_says_so_in_words(tree):
     assert any(row.startswith("happy") and row.endswith("differs") for row in rows)
     sets = [own for run in report_example.example(60).runs for own in run.sets.values()]
     too_few = sum(row.p is None for own in sets for row in own.slices)
-    assert sum(row.endswith("too few to test") for row in rows) == too_few > 3
+    assert sum(row.endswith("not tested") for row in rows) == too_few > 3
 
 
 def test_provenance_reads_and_commands_stand_at_the_end(tree):
