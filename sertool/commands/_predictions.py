@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sertool.core.formatting import cut, first_lines, padded, plural, printable, total_width
+from sertool.core.inference.trust import UNSURE, in_words
 
 if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 BAR, SHORT_BAR = 20, 10  # columns of a bar for probability 1
 LEAST_NAME = 20  # columns that names get before the classes' own columns go
-UNSURE, NONE = "unsure", "none"
+NONE = "none"
+OUTSIDE = "*"  # marks the probabilities of inputs outside what was calibrated
 NAMES = "recording"  # header of the column of names
 
 
@@ -30,17 +32,17 @@ def show(
         width: width of the terminal in columns; None: nothing is cut.
     """
     if len(predictions) == 1:
-        return [_title(opened), *_bars(predictions[0], abstain)]
+        return [_title(opened, predictions), *_bars(predictions[0], abstain)]
     names = {own.name for own in predictions}
     # All classes if they fit beside a name of readable length, else the two most probable ones.
     grid = _grid(opened, predictions, abstain, every=True)
     if width is not None and _least_width(grid) > width:
         grid = _grid(opened, predictions, abstain, every=False)
     if len(names) == 1 and _have_times(predictions):  # windows of one recording: its name once, above
-        title = [_title(opened), printable(names.pop())]
+        title = [_title(opened, predictions), printable(names.pop())]
         grid = [row[1:] for row in grid]
     else:
-        title = [_title(opened)]
+        title = [_title(opened, predictions)]
         grid = _cut_names(grid, width)
     counts = Counter(_answer(own, abstain) for own in predictions).most_common()
     summary = " · ".join(f"{name} {count}" for name, count in counts)
@@ -53,15 +55,20 @@ def show(
     ]
 
 
-def _title(opened: "Predictor") -> str:
+def _title(opened: "Predictor", predictions: Sequence["Prediction"]) -> str:
     trained, calibration = opened.trained, opened.calibration
     members = len(opened.members)
+    outside = sum(not own.calibrated for own in predictions)
+    calibrated = "uncalibrated"
+    if calibration and outside < len(predictions):
+        calibrated = f"calibrated on {calibration.utterances} validation utterances"
+        calibrated += f", but for the {outside} marked {OUTSIDE}" * bool(outside)
     parts = [
         trained.name,
         *(["synthetic speech"] if trained.synthetic else []),
         *(["machine-made transcripts"] if trained.machine_text else []),
         plural(members, "member"),
-        f"calibrated on {calibration.utterances} validation utterances" if calibration else "not calibrated",
+        calibrated,
     ]
     return " · ".join(parts)
 
@@ -75,6 +82,8 @@ def _bars(own: "Prediction", abstain: float | None) -> list[str]:
     lines = [printable(own.name) + times * (own.start is not None or own.end is not None)]
     if own.text:
         lines.append(printable(own.text))
+    if own.uninformed:
+        return [*lines, "", f"{UNSURE}: {in_words(own.lacking)}, so any class would be a guess"]
     name_width = max(map(len, own.probabilities))
     ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])  # most probable first
     lines += [
@@ -90,9 +99,10 @@ def _bars(own: "Prediction", abstain: float | None) -> list[str]:
         ]
     if answer == NONE:
         return [*lines, f"{NONE} of the classes is present"]
+    calibrated = "" if own.calibrated else ", uncalibrated"
     return [
         *lines,
-        f"{answer}, probability {_percent(own.probability)} %" if len(own.labels) == 1 else answer,
+        f"{answer}, probability {_percent(own.probability)} %{calibrated}" if len(own.labels) == 1 else answer,
     ]
 
 
@@ -114,12 +124,18 @@ def _grid(
 ) -> list[list[str]]:
     """Build header and rows: with the probability of every class, or with a bar and the second most probable class."""
     times = _have_times(predictions)
+    marks = len({own.calibrated for own in predictions}) > 1
     header = [NAMES, *(["from s", "to s"] if times else []), "class", "percent"]
     rows = [[*header, *(opened.classes if every else ["", "second"])]]
     for own in predictions:
         # A segment without a start begins with the file; one without an end lasts as long as the file.
         ends = [f"{own.start or 0:.2f}", "" if own.end is None else f"{own.end:.2f}"] if times else []
-        row = [printable(own.name), *ends, _answer(own, abstain), _percent(own.probability)]
+        answer = _answer(own, abstain)
+        mark = OUTSIDE if marks and not own.calibrated else " " * marks
+        if own.uninformed:
+            rows.append([printable(own.name), *ends, answer, mark, *[""] * (len(rows[0]) - len(ends) - 3)])
+            continue
+        row = [printable(own.name), *ends, answer, _percent(own.probability) + mark]
         ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])
         second = " ".join(f"{name} {_percent(p)}" for name, p in ordered[1:2])
         shares = [_percent(p) for p in own.probabilities.values()]
@@ -160,13 +176,22 @@ def left_out(refused: Sequence["RefusedClip"]) -> list[str]:
 def prediction_rows(
     opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None
 ) -> list[list[str | float | None]]:
-    """Return a header and one row per prediction: id, times, class or unsure, probabilities."""
+    """Return a header and one row per prediction: id, times, class or unsure, calibrated or not, probabilities."""
     rows: list[list[str | float | None]] = [
-        ["id", "start", "end", "class", "probability", *(f"probability_{name}" for name in opened.classes)]
+        [
+            "id",
+            "start",
+            "end",
+            "class",
+            "probability",
+            "calibrated",
+            *(f"probability_{name}" for name in opened.classes),
+        ]
     ]
     for own in predictions:
         answer = UNSURE if own.unsure(abstain) else "|".join(own.labels)
-        rows.append([own.name, own.start, own.end, answer, own.probability, *own.probabilities.values()])
+        calibrated = "yes" if own.calibrated else "no"
+        rows.append([own.name, own.start, own.end, answer, own.probability, calibrated, *own.probabilities.values()])
     return rows
 
 
@@ -186,6 +211,8 @@ def predictions_table(
         "task": opened.trained.task.name,
         "classes": list(opened.classes),
         "members": list(opened.members),
+        "calibrated": not opened.uncalibrated,
+        "uncalibrated": opened.uncalibrated,
         "temperature": None if calibration is None else calibration.temperature,
         "abstain": abstain,
         "predictions": [_entry(own, abstain) for own in predictions],

@@ -170,17 +170,22 @@ def show_details(details: "Details | None", result: "Predictions", k: int) -> li
 
 
 def show_calibration(evaluation: "Evaluation") -> str:
-    """Describe the temperature and its effect on the calibration error, or why there is none, in one line."""
+    """Describe the temperature and its effect on the calibration error, or why it is not calibrated, in one line."""
     from sertool.core.inference.evaluate import calibration_table
     from sertool.core.reports.wording import figure
 
-    if evaluation.calibration is None:
-        return f"calibration: none; {evaluation.note}"
-    errors = [
-        f"{name} {figure(own['ece_before'])} % -> {figure(own['ece_after'])} %"
-        for name, own in calibration_table(evaluation)["sets"].items()
-    ]
-    return f"calibration: temperature {evaluation.calibration.temperature:.2f} · ECE " + " · ".join(errors)
+    table, calibration = calibration_table(evaluation), evaluation.calibration
+    if calibration is None or not calibration.calibrated:
+        return f"calibration: uncalibrated, {table['reason']}"
+    errors, worse = [], []
+    for name, own in table["sets"].items():
+        errors.append(f"{name} {figure(own['ece_before'])} % -> {figure(own['ece_after'])} %")
+        if own["ece_after"] > own["ece_before"]:
+            worse.append(name)
+    warning = f" · higher than before on {' and '.join(worse)}" * bool(worse)
+    low, high = calibration.low, calibration.high
+    interval = "" if low is None or high is None else f" ({low:.2f} - {high:.2f})"
+    return f"calibration: temperature {calibration.temperature:.2f}{interval} · ECE {' · '.join(errors)}{warning}"
 
 
 def _rows(results: "Sequence[Predictions]", k: int) -> "Iterator[list[str | float]]":

@@ -55,9 +55,10 @@ def show(done: "Exported") -> list[str]:
     largest = max(own.largest for own in done.compared)
     frontend = "; with and without the frontend" * (len(done.compared) > 1)
     count = sum(own.utterances for own in done.compared)
+    calibrated = "uncalibrated" if done.uncalibrated else f"temperature {done.temperature:.3g}"
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in done.sizes.items())
     lines = [
-        f"{done.folder} · {done.name}, {plural(done.members, 'member')} averaged, temperature {done.temperature:.3g}",
+        f"{done.folder} · {done.name}, {plural(done.members, 'member')} averaged, {calibrated}",
         f"largest difference of logits to PyTorch {largest:.1e}, all {count} decisions equal "
         f"({'; '.join(own.source for own in done.compared)})",
         f"one utterance: onnxruntime {last.onnx_ms:.1f} ms, PyTorch {last.torch_ms:.1f} ms (median, CPU{frontend})",
@@ -79,6 +80,7 @@ def result_table(done: "Exported") -> dict[str, Any]:
         "name": done.name,
         "members": done.members,
         "temperature": done.temperature,
+        "uncalibrated": done.uncalibrated,
         "checks": [
             {
                 "on": own.source,

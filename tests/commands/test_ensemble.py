@@ -102,7 +102,7 @@ def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):
         f"2 members: accuracy {100 * own['ensemble'][1]['accuracy']:.2f} · UAR {100 * own['uar']:.2f} · "
         f"weighted F1 {100 * own['f1_weighted']:.2f}"
     ) in lines
-    assert lines[-1].startswith("calibration: temperature ")
+    assert lines[-1].startswith("calibration: uncalibrated, 2 validation speakers: too few ")
 
 
 def test_the_demos_table_and_the_end_of_a_training_are_percent():

@@ -10,6 +10,7 @@ from builders import CLASSES, tiny_recipe
 
 from sertool.core.metrics.calibration import calibrate
 from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.metrics.clusters import clusters_of
 from sertool.core.recipe.load import resolved
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.build import build_report
@@ -124,7 +125,9 @@ def write_run(
         if own.set == "valid" and calibrated:
             names = [member.name for member in own.members]
             logits = own.ensemble_logits(len(own.logits))
-            write_calibration(folder, calibrate(logits, own.targets, own.kind, members=names))
+            write_calibration(
+                folder, calibrate(logits, own.targets, own.kind, members=names, clusters=clusters_of(stored.spoken))
+            )
     looks = [{"by": "sertool train", "purpose": "the doctor counted the classes of every split"}]
     looks += [{"by": "sertool ensemble", "purpose": "judged 3 members"}] * judged
     entries = [{"read": "test labels", "time": "2026-01-02T03:04:05Z", "utterances": 400, **look} for look in looks]

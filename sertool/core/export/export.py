@@ -36,6 +36,7 @@ class Exported:
         name: name of the ensemble.
         members: number of members that are averaged.
         temperature: temperature of the probabilities.
+        uncalibrated: reason why they are not calibrated; empty if they are.
         compared: comparisons with PyTorch, on the corpus and, with the frontend, on recordings.
         loss: accuracy lost by the 8-bit graph; None without one.
         sizes: size of each file in bytes.
@@ -45,6 +46,7 @@ class Exported:
     name: str
     members: int
     temperature: float
+    uncalibrated: str
     compared: tuple[BundleComparison, ...]
     loss: Loss | None
     sizes: dict[str, int]
@@ -89,8 +91,16 @@ def export(
             require_small_loss(loss)
         write_texts(opened, folder, with_frontend, compared, loss)
     sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
-    trained = opened.trained
-    return Exported(out, trained.name, len(opened.members), opened.temperature, compared, loss, sizes)
+    return Exported(
+        folder=out,
+        name=opened.trained.name,
+        members=len(opened.members),
+        temperature=opened.temperature,
+        uncalibrated=opened.uncalibrated,
+        compared=compared,
+        loss=loss,
+        sizes=sizes,
+    )
 
 
 def _require_onnx() -> None:

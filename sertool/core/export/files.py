@@ -104,6 +104,7 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         "architecture": recipe.model.architecture,
         "members": [member.name for member in opened.members],
         "temperature": opened.temperature,
+        "uncalibrated": opened.uncalibrated,
         "modalities": sorted(recipe.dataset.modalities),
         "max_text_length": recipe.dataset.max_text_length,
         "max_audio_length": recipe.dataset.max_audio_length,

@@ -94,6 +94,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         compared=", and on ".join(in_markdown(own.source) for own in facts.compared),
         largest=f"{max(own.largest for own in facts.compared):.1e}",
         int8=_int8(facts.loss),
+        modalities=" or ".join(dataset.modalities),
         forced="one of its classes, also where none fits" if single else "each class by itself, a yes above one half",
         lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
         audio_limit=_audio_limit(facts),
@@ -153,7 +154,9 @@ def _protocol(facts: Facts) -> str:
 
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
-        return "not calibrated (temperature 1); `sertool ensemble` fits a temperature"
+        return "uncalibrated (temperature 1); `sertool ensemble` fits a temperature"
+    if not calibration.calibrated:
+        return f"uncalibrated (temperature 1): {calibration.reason}"
     return (
         f"temperature {calibration.temperature:.3g}, fitted on {calibration.utterances:,} {calibration.set} "
         f"utterances; calibration error there {100 * calibration.ece_before:.1f} % before, "

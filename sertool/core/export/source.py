@@ -13,7 +13,7 @@ from sertool.core.features.log_mel import LogMel
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.ensemble import Ensemble, chosen_size, open_ensemble, predict_sets
 from sertool.core.metrics import Interval, clusters_of, few_by_name, uar_interval
-from sertool.core.metrics.calibration import Calibration
+from sertool.core.metrics.calibration import Calibration, why_uncalibrated
 from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.contents import read_note
 from sertool.core.runs.experiment import Experiment, corpus_note
@@ -51,6 +51,11 @@ class Opened:
     def temperature(self) -> float:
         """Divisor of the logits; 1 without a calibration."""
         return self.calibration.temperature if self.calibration else 1.0
+
+    @property
+    def uncalibrated(self) -> str:
+        """Reason why the probabilities are not calibrated; empty if they are."""
+        return why_uncalibrated(self.calibration)
 
     @property
     def selected_on_test(self) -> bool:

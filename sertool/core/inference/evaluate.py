@@ -21,6 +21,7 @@ from sertool.core.metrics.calibration import (
     expected_calibration_error,
     negative_log_likelihood,
 )
+from sertool.core.metrics.clusters import clusters_of
 from sertool.core.recipe.load import resolved
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
@@ -38,7 +39,8 @@ class Evaluation:
     Attributes:
         results: predictions of each set, in the requested order.
         k: number of members that are averaged.
-        calibration: temperature of the first k members; None where there is nothing to fit it on.
+        calibration: temperature of the first k members, or why validation cannot tell it; None where there is nothing
+            to fit it on.
         probes: logits (E, N, C) of each probe, by set; empty without probes.
         note: reason why there is no calibration; empty if there is one.
         unstored: reason why the results could not be stored; empty if they were.
@@ -86,7 +88,9 @@ def evaluate(
     probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
     asked = tuple(results[: len(sets)])  # without validation that only the temperature needs
     unstored = ""
-    calibration = None if obstacle else _calibrated(ensemble, k, results)
+    calibration = None
+    if not obstacle:
+        calibration, obstacle = _calibrated(ensemble, experiment, k, results)
     try:
         _store(ensemble, experiment, results, precision)
         for result in results:
@@ -99,11 +103,19 @@ def evaluate(
     return Evaluation(asked, k, calibration, probes, obstacle, unstored)
 
 
-def _calibrated(ensemble: Ensemble, k: int, results: Sequence[Predictions]) -> Calibration:
+def _calibrated(
+    ensemble: Ensemble, experiment: Experiment, k: int, results: Sequence[Predictions]
+) -> tuple[Calibration | None, str]:
+    """Calibrate the first k members on validation; returns None and the reason if their logits are not finite."""
     valid = next(result for result in results if result.set == "valid")
     assert valid.targets is not None
+    logits = valid.ensemble_logits(k)
+    if not np.isfinite(logits).all():
+        return None, "the logits of the validation utterances are not all finite"
     names = [member.name for member in ensemble.trained.first(k)]
-    return calibrate(valid.ensemble_logits(k), valid.targets, valid.kind, members=names)
+    clusters = clusters_of([experiment.corpus.utterances[row] for row in valid.utterances])
+    advise = len(experiment.folds) == 1
+    return calibrate(logits, valid.targets, valid.kind, members=names, clusters=clusters, advise=advise), ""
 
 
 def _obstacle(ensemble: Ensemble) -> str:
@@ -195,11 +207,11 @@ def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
     """Return the calibration as plain data: temperature, and ECE and NLL without and with it on each labelled set."""
     calibration = evaluation.calibration
     if calibration is None:
-        return {"temperature": None, "note": evaluation.note, "sets": {}}
+        return {"calibrated": False, "temperature": None, "reason": evaluation.note, "sets": {}}
     sets = {"valid": {key: asdict(calibration)[key] for key in _FIGURES}}
     for own in evaluation.results:
-        if own.targets is not None:
-            logits = own.ensemble_logits(evaluation.k)
+        logits = own.ensemble_logits(evaluation.k)
+        if own.targets is not None and np.isfinite(logits).all():
             figures = [
                 figure(logits, own.targets, own.kind, temperature)
                 for figure in (expected_calibration_error, negative_log_likelihood)
@@ -207,10 +219,13 @@ def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
             ]
             sets[own.set] = dict(zip(_FIGURES, figures, strict=True))
     return {
+        "calibrated": calibration.calibrated,
         "temperature": calibration.temperature,
+        "low": calibration.low,
+        "high": calibration.high,
+        "reason": calibration.reason,
         "members": list(calibration.members),
         "fitted_on": calibration.set,
         "utterances": calibration.utterances,
-        "note": evaluation.note,
         "sets": sets,
     }

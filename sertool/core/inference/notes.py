@@ -7,6 +7,7 @@ from sertool.core.formatting import first_few, first_lines, plural, printable
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.passages import Listener
 from sertool.core.inference.predictor import Prediction, Predictor
+from sertool.core.inference.trust import UNSURE, in_words
 
 
 def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:
@@ -14,15 +15,30 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
     silent = [own for own in predictions if own.silent]
     lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []
     lines += [f"warning: {line}" for line in first_lines(_remarks(predictions))]
-    lines += [f"note: {line}" for line in _inputs(listener, clips, predictions)]
+    lines += [f"note: {line}" for line in (*_inputs(listener, clips, predictions), *_lacking(opened, predictions))]
     if opened.calibration is None:
         members, trained = len(opened.members), opened.trained
         index = f" --members {opened.k}" * (opened.k < trained.depth)
         lines.append(
-            f"note: no temperature was fitted for {'this member' if members == 1 else f'these {members} members'}; "
+            "note: uncalibrated: no temperature was fitted for "
+            f"{'this member' if members == 1 else f'these {members} members'}; "
             f"sertool ensemble --name {trained.name}{index} fits one, if there is validation to fit it on"
         )
+    elif opened.uncalibrated:
+        lines.append(f"note: uncalibrated: {opened.uncalibrated}")
     return lines
+
+
+def _lacking(opened: Predictor, predictions: Sequence[Prediction]) -> list[str]:
+    """Name the predictions without a class, and those outside what was calibrated, with what their inputs lack."""
+    groups: dict[tuple[bool, tuple[str, ...]], list[Prediction]] = {}
+    for own in predictions:
+        if own.lacking and (own.uninformed or not opened.uncalibrated):
+            groups.setdefault((own.uninformed, own.lacking), []).append(own)
+    return [
+        f"{_of(some, predictions)}: {UNSURE if uninformed else 'uncalibrated'}: {in_words(lacking)}"
+        for (uninformed, lacking), some in groups.items()
+    ]
 
 
 def _remarks(predictions: Sequence[Prediction]) -> list[str]:

@@ -21,7 +21,8 @@ from sertool.core.inference.ensemble import chosen_size
 from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.inference.passages import Listener, Passage
-from sertool.core.metrics.calibration import Calibration, probabilities
+from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
+from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
 from sertool.core.metrics.classification import decide
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
@@ -46,11 +47,11 @@ class Prediction:
 
     Attributes:
         name: path of the recording, or its name in a table.
-        label: the most probable class.
-        labels: predicted classes: one, or in a multi-label task all that are present.
-        probability: probability of ``label``.
+        label: the most probable class; ``unsure`` if the prediction is ``uninformed``.
+        labels: predicted classes: one, or in a multi-label task all that are present; none if ``uninformed``.
+        probability: probability of the most probable class.
         probabilities: probability of each class; they sum to 1 unless the task is multi-label.
-        calibrated: a temperature fitted for these members was applied to the probabilities.
+        calibrated: the probabilities are calibrated on validation, with inputs such as this one.
         logits: mean logit of each class over members, before any temperature.
         text: text as the user gave it.
         start, end: seconds into the recording, of a segment or a window; None for a whole recording.
@@ -59,6 +60,9 @@ class Prediction:
         silent: the recording contains no sound.
         remark: fault of the file that did not keep it from being read, such as a wrong length in its header.
         unknown_words: words of the text that were not in the training set.
+        uncalibrated: reason why the probabilities are not calibrated; empty if they are.
+        lacking: parts of its usual input that the model did not get, as ``no audio`` or ``most words unknown``.
+        uninformed: the input holds nothing that the model knows, so no class is claimed.
     """
 
     name: str
@@ -76,9 +80,14 @@ class Prediction:
     silent: bool = False
     remark: str = ""
     unknown_words: tuple[str, ...] = ()
+    uncalibrated: str = ""
+    lacking: tuple[str, ...] = ()
+    uninformed: bool = False
 
-    def unsure(self, abstain: float | None) -> bool:
-        """Check whether the predicted class is less probable than ``abstain``."""
+    def unsure(self, abstain: float | None = None) -> bool:
+        """Check whether the input says nothing, or the predicted class is less probable than ``abstain``."""
+        if self.uninformed:
+            return True
         return abstain is not None and bool(self.labels) and self.probability < abstain
 
 
@@ -89,7 +98,9 @@ class Predictor:
         trained: all members, recipe, task and vocabularies.
         k: number of members that are averaged, in each fold.
         members: names of the members that are averaged.
-        calibration: temperature of these members; None if none was fitted for them.
+        calibration: temperature of these members, or why validation cannot tell it; None if `sertool ensemble` has
+            stored none for them.
+        uncalibrated: reason why no prediction is calibrated; empty if they are.
     """
 
     def __init__(self, trained: Trained, k: int, calibration: Calibration | None, precision: Precision) -> None:
@@ -98,7 +109,10 @@ class Predictor:
         self.k = k
         self.members = tuple(member.name for member in chosen)
         self.calibration = calibration if calibration and calibration.fits(self.members) else None
+        self.uncalibrated = why_uncalibrated(self.calibration)
         self._folds = [member.fold for member in chosen]
+        # Each fold has the words of its own training set.
+        self._words = [trained.inputs[fold].vocabulary.index for fold in sorted(set(self._folds))]
         self._precision = precision
         self._stack = stack_of(trained, chosen).to(precision.device)
 
@@ -194,13 +208,17 @@ class Predictor:
                 labels = tuple(name for name, yes in zip(task.classes, decisions[place], strict=True) if yes)
             else:
                 labels = (task.classes[best],)
+            unknown = self._unknown(passage.words) if reads else ()
+            lack = self._lack(passage, len(unknown))
+            outside = f"outside what was calibrated: {in_words(lack.parts)}" if lack.parts else ""
+            uncalibrated = self.uncalibrated or outside
             yield Prediction(
                 name=passage.name,
-                label=task.classes[best],
-                labels=labels,
+                label=UNSURE if lack.uninformed else task.classes[best],
+                labels=() if lack.uninformed else labels,
                 probability=float(shares[place, best]),
                 probabilities=dict(zip(task.classes, shares[place].tolist(), strict=True)),
-                calibrated=self.calibration is not None,
+                calibrated=not uncalibrated,
                 logits=tuple(logits[place].tolist()),
                 text=passage.text,
                 start=passage.start,
@@ -209,13 +227,29 @@ class Predictor:
                 cut=passage.cut,
                 silent=passage.silent,
                 remark=passage.remark,
-                unknown_words=self._unknown(passage.words) if reads else (),
+                unknown_words=unknown,
+                uncalibrated=uncalibrated,
+                lacking=lack.parts,
+                uninformed=lack.uninformed,
             )
 
+    def _seen(self, words: Sequence[str]) -> Sequence[str]:
+        return words[: self.trained.recipe.dataset.max_text_length]
+
     def _unknown(self, words: Sequence[str]) -> tuple[str, ...]:
-        seen = words[: self.trained.recipe.dataset.max_text_length]
-        vocabularies = [self.trained.inputs[fold].vocabulary for fold in sorted(set(self._folds))]
-        return tuple(word for word in seen if all(word not in own.index for own in vocabularies))
+        return tuple(word for word in self._seen(words) if all(word not in index for index in self._words))
+
+    def _lack(self, passage: Passage, unknown: int) -> Lack:
+        modalities = self.trained.recipe.dataset.modalities
+        return lack_of(
+            # A corpus without texts has no word but that for unknown ones.
+            reads="text" in modalities and any(len(index) > 1 for index in self._words),
+            hears="audio" in modalities,
+            words=len(self._seen(passage.words)),
+            unknown=unknown,
+            audio=len(passage.frames) > 0,
+            silent=passage.silent,
+        )
 
     def _logits(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         """Compute the mean logits (N, C) of the members."""

@@ -3,6 +3,9 @@
 A model's logits are divided by the temperature before they become probabilities. That changes the confidence and never
 the predicted class. A multi-label task is one two-class problem for each utterance and class, with logits 0 and z.
 
+A temperature from little data is often worse than none, so it is fitted with a prior and used only where validation
+can tell it: :func:`calibrate` has the rule, and tools/temperature_rule.py the simulation by which it was chosen.
+
 Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 """
 
@@ -14,8 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.formatting import plural
+from sertool.core.metrics.clusters import Clusters, few_clusters
+
 BINS = 15  # bins of the calibration error, as in the source
 BOUNDS = (0.05, 20.0)  # lowest and highest temperature that is tried
+PRIOR = 0.5  # standard deviation of log T around 0: most networks need a temperature from 0.4 to 2.7
+FEWEST_UTTERANCES = 30  # of validation; fewer cannot tell a temperature
+NEAR = 1.25  # an interval within 1 / NEAR to NEAR is narrow: an error of that size costs about 0.01 nats
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
@@ -23,15 +32,18 @@ IntArray = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted temperature, as it is stored in a run's folder.
+    """A temperature, or the reason why validation cannot tell it, as stored in a run's folder.
 
     Attributes:
         members: names of the members whose mean logits it was fitted for, best first.
-        temperature: divisor of the logits; above 1, the members were overconfident.
+        temperature: divisor of the logits; above 1, the members were overconfident; 1 if not ``calibrated``.
         set: name of the set it was fitted on.
         utterances: number of utterances in that set.
         ece_before, ece_after: expected calibration error on that set, a fraction.
         nll_before, nll_after: mean negative log-likelihood on that set, in nats.
+        calibrated: validation can tell the temperature.
+        reason: sentence on why it cannot; empty if it can.
+        low, high: 95 % interval of the temperature; None where there is none.
     """
 
     members: tuple[str, ...]
@@ -42,10 +54,37 @@ class Calibration:
     ece_after: float
     nll_before: float
     nll_after: float
+    calibrated: bool = True
+    reason: str = ""
+    low: float | None = None
+    high: float | None = None
 
     def fits(self, members: Sequence[str]) -> bool:
         """Check whether it was fitted for these members, in this order."""
         return self.members == tuple(members)
+
+
+def why_uncalibrated(calibration: Calibration | None) -> str:
+    """Return the reason why probabilities are not calibrated; empty if they are.
+
+    >>> why_uncalibrated(None)
+    'no temperature was fitted for these members'
+    """
+    return "no temperature was fitted for these members" if calibration is None else calibration.reason
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A temperature fitted with a prior, and its 95 % interval."""
+
+    temperature: float
+    low: float
+    high: float
+
+    @property
+    def is_told(self) -> bool:
+        """True if the interval excludes 1, or lies so close around it that a wrong temperature hardly matters."""
+        return self.low > 1 or self.high < 1 or (self.low >= 1 / NEAR and self.high <= NEAR)
 
 
 def probabilities(logits: FloatArray, kind: str, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -119,44 +158,116 @@ def negative_log_likelihood(logits: FloatArray, targets: IntArray, kind: str, te
     return _cross_entropy(logits / temperature, targets, 0.0)
 
 
-def fit_temperature(logits: FloatArray, targets: IntArray, kind: str) -> float:
-    """Return the temperature with the smallest negative log-likelihood, between 1/20 and 20.
+def fit_temperature(logits: FloatArray, targets: IntArray, kind: str, clusters: Clusters) -> Fit:
+    """Return the most probable temperature T under a prior, between 1/20 and 20, with its interval.
 
-    Where every decision is right, a smaller temperature is always better. The targets are then smoothed by the rule of
-    succession, as if one more utterance of an unknown class had been seen. Where no temperature is better than 1 (all
-    logits are equal), it is 1.
+    It maximises the likelihood of the targets times the prior density of log T, a normal distribution around 0 with
+    standard deviation ``PRIOR``. The prior counts for nothing where there are many utterances, and keeps T near 1
+    where there are few. Where every decision is right, the likelihood has no maximum. The targets are then smoothed
+    by the rule of succession, as if one more utterance of an unknown class had been seen.
+
+    The interval is that of log T plus or minus Student's t times its standard error, with one degree of freedom less
+    than clusters. The error is the larger of the model's own and of the sandwich estimate over clusters: J. White,
+    "Maximum Likelihood Estimation of Misspecified Models", Econometrica 50(1), 1982; K.-Y. Liang, S. Zeger,
+    "Longitudinal data analysis using generalized linear models", Biometrika 73(1), 1986.
 
     Args:
-        logits: (N, C), N at least 1.
+        logits: (N, C) finite, N at least 1.
         targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``.
         kind: ``single`` or ``multi``.
+        clusters: clusters of the N utterances, at least 2.
 
-    >>> logits = np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
-    >>> temperature = fit_temperature(logits, np.array([0, 0, 0, 1]), "single")  # 75 % are right
-    >>> round(float(probabilities(logits, "single", temperature)[0, 0]), 4)
+    >>> logits, targets = np.tile([[2.0, 0.0]], (4000, 1)), np.tile([0, 0, 0, 1], 1000)  # 75 % are right
+    >>> fit = fit_temperature(logits, targets, "single", Clusters(np.arange(4000), 4000, "utterance"))
+    >>> round(float(probabilities(logits, "single", fit.temperature)[0, 0]), 2)
     0.75
     """
     from scipy.optimize import minimize_scalar  # slow to import, and only needed here
+    from scipy.special import stdtrit
 
     count = len(logits)
+    index = clusters.index.repeat(logits.shape[1]) if kind == "multi" else clusters.index
     logits, targets = _single(logits, targets, kind)
     smoothing = 1 / (count + 1) if (logits.argmax(-1) == targets).all() else 0.0
 
     def loss(log_temperature: float) -> float:
-        return _cross_entropy(logits / math.exp(log_temperature), targets, smoothing)
+        fit = len(logits) * _cross_entropy(logits / math.exp(log_temperature), targets, smoothing)
+        return fit + log_temperature**2 / (2 * PRIOR**2)
 
-    # The loss is convex in 1/T, so it has one minimum in log T, where steps are of even size for large and small T.
+    # In log T, where steps are of even size for large and small T.
     low, high = (math.log(bound) for bound in BOUNDS)
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
-    return math.exp(found.x) if found.fun < loss(0.0) else 1.0
+    found = float(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x)
+    scaled = logits / math.exp(found)
+    shares = np.exp(_log_softmax(scaled))
+    mean = (shares * scaled).sum(-1)
+    # Derivatives of the loss by log T: of each decision, and the expected second one, its variance under the model.
+    slopes = scaled[np.arange(len(scaled)), targets] - mean
+    curvature = float((shares * (scaled - mean[:, None]) ** 2).sum()) + PRIOR**-2
+    of_clusters = np.bincount(index, weights=slopes, minlength=clusters.number)
+    spread = float(of_clusters.var() * clusters.number**2 / (clusters.number - 1))
+    error = math.sqrt(max(spread, curvature)) / curvature
+    half = float(stdtrit(clusters.number - 1, 0.975)) * error
+    return Fit(math.exp(found), math.exp(max(found - half, low)), math.exp(min(found + half, high)))
 
 
-def calibrate(logits: FloatArray, targets: IntArray, kind: str, *, members: Sequence[str]) -> Calibration:
-    """Fit the temperature on the validation set, and measure both errors there before and after."""
-    temperature = fit_temperature(logits, targets, kind)
+def calibrate(
+    logits: FloatArray,
+    targets: IntArray,
+    kind: str,
+    *,
+    members: Sequence[str],
+    clusters: Clusters,
+    advise: bool = True,
+) -> Calibration:
+    """Fit the temperature on the validation set if that can tell it, and measure both errors there before and after.
+
+    It can tell it if there are enough utterances and clusters (speakers, where they are known), the interval of the
+    temperature excludes 1, or the interval lies so close around 1 that it hardly matters. Otherwise T stays 1, and the
+    result says why.
+
+    Args:
+        logits: (N, C) mean logits of the members on validation, finite, N at least 1.
+        targets: (N,), or (N, C) 0/1 where ``kind`` is ``multi``.
+        kind: ``single`` or ``multi``.
+        members: names of the members, best first.
+        clusters: clusters of the N utterances.
+        advise: False if the run is cross-validated already.
+    """
+    reason = _too_few(targets, clusters, advise=advise)
+    fit = None if reason else fit_temperature(logits, targets, kind, clusters)
+    if fit is not None and not fit.is_told:
+        reason = (
+            f"{plural(len(logits), 'validation utterance')} cannot tell the temperature from 1: its 95 % interval is "
+            f"{fit.low:.2f} to {fit.high:.2f}"
+        )
+    temperature = 1.0 if fit is None or reason else fit.temperature
     ece = [expected_calibration_error(logits, targets, kind, t) for t in (1.0, temperature)]
     nll = [negative_log_likelihood(logits, targets, kind, t) for t in (1.0, temperature)]
-    return Calibration(tuple(members), temperature, "valid", len(logits), *ece, *nll)
+    return Calibration(
+        members=tuple(members),
+        temperature=temperature,
+        set="valid",
+        utterances=len(logits),
+        ece_before=ece[0],
+        ece_after=ece[1],
+        nll_before=nll[0],
+        nll_after=nll[1],
+        calibrated=not reason,
+        reason=reason,
+        low=None if fit is None else fit.low,
+        high=None if fit is None else fit.high,
+    )
+
+
+def _too_few(targets: IntArray, clusters: Clusters, *, advise: bool) -> str:
+    """Say why a validation set is too small or too uniform to fit a temperature; empty if it is not."""
+    if clusters.few:
+        return few_clusters(clusters.number, clusters.unit, "validation", advise=advise)
+    if len(targets) < FEWEST_UTTERANCES:
+        return f"{plural(len(targets), 'validation utterance')}: too few ({FEWEST_UTTERANCES} are needed)"
+    if (targets == targets[0]).all():
+        return "all validation utterances have the same label"
+    return ""
 
 
 def _two_class(logits: FloatArray) -> NDArray[np.float64]:

@@ -1,13 +1,14 @@
 """Calibration of a run's probabilities, and the temperature by which its logits are divided."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.formatting import plural
 from sertool.core.metrics import Bootstrap
-from sertool.core.metrics.calibration import confidences, fit_temperature, negative_log_likelihood
+from sertool.core.metrics.calibration import calibrate, confidences, negative_log_likelihood
+from sertool.core.metrics.clusters import clusters_of
 from sertool.core.metrics.reliability import (
     brier_estimate,
     ece_estimate,
@@ -20,28 +21,46 @@ from sertool.core.reports.load import Loaded
 from sertool.core.runs.predictions import Predictions
 
 
-def find_temperature(run: Loaded, k: int) -> tuple[float | None, str]:
-    """Return the temperature of the first k members, and a sentence on its origin, or on why there is none.
+@dataclass(frozen=True)
+class Scaling:
+    """The temperature by which a run's logits are divided.
 
-    The temperature stored with the run is used if it was fitted for these members. Otherwise it is fitted on the
+    Attributes:
+        temperature: None if the run is uncalibrated; its logits are left unchanged.
+        note: sentence on its origin, or on why the run is uncalibrated.
+    """
+
+    temperature: float | None
+    note: str
+
+
+def find_scaling(run: Loaded, k: int) -> Scaling:
+    """Find the temperature of the first k members, or the reason why they are uncalibrated.
+
+    What is stored with the run is used if it was fitted for these members. Otherwise the temperature is fitted on the
     stored validation set. If validation is the test split there is none: a temperature is never fitted on test.
     """
-    if run.origin.selected_on_test:  # validation is test
-        return None, "none: validation is the test split, and a temperature is never fitted on test"
-    stored = run.calibration
-    # A temperature belongs to one set of members: averaging more of them makes probabilities less sharp.
-    if stored is not None and stored.fits(_names(run.main.predictions, k)):
-        return stored.temperature, f"temperature {stored.temperature:.3f}, stored with the run"
-    if "valid" not in run.sets:
-        return (
-            None,
-            f"none: neither a temperature of the first {plural(k, 'member')} nor predictions on validation are stored",
-        )
-    valid = run.sets["valid"].predictions
-    assert valid.targets is not None
-    temperature = fit_temperature(valid.ensemble_logits(k), valid.targets, valid.kind)
     members = f"the first {plural(k, 'member')}"
-    return temperature, f"temperature {temperature:.3f}, fitted on validation for {members}"
+    if run.origin.selected_on_test:  # validation is test
+        return Scaling(None, "validation is the test split, and a temperature is never fitted on test")
+    names = _names(run.main.predictions, k)
+    found, origin = run.calibration, "stored with the run"
+    # A temperature belongs to one set of members: averaging more of them makes probabilities less sharp.
+    if found is None or not found.fits(names):
+        if "valid" not in run.sets:
+            nothing = f"neither a temperature of {members} nor predictions on validation are stored"
+            return Scaling(None, nothing)
+        stored = run.sets["valid"]
+        valid, clusters = stored.predictions, clusters_of(stored.spoken)
+        assert valid.targets is not None
+        advise = run.origin.folds == 1
+        found = calibrate(
+            valid.ensemble_logits(k), valid.targets, valid.kind, members=names, clusters=clusters, advise=advise
+        )
+        origin = f"fitted on validation for {members}"
+    if not found.calibrated:
+        return Scaling(None, found.reason)
+    return Scaling(found.temperature, f"temperature {found.temperature:.3f}, {origin}")
 
 
 def _names(predictions: Predictions, k: int) -> list[str]:
@@ -59,18 +78,19 @@ def calibration_row(
     logits: NDArray[np.float32],
     targets: NDArray[np.int64],
     kind: str,
-    temperature: float | None,
+    scaling: Scaling,
     bootstrap: Bootstrap,
 ) -> CalibrationRow:
-    """Measure the calibration of logits (N, C) divided by a temperature.
+    """Measure the calibration of logits (N, C), divided by the temperature if there is one.
 
     Args:
         logits: (N, C) logits, averaged over members.
         targets: (N,) classes, or (N, C) of a multi-label task.
         kind: ``single`` or ``multi``.
-        temperature: None leaves the logits unchanged.
+        scaling: the temperature.
         bootstrap: resamples of the utterances, for the intervals.
     """
+    temperature = scaling.temperature
     used = 1.0 if temperature is None else temperature
     p: float | None
     expected, p = ece_expected(logits, targets, kind, used)
@@ -90,4 +110,5 @@ def calibration_row(
         accuracy=float(right.mean()),
         bins=tuple(bins),
         risk=tuple(risk_coverage(logits, targets, kind, used)),
+        uncalibrated=scaling.note if temperature is None else "",
     )

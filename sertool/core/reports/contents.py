@@ -73,7 +73,7 @@ class CalibrationRow:
     """Calibration of the probabilities after the logits were divided by the temperature.
 
     Attributes:
-        temperature: fitted on validation; None if there is none, and then nothing was divided.
+        temperature: fitted on validation; None if uncalibrated, and then nothing was divided.
         ece: expected calibration error.
         ece_expected: the error that a perfectly calibrated model with the same confidences would show.
         p: how often such a model would show an error this large; a small p means miscalibrated. None where there are
@@ -83,6 +83,7 @@ class CalibrationRow:
         confidence, accuracy: mean of each; a model with the first above the second is overconfident.
         bins: the reliability diagram.
         risk: accuracy at several degrees of coverage.
+        uncalibrated: reason why there is no temperature; empty if there is one.
     """
 
     temperature: float | None
@@ -95,6 +96,7 @@ class CalibrationRow:
     accuracy: float
     bins: tuple[Bin, ...]
     risk: tuple[Point, ...]
+    uncalibrated: str = ""
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def _calibration_rows(base: CsvRow, own: CalibrationRow) -> Iterator[CsvRow]:
     figures = {"ece expected": own.ece_expected, "nll": own.nll}
     figures |= {} if own.p is None else {"p": own.p}
     figures |= {"mean probability": own.confidence, "accuracy": own.accuracy}
-    figures |= {} if own.temperature is None else {"temperature": own.temperature}
+    figures |= {"calibrated": 0.0} if own.temperature is None else {"calibrated": 1.0, "temperature": own.temperature}
     yield from _values(plain, figures)
     for place, one in enumerate(own.bins):  # bins are numbered from the least confident
         own_bin = plain._replace(what="bin", name=f"{place}")

@@ -164,7 +164,7 @@ def _miscalibration(row: CalibrationRow) -> str:
     # Errors of both signs cancel in the mean.
     if abs(above) < row.ece.value / 2:
         sure = "overconfident in some predictions, underconfident in others"
-    fitted = "" if row.temperature is not None else "; no temperature was fitted"
+    fitted = "" if row.temperature is not None else "; uncalibrated"
     return (
         f"{sure}: mean probability {percent(row.confidence)} %, accuracy {percent(row.accuracy)} %; calibration error "
         f"{percent(row.ece.value)} %, {percent(row.ece_expected)} % expected by chance ({p_equals(row.p)}){fitted}"

@@ -25,7 +25,7 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
 
     Args:
         run: the run.
-        calibration: origin of the temperature.
+        calibration: origin of the temperature, or why the run is uncalibrated.
         size: caveat on the choice of k; may be empty.
     """
     origin, recipe = run.origin, run.recipe

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertool.core.reports.calibration import find_temperature
+from sertool.core.reports.calibration import find_scaling
 from sertool.core.reports.choose import Choice, choose_size, stamp
 from sertool.core.reports.contents import RunReport
 from sertool.core.reports.findings import findings_of
@@ -35,8 +35,9 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
     run = load_run(folder)
     choice = choose_size(run)
     # Calibration depends on k: a temperature is fitted for the average of exactly these members.
-    temperature, calibrated = find_temperature(run, choice.k)
-    sets = {name: set_report(run, name, choice.k, temperature) for name in run.sets}
+    scaling = find_scaling(run, choice.k)
+    sets = {name: set_report(run, name, choice.k, scaling) for name in run.sets}
+    calibration = scaling.note if scaling.temperature else f"uncalibrated: {scaling.note}"
     origin, own = run.origin, run.main.predictions
     # How many checkpoints of the reference there should be is not known.
     expected = len(own.members) if run.is_reference else run.recipe.training.runs * origin.folds
@@ -61,7 +62,7 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
         histories=run.histories,
         reads=run.reads,
         data_hash=origin.data_hash,
-        provenance=provenance(run, calibrated, choice.note),
+        provenance=provenance(run, calibration, choice.note),
         commands=commands(run, folder.parent, data, command),
         modalities=tuple(run.recipe.dataset.modalities),
     )

@@ -10,7 +10,7 @@ from sertool.core.metrics.calibration import confidences, probabilities
 from sertool.core.metrics.classification import METRICS, confusion, decide
 from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
-from sertool.core.reports.calibration import calibration_row
+from sertool.core.reports.calibration import Scaling, calibration_row
 from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
 from sertool.core.reports.details import QUICK, details_of
 from sertool.core.reports.load import Loaded
@@ -19,16 +19,16 @@ from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import Predictions
 
 
-def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> SetReport:
+def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
     """Evaluate the first k members of a run on one of its sets.
 
     Args:
         run: the run.
         name: name of the set, a key of ``run.sets``.
         k: number of averaged members.
-        temperature: divides the logits before they become probabilities; None leaves them unchanged.
+        scaling: the temperature of these members.
     """
-    stored = run.sets[name]
+    stored, temperature = run.sets[name], scaling.temperature or 1.0
     own, bootstrap = stored.predictions, Bootstrap(clusters_of(stored.spoken))
     quick = Bootstrap(bootstrap.clusters, resamples=QUICK)
     logits, decisions = own.ensemble_logits(k), own.decisions(k)
@@ -37,7 +37,7 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
     expected = published_counts(run.recipe, name)
     scores: Mapping[str, Estimate] = {}
     if own.scores is not None and own.kind == "single":  # raw scores exist for sentiment only
-        scores = score_estimates(own.scores, logits, own.classes, bootstrap, temperature=temperature or 1.0)
+        scores = score_estimates(own.scores, logits, own.classes, bootstrap, temperature=temperature)
     alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
     details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds)
@@ -55,9 +55,9 @@ def set_report(run: Loaded, name: str, k: int, temperature: float | None) -> Set
         classes=_classes(run, own, decisions, expected, bootstrap),
         confusion=_confusion(own, decisions),
         majority=float(np.bincount(targets).max() / len(targets)) if own.kind == "single" else None,
-        calibration=calibration_row(logits, targets, own.kind, temperature, bootstrap),
+        calibration=calibration_row(logits, targets, own.kind, scaling, bootstrap),
         slices=slice_rows(stored, rightness(targets, decisions), quick),
-        rows=_utterances(stored, k, temperature or 1.0),
+        rows=_utterances(stored, k, temperature),
     )
 
 

@@ -190,6 +190,10 @@ class CalibrationContent(Content):
     ece_after: Number
     nll_before: Number
     nll_after: Number
+    calibrated: bool | None = None  # older versions did not check
+    reason: str = ""
+    low: Number | None = None
+    high: Number | None = None
 
 
 class EnsembleContent(Content):

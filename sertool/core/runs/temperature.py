@@ -9,6 +9,7 @@ from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.contents import CALIBRATION_FORMAT, CalibrationContent
 
 FILE = "calibration.json"
+UNCHECKED = "its temperature was fitted by an older sertool, without a check; `sertool ensemble` fits and checks it"
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
@@ -21,7 +22,9 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(folder: Path) -> Calibration | None:
-    """Read the calibration stored with a run; None where no temperature was fitted.
+    """Read the calibration stored with a run; None where ``sertool ensemble`` could store none.
+
+    Older versions stored every temperature, whether or not validation could tell it. Such a one is not used.
 
     Raises:
         DataError: the file is damaged.
@@ -30,4 +33,8 @@ def read_calibration(folder: Path) -> Calibration | None:
     if not path.is_file():
         return None
     own = read_typed(path, CalibrationContent, hint="delete it; `sertool ensemble` fits it again")
-    return Calibration(**{**own.model_dump(exclude={"format"}), "members": tuple(own.members)})
+    content = {**own.model_dump(exclude={"format"}), "members": tuple(own.members)}
+    if own.calibrated is None:
+        same = {"ece_after": own.ece_before, "nll_after": own.nll_before}
+        content |= {"temperature": 1.0, **same, "calibrated": False, "reason": UNCHECKED}
+    return Calibration(**content)

@@ -53,19 +53,21 @@ def test_members_of_all_folds_are_averaged_each_with_its_own_vocabulary(here):
 
 def test_the_temperature_is_used_where_it_fits(here):
     folder = own_model(here)
-    (before,) = written("00.wav", name="mine")
+    given = ("00.wav", "--text", "sky is up")
+    (before,) = written(*given, name="mine")
     order = sertool.load(folder).members
-    write_calibration(folder, Calibration(order, 0.5, "valid", 6, 0.2, 0.1, 1.0, 0.9))
-    (after,) = written("00.wav", name="mine")
+    write_calibration(folder, Calibration(order, 0.5, "valid", 60, 0.2, 0.1, 1.0, 0.9))
+    (after,) = written(*given, name="mine")
     assert (before["calibrated"], after["calibrated"]) == (False, True)
     assert after["logits"] == before["logits"]
     assert after["label"] == before["label"]
     powers = np.exp(np.array(before["logits"]) * 2)
     assert list(after["probabilities"].values()) == pytest.approx(powers / powers.sum())
-    said = predict("00.wav", name="mine").stdout.splitlines()[0]
-    assert said == "mine · 2 members · calibrated on 6 validation utterances"
-    fewer = predict("00.wav", "--index", "1", name="mine")
-    assert fewer.stdout.splitlines()[0] == "mine · 1 member · not calibrated"
+    assert (before["uncalibrated"], after["uncalibrated"]) == ("no temperature was fitted for these members", "")
+    said = predict(*given, name="mine").stdout.splitlines()[0]
+    assert said == "mine · 2 members · calibrated on 60 validation utterances"
+    fewer = predict(*given, "--index", "1", name="mine")
+    assert fewer.stdout.splitlines()[0] == "mine · 1 member · uncalibrated"
     assert "sertool ensemble --name mine --members 1 fits one" in fewer.stderr
 
 
@@ -75,7 +77,7 @@ def test_ensemble_fits_what_predict_uses(here):
     done = run("ensemble", "--name", "mine", "--index", "1")
     assert done.exit_code == 0
     assert read_calibration(folder).members == sertool.load(folder, members=1).members
-    assert written("00.wav", "--index", "1", name="mine")[0]["calibrated"] is True
+    assert written("00.wav", "--index", "1", name="mine")[0]["uncalibrated"].startswith("1 validation speaker")
     assert written("00.wav", name="mine") == [before]
 
 

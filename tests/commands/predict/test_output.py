@@ -27,13 +27,13 @@ def test_one_recording_and_its_words(here):
     (own,) = written("00.wav", "--text", "Sky is word0, down!")
     best, other = sorted(own["probabilities"].items(), key=lambda item: -item[1])
     title, name, text, _, *bars, _, answer = result.stdout.splitlines()
-    assert title == "tones · 2 members · not calibrated"
+    assert title == "tones · 2 members · uncalibrated"
     assert (name, text) == ("00.wav", "Sky is word0, down!")
     for (label, share), bar in zip((best, other), bars, strict=True):
         assert bar == f"{label:<4}  {100 * share:5.1f} %  {'━' * round(20 * share)}".rstrip()
-    assert answer == f"{best[0]}, probability {100 * best[1]:.1f} %"
+    assert answer == f"{best[0]}, probability {100 * best[1]:.1f} %, uncalibrated"
     assert result.stderr == (
-        "note: no temperature was fitted for these 2 members; sertool ensemble --name tones fits one, "
+        "note: uncalibrated: no temperature was fitted for these 2 members; sertool ensemble --name tones fits one, "
         "if there is validation to fit it on\n"
     )
 
@@ -41,7 +41,7 @@ def test_one_recording_and_its_words(here):
 def test_many_recordings_are_a_table(here):
     lines = predict("00.wav", "01.wav").stdout.splitlines()
     rows = written("00.wav", "01.wav")
-    assert lines[:3] == ["tones · 2 members · not calibrated", "", "recording  class  percent  high   low"]
+    assert lines[:3] == ["tones · 2 members · uncalibrated", "", "recording  class  percent  high   low"]
     for line, own in zip(lines[3:5], rows, strict=True):
         shares = "  ".join(f"{100 * p:.1f}" for p in own["probabilities"].values())
         assert line == f"{own['id']:<9}  {own['label']:<5}  {100 * own['probability']:7.1f}  {shares}"
@@ -105,10 +105,11 @@ def test_files_hold_everything(here):
     with Path("p.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "id", "start", "end", "class", "probability", "probability_high", "probability_low",
+        "id", "start", "end", "class", "probability", "calibrated", "probability_high", "probability_low",
     ]  # fmt: skip
     for row, own in zip(rows, table["predictions"], strict=True):
         assert (row["id"], row["class"], row["start"]) == (own["id"], "unsure", "")
+        assert (row["calibrated"], own["calibrated"]) == ("no", False)
         assert float(row["probability_low"]) == own["probabilities"]["low"]
         assert own["unsure"] is True
         assert own["label"] in CLASSES  # the raw one stays

@@ -192,7 +192,7 @@ def test_several_recordings_and_json(bundle, tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(WAVE))
     done = run_alone(bundle, str(tmp_path / "a.wav"), str(RECORDING), "--json", str(tmp_path / "r.json"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(": ")[0] for line in done.stdout.splitlines()[::4]] == [str(tmp_path / "a.wav"), str(RECORDING)]
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()[::5]] == [str(tmp_path / "a.wav"), str(RECORDING)]
     written = json.loads((tmp_path / "r.json").read_text())
     single = json.loads(run_alone(bundle, str(RECORDING), "--json", "-").stdout)
     assert written["predictions"][1] == single["predictions"][0]

@@ -41,8 +41,11 @@ def train(folder: Path, splitting: str, **dataset) -> None:
         pass
 
 
-def probabilities(output: str) -> dict[str, float]:
-    return {name: float(value) for name, value in (line.split() for line in output.splitlines()[1:])}
+def answer(bundle: Path, *arguments: str) -> dict:
+    done = run_alone(bundle, *arguments, "--json", "-")
+    assert (done.returncode, done.stderr) == (0, "")
+    (own,) = json.loads(done.stdout)["predictions"]
+    return own
 
 
 @pytest.mark.parametrize(
@@ -66,9 +69,9 @@ def test_predict_and_run_py_split_as_the_training_did(tmp_path, splitting, parts
     assert (tmp_path / "b" / "words.py").read_bytes() == Path(words.__file__).read_bytes()
     assert json.loads((tmp_path / "b" / "settings.json").read_text())["words"] == {"splitting": splitting}
     assert "`words.py`: splits a text" in (tmp_path / "b" / "README.md").read_text()
-    done = run_alone(tmp_path / "b", "--text", ASKED)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert probabilities(done.stdout) == pytest.approx(own.probabilities, abs=2e-4)
+    alone = answer(tmp_path / "b", "--text", ASKED)
+    assert alone["probabilities"] == pytest.approx(own.probabilities, abs=2e-4)
+    assert (alone["label"], tuple(alone["lacking"])) == (own.label, own.lacking)
 
 
 def test_a_run_that_needs_a_package_names_it_where_it_is_missing(tmp_path, monkeypatch):
@@ -87,9 +90,7 @@ def test_a_run_that_needs_a_package_names_it_where_it_is_missing(tmp_path, monke
         assert done.returncode == 1
         assert done.stderr == ("error: Chinese texts are split into words by jieba, not installed: pip install jieba\n")
     write_fakes(tmp_path / "b", "jieba")
-    done = run_alone(tmp_path / "b", "--text", ASKED)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert probabilities(done.stdout) == pytest.approx(own.probabilities, abs=2e-4)
+    assert answer(tmp_path / "b", "--text", ASKED)["probabilities"] == pytest.approx(own.probabilities, abs=2e-4)
 
 
 def test_training_refuses_a_corpus_that_was_split_in_another_way(tmp_path):

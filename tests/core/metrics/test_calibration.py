@@ -1,24 +1,19 @@
-"""Temperature and calibration error against naive computations, and what ensemble stores and says."""
+"""Temperature and calibration error against naive computations, and when a temperature is used."""
 
-import json
 import math
-import os
-from dataclasses import asdict
 
 import numpy as np
 import pytest
-from builders import copy_case, tiny_recipe, write_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from typer.testing import CliRunner
+from scipy import stats
+from temperature_rule import RULES, Case, simulate
 
-from sertool.cli import app
-from sertool.core.errors import DataError
-from sertool.core.files import artifacts
 from sertool.core.metrics.calibration import (
     BOUNDS,
-    Calibration,
+    NEAR,
+    PRIOR,
     calibrate,
     expected_calibration_error,
     fit_temperature,
@@ -26,10 +21,7 @@ from sertool.core.metrics.calibration import (
     probabilities,
 )
 from sertool.core.metrics.classification import decide
-from sertool.core.recipe.load import resolved
-from sertool.core.runs.temperature import read_calibration, write_calibration
-
-STORED = Calibration(("run-2", "run-1"), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0)
+from sertool.core.metrics.clusters import Clusters
 
 
 def problem(count: int, classes: int, *, seed: int = 0, scale: float = 1.0, kind: str = "single"):
@@ -117,233 +109,164 @@ def test_a_temperature_never_changes_a_decision(kind, logits, temperature):
         assert (best == shares.max(-1)).all()
 
 
+def each_alone(count: int) -> Clusters:
+    """Every utterance its own cluster."""
+    return Clusters(np.arange(count), count, "utterance")
+
+
+def by_speaker(count: int, speakers: int) -> Clusters:
+    return Clusters(np.arange(count) % speakers, speakers, "speaker")
+
+
 @pytest.mark.parametrize("kind", ["single", "multi"])
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 def test_the_fit_finds_the_temperature_that_was_planted(kind, scale):
     logits, targets = problem(4000, 4, scale=scale, kind=kind)
-    assert fit_temperature(logits, targets, kind) == pytest.approx(scale, rel=0.06)
+    fit = fit_temperature(logits, targets, kind, each_alone(4000))
+    assert fit.temperature == pytest.approx(scale, rel=0.06)
+    assert fit.low < scale < fit.high
+    assert fit.high / fit.low < 1.15
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
 @given(count=st.integers(2, 60), seed=st.integers(0, 500), scale=st.floats(0.1, 10))
 @settings(max_examples=40, deadline=None)
-def test_no_temperature_of_a_grid_is_better(kind, count, seed, scale):
+def test_no_temperature_of_a_grid_is_more_probable(kind, count, seed, scale):
     logits, targets = problem(count, 3, seed=seed, scale=scale, kind=kind)
-    temperature = fit_temperature(logits, targets, kind)
-    assert BOUNDS[0] <= temperature <= BOUNDS[1]
-    if (decide(logits, kind) == targets).all():
+    fit = fit_temperature(logits, targets, kind, each_alone(count))
+    assert BOUNDS[0] <= fit.low <= fit.temperature <= fit.high <= BOUNDS[1]
+    if (decide(logits, kind) == targets).all():  # smoothed
         return
-    grid = np.geomspace(*BOUNDS, 200)
-    best = min(negative_log_likelihood(logits, targets, kind, t) for t in grid)
-    assert negative_log_likelihood(logits, targets, kind, temperature) <= best + 1e-6
+    decisions = targets.size
+
+    def loss(temperature: float) -> float:
+        own = decisions * negative_log_likelihood(logits, targets, kind, temperature)
+        return own + math.log(temperature) ** 2 / (2 * PRIOR**2)
+
+    assert loss(fit.temperature) <= min(map(loss, np.geomspace(*BOUNDS, 200))) + 1e-6
+
+
+def test_the_standard_error_is_the_sandwich_over_clusters():
+    """By numerical derivatives of the loss, one speaker at a time."""
+    logits, targets = problem(120, 3, seed=3, scale=2.0)
+    clusters = by_speaker(120, 6)
+    targets[clusters.index == 0] = 0  # one speaker unlike the others
+    fit = fit_temperature(logits, targets, "single", clusters)
+    step, middle = 1e-4, math.log(fit.temperature)
+
+    def total(place: float, rows) -> float:
+        own = negative_log_likelihood(logits[rows], targets[rows], "single", math.exp(place))
+        return own * np.count_nonzero(rows)
+
+    rows = [clusters.index == number for number in range(6)]
+    slopes = [(total(middle + step, one) - total(middle - step, one)) / (2 * step) for one in rows]
+    scaled = logits / fit.temperature
+    shares = probabilities(scaled, "single")
+    curvature = ((shares * scaled**2).sum(-1) - (shares * scaled).sum(-1) ** 2).sum() + PRIOR**-2
+    error = math.sqrt(np.var(slopes, ddof=1) * 6) / curvature
+    assert math.log(fit.high / fit.low) == pytest.approx(2 * stats.t.ppf(0.975, 5) * error, rel=1e-3)
 
 
 @pytest.mark.parametrize("count", [1, 5, 100, 10_000])
 @pytest.mark.parametrize("kind", ["single", "multi"])
-def test_all_right_gives_what_the_rule_of_succession_allows(count, kind):
+def test_all_right_gives_no_certainty(kind, count):
     """No number of right answers proves that the next one is certain to be right."""
-    logits = np.tile(np.array([[2.0, -1.0, -1.0]], np.float32), (count, 1))
-    targets = np.zeros(count, int) if kind == "single" else np.tile([[1, 0, 0]], (count, 1))
-    temperature = fit_temperature(logits, targets, kind)
-    share = probabilities(logits[:1], kind, temperature)[0, 0]
-    if kind == "single":
-        assert 1 - share == pytest.approx(2 / 3 / (count + 1), rel=1e-3)
-    assert BOUNDS[0] < temperature < BOUNDS[1]
-
-
-def test_all_wrong_gives_the_highest_temperature():
-    logits = np.tile(np.array([[2.0, -1.0]], np.float32), (20, 1))
-    assert fit_temperature(logits, np.ones(20, int), "single") == pytest.approx(BOUNDS[1], rel=1e-3)
-
-
-@pytest.mark.parametrize("kind", ["single", "multi"])
-def test_equal_logits_have_nothing_to_fit(kind):
-    targets = np.array([0, 1, 1]) if kind == "single" else np.array([[0, 1], [1, 1], [1, 0]])
-    assert fit_temperature(np.zeros((3, 2)), targets, kind) == 1.0
+    logits = np.tile(np.array([[2.0, -1.0, -1.0]], np.float32), (count + 1, 1))
+    targets = np.zeros(count + 1, int) if kind == "single" else np.tile([[1, 0, 0]], (count + 1, 1))
+    temperature = fit_temperature(logits, targets, kind, each_alone(count + 1)).temperature
+    assert BOUNDS[0] < temperature < 1.2
+    if kind == "single" and count >= 100:
+        # What the rule of succession allows, less what the prior takes.
+        assert probabilities(logits[:1], kind, temperature)[0, 0] < 1 - 0.5 / (count + 1)
 
 
 def test_huge_logits_overflow_nowhere():
     logits = np.array([[3e38, -3e38], [-3e38, 3e38], [3e38, 0]], np.float32)
-    made = calibrate(logits, np.array([0, 1, 1]), "single", members=["run-1"])
-    assert BOUNDS[0] <= made.temperature <= BOUNDS[1] * 1.001
-    assert math.isfinite(made.nll_before)
+    fit = fit_temperature(logits, np.array([0, 1, 1]), "single", each_alone(3))
+    assert BOUNDS[0] <= fit.low <= fit.temperature <= fit.high <= BOUNDS[1] * 1.001
+
+
+# The rule
 
 
 def test_calibrate_measures_before_and_after():
     logits, targets = problem(500, 3, scale=3.0)
-    made = calibrate(logits, targets, "single", members=["run-2", "run-1"])
+    made = calibrate(logits, targets, "single", members=["run-2", "run-1"], clusters=by_speaker(500, 10))
     assert (made.members, made.set, made.utterances) == (("run-2", "run-1"), "valid", 500)
+    assert (made.calibrated, made.reason) == (True, "")
     assert made.ece_before == expected_calibration_error(logits, targets, "single")
     assert made.ece_after == expected_calibration_error(logits, targets, "single", made.temperature)
     assert made.ece_after < made.ece_before / 3
     assert made.nll_after < made.nll_before
     assert made.nll_after == negative_log_likelihood(logits, targets, "single", made.temperature)
+    assert 1 < made.low < made.temperature < made.high
 
 
-# The file
-
-
-def test_what_is_written_is_read(tmp_path):
-    assert read_calibration(tmp_path) is None
-    write_calibration(tmp_path, STORED)
-    assert read_calibration(tmp_path) == STORED
-    content = json.loads((tmp_path / "calibration.json").read_text())
-    assert content["format"] == "sertool-calibration/1"
-    assert (content["members"], content["temperature"]) == (["run-2", "run-1"], 1.25)
-
-
-def test_it_fits_only_the_members_it_was_fitted_for():
-    assert STORED.fits(["run-2", "run-1"])
-    assert not STORED.fits(["run-2"])
-    assert not STORED.fits(["run-1", "run-2"])
+CROSS = "; cross-validate with --set splits.scheme=folds"
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    ("count", "clusters", "reason"),
     [
-        ({"format": "other/1"}, 'format: expected sertool-calibration/1 (got "other/1")'),
-        ({"temperature": 0}, "temperature: must be at least 0.001 (got 0)"),
-        ({"temperature": -1}, "temperature: must be at least 0.001 (got -1)"),
-        ({"temperature": "hot"}, 'temperature: expected a number (got "hot")'),
-        ({"members": 5}, "members: expected a list (got 5)"),
-        ({"utterances": None}, "utterances: expected a whole number (got null)"),
+        (500, by_speaker(500, 2), f"2 validation speakers: too few for an interval (5 are needed){CROSS}"),
+        (40, by_speaker(40, 1), f"1 validation speaker: too few for an interval (5 are needed){CROSS}"),
+        (29, each_alone(29), "29 validation utterances: too few (30 are needed)"),
+        (1, each_alone(1), "1 validation utterance: too few (30 are needed)"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path, change, text):
-    write_calibration(tmp_path, STORED)
-    path = tmp_path / "calibration.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(DataError) as raised:
-        read_calibration(tmp_path)
-    assert str(raised.value) == f"{path}: {text}"
-    assert raised.value.hint == "delete it; `sertool ensemble` fits it again"
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_too_little_validation_leaves_the_temperature_at_1(kind, count, clusters, reason):
+    logits, targets = problem(count, 3, scale=3.0, kind=kind)
+    made = calibrate(logits, targets, kind, members=["run-1"], clusters=clusters)
+    assert (made.calibrated, made.temperature, made.reason, made.low) == (False, 1.0, reason, None)
+    assert (made.ece_after, made.nll_after) == (made.ece_before, made.nll_before)
 
 
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ("[]", "expected a table of keys (got [])"),
-        ("5", "expected a table of keys (got 5)"),
-        ("{}", "9 problems\n  " + "\n  ".join(f"{name}: is missing" for name in ("format", *asdict(STORED)))),
-    ],
-)
-def test_another_file_of_that_name_is_damaged(tmp_path, content, text):
-    (tmp_path / "calibration.json").write_text(content)
-    with pytest.raises(DataError) as raised:
-        read_calibration(tmp_path)
-    assert str(raised.value) == f"{tmp_path / 'calibration.json'}: {text}"
-    assert raised.value.hint == "delete it; `sertool ensemble` fits it again"
+def test_no_advice_to_cross_validate_what_is_cross_validated():
+    logits, targets = problem(90, 3)
+    made = calibrate(logits, targets, "single", members=["a"], clusters=by_speaker(90, 3), advise=False)
+    assert made.reason == "3 validation speakers: too few for an interval (5 are needed)"
 
 
-# sertool ensemble
-
-
-def run(*arguments: str):
-    return CliRunner().invoke(app, list(arguments))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Three tiny members, and as many a fold in cross-validation."""
-    folder = tmp_path_factory.mktemp("calibrated")
-    write_tiny(folder / "data")
-    folds = {"scheme": "folds", "folds": 3, "group": "speaker"}
-    for name, splits in (("one", {"scheme": "corpus"}), ("folds", folds)):
-        recipe = tiny_recipe(splits=splits, training={"max_epochs": 2})
-        artifacts.write_text(folder / f"{name}.yaml", resolved(recipe))
-        result = run("train", "--recipe", str(folder / f"{name}.yaml"), "--name", name, *places(folder))
-        assert result.exit_code == 0, result.output
-    return folder
-
-
-def places(folder) -> list[str]:
-    return ["--data", str(folder / "data"), "--output", str(folder / "ckpt")]
-
-
-def calibration_line(output: str) -> str:
-    (line,) = [line for line in output.splitlines() if line.startswith("calibration: ")]
-    return line
-
-
-@pytest.mark.parametrize(("name", "members", "valid"), [("one", 3, 12), ("folds", 9, 48)])
-def test_ensemble_fits_on_validation_whatever_was_asked(trained, name, members, valid):
-    result = run("ensemble", "--name", name, *places(trained), "--json", str(trained / "r.json"))
-    assert result.exit_code == 0, result.output
-    stored = read_calibration(trained / "ckpt" / name)
-    assert (len(stored.members), stored.utterances) == (members, valid)
-    written = json.loads((trained / "r.json").read_text())["calibration"]
-    assert written["temperature"] == stored.temperature
-    assert written["sets"]["valid"]["ece_after"] == stored.ece_after
-    test = written["sets"]["test"]
-    assert calibration_line(result.stdout) == (
-        f"calibration: temperature {stored.temperature:.2f}"
-        f" · ECE valid {100 * stored.ece_before:.2f} % -> {100 * stored.ece_after:.2f} %"
-        f" · test {100 * test['ece_before']:.2f} % -> {100 * test['ece_after']:.2f} %"
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_one_class_or_equal_logits_tell_nothing(kind):
+    logits, _ = problem(60, 3, kind=kind)
+    one_class = np.zeros(60, int) if kind == "single" else np.tile([[1, 0, 0]], (60, 1))
+    made = calibrate(logits, one_class, kind, members=["run-1"], clusters=each_alone(60))
+    assert (made.temperature, made.reason) == (1.0, "all validation utterances have the same label")
+    _, targets = problem(60, 3, kind=kind)
+    made = calibrate(np.zeros((60, 3)), targets, kind, members=["run-1"], clusters=each_alone(60))
+    assert (made.temperature, made.calibrated) == (1.0, False)
+    assert made.reason.startswith(
+        "60 validation utterances cannot tell the temperature from 1: its 95 % interval is 0."
     )
 
 
-def test_the_temperature_is_that_of_the_validation_logits_alone(trained):
-    """From the predictions that ensemble itself writes, fitted again; test is not in it."""
-    result = run(
-        "ensemble", "--name", "one", "--sets", "valid,test", *places(trained), "--index", "2",
-        "--predictions", str(trained / "p.csv"),
-    )  # fmt: skip
-    assert result.exit_code == 0
-    header, *rows = [line.split(",") for line in (trained / "p.csv").read_text().splitlines()]
-    classes = [name.removeprefix("logit_") for name in header[4:]]
-    rows = [row for row in rows if row[0] == "valid"]
-    logits = np.array([[float(value) for value in row[4:]] for row in rows])
-    targets = np.array([classes.index(row[2]) for row in rows])
-    stored = read_calibration(trained / "ckpt" / "one")
-    assert len(stored.members) == 2
-    assert stored.temperature == pytest.approx(fit_temperature(logits, targets, "single"), rel=1e-4)
-    assert stored.ece_after == pytest.approx(
-        expected_calibration_error(logits, targets, "single", stored.temperature), abs=1e-6
-    )
+def test_a_class_that_validation_lacks_does_not_keep_it_from_calibrating():
+    logits, targets = problem(600, 4, scale=3.0)
+    kept = targets != 2
+    made = calibrate(logits[kept], targets[kept], "single", members=["a"], clusters=by_speaker(int(kept.sum()), 8))
+    assert made.calibrated
+    assert made.temperature > 1
 
 
-def test_two_commands_give_the_same_bytes(trained):
-    path = trained / "ckpt" / "one" / "calibration.json"
-    contents = []
-    for _ in range(2):
-        run("ensemble", "--name", "one", *places(trained))
-        contents.append(path.read_bytes())
-    assert contents[0] == contents[1]
+def test_a_temperature_that_may_be_1_is_not_used_unless_it_must_be_near_1():
+    """Little data cannot tell; much data can tell that nothing needs to be corrected."""
+    few, many = problem(60, 4), problem(6000, 4)
+    made = calibrate(*few, "single", members=["a"], clusters=by_speaker(60, 6))
+    assert (made.calibrated, made.temperature) == (False, 1.0)
+    assert made.low < 1 < made.high
+    assert f"its 95 % interval is {made.low:.2f} to {made.high:.2f}" in made.reason
+    made = calibrate(*many, "single", members=["a"], clusters=by_speaker(6000, 60))
+    assert made.calibrated
+    assert 1 / NEAR < made.low < 1 < made.high < NEAR
 
 
-def test_nothing_is_fitted_where_validation_is_test(tmp_path):
-    folder = copy_case("iemocap-mat", tmp_path)
-    result = run("ensemble", "--name", "ref", *places(folder), "--json", str(folder / "r.json"))
-    assert calibration_line(result.stdout) == (
-        "calibration: none; validation is the test split here, and a temperature is never fitted on test"
-    )
-    assert not (folder / "ckpt/ref/calibration.json").exists()
-    assert json.loads((folder / "r.json").read_text())["calibration"]["temperature"] is None
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
-    folder = copy_case("mosei6-mat", tmp_path)
-    (folder / "ckpt/ref").chmod(0o555)
-    result = run("ensemble", "--name", "ref", *places(folder))
-    assert result.exit_code == 1
-    assert "not stored for report, predict and export: " in result.stderr
-
-
-def test_results_that_cannot_be_stored_are_shown_and_end_with_exit_code_1(tmp_path, monkeypatch):
-    from sertool.core.errors import SertoolError
-    from sertool.core.inference import evaluate as evaluating
-
-    def refuse(folder, calibration):
-        raise SertoolError(f"{folder}: cannot be written (Read-only file system)")
-
-    monkeypatch.setattr(evaluating, "write_calibration", refuse)
-    folder = copy_case("mosei6-mat", tmp_path)
-    result = run("ensemble", "--name", "ref", *places(folder))
-    assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1].startswith("calibration: temperature ")
-    assert result.stderr.splitlines()[-1] == (
-        f"error: not stored for report, predict and export: {folder / 'ckpt/ref'}: "
-        "cannot be written (Read-only file system)"
-    )
-    assert "calibration: temperature " in result.stdout
+def test_the_rule_seldom_hurts_where_the_fit_alone_often_does():
+    """Validation of six unequal speakers, by the same simulation as that of docs/predict.md, at a small size."""
+    outcomes = {name: simulate(Case(1.0, 6, 60), rule, 40) for name, rule in RULES.items()}
+    assert outcomes["the fit alone"].harmed > 0.2
+    assert outcomes["the rule"].harmed < 0.1
+    overconfident = simulate(Case(2.0, 8, 200), RULES["the rule"], 20)
+    assert overconfident.gain > 0.1
+    assert overconfident.harmed == 0

@@ -10,13 +10,14 @@ import pytest
 # which no short example shows; they have tests of their own.
 MODULES = {
     "metrics.bootstrap": (2, set()),
-    "metrics.calibration": (10, {"calibrate"}),
+    "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (11, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
     "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),
     "metrics.significance": (4, set()),
+    "inference.trust": (3, set()),
     "formatting": (14, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 

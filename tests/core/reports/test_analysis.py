@@ -16,6 +16,7 @@ from sertool.cli import app
 from sertool.core.files import artifacts
 from sertool.core.metrics.calibration import fit_temperature
 from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.metrics.clusters import clusters_of
 from sertool.core.recipe.load import load
 from sertool.core.reports.build import build_report
 
@@ -109,31 +110,46 @@ def test_without_validation_all_members_are_averaged_and_nothing_is_calibrated(t
         "all 3 members are averaged, because no predictions on validation are stored to choose k"
     )
     assert run.provenance["calibration"] == (
-        "none: neither a temperature of the first 3 members nor predictions on validation are stored"
+        "uncalibrated: neither a temperature of the first 3 members nor predictions on validation are stored"
     )
 
 
 def test_a_stored_temperature_is_used_for_its_members_only(clean):
     run = only(clean)
     stored = json.loads((clean / "tiny/calibration.json").read_text())
-    valid = make_set("valid", 200).predictions
-    k = run.sets["test"].k
-    refit = fit_temperature(valid.ensemble_logits(k), valid.targets, "single")
+    valid = make_set("valid", 200)
+    own, k = valid.predictions, run.sets["test"].k
+    refit = fit_temperature(own.ensemble_logits(k), own.targets, "single", clusters_of(valid.spoken))
     assert k == 2
-    assert run.sets["test"].calibration.temperature == refit
-    assert run.provenance["calibration"].endswith("fitted on validation for the first 2 members")
-    stored |= {"members": ["run-1", "run-2"], "temperature": 1.25}
+    assert run.sets["test"].calibration.temperature is None  # these logits are right as they are
+    reason = f"cannot tell the temperature from 1: its 95 % interval is {refit.low:.2f} to {refit.high:.2f}"
+    assert run.sets["test"].calibration.uncalibrated == f"200 validation utterances {reason}"
+    assert run.provenance["calibration"] == f"uncalibrated: 200 validation utterances {reason}"
+    stored |= {"members": ["run-1", "run-2"], "temperature": 1.25, "calibrated": True, "reason": ""}
     (clean / "tiny/calibration.json").write_text(json.dumps(stored))
     run = only(clean)
     assert run.sets["test"].calibration.temperature == 1.25
     assert run.provenance["calibration"] == "temperature 1.250, stored with the run"
 
 
+def test_a_temperature_that_is_not_stored_is_fitted_on_validation(tmp_path):
+    sets = [make_set("test"), make_set("valid", 200)]
+    sure = [changed(own, logits=3 * own.predictions.logits) for own in sets]
+    write_run(tmp_path / "tiny", *sure, calibrated=False)
+    run = only(tmp_path)
+    valid, k = sure[1], run.sets["test"].k
+    own = valid.predictions
+    refit = fit_temperature(own.ensemble_logits(k), own.targets, "single", clusters_of(valid.spoken))
+    calibration = run.sets["test"].calibration
+    assert (calibration.temperature, calibration.uncalibrated) == (refit.temperature, "")
+    assert run.provenance["calibration"].endswith(f"fitted on validation for the first {k} members")
+
+
 def test_a_temperature_is_never_fitted_on_test(tmp_path):
     write_run(tmp_path / "tiny", make_set("test", origin=PAPERS), make_set("valid", origin=PAPERS))
     run = only(tmp_path)
     assert run.sets["test"].calibration.temperature is None
-    assert run.provenance["calibration"].startswith("none: validation is the test split")
+    assert run.provenance["calibration"].startswith("uncalibrated: validation is the test split")
 
 
 # Where it is from

@@ -257,7 +257,7 @@ def _class(own: ClassRow, *, full: bool) -> tuple[str, ...]:
 
 
 def _calibration(own: CalibrationRow) -> list[str]:
-    divided = "no temperature" if own.temperature is None else f"temperature {own.temperature:.2f}"
+    divided = "uncalibrated" if own.temperature is None else f"temperature {own.temperature:.2f}"
     between = "" if own.ece.low is None else f" ({interval(own.ece)})"
     tested = "" if own.p is None else f", {p_equals(own.p)}"
     lines = [
@@ -266,6 +266,8 @@ def _calibration(own: CalibrationRow) -> list[str]:
         f"mean probability {percent(own.confidence)} %, correct {percent(own.accuracy)} % · "
         f"Brier score {own.brier.value:.3f}",
     ]
+    if own.uncalibrated:
+        lines.insert(0, f"uncalibrated: {own.uncalibrated}")
     if own.risk:  # the point whose coverage is nearest
         point = min(own.risk, key=lambda one: abs(one.coverage - ANSWERED))
         lines.append(
