@@ -27,6 +27,7 @@ from old_files import (
     SMALL,
     TINY,
     alike,
+    check_temperatures,
     close,
     contents,
     files,
@@ -293,7 +294,10 @@ def test_ensemble(sertool, unpacked, name):
     same_results(f"ensemble-{name}.json", tolerance=1e-5)
     close(f"ensemble-{name}.csv")
     now, was = Path("ckpt", name), unpacked / "ckpt" / name
-    alike(plain(now / "calibration.json"), plain(was / "calibration.json"), 1e-4)
+    calibration, known = (plain(folder / "calibration.json") for folder in (now, was))
+    for figure in ("ece_before", "nll_before"):
+        assert calibration[figure] == pytest.approx(known[figure], abs=1e-4)
+    assert (calibration["calibrated"], calibration["temperature"]) == (False, 1.0)  # 4 and 24 utterances cannot tell
     stored = [path.name for path in files(was / "predictions") if path.name != "private.safetensors"]
     assert len(stored) == (4 if probe else 2)
     for file in stored:
@@ -308,7 +312,7 @@ def test_ensemble(sertool, unpacked, name):
 def test_ensemble_on_utterances_without_labels(sertool):
     options = ("--sets", "private", "--device", "cpu", "--json", "now/ensemble-private.json")
     sertool("ensemble", "--name", "first", *options)
-    close("ensemble-private.json")
+    same_results("ensemble-private.json", tolerance=1e-5)
 
 
 def test_what_was_kept_of_the_reference(sertool):
@@ -320,11 +324,23 @@ def test_what_was_kept_of_the_reference(sertool):
     same_results("ensemble-reference.json", tolerance=1e-5)
 
 
+def test_a_temperature_of_then_is_not_used_until_it_is_checked(sertool):
+    sertool("predict", "--name", "first", "--table", "asked.csv", "--json", "now/predict.json")
+    found = plain(Path("now/predict.json"))
+    assert (found["calibrated"], found["temperature"]) == (False, 1.0)
+    assert "`sertool ensemble` fits and checks it" in found["uncalibrated"]
+
+
 def test_predict(sertool):
+    check_temperatures()
     options = ("--device", "cpu", "--json", "now/predict.json", "--csv", "now/predict.csv")
     sertool("predict", "--name", "first", "--table", "asked.csv", *options)
     without_remarks("predict.json")
-    close("predict.json", "predict.csv")
+    close("predict.json")
+    now, was = plain(Path("now/predict.csv")), plain(Path("expected/predict.csv"))
+    column = now[0].index("calibrated")
+    assert [row.pop(column) for row in now] == ["calibrated", "yes", "no"]
+    alike(now, was)
     options = ("--window", "0.2", "--device", "cpu", "--json", "now/predict-chords.json")
     sertool("predict", "--name", "chords", "recordings/s6-0.flac", "recordings/s4-1.flac", *options)
     without_remarks("predict-chords.json")
@@ -335,6 +351,7 @@ def test_predict(sertool):
 
 
 def test_report(sertool):
+    check_temperatures()
     names = [option for name in ("first", "second", "folds", "chords") for option in ("--name", name)]
     sertool("report", *names, "--json", "now/report.json", "--csv", "now/report.csv")
     same_results("report.json", "report.csv")
@@ -375,6 +392,7 @@ def test_a_bundle_of_then_runs(here, bundle):
 )
 def test_export(sertool, unpacked, name, bundle, result, options):
     """Export again over the old bundle and compare."""
+    check_temperatures()
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     told = ("--json", f"now/{result}.json")
@@ -384,6 +402,7 @@ def test_export(sertool, unpacked, name, bundle, result, options):
         for check in content["checks"]:
             del check["onnx_ms"], check["torch_ms"], check["largest_difference"]  # times, and a rounding
         content["bytes"] = list(content["bytes"])  # README.md and settings.json hold such figures and versions
+    assert now.pop("uncalibrated") == ""
     alike(now, was)
     alike(logits(bundle), plain(Path("expected", f"{bundle}.json")))
     old = unpacked / bundle
@@ -394,6 +413,7 @@ def test_export(sertool, unpacked, name, bundle, result, options):
     for content in (now, was):
         del content["versions"]
         content["files"] = list(content["files"])
+    assert now.pop("uncalibrated") == ""
     alike(now, was)
     if onnx.__version__ == versions["onnx"] and on_such_a_machine():
         assert Path(bundle, "model.onnx").read_bytes() == (old / "model.onnx").read_bytes()

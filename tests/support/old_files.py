@@ -179,11 +179,14 @@ STATISTICS = {
     "clusters",
     "findings",
 }
+# A temperature that validation cannot tell is not used any more, and what depends on it has changed.
+TEMPERED = {"calibration", "confidence", "probabilities", "mae", "pearson", "ccc"}
+TEMPERED_ROWS = {"calibration", "bin", "risk"}
 WORDING = {"made", "commands"}  # the time of the call, and commands whose options have new names
 
 
 def same_results(*names: str, tolerance: float = 1e-7) -> None:
-    """Compare results to 1e-7, or ``tolerance``, but for their statistics and what a later version adds."""
+    """Compare results to 1e-7, or ``tolerance``, but for statistics, temperatures and additions."""
     for name in names:
         now, was = (plain(Path(folder, name)) for folder in ("now", "expected"))
         if name.endswith(".csv"):
@@ -196,14 +199,15 @@ def by_description(rows):
     """The value of each row of a report's CSV by the columns that describe it."""
     places = [rows[0].index(one) for one in ("run", "set", "k", "what", "name", "metric")]
     value = rows[0].index("value")
-    return {"/".join(str(row[place]) for place in places): row[value] for row in rows[1:]}
+    kept = [row for row in rows[1:] if row[rows[0].index("what")] not in TEMPERED_ROWS]
+    return {"/".join(str(row[place]) for place in places): row[value] for row in kept}
 
 
 def without_statistics(now, was):
     """What ``now`` and ``was`` both have, but for statistics and wording."""
     if isinstance(was, dict) and isinstance(now, dict):
         # In a table the end of a key is the metric.
-        kept = [key for key in was if key.rpartition("/")[2] not in STATISTICS | WORDING]
+        kept = [key for key in was if key.rpartition("/")[2] not in STATISTICS | WORDING | TEMPERED]
         return {key: without_statistics(now.get(key), was[key]) for key in kept}
     if isinstance(was, list) and isinstance(now, list) and len(now) == len(was):
         return [without_statistics(*pair) for pair in zip(now, was, strict=True)]
@@ -261,9 +265,23 @@ def same_weights(now: Path, was: Path) -> None:
     same_arrays(now, was, 1e-3, idle)
 
 
+def check_temperatures() -> None:
+    """Mark the temperatures of then as checked; this version uses no other, and its figures shall be compared."""
+    for path in Path("ckpt").glob("*/calibration.json"):
+        path.write_text(json.dumps({**plain(path), "calibrated": True}), encoding="utf-8")
+
+
 def without_remarks(name: str) -> None:
-    """Leave out what this version says besides: a fault of a recording's file, and these have none."""
+    """Leave out what this version says besides: a fault of a recording's file, and these have none; what inputs lack.
+
+    An input that lacks something was called calibrated then.
+    """
     found = plain(Path("now", name))
+    assert (found.pop("calibrated"), found.pop("uncalibrated")) == (True, "")
     for prediction in found["predictions"]:
         assert prediction.pop("remark") == ""
+        assert prediction.pop("uninformed") is False
+        assert prediction["calibrated"] == (not prediction.pop("lacking"))
+        assert prediction["calibrated"] == (not prediction.pop("uncalibrated"))
+        prediction["calibrated"] = True
     Path("now", name).write_text(json.dumps(found), encoding="utf-8")
