@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sertool.core.doctor.inspect import Inspection
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.assemble import Decoded, Preparation
+    from sertool.core.prepare.choices import Choices
     from sertool.core.prepare.draw_splits import Draw
     from sertool.core.prepare.rows import Table
     from sertool.core.recipe.schema import Frontend
@@ -35,7 +36,7 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE|FOLDER",
-        help="CSV or JSON table with one row per utterance, or a folder with one sub-folder per class.",
+        help="CSV, Excel or JSON table with one row per utterance, or a folder with one sub-folder per class.",
     ),
 ]
 OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
@@ -52,6 +53,18 @@ SplitsOption = Annotated[
     str, option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
 ]
 SeedOption = Annotated[int, option("--seed", "Seed for splits that are drawn at random.", "N", min=0, max=MAX_SEED)]
+PatternOption = Annotated[
+    str | None,
+    option("--pattern", "Facts in the names of recordings, such as '{speaker}_{label}_{utterance}.wav'.", "PATTERN"),
+]
+MapLabelsOption = Annotated[
+    str | None,
+    option("--map-labels", "Rename and merge classes: old=new,..., or a file with a line old=new each.", "FILE|LIST"),
+]
+RescaleOption = Annotated[
+    str | None,
+    option("--rescale", "Lowest and highest score of the table, such as 1:5. Default: -3:3.", "LOW:HIGH"),
+]
 TranscribeOption = Annotated[
     str | None,
     option("--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"),
@@ -75,6 +88,9 @@ def prepare(
     overrides: options.Set = None,
     audio_root: AudioRootOption = None,
     layout: LayoutOption = None,
+    pattern: PatternOption = None,
+    map_labels: MapLabelsOption = None,
+    rescale: RescaleOption = None,
     splits: SplitsOption = "0.7,0.15,0.15",
     seed: SeedOption = 1,
     transcribe: TranscribeOption = None,
@@ -88,7 +104,7 @@ def prepare(
 ) -> None:
     """Turn a table or a folder of recordings into a corpus.
 
-    Columns of a table: utterance (or id), audio, and label (or emotion, sentiment, score). Optional columns: text,
+    Columns of a table: audio, and label (or emotion, sentiment, score). Optional columns: utterance (or id), text,
     speaker, session, dialogue, split (train, valid, test, private), start and end in seconds. Missing splits are drawn
     at random. Run the same command again to resume an interrupted one.
     """
@@ -96,30 +112,27 @@ def prepare(
     from sertool.core.corpora.corpus_files import write_corpus
     from sertool.core.corpora.splitting import check_installed
     from sertool.core.errors import UsageError
-    from sertool.core.features.transcribe import open_transcriber
     from sertool.core.prepare import assemble as preparing
+    from sertool.core.prepare.choices import parse_choices
     from sertool.core.prepare.draw_splits import Draw, parse_shares
-    from sertool.core.prepare.target import CACHE, NEW, Command, check_target, target
+    from sertool.core.prepare.target import NEW, Command, check_target, target
     from sertool.core.recipe import load as recipes
 
     if launcher == "ray" and workers is not None:
         raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
     files = Outputs({"--json": json_file}, [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out})
-    draw = Draw(parse_shares(splits), seed)
+    draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
     opened = recipes.load(recipe, overrides, users_path=str(out))
     frontend, words = opened.frontend, opened.dataset.words
     check_installed(words)
     paths = [path and str(path.resolve()) for path in (table, audio_root)]
-    settings = (*paths, layout, frontend.model_dump(), words, splits, seed, transcribe, language, skip_bad)
-    command = Command(settings, force)
+    settings = (*paths, layout, choices.to_json(), frontend.model_dump(), words, splits, seed)
+    command = Command((*settings, transcribe, language, skip_bad), force)
     check_target(out, command)  # first: decoding may take an hour
-    checked = _read(table, audio_root, layout, draw, skip_bad=skip_bad, transcribe=transcribe is not None)
+    checked = _read(table, audio_root, layout, draw, choices, skip_bad=skip_bad, transcribe=transcribe is not None)
     files.spare(row.segment.path for row in checked.rows)
     _warn(checked.warnings)
-    transcriber = None
-    # The transcriber is opened only if it is needed, since its model may have to be downloaded.
-    if transcribe is not None and not all(row.text for row in checked.rows):
-        transcriber = open_transcriber(transcribe, language, out / CACHE / "texts")
+    transcriber = _transcriber(checked, transcribe, language, out)
     with open_launcher(launcher, address) as where, target(out, command) as cache:
         cluster = where if launcher == "ray" else None
         decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
@@ -131,7 +144,14 @@ def prepare(
 
 
 def _read(
-    table: Path, audio_root: Path | None, layout: str | None, draw: "Draw", *, skip_bad: bool, transcribe: bool
+    table: Path,
+    audio_root: Path | None,
+    layout: str | None,
+    draw: "Draw",
+    choices: "Choices",
+    *,
+    skip_bad: bool,
+    transcribe: bool,
 ) -> "Table":
     """Read the table or folder, and check it."""
     from sertool.core.errors import UsageError
@@ -141,10 +161,20 @@ def _read(
 
     levels = None if layout is None else parse_layout(layout)
     if table.is_dir():
-        return read_folder(table, draw, levels, transcribe=transcribe)
+        return read_folder(table, draw, levels, transcribe=transcribe, choices=choices)
     if levels is not None:
         raise UsageError(f"--layout: for a folder of recordings, and {table} is none", hint="leave out --layout")
-    return read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=transcribe)
+    return read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=transcribe, choices=choices)
+
+
+def _transcriber(table: "Table", model: str | None, language: str | None, out: Path) -> "Transcriber | None":
+    """Open the transcriber, but only if it is needed, since its model may have to be downloaded."""
+    from sertool.core.features.transcribe import open_transcriber
+    from sertool.core.prepare.target import CACHE
+
+    if model is None or all(row.text for row in table.rows):
+        return None
+    return open_transcriber(model, language, out / CACHE / "texts")
 
 
 def _decode(

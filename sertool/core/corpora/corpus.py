@@ -116,6 +116,7 @@ class Corpus:
         source: sentence on its origin, for tables and model cards.
         synthetic: True if a machine made the speech; stated wherever a figure is shown.
         word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
+        choices: the user's choices when it was prepared: pattern, map_labels, rescale; None without any.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Corpus:
     source: str = ""
     synthetic: bool = False
     word_splitting: str | None = None
+    choices: Mapping[str, Any] | None = None
 
     @property
     def machine_text(self) -> bool:

@@ -54,6 +54,7 @@ class Header(Content):
         utterances: number of lines of ``utterances.jsonl``.
         audio_width: values of an audio frame.
         text_frames, vocabulary, numbering: True if the corpus has the files of that name.
+        choices: choices of the user of ``prepare``, if any were made.
         sha256: hash of each other file of the corpus; older corpora have none.
     """
 
@@ -70,6 +71,7 @@ class Header(Content):
     synthetic: bool
     left_out: tuple[LeftOutEntry, ...]
     word_splitting: str | None = None
+    choices: dict[str, Any] | None = None
     sha256: dict[FileName, Digest] | None = None
 
     @property

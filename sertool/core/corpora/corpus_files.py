@@ -109,8 +109,9 @@ def _write_files(corpus: Corpus, folder: Path) -> list[str]:
             "frontend": dict(corpus.frontend) if corpus.frontend is not None else None,
             "source": corpus.source,
             "synthetic": corpus.synthetic,
-            # Left out where it is None, as in corpora of earlier versions.
+            # Left out where they are None, as in corpora of earlier versions.
             **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
+            **({"choices": dict(corpus.choices)} if corpus.choices is not None else {}),
             "left_out": [asdict(item) for item in corpus.left_out],
             "sha256": {name: artifacts.sha256(folder / name) for name in files},
         },
@@ -160,6 +161,7 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
         source=header.source,
         synthetic=header.synthetic,
         word_splitting=check_splitting(header.word_splitting, header_path),
+        choices=header.choices,
     )
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, Segment
 from sertool.core.formatting import cut, first_few, first_lines, plural, printable, problem_list, unicode_only
-from sertool.core.prepare.audio_paths import find_audio, why_missing
+from sertool.core.prepare.audio_paths import SUFFIXES, find_audio, why_missing
 from sertool.core.prepare.columns import LONGEST_NAME, seconds_of
 from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.folder import SUFFIXES
 from sertool.core.prepare.records import read_records
 
 # Shortest window and hop, in seconds; frames that a model sees lie further apart than a shorter hop. The longest is the

@@ -171,6 +171,7 @@ def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str, word
         frontend=maker.note,
         source=table.path.resolve().name,
         word_splitting=splitting,
+        choices=table.choices or None,
     )
     silent = [
         row for row, extract in zip(decoded.rows, decoded.extracts, strict=True) if is_silent(extract.frames, maker)

@@ -2,9 +2,19 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
 from urllib.parse import unquote
+
+from sertool.core.corpora.names import is_missing, normal
+
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf"),
+    *(".wave", ".bwf", ".rf64", ".snd", ".sph", ".nist", ".voc", ".ircam", ".avr", ".paf", ".svx", ".mp2", ".mpga"),
+)
+# The others cannot be read, but they are recordings: they are reported, not ignored.
+AUDIO_SUFFIXES = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -39,6 +49,24 @@ def why_missing(given: str) -> str:
     if unquote(given) != given:
         return "a path with signs spelled as in an address (%20 is a space), expected a plain one"
     return ""
+
+
+def is_audio_name(name: str) -> bool:
+    """Check whether a file's name ends as one of a recording does."""
+    return name.lower().endswith(AUDIO_SUFFIXES)
+
+
+def file_ids(paths: Sequence[PurePath]) -> list[str]:
+    """Make the id of each file's utterance: its name without the ending, or the path where files share that name.
+
+    >>> file_ids([PurePath("happy/u1.wav"), PurePath("happy/u2.wav"), PurePath("sad/u2.wav")])
+    ['u1', 'happy/u2.wav', 'sad/u2.wav']
+    """
+    stems = {path: normal(path.stem) for path in paths}
+    counts = Counter(stems.values())  # of different files: one may have several utterances
+    return [
+        stem if counts[stem := stems[path]] == 1 and not is_missing(stem) else normal(path.as_posix()) for path in paths
+    ]
 
 
 def is_file(path: Path) -> bool:

@@ -7,12 +7,13 @@ Elsewhere ``utterance`` is the id.
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 from sertool.core.corpora.names import is_missing, normal
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import TASKS
+from sertool.core.prepare.other_names import chosen_names, may_be_read, other_names
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS
 
 NEEDED = frozenset((*ID_COLUMNS, "audio", *TASKS))  # where a table has them, they are not left out at a row's end
@@ -29,6 +30,11 @@ Rows = list[tuple[int, dict[str, str]]]
 def column_name(given: str) -> str:
     """Return a column's name in its normal form and in lower case."""
     return normal(given).lower()
+
+
+def is_read(name: str) -> bool:
+    """Check whether the cells of a column may be read, under this name or another one."""
+    return name in READ or may_be_read(name)
 
 
 def unused(header: Iterable[str]) -> list[str]:
@@ -55,6 +61,12 @@ def seconds_of(column: str, value: str) -> float:
     raise ValueError(f"{column} {value!r} is not a number of seconds{hint}")
 
 
+def needed(header: Sequence[str]) -> set[str]:
+    """Return the columns of a header that no row may lack, also under other names."""
+    others = other_names(header)
+    return {*NEEDED, *(names[0] for column, names in others.items() if column in NEEDED)}
+
+
 def check_repeated(names: Collection[str], findings: Findings) -> None:
     """Refuse columns that are read and appear twice; others may be repeated, as no one reads them."""
     for name, count in Counter(name for name in names if name in READ).items():
@@ -63,7 +75,7 @@ def check_repeated(names: Collection[str], findings: Findings) -> None:
 
 
 def settle(header: Sequence[str], rows: Rows, findings: Findings) -> tuple[list[str], Rows, list[str]]:
-    """Find the transcripts and ids of a table.
+    """Find the columns that have other names, and the transcripts and ids of a table.
 
     Args:
         header: column names.
@@ -73,29 +85,31 @@ def settle(header: Sequence[str], rows: Rows, findings: Findings) -> tuple[list[
     Returns:
         The header and the rows with the columns' usual names, and sentences on what was read differently.
     """
-    notes: list[str] = []
-    names = {name: name for name in header}
-    if "utterance" in names and "text" not in names:
-        if _UTTERANCE_ID in names and "id" not in names:
+    others = chosen_names(header, [record for _, record in rows])
+    header, rows = _renamed(header, rows, others)
+    notes = [f"column {name!r} is read as {column!r}" for name, column in others.items()]
+    names: dict[str, str] = {}
+    if "utterance" in header and "text" not in header:
+        if _UTTERANCE_ID in header and "id" not in header:
             names |= {"utterance": "text", _UTTERANCE_ID: "id", **_dialogue(header)}
-            parts = f"{_DIALOGUE_ID!r} and {_UTTERANCE_ID!r}" if _DIALOGUE_ID in names else f"{_UTTERANCE_ID!r}"
+            parts = f"{_DIALOGUE_ID!r} and {_UTTERANCE_ID!r}" if _DIALOGUE_ID in header else f"{_UTTERANCE_ID!r}"
             notes.append(f"column 'utterance' is read as the text, and {parts} as the id, as in MELD's own tables")
             rows = [(number, _with_id(record)) for number, record in rows]
         elif _holds_texts(record["utterance"] for _, record in rows):
-            if "id" in names:
-                names["utterance"] = "text"
-                notes.append("column 'utterance' holds texts and is read as 'text'")
-            else:
-                findings.add(
-                    "column 'utterance' holds texts, no ids: rename it 'text' and add a column 'id' "
-                    "(or rename it 'id', if these are ids)"
-                )
-    if {names[name] for name in header} >= set(ID_COLUMNS):
+            names["utterance"] = "text"
+            notes.append("column 'utterance' holds texts and is read as 'text'")
+    header, rows = _renamed(header, rows, names)
+    if set(header) >= set(ID_COLUMNS):
         findings.add("columns 'utterance' and 'id' are both present: keep the one that identifies the row")
-    if all(new == old for old, new in names.items()):
-        return list(header), rows, notes
-    renamed = [(number, {names[name]: value for name, value in record.items()}) for number, record in rows]
-    return [names[name] for name in header], renamed, notes
+    return list(header), rows, notes
+
+
+def _renamed(header: Sequence[str], rows: Rows, names: Mapping[str, str]) -> tuple[Sequence[str], Rows]:
+    """Rename the columns that ``names`` has."""
+    if not names:
+        return header, rows
+    made = [(number, {names.get(name, name): cell for name, cell in record.items()}) for number, record in rows]
+    return [names.get(name, name) for name in header], made
 
 
 def _dialogue(header: Sequence[str]) -> dict[str, str]:

@@ -1,87 +1,122 @@
 """A folder of recordings as a table: its subfolders name classes, splits or speakers, and a file the utterance."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
 from sertool.core.corpora.names import normal, visible
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
-from sertool.core.formatting import first_few, printable
+from sertool.core.formatting import first_few, printable, problem_list
+from sertool.core.prepare.audio_paths import file_ids, is_audio_name
 from sertool.core.prepare.cells import plain_cells
+from sertool.core.prepare.choices import Choices
 from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
 from sertool.core.prepare.layout import CLASS, GENDER, SPEAKER, SPLIT, UNUSED, guess_layout, same_emotions
+from sertool.core.prepare.pattern import Pattern
 from sertool.core.prepare.rows import Row, Table, divided
+from sertool.core.prepare.scale import Scale
 from sertool.core.prepare.split_names import read_splits, split_word
-from sertool.core.prepare.table import is_unicode
-
-SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf"),
-    *(".wave", ".bwf", ".rf64", ".snd", ".sph", ".nist", ".voc", ".ircam", ".avr", ".paf", ".svx", ".mp2", ".mpga"),
-)
-# The others cannot be read, but they are recordings: they are reported, not ignored.
-_AUDIO = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
+from sertool.core.prepare.table import AS_IT_STANDS, is_unicode
 
 
 def read_folder(
-    folder: Path, draw: Draw | None = None, layout: tuple[str, ...] | None = None, *, transcribe: bool = False
+    folder: Path,
+    draw: Draw | None = None,
+    layout: tuple[str, ...] | None = None,
+    *,
+    transcribe: bool = False,
+    choices: Choices = AS_IT_STANDS,
 ) -> Table:
     """Make the table of a folder: ``folder/happy/u1.wav`` is the utterance ``u1`` of the class ``happy``.
 
     If two files have the same name, their ids are ``happy/u1.wav`` and ``sad/u1.wav``. Recordings are the files
-    with a suffix of audio, at any depth in a class's folder.
+    with a suffix of audio, at any depth in a class's folder, or in any folder if their names give the class.
 
     Args:
         folder: folder with one subfolder per class, or with subfolders of splits, speakers, ... around or inside them.
         draw: settings of the random splits.
         layout: what each level of folders is, see :mod:`~sertool.core.prepare.layout`. Default: read from the names.
         transcribe: texts are added later, so missing ones are not reported.
+        choices: facts in the names of recordings, and classes renamed.
 
     Raises:
+        UsageError: a choice does not fit the folder.
         DataError: the subfolders contain no recordings, or do not tell which of them are the classes.
     """
+    files = _files(folder)
+    roles = _roles(folder, files, layout, choices.pattern)
+    depth = roles.index(CLASS) + 1 if CLASS in roles else 0
+    taken = [path for path in files if is_audio_name(path.name) and len(path.parts) > depth]
+    if not taken and not depth:
+        raise DataError(f"{folder}: no recordings in this folder or its subfolders")
+    if not taken:
+        where = f"inside {depth} levels of folders ({'/'.join(roles)})" if layout else "in its subfolders"
+        raise DataError(
+            f"{folder}: no recordings {where}, which are the classes",
+            hint="folder/happy/u1.wav, folder/angry/u2.wav, ... or a table of the recordings",
+        )
+    records, cell_notes = plain_cells([(None, _record(path, roles)) for path in taken])
+    findings = Findings()
+    header = ("audio", *("label" if role == CLASS else role for role in roles if role != UNUSED))
+    header, records, chosen = choices.apply(header, records, findings)
+    if findings:
+        raise DataError(problem_list(folder, findings.lines()), hint="rename the files, or give another --pattern")
+    rows = _rows(folder, taken, [record for _, record in records], choices.scale)
+    table = divided(folder, header, rows, draw or Draw(), transcribe=transcribe)
+    others = [printable(str(path)) for path in sorted(set(files) - set(taken))]
+    notes = [*_layout_notes(taken, roles), *cell_notes, *chosen]
+    if others:
+        kind = "recording in a folder of a class" if roles else "recording"
+        notes.append(f"ignored, no {kind}: {first_few(others)}")
+    return replace(table, warnings=(*notes, *table.warnings), choices=choices.to_json())
+
+
+def _files(folder: Path) -> list[Path]:
+    """List the files below a folder, relative to it."""
     try:
         below = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     except OSError as error:
         raise artifacts.read_error(folder, error) from error
     # Hidden files and folders belong to the system or to an editor, also if they are named like recordings.
     files = [path for path in below if not any(part.startswith(".") for part in path.parts)]
-    audio = [path for path in files if path.suffix.lower() in _AUDIO and len(path.parts) > 1]
-    wrong = next((path for path in audio if not is_unicode(str(path))), None)
+    wrong = next((path for path in files if is_audio_name(path.name) and not is_unicode(str(path))), None)
     if wrong is not None:
         raise DataError(f"{folder}: the file name {str(wrong)!a} is not Unicode text", hint="rename it")
-    roles = layout or (guess_layout(folder, [path.parts[:-1] for path in audio]) if audio else (CLASS,))
-    taken = [path for path in audio if len(path.parts) > roles.index(CLASS) + 1]
-    if not taken:
-        where = (
-            f"inside {roles.index(CLASS) + 1} levels of folders ({'/'.join(roles)})" if layout else "in its subfolders"
-        )
-        raise DataError(
-            f"{folder}: no recordings {where}, which are the classes",
-            hint="folder/happy/u1.wav, folder/angry/u2.wav, ... or a table of the recordings",
-        )
-    records, cell_notes = plain_cells([(None, _record(path, roles)) for path in taken])
-    rows = _rows(folder, taken, [record for _, record in records])
-    header = ("utterance", "audio", "label", *(role for role in roles if role not in (CLASS, UNUSED)))
-    table = divided(folder, header, rows, draw or Draw(), transcribe=transcribe)
-    others = [printable(str(path)) for path in sorted(set(files) - set(taken))]
-    notes = [*_layout_notes(taken, roles), *cell_notes]
-    if others:
-        notes.append(f"ignored, no recording in a folder of a class: {first_few(others)}")
-    return replace(table, warnings=(*notes, *table.warnings))
+    return files
+
+
+def _roles(
+    folder: Path, files: Sequence[Path], layout: tuple[str, ...] | None, pattern: Pattern | None
+) -> tuple[str, ...]:
+    """Return what each level of folders is; nothing where a pattern gives the labels, so that folders may be any."""
+    if pattern is not None:
+        if set(pattern.columns) & set(TASKS):
+            if layout is not None:
+                raise UsageError("--layout: --pattern gives the label already", hint="leave out one of them")
+            return ()
+        if "/" in pattern.text:
+            raise UsageError(
+                f"--pattern {pattern.text}: names folders, but none that holds the label",
+                hint="add {label}, as in --pattern '{label}/{speaker}_{utterance}.wav'",
+            )
+    audio = [path.parts[:-1] for path in files if is_audio_name(path.name) and len(path.parts) > 1]
+    return layout or (guess_layout(folder, audio) if audio else (CLASS,))
 
 
 def _record(path: Path, roles: Sequence[str]) -> dict[str, str]:
-    """Return the cells that a file's name and folders give."""
+    """Return the cells that a file's folders give, and its path."""
     levels = {role: name for role, name in zip(roles, path.parts[:-1], strict=False) if role != UNUSED}
-    label = levels.pop(CLASS)
-    return {"utterance": path.stem, "label": label, **levels}
+    label = {"label": levels.pop(CLASS)} if CLASS in levels else {}
+    return {"audio": path.as_posix(), **label, **levels}
 
 
-def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, str]]) -> list[Row]:
+def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, str]], scale: Scale) -> list[Row]:
     """Make the rows of recordings.
 
     Raises:
@@ -89,17 +124,17 @@ def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, st
     """
     splits = _splits(folder, paths, records)
     speakers = _speakers(records)
-    stems = Counter(record["utterance"] for record in records)
+    lists = list_columns(records)
+    findings = Findings()
     rows, first = [], dict[tuple[str, str], Path]()
-    for path, record, split, speaker in zip(paths, records, splits, speakers, strict=True):
-        if not record["label"]:
+    for path, record, split, speaker, own_id in zip(paths, records, splits, speakers, file_ids(paths), strict=True):
+        labels = parse_labels(record, lists, scale, None, findings)
+        if not labels:
             raise DataError(
-                f"{folder}: {printable(str(path))} is in a folder whose name stands for a missing label",
-                hint="rename the folder, or move it elsewhere",
+                f"{folder}: {printable(str(path))}: the name of its class stands for a missing label",
+                hint="rename it, or move the recording elsewhere",
             )
-        id_ = record["utterance"]
-        if not id_ or stems[id_] > 1:
-            id_ = normal(path.as_posix())
+        id_ = record.get("utterance") or record.get("id") or own_id
         if (other := first.setdefault((split, id_), path)) != path:
             raise DataError(
                 f"{folder}: {visible(str(other))} and {visible(str(path))} look alike, and give one id",
@@ -108,7 +143,9 @@ def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, st
         groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
         if speaker:
             groups["speaker"] = speaker
-        rows.append(Row(None, id_, split, "", {"emotion": record["label"]}, groups, Segment(folder / path)))
+        rows.append(Row(None, id_, split, "", labels, groups, Segment(folder / path)))
+    if findings:
+        raise DataError(problem_list(folder, findings.lines()), hint="--rescale 1:5 is for scores from 1 to 5")
     return rows
 
 
@@ -139,6 +176,8 @@ def _speakers(records: Sequence[Mapping[str, str]]) -> list[str]:
 
 def _layout_notes(paths: Sequence[Path], roles: Sequence[str]) -> Iterator[str]:
     """Say what the levels of folders were read as, and which of those inside a class's are not used."""
+    if not roles:
+        return
     named = [
         sorted({normal(path.parts[level]) for path in paths if len(path.parts) > level + 1})
         for level in range(len(roles))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sertool.core.corpora.names import text_of
-from sertool.core.prepare.columns import READ, check_repeated, column_name
+from sertool.core.prepare.columns import READ, check_repeated, column_name, is_read
 from sertool.core.prepare.findings import Findings
 
 
@@ -40,8 +40,10 @@ def read_json(text: str, findings: Findings) -> tuple[list[str], list[tuple[int,
                 if isinstance(value, list) or (isinstance(value, float) and math.isinf(value)):
                     findings.add(f"{name} is not a text or a number", number)
                 record[name] = text_of(value)
+            elif is_read(name) and not isinstance(value, list):
+                record[name] = text_of(value)
         rows.append((number, record))
-    used = [name for name in header if name in READ]
+    used = [name for name in header if is_read(name)]
     return list(header), [(number, {**dict.fromkeys(used, ""), **record}) for number, record in rows]
 
 

@@ -1,21 +1,26 @@
 """The labels of a table: one class, several classes, or a score, depending on column and value.
 
 A value is the name of a class. If any value of a column contains ``|``, all its values are lists of classes
-(``happy|surprised``, ``happy``, a lone ``|`` for no class). The column ``score`` holds numbers from -3 to 3.
+(``happy|surprised``, ``happy``, a lone ``|`` for no class). The column ``score`` holds numbers from -3 to 3, or of
+another scale that the user names.
 """
 
+import math
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from sertool.core.corpora.names import likely_spellings
-from sertool.core.formatting import first_lines, row_numbers
+from sertool.core.formatting import first_few, first_lines, row_numbers
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.scale import Scale
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
 SCORE = "score"
-LOWEST, HIGHEST = -3.0, 3.0  # the scale of MOSI and MOSEI
 BETWEEN = "|"
+_JOINED = re.compile(r"\s*[,;/&+]\s*")
+_ALWAYS = (",", ";")  # hardly in the name of a class
 MANY_CLASSES = 50  # no published set has so many emotions; texts or numbers in the column do
 
 Label = str | tuple[str, ...] | float
@@ -27,19 +32,39 @@ def list_columns(records: Iterable[Mapping[str, str]]) -> set[str]:
     return {column for record in records for column in TASKS if column != SCORE and BETWEEN in record.get(column, "")}
 
 
-def parse_label(column: str, value: str, *, is_list: bool, number: int, findings: Findings) -> Label:
-    """Turn a non-empty value into a label; note an invalid score in ``findings``."""
-    if column != SCORE:
-        parts = {part.strip() for part in value.split(BETWEEN)} - {""}
-        return tuple(sorted(parts)) if is_list else value
+def parse_labels(
+    record: Mapping[str, str], lists: Set[str], scale: Scale, number: int | None, findings: Findings
+) -> dict[str, Label]:
+    """Return the labels of a row by task.
+
+    Args:
+        record: its cells by column; empty ones are left out.
+        lists: columns that contain lists of classes.
+        scale: scale of the scores, which are rescaled to -3 to 3.
+        number: number of the row.
+        findings: receives a score that is none of the scale.
+    """
+    return {
+        task: _score(cell, scale, number, findings) if column == SCORE else _classes(cell) if column in lists else cell
+        for column, task in TASKS.items()
+        if (cell := record.get(column))
+    }
+
+
+def _classes(cell: str) -> tuple[str, ...]:
+    return tuple(sorted({part.strip() for part in cell.split(BETWEEN)} - {""}))
+
+
+def _score(cell: str, scale: Scale, number: int | None, findings: Findings) -> float:
     try:
-        score = float(value)
+        score = float(cell)
     except ValueError:
-        score = HIGHEST + 1  # refused below, like NaN
-    if not LOWEST <= score <= HIGHEST:
-        findings.add(f"score is not a number from {LOWEST:g} to {HIGHEST:g}", number, repr(value))
-        return 0.0
-    return score
+        score = math.nan
+    if scale.low <= score <= scale.high:
+        return scale.rescaled(score)
+    hint = "" if math.isnan(score) else " (--rescale LOW:HIGH tells another scale)"
+    findings.add(f"score is not a number from {scale}{hint}", number, repr(cell))
+    return 0.0
 
 
 def names_of(label: Label) -> tuple[str, ...]:
@@ -75,6 +100,8 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
                 places[name].append(number)
                 splits[name].add(split)
         yield from spellings(task, "classes", places)
+        yield from _joined(task, places)
+        yield from _one_sided(task, [label for _, _, labels in rows if isinstance(label := labels.get(task), float)])
         if len(places) == 1:
             yield f"{task}: there is only one class, {next(iter(places))!r}"
         if len(places) > MANY_CLASSES:
@@ -86,6 +113,31 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
             if "train" not in splits[name] and any("train" in found for found in splits.values()):
                 where = " and ".join(sorted(splits[name]))
                 yield f"{task}: class {name!r} ({row_numbers(places[name])}) is not in train, only in {where}"
+
+
+def _joined(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterator[str]:
+    """Report names that are likely several classes: ``a, b``, and ``a/b`` where both a and b are classes too."""
+    found = {}
+    for name in sorted(places):
+        parts = [part for part in _JOINED.split(name) if part]
+        if len(parts) > 1 and (any(sign in name for sign in _ALWAYS) or all(part in places for part in parts)):
+            found[name] = BETWEEN.join(parts)
+    if found:
+        shown = first_few(f"{name!r} ({row_numbers(places[name])})" for name in found)
+        name, several = next(iter(found.items()))
+        yield (
+            f"{task}: {shown} may be several labels, but each counts as one class; several are written {several!r} "
+            f"(--map-labels with a file that has the line {name}={several})"
+        )
+
+
+def _one_sided(task: str, scores: Sequence[float]) -> Iterator[str]:
+    """Report scores that are never below 0: a scale of 0 to 1 or of 1 to 3 also lies between -3 and 3."""
+    if len(scores) > 1 and min(scores) >= 0:
+        yield (
+            f"{task}: no score is below 0 (they are {min(scores):g} to {max(scores):g}), so all count as not negative; "
+            "if the scale is another one, --rescale LOW:HIGH"
+        )
 
 
 def spellings(what: str, many: str, places: Mapping[str, Sequence[int | None]]) -> list[str]:

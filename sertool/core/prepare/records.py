@@ -10,7 +10,7 @@ from pathlib import Path
 from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import row_numbers
 from sertool.core.prepare.cells import plain_cells
-from sertool.core.prepare.columns import READ, check_repeated, settle
+from sertool.core.prepare.columns import check_repeated, is_read, settle
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.json_table import read_json
 from sertool.core.prepare.separated import read_separated
@@ -63,7 +63,7 @@ def read_records(path: Path, findings: Findings) -> Records:
         table = read_separated(text, findings)
         header = table.header
         check_repeated(header, findings)
-        places = {name: place for place, name in enumerate(header) if name in READ}
+        places = {name: place for place, name in enumerate(header) if is_read(name)}
         rows = [(number, {name: row[place] for name, place in places.items()}) for number, row in table.rows]
         if table.short:
             notes.append(f"{row_numbers(table.short)}: fields are missing at the end, and were read as empty")

@@ -3,10 +3,11 @@
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
 from sertool.core.features.audio import Segment
@@ -50,12 +51,14 @@ class Table:
         rows: rows sorted by split, otherwise in the file's order.
         warnings: likely mistakes.
         drawn: group that splits were drawn by, such as ``speaker``; empty if the table has all splits.
+        choices: the user's choices on how it was read, see :class:`~sertool.core.prepare.choices.Choices`.
     """
 
     path: Path
     rows: tuple[Row, ...]
     warnings: tuple[str, ...]
     drawn: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
 
 def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw, *, transcribe: bool) -> Table:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sertool.core.formatting import plural
-from sertool.core.prepare.columns import NEEDED, READ, column_name
+from sertool.core.prepare.columns import READ, column_name, needed
 from sertool.core.prepare.findings import Findings
 
 SEPARATORS = ",;\t|"
@@ -104,7 +104,8 @@ def read_separated(text: str, findings: Findings) -> Separated:
     if not header:
         return Separated()
     # A row reaches at least to the last column that every row fills.
-    least = max((column for column, name in enumerate(header, start=1) if name in NEEDED), default=1)
+    required = needed(header)
+    least = max((column for column, name in enumerate(header, start=1) if name in required), default=1)
     spaced = lines[place].count(separator) == lines[place].count(separator + " ")
     shape = _Shape(separator, len(header), len(names), least, spaced)
     if used > 1 and _swallowed(names, shape):

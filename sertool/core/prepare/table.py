@@ -2,10 +2,10 @@
 
 Columns, in any order and case; * marks required ones::
 
-    utterance* (or id)            unique within its split
+    utterance (or id)             unique within its split; default: from the recording's name
     audio*                        file, relative to the table's folder (or another root)
     label* / emotion / sentiment  class name, or several separated by |; label is the task emotion
-    score*                        instead of a label: a number from -3 to 3, task sentiment
+    score*                        instead of a label: a number, by default from -3 to 3, task sentiment
     split                         train, valid (dev, val, validation), test, private; default: drawn at random
     text                          transcript
     speaker session dialogue video
@@ -16,8 +16,8 @@ Other columns are ignored. A row of a ``private`` split may have no label.
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
@@ -25,15 +25,19 @@ from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import cut, first_few, first_lines, problem_list
 from sertool.core.prepare.audio_paths import find_audio, why_missing
+from sertool.core.prepare.choices import Choices, with_ids
 from sertool.core.prepare.columns import LONGEST_NAME, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.labels import TASKS, list_columns, parse_label
+from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
+from sertool.core.prepare.other_names import other_names
 from sertool.core.prepare.records import read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
+from sertool.core.prepare.scale import Scale
 from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
 
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
+AS_IT_STANDS = Choices()
 
 
 def read_table(
@@ -43,6 +47,7 @@ def read_table(
     *,
     missing_audio: bool = False,
     transcribe: bool = False,
+    choices: Choices = AS_IT_STANDS,
 ) -> Table:
     """Read and check a table.
 
@@ -52,14 +57,17 @@ def read_table(
         draw: settings of the random splits, if the table lacks some.
         missing_audio: accept rows whose recording does not exist.
         transcribe: texts are added later, so missing ones are not reported.
+        choices: facts in the names of recordings, classes renamed, and the scale of scores.
 
     Raises:
-        UsageError: the file is of another kind.
+        UsageError: the file is of another kind, or a choice does not fit it.
         DataError: the file cannot be read, or has problems; all are reported at once, with their rows.
     """
     findings = Findings()
     table = read_records(path, findings)
-    header, records = table.header, table.rows
+    header, records, chosen = choices.apply(table.header, table.rows, findings)
+    header, records, made_ids = with_ids(header, records)
+    notes = (*table.notes, *chosen, *made_ids)
     splits = read_splits(record["split"] for _, record in records if "split" in record)
     labelled = any(splits.get(record.get("split", "")) != "private" for _, record in records)
     _check_header(header, labelled, findings)
@@ -68,25 +76,27 @@ def read_table(
     root = path.parent if audio_root is None else audio_root
     # Whether a value is a list of classes depends on the whole column, so this comes before any row.
     lists = list_columns(record for _, record in records)
-    rows = [_row(number, record, root, splits, lists, findings, missing_audio) for number, record in records]
+    reader = _Reader(root, splits, lists, choices.scale, missing_audio, findings)
+    rows = [reader.row(number, record) for number, record in records]
     _check_ids(rows, findings)
     if findings:
         problems = problem_list(path, findings.lines())
-        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in table.notes)]), hint=HINT)
+        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in notes)]), hint=HINT)
     made = divided(path, header, rows, draw or Draw(), transcribe=transcribe)
-    return replace(made, warnings=(*_misspelled(header), *table.notes, *made.warnings))
+    warnings = (*_misspelled(header), *notes, *made.warnings)
+    return replace(made, warnings=warnings, choices=choices.to_json())
 
 
 def _check_header(header: list[str], labelled: bool, findings: Findings) -> None:
     if not header:
         if not findings:
-            findings.add("is empty: expected a header with utterance, audio and label")
+            findings.add("is empty: expected a header with audio and label")
         return
     given = set(header)
-    if not given & set(ID_COLUMNS):
-        findings.add(f"missing column 'utterance' or 'id'{_nearest(ID_COLUMNS, header)}{_shown(header)}")
     if "audio" not in given:
-        findings.add(f"missing column 'audio'{_nearest(['audio'], header)}{_shown(header)}")
+        likely = other_names(header).get("audio", [])
+        near = f", did you mean {likely[0]!r}?" if likely else _nearest(["audio"], header)
+        findings.add(f"missing column 'audio'{near}{_shown(header)}")
     if labelled and not given & set(TASKS):
         nearest = _nearest(TASKS, header)
         findings.add(f"missing column 'label', 'emotion', 'sentiment' or 'score'{nearest}{_shown(header)}")
@@ -113,44 +123,53 @@ def _misspelled(header: list[str]) -> list[str]:
     return first_lines(lines)
 
 
-def _row(
-    number: int,
-    record: dict[str, str],
-    root: Path,
-    splits: Mapping[str, str],
-    lists: set[str],
-    findings: Findings,
-    missing_audio: bool,
-) -> Row:
-    """Check a row; note its problems in ``findings`` and replace bad values by harmless ones."""
-    if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
-        findings.add("contains half a character (a lone surrogate), which is not valid Unicode", number)
-        record = {key: value for key, value in record.items() if is_unicode(value)}
-    id_ = record.get("utterance") or record.get("id", "")
-    if not id_ and any(name in record for name in ID_COLUMNS):
-        findings.add("the utterance has no id", number)
-    audio = record.get("audio", "")
-    if not audio and "audio" in record:
-        findings.add("audio is empty", number)
-    path = find_audio(root, audio) if audio else None
-    if audio and path is None and not missing_audio:
-        findings.add(why_missing(audio) or f"no such audio file in {root}", number, audio)
-    split = _split(number, record, splits, findings)
-    labels = {
-        task: parse_label(column, record[column], is_list=column in lists, number=number, findings=findings)
-        for column, task in TASKS.items()
-        if record.get(column)
-    }
-    if split != "private":
-        for column in TASKS:
-            if column in record and not record[column]:
-                findings.add(f"{column} is empty", number)
-    start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
-    if start is not None and end is not None and end <= start:
-        findings.add("end is not after start", number)
-    groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
-    segment = Segment(path or root / audio, start, end)
-    return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
+@dataclass(frozen=True)
+class _Reader:
+    """What rows are read with.
+
+    Attributes:
+        root: folder that audio paths are relative to.
+        splits: split by its name in the table.
+        lists: columns that contain lists of classes.
+        scale: scale of the scores.
+        missing_audio: accept rows whose recording does not exist.
+        findings: receives the problems of rows.
+    """
+
+    root: Path
+    splits: Mapping[str, str]
+    lists: Set[str]
+    scale: Scale
+    missing_audio: bool
+    findings: Findings
+
+    def row(self, number: int, record: dict[str, str]) -> Row:
+        """Check a row; note its problems and replace bad values by harmless ones."""
+        findings = self.findings
+        if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
+            findings.add("contains half a character (a lone surrogate), which is not valid Unicode", number)
+            record = {key: value for key, value in record.items() if is_unicode(value)}
+        id_ = record.get("utterance") or record.get("id", "")
+        if not id_ and any(name in record for name in ID_COLUMNS):
+            findings.add("the utterance has no id", number)
+        audio = record.get("audio", "")
+        if not audio and "audio" in record:
+            findings.add("audio is empty", number)
+        path = find_audio(self.root, audio) if audio else None
+        if audio and path is None and not self.missing_audio:
+            findings.add(why_missing(audio) or f"no such audio file in {self.root}", number, audio)
+        split = _split(number, record, self.splits, findings)
+        labels = parse_labels(record, self.lists, self.scale, number, findings)
+        if split != "private":
+            for column in TASKS:
+                if column in record and not record[column]:
+                    findings.add(f"{column} is empty", number)
+        start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
+        if start is not None and end is not None and end <= start:
+            findings.add("end is not after start", number)
+        groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
+        segment = Segment(path or self.root / audio, start, end)
+        return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
 
 
 def is_unicode(value: str) -> bool:

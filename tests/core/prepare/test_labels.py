@@ -16,7 +16,8 @@ from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.labels import classes_of, list_columns, parse_label, stored
+from sertool.core.prepare.labels import classes_of, list_columns, parse_labels, stored
+from sertool.core.prepare.scale import STORED
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.load import load
 
@@ -132,22 +133,29 @@ def test_the_doctor_takes_all_three(folder):
         assert [finding.kind for finding in found.findings if finding.severity == "error"] == []
 
 
-@pytest.mark.parametrize("score", ["3.5", "good", "inf", "-4"])
-def test_a_score_outside_its_range_is_a_problem(folder, score):
+@pytest.mark.parametrize(
+    ("score", "hint"),
+    [
+        ("3.5", " (--rescale LOW:HIGH tells another scale)"),
+        ("good", ""),
+        ("inf", " (--rescale LOW:HIGH tells another scale)"),
+        ("-4", " (--rescale LOW:HIGH tells another scale)"),
+    ],
+)
+def test_a_score_outside_its_range_is_a_problem(folder, score, hint):
     path = folder / "bad.csv"
     path.write_text(f"id,audio,score\nu1,1.wav,{score}\n")
     with pytest.raises(DataError) as caught:
         read_table(path)
-    assert str(caught.value) == f"{path}: 1 problem\n  row 2: score is not a number from -3 to 3: {score!r}"
+    assert str(caught.value) == f"{path}: 1 problem\n  row 2: score is not a number from -3 to 3{hint}: {score!r}"
 
 
-@given(st.lists(st.text(alphabet="ab |"), min_size=1))
+@given(st.lists(st.text(alphabet="ab |", min_size=1), min_size=1))
 def test_any_values_become_labels_that_a_corpus_can_hold(values):
     records = [{"emotion": value} for value in values]
     is_list = "emotion" in list_columns(records)
-    labels = [
-        {"emotion": parse_label("emotion", value, is_list=is_list, number=1, findings=Findings())} for value in values
-    ]
+    lists = list_columns(records)
+    labels = [parse_labels(record, lists, STORED, 1, Findings()) for record in records]
     classes = classes_of(labels)
     for own, value in zip(labels, values, strict=True):
         kept = stored(own, classes)["emotion"]

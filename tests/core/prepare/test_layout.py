@@ -235,7 +235,7 @@ def test_folders_that_look_alike_are_one_class(tmp_path):
 def test_a_folder_for_missing_labels_is_no_class(tmp_path):
     with pytest.raises(DataError) as caught:
         read_folder(tree(tmp_path, "happy/a.wav", "sad/b.wav", "nan/c.wav"))
-    assert str(caught.value) == f"{tmp_path / 'in'}: nan/c.wav is in a folder whose name stands for a missing label"
+    assert str(caught.value) == f"{tmp_path / 'in'}: nan/c.wav: the name of its class stands for a missing label"
 
 
 def test_a_recording_without_a_split_is_refused(tmp_path):

@@ -57,16 +57,14 @@ def test_a_column_of_channels_is_refused(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "1 problem\n  is empty: expected a header with utterance, audio and label"),
+        ("", "1 problem\n  is empty: expected a header with audio and label"),
         ("id,audio,label\n", "1 problem\n  contains no utterances"),
         (
-            "utterence,file,emotoin\nu1,wav/a.wav,happy\n",
-            "3 problems\n"
-            "  missing column 'utterance' or 'id', did you mean 'utterence'? "
-            "(columns: utterence, file, emotoin)\n"
-            "  missing column 'audio' (columns: utterence, file, emotoin)\n"
+            "id,file,emotoin\nu1,wav/a,happy\n",
+            "2 problems\n"
+            "  missing column 'audio', did you mean 'file'? (columns: id, file, emotoin)\n"
             "  missing column 'label', 'emotion', 'sentiment' or 'score', did you mean 'emotoin'? "
-            "(columns: utterence, file, emotoin)",
+            "(columns: id, file, emotoin)",
         ),
         (
             "id,utterance,audio,audio,label,emotion,sentiment,score\nu,u,wav/a.wav,wav/a.wav,x,x,y,1\n",

@@ -1,0 +1,120 @@
+"""Classes merged and renamed: ``--map-labels hap=happy,exc=happy``, or a file that says so."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertool.core.corpora.names import is_missing, normal, text_of
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.files.yaml_file import read_yaml
+from sertool.core.formatting import first_few, row_numbers
+from sertool.core.prepare.audio_paths import is_file
+from sertool.core.prepare.cells import LABELS, Number, Records
+from sertool.core.prepare.labels import BETWEEN
+from sertool.core.prepare.table_text import read_text
+
+_OPTION = "--map-labels"
+_EXAMPLE = f"{_OPTION} hap=happy,exc=happy, or a file with a line old=new for each class, or a JSON or YAML object"
+_OBJECTS = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """New name by old name of classes.
+
+    Attributes:
+        names: new names by old ones, both in their normal form; applied once, so that ``a=b,b=a`` swaps two.
+        file: file that they come from; it may name classes that a table does not have.
+    """
+
+    names: Mapping[str, str]
+    file: Path | None = None
+
+    def apply(self, records: Records[Number]) -> tuple[Records[Number], list[str]]:
+        """Rename the classes of rows.
+
+        Args:
+            records: number of each row and its cells by column, in their normal form.
+
+        Returns:
+            The rows, and sentences on what was renamed.
+
+        Raises:
+            UsageError: the option names a class that the rows do not have, or its file none that they have.
+        """
+        places: dict[str, list[int | None]] = defaultdict(list)
+        seen: dict[str, None] = {}
+        made = []
+        for number, record in records:
+            changed = {}
+            for column in LABELS:
+                if cell := record.get(column, ""):
+                    parts = [part.strip() for part in cell.split(BETWEEN)]
+                    seen.update(dict.fromkeys(parts))
+                    for part in set(parts) & set(self.names):
+                        places[part].append(number)
+                    changed[column] = BETWEEN.join(self.names.get(part, part) for part in parts)
+            made.append((number, {**record, **changed}))
+        self._check([name for name in self.names if name not in places], list(filter(None, seen)))
+        return made, list(self._notes(places))
+
+    def _check(self, absent: list[str], seen: list[str]) -> None:
+        if not absent or (self.file is not None and len(absent) < len(self.names)):
+            return
+        near = did_you_mean(absent[0], seen)
+        raise UsageError(
+            f"{_OPTION}: there is no class {first_few(map(repr, absent))}{near}",
+            hint=f"the classes are {first_few(map(repr, sorted(seen)), 20)}" if seen else "the table has no classes",
+        )
+
+    def _notes(self, places: Mapping[str, list[int | None]]) -> Iterator[str]:
+        shown = [f"{old!r} as {new!r} ({row_numbers(places[old])})" for old, new in self.names.items() if old in places]
+        yield f"classes renamed by {_OPTION}: {first_few(shown, 20)}"
+        if absent := [repr(name) for name in self.names if name not in places]:
+            yield f"{self.file}: names classes that are not there: {first_few(absent)}"
+
+
+def parse_label_map(text: str) -> LabelMap:
+    """Parse the value of ``--map-labels``: a file, or ``old=new,...``.
+
+    Raises:
+        UsageError: the text is neither, names a class twice, or gives none a new name.
+        DataError: the file cannot be read or is none of names.
+    """
+    path = Path(text)
+    if is_file(path):
+        return LabelMap(_checked(_read_pairs(path), str(path)), path)
+    if "=" not in text:
+        raise UsageError(f"{_OPTION} {text}: there is no such file, and it is no list of old=new", hint=_EXAMPLE)
+    return LabelMap(_checked([_pair(part, f"{_OPTION} {text}") for part in text.split(",")], f"{_OPTION} {text}"))
+
+
+def _read_pairs(path: Path) -> list[tuple[str, str]]:
+    if path.suffix.lower() in _OBJECTS:
+        content = read_yaml(path)
+        if not isinstance(content, dict) or any(isinstance(new, dict | list) for new in content.values()):
+            raise DataError(f"{path}: expected an object with the new name of each class", hint=_EXAMPLE)
+        return [(old, text_of(new)) for old, new in content.items()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    return [_pair(line, str(path)) for line in lines if line and not line.startswith("#")]
+
+
+def _pair(text: str, origin: str) -> tuple[str, str]:
+    if text.count("=") != 1:
+        raise UsageError(f"{origin}: {text!r} is not old=new", hint=_EXAMPLE)
+    old, _, new = text.partition("=")
+    return old, new
+
+
+def _checked(pairs: list[tuple[str, str]], origin: str) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for given, wanted in pairs:
+        old, new = normal(given), normal(wanted)
+        if not old or is_missing(new):
+            raise UsageError(f"{origin}: {old!r} has no new name, or {new!r} no old one", hint=_EXAMPLE)
+        if names.setdefault(old, new) != new:
+            raise UsageError(f"{origin}: {old!r} is to be both {names[old]!r} and {new!r}", hint="keep one of them")
+    if not names:
+        raise UsageError(f"{origin}: names no classes", hint=_EXAMPLE)
+    return names
