@@ -55,7 +55,7 @@ def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dic
         "transcribed": sum(utterance.transcriber is not None for utterance in corpus.utterances),
         "frontend": dict(corpus.frontend or {}),
         "silent": list(preparation.silent),
-        "choices": dict(corpus.choices or {}),
+        **({"choices": dict(corpus.choices)} if corpus.choices else {}),
         "left_out": [asdict(item) for item in corpus.left_out],
         "warnings": [*table_warnings, *preparation.warnings],
         **({"words": words, "word_splitting": corpus.word_splitting or "spaces"} if words else {}),
