@@ -100,17 +100,19 @@ def _with_facts(
         except ValueError as error:
             findings.add(str(error), number, record["audio"])
             found.append({})
-    columns, notes = list(pattern.columns), list[str]()
+    columns: list[str] = list(pattern.columns)
+    notes: list[str] = []
+    changed: list[str]
     for name in set(columns) & set(ID_COLUMNS):
         ids = [own[name] for own in found if own]
         if len(set(ids)) < len(ids):
             columns.remove(name)
             notes.append(f"{{{name}}} is the same in several names, so the id is the whole name of the file")
-    made = [
+    filled: Records[Number] = [
         (number, {**record, **{name: own.get(name, "") for name in columns}})
         for (number, record), own in zip(records, found, strict=True)
     ]
-    made, changed = plain_cells(made)
+    made, changed = plain_cells(filled)
     facts = {name: sorted({record[name] for _, record in made} - {""}) for name in columns if name not in ID_COLUMNS}
     shown = "; ".join(f"{name} {first_few(values)}" for name, values in facts.items())
     if shown:

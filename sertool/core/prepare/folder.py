@@ -63,8 +63,8 @@ def read_folder(
         )
     records, cell_notes = plain_cells([(None, _record(path, roles)) for path in taken])
     findings = Findings()
-    header = ("audio", *("label" if role == CLASS else role for role in roles if role != UNUSED))
-    header, records, chosen = choices.apply(header, records, findings)
+    given = ["audio", *("label" if role == CLASS else role for role in roles if role != UNUSED)]
+    header, records, chosen = choices.apply(given, records, findings)
     if findings:
         raise DataError(problem_list(folder, findings.lines()), hint="rename the files, or give another --pattern")
     rows = _rows(folder, taken, [record for _, record in records], choices.scale)
