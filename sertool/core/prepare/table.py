@@ -125,7 +125,7 @@ def _misspelled(header: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """What rows are read with.
+    """Settings that hold for all rows of a table.
 
     Attributes:
         root: folder that audio paths are relative to.
