@@ -17,7 +17,7 @@ from sertool.core.corpora.corpus import Frames
 from sertool.core.recipe.load import resolved
 
 SIZES = {"train": 90, "valid": 60, "test": 60}
-TRAINING = {"runs": 2, "max_epochs": 12, "learning_rate": 0.02}
+TRAINING = {"runs": 1, "max_epochs": 12, "learning_rate": 0.02}
 
 
 def one_sided(modality):
@@ -56,7 +56,9 @@ def test_a_model_of_one_modality_is_told(tmp_path, modality, sentence):
     run = CliRunner()
     done = run.invoke(app, ["train", "--recipe", str(tmp_path / "r.yaml"), "--name", "one", *places])
     assert done.exit_code == 0, done.output
-    done = run.invoke(app, ["ensemble", "--name", "one", "--sets", "test", "--probe", *places])
+    json_file = tmp_path / "r.json"
+    options = ["--sets", "test", "--probe", "--json", str(json_file)]
+    done = run.invoke(app, ["ensemble", "--name", "one", *options, *places])
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     first = lines.index("reading or listening?  accuracy  falls by  95 % interval")
@@ -73,8 +75,37 @@ def test_a_model_of_one_modality_is_told(tmp_path, modality, sentence):
     for accuracy, drop, low, _, high in probed:
         assert float(accuracy) + float(drop) == pytest.approx(float(whole[0]), abs=0.02)
         assert float(low) - 0.1 <= float(drop) <= float(high) + 0.1
+    own = json.loads(json_file.read_text())["sets"]["test"]
+    assert own["use"]["sentence"] == lines[first + 6]
+    assert sorted((own["use"]["text"], own["use"]["audio"])) == ["ignored", "used"]
+    # Word by word as in the report.
+    made = run.invoke(app, ["report", "--name", "one", "--json", str(json_file), *places])
+    assert made.exit_code == 0, made.output
+    assert json.loads(json_file.read_text())["runs"][0]["sets"]["test"]["use"] == own["use"]
     without = run.invoke(app, ["ensemble", "--name", "one", "--sets", "test", *places])
     assert "listen" not in without.output
+
+
+def test_few_speakers_are_shown_one_by_one_and_a_corpus_without_words_has_no_verdict(here):
+    corpus = make_corpus()
+    silent = tuple(replace(one, words=(), text="") for one in corpus.utterances)
+    write_tiny(here / "data", replace(corpus, utterances=silent))
+    (here / "tiny.yaml").write_text(resolved(tiny_recipe(training={"runs": 1, "max_epochs": 1})))
+    assert run_command("train", "--recipe", "tiny.yaml").exit_code == 0
+    done = run_command("ensemble", "--name", "tiny", "--probe", "--json", "r.json")
+    assert done.exit_code == 0, done.output
+    own = json.loads((here / "r.json").read_text())["sets"]["test"]
+    lines = done.stdout.splitlines()
+    first = lines.index("speaker  utterances  accuracy    UAR")
+    for line, row in zip(lines[first + 1 :], own["by_cluster"], strict=False):
+        figures = 100 * row["accuracy"], 100 * row["uar"]
+        assert line.split() == [row["name"], "6", *(f"{one:.2f}" for one in figures)]
+    assert lines[first + 3] == own["unit_note"]
+    assert own["unit_note"].startswith("2 test speakers: too few for an interval (5 are needed); ")
+    assert own["use"] is None
+    assert [row["name"] for row in own["probes"]] == ["audio masked", "audio shuffled"]
+    assert "--probe: model or utterances of test have one modality only" in done.stderr
+    assert "whether it uses" not in done.stdout
 
 
 def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):

@@ -103,7 +103,7 @@ def test_findings_come_first_and_the_most_severe_of_them_first(tree):
     assert lines[0] == "■ error iemocap selected-on-test epochs, order and k were selected on the test split"
     assert [line.split()[1] for line in lines] == ["error", *["warning"] * 3, "note", "warning"]
     # A finding of two runs stands once.
-    few = "few-clusters only 2 speakers: the intervals say nothing about other speakers"
+    few = "other-clusters only 2 speakers: the intervals say nothing about other speakers"
     assert lines[4] == f"● note iemocap, iemocap-honest {few}"
     assert "No findings for mosei-emotions." in text_of(box)
     assert lines[-1].endswith("vgaf: no stored predictions: sertool ensemble --name vgaf --split valid,test")
