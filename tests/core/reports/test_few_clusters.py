@@ -99,6 +99,8 @@ def test_every_output_shows_the_speakers_and_no_interval(here):
     ]
     flat = " ".join(done.stdout.split())
     assert SAID in flat
+    of_test = done.stdout.partition("valid · ")[0]
+    assert "95 %" not in of_test.replace("95 % interval", "")  # no empty column
     assert page.count("95 % intervals over") == 1  # validation has ten speakers
     assert test["use"]["sentence"] in flat
     for name in ("r.markdown", "r.html"):

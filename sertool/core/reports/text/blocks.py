@@ -1,6 +1,9 @@
 """Tables and sections of a report before they become text, the same for a terminal and for Markdown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sertool.core.formatting import INTERVAL
+from sertool.core.reports.wording import NONE
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -20,6 +23,24 @@ class Table:
     header: tuple[str, ...] = ()
     rows: Rows = ()
     notes: tuple[str, ...] = ()
+
+
+OPTIONAL = (INTERVAL, "p", "weak")  # columns that are left out where they would be empty
+
+
+def without_empty(table: Table) -> Table:
+    """Leave out columns of intervals and p-values that hold nothing, as where speakers are too few for any.
+
+    >>> without_empty(Table("", ("", "UAR", "95 %"), (("a", "72.10", "-"), ("b", "68.90", ""))))
+    Table(title='', header=('', 'UAR'), rows=(('a', '72.10'), ('b', '68.90')), notes=())
+    """
+    kept = [
+        place
+        for place, name in enumerate(table.header)
+        if name not in OPTIONAL or any(row[place] not in ("", NONE) for row in table.rows)
+    ]
+    header, *rows = (tuple(row[place] for place in kept) for row in (table.header, *table.rows))
+    return replace(table, header=header, rows=tuple(rows))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sertool.core.reports.contents import (
     SliceRow,
     TaskReport,
 )
-from sertool.core.reports.text.blocks import Rows, Section, Table
+from sertool.core.reports.text.blocks import Rows, Section, Table, without_empty
 from sertool.core.reports.wording import (
     NONE,
     figure,
@@ -65,7 +65,7 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         notes=(*notes, *their_notes, *(f"missing: {line}" for line in task.missing)),
     )
     warnings = tuple(("warning", f"{own.run}: {own.warning} [speakers-unknown]") for own in task.ours if own.warning)
-    return Section(f"{task.dataset} · {task.task} · test", "", warnings, (table,))
+    return Section(f"{task.dataset} · {task.task} · test", "", warnings, (without_empty(table),))
 
 
 def problem_section(report: Report) -> Section:
@@ -166,6 +166,7 @@ def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
         tables.append(Table(notes=tuple(_calibration(own.calibration))))
     tables += [_slices(own, full=full)] if own.slices else []
     tables += [_probes(own)] if own.probes else []
+    tables = [without_empty(table) for table in tables]
     if not full:
         return tables
     # Files have the tables of several sets below each other; the first one names its set already.
