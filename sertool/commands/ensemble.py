@@ -70,7 +70,7 @@ def ensemble(
     files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
     details = {own.set: _details(opened, own, evaluation) for own in results if own.targets is not None}
     for name in [name for name, own in details.items() if probe and own.use is None]:
-        say(talk, f"--probe: model or utterances of {name} have one modality only: no use of text and audio to compare")
+        say(talk, f"--probe: no verdict on {name}: one modality only, or logits that are not finite")
     table = result_table(opened, results, members)
     for name, own in details.items():
         table["sets"][name] |= plain(own)

@@ -104,7 +104,7 @@ def test_few_speakers_are_shown_one_by_one_and_a_corpus_without_words_has_no_ver
     assert own["unit_note"].startswith("2 test speakers: too few for an interval (5 are needed); ")
     assert own["use"] is None
     assert [row["name"] for row in own["probes"]] == ["audio masked", "audio shuffled"]
-    assert "--probe: model or utterances of test have one modality only" in done.stderr
+    assert "--probe: no verdict on test: one modality only" in done.stderr
     assert "whether it uses" not in done.stdout
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from sertool.core.formatting import plural
 from sertool.core.metrics import (
     FEWEST,
@@ -31,6 +33,8 @@ def probe_rows(
 ) -> tuple[ProbeRow, ...]:
     """Return one row per probe, in the order of ``ORDER``; none for a modality that no utterance has.
 
+    There is none of logits that are not finite either: they would seem to be the same with any input.
+
     Args:
         predictions: predictions of the set, with targets.
         spoken: (N,) facts about its utterances.
@@ -41,9 +45,11 @@ def probe_rows(
     targets, classes = predictions.targets, len(predictions.classes)
     assert targets is not None
     decisions, there, accuracy = predictions.decisions(k), shares(spoken), METRICS["accuracy"]
+    logits = {name: probes[name][:k].mean(0) for name in ORDER if name in probes}  # runs may be probed in part
+    finite = np.isfinite(predictions.ensemble_logits(k)).all()
     rows = []
-    for name in [name for name in ORDER if name in probes and there[_modality(name)]]:  # runs may be probed in part
-        probed = decide(probes[name][:k].mean(0), predictions.kind)
+    for name in [one for one in logits if there[_modality(one)] and finite and np.isfinite(logits[one]).all()]:
+        probed = decide(logits[name], predictions.kind)
         drop = decision_differences(targets, probed, decisions, classes, bootstrap)["accuracy"]
         found = decision_estimates(targets, probed, classes, bootstrap)
         rows.append(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import tiny_recipe
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored_sets import changed, make_origin, make_set, only, shuffled, write_run
 
@@ -101,6 +101,17 @@ def test_a_set_without_words_or_a_model_of_one_modality_has_no_verdict():
     )
 
 
+def test_logits_that_are_not_finite_are_no_probe():
+    stored = certain(400, 10)
+    broken = changed(stored, logits=np.full_like(stored.predictions.logits, np.nan))
+    assert judged(broken, text_shuffled=[], audio_shuffled=[]).probes == ()
+    logits = wrong_in(stored, [])
+    probes = {"text shuffled": logits, "audio shuffled": np.where(np.arange(400)[:, None] == 7, np.inf, logits)}
+    details = details_of(stored.predictions, stored.spoken, probes, 1, BOTH, 1)
+    assert [row.name for row in details.probes] == ["text shuffled"]
+    assert details.use is None
+
+
 def test_one_utterance_and_one_class_have_no_verdict_that_is_false():
     assert use_of(certain(1, 1), [0], [0]).text == "unknown"
     alike = certain(60, 6)
@@ -113,6 +124,7 @@ def test_one_utterance_and_one_class_have_no_verdict_that_is_false():
     assert use_of(few, [0], [1]).sentence.endswith("from 3 utterances: too few for an interval (5 are needed)")
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 60), st.integers(0, 9), st.integers(0, 100))
 def test_ignored_is_said_only_below_the_margin(wrong, speakers, seed):
     stored = certain(120, speakers + 1)
