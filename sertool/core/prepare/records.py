@@ -1,4 +1,4 @@
-"""Rows of a CSV or JSON table as text by column.
+"""Rows of a CSV, JSON or Excel table as text by column.
 
 Rows are numbered as in a spreadsheet: the header is row 1. In JSON Lines, a row's number is its line; in a JSON array,
 its place.
@@ -10,11 +10,12 @@ from pathlib import Path
 from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import row_numbers
 from sertool.core.prepare.cells import plain_cells
-from sertool.core.prepare.columns import check_repeated, is_read, settle
+from sertool.core.prepare.columns import Rows, check_repeated, is_read, settle
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.json_table import read_json
 from sertool.core.prepare.separated import read_separated
 from sertool.core.prepare.table_text import read_text
+from sertool.core.prepare.workbook import SUFFIX, read_workbook
 
 JSON = (".jsonl", ".ndjson", ".json")
 SEPARATED = (".csv", ".tsv", ".tab", ".txt")
@@ -41,18 +42,28 @@ def read_records(path: Path, findings: Findings) -> Records:
 
     Args:
         path: ``.csv``, ``.tsv``, ``.tab`` or ``.txt`` with comma, semicolon, tab or ``|``; ``.jsonl``, ``.ndjson`` or
-            ``.json`` with one object per line or one array of objects.
+            ``.json`` with one object per line or one array of objects; ``.xlsx`` with the extra ``excel``.
         findings: receives the rows that cannot be read, and columns that contradict each other.
 
     Raises:
-        UsageError: the file is of another kind.
+        UsageError: the file is of another kind, or the package that reads it is not installed.
         DataError: the file is missing, no text, or not UTF-8; the message names the lines and how to convert it.
     """
     kind = path.suffix.lower()
-    if kind not in (*JSON, *SEPARATED):
+    if kind not in (*JSON, *SEPARATED, SUFFIX):
         raise UsageError(
-            f"{path}: a table is a .csv, .tsv or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
+            f"{path}: a table is a .csv, .tsv, .xlsx or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
         )
+    header, rows, notes = read_workbook(path, findings) if kind == SUFFIX else _read_text(path, kind, findings)
+    if {"audio", "channel"} <= set(header):
+        findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
+    header, rows, settled = settle(header, rows, findings)
+    rows, changed = plain_cells(rows)
+    return Records(header, rows, (*notes, *settled, *changed))
+
+
+def _read_text(path: Path, kind: str, findings: Findings) -> tuple[list[str], Rows, list[str]]:
+    """Read the names of all columns, the rows, and sentences on them, from a file of text."""
     text = read_text(path)
     if kind in SEPARATED and text.lstrip().startswith(("{", "[")):
         raise DataError(f"{path}: holds JSON, expected a header with column names", hint="rename it to end in .jsonl")
@@ -67,8 +78,4 @@ def read_records(path: Path, findings: Findings) -> Records:
         rows = [(number, {name: row[place] for name, place in places.items()}) for number, row in table.rows]
         if table.short:
             notes.append(f"{row_numbers(table.short)}: fields are missing at the end, and were read as empty")
-    if {"audio", "channel"} <= set(header):
-        findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
-    header, rows, settled = settle(header, rows, findings)
-    rows, changed = plain_cells(rows)
-    return Records(header, rows, (*notes, *settled, *changed))
+    return header, rows, notes

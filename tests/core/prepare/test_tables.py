@@ -105,8 +105,8 @@ def test_many_problems_are_cut_short(folder):
 
 def test_files_that_are_no_tables(folder):
     with pytest.raises(UsageError) as usage:
-        read_table(folder / "table.xlsx")
-    assert str(usage.value) == f"{folder / 'table.xlsx'}: a table is a .csv, .tsv or .jsonl file"
+        read_table(folder / "table.ods")
+    assert str(usage.value) == f"{folder / 'table.ods'}: a table is a .csv, .tsv, .xlsx or .jsonl file"
     with pytest.raises(DataError) as missing:
         read_table(folder / "none.csv")
     assert str(missing.value) == f"{folder / 'none.csv'}: no such file"

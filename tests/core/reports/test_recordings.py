@@ -153,7 +153,7 @@ def test_recordings_of_nobody_are_told(tmp_path):
 def test_recordings_that_are_neither_folder_nor_table_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"gone\.csv: no such file"):
         recordings.attach(with_rows(("u1", True, 0.5)), tmp_path / "gone.csv")
-    path = tmp_path / "table.xlsx"
+    path = tmp_path / "table.ods"
     path.write_bytes(b"PK")
-    with pytest.raises(UsageError, match=r"a table is a \.csv, \.tsv or \.jsonl file"):
+    with pytest.raises(UsageError, match=r"a table is a \.csv, \.tsv, \.xlsx or \.jsonl file"):
         recordings.attach(with_rows(("u1", True, 0.5)), path)
