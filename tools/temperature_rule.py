@@ -108,7 +108,7 @@ def simulate(case: Case, rule: Rule, repeats: int, seed: int = 1) -> Outcome:
     before = negative_log_likelihood(others, truth, "single")
     temperatures = np.array([rule(*draw(random, case)) for _ in range(repeats)])
     rises = np.array([negative_log_likelihood(others, truth, "single", one) - before for one in temperatures])
-    return Outcome(float(0.0 - rises.mean()), float((rises > HARM).mean()), float((temperatures != 1).mean()))
+    return Outcome(-float(rises.mean()), float((rises > HARM).mean()), float((temperatures != 1).mean()))
 
 
 def table(repeats: int) -> str:
@@ -117,7 +117,7 @@ def table(repeats: int) -> str:
     lines = [f"| factor | speakers | utterances | {' | '.join(names)} | used |", "|---" * (4 + 2 * len(names)) + "|"]
     for case in CASES:
         found = [simulate(case, rule, repeats) for rule in RULES.values()]
-        cells = [f"{one.gain + 0.0:.3f} | {100 * one.harmed:.0f} %" for one in found]
+        cells = [f"{round(one.gain, 3) + 0.0:.3f} | {100 * one.harmed:.0f} %" for one in found]
         speakers = case.speakers if case.known else f"{case.speakers}, unknown"
         row = [f"{case.factor:g}", speakers, case.utterances, *cells, f"{100 * found[-1].used:.0f} %"]
         lines.append(f"| {' | '.join(map(str, row))} |")

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
-from temperature_rule import RULES, Case, simulate
 
 from sertool.core.metrics.calibration import (
     BOUNDS,
@@ -260,13 +259,3 @@ def test_a_temperature_that_may_be_1_is_not_used_unless_it_must_be_near_1():
     made = calibrate(*many, "single", members=["a"], clusters=by_speaker(6000, 60))
     assert made.calibrated
     assert 1 / NEAR < made.low < 1 < made.high < NEAR
-
-
-def test_the_rule_seldom_hurts_where_the_fit_alone_often_does():
-    """Validation of six unequal speakers, by the same simulation as that of docs/predict.md, at a small size."""
-    outcomes = {name: simulate(Case(1.0, 6, 60), rule, 40) for name, rule in RULES.items()}
-    assert outcomes["the fit alone"].harmed > 0.2
-    assert outcomes["the rule"].harmed < 0.1
-    overconfident = simulate(Case(2.0, 8, 200), RULES["the rule"], 20)
-    assert overconfident.gain > 0.1
-    assert overconfident.harmed == 0
