@@ -7,6 +7,7 @@ import pytest
 import report_example
 from report_pages import column, first_browser
 
+from sertool.core.reports.html import isolation
 from sertool.core.reports.html.page import render
 
 PAGE = re.compile(rb"/Type\s*/Page\b")
@@ -100,6 +101,19 @@ def test_nothing_that_is_read_is_cut_off_on_a_phone(phone):
 def test_no_command_breaks_inside_a_word(opened, width):
     page = opened(viewport={"width": width, "height": 900})
     assert page.evaluate(BROKEN, "td code, th code, .results th, caption") == []
+
+
+def test_options_and_figures_with_their_unit_stay_on_one_line():
+    assert isolation.sentence("93.8 %, with --set a=b and x--y") == (
+        '93.8\u00a0%, with <span class="option">--set</span> a=b and x--y'
+    )
+
+
+@pytest.mark.parametrize(("width", "most"), [(390, 190), (820, 130), (1400, 700)])
+def test_the_contents_leave_the_first_screen_to_the_report(opened, width, most):
+    box = opened(viewport={"width": width, "height": 900}).locator(".contents").bounding_box()
+    assert box is not None
+    assert box["height"] <= most
 
 
 def test_letters_in_figures_are_large_enough_on_a_phone(phone):

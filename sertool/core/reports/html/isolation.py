@@ -15,6 +15,7 @@ _FORBIDDEN = re.compile(
 # Words of scripts that are written from right to left. Digits and commas end a run: they belong to the sentence.
 _LETTERS = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+"
 _RIGHT_TO_LEFT = re.compile(rf"{_LETTERS}(?:[ _\u200c\u200d-]{_LETTERS})*")
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
 
 def visible(text: str) -> str:
@@ -38,7 +39,11 @@ def name(text: str) -> Markup:
 def sentence(text: str) -> Markup:
     """Write an English sentence that may hold names: each run of words from right to left is an element of its own.
 
+    Options of a command and figures with their unit are kept on one line.
+
     >>> str(sentence("class שמח: 3 of 4"))
     'class <bdi>שמח</bdi>: 3 of 4'
     """
-    return Markup(_RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", str(escape(visible(text)))))
+    written = _RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", str(escape(visible(text))))
+    # An option is not broken after its first hyphen, nor a figure before its unit.
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', written).replace(" %", "\u00a0%"))
