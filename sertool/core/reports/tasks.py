@@ -136,7 +136,9 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
     number = len(tests[0].predictions.classes)
     found = decision_differences(targets[0], decided[1], decided[0], number, bootstrap)
     all_shared = all(len(test.predictions.ids) == len(shared) for test in tests)
-    return found, [] if all_shared else [f"over the {len(shared):,} utterances that both runs cover"]
+    notes = [] if all_shared else [f"over the {len(shared):,} utterances that both runs cover"]
+    own = paper.report.sets["test"]
+    return found, [*notes, own.unit_note] if own.by_cluster else notes
 
 
 def _places(run: Reported) -> dict[str, int]:

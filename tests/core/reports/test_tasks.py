@@ -15,9 +15,9 @@ from sertool.core.reports.build import build_report
 from sertool.core.reports.contents import Report
 
 
-def pair(folder: Path, honest_ids: range = range(400), **changes) -> Report:
+def pair(folder: Path, honest_ids: range = range(400), *, speakers: int = 10, **changes) -> Report:
     """A paper's run, and an honest one that is worse and was judged on the utterances of these numbers."""
-    test, rows = make_set("test"), [number % 400 for number in honest_ids]
+    test, rows = make_set("test", speakers=speakers), [number % 400 for number in honest_ids]
     write_run(folder / "tiny", replace(test, origin=PAPERS))
     own = test.predictions
     noise = np.random.default_rng(2).normal(0, 2, own.logits.shape).astype(np.float32)
@@ -57,6 +57,13 @@ def test_the_difference_is_over_shared_utterances_and_says_so(tmp_path):
     row = task.differences[0]
     assert row.note.startswith("over the 250 utterances that both runs cover; ")
     assert row.difference.low is not None
+
+
+def test_the_difference_over_few_speakers_says_why_it_has_no_interval(tmp_path):
+    (task,) = pair(tmp_path, speakers=3).tasks
+    row = task.differences[0]
+    assert (row.difference.low, row.p) == (None, None)
+    assert row.note.startswith("3 test speakers: too few for an interval (5 are needed); cross-validate with ")
 
 
 def test_without_shared_utterances_or_with_other_labels_there_is_no_interval(tmp_path):
