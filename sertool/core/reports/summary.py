@@ -80,13 +80,17 @@ def _published(task: TaskReport | None) -> dict[str, float]:
 
 def _worry(findings: Sequence[ReportFinding]) -> str:
     severe = [one for one in findings if one.severity != "note"]
-    notes = len(findings) - len(severe)
     if not severe:
-        return NOTHING + (f"; {plural(notes, 'note')} below." if notes else ".")
+        return NOTHING + (f"; {counted(findings)} below." if findings else ".")
     quoted = "; ".join(one.text for one in severe[:FEW])
-    counts = {name: sum(one.severity == name for one in findings if one not in severe[:FEW]) for name in SEVERITIES}
-    more = _listed([f"{plural(count, name)}" for name, count in counts.items() if count])
+    more = counted([one for one in findings if one not in severe[:FEW]])
     return f"To worry about: {quoted}" + (f"; {more} more below." if more else ".")
+
+
+def counted(findings: Sequence[ReportFinding]) -> str:
+    """Count findings by severity, as in ``1 warning and 2 notes``; empty if there are none."""
+    counts = {name: sum(one.severity == name for one in findings) for name in SEVERITIES}
+    return _listed([plural(count, name) for name, count in counts.items() if count])
 
 
 def _runs(runs: Sequence[RunReport]) -> str:

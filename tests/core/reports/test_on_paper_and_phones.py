@@ -62,7 +62,7 @@ def test_the_first_20_utterances_are_printed_and_the_page_says_so(opened, script
     shown = [row for row in own.locator("tbody tr").all() if row.is_visible()]
     assert len(shown) == 20
     said = own.locator(".printed").inner_text()
-    assert said.endswith("20 of 130 are printed; the HTML file lists all.")
+    assert said == "1 to 20 of 130 are printed; the HTML file lists all."
     assert not own.locator(".status").is_visible()
 
 

@@ -14,6 +14,7 @@ from sertool.core.reports.contents import Report
 from sertool.core.reports.html import figures, isolation, views
 from sertool.core.reports.html.browser import PAGE, Pool
 from sertool.core.reports.html.side_by_side import side_by_side
+from sertool.core.reports.summary import counted
 
 TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the page needs no file beside it
 
@@ -87,7 +88,7 @@ def _environment() -> Environment:
         "capitalised": wording.capitalised,
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
-    environment.globals |= {"figures": figures, "views": views, "side_by_side": side_by_side}
+    environment.globals |= {"figures": figures, "views": views, "counted": counted, "side_by_side": side_by_side}
     return environment
 
 

@@ -157,12 +157,6 @@ def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, f
     return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
 
 
-def counted_findings(run: RunReport) -> str:
-    """Count the findings of a run by severity, as in ``1 warning and 2 notes``."""
-    counts = {name: sum(one.severity == name for one in run.findings) for name in SEVERITIES}
-    return " and ".join(plural(count, name) for name, count in counts.items() if count)
-
-
 def alike(reads: Sequence[LabelRead]) -> list[tuple[LabelRead, int, LabelRead]]:
     """Return the first of the accesses that are alike, their number, and the last, in the order of the first ones."""
     groups: dict[tuple[str, str, int], list[LabelRead]] = {}
@@ -172,10 +166,8 @@ def alike(reads: Sequence[LabelRead]) -> list[tuple[LabelRead, int, LabelRead]]:
 
 
 def printed(count: int) -> str:
-    """Say on paper which utterances of a list are printed."""
-    if count <= PRINTED:
-        return f"All {count} are printed." if count > 1 else ""
-    return f"The first {PRINTED} of {count:,} are printed; the HTML file lists all."
+    """Say on paper which utterances of a list are printed, as script.js does; empty if all are."""
+    return f"1 to {PRINTED} of {count:,} are printed; the HTML file lists all." if count > PRINTED else ""
 
 
 def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
