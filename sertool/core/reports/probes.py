@@ -101,9 +101,11 @@ def modality_use(
     if set(shuffled) != set(MODALITIES):
         return None
     if any(row.drop.low is None for row in rows):
-        cause = f" from {clusters.note}" if clusters.number < FEWEST else ": no interval can be given"
-        sentence = f"cannot tell whether it uses the text and the audio{cause}{_falls(shuffled, clusters)}"
-        return ModalityUse(UNKNOWN, UNKNOWN, sentence)
+        of, _, cause = clusters.note.partition(": ")  # the number of clusters, and why they are too few
+        if clusters.number >= FEWEST:
+            of, cause = "these utterances", "no interval can be given"
+        sentence = f"cannot tell from {of} whether it uses the text and the audio: {cause}"
+        return ModalityUse(UNKNOWN, UNKNOWN, sentence + _falls(shuffled, clusters))
     states: dict[str, str] = {}
     why: list[str] = []
     there = shares(spoken)

@@ -48,7 +48,7 @@ def test_a_fall_that_is_not_significant_over_two_voices_is_not_called_none():
     use = use_of(certain(96, 2), range(50), range(50))
     assert (use.text, use.audio) == ("unknown", "unknown")
     assert use.sentence == (
-        "cannot tell whether it uses the text and the audio from 2 speakers: too few for an interval (5 are needed); "
+        "cannot tell from 2 speakers whether it uses the text and the audio: too few for an interval (5 are needed); "
         "the accuracy falls for 2 of 2 speakers with the text of other utterances, for 2 with their audio"
     )
 
@@ -121,7 +121,9 @@ def test_one_utterance_and_one_class_have_no_verdict_that_is_false():
     assert use_of(nameless, range(0, 60, 2), []).audio == "ignored"
     few = certain(3, 3)
     few = replace(few, spoken=tuple(replace(one, speaker=None) for one in few.spoken))
-    assert use_of(few, [0], [1]).sentence.endswith("from 3 utterances: too few for an interval (5 are needed)")
+    assert use_of(few, [0], [1]).sentence == (
+        "cannot tell from 3 utterances whether it uses the text and the audio: too few for an interval (5 are needed)"
+    )
 
 
 @settings(deadline=None, max_examples=40)
