@@ -58,9 +58,9 @@ def show(
 def _title(opened: "Predictor", predictions: Sequence["Prediction"]) -> str:
     trained, calibration = opened.trained, opened.calibration
     members = len(opened.members)
-    outside = sum(not own.calibrated for own in predictions)
+    outside = sum(not own.calibrated and not own.uninformed for own in predictions)
     calibrated = "uncalibrated"
-    if calibration and outside < len(predictions):
+    if calibration and any(own.calibrated for own in predictions):
         calibrated = f"calibrated on {calibration.utterances} validation utterances"
         calibrated += f", but for the {outside} marked {OUTSIDE}" * bool(outside)
     parts = [
@@ -124,17 +124,17 @@ def _grid(
 ) -> list[list[str]]:
     """Build header and rows: with the probability of every class, or with a bar and the second most probable class."""
     times = _have_times(predictions)
-    marks = len({own.calibrated for own in predictions}) > 1
+    marks = len({own.calibrated for own in predictions if not own.uninformed}) > 1
     header = [NAMES, *(["from s", "to s"] if times else []), "class", "percent"]
     rows = [[*header, *(opened.classes if every else ["", "second"])]]
     for own in predictions:
         # A segment without a start begins with the file; one without an end lasts as long as the file.
         ends = [f"{own.start or 0:.2f}", "" if own.end is None else f"{own.end:.2f}"] if times else []
         answer = _answer(own, abstain)
-        mark = OUTSIDE if marks and not own.calibrated else " " * marks
         if own.uninformed:
-            rows.append([printable(own.name), *ends, answer, mark, *[""] * (len(rows[0]) - len(ends) - 3)])
+            rows.append([printable(own.name), *ends, answer, *[""] * (len(rows[0]) - len(ends) - 2)])
             continue
+        mark = OUTSIDE if marks and not own.calibrated else " " * marks
         row = [printable(own.name), *ends, answer, _percent(own.probability) + mark]
         ordered = sorted(own.probabilities.items(), key=lambda item: -item[1])
         second = " ".join(f"{name} {_percent(p)}" for name, p in ordered[1:2])
@@ -177,17 +177,8 @@ def prediction_rows(
     opened: "Predictor", predictions: Sequence["Prediction"], abstain: float | None
 ) -> list[list[str | float | None]]:
     """Return a header and one row per prediction: id, times, class or unsure, calibrated or not, probabilities."""
-    rows: list[list[str | float | None]] = [
-        [
-            "id",
-            "start",
-            "end",
-            "class",
-            "probability",
-            "calibrated",
-            *(f"probability_{name}" for name in opened.classes),
-        ]
-    ]
+    columns = ["id", "start", "end", "class", "probability", "calibrated"]
+    rows: list[list[str | float | None]] = [[*columns, *(f"probability_{name}" for name in opened.classes)]]
     for own in predictions:
         answer = UNSURE if own.unsure(abstain) else "|".join(own.labels)
         calibrated = "yes" if own.calibrated else "no"

@@ -183,9 +183,10 @@ def show_calibration(evaluation: "Evaluation") -> str:
         if own["ece_after"] > own["ece_before"]:
             worse.append(name)
     warning = f" · higher than before on {' and '.join(worse)}" * bool(worse)
+    note = f" · {calibration.note}" * bool(calibration.note)
     low, high = calibration.low, calibration.high
     interval = "" if low is None or high is None else f" ({low:.2f} - {high:.2f})"
-    return f"calibration: temperature {calibration.temperature:.2f}{interval} · ECE {' · '.join(errors)}{warning}"
+    return f"calibration: temperature {calibration.temperature:.2f}{interval} · ECE {' · '.join(errors)}{warning}{note}"
 
 
 def _rows(results: "Sequence[Predictions]", k: int) -> "Iterator[list[str | float]]":

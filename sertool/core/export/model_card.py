@@ -160,7 +160,7 @@ def _calibration(calibration: Calibration | None) -> str:
     return (
         f"temperature {calibration.temperature:.3g}, fitted on {calibration.utterances:,} {calibration.set} "
         f"utterances; calibration error there {100 * calibration.ece_before:.1f} % before, "
-        f"{100 * calibration.ece_after:.1f} % after"
+        f"{100 * calibration.ece_after:.1f} % after{f'; {calibration.note}' * bool(calibration.note)}"
     )
 
 

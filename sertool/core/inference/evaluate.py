@@ -224,6 +224,7 @@ def calibration_table(evaluation: Evaluation) -> dict[str, Any]:
         "low": calibration.low,
         "high": calibration.high,
         "reason": calibration.reason,
+        "note": calibration.note,
         "members": list(calibration.members),
         "fitted_on": calibration.set,
         "utterances": calibration.utterances,

@@ -26,6 +26,8 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
         )
     elif opened.uncalibrated:
         lines.append(f"note: uncalibrated: {opened.uncalibrated}")
+    elif opened.calibration.note:
+        lines.append(f"note: interval of the temperature: {opened.calibration.note}")
     return lines
 
 

@@ -44,6 +44,7 @@ class Calibration:
         calibrated: validation can tell the temperature.
         reason: sentence on why it cannot; empty if it can.
         low, high: 95 % interval of the temperature; None where there is none.
+        note: sentence on the limits of that interval, such as few speakers; empty where there are none.
     """
 
     members: tuple[str, ...]
@@ -58,6 +59,7 @@ class Calibration:
     reason: str = ""
     low: float | None = None
     high: float | None = None
+    note: str = ""
 
     def fits(self, members: Sequence[str]) -> bool:
         """Check whether it was fitted for these members, in this order."""
@@ -167,7 +169,7 @@ def fit_temperature(logits: FloatArray, targets: IntArray, kind: str, clusters: 
     by the rule of succession, as if one more utterance of an unknown class had been seen.
 
     The interval is that of log T plus or minus Student's t times its standard error, with one degree of freedom less
-    than clusters. The error is the larger of the model's own and of the sandwich estimate over clusters: J. White,
+    than clusters. The error is the larger of the model's own and of the sandwich estimate over clusters: H. White,
     "Maximum Likelihood Estimation of Misspecified Models", Econometrica 50(1), 1982; K.-Y. Liang, S. Zeger,
     "Longitudinal data analysis using generalized linear models", Biometrika 73(1), 1986.
 
@@ -256,6 +258,7 @@ def calibrate(
         reason=reason,
         low=None if fit is None else fit.low,
         high=None if fit is None else fit.high,
+        note="" if reason else clusters.note,
     )
 
 

@@ -60,7 +60,8 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
         origin = f"fitted on validation for {members}"
     if not found.calibrated:
         return Scaling(None, found.reason)
-    return Scaling(found.temperature, f"temperature {found.temperature:.3f}, {origin}")
+    note = f"; {found.note}" * bool(found.note)
+    return Scaling(found.temperature, f"temperature {found.temperature:.3f}, {origin}{note}")
 
 
 def _names(predictions: Predictions, k: int) -> list[str]:

@@ -194,6 +194,7 @@ class CalibrationContent(Content):
     reason: str = ""
     low: Number | None = None
     high: Number | None = None
+    note: str = ""
 
 
 class EnsembleContent(Content):

@@ -77,11 +77,13 @@ def test_ensemble_says_where_the_error_rose(monkeypatch, higher):
         for name, after in (("valid", 0.1), ("test", 0.25 if higher else 0.125))
     }
     monkeypatch.setattr(evaluating, "calibration_table", lambda evaluation: {"sets": sets, "reason": ""})
-    calibration = replace(Calibration(("run-1",), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0), low=1.1, high=1.4)
+    calibration = replace(
+        Calibration(("run-1",), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0), low=1.1, high=1.4, note="rough"
+    )
     line = show_calibration(evaluating.Evaluation((), 2, calibration, {}))
     test = "25.00 % · higher than before on test" if higher else "12.50 %"
     assert line == (
-        f"calibration: temperature 1.25 (1.10 - 1.40) · ECE valid 20.00 % -> 10.00 % · test 20.00 % -> {test}"
+        f"calibration: temperature 1.25 (1.10 - 1.40) · ECE valid 20.00 % -> 10.00 % · test 20.00 % -> {test} · rough"
     )
 
 

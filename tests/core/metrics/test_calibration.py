@@ -20,7 +20,7 @@ from sertool.core.metrics.calibration import (
     probabilities,
 )
 from sertool.core.metrics.classification import decide
-from sertool.core.metrics.clusters import Clusters
+from sertool.core.metrics.clusters import Clusters, choose_clusters
 
 
 def problem(count: int, classes: int, *, seed: int = 0, scale: float = 1.0, kind: str = "single"):
@@ -219,6 +219,17 @@ def test_too_little_validation_leaves_the_temperature_at_1(kind, count, clusters
     made = calibrate(logits, targets, kind, members=["run-1"], clusters=clusters)
     assert (made.calibrated, made.temperature, made.reason, made.low) == (False, 1.0, reason, None)
     assert (made.ece_after, made.nll_after) == (made.ece_before, made.nll_before)
+
+
+def test_few_speakers_with_dialogues_are_told():
+    """Ten dialogues of two speakers can tell a temperature, and nothing about others."""
+    logits, targets = problem(500, 3, scale=3.0)
+    speakers, dialogues = [f"s{row % 2}" for row in range(500)], [f"d{row % 10}" for row in range(500)]
+    clusters = choose_clusters({"speaker": speakers, "dialogue": dialogues}, 500)
+    made = calibrate(logits, targets, "single", members=["a"], clusters=clusters)
+    assert made.calibrated
+    assert made.note == clusters.note
+    assert "only 2 speakers" in made.note
 
 
 def test_no_advice_to_cross_validate_what_is_cross_validated():

@@ -268,7 +268,7 @@ def _calibration(own: CalibrationRow) -> list[str]:
         f"Brier score {own.brier.value:.3f}",
     ]
     if own.uncalibrated:
-        lines.insert(0, f"uncalibrated: {own.uncalibrated}")
+        lines.insert(1, f"uncalibrated: {own.uncalibrated}")
     if own.risk:  # the point whose coverage is nearest
         point = min(own.risk, key=lambda one: abs(one.coverage - ANSWERED))
         lines.append(
