@@ -130,7 +130,7 @@ def prepare(
     command = Command((*settings, transcribe, language, skip_bad), force)
     check_target(out, command)  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, choices, skip_bad=skip_bad, transcribe=transcribe is not None)
-    files.spare(row.segment.path for row in checked.rows)
+    files.spare([*choices.files, *(row.segment.path for row in checked.rows)])
     _warn(checked.warnings)
     transcriber = _transcriber(checked, transcribe, language, out)
     with open_launcher(launcher, address) as where, target(out, command) as cache:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sertool.core.errors import UsageError
@@ -12,7 +12,7 @@ from sertool.core.prepare.cells import Number, Records, plain_cells
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.label_map import LabelMap, parse_label_map
 from sertool.core.prepare.labels import SCORE
-from sertool.core.prepare.pattern import Pattern, parse_pattern
+from sertool.core.prepare.pattern import Pattern, fact_of, parse_pattern
 from sertool.core.prepare.rows import ID_COLUMNS
 from sertool.core.prepare.scale import STORED, Scale, parse_scale
 
@@ -30,6 +30,11 @@ class Choices:
     pattern: Pattern | None = None
     label_map: LabelMap | None = None
     scale: Scale = STORED
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the files that the choices were read from."""
+        return [self.label_map.file] if self.label_map is not None and self.label_map.file is not None else []
 
     def to_json(self) -> dict[str, Any]:
         """Return the choices that were made, to be kept with the corpus."""
@@ -88,7 +93,8 @@ def _with_facts(
     pattern: Pattern, header: list[str], records: Records[Number], findings: Findings
 ) -> tuple[list[str], Records[Number], list[str]]:
     """Add the facts of the recordings' names as columns."""
-    if twice := [name for name in pattern.columns if name in header]:
+    known = set(map(fact_of, header))
+    if twice := [name for name in pattern.columns if fact_of(name) in known]:
         raise UsageError(
             f"--pattern {pattern.text}: {first_few(twice)} is known already from the table or the folders",
             hint="write {-} for a part of the names that is not used",

@@ -62,7 +62,7 @@ def _score(cell: str, scale: Scale, number: int | None, findings: Findings) -> f
         score = math.nan
     if scale.low <= score <= scale.high:
         return scale.rescaled(score)
-    hint = "" if math.isnan(score) else " (--rescale LOW:HIGH tells another scale)"
+    hint = "" if math.isnan(score) else " (of another scale: --rescale LOW:HIGH)"
     findings.add(f"score is not a number from {scale}{hint}", number, repr(cell))
     return 0.0
 

@@ -140,9 +140,19 @@ def _field(text: str, name: str, length: str) -> _Part:
     return _Part(field=name, length=int(length) if length else None)
 
 
+def fact_of(column: str) -> str:
+    """Return the fact that a column holds: label and emotion are one fact, and so are utterance and id.
+
+    >>> fact_of("label"), fact_of("utterance"), fact_of("speaker")
+    ('emotion', 'id', 'speaker')
+    """
+    return "id" if column in ID_COLUMNS else TASKS.get(column, column)
+
+
 def _check(pattern: Pattern) -> None:
     columns = pattern.columns
-    if twice := next((name for name in columns if columns.count(name) > 1), None):
+    facts = [fact_of(name) for name in columns]
+    if twice := next((name for name in columns if facts.count(fact_of(name)) > 1), None):
         raise _wrong(pattern.text, f"{{{twice}}} is given twice; {{{UNUSED}}} is a part that is not used")
     if not columns:
         raise _wrong(pattern.text, "names no fact, expected parts such as {speaker}")

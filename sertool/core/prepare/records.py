@@ -55,9 +55,9 @@ def read_records(path: Path, findings: Findings) -> Records:
             f"{path}: a table is a .csv, .tsv, .xlsx or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
         )
     header, rows, notes = read_workbook(path, findings) if kind == SUFFIX else _read_text(path, kind, findings)
+    header, rows, settled = settle(header, rows, findings)
     if {"audio", "channel"} <= set(header):
         findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
-    header, rows, settled = settle(header, rows, findings)
     rows, changed = plain_cells(rows)
     return Records(header, rows, (*notes, *settled, *changed))
 

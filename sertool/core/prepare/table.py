@@ -47,6 +47,7 @@ def read_table(
     *,
     missing_audio: bool = False,
     transcribe: bool = False,
+    labels: bool = True,
     choices: Choices = AS_IT_STANDS,
 ) -> Table:
     """Read and check a table.
@@ -57,6 +58,7 @@ def read_table(
         draw: settings of the random splits, if the table lacks some.
         missing_audio: accept rows whose recording does not exist.
         transcribe: texts are added later, so missing ones are not reported.
+        labels: read the labels; otherwise a table may have any, also scores of another scale, or none.
         choices: facts in the names of recordings, classes renamed, and the scale of scores.
 
     Raises:
@@ -68,8 +70,11 @@ def read_table(
     header, records, chosen = choices.apply(table.header, table.rows, findings)
     header, records, made_ids = with_ids(header, records)
     notes = (*table.notes, *chosen, *made_ids)
+    if not labels:
+        header = [name for name in header if name not in TASKS]
+        records = [(number, {name: record[name] for name in record if name not in TASKS}) for number, record in records]
     splits = read_splits(record["split"] for _, record in records if "split" in record)
-    labelled = any(splits.get(record.get("split", "")) != "private" for _, record in records)
+    labelled = labels and any(splits.get(record.get("split", "")) != "private" for _, record in records)
     _check_header(header, labelled, findings)
     if not records and not findings:
         findings.add("contains no utterances")

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded_tables import write
+from recorded_tables import run, write
 
 from sertool.core.corpora.names import is_missing, normal
 from sertool.core.errors import DataError, SertoolError, UsageError
@@ -88,6 +88,14 @@ def test_a_file_may_name_classes_that_are_not_there_but_not_only_such(folder):
     for content in ("[1]", '{"hap": ["a"]}', '{"hap": "a", "hap": "b"}'):
         with pytest.raises(SertoolError):
             labels(path, str(write(folder, content, "m.json")))
+
+
+def test_the_file_of_the_names_is_not_written_over(folder):
+    given = write(folder, "hap=happy\n", "map.txt")
+    result = run(write(folder, TEXT), "--out", folder / "OUT", "--map-labels", given, "--json", given)
+    assert result.exit_code != 0
+    assert "this command reads it" in str(result.exception)
+    assert given.read_text() == "hap=happy\n"
 
 
 NAMES = st.text(min_size=1, max_size=8).filter(

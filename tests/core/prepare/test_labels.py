@@ -136,10 +136,10 @@ def test_the_doctor_takes_all_three(folder):
 @pytest.mark.parametrize(
     ("score", "hint"),
     [
-        ("3.5", " (--rescale LOW:HIGH tells another scale)"),
+        ("3.5", " (of another scale: --rescale LOW:HIGH)"),
         ("good", ""),
-        ("inf", " (--rescale LOW:HIGH tells another scale)"),
-        ("-4", " (--rescale LOW:HIGH tells another scale)"),
+        ("inf", " (of another scale: --rescale LOW:HIGH)"),
+        ("-4", " (of another scale: --rescale LOW:HIGH)"),
     ],
 )
 def test_a_score_outside_its_range_is_a_problem(folder, score, hint):

@@ -77,6 +77,8 @@ def test_a_name_of_many_separators_is_judged_at_once():
         ("{speaker}{label}.wav", "nothing stands between {speaker} and {label}: give one its length, as {speaker:2}"),
         ("{label}_{label}.wav", "{label} is given twice"),
         ("{label}_{class}.wav", "{label} is given twice"),
+        ("{id}_{utterance}_{emotion}.wav", "{id} is given twice"),
+        ("{score}_{sentiment}.wav", "{score} is given twice"),
         ("{-}.wav", "names no fact"),
         ("all.wav", "names no fact"),
         ("{label", "expected '}' before end of string"),
@@ -161,10 +163,10 @@ def test_a_table_takes_facts_from_names(named):
         ("01_happy_1", "01", "happy"),
         ("03_sad_2", "03", "sadness"),
     }
-    with pytest.raises(UsageError, match="label is known already from the table"):
-        read_table(
-            write(named.parent, f"audio,label\n{paths[0]},x\n"), choices=parse_choices("{-}_{label}_{-}", None, None)
-        )
+    for column in ("label", "emotion"):
+        path = write(named.parent, f"audio,{column}\n{paths[0]},x\n")
+        with pytest.raises(UsageError, match="label is known already from the table"):
+            read_table(path, choices=parse_choices("{-}_{label}_{-}", None, None))
 
 
 def test_the_choices_are_kept_with_the_corpus(named):

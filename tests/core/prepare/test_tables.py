@@ -49,9 +49,10 @@ def test_all_problems_are_told_at_once(folder):
 
 
 def test_a_column_of_channels_is_refused(folder):
-    text = "utterance,audio,label,Channel\nu1,wav/a.wav,a,0\nu2,wav/a.wav,b,1\n"
     told = "column 'channel': channels are averaged; write each into a file of its own and leave it out"
-    assert refusal(folder, text).splitlines()[1] == f"  {told}"
+    for name in ("audio", "path"):
+        text = f"utterance,{name},label,Channel\nu1,wav/a.wav,a,0\nu2,wav/a.wav,b,1\n"
+        assert refusal(folder, text).splitlines()[1] == f"  {told}"
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,13 @@ def test_a_table_s_segments_are_cut_out(tmp_path):
     assert notes == [f"1 recording has no player: {tmp_path / 'no.wav'}: no such file"]
 
 
+def test_a_table_may_have_scores_of_any_scale_or_no_labels(tmp_path):
+    spoken(tmp_path / "u1.wav")
+    for number, text in enumerate(("path,score\nu1.wav,5\n", "audio\nu1.wav\n")):
+        (tmp_path / f"{number}.csv").write_text(text)
+        assert set(recordings.find(tmp_path / f"{number}.csv", ["u1"])) == {"u1"}
+
+
 def test_what_does_not_fit_is_told_and_errors_come_first(tmp_path, monkeypatch):
     for name in ("right", "unsure", "sure"):
         spoken(tmp_path / f"{name}.wav", seconds=0.2)
