@@ -165,7 +165,8 @@ def show_details(details: "Details | None", result: "Predictions", k: int) -> li
         falls = [list(row.by_cluster.values()) for row in rows]
         columns += [[name, "", *(figure(one[place]) for one in falls)] for place, name in enumerate(names)]
         columns += [] if names else [["95 % interval", "", *(points_interval(row.drop) for row in rows)]]
-        lines += ["", *padded(columns), *([details.use.sentence] if details.use else [])]
+        lines += ["", *padded(columns), *([f"in the last columns the fall for each {details.unit}"] if names else [])]
+        lines += [details.use.sentence] if details.use else []
     return lines
 
 

@@ -315,7 +315,9 @@ def _probes(own: SetReport) -> Table:
         if clusters:
             beside = [points(one.by_cluster[name], 1) for name in clusters]
         rows.append((one.name, *figures, points(one.drop.value), *beside))
-    return Table("text and audio", tuple(header), tuple(rows), (own.use.sentence,) if own.use is not None else ())
+    notes = [f"in the last columns the fall for each {own.unit}"] if clusters else []
+    notes += [own.use.sentence] if own.use is not None else []
+    return Table("text and audio", tuple(header), tuple(rows), tuple(notes))
 
 
 def _reads(run: RunReport, *, full: bool) -> Table:
