@@ -107,10 +107,14 @@ def _lines(path: Path, sheet: Any) -> Iterator[tuple[int, Sequence[Any]]]:
         yield number, row
 
 
+def _is_empty(row: Sequence[Any]) -> bool:
+    return all(not text_of(cell.value) for cell in row)
+
+
 def _header(path: Path, sheet: Any) -> tuple[int, list[str]]:
     """Return the number of the first row that is not empty, and its names; an empty sheet has none."""
     for number, row in _lines(path, sheet):
-        if any(cell.value is not None for cell in row):
+        if not _is_empty(row):
             return number, [column_name(text_of(cell.value)) for cell in row]
     return 0, []
 
@@ -122,7 +126,7 @@ def _read(path: Path, sheet: Any, findings: Findings) -> tuple[list[str], Rows, 
     rows: Rows = []
     formulas: Formulas = []
     for number, row in _lines(path, sheet):
-        if number <= start or all(cell.value is None for cell in row):
+        if number <= start or _is_empty(row):
             continue
         record = dict.fromkeys(places.values(), "")
         for place, name in places.items():

@@ -18,6 +18,9 @@ MODULES = {
     "metrics.sentiment": (3, {"score_estimates"}),
     "metrics.significance": (4, set()),
     "inference.trust": (3, set()),
+    "prepare.audio_paths": (1, {"find_audio", "why_missing", "is_audio_name", "is_file"}),
+    "prepare.pattern": (1, {"parse_pattern"}),
+    "prepare.scale": (1, {"parse_scale"}),
     "formatting": (14, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 
