@@ -66,6 +66,19 @@ def test_the_first_20_utterances_are_printed_and_the_page_says_so(opened, script
     assert not own.locator(".status").is_visible()
 
 
+def test_no_head_of_a_column_runs_into_the_next_on_paper(opened):
+    page = opened(viewport={"width": 695, "height": 1000})  # what is left of A4 between the margins, in CSS pixels
+    page.emulate_media(media="print")
+    wide = first_browser(page).evaluate(
+        """(own) => [...own.querySelectorAll("thead th")].filter((head) => {
+          const text = document.createRange();
+          text.selectNodeContents(head);
+          return text.getBoundingClientRect().width > head.getBoundingClientRect().width;
+        }).map((head) => head.textContent)"""
+    )
+    assert wide == []
+
+
 def test_a_run_takes_few_pages_and_no_head_ends_one(opened, tmp_path):
     report = report_example.example(130)
     path = tmp_path / "one.html"
