@@ -26,12 +26,13 @@ _OTHER_NAMES = {
 }
 _MEANT = {name: column for column, names in _OTHER_NAMES.items() for name in names.split()}
 _RANKS = {name: rank for rank, name in enumerate(_MEANT)}
+_LEFT_OUT = str.maketrans("", "", " _-")
 # Columns that stand in for one another: a table with any of them does not lack the others.
 _INSTEAD = {"id": ID_COLUMNS, "label": tuple(TASKS)}
 
 
 def _short(name: str) -> str:
-    return name.translate(str.maketrans("", "", " _-"))
+    return name.translate(_LEFT_OUT)
 
 
 def may_be_read(name: str) -> bool:
