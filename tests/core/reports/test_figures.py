@@ -4,7 +4,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sertool.core.metrics import Estimate
@@ -99,6 +99,7 @@ def test_a_forest_of_any_figures_is_drawn(values, published):
     st.floats(1e-3, 10),
     st.sampled_from([(0.0, 1.0), (-1e7, 1e7)]),
 )
+@example([5e-324, -9.0], 1.0, (-1e7, 1e7))
 def test_an_axis_holds_its_values(values, least, ends):
     values = [min(max(value, ends[0]), ends[1]) for value in values]
     least = min(least, ends[1] - ends[0])

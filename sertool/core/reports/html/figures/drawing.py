@@ -131,8 +131,9 @@ def span(values: Iterable[float], *, least: float, floor: float, ceiling: float)
     """Return round ends around the finite values, at least ``least`` apart, between ``floor`` and ``ceiling``."""
     finite = [value for value in values if math.isfinite(value)] or [floor]  # without data
     step = nice_step(max(max(finite) - min(finite), least) / 8)
-    low = max(floor, step * math.floor(min(finite) / step))
-    high = min(ceiling, step * math.ceil(max(finite) / step))
+    # A value next to zero divided by the step is zero, so that the rounded end would leave it out.
+    low = max(floor, min(step * math.floor(min(finite) / step), min(finite)))
+    high = min(ceiling, max(step * math.ceil(max(finite) / step), max(finite)))
     if high - low < least:  # widen around the middle, then push back inside floor and ceiling
         low = max(floor, (low + high - least) / 2)
         high = min(ceiling, low + least)
