@@ -141,7 +141,7 @@ def describe(experiment: "Experiment") -> list[str]:
     from sertool.core.corpora.splitting import describe_splitting
 
     corpus, task = experiment.corpus, experiment.task
-    counts = " · ".join(f"{split} {number:,}" for split, number in _set_sizes(experiment).items())
+    counts = _set_sizes(experiment)
     voices = {utterance.speaker for utterance in corpus.utterances} - {None}
     speakers = f" · {len(voices)} speakers" if voices else ""
     lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
@@ -162,9 +162,14 @@ def left_out(experiment: "Experiment") -> list[str]:
     return [f"left out: {reasons.total()} utterances ({listed})"]
 
 
-def _set_sizes(experiment: "Experiment") -> dict[str, int]:
-    if len(experiment.folds) > 1:
+def _set_sizes(experiment: "Experiment") -> str:
+    """Write the number of utterances in each set; in cross-validation of all, and of training in each fold."""
+    from sertool.core.reports.wording import utterances_of
+
+    folds = experiment.folds
+    if len(folds) > 1:
         # An utterance changes its split from fold to fold, so only the total can be given.
         labelled = sum(target is not None for target in experiment.targets)
-        return {"utterances": labelled, "folds": len(experiment.folds)}
-    return {name: len(rows) for name, rows in experiment.folds[0].sets.items() if rows}
+        trained = utterances_of([len(fold.sets["train"]) for fold in folds])
+        return f"utterances {labelled:,} · folds {len(folds)}, trained on {trained}"
+    return " · ".join(f"{name} {len(rows):,}" for name, rows in folds[0].sets.items() if rows)

@@ -149,12 +149,13 @@ def folder_name(name: str) -> str:
 def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: Path) -> list[str]:
     """Tell what decides the worth of figures, and summarise what else `sertool doctor` would find, in lines."""
     from sertool.core.corpora.load import corpus_folder
+    from sertool.core.corpora.seal import COUNTS
     from sertool.core.doctor.inspect import inspect_opened, summary_line, warning_lines
     from sertool.core.doctor.locate import doctor_command
 
     path = experiment.recipe.dataset.path
-    # The doctor counts test labels too, so the run's log says that they were read.
-    experiment = experiment.unsealed("sertool train", "the doctor counted the classes of every split")
+    # The doctor counts test labels too, so the run's log says that they were read, and that nothing was predicted.
+    experiment = experiment.unsealed("sertool train", "the doctor counted the classes of every split", COUNTS)
     inspection = inspect_opened(
         experiment.recipe,
         experiment.corpus,

@@ -90,7 +90,7 @@ def test_a_run(report):
     ]
     assert "as it is           73.20  74.40" in lines
     assert "audio masked       64.20  65.40              +9.00   5.0 to 12.6   0.030" in lines
-    assert lines[-1] == "the test labels were read by sertool train, sertool ensemble"
+    assert lines[-1] == "decisions were compared with the test labels by sertool train, sertool ensemble"
 
 
 def test_scores_are_shown_in_their_own_units(report):

@@ -275,8 +275,8 @@ def run_report(name="iemocap", *, protocol="paper", count=240, accuracy=0.72, se
         findings=FINDINGS if paper else FINDINGS[3:],
         histories=history(),
         reads=(
-            LabelRead("2026-11-20T21:04:11Z", "sertool train", "validated on test, 14 epochs", count),
-            LabelRead("2026-11-21T08:30:02Z", "sertool ensemble", "judged 5 members", count),
+            LabelRead("2026-11-20T21:04:11Z", "sertool train", "validated on test, 14 epochs", "decisions", count),
+            LabelRead("2026-11-21T08:30:02Z", "sertool ensemble", "judged 5 members", "decisions", count),
         ),
         data_hash="3f1c9a4be07d2c55",
         provenance=PROVENANCE,
@@ -350,7 +350,7 @@ def our_row(run):
         run.members,
         test.metrics,
         test.spread,
-        4446,
+        (4446,),
         note,
     )
 

@@ -17,6 +17,7 @@ from sklearn.model_selection import cross_val_score
 from sertool.core.corpora.load import load_corpus
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.corpora.readers.pickles import read
+from sertool.core.corpora.seal import COUNTS
 from sertool.core.corpora.splits import targets_of
 from sertool.core.errors import DataError
 from sertool.core.runs.experiment import open_experiment
@@ -116,7 +117,7 @@ def labels_of(target):
 
 @pytest.mark.parametrize("recipe", REPRODUCED, ids=lambda recipe: recipe.name)
 def test_every_recipe_finds_its_classes_in_every_set(folder, recipe):
-    experiment = open_experiment(recipe, folder).unsealed("a test", "counted the classes")
+    experiment = open_experiment(recipe, folder).unsealed("a test", "counted the classes", COUNTS)
     rare = 1 if recipe.dataset.reader == "meld" or recipe.dataset.num_classes == 7 else 5
     for fold in experiment.folds:
         counts = Counter(label for row in fold.sets["train"] for label in labels_of(experiment.targets[row]))

@@ -14,7 +14,7 @@ from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corp
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.corpora.readers.pickles import SYNTHETIC, PickleLayout, read
 from sertool.core.corpora.reading_errors import Report, refuse
-from sertool.core.corpora.tasks import SEVEN, SIGN, Task
+from sertool.core.corpora.tasks import NOT_NEGATIVE, SEVEN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.formatting import cut
@@ -24,7 +24,7 @@ READER_VERSION = 2
 PACKAGED = "packaged:"
 CONVERTED, NOTE = "sertool", "fingerprint.json"
 # Classes and rule of a score from -3 to 3, by the requested number of classes.
-_SCORES = {2: (SIGN, "sign"), 7: (SEVEN, "seven")}
+_SCORES = {2: (NOT_NEGATIVE, "sign"), 7: (SEVEN, "seven")}
 _SHOWN = 60  # characters of a value in a message, since a damaged file may hold any
 
 

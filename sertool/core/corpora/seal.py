@@ -2,7 +2,8 @@
 
 An experiment is opened without the labels that only evaluation may see: those of utterances that are tested in some
 fold and neither trained nor validated on in any. Training, the choice of epochs and ensemble size, and calibration
-work without them. Code that needs the labels asks for them, which adds an entry to the run's log. If a recipe
+work without them. Code that needs the labels asks for them, which adds an entry to the run's log. It tells reads that
+count classes from those that compare decisions with the labels. If a recipe
 validates on its test utterances (the paper's protocol), nothing is left to hide, and the reads are logged all the same.
 """
 
@@ -16,6 +17,8 @@ from sertool.core.corpora.splits import Fold
 from sertool.core.corpora.tasks import Target
 
 READ = "test labels"
+COUNTS = "class counts"  # the data were described; nothing was predicted, and nothing can be chosen by it
+DECISIONS = "decisions"  # predictions were compared with the labels
 
 
 @dataclass
@@ -32,10 +35,10 @@ class Seal:
     targets: dict[int, Target]
     reads: list[dict[str, Any]] = field(default_factory=list)
 
-    def note(self, reader: str, purpose: str, utterances: int) -> None:
-        """Record a read of the test labels: the reader, its purpose, and the number of utterances."""
+    def note(self, reader: str, purpose: str, use: str, utterances: int) -> None:
+        """Record a read of the test labels: the reader, its purpose, the use, and the number of utterances."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        entry = {"read": READ, "time": now, "by": reader, "purpose": purpose, "utterances": utterances}
+        entry = {"read": READ, "time": now, "by": reader, "purpose": purpose, "use": use, "utterances": utterances}
         self.reads.append(entry)
 
 

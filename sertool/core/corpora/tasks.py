@@ -14,7 +14,8 @@ from typing import Any, Literal
 from sertool.core.errors import DataError
 
 Target = int | tuple[int, ...]  # a class index, or one 0 or 1 per class
-SIGN = ("negative", "positive")
+SIGN = ("negative", "positive")  # of scores without zeros
+NOT_NEGATIVE = ("negative", "not negative")  # of scores with zeros
 SEVEN = ("-3", "-2", "-1", "0", "1", "2", "3")
 
 
@@ -76,7 +77,7 @@ def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
 
 
 def _sign(raw: Any, classes: Sequence[str]) -> int:
-    return int(_number(raw, -3, 3) >= 0)  # MOSEI counts 0 as positive
+    return int(_number(raw, -3, 3) >= 0)  # MOSEI counts 0 among those that are not negative
 
 
 def _sign_without_zero(raw: Any, classes: Sequence[str]) -> int | None:
@@ -114,3 +115,14 @@ RULES: dict[str, Callable[[Any, Sequence[str]], Target | None]] = {
     "present": _present,
     "name": _name,
 }
+
+
+def current_names(rule: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes that a stored file names, by the names of this version.
+
+    Earlier versions called the class that includes zero "positive".
+
+    >>> current_names("sign", ["negative", "positive"]), current_names("sign-without-zero", ["negative", "positive"])
+    (('negative', 'not negative'), ('negative', 'positive'))
+    """
+    return NOT_NEGATIVE if rule == "sign" and tuple(classes) == SIGN else tuple(classes)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.fingerprints import overlaps
+from sertool.core.corpora.seal import DECISIONS
 from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files.reference_checkpoints import is_reference_folder
@@ -142,7 +143,7 @@ def read_labels(ensemble: Ensemble, sets: Sequence[str], reader: str) -> Experim
     """Return the experiment with the labels of some sets; reading those of test is noted in the run's log."""
     if "test" not in sets:
         return ensemble.experiment
-    experiment = ensemble.experiment.unsealed(reader, f"judged {plural(len(ensemble.members), 'member')}")
+    experiment = ensemble.experiment.unsealed(reader, f"judged {plural(len(ensemble.members), 'member')}", DECISIONS)
     with suppress(SertoolError):  # a folder of the reference's checkpoints may be read-only
         log_reads(ensemble.folder, experiment.seal)
     return experiment

@@ -168,6 +168,7 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
         folds=len(folds),
         counts={name: len(rows) for name, rows in sets.items()},
         train_classes=counts,
+        trained=[len(fold.sets["train"]) for fold in folds],
         doctor=doctor,
         made={
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

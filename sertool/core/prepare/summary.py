@@ -6,7 +6,7 @@ from typing import Any
 
 from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.splitting import describe_splitting
-from sertool.core.corpora.tasks import SIGN
+from sertool.core.corpora.tasks import NOT_NEGATIVE
 from sertool.core.prepare.assemble import Preparation
 from sertool.core.recipe.schema import Recipe
 
@@ -22,7 +22,7 @@ def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
     task = next(iter(tasks_of(corpus)), recipe.dataset.task)
     settings = [] if task == recipe.dataset.task else [f"dataset.task={task}"]
     if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
-        settings.append("dataset.num_classes=2")  # positive or negative; 7 is the other choice
+        settings.append("dataset.num_classes=2")  # negative or not; 7 is the other choice
     if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
         settings.append("training.class_weights=none")  # weights are for one class per utterance
     if "text" in recipe.dataset.modalities and not any(u.words for u in corpus.utterances):
@@ -75,14 +75,14 @@ def _speakers(utterances: Sequence[Utterance]) -> int:
 
 
 def _counts(corpus: Corpus, task: str) -> dict[str, Any]:
-    """Count labelled utterances by split and class; scores by sign, with 0 among the positive ones."""
+    """Count labelled utterances by split and class; scores by sign, with 0 among those not negative."""
     kind = _kind(corpus, task)
-    classes = SIGN if kind == "score" else corpus.classes[task]
+    classes = NOT_NEGATIVE if kind == "score" else corpus.classes[task]
     splits, labelled = {}, {}
     for split in corpus.counts():
         labels = [utterance.labels[task] for utterance in _of(corpus, split) if task in utterance.labels]
         if kind == "score":
-            labels = [SIGN[label >= 0] for label in labels]  # as the task with two classes does
+            labels = [NOT_NEGATIVE[label >= 0] for label in labels]  # as the task with two classes does
         splits[split] = {
             name: sum(bool(label[place]) if kind == "multi" else label == name for label in labels)
             for place, name in enumerate(classes)

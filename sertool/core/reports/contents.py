@@ -246,11 +246,15 @@ class SetReport:
 
 @dataclass(frozen=True)
 class LabelRead:
-    """An access to the labels of the test split, as the log of the run has it."""
+    """An access to the labels of the test split, as the log of the run has it.
+
+    ``use`` is ``class counts``, or ``decisions`` if predictions were compared with the labels.
+    """
 
     time: str
     by: str
     purpose: str
+    use: str
     utterances: int
 
 
@@ -322,6 +326,7 @@ class PublishedRow:
 class OurRow:
     """A run in the table of its data set: its figures on test under its protocol.
 
+    ``train`` has the number of training utterances of each fold; it is empty where only the whole corpus is known.
     ``warning`` goes before the figures: a sentence on unknown speakers, usually empty.
     """
 
@@ -333,7 +338,7 @@ class OurRow:
     members: int
     metrics: Mapping[str, Estimate]
     spread: Mapping[str, MemberSpread]
-    train: int
+    train: tuple[int, ...]
     note: str
     warning: str = ""
 

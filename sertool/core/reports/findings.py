@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from sertool.core.corpora.corpus import unknown_note, unknown_speakers
+from sertool.core.corpora.seal import DECISIONS
 from sertool.core.doctor.findings import KINDS as INSPECTED
 from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
@@ -179,8 +180,7 @@ def _ignoring(own: SetReport) -> Iterator[ReportFinding]:
 
 
 def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:
-    # The purpose in the log begins with "judged"; "evaluated" may follow it in a later version.
-    evaluated = [read for read in reads if read.purpose.startswith(("judged", "evaluated"))]
+    evaluated = [read for read in reads if read.use == DECISIONS]
     if len(evaluated) < 2:
         return []
     text = f"the test labels were used for evaluation {len(evaluated)} times; each time is a chance to choose by them"

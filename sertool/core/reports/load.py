@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.seal import READ
+from sertool.core.corpora.seal import COUNTS, DECISIONS, READ
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.typed_json import read_typed_lines
 from sertool.core.files.yaml_file import parse_yaml
@@ -284,4 +284,6 @@ def _read(entry: LogEntry, path: Path) -> LabelRead:
     if entry.utterances is None:
         raise DataError(f"{path}: does not say how many test labels were read")
     time, by, purpose = (printable(str(text)) for text in (entry.time, entry.by, entry.purpose))
-    return LabelRead(time, by, purpose, entry.utterances)
+    # Earlier versions wrote no use. Their doctor was the only reader that compared no decisions with the labels.
+    counted = entry.use == COUNTS or (entry.use is None and purpose.startswith("the doctor"))
+    return LabelRead(time, by, purpose, COUNTS if counted else DECISIONS, entry.utterances)

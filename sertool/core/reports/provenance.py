@@ -9,7 +9,8 @@ from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.load import Loaded
-from sertool.core.runs.prediction_files import StoredSet
+from sertool.core.reports.wording import utterances_of
+from sertool.core.runs.prediction_files import Origin, StoredSet
 
 DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}  # left out of the commands that are shown
 
@@ -18,6 +19,12 @@ def caveats(stored: StoredSet) -> str:
     """Return the caveats shown beside the name of the data set, as ``synthetic speech``; often empty."""
     origin = stored.origin
     return caveats_of(stored.spoken, synthetic=origin.synthetic, machine_text=origin.machine_text)
+
+
+def trained_on(origin: Origin) -> str:
+    """Say on how many utterances a run was trained, per fold as far as that is known."""
+    sizes = origin.train_sizes
+    return utterances_of(sizes) if sizes else f"parts of {plural(origin.counts.get('train', 0), 'utterance')}"
 
 
 def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
@@ -32,6 +39,9 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
     members = run.main.predictions.members
     model, training = recipe.model, recipe.training
     counts = ", ".join(f"{name} {number:,}" for name, number in origin.counts.items() if number)
+    if origin.folds > 1:  # every utterance is in train, valid and test of some fold
+        counts = f"{plural(origin.counts.get('test', 0), 'utterance')} in {origin.folds} folds, trained on "
+        counts += trained_on(origin)
     doctor = "not run" if origin.doctor is None else "; ".join(one[-1] for one in origin.doctor if one)
     noted = caveats(run.main)
     made = dict(origin.made)  # versions and device, with the time under a name of its own

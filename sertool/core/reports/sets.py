@@ -107,7 +107,8 @@ def _classes(
     assert own.targets is not None
     number = len(own.classes)
     support, predicted = (_counts(part, number) for part in (own.targets, decisions))
-    train: Sequence[int | None] = run.origin.train_classes
+    # Over all folds of a cross-validation, every utterance is in training, which tells nothing.
+    train: Sequence[int | None] = run.origin.train_classes if run.origin.folds == 1 else ()
     published: Sequence[int | None] = (expected.classes if expected else None) or ()
     # Counts that are not known, or are of other classes, stay out of the table.
     train, published = (part if len(part) == number else [None] * number for part in (train, published))

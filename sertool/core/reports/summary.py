@@ -6,7 +6,7 @@ from itertools import groupby
 from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import PublishedRow, Report, ReportFinding, RunReport, TaskReport
-from sertool.core.reports.wording import figure, interval, is_share, metric_name
+from sertool.core.reports.wording import figure, interval, is_share, metric_name, utterances_of
 
 HEADLINE = ("accuracy", "uar")  # metrics of every summary; published ones follow
 MANY = 20  # runs that a sentence names
@@ -32,9 +32,8 @@ def _trained(run: RunReport, task: TaskReport | None) -> str:
     model = f"{run.architecture.upper()} model"
     folds = f" in {run.folds} folds" if run.folds > 1 else ""
     many = f"an ensemble of {plural(run.members, model)}{folds}" if run.members > 1 else f"a single {model}"
-    # In cross-validation every member sees another part of the corpus.
-    known = [row.train for row in task.ours if row.run == run.name and row.train and run.folds == 1] if task else []
-    number = f"{plural(known[0], 'utterance')} of " if known else ""
+    known = [row.train for row in task.ours if row.run == run.name and row.train] if task else []
+    number = f"{utterances_of(known[0])} of " if known else ""
     data = f"{run.dataset} ({run.caveats})" if run.caveats else run.dataset
     goal = run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes"
     inputs = f", from {' and '.join(run.modalities)}" if run.modalities else ""

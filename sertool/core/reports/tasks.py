@@ -5,12 +5,12 @@ from itertools import product
 
 import numpy as np
 
-from sertool.core.formatting import plural
 from sertool.core.metrics import Bootstrap, Difference, Estimate, clusters_of, decision_differences
 from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reports.expected import Missing
+from sertool.core.reports.provenance import trained_on
 from sertool.core.reports.run import Reported
 
 Task = tuple[str, str]  # data set and task
@@ -69,7 +69,7 @@ def _our_row(run: Reported) -> OurRow:
         members=report.members,
         metrics={**test.metrics, **test.scores},
         spread=test.spread,
-        train=run.loaded.origin.counts.get("train", 0),
+        train=run.loaded.origin.train_sizes,
         note="; ".join(filter(None, notes)),
         warning="; ".join(one.text for one in report.findings if one.kind == "speakers-unknown"),
     )
@@ -94,7 +94,7 @@ def _settings(recipe: Recipe) -> Mapping[str, object]:
 def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:
     """Return paper minus honest in every metric, over the utterances that both cover."""
     found, notes = _paired(paper, honest)
-    trained = [_trained(run) for run in (honest, paper)]
+    trained = [trained_on(run.loaded.origin) for run in (honest, paper)]
     if trained[0] != trained[1]:
         notes.append(f"the honest run was trained on {trained[0]}, the paper's run on {trained[1]}")
     return [
@@ -108,12 +108,6 @@ def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:
         )
         for metric, own in found.items()
     ]
-
-
-def _trained(run: Reported) -> str:
-    """Say on how many utterances a run was trained; in cross-validation each member sees a part of them."""
-    number = plural(run.loaded.origin.counts.get("train", 0), "utterance")
-    return f"parts of {number}" if run.report.folds > 1 else number
 
 
 def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], list[str]]:

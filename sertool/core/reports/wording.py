@@ -1,5 +1,7 @@
 """Figures as people write them: shares in percent, differences in points, p-values. JSON and CSV keep fractions."""
 
+from collections.abc import Sequence
+
 from sertool.core.formatting import plural
 from sertool.core.metrics import FEWEST, Difference, Estimate
 from sertool.core.metrics.classification import METRICS, Metric
@@ -92,3 +94,16 @@ def over_clusters(own: SetReport | Pair) -> str:
     if own.clusters < FEWEST:
         return own.unit_note
     return f"intervals over {plural(own.clusters, own.unit)}" + (f"; {own.unit_note}" if own.unit_note else "")
+
+
+def utterances_of(sizes: Sequence[int]) -> str:
+    """Write the training utterances of each fold, as ``800 utterances`` or ``267 to 275 utterances per fold``.
+
+    Args:
+        sizes: one number for each fold; a single one without cross-validation.
+    """
+    fewest, most = min(sizes), max(sizes)
+    number = plural(most, "utterance")
+    if len(sizes) == 1:
+        return number
+    return f"{number} per fold" if fewest == most else f"{fewest:,} to {number} per fold"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from sertool.core.corpora.fingerprints import unpack
-from sertool.core.corpora.tasks import RULES
+from sertool.core.corpora.tasks import RULES, current_names
 from sertool.core.files.typed_json import Content, Count, Plain, Text, read_typed
 from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.bounds import MAX_SEED
@@ -73,6 +73,11 @@ class RunNote(Content):
     machine_text: bool
     word_splitting: Plain = None
     seen: list[Hashes] | None = None
+
+    @property
+    def current_classes(self) -> tuple[str, ...]:
+        """Classes by the names of this version."""
+        return current_names(self.rule, self.classes)
 
 
 def read_note(folder: Path) -> RunNote:
@@ -174,6 +179,7 @@ class LogEntry(Content):
     time: Plain = "?"
     by: Plain = "?"
     purpose: Plain = "?"
+    use: Plain = None
     utterances: Count | None = None
     seconds: Annotated[float, Field(ge=0, le=1e12)] | None = None
 
@@ -237,6 +243,7 @@ class OriginContent(Content):
     train_classes: list[Count]
     doctor: list[list[str]] | None
     made: dict[str, str]
+    trained: list[Count] | None = None
 
 
 class SpokenContent(Content):

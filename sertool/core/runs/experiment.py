@@ -46,14 +46,15 @@ class Experiment:
     seal: Seal
     label_hash: str
 
-    def unsealed(self, reader: str, purpose: str) -> "Experiment":
+    def unsealed(self, reader: str, purpose: str, use: str) -> "Experiment":
         """Return the experiment with the labels of its test utterances, and note who read them.
 
         Args:
             reader: command or program that reads the labels, for the run's log.
             purpose: reason for reading them, for the run's log.
+            use: ``COUNTS`` or ``DECISIONS`` of :mod:`~sertool.core.corpora.seal`.
         """
-        self.seal.note(reader, purpose, len(self.tested))
+        self.seal.note(reader, purpose, use, len(self.tested))
         corpus, targets = with_labels(self.corpus, self.targets, self.seal)
         return replace(self, corpus=corpus, targets=targets)
 

@@ -96,7 +96,7 @@ def open_runs(folder: Path) -> Trained:
     """
     recipe = load(str(folder / "recipe.yaml"))
     note = read_note(folder)
-    task, folds = Task(note.task, tuple(note.classes), note.rule), len(note.folds)
+    task, folds = Task(note.task, note.current_classes, note.rule), len(note.folds)
     splitting = check_splitting(note.word_splitting, folder / CORPUS)
     inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
     runs = list_runs(folder)

@@ -9,6 +9,7 @@ import torch
 
 from sertool.core.compute.device import Precision
 from sertool.core.compute.shortage import check_memory
+from sertool.core.corpora.tasks import current_names
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
@@ -259,6 +260,8 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
     # Only the keys of the note are compared: corpus.json also holds the hashes of seen utterances.
     note = corpus_note(experiment)
     content = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
+    if isinstance(content, dict) and isinstance(content.get("classes"), list):
+        content = {**content, "classes": list(current_names(str(content.get("rule")), content["classes"]))}
     if not isinstance(content, dict) or {key: content.get(key) for key in note} != note:
         raise UsageError(
             f"{folder}: holds a run on other data than {experiment.corpus.name} as it is now",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from sertool.core.corpora.tasks import current_names
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import parse_typed
@@ -49,6 +50,7 @@ class Origin:
         train_classes: training utterances of each class.
         doctor: findings of `sertool doctor`, as (kind, severity, text); None where it was not run.
         made: time, device, precision and versions.
+        trained: training utterances of each fold; None in files of earlier versions.
     """
 
     run: str
@@ -69,6 +71,14 @@ class Origin:
     train_classes: list[int]
     doctor: list[list[str]] | None
     made: dict[str, str]
+    trained: list[int] | None = None
+
+    @property
+    def train_sizes(self) -> tuple[int, ...]:
+        """Training utterances of each fold; empty where only their number over all folds is known."""
+        if self.trained is None:
+            return () if self.folds > 1 or not self.counts.get("train") else (self.counts["train"],)
+        return tuple(self.trained)
 
 
 @dataclass(frozen=True)
@@ -215,7 +225,7 @@ def _predictions(facts: FactsContent, arrays: Mapping[str, NDArray[Any]]) -> Pre
         logits=arrays["logits"],
         targets=arrays.get("targets"),
         kind=facts.kind,
-        classes=tuple(facts.classes),
+        classes=current_names(facts.origin.rule, facts.classes),
         members=tuple(MemberScore(own.name, own.fold, own.accuracy, own.validation) for own in facts.members),
         scores=arrays.get("scores"),
     )

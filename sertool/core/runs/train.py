@@ -18,6 +18,7 @@ from sertool.core.compute.jobs import Job, Launcher, Share, describe_placement
 from sertool.core.compute.local import LocalLauncher
 from sertool.core.compute.processes import ProcessLauncher
 from sertool.core.corpora.fingerprints import seen_by_fold
+from sertool.core.corpora.seal import DECISIONS
 from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
 from sertool.core.files.locks import locked
@@ -115,7 +116,7 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
     seen = seen_by_fold(experiment.corpus, experiment.folds)
     if experiment.selected_on_test and plan.unfinished:
         # Validation on test reads its labels, so the log says so before the first epoch.
-        experiment.seal.note("sertool train", "selected the best epoch on them", len(experiment.tested))
+        experiment.seal.note("sertool train", "selected the best epoch on them", DECISIONS, len(experiment.tested))
     log_reads(folder, experiment.seal)
     artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
     checkpoint.write_inputs(folder, inputs)

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from sertool.core.corpora.fingerprints import overlaps, pack, unpack
 from sertool.core.corpora.names import normal
-from sertool.core.corpora.tasks import Task
+from sertool.core.corpora.tasks import NOT_NEGATIVE, SIGN, Task
 from sertool.core.corpora.vocabulary import PADDING_INDEX, UNKNOWN, UNKNOWN_INDEX, Vocabulary
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
@@ -171,9 +171,15 @@ def shared_classes(source: StartSource, task: Task) -> dict[int, int]:
     """Return the source's number of each class that it knows, by the class's own number."""
     if source.task != task.name:  # classes of two tasks may share a name, but not a meaning
         return {}
-    theirs = {normal(name): row for row, name in enumerate(source.classes)}
-    names = map(normal, task.classes)  # an older source may hold the same name in another form
+    theirs = {_meaning(name): row for row, name in enumerate(source.classes)}
+    names = map(_meaning, task.classes)
     return {row: theirs[name] for row, name in enumerate(names) if name in theirs}
+
+
+def _meaning(name: str) -> str:
+    """Return the same text for names of one class: an older source may hold a name in another form."""
+    # Scores with zeros have the class "not negative", those without zeros "positive": most of it is the same.
+    return SIGN[1] if name == NOT_NEGATIVE[1] else normal(name)
 
 
 def write_start(folder: Path, start: Start) -> None:

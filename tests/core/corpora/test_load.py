@@ -108,7 +108,7 @@ class TestTask:
             ("iemocap", "emotion", None, ("neutral", "happy", "sad", "angry"), "index"),
             ("mosi", "sentiment", 2, ("negative", "positive"), "sign-without-zero"),
             ("mosi", "sentiment", 7, ("-3", "-2", "-1", "0", "1", "2", "3"), "seven"),
-            ("mosei", "sentiment", 2, ("negative", "positive"), "sign"),
+            ("mosei", "sentiment", 2, ("negative", "not negative"), "sign"),
             ("mosei", "sentiment", 7, ("-3", "-2", "-1", "0", "1", "2", "3"), "seven"),
             ("mosei", "emotion", None, ("happy", "sad", "angry", "fear", "disgust", "surprise"), "present"),
             (
@@ -121,7 +121,7 @@ class TestTask:
             ("meld", "sentiment", None, ("neutral", "positive", "negative"), "index"),
             ("vgaf", "emotion", None, ("positive", "neutral", "negative"), "index-from-one"),
             ("corpus", "mood", None, ("glad", "sad"), "name"),
-            ("corpus", "score", 2, ("negative", "positive"), "sign"),
+            ("corpus", "score", 2, ("negative", "not negative"), "sign"),
             ("corpus", "score", 7, ("-3", "-2", "-1", "0", "1", "2", "3"), "seven"),
         ],
     )

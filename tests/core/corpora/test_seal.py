@@ -8,6 +8,7 @@ from builders import CPU, make_corpus, open_tiny, tiny_recipe, write_tiny
 from typer.testing import CliRunner
 
 from sertool.cli import app
+from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.errors import SertoolError
 from sertool.core.inference.ensemble import open_ensemble, predict_sets
 from sertool.core.recipe.load import resolved
@@ -19,7 +20,7 @@ FAST = {"runs": 2, "max_epochs": 2}
 
 def reads(folder):
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [(line["by"], line["purpose"], line["utterances"]) for line in lines if "read" in line]
+    return [(line["by"], line["use"], line["purpose"], line["utterances"]) for line in lines if "read" in line]
 
 
 def train(tmp_path, recipe):
@@ -45,7 +46,7 @@ def test_an_experiment_shows_no_test_label(tmp_path):
 
 def test_breaking_the_seal_is_an_entry(tmp_path):
     experiment, _ = open_tiny(tmp_path, tiny_recipe())
-    opened = experiment.unsealed("somebody", "was curious")
+    opened = experiment.unsealed("somebody", "was curious", DECISIONS)
     corpus = make_corpus()
     assert [u.labels for u in opened.corpus.utterances] == [u.labels for u in corpus.utterances]
     assert None not in opened.targets
@@ -54,13 +55,13 @@ def test_breaking_the_seal_is_an_entry(tmp_path):
     ]
     log_reads(tmp_path / "run", experiment.seal)
     log_reads(tmp_path / "run", experiment.seal)
-    assert reads(tmp_path / "run") == [("somebody", "was curious", 12)]
+    assert reads(tmp_path / "run") == [("somebody", "decisions", "was curious", 12)]
 
 
 def test_the_seal_changes_no_hash_and_labels_do(tmp_path):
     recipe = tiny_recipe()
     sealed, _ = open_tiny(tmp_path, recipe)
-    assert corpus_note(sealed)["hash"] == corpus_note(sealed.unsealed("a", "b"))["hash"]
+    assert corpus_note(sealed)["hash"] == corpus_note(sealed.unsealed("a", "b", COUNTS))["hash"]
     other = make_corpus(seed=0)
     changed = next(u for u in other.utterances if u.split == "test")
     changed.labels["emotion"] = "sad" if changed.labels["emotion"] != "sad" else "happy"
@@ -77,19 +78,19 @@ def test_in_cross_validation_every_label_trains_somebody(tmp_path):
 
 def test_training_and_judging_leave_their_entries(tmp_path):
     places = train(tmp_path, tiny_recipe(training=FAST))
-    counted = ("sertool train", "the doctor counted the classes of every split", 12)
+    counted = ("sertool train", "class counts", "the doctor counted the classes of every split", 12)
     assert reads(tmp_path / "ckpt/tiny") == [counted]
     for sets in ("valid", "test", "valid,test"):
         done = CliRunner().invoke(app, ["ensemble", "--name", "tiny", "--sets", sets, *places])
         assert done.exit_code == 0, done.output
-    judged = ("sertool ensemble", "judged 2 members", 12)
+    judged = ("sertool ensemble", "decisions", "judged 2 members", 12)
     assert reads(tmp_path / "ckpt/tiny") == [counted, judged, judged]
 
 
 def test_selection_on_test_is_an_entry(tmp_path):
     recipe = tiny_recipe(protocol="paper", splits={"valid": "test", "test": "test"}, training=FAST)
     train(tmp_path, recipe)
-    assert reads(tmp_path / "ckpt/tiny")[-1] == ("sertool train", "selected the best epoch on them", 12)
+    assert reads(tmp_path / "ckpt/tiny")[-1] == ("sertool train", "decisions", "selected the best epoch on them", 12)
 
 
 def test_members_do_not_depend_on_test_labels(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sertool.core.corpora.tasks import RULES, SEVEN, SIGN, Task
+from sertool.core.corpora.tasks import NOT_NEGATIVE, RULES, SEVEN, SIGN, Task, current_names
 from sertool.core.errors import DataError
 
 FOUR = ("neutral", "happy", "sad", "angry")
@@ -35,20 +35,20 @@ anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() |
 )
 def test_scores_fall_into_the_published_intervals(raw, seven, sign, without_zero):
     assert Task("sentiment", SEVEN, "seven").target(raw) == seven
-    assert Task("sentiment", SIGN, "sign").target(raw) == sign
+    assert Task("sentiment", NOT_NEGATIVE, "sign").target(raw) == sign
     assert Task("sentiment", SIGN, "sign-without-zero").target(raw) == without_zero
 
 
 @given(scores, scores)
 def test_a_higher_score_is_never_a_lower_class(one, other):
-    for rule, classes in (("seven", SEVEN), ("sign", SIGN)):
+    for rule, classes in (("seven", SEVEN), ("sign", NOT_NEGATIVE)):
         low, high = (Task("sentiment", classes, rule).target(score) for score in sorted((one, other)))
         assert low <= high
 
 
 @given(scores)
 def test_the_two_rules_of_sign_differ_at_zero_only(score):
-    sign = Task("sentiment", SIGN, "sign").target(score)
+    sign = Task("sentiment", NOT_NEGATIVE, "sign").target(score)
     without_zero = Task("sentiment", SIGN, "sign-without-zero").target(score)
     assert without_zero == (None if score == 0 else sign)
     assert (Task("sentiment", SEVEN, "seven").target(score) >= 3) == (sign == 1)
@@ -134,3 +134,11 @@ def test_numpys_numbers_are_told_apart_from_pythons():
     assert Task("sentiment", SEVEN, "seven").target(np.float64(1.5)) == 5
     with pytest.raises(DataError, match="is not a finite number"):
         Task("sentiment", SEVEN, "seven").target(np.float32(1.5))
+
+
+def test_zeros_are_not_called_positive():
+    """Files of earlier versions name the class "positive"; it keeps its place and gets its present name."""
+    assert current_names("sign", ["negative", "positive"]) == ("negative", "not negative")
+    assert current_names("sign-without-zero", ["negative", "positive"]) == ("negative", "positive")
+    assert current_names("name", ["negative", "positive"]) == ("negative", "positive")
+    assert current_names("index", ["neutral", "positive", "negative"]) == ("neutral", "positive", "negative")

@@ -77,8 +77,8 @@ def run(*arguments):
         (
             "score",
             ["dataset.task=sentiment", "dataset.num_classes=2"],
-            ("sentiment", ("negative", "positive"), "sign"),
-            ["negative", "positive", "all"],
+            ("sentiment", ("negative", "not negative"), "sign"),
+            ["negative", "not negative", "all"],
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_counts_of_several_classes_and_of_scores(folder):
     score = artifacts.read_json(folder / "s.json")["tasks"]["sentiment"]
     assert score["kind"] == "score"
     totals = {name: sum(split[name] for split in score["splits"].values()) for name in score["classes"]}
-    assert totals == {"negative": 12, "positive": 12}
+    assert totals == {"negative": 12, "not negative": 12}
     corpus = read_corpus(folder / "SCORE")
     assert corpus.classes == {}
     assert {u.id: u.labels["sentiment"] for u in corpus.utterances}["u3"] == -0.25

@@ -138,8 +138,8 @@ def test_another_version_of_the_data_is_told(here):
     stored("a", decided(wrong({1})))
     stored("b", decided(wrong({2}), origin=make_origin(data_hash="ff", counts={"train": 1700})))
     assert (
-        "note: the runs use different versions or splits of the data (trained on 800 and 1,700 utterances)"
-        in run("a", "b").stdout.splitlines()
+        "note: the runs use different versions or splits of the data "
+        "(trained on 800 utterances and on 1,700 utterances)" in run("a", "b").stdout.splitlines()
     )
 
 

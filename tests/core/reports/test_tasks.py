@@ -1,5 +1,6 @@
 """Tables of a data set and task: the runs, their paired difference, published figures, missing results."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.load import load
 from sertool.core.reports.build import build_report
 from sertool.core.reports.contents import Report
+from sertool.core.reports.html.page import render
+from sertool.core.reports.text.markdown import to_markdown
+from sertool.core.reports.text.terminal import show
 
 
 def pair(folder: Path, honest_ids: range = range(400), *, speakers: int = 10, **changes) -> Report:
@@ -129,3 +133,53 @@ def test_an_expected_run_is_reported_without_being_named(tmp_path):
     made = report(tmp_path, expect=["vgaf"])
     assert [run.name for run in made.runs] == ["vgaf"]
     assert made.tasks[0].missing == ()
+
+
+def folded(**changes):
+    """A test set of five folds; each of the members has its own."""
+    stored = make_set("test", origin=make_origin(folds=5, counts={"train": 339, "valid": 339, "test": 339}, **changes))
+    members = tuple(
+        replace(member, name=f"{member.name}-{fold}", fold=fold)
+        for member in stored.predictions.members
+        for fold in range(5)
+    )
+    return changed(stored, members=members)
+
+
+def test_in_cross_validation_the_utterances_of_training_are_given_per_fold(tmp_path):
+    write_run(tmp_path / "tiny", folded(trained=[201, 203, 201, 207, 205]))
+    built = report(tmp_path)
+    (row,), (run,) = built.tasks[0].ours, built.runs
+    assert row.train == (201, 203, 201, 207, 205)
+    assert run.provenance["corpus"] == "TINY: 339 utterances in 5 folds, trained on 201 to 207 utterances per fold"
+    assert {one.train for one in run.sets["test"].classes} == {None}  # over all folds it is the whole corpus
+    texts = ("\n".join(show(built, 200)), to_markdown(built), render(built))
+    assert all("trained on 201 to 207 utterances per fold" in text.replace("\u00a0", " ") for text in texts)
+    assert not any("trained on 339" in text for text in texts)
+
+
+def test_predictions_made_before_know_only_the_whole_corpus(tmp_path):
+    write_run(tmp_path / "tiny", folded())
+    (row,), (run,) = report(tmp_path).tasks[0].ours, report(tmp_path).runs
+    assert row.train == ()
+    assert run.provenance["corpus"] == "TINY: 339 utterances in 5 folds, trained on parts of 339 utterances"
+
+
+def test_the_log_tells_class_counts_from_decisions(tmp_path):
+    """The first two entries are of an earlier version, which wrote no use."""
+    folder = write_run(tmp_path / "tiny", make_set())
+    with (folder / "log.jsonl").open("a") as file:
+        for use, purpose in (("class counts", "counted again"), ("decisions", "the doctor decided")):
+            read = {"read": "test labels", "time": "t", "by": "x", "purpose": purpose, "use": use, "utterances": 400}
+            file.write(json.dumps(read) + "\n")
+    built = report(tmp_path)
+    uses = [(one.by, one.use) for one in built.runs[0].reads]
+    assert uses == [
+        *(("sertool train", "class counts"), ("sertool ensemble", "decisions")),
+        *(("x", "class counts"), ("x", "decisions")),
+    ]
+    lines = show(built, 200)
+    assert "decisions were compared with the test labels by sertool ensemble, x" in lines
+    assert "the test labels were counted, without any decision, by sertool train, x" in lines
+    (often,) = (one for one in built.runs[0].findings if one.kind == "read-often")
+    assert "evaluation 2 times" in often.text

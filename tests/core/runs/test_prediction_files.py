@@ -45,6 +45,7 @@ def test_everything_is_there(run):
     assert (origin.protocol, origin.selected_on_test, origin.folds) == ("honest", False, 1)
     assert origin.counts == {"train": 24, "valid": 12, "test": 12}
     assert sum(origin.train_classes) == 24
+    assert origin.trained == [24]
     assert origin.doctor is not None
     assert {"time", "device", "precision", "sertool", "torch"} <= set(origin.made)
     assert {one.speaker for one in stored.spoken} == {"s2", "s5"}

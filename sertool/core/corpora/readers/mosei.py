@@ -5,7 +5,7 @@ compare the supports in a report with those of your data.
 """
 
 from sertool.core.corpora.readers.pickles import PickleLayout, video_of
-from sertool.core.corpora.tasks import SEVEN, SIGN, Task
+from sertool.core.corpora.tasks import NOT_NEGATIVE, SEVEN, Task
 
 EMOTIONS = ("happy", "sad", "angry", "fear", "disgust", "surprise")
 
@@ -14,7 +14,7 @@ LAYOUT = PickleLayout(
     prefixes={"train": "train", "valid": "valid", "test": "test", "private": "private"},
     labels={"sentiment": "sentiment", "emotion": "emotion"},
     tasks={
-        ("sentiment", 2): Task("sentiment", SIGN, "sign"),
+        ("sentiment", 2): Task("sentiment", NOT_NEGATIVE, "sign"),
         ("sentiment", 7): Task("sentiment", SEVEN, "seven"),
         ("emotion", None): Task("emotion", EMOTIONS, "present"),
     },

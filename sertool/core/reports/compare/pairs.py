@@ -33,7 +33,7 @@ from sertool.core.reports.compare.contents import (
     Pair,
 )
 from sertool.core.reports.compare.runs import Judged, check_together, open_contender
-from sertool.core.reports.provenance import caveats
+from sertool.core.reports.provenance import caveats, trained_on
 
 SIGNIFICANT = 0.05  # corrected p-value of a verdict
 
@@ -221,10 +221,9 @@ def _notes(a: Judged, b: Judged, shared: _Shared) -> tuple[str, ...]:
         )
     hashes = [one.stored.origin.data_hash for one in (a, b)]
     if hashes[0] != hashes[1]:
-        trained = [f"{one.stored.origin.counts.get('train', 0):,}" for one in (a, b)]
+        trained = [trained_on(one.stored.origin) for one in (a, b)]
         notes.append(
-            "the runs use different versions or splits of the data "
-            f"(trained on {trained[0]} and {trained[1]} utterances)"
+            f"the runs use different versions or splits of the data (trained on {trained[0]} and on {trained[1]})"
         )
     if np.array_equal(shared.a, shared.b):
         notes.append(f"{names[0]} and {names[1]} predict the same for every utterance")

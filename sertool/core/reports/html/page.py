@@ -86,6 +86,7 @@ def _environment() -> Environment:
         "plural": plural,
         "typeset": _typeset,
         "capitalised": wording.capitalised,
+        "utterances_of": wording.utterances_of,
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
     environment.globals |= {"figures": figures, "views": views, "counted": counted, "side_by_side": side_by_side}

@@ -159,9 +159,9 @@ def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, f
 
 def alike(reads: Sequence[LabelRead]) -> list[tuple[LabelRead, int, LabelRead]]:
     """Return the first of the accesses that are alike, their number, and the last, in the order of the first ones."""
-    groups: dict[tuple[str, str, int], list[LabelRead]] = {}
+    groups: dict[tuple[str, str, str, int], list[LabelRead]] = {}
     for read in reads:
-        groups.setdefault((read.by, read.purpose, read.utterances), []).append(read)
+        groups.setdefault((read.by, read.use, read.purpose, read.utterances), []).append(read)
     return [(group[0], len(group), group[-1]) for group in groups.values()]
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.formatting import INTERVAL, plural
 from sertool.core.metrics import Estimate
 from sertool.core.metrics.classification import METRICS
@@ -32,6 +33,7 @@ from sertool.core.reports.wording import (
     points,
     points_interval,
     spread,
+    utterances_of,
 )
 
 MANY = 20  # classes that a terminal shows
@@ -114,7 +116,7 @@ def _metric_cells(figures: Mapping[str, Estimate], metric: str) -> list[str]:
 
 def _size_of(own: OurRow) -> str:
     parts = [f"k = {own.k}, {plural(own.members, 'member')}"]
-    parts += [f"trained on {plural(own.train, 'utterance')}"] if own.train else []
+    parts += [f"trained on {utterances_of(own.train)}"] if own.train else []
     return ", ".join(parts)
 
 
@@ -322,12 +324,19 @@ def _probes(own: SetReport) -> Table:
 
 def _reads(run: RunReport, *, full: bool) -> Table:
     if full:
-        rows = tuple((one.time, one.by, one.purpose, f"{one.utterances:,}") for one in run.reads)
-        return Table("access to test labels", ("time", "by", "purpose", "utterances"), rows)
+        rows = tuple((one.time, one.by, one.use, one.purpose, f"{one.utterances:,}") for one in run.reads)
+        return Table("access to test labels", ("time", "by", "for", "purpose", "utterances"), rows)
     # A terminal gets one line; the times are in the files.
-    by = Counter(one.by for one in run.reads)
-    who = ", ".join(name + (f" ({number} times)" if number > 1 else "") for name, number in by.items())
-    return Table(notes=(f"the test labels were read by {who}",))
+    decided, counted = (_readers(run, use) for use in (DECISIONS, COUNTS))
+    notes = [f"decisions were compared with the test labels by {decided}"] if decided else []
+    notes += [f"the test labels were counted, without any decision, by {counted}"] if counted else []
+    return Table(notes=tuple(notes))
+
+
+def _readers(run: RunReport, use: str) -> str:
+    """List who read the test labels for a use, with the number of times."""
+    by = Counter(one.by for one in run.reads if one.use == use)
+    return ", ".join(name + (f" ({number} times)" if number > 1 else "") for name, number in by.items())
 
 
 def _details(run: RunReport, own: SetReport) -> list[Table]:

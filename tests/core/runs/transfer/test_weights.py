@@ -18,7 +18,7 @@ from transfers import (
     words_of,
 )
 
-from sertool.core.corpora.tasks import Task
+from sertool.core.corpora.tasks import NOT_NEGATIVE, SIGN, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
@@ -158,3 +158,11 @@ def test_a_folder_of_the_references_checkpoints_is_a_source(tmp_path, here):
             if not name.startswith(("classifier.", "text_encoder.embedding.")):
                 np.testing.assert_allclose(ours[name], np.asarray(theirs), rtol=0, atol=1e-9, err_msg=name)
     assert artifacts.read_json(here / "ckpt/next/run-1/run.json")["start"]["member"].endswith(".pkl")
+
+
+@pytest.mark.parametrize("theirs", [("negative", "positive"), ("negative", "not negative")])
+@pytest.mark.parametrize("ours", [("sign", NOT_NEGATIVE), ("sign-without-zero", SIGN)])
+def test_the_class_with_zeros_is_that_of_positive_scores_to_a_start(theirs, ours):
+    """MOSI has no zeros, MOSEI has, and earlier versions called both classes positive."""
+    source = StartSource("mosi", 1, "sentiment", theirs, ("text",), (), frozenset())
+    assert shared_classes(source, Task("sentiment", ours[1], ours[0])) == {0: 0, 1: 1}
