@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -259,7 +260,7 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
         check_seen(experiment, earlier)  # again: the protocol may have changed from paper to honest
     # Only the keys of the note are compared: corpus.json also holds the hashes of seen utterances.
     note = corpus_note(experiment)
-    content = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
+    content: Any = artifacts.read_json(folder / "corpus.json") if (folder / "corpus.json").is_file() else note
     if isinstance(content, dict) and isinstance(content.get("classes"), list):
         content = {**content, "classes": list(current_names(str(content.get("rule")), content["classes"]))}
     if not isinstance(content, dict) or {key: content.get(key) for key in note} != note:
