@@ -1,6 +1,5 @@
-"""Metrics, their 95 % intervals by bootstrap over clusters, and tests of whether two models differ."""
+"""Metrics, their 95 % intervals by jackknife over clusters, and tests of whether two models differ."""
 
-from sertool.core.metrics.bootstrap import Bootstrap, Difference, Estimate
 from sertool.core.metrics.clusters import FEWEST, Clusters, choose_clusters, clusters_of, few_by_name, few_clusters
 from sertool.core.metrics.intervals import (
     Interval,
@@ -9,15 +8,16 @@ from sertool.core.metrics.intervals import (
     decision_estimates,
     uar_interval,
 )
+from sertool.core.metrics.jackknife import Difference, Estimate, Jackknife
 from sertool.core.metrics.significance import McNemar, cohens_h, fisher_less, holm, mcnemar
 
 __all__ = [
     "FEWEST",
-    "Bootstrap",
     "Clusters",
     "Difference",
     "Estimate",
     "Interval",
+    "Jackknife",
     "McNemar",
     "choose_clusters",
     "class_estimates",

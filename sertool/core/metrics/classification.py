@@ -42,7 +42,7 @@ def decide(logits: FloatArray, kind: str) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Counts:
-    """The counts from which every metric of decisions is computed. Leading axes, if there are any, are resamples.
+    """The counts from which every metric of decisions is computed. Leading axes, if any, are parts of the set.
 
     Attributes:
         hits: (..., C) utterances of a class that were given it.
@@ -190,7 +190,7 @@ class DecisionMetric(Metric):
     """A metric of decisions; call it with targets and predictions, both (N,) or (N, C), and the number of classes.
 
     Attributes:
-        of_counts: computes it from counts, of all utterances or of many resamples at once.
+        of_counts: computes it from counts, of all utterances or of many parts of a set at once.
         is_main: True if ``training.select`` may name it and ``sertool ensemble`` reports it.
     """
 

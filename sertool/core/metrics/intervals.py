@@ -3,7 +3,7 @@
 Arguments that the functions share:
     targets, predictions: (N,) class numbers, or (N, C) 0/1.
     num_classes: C.
-    bootstrap: resamples of these utterances.
+    jackknife: jackknife over these utterances.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics.bootstrap import Bootstrap, Difference, Estimate
 from sertool.core.metrics.classification import (
     METRICS,
     Counts,
     IntArray,
-    count,
     counts_of,
     f1_of,
     indicators,
@@ -25,8 +23,7 @@ from sertool.core.metrics.classification import (
     recall_of,
 )
 from sertool.core.metrics.clusters import Clusters
-
-SHARE = (0.0, 1.0)  # range of these metrics
+from sertool.core.metrics.jackknife import SHARE, Difference, Estimate, Jackknife
 
 
 @dataclass(frozen=True)
@@ -40,38 +37,39 @@ class Interval:
 
 
 def decision_estimates(
-    targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap
+    targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife
 ) -> dict[str, Estimate]:
     """Return every metric of ``METRICS`` with its interval, by its key.
 
-    A class that is absent from a resample is treated as in any set: it counts in the macro F1, not in the UAR.
+    A class that only one cluster has is treated without it as in any set: it counts in the macro F1, not in the UAR.
     """
-    resampled = _resampled(targets, predictions, num_classes, bootstrap)
+    left = _left(targets, predictions, num_classes, jackknife)
     return {
-        name: bootstrap.estimate(metric(targets, predictions, num_classes), metric.of_counts(resampled), SHARE)
+        name: jackknife.estimate(metric(targets, predictions, num_classes), metric.of_counts(left), SHARE)
         for name, metric in METRICS.items()
     }
 
 
 def class_estimates(
-    targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap
+    targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife
 ) -> list[dict[str, Estimate]]:
     """Return precision, recall and F1 of each class with their intervals.
 
     A figure that is not defined (recall of an absent class, precision of one that is never predicted) is 0, without
-    an interval; in a resample it is 0 too.
+    an interval. So is one about utterances of fewer than five clusters.
     """
-    own = count(targets, predictions, num_classes)
-    resampled = _resampled(targets, predictions, num_classes, bootstrap)
+    columns = indicators(targets, predictions, num_classes)
+    own, each = (counts_of(part, multi=targets.ndim == 2) for part in (columns.sum(0), columns))
+    left = _left(targets, predictions, num_classes, jackknife)
+    # With each figure the utterances that it is about.
     figures = {
-        "precision": (precision_of(own), precision_of(resampled), own.predicted),
-        "recall": (recall_of(own), recall_of(resampled), own.support),
-        "f1": (f1_of(own), f1_of(resampled), own.support + own.predicted),
+        "precision": (precision_of(own), precision_of(left), each.predicted),
+        "recall": (recall_of(own), recall_of(left), each.support),
+        "f1": (f1_of(own), f1_of(left), each.support | each.predicted),
     }
     return [
         {
-            # Without any utterance to divide by, the figure is not defined: 0, without an interval.
-            name: bootstrap.estimate(float(value[c]), values[:, c], SHARE) if of[c] else Estimate(0.0)
+            name: jackknife.estimate(float(value[c]), values[:, c], SHARE, of[:, c])
             for name, (value, values, of) in figures.items()
         }
         for c in range(num_classes)
@@ -79,15 +77,14 @@ def class_estimates(
 
 
 def decision_differences(
-    targets: IntArray, a: IntArray, b: IntArray, num_classes: int, bootstrap: Bootstrap
+    targets: IntArray, a: IntArray, b: IntArray, num_classes: int, jackknife: Jackknife
 ) -> dict[str, Difference]:
-    """Return every metric of predictions ``b`` minus that of predictions ``a``, on the same resamples, by its key."""
-    of_a, of_b = (_resampled(targets, one, num_classes, bootstrap) for one in (a, b))
+    """Return every metric of predictions ``b`` minus that of predictions ``a``, paired by utterance, by its key."""
+    of_a, of_b = (_left(targets, one, num_classes, jackknife) for one in (a, b))
     return {
-        name: bootstrap.difference(
+        name: jackknife.difference(
             metric(targets, b, num_classes) - metric(targets, a, num_classes),
             metric.of_counts(of_b) - metric.of_counts(of_a),
-            (-1.0, 1.0),  # range of a difference of shares
         )
         for name, metric in METRICS.items()
     }
@@ -100,8 +97,6 @@ def uar_interval(
     clusters: Sequence[str] | None,
     *,
     unit: str = "speaker",
-    resamples: int = 10_000,
-    seed: int = 1,
 ) -> Interval:
     """Return the interval of the UAR of single-label predictions.
 
@@ -109,10 +104,8 @@ def uar_interval(
         targets: (N,) class numbers.
         predictions: (N,) class numbers.
         num_classes: C.
-        clusters: name of each utterance's cluster; None resamples utterances, and the result says so.
+        clusters: name of each utterance's cluster; None makes each utterance its own, and the result says so.
         unit: kind of cluster.
-        resamples: number of resamples.
-        seed: seed of the random resampling.
 
     >>> uar_interval(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), 2, ["ann", "ann", "bob", "bob"])
     Interval(low=None, high=None, unit='speaker', clusters=2)
@@ -121,11 +114,11 @@ def uar_interval(
     if clusters is not None:
         index = np.unique(np.asarray(clusters), return_inverse=True)[1]
     own = Clusters(index, int(index.max()) + 1, unit if clusters is not None else "utterance")
-    bootstrap = Bootstrap(own, resamples=resamples, seed=seed)
-    found = decision_estimates(targets, predictions, num_classes, bootstrap)["uar"]
+    found = decision_estimates(targets, predictions, num_classes, Jackknife(own))["uar"]
     return Interval(found.low, found.high, own.unit, own.number)
 
 
-def _resampled(targets: IntArray, predictions: IntArray, num_classes: int, bootstrap: Bootstrap) -> Counts:
-    sums = bootstrap.totals(indicators(targets, predictions, num_classes))
+def _left(targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife) -> Counts:
+    """Count the utterances without each cluster, then without each utterance."""
+    sums = jackknife.totals(indicators(targets, predictions, num_classes))
     return counts_of(sums, multi=targets.ndim == 2)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Bootstrap, Estimate
+from sertool.core.metrics import Estimate, Jackknife
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.metrics.classification import FloatArray, Metric
+from sertool.core.metrics.jackknife import SHARE
 
 VALUES = np.arange(-3.0, 4.0)  # score of each of seven classes
 
@@ -44,7 +45,7 @@ def score_estimates(
     scores: FloatArray,
     logits: FloatArray,
     classes: Sequence[str],
-    bootstrap: Bootstrap,
+    jackknife: Jackknife,
     *,
     temperature: float = 1.0,
 ) -> dict[str, Estimate]:
@@ -61,7 +62,7 @@ def score_estimates(
         scores: (N,) raw labels, -3 to 3.
         logits: (N, C).
         classes: names of the classes, seven or two.
-        bootstrap: resamples of these utterances.
+        jackknife: jackknife over these utterances.
         temperature: temperature of the probabilities.
     """
     scores = np.asarray(scores, np.float64)
@@ -71,17 +72,17 @@ def score_estimates(
     everything, other = np.ones(len(scores), bool), scores != 0
     found: dict[str, Estimate] = {}
     if said is not None or not other.all():
-        found["acc2_with_zeros"] = _share((sign >= 0) == (scores >= 0), everything, bootstrap)
+        found["acc2_with_zeros"] = _share((sign >= 0) == (scores >= 0), everything, jackknife)
     if other.any():
-        found["acc2_without_zeros"] = _share((sign > 0) == (scores > 0), other, bootstrap)
+        found["acc2_without_zeros"] = _share((sign > 0) == (scores > 0), other, jackknife)
     if said is not None:
         rounded = np.round(scores).clip(VALUES[0], VALUES[-1])
-        found["acc7"] = _share(VALUES[decided] == rounded, everything, bootstrap)
+        found["acc7"] = _share(VALUES[decided] == rounded, everything, jackknife)
         apart = np.stack([np.abs(said - scores), everything], axis=-1)
-        found["mae"] = _estimate(apart, _mean, bootstrap, (0.0, 6.0))
+        found["mae"] = _estimate(apart, _mean, jackknife, (0.0, 6.0))
         columns = _moments(scores, said)
-        found["pearson"] = _estimate(columns, _pearson, bootstrap, (-1.0, 1.0))
-        found["ccc"] = _estimate(columns, _ccc, bootstrap, (-1.0, 1.0))
+        found["pearson"] = _estimate(columns, _pearson, jackknife, (-1.0, 1.0))
+        found["ccc"] = _estimate(columns, _ccc, jackknife, (-1.0, 1.0))
     return found
 
 
@@ -107,17 +108,21 @@ def ccc(targets: FloatArray, predictions: FloatArray) -> float:
     return float(_ccc(_moments(targets, predictions).sum(0)))
 
 
-def _share(right: NDArray[np.bool_], of: NDArray[np.bool_], bootstrap: Bootstrap) -> Estimate:
+def _share(right: NDArray[np.bool_], of: NDArray[np.bool_], jackknife: Jackknife) -> Estimate:
     """Return the share of right predictions among the utterances that count."""
-    return _estimate(np.stack([right & of, of], axis=-1), _mean, bootstrap, (0.0, 1.0))
+    return _estimate(np.stack([right & of, of], axis=-1), _mean, jackknife, SHARE, of)
 
 
 def _estimate(
-    columns: NDArray[Any], figure: Callable[[Array], Array], bootstrap: Bootstrap, within: tuple[float, float]
+    columns: NDArray[Any],
+    figure: Callable[[Array], Array],
+    jackknife: Jackknife,
+    within: tuple[float, float],
+    of: NDArray[np.bool_] | None = None,
 ) -> Estimate:
     """Return a figure with its interval; ``figure`` computes it from sums over utterances, (..., S) to (...)."""
     totals = np.asarray(columns.sum(0), np.float64)
-    return bootstrap.estimate(float(figure(totals)), figure(bootstrap.totals(columns)), within)
+    return jackknife.estimate(float(figure(totals)), figure(jackknife.totals(columns)), within, of)
 
 
 def _mean(sums: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.formatting import plural
-from sertool.core.metrics import Bootstrap
+from sertool.core.metrics import Jackknife
 from sertool.core.metrics.calibration import calibrate, confidences, negative_log_likelihood
 from sertool.core.metrics.clusters import clusters_of
 from sertool.core.metrics.reliability import (
@@ -80,7 +80,7 @@ def calibration_row(
     targets: NDArray[np.int64],
     kind: str,
     scaling: Scaling,
-    bootstrap: Bootstrap,
+    jackknife: Jackknife,
 ) -> CalibrationRow:
     """Measure the calibration of logits (N, C), divided by the temperature if there is one.
 
@@ -89,7 +89,7 @@ def calibration_row(
         targets: (N,) classes, or (N, C) of a multi-label task.
         kind: ``single`` or ``multi``.
         scaling: the temperature.
-        bootstrap: resamples of the utterances, for the intervals.
+        jackknife: jackknife over the utterances, for the intervals.
     """
     temperature = scaling.temperature
     used = 1.0 if temperature is None else temperature
@@ -97,15 +97,15 @@ def calibration_row(
     expected, p = ece_expected(logits, targets, kind, used)
     confidence, right = confidences(logits, targets, kind, used)
     bins = reliability(logits, targets, kind, used)
-    if bootstrap.clusters.few:
+    if jackknife.clusters.few:
         # The test and these intervals take decisions as independent, which those of a few speakers are not.
         p, bins = None, [replace(one, low=None, high=None) for one in bins]
     return CalibrationRow(
         temperature=temperature,
-        ece=ece_estimate(logits, targets, kind, used, bootstrap),
+        ece=ece_estimate(logits, targets, kind, used, jackknife),
         ece_expected=expected,
         p=p,
-        brier=brier_estimate(logits, targets, kind, used, bootstrap),
+        brier=brier_estimate(logits, targets, kind, used, jackknife),
         nll=negative_log_likelihood(logits, targets, kind, used),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sertool.core.metrics import Bootstrap, clusters_of
+from sertool.core.metrics import Jackknife, clusters_of
 from sertool.core.reports.by_cluster import cluster_rows, limits_of
 from sertool.core.reports.contents import ClusterRow, ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
 from sertool.core.reports.probes import modality_use, probe_rows
 from sertool.core.runs.prediction_files import Spoken
 from sertool.core.runs.predictions import Predictions
-
-QUICK = 2_000  # resamples for slices and probes: their tests use standard errors, which need fewer than intervals
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def details_of(
     """
     assert predictions.targets is not None
     clusters, decisions = clusters_of(spoken), predictions.decisions(k)
-    rows = probe_rows(predictions, spoken, probes, k, Bootstrap(clusters, resamples=QUICK))
+    rows = probe_rows(predictions, spoken, probes, k, Jackknife(clusters))
     use = modality_use(rows, spoken, predictions.metric("accuracy", k), clusters)
     return Details(
         unit=clusters.unit,

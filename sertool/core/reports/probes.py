@@ -7,9 +7,9 @@ import numpy as np
 from sertool.core.formatting import plural
 from sertool.core.metrics import (
     FEWEST,
-    Bootstrap,
     Clusters,
     Estimate,
+    Jackknife,
     decision_differences,
     decision_estimates,
     few_by_name,
@@ -29,7 +29,7 @@ COMMON = 0.5  # share of utterances that must have a modality, else its probes c
 
 
 def probe_rows(
-    predictions: Predictions, spoken: Sequence[Spoken], probes: Probes, k: int, bootstrap: Bootstrap
+    predictions: Predictions, spoken: Sequence[Spoken], probes: Probes, k: int, jackknife: Jackknife
 ) -> tuple[ProbeRow, ...]:
     """Return one row per probe, in the order of ``ORDER``; none for a modality that no utterance has.
 
@@ -40,7 +40,7 @@ def probe_rows(
         spoken: (N,) facts about its utterances.
         probes: logits (E, N, C) by probe.
         k: number of averaged members.
-        bootstrap: resamples of the utterances of the set.
+        jackknife: jackknife over the utterances of the set.
     """
     targets, classes = predictions.targets, len(predictions.classes)
     assert targets is not None
@@ -50,8 +50,8 @@ def probe_rows(
     rows = []
     for name in [one for one in logits if there[_modality(one)] and finite and np.isfinite(logits[one]).all()]:
         probed = decide(logits[name], predictions.kind)
-        drop = decision_differences(targets, probed, decisions, classes, bootstrap)["accuracy"]
-        found = decision_estimates(targets, probed, classes, bootstrap)
+        drop = decision_differences(targets, probed, decisions, classes, jackknife)["accuracy"]
+        found = decision_estimates(targets, probed, classes, jackknife)
         rows.append(
             ProbeRow(
                 name=name,
@@ -61,7 +61,7 @@ def probe_rows(
                 by_cluster={
                     cluster: accuracy(targets[own], decisions[own], classes)
                     - accuracy(targets[own], probed[own], classes)
-                    for cluster, own in few_by_name(bootstrap.clusters).items()
+                    for cluster, own in few_by_name(jackknife.clusters).items()
                 },
             )
         )

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Bootstrap, Estimate, class_estimates, clusters_of, decision_estimates
+from sertool.core.metrics import Estimate, Jackknife, class_estimates, clusters_of, decision_estimates
 from sertool.core.metrics.calibration import confidences, probabilities
 from sertool.core.metrics.classification import METRICS, confusion, decide
 from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import Scaling, calibration_row
 from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
-from sertool.core.reports.details import QUICK, details_of
+from sertool.core.reports.details import details_of
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.slices import rightness, slice_rows
 from sertool.core.runs.prediction_files import StoredSet
@@ -29,15 +29,14 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         scaling: the temperature of these members.
     """
     stored, temperature = run.sets[name], scaling.temperature or 1.0
-    own, bootstrap = stored.predictions, Bootstrap(clusters_of(stored.spoken))
-    quick = Bootstrap(bootstrap.clusters, resamples=QUICK)
+    own, jackknife = stored.predictions, Jackknife(clusters_of(stored.spoken))
     logits, decisions = own.ensemble_logits(k), own.decisions(k)
     assert own.targets is not None
     targets, number = own.targets, len(own.classes)
     expected = published_counts(run.recipe, name)
     scores: Mapping[str, Estimate] = {}
     if own.scores is not None and own.kind == "single":  # raw scores exist for sentiment only
-        scores = score_estimates(own.scores, logits, own.classes, bootstrap, temperature=temperature)
+        scores = score_estimates(own.scores, logits, own.classes, jackknife, temperature=temperature)
     alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
     details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds)
@@ -47,16 +46,16 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         published_utterances=expected.utterances if expected else None,
         **vars(details),
         k=k,
-        metrics=decision_estimates(targets, decisions, number, bootstrap),
+        metrics=decision_estimates(targets, decisions, number, jackknife),
         scores=scores,
         sizes=tuple(Size(size, _metrics(own, own.decisions(size))) for size in range(1, len(own.logits) + 1)),
         members=_members(own, alone),
         spread={metric: _spread([figures[metric] for figures in alone]) for metric in METRICS},
-        classes=_classes(run, own, decisions, expected, bootstrap),
+        classes=_classes(run, own, decisions, expected, jackknife),
         confusion=_confusion(own, decisions),
         majority=float(np.bincount(targets).max() / len(targets)) if own.kind == "single" else None,
-        calibration=calibration_row(logits, targets, own.kind, scaling, bootstrap),
-        slices=slice_rows(stored, rightness(targets, decisions), quick),
+        calibration=calibration_row(logits, targets, own.kind, scaling, jackknife),
+        slices=slice_rows(stored, rightness(targets, decisions), jackknife),
         rows=_utterances(stored, k, temperature),
     )
 
@@ -102,7 +101,7 @@ def _classes(
     own: Predictions,
     decisions: NDArray[np.int64],
     expected: Expected | None,
-    bootstrap: Bootstrap,
+    jackknife: Jackknife,
 ) -> tuple[ClassRow, ...]:
     assert own.targets is not None
     number = len(own.classes)
@@ -112,7 +111,7 @@ def _classes(
     published: Sequence[int | None] = (expected.classes if expected else None) or ()
     # Counts that are not known, or are of other classes, stay out of the table.
     train, published = (part if len(part) == number else [None] * number for part in (train, published))
-    found = class_estimates(own.targets, decisions, number, bootstrap)
+    found = class_estimates(own.targets, decisions, number, jackknife)
     return tuple(
         ClassRow(
             name,

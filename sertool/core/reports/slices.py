@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.formatting import plural
-from sertool.core.metrics import Bootstrap, Clusters, Estimate, fisher_less, holm
+from sertool.core.metrics import FEWEST, Clusters, Jackknife, fisher_less, holm
+from sertool.core.metrics.jackknife import SHARE
 from sertool.core.reports.contents import SliceRow
 from sertool.core.runs.prediction_files import Spoken, StoredSet
 
 MOST_SPEAKERS = 60  # with more, the table is too long and the correction leaves no power
 LEAST = 10  # utterances in a slice, and in the rest, for a test
-ENOUGH = 5  # clusters in a slice, and in the rest, for a bootstrap: fewer give no usable standard error
 WEAK = 0.05  # difference from the rest, and corrected p-value, of a weak slice
 
 Mask = NDArray[np.bool_]
@@ -27,53 +27,65 @@ class _Part:
     mask: Mask
 
 
-def slice_rows(stored: StoredSet, right: NDArray[np.float64], bootstrap: Bootstrap) -> tuple[SliceRow, ...]:
+def slice_rows(stored: StoredSet, right: NDArray[np.float64], jackknife: Jackknife) -> tuple[SliceRow, ...]:
     """Measure the accuracy on each slice of a set, and find the weak slices.
 
     A slice is weak if it is significantly, and by more than 5 points, below the rest: one-sided p < 0.05, corrected by
-    Holm over all slices of the set. If slice and rest have five clusters each, p comes from Student's t: the
-    difference divided by its standard error over resamples of clusters, with the degrees of freedom of the fewer
-    clusters. Otherwise it comes from Fisher's exact test, which assumes independent utterances (multi-label: those
-    that are right in every class count as right). Slices of fewer than ten utterances are not tested, nor genders of
-    fewer than five speakers: the test would be about those speakers, not about gender. In a set of too few clusters
-    for an interval no slice is tested, and none has an interval.
+    Holm over all slices of the set. p comes from the jackknife over clusters, as intervals do. Slice and rest need five
+    clusters each, for they would say nothing about others otherwise, and a gender five speakers: the test would be
+    about those speakers, not about gender. A single speaker is compared with the others over utterances, by Fisher's
+    exact test, as this is about no other speaker. Slices of fewer than ten utterances are not tested.
 
     Args:
         stored: the set.
         right: (N,) share of each utterance's decisions that are right; 0 or 1 in a single-label task.
-        bootstrap: resamples of the utterances of the set.
+        jackknife: jackknife over the utterances of the set.
     """
     parts = list(_slices_of(stored))
-    if not parts:
-        return ()
-    masks = np.stack([part.mask for part in parts], axis=-1)
-    # Right and all utterances of each slice, then of the set: one pass over the resamples serves every slice.
-    columns = np.hstack([masks * right[:, None], masks, right[:, None], np.ones((len(right), 1))])
-    totals = bootstrap.totals(columns)
     rows, tested = [], []
     for number, part in enumerate(parts):
-        inside, outside = right[part.mask], right[~part.mask]
-        difference = float(inside.mean() - outside.mean())
-        rows.append(
-            SliceRow(
-                kind=part.kind,
-                name=part.name,
-                size=len(inside),
-                clusters=len(np.unique(bootstrap.clusters.index[part.mask])),
-                accuracy=_estimate(inside, part.mask, bootstrap),
-                difference=difference,
-                p=None,
-                weak=False,
-            )
-        )
-        large = min(len(inside), len(outside)) >= LEAST and not bootstrap.clusters.few
-        if large and not _is_few_speakers(part, stored):
-            resampled = totals[:, [number, len(parts) + number, -2, -1]]
-            tested.append((number, _p_below(inside, outside, part.mask, resampled, bootstrap.clusters)))
+        row, p = _row(part, right, jackknife)
+        rows.append(row)
+        if p is not None and not _is_few_speakers(part, stored):
+            tested.append((number, p))
     # Only slices that were tested count in the correction.
     for (number, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
         rows[number] = replace(rows[number], p=p, weak=p < WEAK and rows[number].difference < -WEAK)
     return tuple(rows)
+
+
+def _row(part: _Part, right: NDArray[np.float64], jackknife: Jackknife) -> tuple[SliceRow, float | None]:
+    """Return the figures of a slice, and the one-sided p-value that it is not below the rest; None without a test."""
+    mask, clusters = part.mask, jackknife.clusters
+    inside, outside = right[mask], right[~mask]
+    number, others = (len(np.unique(clusters.index[own])) for own in (mask, ~mask))
+    # One speaker, among speakers enough, is judged by his or her utterances.
+    alone = part.kind == "speaker" and number == 1 and not clusters.few
+    over = Jackknife(Clusters(np.arange(len(mask)), len(mask), "utterance")) if alone else jackknife
+    left = over.totals(np.stack([right * mask, mask, right * ~mask, ~mask], axis=-1))
+    sizes = np.where(left[:, 1::2] > 0, left[:, 1::2], np.nan)  # a part of one cluster is empty without it
+    within, without = (left[:, ::2] / sizes).T
+    difference = float(inside.mean() - outside.mean())
+    row = SliceRow(
+        kind=part.kind,
+        name=part.name,
+        size=len(inside),
+        clusters=number,
+        accuracy=over.estimate(float(inside.mean()), within, SHARE, mask),
+        difference=difference,
+        p=None,
+        weak=False,
+    )
+    if min(len(inside), len(outside)) < LEAST or clusters.few:
+        return row, None
+    if not alone and min(number, others) < FEWEST:
+        return row, None
+    # The part with fewer clusters limits what can be known.
+    found = over.difference(difference, within - without, mask if number < others else ~mask)
+    if alone or found.p is None:  # no chance at work, where all of a part is right and all of the other wrong
+        correct = [int((own == 1).sum()) for own in (inside, outside)]
+        return row, fisher_less(correct[0], len(inside), correct[1], len(outside))
+    return row, found.p / 2 if difference < 0 else 1 - found.p / 2
 
 
 def _is_few_speakers(part: _Part, stored: StoredSet) -> bool:
@@ -82,47 +94,7 @@ def _is_few_speakers(part: _Part, stored: StoredSet) -> bool:
     for inside, one in zip(part.mask, stored.spoken, strict=True):
         if one.speaker is not None:
             speakers[int(inside)].add(one.speaker)
-    return part.kind == "gender" and 0 < min(map(len, speakers)) < ENOUGH
-
-
-def _estimate(inside: NDArray[np.float64], mask: Mask, bootstrap: Bootstrap) -> Estimate:
-    """Return the accuracy on a slice with its interval over clusters; over utterances if there is one cluster only."""
-    if bootstrap.clusters.few:
-        return Estimate(float(inside.mean()))
-    _, index = np.unique(bootstrap.clusters.index[mask], return_inverse=True)
-    own = Clusters(index, int(index.max()) + 1, bootstrap.clusters.unit)
-    if own.number == 1:  # resampling one cluster gives the same figure every time
-        own = Clusters(np.arange(len(inside)), len(inside), "utterance")
-    resampled = Bootstrap(own, resamples=bootstrap.resamples, seed=bootstrap.seed)
-    sums = resampled.totals(np.stack([inside, np.ones_like(inside)], axis=-1))
-    return resampled.estimate(float(inside.mean()), sums[:, 0] / sums[:, 1], (0.0, 1.0))
-
-
-def _p_below(
-    inside: NDArray[np.float64],
-    outside: NDArray[np.float64],
-    mask: Mask,
-    totals: NDArray[np.float64],
-    clusters: Clusters,
-) -> float:
-    """Return the one-sided p-value of the hypothesis that a slice is not below the rest.
-
-    ``totals`` (R, 4): right and all utterances of the slice, right and all of the set, in each resample.
-    """
-    from scipy.special import stdtr  # slow to import, and only needed here
-
-    fewer = min(len(np.unique(clusters.index[own])) for own in (mask, ~mask))
-    right, size, all_right, all_size = totals.T
-    # A resample that drew only the slice, or only the rest, has no difference.
-    defined = (size > 0) & (size < all_size)
-    if fewer >= ENOUGH and defined.any():
-        rest = (all_right[defined] - right[defined]) / (all_size[defined] - size[defined])
-        # Resamples of n clusters vary like a mean with the divisor n; t needs n - 1.
-        error = float((right[defined] / size[defined] - rest).std()) * math.sqrt(fewer / (fewer - 1))
-        if error > 0:  # else all resamples agree, and there is nothing to divide by
-            return float(stdtr(fewer - 1, (inside.mean() - outside.mean()) / error))
-    correct = [int((own == 1).sum()) for own in (inside, outside)]
-    return fisher_less(correct[0], len(inside), correct[1], len(outside))
+    return part.kind == "gender" and 0 < min(map(len, speakers)) < FEWEST
 
 
 def _slices_of(stored: StoredSet) -> Iterator[_Part]:

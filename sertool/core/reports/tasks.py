@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from sertool.core.metrics import Bootstrap, Difference, Estimate, clusters_of, decision_differences
+from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
 from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
@@ -125,10 +125,10 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
         test.predictions.decisions(run.choice.k)[row]
         for test, run, row in zip(tests, (paper, honest), rows, strict=True)
     ]
-    # Paired: both runs share the resamples, so utterances that are hard for both cancel out.
-    bootstrap = Bootstrap(clusters_of([tests[0].spoken[row] for row in rows[0]]))
+    # Paired: both runs leave out the same clusters, so utterances that are hard for both cancel out.
+    jackknife = Jackknife(clusters_of([tests[0].spoken[row] for row in rows[0]]))
     number = len(tests[0].predictions.classes)
-    found = decision_differences(targets[0], decided[1], decided[0], number, bootstrap)
+    found = decision_differences(targets[0], decided[1], decided[0], number, jackknife)
     all_shared = all(len(test.predictions.ids) == len(shared) for test in tests)
     notes = [] if all_shared else [f"over the {len(shared):,} utterances that both runs cover"]
     own = paper.report.sets["test"]
@@ -153,6 +153,6 @@ def _targets(run: Reported) -> np.ndarray:
 
 
 def _unpaired(paper: Reported, honest: Reported) -> dict[str, Difference]:
-    # Without shared utterances the resamples cannot be paired, so there is a value and no interval.
+    # Without shared utterances nothing can be paired, so there is a value and no interval.
     figures = [run.report.sets["test"].metrics for run in (paper, honest)]
     return {name: Difference(figures[0][name].value - figures[1][name].value) for name in METRICS}

@@ -71,7 +71,7 @@ def p_value(p: float | None) -> str:
     """Write a p-value for a table; a dash if there is none."""
     if p is None or p != p:
         return NONE
-    # Smaller values say nothing more: resamples cannot resolve them.
+    # Smaller values say nothing more: no model of chance is right that far out.
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -6,14 +6,14 @@ import inspect
 
 import pytest
 
-# How many examples each module has, and its public functions without one. Those work on resamples or on whole tables,
+# How many examples each module has, and its public functions without one. Those work on whole tables,
 # which no short example shows; they have tests of their own.
 MODULES = {
-    "metrics.bootstrap": (2, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (11, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
     "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
+    "metrics.jackknife": (3, set()),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),
     "metrics.significance": (4, set()),

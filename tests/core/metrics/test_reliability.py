@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import brier_score_loss
 
-from sertool.core.metrics import Bootstrap, Clusters, Estimate
+from sertool.core.metrics import Clusters, Estimate, Jackknife
 from sertool.core.metrics.calibration import confidences, expected_calibration_error, probabilities
 from sertool.core.metrics.reliability import (
     Bin,
@@ -46,12 +46,12 @@ def risk_coverage_area(logits, targets, kind, temperature=1.0):
     return float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean())
 
 
-def speakers(count, number, resamples=1000):
-    return Bootstrap(Clusters(np.arange(count) % number, number, "speaker"), resamples=resamples)
+def speakers(count, number):
+    return Jackknife(Clusters(np.arange(count) % number, number, "speaker"))
 
 
 def alone(count):
-    return Bootstrap(Clusters(np.arange(count), count, "utterance"), resamples=100)
+    return Jackknife(Clusters(np.arange(count), count, "utterance"))
 
 
 # Reliability
@@ -88,19 +88,19 @@ def test_bins_by_hand():
 @KINDS
 def test_the_error_of_a_calibrated_model_is_what_chance_gives(kind):
     logits, targets = problem(400, kind=kind, seed=1)
-    bootstrap = speakers(400, 20)
-    found = ece_estimate(logits, targets, kind, 1.0, bootstrap)
+    jackknife = speakers(400, 20)
+    found = ece_estimate(logits, targets, kind, 1.0, jackknife)
     expected, p = ece_expected(logits, targets, kind)
     assert found.value == expected_calibration_error(logits, targets, kind)
     assert found.value == pytest.approx(expected, rel=0.5)
     assert p > 0.1
     # The true error is 0, and the figure is all chance: the interval goes far below it.
     assert 0 <= found.low < 0.3 * found.value
-    over = ece_estimate(logits * 4, targets, kind, 1.0, bootstrap)
+    over = ece_estimate(logits * 4, targets, kind, 1.0, jackknife)
     expected, p = ece_expected(logits * 4, targets, kind)
     assert expected < over.low < over.value < over.high
     assert p == 1 / 201
-    assert ece_estimate(logits * 4, targets, kind, 4.0, bootstrap) == found
+    assert ece_estimate(logits * 4, targets, kind, 4.0, jackknife) == found
 
 
 def test_the_interval_of_the_error_covers_the_truth_where_there_is_some():
@@ -109,7 +109,7 @@ def test_the_interval_of_the_error_covers_the_truth_where_there_is_some():
     held = 0
     for seed in range(200):
         logits, targets = problem(400, 3, seed=100 + seed, scale=1.5)
-        found = ece_estimate(logits, targets, "single", 1.0, speakers(400, 40, resamples=300))
+        found = ece_estimate(logits, targets, "single", 1.0, speakers(400, 40))
         held += found.low <= truth <= found.high
     assert 0.84 <= held / 200 <= 0.99
 
@@ -127,18 +127,14 @@ def test_draws_are_the_seeds():
 
 
 @KINDS
-def test_resamples_keep_an_utterances_decisions_together(kind):
-    """Bin by bin, naively, from utterances drawn one resample at a time."""
+def test_the_error_without_a_speaker_is_that_of_the_other_utterances(kind):
+    """Naively, with all decisions of an utterance left out together."""
     logits, targets = problem(60, seed=3, scale=2.0, kind=kind)
-    bootstrap, draw = speakers(60, 10, resamples=8000), np.random.default_rng(4)
-    values = []
-    for _ in range(2000):
-        rows = (draw.integers(0, 10, 10)[:, None] + 10 * np.arange(6)).ravel()
-        values.append(expected_calibration_error(logits[rows], targets[rows], kind))
-    low, high = bootstrap.interval(np.array(values))
-    found = ece_estimate(logits, targets, kind, 1.0, bootstrap)
-    assert found.low == pytest.approx(max(2 * found.value - high, 0), abs=0.03)
-    assert found.high == pytest.approx(max(2 * found.value - low, found.value), abs=0.03)
+    kept = [np.arange(60) % 10 != number for number in range(10)] + [np.arange(60) != row for row in range(60)]
+    values = np.array([expected_calibration_error(logits[rows], targets[rows], kind) for rows in kept])
+    found, jackknife = ece_estimate(logits, targets, kind, 1.0, speakers(60, 10)), speakers(60, 10)
+    wanted = jackknife.estimate(found.value, values, (0.0, math.inf))
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
 
 
 # Brier score

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertool.core.corpora.tasks import SEVEN, SIGN
-from sertool.core.metrics import Bootstrap, Clusters, Estimate
+from sertool.core.metrics import Clusters, Estimate, Jackknife
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.metrics.sentiment import ccc, pearson, score_estimates, score_of
 
@@ -17,10 +17,10 @@ ALL = ["acc2_with_zeros", "acc2_without_zeros", "acc7", "mae", "pearson", "ccc"]
 HALVES = st.integers(-6, 6).map(lambda value: value / 2)
 
 
-def bootstrap(count, clusters=None, resamples=300):
+def over(count, clusters=None):
     number = clusters or count
     unit = "speaker" if clusters else "utterance"
-    return Bootstrap(Clusters(np.arange(count) % number, number, unit), resamples=resamples)
+    return Jackknife(Clusters(np.arange(count) % number, number, unit))
 
 
 def seven(*shares):
@@ -83,7 +83,7 @@ def test_figures_by_hand():
     scores = np.array([-1.0, 0.0, 0.0, 2.5, 1.5, -0.5])
     logits = seven({-1: 1}, {-1: 1}, {0: 0.6, 1: 0.4}, {2: 1}, {2: 0.5, -3: 0.3, 0: 0.2}, {0: 0.9, 1: 0.1})
     # Said: -1, -1, 0.4, 2, 0.1, 0.1; rounded half to even, the scores are -1, 0, 0, 2, 2, 0.
-    found = score_estimates(scores, logits, SEVEN, bootstrap(6))
+    found = score_estimates(scores, logits, SEVEN, over(6))
     assert list(found) == ALL
     assert found["acc2_with_zeros"].value == pytest.approx(4 / 6)
     assert found["acc2_without_zeros"].value == pytest.approx(3 / 4)
@@ -98,49 +98,48 @@ def test_figures_by_hand():
 def test_two_classes_have_a_sign_only():
     """Decided: positive, negative, positive, negative."""
     logits = np.array([[0, 1], [1, 0], [0, 1], [1, 0]])
-    found = score_estimates(np.array([2.0, -1.0, 0.0, 0.4]), logits, SIGN, bootstrap(4))
+    found = score_estimates(np.array([2.0, -1.0, 0.0, 0.4]), logits, SIGN, over(4))
     assert list(found) == ["acc2_with_zeros", "acc2_without_zeros"]
     assert [one.value for one in found.values()] == pytest.approx([3 / 4, 2 / 3])
-    without = score_estimates(np.array([2.0, -1.0, -3.0, 0.4]), logits, SIGN, bootstrap(4))
+    without = score_estimates(np.array([2.0, -1.0, -3.0, 0.4]), logits, SIGN, over(4))
     assert list(without) == ["acc2_without_zeros"]
     assert without["acc2_without_zeros"].value == 0.5
-    zeros = score_estimates(np.zeros(4), logits, SIGN, bootstrap(4))
+    zeros = score_estimates(np.zeros(4), logits, SIGN, over(4))
     assert list(zeros) == ["acc2_with_zeros"]
     assert zeros["acc2_with_zeros"].value == 0.5
 
 
-def test_intervals_are_those_of_resampled_utterances():
-    """The naive bootstrap, with audmetric's figures of each resample."""
+def test_intervals_are_the_naive_jackknifes():
+    """With audmetric's figures without each cluster."""
     scores, logits = sample(0, 120)
-    own = bootstrap(120, clusters=12, resamples=10_000)
-    found = score_estimates(scores, logits, SEVEN, own)
-    said, draw = score_of(logits, SEVEN), np.random.default_rng(5)
+    jackknife = over(120, clusters=12)
+    found = score_estimates(scores, logits, SEVEN, jackknife)
+    said, index = score_of(logits, SEVEN), np.arange(120) % 12
     figures = {
-        "mae": audmetric.mean_absolute_error,
-        "pearson": audmetric.pearson_cc,
-        "ccc": audmetric.concordance_cc,
-        "acc2_without_zeros": lambda x, y: ((x > 0) == (y > 0))[x != 0].mean(),
-        "acc2_with_zeros": lambda x, y: ((x >= 0) == (y >= 0)).mean(),
+        "mae": (audmetric.mean_absolute_error, (0, 6)),
+        "pearson": (audmetric.pearson_cc, (-1, 1)),
+        "ccc": (audmetric.concordance_cc, (-1, 1)),
+        "acc2_without_zeros": (lambda x, y: ((x > 0) == (y > 0))[x != 0].mean(), (0, 1)),
+        "acc2_with_zeros": (lambda x, y: ((x >= 0) == (y >= 0)).mean(), (0, 1)),
     }
-    values = {name: [] for name in figures}
-    for _ in range(3000):
-        rows = (draw.integers(0, 12, 12)[:, None] + 12 * np.arange(10)).ravel()
-        for name, figure in figures.items():
-            values[name].append(figure(scores[rows], said[rows]))
-    for name in figures:
-        low, high = own.interval(np.array(values[name]))
-        assert [found[name].low, found[name].high] == pytest.approx([low, high], abs=0.03), name
+    kept = [index != number for number in range(12)] + [np.arange(120) != row for row in range(120)]
+    for name, (figure, within) in figures.items():
+        values = np.array([figure(scores[rows], said[rows]) for rows in kept])
+        of = scores != 0 if name == "acc2_without_zeros" else None
+        wanted = jackknife.estimate(figure(scores, said), values, within, of)
+        assert (found[name].low, found[name].high) == pytest.approx((wanted.low, wanted.high), abs=1e-6), name
+        assert wanted.low < found[name].value < wanted.high
     assert 0 < found["acc7"].low < found["acc7"].value < found["acc7"].high < 1
 
 
 def test_one_utterance_and_a_model_that_says_one_thing():
-    one = score_estimates(np.array([1.0]), seven({1: 0.5, 2: 0.5}), SEVEN, bootstrap(1))
+    one = score_estimates(np.array([1.0]), seven({1: 0.5, 2: 0.5}), SEVEN, over(1))
     assert one["mae"] == Estimate(pytest.approx(0.5))
     assert one["acc2_without_zeros"] == Estimate(1.0)
     assert math.isnan(one["pearson"].value)
     assert math.isnan(one["ccc"].value)
     scores, logits = sample(1, 40)
-    same = score_estimates(scores, np.tile(logits[:1], (40, 1)), SEVEN, bootstrap(40))
+    same = score_estimates(scores, np.tile(logits[:1], (40, 1)), SEVEN, over(40))
     assert math.isnan(same["pearson"].value)
     assert same["pearson"].low is None
     assert same["ccc"].value == 0
@@ -151,7 +150,7 @@ def test_one_utterance_and_a_model_that_says_one_thing():
 @settings(max_examples=40, deadline=None)
 def test_intervals_lie_within_what_can_be(seed, count, temperature):
     scores, logits = sample(seed, count)
-    found = score_estimates(scores, logits, SEVEN, bootstrap(count, resamples=50), temperature=temperature)
+    found = score_estimates(scores, logits, SEVEN, over(count), temperature=temperature)
     for name, one in found.items():
         lowest, highest = {"mae": (0, 6), "pearson": (-1, 1), "ccc": (-1, 1)}.get(name, (0, 1))
         assert math.isnan(one.value) or lowest <= one.value <= highest

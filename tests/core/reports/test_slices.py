@@ -6,7 +6,7 @@ import numpy as np
 from builders import CLASSES
 from stored_sets import changed, make_set, only, write_run
 
-from sertool.core.metrics import Bootstrap, clusters_of
+from sertool.core.metrics import Jackknife, clusters_of
 from sertool.core.reports.slices import slice_rows
 
 
@@ -36,8 +36,8 @@ def test_parts_of_clean_sets_are_seldom_weak_however_much_speakers_differ():
         stored, random = make_set("test", seed=seed), np.random.default_rng(seed)
         skill = random.normal(0.8, 1, 10)[np.arange(400) % 10]
         right = (random.random(400) < 1 / (1 + np.exp(-skill))).astype(float)
-        bootstrap = Bootstrap(clusters_of(stored.spoken), resamples=500)
-        weak += any(row.weak for row in slice_rows(stored, right, bootstrap) if row.kind != "speaker")
+        jackknife = Jackknife(clusters_of(stored.spoken))
+        weak += any(row.weak for row in slice_rows(stored, right, jackknife) if row.kind != "speaker")
     assert weak <= 8
 
 

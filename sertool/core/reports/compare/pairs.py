@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
 from sertool.core.metrics import (
-    Bootstrap,
     Difference,
+    Jackknife,
     clusters_of,
     cohens_h,
     decision_differences,
@@ -103,7 +103,7 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
     spoken = [a.stored.spoken[row] for row in shared.rows_a]
     clusters = clusters_of(spoken)
     classes = len(a.stored.predictions.classes)
-    differences = decision_differences(shared.targets, shared.a, shared.b, classes, Bootstrap(clusters))
+    differences = decision_differences(shared.targets, shared.a, shared.b, classes, Jackknife(clusters))
     of_a, of_b = _metrics(shared, METRICS, classes)
     right_a, right_b = (shared.targets == decided for decided in (shared.a, shared.b))
     test = mcnemar(right_a.ravel(), right_b.ravel())
