@@ -1,7 +1,7 @@
 """Intervals of a test set of 5,000 utterances and seven classes, by jackknife over its clusters, on one core.
 
 A turn computes what the report needs for a model: its metrics, a paired difference to another, or everything (metrics,
-every class, scores, calibration error). By 10,000 resamples of the clusters, as before, it took 3 to 20 times as long.
+every class, scores, calibration error). By 10,000 resamples of the clusters it took 2 to 45 times as long.
 """
 
 import argparse

@@ -54,7 +54,9 @@ def test_the_whole_output(here):
     # Of each of the 8 speakers' 5 utterances; one of the first speaker's became right, one wrong.
     changes = np.array([0, 0, 0, 0.2, 0.2, 0, 0, 0.2])
     t = changes.mean() / (changes.std(ddof=1) / math.sqrt(8))
-    assert 2 * student_t.sf(t, 7) == pytest.approx(0.079, abs=0.002)
+    assert 2 * student_t.sf(t, 7) == pytest.approx(0.0796, abs=5e-5)
+    half = student_t.ppf(0.975, 7) * changes.mean() / t
+    assert (0.075 - half, 0.075 + half) == pytest.approx((-0.0115, 0.1615), abs=5e-5)
     assert binomtest(1, 5).pvalue == 0.375
     assert 2 * (math.asin(math.sqrt(0.825)) - math.asin(math.sqrt(0.75))) == pytest.approx(0.18, abs=0.005)
     assert result.stdout.splitlines() == [
@@ -63,13 +65,13 @@ def test_the_whole_output(here):
         "B  b · 1 of 1 member",
         "",
         "                 A      B  B - A  95 % interval      p   Holm",
-        "accuracy     75.00  82.50  +7.50    0.0 to 15.0  0.079  0.176",
-        "UAR          75.00  81.67  +6.67    0.0 to 16.7  0.111  0.176",
-        "weighted F1  74.86  82.40  +7.54    0.0 to 14.7  0.059  0.176",
+        "accuracy     75.00  82.50  +7.50   -1.2 to 16.2  0.080  0.237",
+        "UAR          75.00  81.67  +6.67   -4.9 to 18.2  0.214  0.237",
+        "weighted F1  74.86  82.40  +7.54   -0.9 to 16.0  0.079  0.237",
         "",
-        "accuracy: +7.5 points, interval 0.0 to 15.0 by speaker: not shown to be better",
-        "UAR: +6.7 points, interval 0.0 to 16.7 by speaker: not shown to be better",
-        "weighted F1: +7.5 points, interval 0.0 to 14.7 by speaker: not shown to be better",
+        "accuracy: +7.5 points, interval -1.2 to 16.2 by speaker: not shown to be better",
+        "UAR: +6.7 points, interval -4.9 to 18.2 by speaker: not shown to be better",
+        "weighted F1: +7.5 points, interval -0.9 to 16.0 by speaker: not shown to be better",
         "",
         "paired intervals over 8 speakers",
         "Holm: p corrected for all 3 tests above",
