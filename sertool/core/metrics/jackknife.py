@@ -53,7 +53,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Noise:
-    """How much chance moves a figure.
+    """Noise of a figure: chance would move it this much in another set.
 
     Attributes:
         error: its standard error over clusters.
