@@ -42,6 +42,7 @@ from old_files import (
     same_results,
     same_weights,
     times,
+    without_missing_sizes,
     without_remarks,
     without_sentences,
 )
@@ -355,12 +356,15 @@ def test_report(sertool):
     check_temperatures()
     names = [option for name in ("first", "second", "folds", "chords") for option in ("--name", name)]
     sertool("report", *names, "--json", "now/report.json", "--csv", "now/report.csv")
+    without_missing_sizes("report.json")
     same_results("report.json", "report.csv")
 
 
 def test_compare(sertool):
     sertool("compare", "first", "second", "--json", "now/compare.json", "--csv", "now/compare.csv")
     sertool("compare", "first", "second", "--set", "valid", "--json", "now/compare-valid.json")
+    without_missing_sizes("compare.json")
+    without_missing_sizes("compare-valid.json")
     same_results("compare.json", "compare-valid.json")
     same_bytes("compare.csv")
 
@@ -404,6 +408,7 @@ def test_export(sertool, unpacked, name, bundle, result, options):
             del check["onnx_ms"], check["torch_ms"], check["largest_difference"]  # times, and a rounding
         content["bytes"] = list(content["bytes"])  # README.md and settings.json hold such figures and versions
     assert now.pop("uncalibrated") == ""
+    assert now.pop("size")["chosen_by"] == "all"
     alike(now, was)
     alike(logits(bundle), plain(Path("expected", f"{bundle}.json")))
     old = unpacked / bundle
@@ -415,6 +420,8 @@ def test_export(sertool, unpacked, name, bundle, result, options):
         del content["versions"]
         content["files"] = list(content["files"])
     assert now.pop("uncalibrated") == ""
+    assert now.pop("size")["chosen_by"] == "all"
+    assert now.pop("ensemble").endswith("members, all that were trained")
     alike(now, was)
     if onnx.__version__ == versions["onnx"] and on_such_a_machine():
         assert Path(bundle, "model.onnx").read_bytes() == (old / "model.onnx").read_bytes()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sertool.core.errors import DataError
 from sertool.core.files.artifacts import read_json
+from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Recipe
 
@@ -167,11 +168,15 @@ def selected_on_test(recipe: Recipe) -> bool:
 
 def _done(recipe: Recipe, result: Path) -> Row:
     try:
-        last = read_json(result)["sets"]["test"]["ensemble"][-1]
-        text = f"{100 * last['accuracy']:.2f} %, {last['members']} members"
+        content = read_json(result)
+        sizes = content["sets"]["test"]["ensemble"]
+        # A result of an older version does not say how many members were chosen: it is of all.
+        size = content.get("size", {"k": len(sizes), "chosen_by": "all"})
+        k, on_test = size["k"], size["chosen_by"] == "test" or selected_on_test(recipe)
+        text = f"{100 * sizes[k - 1]['accuracy']:.2f} %, {plural(sizes[k - 1]['members'], 'member')}"
     except (DataError, KeyError, TypeError, IndexError, ValueError) as error:
         return Row(recipe, f"failed: {result} is damaged ({error}); delete it", failed=True)
-    return Row(recipe, text + ", selected on test" * selected_on_test(recipe), done=True)
+    return Row(recipe, text + ", selected on test" * on_test, done=True)
 
 
 def report(places: Places) -> bool:

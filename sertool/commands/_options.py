@@ -26,7 +26,8 @@ Recipe = Annotated[str, option("--recipe", "Name of a shipped recipe, or a YAML 
 Set = Annotated[list[str] | None, option("--set", "Change a key of the recipe; can be repeated.", "KEY=VALUE")]
 Run = Annotated[str, option("--name", "Run name, a folder under --output.", "NAME")]
 Members = Annotated[
-    int | None, option("--members", "Average only the best K members. Default: all.", "K", ("--index",))
+    int | None,
+    option("--members", "Average the best K members. Default: as many as sertool ensemble chose.", "K", ("--index",)),
 ]
 Data = Annotated[Path, option("--data", "Folder that holds the corpora.", "DIR", file_okay=False)]
 Output = Annotated[Path, option("--output", "Folder that holds the trained models.", "DIR", file_okay=False)]

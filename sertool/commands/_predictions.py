@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sertool.core.formatting import cut, first_lines, padded, plural, printable, total_width
+from sertool.core.formatting import cut, first_lines, padded, printable, total_width
 from sertool.core.inference.trust import UNSURE, in_words
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def show(
 
 def _title(opened: "Predictor", predictions: Sequence["Prediction"]) -> str:
     trained, calibration = opened.trained, opened.calibration
-    members = len(opened.members)
     outside = sum(not own.calibrated and not own.uninformed for own in predictions)
     calibrated = "uncalibrated"
     if calibration and any(own.calibrated for own in predictions):
@@ -67,7 +66,7 @@ def _title(opened: "Predictor", predictions: Sequence["Prediction"]) -> str:
         trained.name,
         *(["synthetic speech"] if trained.synthetic else []),
         *(["machine-made transcripts"] if trained.machine_text else []),
-        plural(members, "member"),
+        str(opened.size),
         calibrated,
     ]
     return " · ".join(parts)
@@ -202,6 +201,7 @@ def predictions_table(
         "task": opened.trained.task.name,
         "classes": list(opened.classes),
         "members": list(opened.members),
+        "size": opened.size.table,
         "calibrated": not opened.uncalibrated,
         "uncalibrated": opened.uncalibrated,
         "temperature": None if calibration is None else calibration.temperature,

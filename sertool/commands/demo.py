@@ -61,21 +61,23 @@ def demo(
 
 def _evaluated(title: str, name: str, output: Path, chosen: "Precision") -> dict[str, Any]:
     """Evaluate one of the ensembles on test; return its row of the table."""
+    from sertool.core.formatting import plural
     from sertool.core.inference.ensemble import open_ensemble
     from sertool.core.inference.evaluate import evaluate
     from sertool.core.metrics import clusters_of
     from sertool.core.reports.by_cluster import cluster_rows
 
     opened = open_ensemble(name, output, Path())
-    members = opened.depth
     # Only the fused model is probed: the others have no second modality to mask or shuffle.
-    test = evaluate(opened, ["test"], members, chosen, "sertool demo", probed=title == FUSED).results[0]
+    evaluation = evaluate(opened, ["test"], None, chosen, "sertool demo", probed=title == FUSED)
+    test, members = evaluation.results[0], evaluation.k
     assert test.targets is not None
     # Utterances of one voice are not independent of each other, and four voices are too few for an interval.
     voices = clusters_of([opened.experiment.corpus.utterances[row] for row in test.utterances])
     by_voice = cluster_rows(test.targets, test.decisions(members), len(test.classes), voices)
     return {
-        "row": title if title != FUSED else f"{title}, {members} members",
+        "row": title if title != FUSED else f"{title}, {plural(members, 'member')}",
+        "size": evaluation.size.table,
         "uar": test.metric("uar", members),
         "accuracy": test.metric("accuracy", members),
         "utterances": len(test.ids),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sertool.core.inference.ensemble import Ensemble
     from sertool.core.inference.evaluate import Evaluation
     from sertool.core.reports.details import Details
+    from sertool.core.runs.ensemble_size import EnsembleSize
     from sertool.core.runs.predictions import Predictions
 
 
@@ -43,21 +44,22 @@ def ensemble(
 ) -> None:
     """Average the members of a run and evaluate the result.
 
-    Members are ordered by their validation score; the best 1, 2, ... are averaged. Predictions are stored with the run
-    for sertool report and sertool compare. So is a temperature fitted on validation, which calibrates the probabilities
-    of sertool predict. A folder of the reference's best*.pkl files is read like a run.
+    Members are ordered by their validation score, and the best 1, 2, ... are averaged. Validation chooses how many: all
+    where it cannot tell. The size is stored with the run for every other command. So are the predictions, and a
+    temperature fitted on validation, which calibrates the probabilities of sertool predict. A folder of the reference's
+    best*.pkl files is read like a run.
     """
     from sertool.core.compute.device import choose
     from sertool.core.errors import SertoolError
     from sertool.core.files.csv_text import csv_text
-    from sertool.core.inference.ensemble import chosen_size, open_ensemble, result_table
+    from sertool.core.inference.ensemble import open_ensemble, result_table
     from sertool.core.inference.evaluate import calibration_table, evaluate
     from sertool.core.reports.data_files import plain
+    from sertool.core.runs.ensemble_size import read_size
 
     files = Outputs({"--csv": csv, "--json": json}, [output / name])
     opened = open_ensemble(name, output, data)
     files.spare(corpus_inputs(opened.experiment.recipe, data))
-    k = chosen_size(opened.depth, members)
     chosen = choose(device, precision or "fp32")
     talk = console()
     for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
@@ -65,18 +67,19 @@ def ensemble(
     say_kernels(talk, chosen.device)
     # A dict drops sets that are named twice and keeps their order.
     wanted = dict.fromkeys(part.strip() for part in split.split(","))
-    evaluation = evaluate(opened, list(wanted), k, chosen, "sertool ensemble", probed=probe)
-    results = evaluation.results
+    before = read_size(opened.folder)
+    evaluation = evaluate(opened, list(wanted), members, chosen, "sertool ensemble", probed=probe)
+    results, k = evaluation.results, evaluation.k
     files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
     details = {own.set: _details(opened, own, evaluation) for own in results if own.targets is not None}
     for name in [name for name, own in details.items() if probe and own.use is None]:
         say(talk, f"--probe: no verdict on {name}: one modality only, or logits that are not finite")
-    table = result_table(opened, results, members)
+    table = result_table(opened, results, evaluation.size)
     for name, own in details.items():
         table["sets"][name] |= plain(own)
     files.write_json("--json", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
-    files.show([*shown, show_calibration(evaluation)])
+    files.show([*shown, *show_size(evaluation.size, before), show_calibration(evaluation)])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
 
@@ -167,6 +170,16 @@ def show_details(details: "Details | None", result: "Predictions", k: int) -> li
         columns += [] if names else [["95 % interval", "", *(points_interval(row.drop) for row in rows)]]
         lines += ["", *padded(columns), *([f"in the last columns the fall for each {details.unit}"] if names else [])]
         lines += [details.use.sentence] if details.use else []
+    return lines
+
+
+def show_size(size: "EnsembleSize", before: "EnsembleSize | None") -> list[str]:
+    """Say which size is stored from now on, and why; ``before`` is the one that was stored until now."""
+    lines = [f"stored: {size.explained}"]
+    if size.left_out:
+        lines.insert(0, f"left out because their logits are not finite: {', '.join(size.left_out)}")
+    if before is not None and before.chosen_by == "user" and before.k != size.k:
+        lines.append(f"it replaces {before}; --members {before.k} stores that again")
     return lines
 
 

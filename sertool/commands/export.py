@@ -7,7 +7,7 @@ from sertool.commands import _options as options
 from sertool.commands._console import console
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-from sertool.core.formatting import plural, readable_size
+from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
     from sertool.core.export.export import Exported
@@ -58,7 +58,7 @@ def show(done: "Exported") -> list[str]:
     calibrated = "uncalibrated" if done.uncalibrated else f"temperature {done.temperature:.3g}"
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in done.sizes.items())
     lines = [
-        f"{done.folder} · {done.name}, {plural(done.members, 'member')} averaged, {calibrated}",
+        f"{done.folder} · {done.name}, {done.size}, {calibrated}",
         f"largest difference of logits to PyTorch {largest:.1e}, all {count} decisions equal "
         f"({'; '.join(own.source for own in done.compared)})",
         f"one utterance: onnxruntime {last.onnx_ms:.1f} ms, PyTorch {last.torch_ms:.1f} ms (median, CPU{frontend})",
@@ -79,6 +79,7 @@ def result_table(done: "Exported") -> dict[str, Any]:
         "bundle": str(done.folder),
         "name": done.name,
         "members": done.members,
+        "size": done.size.table,
         "temperature": done.temperature,
         "uncalibrated": done.uncalibrated,
         "checks": [

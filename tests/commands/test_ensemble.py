@@ -133,6 +133,7 @@ def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):
         f"2 members: accuracy {100 * own['ensemble'][1]['accuracy']:.2f} · UAR {100 * own['uar']:.2f} · "
         f"weighted F1 {100 * own['f1_weighted']:.2f}"
     ) in lines
+    assert lines[-2] == "stored: 2 members, chosen by the user"
     assert lines[-1].startswith("calibration: uncalibrated, 2 validation speakers: too few ")
 
 

@@ -71,7 +71,12 @@ def test_a_report_of_one_run(here):
     assert accuracy[1] == f"{100 * own.metric('accuracy', k):.2f}"
     assert "intervals over 10 speakers" in lines
     assert any(line.startswith("text masked ") for line in lines)
-    assert sorted(path.name for path in folder.iterdir()) == ["calibration.json", "log.jsonl", "predictions"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "calibration.json",
+        "log.jsonl",
+        "predictions",
+        "size.json",
+    ]
 
 
 def test_all_files_and_the_command_that_makes_them_again(here):

@@ -75,7 +75,7 @@ def test_a_run(report):
         "warning: 15 words and more: 55.0 against 74.2 for the rest (38 utterances, p < 0.001) [weak-slice]",
         "note: only 2 speakers: the intervals say nothing about other speakers [other-clusters]",
         "",
-        "test · 60 utterances · k = 4, chosen on test by accuracy · selected on test: epochs, order and k",
+        "test · 60 utterances · k = 4, selected on test by accuracy · selected on test: epochs, order and k",
         "             k = 4         95 %  members, mean ± sd",
         "accuracy     73.20  68.2 - 77.7        69.00 ± 0.95",
     ]

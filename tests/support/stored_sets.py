@@ -15,9 +15,10 @@ from sertool.core.recipe.load import resolved
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.build import build_report
 from sertool.core.reports.contents import Report, RunReport
+from sertool.core.runs.ensemble_size import EnsembleSize, choose_size, write_size
 from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
-from sertool.core.runs.predictions import MemberScore, Predictions
+from sertool.core.runs.predictions import MemberScore, Predictions, divided, finite_rows, without
 from sertool.core.runs.temperature import write_calibration
 
 MEMBERS = 3
@@ -115,8 +116,12 @@ def write_run(
     probes: Callable[[StoredSet], dict[str, np.ndarray]] | None = None,
     calibrated: bool = True,
     judged: int = 1,
+    sized: bool = True,
 ) -> Path:
-    """Put sets into a run's folder, with probes, a calibration of all members and a log; returns the folder."""
+    """Put sets into a run's folder, with probes, a calibration of all members and a log; returns the folder.
+
+    The size of the ensemble is chosen as by `sertool ensemble`, but for ``sized`` False, as in older versions.
+    """
     for stored in sets:
         write_set(folder, stored)
         if probes is not None:
@@ -128,12 +133,26 @@ def write_run(
             write_calibration(
                 folder, calibrate(logits, own.targets, own.kind, members=names, clusters=clusters_of(stored.spoken))
             )
+    finite = np.all([finite_rows(one.predictions.logits) for one in sets], axis=0)
+    if sized and finite.any():
+        write_size(folder, _size(sets, finite))
     looks = [{"by": "sertool train", "purpose": "the doctor counted the classes of every split"}]
     looks += [{"by": "sertool ensemble", "purpose": "judged 3 members"}] * judged
     entries = [{"read": "test labels", "time": "2026-01-02T03:04:05Z", "utterances": 400, **look} for look in looks]
     entries.insert(1, {"finished": "2026-01-02T03:04:05Z", "seconds": 7.5})
     (folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return folder
+
+
+def _size(sets: Sequence[StoredSet], finite: np.ndarray) -> EnsembleSize:
+    """Choose the size of the ensemble as evaluate does, among the members whose logits are finite."""
+    by_name = {one.predictions.set: one for one in sets}
+    usable = {name: without(one.predictions, finite) for name, one in by_name.items()}
+    origin = sets[0].origin
+    on_test = origin.protocol == "paper" or origin.selected_on_test
+    clusters = None if on_test else clusters_of(by_name["valid"].spoken if "valid" in by_name else ())
+    left_out = divided(sets[0].predictions.members, finite)[1]
+    return replace(choose_size(usable, "accuracy", clusters), left_out=left_out)
 
 
 def report(folder: Path, *names: str, **options) -> Report:

@@ -179,6 +179,14 @@ def test_a_report_that_fails_is_a_failure(run, tmp_path):
     assert (code, lines[-1]) == (1, "failed: sertool report (its message is above)")
 
 
+def test_the_figure_is_that_of_the_chosen_members(run, tmp_path):
+    finish(tmp_path / "ckpt" / "mosi-7")
+    result = tmp_path / "ckpt" / "mosi-7" / "ensemble.json"
+    sizes = [{"members": 1, "accuracy": 0.75}, {"members": 2, "accuracy": 0.7}]
+    result.write_text(json.dumps({"size": {"k": 1, "chosen_by": "test"}, "sets": {"test": {"ensemble": sizes}}}))
+    assert "75.00 %, 1 member, selected on test" in run("--only", "mosi-7")[1][0]
+
+
 def test_a_damaged_result_is_told(run, tmp_path):
     finish(tmp_path / "ckpt" / "mosi-7")
     result = tmp_path / "ckpt" / "mosi-7" / "ensemble.json"
@@ -258,7 +266,7 @@ def test_the_real_chain_goes_on_after_a_kill_and_ends_in_a_report(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert "resuming after epoch" in done.stderr
-    assert re.search(r"^vgaf-honest  honest    \d+\.\d\d %, 10 members$", done.stdout, re.MULTILINE)
+    assert re.search(r"^vgaf-honest  honest    \d+\.\d\d %, \d+ members?$", done.stdout, re.MULTILINE)
     assert len(list(output.glob("vgaf-honest/run-*/run.json"))) == 10
     assert "synthetic speech" in (output / "report.md").read_text()
     assert json.loads((output / "report.json").read_text())

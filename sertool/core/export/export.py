@@ -17,6 +17,7 @@ from sertool.core.export.quantise import Loss, measure_loss, quantise, require_s
 from sertool.core.export.source import Opened, log_mel_of, open_trained
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files import artifacts
+from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained, stack_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Exported:
     Attributes:
         folder: folder of the bundle.
         name: name of the ensemble.
-        members: number of members that are averaged.
+        members: number of members that are averaged, over all folds.
+        size: number of members of each fold, and where it comes from.
         temperature: temperature of the probabilities.
         uncalibrated: reason why they are not calibrated; empty if they are.
         compared: comparisons with PyTorch, on the corpus and, with the frontend, on recordings.
@@ -45,6 +47,7 @@ class Exported:
     folder: Path
     name: str
     members: int
+    size: EnsembleSize
     temperature: float
     uncalibrated: str
     compared: tuple[BundleComparison, ...]
@@ -70,7 +73,7 @@ def export(
         out: folder of the bundle.
         output: folder that holds the trained models.
         data: folder that holds the corpora.
-        index: number of members of each fold to average, best first; None for all.
+        index: number of members of each fold to average, best first; None for the size stored with the run.
         int8: also write an 8-bit graph.
         with_frontend: take a waveform instead of mel frames.
         force: replace an existing bundle, and write the 8-bit graph whatever it costs in accuracy.
@@ -95,6 +98,7 @@ def export(
         folder=out,
         name=opened.trained.name,
         members=len(opened.members),
+        size=opened.size,
         temperature=opened.temperature,
         uncalibrated=opened.uncalibrated,
         compared=compared,

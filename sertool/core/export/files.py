@@ -44,6 +44,7 @@ def write_texts(
     facts = Facts(
         trained=trained,
         members=opened.members,
+        size=opened.size,
         note=opened.note,
         source=experiment.corpus.source.rstrip(".") if experiment else "",
         selected_on_test=opened.selected_on_test,
@@ -103,6 +104,8 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         "machine_text": trained.machine_text,
         "architecture": recipe.model.architecture,
         "members": [member.name for member in opened.members],
+        "size": opened.size.table,
+        "ensemble": str(opened.size),
         "temperature": opened.temperature,
         "uncalibrated": opened.uncalibrated,
         "modalities": sorted(recipe.dataset.modalities),

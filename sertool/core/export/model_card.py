@@ -14,6 +14,7 @@ from sertool.core.formatting import in_markdown, plural, printable
 from sertool.core.metrics import FEWEST, few_clusters
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.classification import METRICS
+from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained, TrainedMember
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.template"
@@ -38,6 +39,7 @@ class Facts:
     Attributes:
         trained: recipe and task.
         members: the members that are averaged.
+        size: number of members of each fold, and where it comes from.
         note: identity of the data, see :func:`sertool.core.runs.experiment.corpus_note`.
         source: sentence on the origin of the corpus; empty if the corpus is not available.
         selected_on_test: the members were selected on the test utterances.
@@ -52,6 +54,7 @@ class Facts:
 
     trained: Trained
     members: Sequence[TrainedMember]
+    size: EnsembleSize
     note: Mapping[str, Any]
     source: str
     selected_on_test: bool
@@ -83,6 +86,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         model=f"{plural(len(facts.members), 'member')}{' averaged' * (len(facts.members) > 1)}, "
         f"{model.architecture.upper()}, hidden size {model.hidden_size}, "
         f"{plural(model.num_layers, 'layer')} a modality",
+        size=in_markdown(facts.size.explained),
         corpus=in_markdown(trained.corpus),
         counts=", ".join(f"{in_markdown(name)} {count:,}" for name, count in facts.note["counts"].items())
         + " utterances",

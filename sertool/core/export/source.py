@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from sertool.core.errors import SertoolError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.features.log_mel import LogMel
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.inference.ensemble import Ensemble, chosen_size, open_ensemble, predict_sets
+from sertool.core.inference.ensemble import Ensemble, open_ensemble, predict_sets
 from sertool.core.metrics import Interval, clusters_of, few_by_name, uar_interval
 from sertool.core.metrics.calibration import Calibration, why_uncalibrated
 from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.contents import read_note
+from sertool.core.runs.ensemble_size import EnsembleSize, size_for
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, TrainedMember, open_runs
@@ -29,7 +30,7 @@ class Opened:
     Attributes:
         trained: all members of the folder.
         members: the members to average.
-        k: number of members of each fold.
+        size: number of members of each fold, and where it comes from.
         calibration: calibration that was fitted for these members; None without one.
         ensemble: the members with their corpus; None if it is not available.
         note: identity of the data.
@@ -37,7 +38,7 @@ class Opened:
 
     trained: Trained
     members: tuple[TrainedMember, ...]
-    k: int
+    size: EnsembleSize
     calibration: Calibration | None
     ensemble: Ensemble | None
     note: Mapping[str, Any]
@@ -59,7 +60,9 @@ class Opened:
 
     @property
     def selected_on_test(self) -> bool:
-        """True if the members were selected on the test utterances."""
+        """True if the members, or their number, were selected on the test utterances."""
+        if self.size.chosen_by == "test":
+            return True
         if self.experiment is not None:
             return self.experiment.selected_on_test
         splits = self.trained.recipe.splits
@@ -99,12 +102,12 @@ def open_trained(name: str, output: Path, data: Path, index: int | None) -> Open
             ensemble = open_ensemble(name, output, data)
         note = read_note(folder).model_dump()
     trained = open_runs(folder) if ensemble is None else ensemble.trained
-    k = chosen_size(trained.depth, index)
-    members = trained.first(k)
+    size = size_for(folder, trained.members, index)
+    members = size.chosen(trained.members)
     calibration = read_calibration(folder)
     if calibration is not None and not calibration.fits([member.name for member in members]):
         calibration = None
-    return Opened(trained, members, k, calibration, ensemble, note)
+    return Opened(trained, members, size, calibration, ensemble, note)
 
 
 def measure(opened: Opened) -> Figure | None:
@@ -112,15 +115,17 @@ def measure(opened: Opened) -> Figure | None:
     ensemble, experiment = opened.ensemble, opened.experiment
     if ensemble is None or experiment is None or not all(fold.sets.get("test") for fold in experiment.folds):
         return None
+    # Of the averaged members alone, so that one that is left out does not count.
+    ensemble = replace(ensemble, trained=replace(ensemble.trained, members=opened.members))
     (test,) = predict_sets(ensemble, ["test"], choose("cpu", "fp32"), "sertool export")
     assert test.targets is not None
-    targets, decisions, number = test.targets, test.decisions(opened.k), len(test.classes)
+    targets, decisions, number = test.targets, test.decisions(opened.size.k), len(test.classes)
     clusters = clusters_of([experiment.corpus.utterances[row] for row in test.utterances])
     names = [clusters.names[own] for own in clusters.index] if clusters.names else None
     return Figure(
         utterances=len(test.ids),
-        accuracy=test.metric("accuracy", opened.k),
-        uar=test.metric("uar", opened.k),
+        accuracy=test.metric("accuracy", opened.size.k),
+        uar=test.metric("uar", opened.size.k),
         interval=uar_interval(targets, decisions, number, names, unit=clusters.unit),
         note=clusters.note,
         # Without their names: a card is published.

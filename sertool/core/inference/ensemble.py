@@ -24,6 +24,7 @@ from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, report_table
 from sertool.core.runs.contents import read_note
+from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads
 from sertool.core.runs.members import Trained, TrainedMember, open_runs, stack_of
@@ -236,17 +237,19 @@ def stacked(
     """
     folds = [member.fold for member in ensemble.members]
     number = len(ensemble.experiment.folds)
-    # The private set belongs to no fold: the members of every fold predict all of it.
-    if name == "private" or number == 1:
+    if number == 1:
         return np.stack(logits)
-    if len(set(folds)) < number:
+    if len(set(folds)) < number and name != "private":
         raise UsageError(f"{ensemble.name}: {len(set(folds))} of {number} folds have a finished run")
-    ranked = [[part for own, part in zip(folds, logits, strict=True) if own == fold] for fold in range(number)]
+    ranked = [[part for own, part in zip(folds, logits, strict=True) if own == fold] for fold in sorted(set(folds))]
     # A fold with more members than the others leaves out its last ones.
-    return np.stack([np.concatenate([parts[k] for parts in ranked]) for k in range(ensemble.depth)])
+    ranks = [[parts[k] for parts in ranked] for k in range(ensemble.depth)]
+    # The private set belongs to no fold: the members of every fold predict all of it, as they do for `predict`.
+    join = (lambda parts: np.mean(parts, axis=0)) if name == "private" else np.concatenate
+    return np.stack([join(parts) for parts in ranks])
 
 
-def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: int | None) -> dict[str, Any]:
+def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: EnsembleSize) -> dict[str, Any]:
     """Return the result as plain data, for ``--json``; accuracies are fractions."""
     sets: dict[str, Any] = {}
     for own in predictions:
@@ -257,9 +260,8 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
         if own.targets is not None:
             sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
-            k = chosen_size(ensemble.depth, index)
-            entry.update({name: own.metric(name, k) for name in MAIN_METRICS if name != "accuracy"})
-            entry["report"] = report_table(own.targets, own.decisions(k), own.classes)
+            entry.update({name: own.metric(name, size.k) for name in MAIN_METRICS if name != "accuracy"})
+            entry["report"] = report_table(own.targets, own.decisions(size.k), own.classes)
         sets[own.set] = entry
     recipe = ensemble.experiment.recipe
     return {
@@ -273,19 +275,6 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], index: 
         "synthetic": ensemble.experiment.corpus.synthetic,
         "machine_text": ensemble.experiment.corpus.machine_text,
         "classes": list(ensemble.experiment.task.classes),
+        "size": size.table,
         "sets": sets,
     }
-
-
-def chosen_size(available: int, index: int | None) -> int:
-    """Return the number of members to average: ``index``, or all.
-
-    Raises:
-        UsageError: fewer members are available.
-    """
-    if index is None:
-        return available
-    if index not in range(1, available + 1):  # false for what is no whole number, too
-        there = "there is 1 member" if available == 1 else f"there are {available} members"
-        raise UsageError(f"--members {index}: {there} to average")
-    return int(index)

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
 from sertool.core.doctor.inspect import inspect_opened
-from sertool.core.errors import SertoolError
+from sertool.core.errors import DataError, SertoolError
 from sertool.core.inference.ensemble import Ensemble, check_sets, read_labels, run_members
 from sertool.core.inference.probe import probe
 from sertool.core.metrics.calibration import (
@@ -23,9 +23,16 @@ from sertool.core.metrics.calibration import (
 )
 from sertool.core.metrics.clusters import clusters_of
 from sertool.core.recipe.load import resolved
+from sertool.core.runs.ensemble_size import (
+    EnsembleSize,
+    choose_size,
+    chosen_by_user,
+    read_size,
+    write_size,
+)
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
-from sertool.core.runs.predictions import Predictions
+from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.temperature import write_calibration
 from sertool.version import __version__
 
@@ -37,9 +44,9 @@ class Evaluation:
     """Results of an ensemble on the requested sets.
 
     Attributes:
-        results: predictions of each set, in the requested order.
-        k: number of members that are averaged.
-        calibration: temperature of the first k members, or why validation cannot tell it; None where there is nothing
+        results: predictions of each set, in the requested order, without members whose logits are not finite.
+        size: number of members that are averaged, as it is stored with the run.
+        calibration: temperature of these members, or why validation cannot tell it; None where there is nothing
             to fit it on.
         probes: logits (E, N, C) of each probe, by set; empty without probes.
         note: reason why there is no calibration; empty if there is one.
@@ -47,50 +54,61 @@ class Evaluation:
     """
 
     results: tuple[Predictions, ...]
-    k: int
+    size: EnsembleSize
     calibration: Calibration | None
     probes: Mapping[str, Mapping[str, NDArray[np.float32]]]
     note: str = ""
     unstored: str = ""
 
+    @property
+    def k(self) -> int:
+        """Number of members that are averaged; in cross-validation of each fold."""
+        return self.size.k
+
 
 def evaluate(
     ensemble: Ensemble,
     sets: Sequence[str],
-    k: int,
+    k: int | None,
     precision: Precision,
     reader: str = "sertool",
     *,
     probed: bool = False,
 ) -> Evaluation:
-    """Predict some sets with all members; store predictions, probes, and the temperature of the first k members.
+    """Predict some sets with all members, choose how many to average, and store predictions, size and temperature.
 
-    The temperature is fitted on validation; in cross-validation on the validation utterances of all folds, each
-    predicted by its own fold.
+    The size is chosen on validation, see :func:`~sertool.core.runs.ensemble_size.choose_on_validation`; under the
+    paper's protocol on test. The temperature of the averaged members is fitted on validation; in cross-validation on
+    the validation utterances of all folds, each predicted by its own fold.
 
     Args:
         ensemble: the members and their corpus.
-        sets: sets to predict; validation is predicted as well if the temperature needs it.
-        k: number of members to average.
+        sets: sets to predict; validation is predicted as well, as size and temperature need it.
+        k: number of members to average, as the user chose it; None to choose it.
         precision: device and number format.
         reader: command or program that reads test labels, for the run's log.
         probed: also predict with a modality masked or shuffled.
 
     Raises:
         UsageError: a set is unknown, or not in the corpus.
-        DataError: a member's weights do not fit.
+        DataError: a member's weights do not fit, or no member has finite logits.
     """
     check_sets(ensemble, sets)
+    if k is not None:
+        chosen_by_user(ensemble.members, k)  # refused before anything is computed
     obstacle = _obstacle(ensemble)
     extra = [] if obstacle or "valid" in sets else ["valid"]
     experiment = read_labels(ensemble, sets, reader)
     results = run_members(ensemble, experiment, [*sets, *extra], precision)
     probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
-    asked = tuple(results[: len(sets)])  # without validation that only the temperature needs
+    finite = np.all([finite_rows(own.logits) for own in results], axis=0)
+    if not finite.any():
+        raise DataError(f"{ensemble.name}: no member has finite logits; their weights are damaged: train them again")
+    usable = [without(own, finite) for own in results]
+    size = _size(ensemble, {own.set: own for own in usable}, k, divided(results[0].members, finite)[1])
+    asked = tuple(usable[: len(sets)])  # without validation that only size and temperature need
     unstored = ""
-    calibration = None
-    if not obstacle:
-        calibration, obstacle = _calibrated(ensemble, experiment, k, results)
+    calibration = None if obstacle else _calibrated(ensemble, experiment, size, usable)
     try:
         _store(ensemble, experiment, results, precision)
         for result in results:
@@ -98,24 +116,40 @@ def evaluate(
                 write_probes(ensemble.folder, result, probes[result.set])
         if calibration is not None:
             write_calibration(ensemble.folder, calibration)
+        write_size(ensemble.folder, size)
     except SertoolError as error:  # a folder of the reference's checkpoints may be read-only
         unstored = f"not stored for report, predict and export: {error}"
-    return Evaluation(asked, k, calibration, probes, obstacle, unstored)
+    kept = {name: {key: logits[finite] for key, logits in own.items()} for name, own in probes.items()}
+    return Evaluation(asked, size, calibration, kept, obstacle, unstored)
+
+
+def _size(
+    ensemble: Ensemble, sets: Mapping[str, Predictions], k: int | None, left_out: tuple[str, ...]
+) -> EnsembleSize:
+    """Choose the number of averaged members from the predictions of the usable ones, by set, or take the user's."""
+    experiment = ensemble.experiment
+    if k is not None:
+        size = chosen_by_user(next(iter(sets.values())).members, k)
+    else:
+        clusters = None
+        if ensemble.protocol != "paper" and not experiment.selected_on_test:
+            rows = sets["valid"].utterances if "valid" in sets else ()
+            clusters = clusters_of([experiment.corpus.utterances[row] for row in rows])
+        size = choose_size(sets, experiment.recipe.training.select, clusters, read_size(ensemble.folder))
+    return replace(size, left_out=left_out)
 
 
 def _calibrated(
-    ensemble: Ensemble, experiment: Experiment, k: int, results: Sequence[Predictions]
-) -> tuple[Calibration | None, str]:
-    """Calibrate the first k members on validation; returns None and the reason if their logits are not finite."""
+    ensemble: Ensemble, experiment: Experiment, size: EnsembleSize, results: Sequence[Predictions]
+) -> Calibration:
+    """Calibrate the averaged members on validation."""
     valid = next(result for result in results if result.set == "valid")
     assert valid.targets is not None
-    logits = valid.ensemble_logits(k)
-    if not np.isfinite(logits).all():
-        return None, "the logits of the validation utterances are not all finite"
-    names = [member.name for member in ensemble.trained.first(k)]
+    logits = valid.ensemble_logits(size.k)
+    names = [member.name for member in size.chosen(ensemble.members)]
     clusters = clusters_of([experiment.corpus.utterances[row] for row in valid.utterances])
     advise = len(experiment.folds) == 1
-    return calibrate(logits, valid.targets, valid.kind, members=names, clusters=clusters, advise=advise), ""
+    return calibrate(logits, valid.targets, valid.kind, members=names, clusters=clusters, advise=advise)
 
 
 def _obstacle(ensemble: Ensemble) -> str:

@@ -143,7 +143,7 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
     digest.update(json.dumps(settings, default=str).encode())
     for fold in trained.inputs:
         digest.update(json.dumps(list(fold.vocabulary.index)).encode())
-    for member in trained.first(opened.k):
+    for member in opened.size.chosen(trained.members):
         for name, weight in sorted(member.weights.items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(weight).tobytes())

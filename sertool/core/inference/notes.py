@@ -18,7 +18,7 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
     lines += [f"note: {line}" for line in (*_inputs(listener, clips, predictions), *_lacking(opened, predictions))]
     if opened.calibration is None:
         members, trained = len(opened.members), opened.trained
-        index = f" --members {opened.k}" * (opened.k < trained.depth)
+        index = f" --members {opened.size.k}" * (opened.size.chosen_by == "user")
         lines.append(
             "note: uncalibrated: no temperature was fitted for "
             f"{'this member' if members == 1 else f'these {members} members'}; "

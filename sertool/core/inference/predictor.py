@@ -17,13 +17,13 @@ from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.inference.ensemble import chosen_size
 from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
 from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
 from sertool.core.metrics.classification import decide
+from sertool.core.runs.ensemble_size import EnsembleSize, size_for
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
 from sertool.core.runs.reference import open_reference
@@ -96,17 +96,19 @@ class Predictor:
 
     Attributes:
         trained: all members, recipe, task and vocabularies.
-        k: number of members that are averaged, in each fold.
+        size: number of members that are averaged, in each fold, and where it comes from.
         members: names of the members that are averaged.
         calibration: temperature of these members, or why validation cannot tell it; None if `sertool ensemble` has
             stored none for them.
         uncalibrated: reason why no prediction is calibrated; empty if they are.
     """
 
-    def __init__(self, trained: Trained, k: int, calibration: Calibration | None, precision: Precision) -> None:
-        chosen = trained.first(k)
+    def __init__(
+        self, trained: Trained, size: EnsembleSize, calibration: Calibration | None, precision: Precision
+    ) -> None:
+        chosen = size.chosen(trained.members)
         self.trained = trained
-        self.k = k
+        self.size = size
         self.members = tuple(member.name for member in chosen)
         self.calibration = calibration if calibration and calibration.fits(self.members) else None
         self.uncalibrated = why_uncalibrated(self.calibration)
@@ -296,7 +298,8 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
     Args:
         folder: run of `sertool train`, or a folder of the reference's checkpoints (``best*.pkl``).
         data: folder of the corpora; needed only by the reference's checkpoints, which lack the vocabulary.
-        index: number of members to average, best first. Default: all.
+        index: number of members to average, best first. Default: the size stored with the run, see
+            :func:`~sertool.core.runs.ensemble_size.size_for`.
         precision: device and number format.
 
     Raises:
@@ -309,7 +312,7 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
         check_folder(folder, folder.parent)
         trained = open_runs(folder)
     _check(trained)
-    return Predictor(trained, chosen_size(trained.depth, index), read_calibration(folder), precision)
+    return Predictor(trained, size_for(folder, trained.members, index), read_calibration(folder), precision)
 
 
 def _check(trained: Trained) -> None:

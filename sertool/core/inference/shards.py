@@ -14,6 +14,7 @@ from sertool.core.inference.clips import Clip, RefusedClip
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.predictor import SHARD, Prediction, Predictor
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained
 from sertool.core.training.logits import is_small
 
@@ -42,7 +43,7 @@ class ShardPrediction:
     """Data that all shards share; relative paths of recordings start at ``folder``."""
 
     trained: Trained
-    k: int
+    size: EnsembleSize
     calibration: Calibration | None
     precision: Precision
     listener: Listener
@@ -51,7 +52,7 @@ class ShardPrediction:
     def open(self) -> Callable[[Shard], Iterator[PredictedShard]]:
         """Open the model on a worker and return a function that predicts a shard."""
         # Once per worker: it serves all shards that come to it.
-        opened = Predictor(self.trained, self.k, self.calibration, self.precision)
+        opened = Predictor(self.trained, self.size, self.calibration, self.precision)
 
         def do(shard: Shard) -> Iterator[PredictedShard]:
             yield self.predict(opened, shard)
@@ -120,7 +121,7 @@ def predict_shards(
     """
     journal = journal or Journal()
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
-    work = ShardPrediction(opened.trained, opened.k, opened.calibration, precision, listener, Path.cwd())
+    work = ShardPrediction(opened.trained, opened.size, opened.calibration, precision, listener, Path.cwd())
     if launcher is not None:
         yield from _by_workers(launcher, work, shards, journal, tell)
         return

@@ -18,7 +18,7 @@ from sertool.core.metrics.reliability import (
 )
 from sertool.core.reports.contents import CalibrationRow
 from sertool.core.reports.load import Loaded
-from sertool.core.runs.predictions import Predictions
+from sertool.core.runs.ensemble_size import first_of_folds
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
     members = f"the first {plural(k, 'member')}"
     if run.origin.selected_on_test:  # validation is test
         return Scaling(None, "validation is the test split, and a temperature is never fitted on test")
-    names = _names(run.main.predictions, k)
+    names = [one.name for one in first_of_folds(run.main.predictions.members, k)]
     found, origin = run.calibration, "stored with the run"
     # A temperature belongs to one set of members: averaging more of them makes probabilities less sharp.
     if found is None or not found.fits(names):
@@ -62,17 +62,6 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
         return Scaling(None, found.reason)
     note = f"; {found.note}" * bool(found.note)
     return Scaling(found.temperature, f"temperature {found.temperature:.3f}, {origin}{note}")
-
-
-def _names(predictions: Predictions, k: int) -> list[str]:
-    """Return the names of the first k members of every fold, in the order of all members."""
-    seen: dict[int, int] = {}  # members met so far, by fold
-    names = []
-    for member in predictions.members:
-        seen[member.fold] = seen.get(member.fold, 0) + 1
-        if seen[member.fold] <= k:
-            names.append(member.name)
-    return names
 
 
 def calibration_row(

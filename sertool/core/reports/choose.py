@@ -1,52 +1,42 @@
-"""The number of averaged members, and the split it was chosen on: validation, or test as in the paper."""
+"""The number of averaged members in a report: the one stored with the run, as every other command uses it."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from sertool.core.reports.load import Loaded
-from sertool.core.runs.predictions import Predictions
+from sertool.core.runs.ensemble_size import EnsembleSize, all_members, choose_best, not_stored
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The chosen size of an ensemble.
+def choose_size(run: Loaded) -> EnsembleSize:
+    """Return the size that `sertool ensemble` stored with the run.
 
-    Attributes:
-        k: number of averaged members.
-        by: ``validation``, ``test`` (the paper's protocol) or ``all`` (no predictions to choose on).
-        note: a caveat for the reader; often empty.
+    A run of an older version has none, or one for other members where more were trained since. Its size is chosen here
+    as by that version: the best one on validation, or under the paper's protocol on test; the reason says so.
     """
-
-    k: int
-    by: str
-    note: str = ""
-
-
-def choose_size(run: Loaded) -> Choice:
-    """Choose the k with the best ``training.select`` of the recipe, the smallest if several are equal.
-
-    It is chosen on validation; under the paper's protocol on test, as the reference did ("Max ensemble accuracy").
-    If the predictions on that set are not stored, all members are averaged.
-    """
-    metric, depth = run.recipe.training.select, len(run.main.predictions.logits)
-    deciding = "test" if run.is_optimistic else "valid"
-    if deciding in run.sets:
-        by = "test" if run.is_optimistic else "validation"
-        return Choice(best_size(run.sets[deciding].predictions, metric), by)
-    missing = "test" if run.is_optimistic else "validation"
-    note = f"all {depth} members are averaged, because no predictions on {missing} are stored to choose k"
-    return Choice(depth, "all", note if depth > 1 else "")  # of one member there is nothing to choose
+    if run.size is not None and run.size.fits(run.main.predictions.members):
+        return run.size
+    missing = not_stored(run.name, run.size)
+    name, chosen_by = ("test", "test") if run.is_optimistic else ("valid", "validation")
+    if name not in run.sets:
+        return all_members(run.main.predictions.members, missing)
+    best = choose_best(run.sets[name].predictions, run.recipe.training.select, chosen_by)
+    reason = f"k = {best.k} is the best of this report alone, and predict and export average all members: {missing}"
+    return replace(best, reason=reason)
 
 
-def best_size(predictions: Predictions, metric: str) -> int:
-    """Return the k with the best value of a metric, a key of ``METRICS``; the smallest if several are equal."""
-    sizes = range(1, len(predictions.logits) + 1)
-    return max(sizes, key=lambda k: (predictions.metric(metric, k), -k))  # -k: the smallest
+def note(run: Loaded, size: EnsembleSize) -> str:
+    """Return a caveat on the size that :func:`choose_size` gave for a run; often empty."""
+    if size.available == 1:
+        return ""
+    if size.chosen_by == "all" and size.reason:
+        return f"all {size.k} members are averaged: {size.reason}"
+    return "" if size is run.size else size.reason
 
 
-def stamp(run: Loaded, choice: Choice) -> str:
+def stamp(run: Loaded, size: EnsembleSize) -> str:
     """Say what was selected on test, as every table repeats it; empty if nothing was."""
+    by_test = size.chosen_by == "test"
     if run.origin.selected_on_test:
         # Where validation is the test split, it chose the epochs and the order of the members as well.
-        parts = ["epochs", "order"] + ["k"] * (choice.by == "test")
+        parts = ["epochs", "order"] + ["k"] * by_test
         return f"selected on test: {', '.join(parts[:-1])} and {parts[-1]}"
-    return "selected on test: k" if choice.by == "test" else ""
+    return "selected on test: k" if by_test else ""

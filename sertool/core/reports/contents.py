@@ -275,7 +275,7 @@ class RunReport:
         members, expected_members: number over all folds, finished and by the recipe.
         folds: number of folds of cross-validation; 1 without.
         select: metric that chose the epochs, the order of the members and k.
-        chosen_by: ``validation``, ``test`` (the paper's protocol) or ``all`` (no validation set was stored).
+        chosen_by: what chose k, see :class:`~sertool.core.runs.ensemble_size.EnsembleSize`.
         sets: figures by set, ``valid`` and ``test``.
         findings: findings, most severe first.
         histories: training epochs by member.

@@ -8,11 +8,12 @@ from sertool.core.doctor.findings import KINDS as INSPECTED
 from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics import FEWEST, Estimate
-from sertool.core.reports.choose import Choice, stamp
+from sertool.core.reports.choose import stamp
 from sertool.core.reports.contents import CalibrationRow, LabelRead, ReportFinding, SetReport, SliceRow
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.wording import interval, p_equals, percent
+from sertool.core.runs.ensemble_size import EnsembleSize
 
 # Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
 LEAKS = [f"shared-{group}" for group in ("speakers", "dialogues", "videos", "sessions")]
@@ -49,7 +50,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
 MISCALIBRATED = (0.01, 0.03)
 
 
-def findings_of(run: Loaded, sets: Mapping[str, SetReport], choice: Choice, expected: int) -> tuple[ReportFinding, ...]:
+def findings_of(
+    run: Loaded, sets: Mapping[str, SetReport], choice: EnsembleSize, expected: int
+) -> tuple[ReportFinding, ...]:
     """Return all findings of a run, most severe first. They concern test, or validation if no test set is stored.
 
     Args:
@@ -72,7 +75,7 @@ def _found(kind: str, text: str) -> ReportFinding:
     return ReportFinding(kind, KINDS[kind][0], printable(text))  # names in the text are from outside
 
 
-def _of_data(run: Loaded, choice: Choice) -> Iterator[ReportFinding]:
+def _of_data(run: Loaded, choice: EnsembleSize) -> Iterator[ReportFinding]:
     origin = run.origin
     if origin.seen_in_test:
         seen = f"was trained or selected on {plural(origin.seen_in_test, 'test utterance')}"

@@ -12,6 +12,7 @@ from sertool.core.reports.contents import Report, RunReport, SetReport
 from sertool.core.reports.text.blocks import Table
 from sertool.core.reports.text.sections import set_tables, task_section
 from sertool.core.reports.wording import NONE, capitalised, over_clusters
+from sertool.core.runs.ensemble_size import how_chosen
 
 WIDE = 5  # columns; a table with more of them spans both columns of a paper
 # Signs that LaTeX obeys, and signs that the usual fonts of pdfLaTeX lack.
@@ -69,7 +70,8 @@ def _subject(run: RunReport, own: SetReport, table: Table) -> list[str]:
 
 def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
     """Say how the figures came about: members, protocol, intervals, and what stands below the table elsewhere."""
-    averaged = f"{run.architecture.upper()}, {own.k} of {run.members} members averaged, chosen on {run.chosen_by}"
+    chosen = how_chosen(run.chosen_by, run.select)
+    averaged = f"{run.architecture.upper()}, {own.k} of {run.members} members averaged, {chosen}"
     notes = [averaged, run.stamp or f"{run.protocol} protocol"]
     over = over_clusters(own)
     if INTERVAL in table.header and over not in table.notes:

@@ -5,7 +5,7 @@ A file that cannot be read becomes a sentence among the problems; a run is given
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,14 +23,14 @@ from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.contents import LabelRead
 from sertool.core.runs.contents import LogEntry
+from sertool.core.runs.ensemble_size import EnsembleSize, read_size
 from sertool.core.runs.folder import LOG, list_runs, read_history
 from sertool.core.runs.prediction_files import Origin, StoredSet, read_probes, read_set, set_path
-from sertool.core.runs.predictions import MemberScore, Predictions
+from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.temperature import read_calibration
 from sertool.core.training.history import MemberEpoch
 
 SETS = ("test", "valid")  # the first that is stored is the main one
-LARGEST = 1e30  # of a logit: sums of float32 beyond it overflow, so it is no more finite than NaN
 
 Probes = Mapping[str, NDArray[np.float32]]
 
@@ -52,6 +52,7 @@ class Loaded:
         reads: accesses to the test labels.
         seconds: training time of all commands together; None if the log does not have it.
         calibration: calibration stored with the run.
+        size: number of averaged members stored with the run.
         problems: a sentence for each file that could not be read.
     """
 
@@ -68,6 +69,7 @@ class Loaded:
     reads: tuple[LabelRead, ...]
     seconds: float | None
     calibration: Calibration | None
+    size: EnsembleSize | None
     problems: tuple[str, ...]
 
     @property
@@ -108,17 +110,19 @@ def load_run(folder: Path) -> Loaded:
         with noting(problems):
             probes[name] = read_probes(folder, stored.predictions)
     # A member is left out of all sets if it is not finite in one, so that every set is about the same members.
-    finite = np.all([_finite(stored.predictions.logits) for stored in sets.values()], axis=0)
-    kept, left_out = _divided(next(iter(sets.values())).predictions.members, finite)
+    finite = np.all([finite_rows(stored.predictions.logits) for stored in sets.values()], axis=0)
+    kept, left_out = divided(next(iter(sets.values())).predictions.members, finite)
     predicted = len(kept) + len(left_out)
     if not kept:
         which = f"all {predicted} members have" if predicted > 1 else "its only member has"
         raise DataError(f"{folder.name}: {which} logits that are not finite")
-    sets = {name: _without(stored, kept, finite) for name, stored in sets.items()}
+    sets = {name: replace(stored, predictions=without(stored.predictions, finite)) for name, stored in sets.items()}
     reads, seconds = read_log(folder, problems)
-    calibration = None
+    calibration, size = None, None
     with noting(problems):
         calibration = read_calibration(folder)
+    with noting(problems):
+        size = read_size(folder)
     return Loaded(
         name=folder.name,
         folder=folder,
@@ -133,6 +137,7 @@ def load_run(folder: Path) -> Loaded:
         reads=reads,
         seconds=seconds,
         calibration=calibration,
+        size=size,
         problems=tuple(problems),
     )
 
@@ -204,40 +209,9 @@ def _seeds(folder: Path, own: Predictions, problems: list[str]) -> tuple[int, ..
     return tuple(sorted({run.seed for run in finished if run.folder.name in names}))
 
 
-def _finite(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (E,) for each member whether all of its logits (E, N, C) are usable numbers."""
-    return np.asarray((np.abs(logits) < LARGEST).all((1, 2)))
-
-
-def _divided(
-    members: Sequence[MemberScore], finite: NDArray[np.bool_]
-) -> tuple[tuple[MemberScore, ...], tuple[str, ...]]:
-    """Return the members whose logits are finite, and the names of the others.
-
-    In cross-validation row k of the logits joins the k-th member of every fold, so these are kept or left out together.
-    """
-    seen: Counter[int] = Counter()
-    kept, left_out = [], []
-    for member in members:
-        rank = seen[member.fold]
-        seen[member.fold] += 1
-        if rank >= len(finite) or finite[rank]:
-            kept.append(member)
-        else:
-            left_out.append(member.name)
-    return tuple(kept) if finite.any() else (), tuple(left_out)
-
-
-def _without(stored: StoredSet, kept: tuple[MemberScore, ...], finite: NDArray[np.bool_]) -> StoredSet:
-    own = stored.predictions
-    names = {(member.name, member.fold) for member in kept}
-    members = tuple(member for member in own.members if (member.name, member.fold) in names)
-    return replace(stored, predictions=replace(own, logits=own.logits[finite], members=members))
-
-
 def _finite_probes(probes: Probes, finite: NDArray[np.bool_]) -> Probes:
     rows = {name: logits[finite] for name, logits in probes.items() if logits.dtype == np.float32}
-    return {name: logits for name, logits in rows.items() if _finite(logits).all()}
+    return {name: logits for name, logits in rows.items() if finite_rows(logits).all()}
 
 
 def as_sentence(error: SertoolError) -> str:

@@ -10,6 +10,7 @@ from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.wording import utterances_of
+from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.prediction_files import Origin, StoredSet
 
 DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}  # left out of the commands that are shown
@@ -27,13 +28,13 @@ def trained_on(origin: Origin) -> str:
     return utterances_of(sizes) if sizes else f"parts of {plural(origin.counts.get('train', 0), 'utterance')}"
 
 
-def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
+def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, str]:
     """Collect what a reader needs to compare these figures with others, by name.
 
     Args:
         run: the run.
         calibration: origin of the temperature, or why the run is uncalibrated.
-        size: caveat on the choice of k; may be empty.
+        size: number of averaged members.
     """
     origin, recipe = run.origin, run.recipe
     members = run.main.predictions.members
@@ -64,7 +65,7 @@ def provenance(run: Loaded, calibration: str, size: str) -> dict[str, str]:
         "members": ", ".join(member.name for member in members),
         "started from": origin.started_from or "random numbers",
         "seconds of training": "" if run.seconds is None else f"{run.seconds:,.0f}",
-        "size": size,
+        "size": size.explained,
         "calibration": calibration,
         "doctor": doctor or "no findings",
         "predicted": made.pop("time", ""),
@@ -85,14 +86,15 @@ def _division(recipe: Recipe, folds: int) -> str:
     return f"the corpus's own splits; validation is {splits.valid!r}{same}"
 
 
-def commands(run: Loaded, output: Path, data: Path, command: str) -> tuple[str, ...]:
+def commands(run: Loaded, size: EnsembleSize, output: Path, data: Path, command: str) -> tuple[str, ...]:
     """Return the commands that train the run, evaluate it and report on it."""
     where = {"--output": output, "--data": data}
     options = {name: str(path) for name, path in where.items() if path != DEFAULTS[name]}
     named = {"--name": run.name}
     evaluated = {**named, "--split": ",".join(sorted(run.sets, reverse=True)), **options}
+    members = ["--members", str(size.k)] if size.chosen_by == "user" else []
     probe = ["--probe"] * any(run.probes.values())
-    evaluate = shlex.join(["sertool", "ensemble", *_words(evaluated), *probe])
+    evaluate = shlex.join(["sertool", "ensemble", *_words(evaluated), *members, *probe])
     train = [] if run.is_reference else [_train_command(run, options)]
     return (*train, evaluate, command or shlex.join(["sertool", "report", *_words({**named, **options})]))
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.reports.calibration import find_scaling
-from sertool.core.reports.choose import Choice, choose_size, stamp
+from sertool.core.reports.choose import choose_size, stamp
 from sertool.core.reports.contents import RunReport
 from sertool.core.reports.findings import findings_of
 from sertool.core.reports.load import Loaded, load_run
 from sertool.core.reports.provenance import caveats, commands, provenance
 from sertool.core.reports.sets import set_report
+from sertool.core.runs.ensemble_size import EnsembleSize
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Reported:
     """A run as loaded, its chosen size, and its report."""
 
     loaded: Loaded
-    choice: Choice
+    choice: EnsembleSize
     report: RunReport
 
 
@@ -56,14 +57,14 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
         expected_members=expected,
         folds=origin.folds,
         select=run.recipe.training.select,
-        chosen_by=choice.by,
+        chosen_by=choice.chosen_by,
         sets=sets,
         findings=findings_of(run, sets, choice, expected),
         histories=run.histories,
         reads=run.reads,
         data_hash=origin.data_hash,
-        provenance=provenance(run, calibration, choice.note),
-        commands=commands(run, folder.parent, data, command),
+        provenance=provenance(run, calibration, choice),
+        commands=commands(run, choice, folder.parent, data, command),
         modalities=tuple(run.recipe.dataset.modalities),
     )
     return Reported(run, choice, report)

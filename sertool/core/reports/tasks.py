@@ -8,6 +8,7 @@ import numpy as np
 from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
 from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.schema import Recipe
+from sertool.core.reports.choose import note
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reports.expected import Missing
 from sertool.core.reports.provenance import trained_on
@@ -59,7 +60,7 @@ def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]
 
 def _our_row(run: Reported) -> OurRow:
     report, test = run.report, run.report.sets["test"]
-    notes = [report.caveats, f"{report.folds} folds" if report.folds > 1 else "", run.choice.note]
+    notes = [report.caveats, f"{report.folds} folds" if report.folds > 1 else "", note(run.loaded, run.choice)]
     return OurRow(
         run=report.name,
         recipe=report.recipe,

@@ -9,6 +9,7 @@
       standardization.json            mean and standard deviation of the training frames, if the recipe asks
       log.jsonl                       when it was started, on what device, how long it took
       start.json                      the run that members start from, if any; see transfer_weights
+      size.json                       how many members are averaged, and why; see ensemble_size
       state/group-<k>.safetensors     a stack in training; gone when it is done
       state/group-<k>.json            the stacks of a group whose members did not fit into memory together
       state/group-<k>-<i>-<j>.safetensors  one of these stacks in training, named by its first and last member

@@ -17,7 +17,7 @@ from sertool.core.recipe.bounds import MAX_SEED
 RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 START_FORMAT = "sertool-start/1"
 CALIBRATION_FORMAT = "sertool-calibration/1"
-ENSEMBLE_FORMAT = "sertool-ensemble/1"
+SIZE_FORMAT = "sertool-size/1"
 PREDICTIONS_FORMAT = "sertool-predictions/1"
 PROBES_FORMAT = "sertool-probes/1"
 CORPUS = "corpus.json"
@@ -203,10 +203,10 @@ class CalibrationContent(Content):
     note: str = ""
 
 
-class EnsembleContent(Content):
-    """Content of ensemble.json: the number of members that the run averages."""
+class SizeContent(Content):
+    """Content of size.json: the number of members that the run averages."""
 
-    format: Literal["sertool-ensemble/1"]
+    format: Literal["sertool-size/1"]
     k: Annotated[int, Field(ge=1, le=MAX_SEED)]
     available: Annotated[int, Field(ge=1, le=MAX_SEED)]
     chosen_by: Literal["validation", "test", "user", "all"]
@@ -214,9 +214,10 @@ class EnsembleContent(Content):
     reason: str
     members: Annotated[list[str], Field(min_length=1)]
     left_out: list[str] = Field(default_factory=list)
+    folds: Annotated[int, Field(ge=1, le=10_000)] = 1
 
     @model_validator(mode="after")
-    def _no_more_than_there_are(self) -> "EnsembleContent":
+    def _no_more_than_there_are(self) -> "SizeContent":
         if not self.k <= self.available <= len(self.members):
             raise ValueError(f"{self.k} of {self.available} members, and it names {len(self.members)}")
         return self

@@ -2,16 +2,16 @@
 
 ::
 
-    ckpt/<name>/ensemble.json    the size, the set and the metric that chose it, the members, and the reason
+    ckpt/<name>/size.json    the size, the set and the metric that chose it, the members, and the reason
 
 `sertool ensemble` chooses and stores it; everything else that averages members reads it. No torch is needed.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,11 @@ from sertool.core.files.typed_json import read_typed
 from sertool.core.formatting import plural
 from sertool.core.metrics import Clusters
 from sertool.core.metrics.classification import METRICS, counts_of, indicators
-from sertool.core.runs.contents import ENSEMBLE_FORMAT, EnsembleContent
+from sertool.core.runs.contents import SIZE_FORMAT, SizeContent
 from sertool.core.runs.predictions import Predictions
 
-FILE = "ensemble.json"
+FILE = "size.json"
 ROUNDING = 1e-9  # a difference of exactly one standard error, as of one utterance, must not depend on rounding
-# Sets and people that can choose a size, in the words of every place that names a size.
-CHOSEN = {
-    "validation": "chosen on validation by sertool ensemble",
-    "test": "selected on test, as in the paper",
-    "user": "chosen by the user",
-    "all": "all there are",
-}
 
 
 class Named(Protocol):
@@ -57,12 +50,13 @@ class EnsembleSize:
 
     Attributes:
         k: number of averaged members; in cross-validation of each fold.
-        available: number of members that could be averaged.
-        chosen_by: a key of ``CHOSEN``.
+        available: number of members that could be averaged; in cross-validation of each fold.
+        chosen_by: ``validation``, ``test`` (the paper's protocol), ``user``, or ``all`` (nothing could choose).
         metric: the metric that chose it, a key of ``METRICS``; None where none did.
         reason: why it is this size, as a sentence without a full stop; may be empty.
         members: names of the members it was chosen among, best first within each fold.
         left_out: names of members that are never averaged, because their logits are not finite.
+        folds: number of folds of cross-validation; 1 without.
     """
 
     k: int
@@ -72,18 +66,50 @@ class EnsembleSize:
     reason: str
     members: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    folds: int = 1
 
     def fits(self, members: Sequence[Named]) -> bool:
         """Check whether it was chosen among these members, in this order; those left out may be among them or not."""
-        return self.members == tuple(one.name for one in members if one.name not in self.left_out)
+        return self.members == tuple(one.name for one in self.usable(members))
+
+    def usable(self, members: Sequence[M]) -> tuple[M, ...]:
+        """Return the members without those that are left out."""
+        return tuple(one for one in members if one.name not in self.left_out)
 
     def chosen(self, members: Sequence[M]) -> tuple[M, ...]:
         """Return the members that are averaged."""
-        return first_of_folds([one for one in members if one.name not in self.left_out], self.k)
+        return first_of_folds(self.usable(members), self.k)
+
+    @property
+    def explained(self) -> str:
+        """Name it, with the reason where there is one."""
+        return f"{self}: {self.reason}" if self.reason else str(self)
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The size as plain data, for JSON files."""
+        fields = ("k", "available", "folds", "chosen_by", "metric", "reason")
+        return {name: getattr(self, name) for name in fields}
 
     def __str__(self) -> str:
-        """Name it, as in "5 members, chosen on validation by sertool ensemble"."""
-        return f"{plural(self.k, 'member')}, {CHOSEN[self.chosen_by]}"
+        """Name it, as in "5 members, chosen on validation by UAR"."""
+        number = plural(self.k, "member") + f" of each of {self.folds} folds" * (self.folds > 1)
+        return number if self.available == 1 else f"{number}, {how_chosen(self.chosen_by, self.metric)}"
+
+
+def how_chosen(chosen_by: str, metric: str | None) -> str:
+    """Say what chose a size, in the words of every place that names one.
+
+    >>> how_chosen("validation", "uar"), how_chosen("user", None)
+    ('chosen on validation by UAR', 'chosen by the user')
+    """
+    by = f" by {METRICS[metric].title}" if metric is not None else ""
+    return {
+        "validation": f"chosen on validation{by}",
+        "test": f"selected on test{by}",
+        "user": "chosen by the user",
+        "all": "all that were trained",
+    }[chosen_by]
 
 
 def first_of_folds(members: Sequence[M], k: int) -> tuple[M, ...]:
@@ -103,12 +129,36 @@ def depth_of(members: Sequence[Named]) -> int:
     return min(folds.count(fold) for fold in set(folds))
 
 
+def choose_size(
+    sets: Mapping[str, Predictions], metric: str, clusters: Clusters | None, stored: EnsembleSize | None = None
+) -> EnsembleSize:
+    """Choose the size of a run's ensemble, see :func:`choose_on_validation` and :func:`choose_best`.
+
+    Args:
+        sets: predictions of its usable members by set, at least one.
+        metric: a key of ``METRICS``, the recipe's ``training.select``.
+        clusters: clusters of the validation utterances; None under the paper's protocol, which chooses on test.
+        stored: size stored with the run; the paper's protocol keeps it where test was not evaluated.
+    """
+    members = next(iter(sets.values())).members
+    if clusters is None:
+        if "test" in sets:
+            return choose_best(sets["test"], metric)
+        if stored is not None and stored.fits(members):
+            return stored
+        return all_members(members, "it is chosen on test here, which was not evaluated")
+    if "valid" in sets:
+        return choose_on_validation(sets["valid"], clusters, metric)
+    return all_members(members, "there are no validation utterances to choose on")
+
+
 def choose_on_validation(valid: Predictions, clusters: Clusters, metric: str) -> EnsembleSize:
     """Choose the largest size that validation cannot tell from the best one.
 
     Two sizes cannot be told apart if their metrics differ by at most one standard error of the paired difference: the
     rule of one standard error (L. Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3), here in
-    favour of more members, whose average varies less from seed to seed.
+    favour of more members, whose average varies less from seed to seed. Over few speakers the error is widened as
+    Student's t widens an interval.
 
     Args:
         valid: predictions on validation, with targets.
@@ -120,27 +170,38 @@ def choose_on_validation(valid: Predictions, clusters: Clusters, metric: str) ->
     best = int(np.argmax(values)) + 1
     errors = [_standard_error(valid, best, k, clusters, metric) for k in range(1, depth + 1)]
     k = max(k for k in range(1, depth + 1) if values[best - 1] - values[k - 1] <= errors[k - 1] + ROUNDING)
-    return _size(valid, k, "validation", metric, _reason(values, errors, best, k, metric) if depth > 1 else "")
+    own = f"{METRICS[metric].title} on validation is {100 * values[k - 1]:.1f} %"
+    highest = f"the highest, {100 * values[best - 1]:.1f} % with {plural(best, 'member')}"
+    over = plural(clusters.number, clusters.unit)
+    if depth == 1:
+        reason = ""
+    elif k == best:
+        reason = f"{own}, the highest" if k == depth else f"{own}, more than one standard error above all larger sizes"
+    elif math.isinf(errors[k - 1]):
+        reason = f"{own} ({highest}); {over} cannot tell sizes apart"
+    else:
+        reason = f"{own}, within one standard error over {over} ({100 * errors[k - 1]:.1f} points) of {highest}"
+    return _size(valid.members, k, "validation", metric, reason)
 
 
-def choose_on_test(test: Predictions, metric: str) -> EnsembleSize:
-    """Choose the best size on test, the smallest if several are equal, as the reference did ("Max ensemble accuracy").
+def choose_best(own: Predictions, metric: str, chosen_by: str = "test") -> EnsembleSize:
+    """Choose the best size, the smallest if several are equal, as the reference did on test ("Max ensemble accuracy").
 
-    Only for the paper's protocol: the figures are optimistic, and every table that shows them says so.
+    On test it is for the paper's protocol alone: such figures are optimistic, and every table that shows them says so.
     """
-    sizes = range(1, len(test.logits) + 1)
-    k = max(sizes, key=lambda size: (test.metric(metric, size), -size))  # -size: the smallest
-    return _size(test, k, "test", metric, "")
+    sizes = range(1, len(own.logits) + 1)
+    k = max(sizes, key=lambda size: (own.metric(metric, size), -size))  # -size: the smallest
+    reason = f"{METRICS[metric].title} on {chosen_by} is {100 * own.metric(metric, k):.1f} %, the highest"
+    return _size(own.members, k, chosen_by, metric, reason if len(own.logits) > 1 else "")
 
 
-def all_members(members: Sequence[Named], reason: str, left_out: Sequence[str] = ()) -> EnsembleSize:
+def all_members(members: Sequence[Named], reason: str) -> EnsembleSize:
     """Return the size of all members, where nothing could choose one; ``reason`` says why."""
     depth = depth_of(members)
-    names = tuple(one.name for one in members)
-    return EnsembleSize(depth, depth, "all", None, reason if depth > 1 else "", names, tuple(left_out))
+    return _size(members, depth, "all", None, reason if depth > 1 else "")
 
 
-def chosen_by_user(members: Sequence[Named], k: int, left_out: Sequence[str] = ()) -> EnsembleSize:
+def chosen_by_user(members: Sequence[Named], k: int) -> EnsembleSize:
     """Return a size that the user has named.
 
     Raises:
@@ -149,8 +210,8 @@ def chosen_by_user(members: Sequence[Named], k: int, left_out: Sequence[str] = (
     depth = depth_of(members)
     if k not in range(1, depth + 1):  # false for what is no whole number, too
         there = "there is 1 member" if depth == 1 else f"there are {depth} members"
-        raise UsageError(f"--index {k}: {there} to average")
-    return EnsembleSize(int(k), depth, "user", None, "", tuple(one.name for one in members), tuple(left_out))
+        raise UsageError(f"--members {k}: {there} to average")
+    return _size(members, int(k), "user", None, "")
 
 
 def size_for(folder: Path, members: Sequence[Named], k: int | None = None) -> EnsembleSize:
@@ -166,15 +227,19 @@ def size_for(folder: Path, members: Sequence[Named], k: int | None = None) -> En
         DataError: the stored size is damaged.
     """
     stored = read_size(folder)
-    fits = stored is not None and stored.fits(members)
-    left_out = stored.left_out if stored is not None and fits else ()
-    if k is not None:
-        return chosen_by_user([one for one in members if one.name not in left_out], k, left_out)
-    if stored is not None and fits:
-        return stored
-    again = f"sertool ensemble --name {folder.name} chooses it"
+    if stored is None or not stored.fits(members):
+        size = all_members(members, not_stored(folder.name, stored))
+    else:
+        size = stored
+    if k is None:
+        return size
+    return replace(chosen_by_user(size.usable(members), k), left_out=size.left_out)
+
+
+def not_stored(run: str, stored: EnsembleSize | None) -> str:
+    """Say why a run has no size for its members, and what to do; ``stored`` is one for others."""
     why = "no size is stored with the run" if stored is None else "the stored size was chosen among other members"
-    return all_members(members, f"{why}; {again}")
+    return f"{why}; sertool ensemble --name {run} chooses it"
 
 
 def write_size(folder: Path, size: EnsembleSize) -> None:
@@ -183,7 +248,7 @@ def write_size(folder: Path, size: EnsembleSize) -> None:
     Raises:
         SertoolError: the folder cannot be written.
     """
-    artifacts.write_json(folder / FILE, {"format": ENSEMBLE_FORMAT, **asdict(size)})
+    artifacts.write_json(folder / FILE, {"format": SIZE_FORMAT, **asdict(size)})
 
 
 def read_size(folder: Path) -> EnsembleSize | None:
@@ -195,37 +260,40 @@ def read_size(folder: Path) -> EnsembleSize | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    own = read_typed(path, EnsembleContent, hint="delete it; `sertool ensemble` chooses the size again")
+    own = read_typed(path, SizeContent, hint="delete it; `sertool ensemble` chooses the size again")
     fields = own.model_dump(exclude={"format"})
     return EnsembleSize(**{**fields, "members": tuple(own.members), "left_out": tuple(own.left_out)})
 
 
-def _size(own: Predictions, k: int, chosen_by: str, metric: str, reason: str) -> EnsembleSize:
-    return EnsembleSize(k, len(own.logits), chosen_by, metric, reason, tuple(one.name for one in own.members))
+def _size(members: Sequence[Named], k: int, chosen_by: str, metric: str | None, reason: str) -> EnsembleSize:
+    names, folds = tuple(one.name for one in members), len({one.fold for one in members})
+    return EnsembleSize(k, depth_of(members), chosen_by, metric, reason, names, folds=folds)
 
 
 def _standard_error(own: Predictions, a: int, b: int, clusters: Clusters, metric: str) -> float:
-    """Return the standard error of the difference of a metric between two sizes, over clusters or over utterances.
+    """Return the standard error of the difference of a metric between two sizes; infinite for a single cluster.
 
-    The larger of both counts: that over few clusters may be small by chance, that over utterances is too small if
-    those of a cluster are alike.
+    It is the larger of those over clusters and over utterances, because that over few clusters may be small by chance,
+    times the quantile of Student's t that lies one deviation above the mean of a normal distribution.
     """
-    if a == b:
-        return 0.0
-    utterances = np.arange(len(own.ids))
-    return max(
+    from scipy.special import ndtr, stdtrit  # slow to import, and only needed here
+
+    if a == b or clusters.number < 2:
+        return 0.0 if a == b else math.inf
+    error = max(
         _jackknife(_without_each(own, a, index, metric) - _without_each(own, b, index, metric))
-        for index in (clusters.index, utterances)
+        for index in (clusters.index, np.arange(len(own.ids)))
     )
+    return error * float(stdtrit(clusters.number - 1, ndtr(1.0)))
 
 
 def _jackknife(values: NDArray[np.float64]) -> float:
-    """Return the jackknife's standard error, from a figure without each of n clusters (n,); infinite for a single one.
+    """Return the jackknife's standard error, from a figure without each of n clusters (n,).
 
     Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11.
     """
     number = len(values)
-    return math.sqrt((number - 1) / number * ((values - values.mean()) ** 2).sum()) if number > 1 else math.inf
+    return math.sqrt((number - 1) / number * ((values - values.mean()) ** 2).sum())
 
 
 def _without_each(own: Predictions, k: int, index: NDArray[np.integer], metric: str) -> NDArray[np.float64]:
@@ -234,16 +302,3 @@ def _without_each(own: Predictions, k: int, index: NDArray[np.integer], metric: 
     parts = indicators(own.targets, own.decisions(k), len(own.classes))
     sums = np.stack([np.bincount(index, weights=part) for part in parts.T], axis=-1)
     return METRICS[metric].of_counts(counts_of(sums.sum(0) - sums, multi=own.kind == "multi"))
-
-
-def _reason(values: Sequence[float], errors: Sequence[float], best: int, k: int, metric: str) -> str:
-    """Explain a choice on validation, from metric and standard error of each size."""
-    own = f"{METRICS[metric].title} on validation is {100 * values[k - 1]:.1f} %"
-    if k == best:
-        return (
-            f"{own}, the highest" if k == len(values) else f"{own}, more than a standard error above all larger sizes"
-        )
-    highest = f"{100 * values[best - 1]:.1f} % with {plural(best, 'member')}"
-    if math.isinf(errors[k - 1]):
-        return f"{own} ({highest}); one speaker or utterance cannot tell sizes apart"
-    return f"{own}, within one standard error ({100 * errors[k - 1]:.1f} points) of the highest, {highest}"

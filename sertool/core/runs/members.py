@@ -16,6 +16,7 @@ from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Model, Recipe
 from sertool.core.runs import checkpoint
 from sertool.core.runs.contents import CORPUS, read_note
+from sertool.core.runs.ensemble_size import depth_of
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import list_runs
 
@@ -63,18 +64,7 @@ class Trained:
     @property
     def depth(self) -> int:
         """Number of members that can be averaged: in cross-validation, that of the fold with fewest members."""
-        folds = [member.fold for member in self.members]
-        return min(folds.count(fold) for fold in set(folds))
-
-    def first(self, k: int) -> tuple[TrainedMember, ...]:
-        """Return the best k members of every fold."""
-        seen: dict[int, int] = {}
-        chosen = []
-        for member in self.members:
-            seen[member.fold] = seen.get(member.fold, 0) + 1
-            if seen[member.fold] <= k:
-                chosen.append(member)
-        return tuple(chosen)
+        return depth_of(self.members)
 
 
 def find_folder(run: Path, output: Path) -> Path:

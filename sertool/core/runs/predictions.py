@@ -1,12 +1,16 @@
 """Predictions of members on a set of utterances: logits of each, and decisions of the first k together."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics.classification import METRICS, decide, report_text
+
+LARGEST = 1e30  # of a logit: sums of float32 beyond it overflow, so it is no more finite than NaN
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,36 @@ class Predictions:
         if self.targets is None:
             raise ValueError("an unlabelled set has no report")
         return report_text(self.targets, self.decisions(k), None if numbered else self.classes)
+
+
+def finite_rows(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (E,) for each member whether all of its logits (E, N, C) are usable numbers."""
+    return np.asarray((np.abs(logits) < LARGEST).all((1, 2)))
+
+
+def divided(
+    members: Sequence[MemberScore], finite: NDArray[np.bool_]
+) -> tuple[tuple[MemberScore, ...], tuple[str, ...]]:
+    """Return the members whose logits are finite, and the names of the others.
+
+    In cross-validation row k of the logits joins the k-th member of every fold, so these are kept or left out together.
+    """
+    seen: Counter[int] = Counter()
+    kept, left_out = [], []
+    for member in members:
+        rank = seen[member.fold]
+        seen[member.fold] += 1
+        if rank >= len(finite) or finite[rank]:
+            kept.append(member)
+        else:
+            left_out.append(member.name)
+    return tuple(kept) if finite.any() else (), tuple(left_out)
+
+
+def without(predictions: Predictions, finite: NDArray[np.bool_]) -> Predictions:
+    """Return predictions without the members whose logits are not finite."""
+    kept, _ = divided(predictions.members, finite)
+    return replace(predictions, logits=predictions.logits[finite], members=kept)
 
 
 def prediction_rows(predictions: Predictions, k: int) -> list[list[str | float]]:

@@ -21,6 +21,7 @@ from tones import (
 import sertool
 from sertool.core.inference.predictor import Predictor
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.runs.ensemble_size import all_members
 from sertool.core.runs.members import open_runs, stack_of
 from sertool.core.runs.temperature import read_calibration, write_calibration
 
@@ -29,7 +30,8 @@ from sertool.core.runs.temperature import read_calibration, write_calibration
 def test_the_logits_are_those_of_ensemble(here, trained, name):
     done = run("ensemble", "--name", name, "--sets", "valid,test", "--predictions", "e.csv", *places(trained))
     assert done.exit_code == 0
-    (trained / "ckpt" / name / "calibration.json").unlink()
+    for stored in ("calibration.json", "size.json"):
+        (trained / "ckpt" / name / stored).unlink()
     rows = {own["id"]: own["logits"] for own in written("--table", str(trained / "tones.csv"), name=name)}
     with Path("e.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -43,7 +45,9 @@ def test_members_of_all_folds_are_averaged_each_with_its_own_vocabulary(here):
     assert len({tuple(own.vocabulary.index.items()) for own in opened.inputs}) == 3
     text = "sky sea word0 word1"
     alone = [
-        Predictor(replace(opened, members=(member,)), 1, None, CPU).predict("00.wav", text).logits
+        Predictor(replace(opened, members=(member,)), all_members([member], ""), None, CPU)
+        .predict("00.wav", text)
+        .logits
         for member in opened.members
     ]
     together = sertool.load("ckpt/folds", device="cpu").predict("00.wav", text).logits
@@ -65,9 +69,9 @@ def test_the_temperature_is_used_where_it_fits(here):
     assert list(after["probabilities"].values()) == pytest.approx(powers / powers.sum())
     assert (before["uncalibrated"], after["uncalibrated"]) == ("no temperature was fitted for these members", "")
     said = predict(*given, name="mine").stdout.splitlines()[0]
-    assert said == "mine · 2 members · calibrated on 60 validation utterances"
+    assert said == "mine · 2 members, all that were trained · calibrated on 60 validation utterances"
     fewer = predict(*given, "--index", "1", name="mine")
-    assert fewer.stdout.splitlines()[0] == "mine · 1 member · uncalibrated"
+    assert fewer.stdout.splitlines()[0] == "mine · 1 member, chosen by the user · uncalibrated"
     assert "sertool ensemble --name mine --members 1 fits one" in fewer.stderr
 
 
@@ -76,9 +80,9 @@ def test_ensemble_fits_what_predict_uses(here):
     (before,) = written("00.wav", name="mine")
     done = run("ensemble", "--name", "mine", "--index", "1")
     assert done.exit_code == 0
-    assert read_calibration(folder).members == sertool.load(folder, members=1).members
-    assert written("00.wav", "--index", "1", name="mine")[0]["uncalibrated"].startswith("1 validation speaker")
-    assert written("00.wav", name="mine") == [before]
+    assert read_calibration(folder).members == sertool.load(folder).members == sertool.load(folder, members=1).members
+    assert written("00.wav", name="mine")[0]["uncalibrated"].startswith("1 validation speaker")
+    assert written("00.wav", "--index", "2", name="mine") == [before]
 
 
 def test_one_modality_is_enough_and_is_told(here):
@@ -95,7 +99,7 @@ def test_a_missing_modality_is_masked(here):
     model = sertool.load("ckpt/tones")
     own = model.predict(text="sky is")
     ids = torch.tensor([[model.trained.inputs[0].vocabulary.encode(["sky", "is"], 4)]] * 2)
-    stack = stack_of(model.trained, model.trained.first(2))
+    stack = stack_of(model.trained, model.trained.members)
     with torch.no_grad():
         logits = stack(make_inputs(ids, torch.zeros(2, 1, 6, 80)))[:, 0]
     np.testing.assert_allclose(own.logits, logits.mean(0).numpy(), rtol=0, atol=1e-6)

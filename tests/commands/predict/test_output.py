@@ -27,7 +27,7 @@ def test_one_recording_and_its_words(here):
     (own,) = written("00.wav", "--text", "Sky is word0, down!")
     best, other = sorted(own["probabilities"].items(), key=lambda item: -item[1])
     title, name, text, _, *bars, _, answer = result.stdout.splitlines()
-    assert title == "tones · 2 members · uncalibrated"
+    assert title == "tones · 2 members, all that were trained · uncalibrated"
     assert (name, text) == ("00.wav", "Sky is word0, down!")
     for (label, share), bar in zip((best, other), bars, strict=True):
         assert bar == f"{label:<4}  {100 * share:5.1f} %  {'━' * round(20 * share)}".rstrip()
@@ -41,7 +41,11 @@ def test_one_recording_and_its_words(here):
 def test_many_recordings_are_a_table(here):
     lines = predict("00.wav", "01.wav").stdout.splitlines()
     rows = written("00.wav", "01.wav")
-    assert lines[:3] == ["tones · 2 members · uncalibrated", "", "recording  class  percent  high   low"]
+    assert lines[:3] == [
+        "tones · 2 members, all that were trained · uncalibrated",
+        "",
+        "recording  class  percent  high   low",
+    ]
     for line, own in zip(lines[3:5], rows, strict=True):
         shares = "  ".join(f"{100 * p:.1f}" for p in own["probabilities"].values())
         assert line == f"{own['id']:<9}  {own['label']:<5}  {100 * own['probability']:7.1f}  {shares}"

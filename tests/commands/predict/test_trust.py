@@ -30,7 +30,7 @@ def test_what_validation_cannot_tell_is_uncalibrated_everywhere(here):
     assert (stored.calibrated, stored.temperature, stored.reason) == (False, 1.0, reason)
     said = predict("00.wav", "--text", "sky is up", "--csv", "p.csv", "--json", "p.json", name="mine")
     title, *_, answer = said.stdout.splitlines()
-    assert title == "mine · 2 members · uncalibrated"
+    assert title == "mine · 2 members, chosen on validation by accuracy · uncalibrated"
     assert answer.endswith(" %, uncalibrated")
     assert f"note: uncalibrated: {reason}\n" in said.stderr
     table = json.loads(Path("p.json").read_text())
@@ -103,7 +103,10 @@ def test_a_table_marks_what_is_outside_and_leaves_guesses_out(here):
     Path("t.csv").write_text("id,audio,text\na,00.wav,sky is up\nb,01.wav,\nc,,hello\n")
     said = predict("--table", "t.csv", name="mine")
     title, _, _, a, b, c, _, summary = said.stdout.splitlines()
-    assert title == "mine · 2 members · calibrated on 60 validation utterances, but for the 1 marked *"
+    assert (
+        title
+        == "mine · 2 members, all that were trained · calibrated on 60 validation utterances, but for the 1 marked *"
+    )
     assert "*" not in a
     assert b.split()[2].endswith("*")
     assert c.split() == ["c", "unsure"]

@@ -27,6 +27,7 @@ from sertool.core.export.source import Figure, open_trained
 from sertool.core.formatting import escaped
 from sertool.core.inference.ensemble import open_ensemble
 from sertool.core.metrics import Interval
+from sertool.core.runs.ensemble_size import all_members
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.plan import plan_training
 from sertool.core.runs.train import train_recipe
@@ -61,7 +62,8 @@ def make_facts(trained, name: str, figure: Figure | None) -> Facts:
     """The facts of a bundle; ``name`` stands wherever a name from outside may."""
     compared = bundle_check.BundleComparison(name, 1e-6, 0, 64, 1.0, 1.0, np.zeros((64, 3), np.float32))
     return Facts(
-        trained=trained, members=trained.members, note={"counts": {name: 24}, "folds": [{"valid": 12}]}, source=name,
+        trained=trained, members=trained.members, size=all_members(trained.members, name),
+        note={"counts": {name: 24}, "folds": [{"valid": 12}]}, source=name,
         selected_on_test=False, started_from=name, seen_in_test=0, figure=figure, calibration=None, compared=[compared],
         loss=None, with_frontend=False,
     )  # fmt: skip
@@ -105,7 +107,7 @@ def test_no_name_breaks_the_card_or_stands_there_with_signs_of_direction():
     heads = [text for one, text in pairwise(tokens) if one.type == "heading_open"]
     headings = ["Figures", "Intended use, and forbidden use", "Limits", "Licence", "Files"]
     assert ["".join(child.content for child in one.children) for one in heads] == [shown, *headings]
-    assert sum(one.type == "td_open" for one in tokens) == 2 * 7
+    assert sum(one.type == "td_open" for one in tokens) == 2 * 8
     assert f"one of {shown}, غضب, sad" in said
     assert f"{shown}: {shown} 24 utterances" in said
     assert f"honest: nothing was selected on test; members started from the weights of {shown}" in said

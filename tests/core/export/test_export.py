@@ -27,7 +27,7 @@ def test_the_command_writes_a_bundle_and_says_so_in_five_lines(shop, tmp_path):
     result = run(shop, "--out", str(out), "--json", str(tmp_path / "result.json"))
     assert (result.exit_code, result.stderr) == (0, "")
     first, largest, latency, holds, last = result.stdout.splitlines()
-    assert first == f"{out} · tiny, 3 members averaged, uncalibrated"
+    assert first == f"{out} · tiny, 3 members, all that were trained, uncalibrated"
     assert re.fullmatch(
         r"largest difference of logits to PyTorch \d\.\de-0[6-9], all 20 decisions equal "
         r"\(12 validation utterances of TINY and 8 made ones\)",
@@ -83,14 +83,14 @@ def test_the_temperature_of_these_members_is_used_and_no_other(shop, tmp_path):
     write_calibration(folder / "tiny", Calibration(names, 1.75, "valid", 12, 0.2, 0.1, 1.0, 0.9))
     here = ["--output", str(folder)]
     result = run(shop, *here, "--out", str(tmp_path / "all"))
-    assert result.stdout.splitlines()[0].endswith("3 members averaged, temperature 1.75")
+    assert result.stdout.splitlines()[0].endswith("3 members, all that were trained, temperature 1.75")
     card = (tmp_path / "all/README.md").read_text()
     assert (
         "temperature 1.75, fitted on 12 valid utterances; calibration error there 20.0 % before, 10.0 % after" in card
     )
     assert json.loads((tmp_path / "all/settings.json").read_text())["temperature"] == 1.75
     result = run(shop, *here, "--out", str(tmp_path / "one"), "--index", "1")
-    assert result.stdout.splitlines()[0].endswith("1 member averaged, uncalibrated")
+    assert result.stdout.splitlines()[0].endswith("1 member, chosen by the user, uncalibrated")
     assert "uncalibrated (temperature 1)" in (tmp_path / "one/README.md").read_text()
 
 
@@ -118,7 +118,7 @@ def test_cross_validation_exports_every_fold(tmp_path):
     train_tiny(tmp_path, audio_width=5, splits=splits)
     result = run(tmp_path, "--out", str(tmp_path / "b"), "--index", "1")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[0].endswith("tiny, 3 members averaged, uncalibrated")
+    assert result.stdout.splitlines()[0].endswith("tiny, 1 member of each of 3 folds, chosen by the user, uncalibrated")
     session = bundle_check.open_session(tmp_path / "b/model.onnx")
     assert {own.name: own.shape for own in session.get_inputs()} == {
         "tokens": [3, "batch", "words"],

@@ -13,10 +13,14 @@ from typer.testing import CliRunner
 from sertool.cli import app
 from sertool.commands.ensemble import show_calibration
 from sertool.core.errors import SertoolError
+from sertool.core.export.source import open_trained
 from sertool.core.files import artifacts
 from sertool.core.inference import evaluate as evaluating
 from sertool.core.metrics.calibration import Calibration, expected_calibration_error, negative_log_likelihood
 from sertool.core.recipe.load import resolved
+from sertool.core.reports.build import build_report
+from sertool.core.runs.ensemble_size import read_size
+from sertool.core.runs.members import open_runs
 from sertool.core.runs.temperature import read_calibration
 
 CROSS = "; cross-validate with --set splits.scheme=folds"
@@ -50,17 +54,19 @@ def calibration_line(output: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "members", "valid", "reason"),
+    ("name", "valid", "reason"),
     [
-        ("one", 3, 12, f"2 validation speakers: too few for an interval (5 are needed){CROSS}"),
-        ("folds", 9, 48, None),
+        ("one", 12, f"2 validation speakers: too few for an interval (5 are needed){CROSS}"),
+        ("folds", 48, None),
     ],
 )
-def test_ensemble_calibrates_on_validation_whatever_was_asked(trained, name, members, valid, reason):
+def test_ensemble_calibrates_on_validation_whatever_was_asked(trained, name, valid, reason):
     result = run("ensemble", "--name", name, *places(trained), "--json", str(trained / "r.json"))
     assert result.exit_code == 0, result.output
     stored = read_calibration(trained / "ckpt" / name)
-    assert (len(stored.members), stored.utterances) == (members, valid)
+    opened, size = open_runs(trained / "ckpt" / name), read_size(trained / "ckpt" / name)
+    assert stored.members == tuple(member.name for member in size.chosen(opened.members))
+    assert stored.utterances == valid
     written = json.loads((trained / "r.json").read_text())["calibration"]
     assert (written["temperature"], written["calibrated"]) == (stored.temperature, stored.calibrated)
     assert written["sets"]["valid"]["ece_after"] == stored.ece_after
@@ -80,7 +86,7 @@ def test_ensemble_says_where_the_error_rose(monkeypatch, higher):
     calibration = replace(
         Calibration(("run-1",), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0), low=1.1, high=1.4, note="rough"
     )
-    line = show_calibration(evaluating.Evaluation((), 2, calibration, {}))
+    line = show_calibration(evaluating.Evaluation((), None, calibration, {}))
     test = "25.00 % · higher than before on test" if higher else "12.50 %"
     assert line == (
         f"calibration: temperature 1.25 (1.10 - 1.40) · ECE valid 20.00 % -> 10.00 % · test 20.00 % -> {test} · rough"
@@ -105,19 +111,31 @@ def test_the_calibration_is_that_of_the_validation_logits_alone(trained):
     assert stored.ece_before == pytest.approx(expected_calibration_error(logits, targets, "single"), abs=1e-6)
 
 
-def test_logits_that_are_not_finite_are_not_calibrated(trained):
-    folder = trained / "ckpt" / "damaged"
+@pytest.mark.parametrize("damaged", ["run-1", "run-*"])
+def test_members_of_logits_that_are_not_finite_are_left_out_of_size_and_calibration(trained, damaged):
+    folder = trained / "ckpt" / damaged.replace("*", "all")
     shutil.copytree(trained / "ckpt" / "one", folder)
-    for path in folder.glob("run-*/model.safetensors"):
+    for path in folder.glob(f"{damaged}/model.safetensors"):
         arrays, _ = artifacts.read_arrays(path)
         artifacts.write_arrays(path, {name: np.full_like(value, np.nan) for name, value in arrays.items()})
     (folder / "calibration.json").unlink(missing_ok=True)
-    result = run("ensemble", "--name", "damaged", *places(trained))
+    result = run("ensemble", "--name", folder.name, *places(trained))
+    if damaged == "run-*":
+        assert result.exit_code == 1
+        assert "run-all: no member has finite logits; their weights are damaged: train them again" in result.stderr
+        assert read_calibration(folder) is None
+        return
     assert result.exit_code == 0, result.output
-    assert calibration_line(result.stdout) == (
-        "calibration: uncalibrated, the logits of the validation utterances are not all finite"
-    )
-    assert read_calibration(folder) is None
+    assert "left out because their logits are not finite: run-1" in result.stdout
+    assert "run-1" not in read_calibration(folder).members
+    # The others stay the same ensemble everywhere.
+    size, members = read_size(folder), open_runs(folder).members
+    assert size.left_out == ("run-1",)
+    opened = open_trained(folder.name, trained / "ckpt", trained / "data", None)
+    names = tuple(one.name for one in opened.members)
+    assert names == read_calibration(folder).members == tuple(one.name for one in size.chosen(members))
+    (reported,) = build_report([folder.name], trained / "ckpt", trained / "data").runs
+    assert reported.sets["test"].k == size.k
 
 
 def test_two_commands_give_the_same_bytes(trained):

@@ -19,6 +19,13 @@ from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.metrics.clusters import clusters_of
 from sertool.core.recipe.load import load
 from sertool.core.reports.build import build_report
+from sertool.core.runs.ensemble_size import (
+    all_members,
+    choose_best,
+    chosen_by_user,
+    read_size,
+    write_size,
+)
 
 
 def test_a_clean_run_has_no_finding_and_no_problem(clean):
@@ -65,19 +72,49 @@ def test_utterances_are_all_there_for_browsing(clean):
     assert {row.members for row in rows} > {3}
 
 
-def test_validation_chooses_the_size_and_equal_ones_give_the_smallest(tmp_path):
-    valid, test = make_set("valid", 200), make_set("test")
-    logits = valid.predictions.logits.copy()
-    logits[0] = -logits[0]  # the first member alone is wrong, the first two together still are
-    logits[1] = 0.5 * logits[1]
-    write_run(tmp_path / "tiny", test, changed(valid, logits=logits))
+def test_the_size_is_the_one_stored_with_the_run(clean):
+    size = read_size(clean / "tiny")
+    for k in (1, 2):
+        write_size(clean / "tiny", replace(size, k=k, reason="because"))
+        run = only(clean)
+        assert (run.chosen_by, run.sets["test"].k, run.sets["valid"].k) == ("validation", k, k)
+        own = make_set("test").predictions
+        assert run.sets["test"].metrics["uar"].value == own.metric("uar", k)
+        assert run.provenance["size"].endswith("chosen on validation by accuracy: because")
+        assert report(clean).tasks[0].ours[0].k == k
+
+
+def test_a_size_of_the_user_is_named_and_repeated_in_the_command(clean):
+    write_size(clean / "tiny", chosen_by_user(make_set().predictions.members, 2))
+    run = only(clean)
+    assert (run.chosen_by, run.sets["test"].k) == ("user", 2)
+    assert run.provenance["size"] == "2 members, chosen by the user"
+    assert run.commands[1].endswith(" --members 2")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_run_without_a_size_for_its_members_is_reported_as_before_and_says_what_others_use(tmp_path, stored):
+    valid = make_set("valid", 200)
+    write_run(tmp_path / "tiny", make_set("test"), valid, sized=False)
+    why = "no size is stored with the run"
+    if stored:  # trained further since
+        write_size(tmp_path / "tiny", all_members(make_set(members=2).predictions.members, ""))
+        why = "the stored size was chosen among other members"
     run = only(tmp_path)
-    by_size = [changed(valid, logits=logits).predictions.metric("accuracy", k) for k in (1, 2, 3)]
-    assert (run.chosen_by, run.sets["test"].k) == ("validation", 1 + int(np.argmax(by_size)))
-    assert run.sets["test"].k == 3
-    same = np.stack([valid.predictions.logits[0]] * 3)
-    write_run(tmp_path / "tiny", test, changed(valid, logits=same))
-    assert only(tmp_path).sets["test"].k == 1
+    best = 1 + int(np.argmax([valid.predictions.metric("accuracy", k) for k in (1, 2, 3)]))
+    assert (run.chosen_by, run.sets["test"].k, best) == ("validation", 2, 2)
+    assert report(tmp_path).tasks[0].ours[0].note == (
+        "k = 2 is the best of this report alone, and predict and export average all members: "
+        f"{why}; sertool ensemble --name tiny chooses it"
+    )
+
+
+def test_under_the_papers_protocol_a_run_without_a_size_is_chosen_on_test_and_says_so(tmp_path):
+    test = make_set("test", origin=PAPERS)
+    write_run(tmp_path / "tiny", test, sized=False)
+    (row,) = report(tmp_path).tasks[0].ours
+    assert row.k == choose_best(test.predictions, "accuracy").k < 3
+    assert row.note.endswith("no size is stored with the run; sertool ensemble --name tiny chooses it")
 
 
 @pytest.mark.parametrize(
@@ -106,15 +143,14 @@ def test_without_validation_all_members_are_averaged_and_nothing_is_calibrated(t
     run = only(tmp_path)
     assert (run.chosen_by, run.sets["test"].k, run.stamp) == ("all", 3, "")
     assert run.sets["test"].calibration.temperature is None
-    assert run.provenance["size"] == (
-        "all 3 members are averaged, because no predictions on validation are stored to choose k"
-    )
+    assert run.provenance["size"] == "3 members, all that were trained: there are no validation utterances to choose on"
     assert run.provenance["calibration"] == (
         "uncalibrated: neither a temperature of the first 3 members nor predictions on validation are stored"
     )
 
 
 def test_a_stored_temperature_is_used_for_its_members_only(clean):
+    write_size(clean / "tiny", chosen_by_user(make_set().predictions.members, 2))
     run = only(clean)
     stored = json.loads((clean / "tiny/calibration.json").read_text())
     valid = make_set("valid", 200)

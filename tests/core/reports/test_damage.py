@@ -92,7 +92,7 @@ def test_validation_of_other_members_is_left_out(clean):
         "tiny: test and valid were evaluated with different members or on different data, so valid is left out: "
         "sertool ensemble --name tiny --split valid,test",
     )
-    assert (list(made.runs[0].sets), made.runs[0].chosen_by) == (["test"], "all")
+    assert (list(made.runs[0].sets), made.runs[0].chosen_by) == (["test"], "validation")
 
 
 def test_members_that_finished_since_are_told(clean):

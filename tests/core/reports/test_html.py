@@ -154,10 +154,7 @@ def test_a_run_says_what_its_intervals_are_over_and_how_k_was_chosen(tree):
     start = "In percent, with 95 % intervals over 28 dialogues; 60 utterances. "
     assert any(line.startswith(f"{start}k = 4 of 5 members averaged, selected on test by accuracy.") for line in said)
     assert any(line.startswith(f"{start}k = 4 of 5 members averaged, chosen on validation by") for line in said)
-    assert any(
-        "All members averaged (1 member), because no predictions on validation are stored to choose k." in line
-        for line in said
-    )
+    assert any("k = 1 of 1 member averaged, all that were trained." in line for line in said)
     assert "over utterances: nothing is known about speakers" in said
 
 

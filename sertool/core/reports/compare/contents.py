@@ -22,7 +22,7 @@ class Contender:
         members: number of members; in cross-validation of each fold.
         folds: number of folds of cross-validation; 1 without.
         select: the metric that chose k.
-        chosen_by: ``validation``, ``test`` (the paper's protocol) or ``all`` (no predictions to choose on).
+        chosen_by: what chose k, see :class:`~sertool.core.runs.ensemble_size.EnsembleSize`.
         stamp: ``selected on test: `` and what was; empty if nothing was.
         notes: caveats on the run, one sentence each.
     """

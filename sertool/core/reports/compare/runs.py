@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
-from sertool.core.reports.choose import choose_size, stamp
+from sertool.core.reports.choose import choose_size, note, stamp
 from sertool.core.reports.compare.contents import Contender
 from sertool.core.reports.load import SETS, Loaded, load_run
 from sertool.core.runs.folder import runs_below
@@ -61,9 +61,9 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
         members=len(stored.predictions.logits),
         folds=run.origin.folds,
         select=run.recipe.training.select,
-        chosen_by=choice.by,
+        chosen_by=choice.chosen_by,
         stamp=stamp(run, choice),
-        notes=tuple(_notes(run, choice.note, set_name)),
+        notes=tuple(_notes(run, note(run, choice), set_name)),
     )
     return Judged(contender, stored, stored.predictions.decisions(choice.k))
 

@@ -19,6 +19,7 @@ from sertool.core.reports.wording import (
     points,
     points_interval,
 )
+from sertool.core.runs.ensemble_size import how_chosen
 
 LONGEST_CLASS = 16  # columns of a class name on a terminal
 LEAST_TEXT = 12  # columns; if fewer are left, the text of utterances is not shown
@@ -53,7 +54,7 @@ def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
 
 
 def _contender(own: Contender, letter: str, width: int | None) -> list[str]:
-    by = "" if own.chosen_by == "all" else f", chosen on {own.chosen_by} by {metric_name(own.select)}"
+    by = "" if own.chosen_by == "all" else f", {how_chosen(own.chosen_by, own.select)}"
     folds = f" in each of {own.folds} folds" if own.folds > 1 else ""
     line = f"{own.name} · {own.k} of {plural(own.members, 'member')}{folds}{by}"
     lines = wrapped(printable(line), width, "   ", f"{letter}  ")

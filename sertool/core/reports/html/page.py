@@ -15,6 +15,7 @@ from sertool.core.reports.html import figures, isolation, views
 from sertool.core.reports.html.browser import PAGE, Pool
 from sertool.core.reports.html.side_by_side import side_by_side
 from sertool.core.reports.summary import counted
+from sertool.core.runs.ensemble_size import how_chosen
 
 TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the page needs no file beside it
 
@@ -81,6 +82,7 @@ def _environment() -> Environment:
         "p_value": lambda p: _typeset(wording.p_value(p)),
         "p_equals": lambda p: wording.p_equals(p).replace(" ", "\u00a0"),  # stays on one line
         "metric": wording.metric_name,
+        "how_chosen": how_chosen,
         "name": isolation.name,
         "sentence": isolation.sentence,
         "plural": plural,

@@ -35,6 +35,7 @@ from sertool.core.reports.wording import (
     spread,
     utterances_of,
 )
+from sertool.core.runs.ensemble_size import how_chosen
 
 MANY = 20  # classes that a terminal shows
 ANSWERED = 0.8  # coverage for which the line on abstaining gives the accuracy
@@ -198,7 +199,7 @@ def _members(run: RunReport) -> str:
 def _set_title(run: RunReport, own: SetReport) -> str:
     published = own.published_utterances
     other = f" (published: {published:,})" if published not in (None, own.utterances) else ""
-    chosen = f"chosen on {run.chosen_by} by {metric_name(run.select)}" if run.chosen_by != "all" else "all members"
+    chosen = how_chosen(run.chosen_by, run.select)
     return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {chosen}"
 
 
