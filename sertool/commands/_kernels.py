@@ -50,7 +50,7 @@ def compare_kernels(files: Outputs) -> None:
     for device, facts in _cards().items():
         say(talk, f"comparing the kernels on {facts.card}; this takes up to a minute")
         found.append(proof.prove(facts, device, keep=facts.card != INTERPRETER))
-    files.write_json("--json", {"cards": [_table(one) for one in found]})
+    files.write_json("--json", "kernels", {"cards": [_table(one) for one in found]})
     files.show(line for one in found for line in show(one))
     if any(proof.lines(one) for one in found):
         raise typer.Exit(1)

@@ -115,13 +115,20 @@ class Outputs:
 
             yield add
 
-    def write_json(self, option: str, content: Any) -> None:
-        """Write plain data as JSON if the option was given; NaN is refused, because it is not part of JSON."""
+    def write_json(self, option: str, what: str, content: Mapping[str, Any]) -> None:
+        """Write plain data as JSON if the option was given; NaN is refused, because it is not part of JSON.
+
+        Args:
+            option: its name.
+            what: the content in a word, for the key ``format`` that stands first; docs/json.md has a schema for each.
+            content: the other keys and their values.
+        """
         if option not in self._paths:
             return
+        named = {"format": f"sertool-{what}/1", **content}
         # On standard output in ASCII: a terminal shows what it cannot obey, and every encoding has the signs.
         ascii_only = option in self._to_stdout
-        self.write(option, json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False) + "\n")
+        self.write(option, json.dumps(named, indent=2, ensure_ascii=ascii_only, allow_nan=False) + "\n")
 
     def console(self) -> Console:
         """Open the console for what is shown."""

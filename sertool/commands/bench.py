@@ -56,5 +56,5 @@ def bench(
     talk = console()
     say_kernels(talk, chosen.device)
     found = measure(settings, data, chosen, wishes, lambda text: say(talk, text))
-    files.write_json("--json", found.to_json())
+    files.write_json("--json", "bench", found.to_json())
     files.show(lines(found))

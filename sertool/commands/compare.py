@@ -48,5 +48,5 @@ def compare(
     # In a pipe or a file nothing is cut or divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
     files.write("--csv", csv_text(flip_rows(comparison), raw=raw_csv))
-    files.write_json("--json", to_json(comparison))
+    files.write_json("--json", "comparison", to_json(comparison))
     files.show([*show(comparison, width, flips), *files.written()])

@@ -55,7 +55,8 @@ def demo(
         plan = plan_training(experiment, output / names[title], seeds, None, chosen, processes=True)
         show_training(plan, train_recipe(plan, here, chosen), title)
         results.append(_evaluated(title, names[title], output, chosen))
-    files.write_json("--json", {"synthetic": True, "set": "test", "rows": results})
+    table = {"dataset": experiment.corpus.name, "task": experiment.task.name, "synthetic": True, "set": "test"}
+    files.write_json("--json", "demo", {**table, "rows": results})
     files.show([*show(results), *next_commands(output, here)])
 
 
@@ -77,6 +78,8 @@ def _evaluated(title: str, name: str, output: Path, chosen: "Precision") -> dict
     by_voice = cluster_rows(test.targets, test.decisions(members), len(test.classes), voices)
     return {
         "row": title if title != FUSED else f"{title}, {plural(members, 'member')}",
+        "name": name,
+        "members": members,
         "size": evaluation.size.table,
         "uar": test.metric("uar", members),
         "accuracy": test.metric("accuracy", members),

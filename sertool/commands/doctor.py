@@ -58,7 +58,7 @@ def doctor(
     place = locate(data, recipe, set_ or ())
     files.spare([place.folder, *recipe_inputs(recipe or "custom", place.recipe, place.data_dir)])
     inspection = inspect(place.recipe, place.folder, data_dir=place.data_dir, command=place.doctor)
-    files.write_json("--json", inspection.to_json())
+    files.write_json("--json", "inspection", inspection.to_json())
     console = files.console()
     for line in show(inspection, place.train, min(shutil.get_terminal_size().columns, WIDEST)):
         console.print(line, soft_wrap=True)
@@ -84,7 +84,7 @@ def _environment(files: Outputs, overrides: list[str] | None) -> None:
         },
         kernel_state(),
     )
-    files.write_json("--json", found)
+    files.write_json("--json", "environment", found)
     width = max(map(len, found))
     indent = " " * (width + 2)
     files.show(textwrap.fill(f"{key:<{width}}  {value}", 80, subsequent_indent=indent) for key, value in found.items())

@@ -77,7 +77,7 @@ def ensemble(
     table = result_table(opened, results, evaluation.size)
     for name, own in details.items():
         table["sets"][name] |= plain(own)
-    files.write_json("--json", {**table, "calibration": calibration_table(evaluation)})
+    files.write_json("--json", "evaluation", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
     files.show([*shown, *show_size(evaluation.size, before), show_calibration(evaluation)])
     if evaluation.unstored:

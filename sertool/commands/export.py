@@ -45,7 +45,7 @@ def export(
             with_frontend=with_frontend,
             force=force,
         )
-    files.write_json("--json", result_table(done))
+    files.write_json("--json", "export", result_table(done))
     files.show(show(done))
 
 
@@ -78,6 +78,8 @@ def result_table(done: "Exported") -> dict[str, Any]:
     return {
         "bundle": str(done.folder),
         "name": done.name,
+        "dataset": done.dataset,
+        "task": done.task,
         "members": done.members,
         "size": done.size.table,
         "temperature": done.temperature,

@@ -72,7 +72,7 @@ def fetch_data(
     else:
         rows, failed = _states(sources, out), []
         shown = [_grid(rows), "next: sertool fetch-data NAME, or sertool fetch-data --check-links"]
-    files.write_json("--json", rows)
+    files.write_json("--json", "sources", {"sources": rows})
     for one in shown:
         files.console().print(one, soft_wrap=isinstance(one, str))
     files.show()

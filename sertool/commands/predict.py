@@ -111,7 +111,7 @@ def _finish(
     abstain: float | None,
 ) -> None:
     """Write what needs all predictions, show them, and list the inputs that were left out."""
-    files.write_json("--json", predictions_table(opened, predictions, abstain, bad))
+    files.write_json("--json", "prediction", predictions_table(opened, predictions, abstain, bad))
     files.show(show(opened, predictions, abstain, _width()))
     for line in left_out(bad):
         say(console(), line)

@@ -222,7 +222,8 @@ def _report(
     result = summary(preparation, table_warnings)
     settings, inspection = _inspect(preparation.corpus, recipe, overrides, out)
     findings = [finding.to_json() for finding in inspection.findings] if inspection else []
-    files.write_json("--json", {"corpus": str(out), **result, "findings": findings})
+    named = {"corpus": str(out), "dataset": preparation.corpus.name}
+    files.write_json("--json", "preparation", {**named, **result, "findings": findings})
     _show(files.console(), result, out)
     files.show(_next_lines(inspection, recipe, settings, out))
 

@@ -23,7 +23,7 @@ def list_recipes(json_file: options.Json = None) -> None:
 
     files = Outputs({"--json": json_file})
     rows = [recipes.summary(name) for name in recipes.names()]
-    files.write_json("--json", rows)
+    files.write_json("--json", "recipes", {"recipes": rows})
     console = files.console()
     grid = Grid(box=None, padding=(0, 1, 0, 0))
     for title, key in _COLUMNS.items():

@@ -168,7 +168,7 @@ def _write(made: "Report", files: Outputs, recordings: Path | None, beside: Path
     if "--markdown" in files:
         files.write("--markdown", to_markdown(made))
     if "--json" in files:
-        files.write_json("--json", to_json(made))
+        files.write_json("--json", "report", to_json(made))
     if "--csv" in files:
         files.write("--csv", csv_text(figure_rows(made), raw=raw_csv))
     if "--figures" in files:

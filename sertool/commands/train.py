@@ -99,7 +99,7 @@ def train(
         events = train_recipe(plan, data, chosen, where)
         show_training(plan, tracked(plan, events) if tensorboard else events)
     summary = training_summary(plan)
-    files.write_json("--json", summary)
+    files.write_json("--json", "training", summary)
     files.show(show_summary(summary))
 
 

@@ -160,7 +160,7 @@ def test_list_fits_eighty_columns_and_tells_all(monkeypatch):
 
 def test_list_writes_json(tmp_path):
     assert run("list", "--json", str(tmp_path / "list.json")).exit_code == 0
-    rows = {row["name"]: row for row in json.loads((tmp_path / "list.json").read_text())}
+    rows = {row["name"]: row for row in json.loads((tmp_path / "list.json").read_text())["recipes"]}
     assert rows["iemocap-folds"] == {
         "name": "iemocap-folds",
         "dataset": "IEMOCAP",

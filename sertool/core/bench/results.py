@@ -142,6 +142,8 @@ class Bench:
         ended = {"seconds": self.finish_s, "members": [asdict(member) for member in self.ended]}
         return {
             "recipe": self.recipe.name,
+            "dataset": self.corpus["name"],
+            "task": self.recipe.dataset.task,
             "members": wishes.members,
             "machine": self.machine,
             "device": self.precision.reason,

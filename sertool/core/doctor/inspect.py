@@ -74,6 +74,7 @@ class Inspection:
         """Return the inspection as plain data for a JSON file."""
         return {
             "name": self.name,
+            "dataset": self.name,
             "recipe": self.recipe,
             "task": self.task,
             "classes": list(self.classes),

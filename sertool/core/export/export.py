@@ -35,6 +35,7 @@ class Exported:
     Attributes:
         folder: folder of the bundle.
         name: name of the ensemble.
+        dataset, task: what it was trained on.
         members: number of members that are averaged, over all folds.
         size: number of members of each fold, and where it comes from.
         temperature: temperature of the probabilities.
@@ -46,6 +47,8 @@ class Exported:
 
     folder: Path
     name: str
+    dataset: str
+    task: str
     members: int
     size: EnsembleSize
     temperature: float
@@ -97,6 +100,8 @@ def export(
     return Exported(
         folder=out,
         name=opened.trained.name,
+        dataset=opened.trained.corpus,
+        task=opened.trained.task.name,
         members=len(opened.members),
         size=opened.size,
         temperature=opened.temperature,

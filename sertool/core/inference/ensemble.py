@@ -255,12 +255,12 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: E
     for own in predictions:
         entry: dict[str, Any] = {
             "utterances": len(own.ids),
-            "members": [{"checkpoint": m.name, "accuracy": m.accuracy} for m in own.members],
+            "members": [{"name": m.name, "checkpoint": m.name, "accuracy": m.accuracy} for m in own.members],
         }
         if own.targets is not None:
             sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
-            entry.update({name: own.metric(name, size.k) for name in MAIN_METRICS if name != "accuracy"})
+            entry.update({name: own.metric(name, size.k) for name in MAIN_METRICS})
             entry["report"] = report_table(own.targets, own.decisions(size.k), own.classes)
         sets[own.set] = entry
     recipe = ensemble.experiment.recipe

@@ -10,7 +10,6 @@ from sertool.core.metrics import Estimate
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.training.history import MemberEpoch
 
-FORMAT = "sertool-report/1"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from sertool.core.metrics import Estimate
-from sertool.core.reports.contents import FORMAT, CalibrationRow, Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.contents import CalibrationRow, Report, RunReport, SetReport, TaskReport
 
 
 class CsvRow(NamedTuple):
@@ -172,7 +172,7 @@ def _values(base: CsvRow, figures: Mapping[str, float | int]) -> Iterator[CsvRow
 
 def to_json(report: Report) -> dict[str, Any]:
     """Return the report as plain data for JSON, without the recordings; NaN and infinity become null."""
-    content: dict[str, Any] = {"format": FORMAT, **plain(report)}
+    content: dict[str, Any] = plain(report)
     del content["recordings"]
     return content
 

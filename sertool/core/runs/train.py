@@ -176,6 +176,8 @@ def training_summary(plan: Plan) -> dict[str, object]:
     spread = f" (sd {scores.std(ddof=1):.3f})" if len(scores) > 1 else ""
     return {
         "name": plan.folder.name,
+        "dataset": experiment.corpus.name,
+        "task": experiment.task.name,
         "recipe": experiment.recipe.name,
         "from": plan.source,
         "protocol": experiment.recipe.protocol,
@@ -188,6 +190,7 @@ def training_summary(plan: Plan) -> dict[str, object]:
         "text": f"{scores.mean():.3f}{spread}, best {scores.max():.3f}",
         "members": [
             {
+                "name": run.folder.name,
                 "run": run.folder.name,
                 "seed": run.seed,
                 "fold": run.fold,

@@ -31,7 +31,7 @@ def test_the_list(tmp_path):
     result = run("--json", "list.json")
     assert result.stdout.splitlines()[0].split() == ["name", "here", "what"]
     assert result.stdout.endswith("next: sertool fetch-data NAME, or sertool fetch-data --check-links\n")
-    rows = {row["name"]: row for row in json.loads(Path("list.json").read_text())}
+    rows = {row["name"]: row for row in json.loads(Path("list.json").read_text())["sources"]}
     assert rows["data"]["state"] == "no"
     assert (rows["data"]["dest"], rows["meld-models"]["dest"]) == ("data", "ckpt")
     assert tree(tmp_path) == {"list.json"}
@@ -60,7 +60,7 @@ def test_data_from_a_file_is_unpacked_converted_and_told(tmp_path):
     assert tree(tmp_path / "data") == {".fetched", *CORPORA}
     assert archive.read_bytes() == before
     assert (tmp_path / "data/MELD/sertool/corpus.json").is_file()
-    row = json.loads(Path("result.json").read_text())[0]
+    row = json.loads(Path("result.json").read_text())["sources"][0]
     assert (row["name"], row["new"], row["missing"], row["problems"]) == ("data", True, ["VGAF"], [])
     assert row["folders"]["MOSI"]["text"].startswith("66 utterances")
 
@@ -76,7 +76,7 @@ def test_the_list_tells_what_was_begun(tmp_path):
     for left in (".emodb.zip.lock", ".emodb.zip.part", "emodb.zip"):
         (notes / left).touch()
         run("--json", "list.json")
-        rows = {row["name"]: row["state"] for row in json.loads(Path("list.json").read_text())}
+        rows = {row["name"]: row["state"] for row in json.loads(Path("list.json").read_text())["sources"]}
         assert rows.pop("emodb") == ("no" if left.endswith("lock") else "begun")
         states.append(rows)
     assert states[-1] == dict.fromkeys(states[0], "no")
@@ -184,7 +184,7 @@ def test_several_go_on_after_one_that_fails(tmp_path):
     result = run("mosi-models", "data", "--from", str(tmp_path), "--json", "r.json", code=1)
     assert f"error: mosi-models: --from {tmp_path}: there is no file {tmp_path}/MOSI_pretrained.zip\n" in result.stderr
     assert (tmp_path / "data/MOSI").is_dir()
-    assert [row["name"] for row in json.loads(Path("r.json").read_text())] == ["mosi-models", "data"]
+    assert [row["name"] for row in json.loads(Path("r.json").read_text())["sources"]] == ["mosi-models", "data"]
 
 
 def test_tell_is_given_every_stage(tmp_path):

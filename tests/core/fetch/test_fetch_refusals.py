@@ -116,7 +116,7 @@ def test_dead_links_are_told_with_what_to_do(serve):
 
     checked = run("x", "--manifest", "own.yaml", "--check-links", "--json", "links.json", code=1)
     assert checked.stderr == "error: no address works for x\n"
-    assert [row["works"] for row in json.loads(Path("links.json").read_text())] == [False, False]
+    assert [row["works"] for row in json.loads(Path("links.json").read_text())["sources"]] == [False, False]
     (folder / "also-none.zip").write_bytes(b"PK\x03\x04 and so on")
     checked = run("x", "--manifest", "own.yaml", "--check-links")
     assert checked.stdout.count("FAILS") == checked.stdout.count("works") == 1

@@ -17,7 +17,7 @@ def test_a_download_is_deleted_when_it_is_unpacked_unless_it_is_to_be_kept(tmp_p
     data_zip(folder / "data.zip", "MOSI")
     result = run("data", "--from", address, "--json", "r.json")
     assert result.stdout.startswith("data: 736.6 kB from 127.0.0.1\nSHA-256 ")
-    assert json.loads(Path("r.json").read_text())[0]["url"] == f"{address}data.zip"
+    assert json.loads(Path("r.json").read_text())["sources"][0]["url"] == f"{address}data.zip"
     assert tree(tmp_path / "data") == {".fetched", "MOSI"}
     run("data", "--from", address, "--force", "--keep-archive")
     assert tree(tmp_path / "data") == {".fetched", "MOSI", "data.zip"}

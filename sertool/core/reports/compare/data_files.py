@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from sertool.core.reports.compare.contents import FORMAT, Comparison
+from sertool.core.reports.compare.contents import Comparison
 
 HEADER = ("a", "b", "set", "utterance", "speaker", "label", "decision_a", "decision_b", "change", "text")
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
     """Return the whole comparison as plain data."""
-    return {"format": FORMAT, **asdict(comparison)}
+    return asdict(comparison)
 
 
 def flip_rows(comparison: Comparison) -> list[tuple[str | None, ...]]:
