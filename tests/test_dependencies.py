@@ -37,6 +37,7 @@ TOOLS = {
     "beartype",  # checks the shapes that signatures state, in tests
     "audmetric",  # the independent metrics of tests
     "html5lib",  # tests parse the report as a browser would
+    "jsonschema",  # tests check results against docs/json.md
     "playwright",  # tests open the report in a browser
     "types-PyYAML",
     "types-requests",

@@ -2,9 +2,11 @@
 
 import json
 
+import jsonschema
 import pytest
 import torch
 from commands_run import refusal, run
+from json_results import schemas
 from kernel_running import needs_triton
 from machines import H100, PROBLEMS, T4, machine_with
 
@@ -110,7 +112,10 @@ def test_the_doctor_compares_anew_and_shows_a_table(card, tmp_path):
         ]
         assert result.stderr == "comparing the kernels on Tesla T4; this takes up to a minute\n"
     assert len(card) == 2
-    assert json.loads((tmp_path / "out.json").read_text()) == {
+    found = json.loads((tmp_path / "out.json").read_text())
+    jsonschema.validate(found, schemas()["sertool-kernels/1"])
+    assert found == {
+        "format": "sertool-kernels/1",
         "cards": [
             {
                 "card": "Tesla T4",

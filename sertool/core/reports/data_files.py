@@ -174,6 +174,8 @@ def to_json(report: Report) -> dict[str, Any]:
     """Return the report as plain data for JSON, without the recordings; NaN and infinity become null."""
     content: dict[str, Any] = plain(report)
     del content["recordings"]
+    for run in content["runs"]:
+        run["classes"] = run["class_names"]  # the name that the results of other commands have
     return content
 
 

@@ -10,7 +10,7 @@ HEADER = ("a", "b", "set", "utterance", "speaker", "label", "decision_a", "decis
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
     """Return the whole comparison as plain data."""
-    return asdict(comparison)
+    return {**asdict(comparison), "classes": list(comparison.class_names)}
 
 
 def flip_rows(comparison: Comparison) -> list[tuple[str | None, ...]]:

@@ -1,0 +1,67 @@
+"""What ``--json`` of each command writes on a tiny corpus, by its format, and the schemas of docs/json.md."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from builders import spoken
+from commands_run import run, tiny
+from places import ROOT
+
+from sertool.core.recipe import load as recipes
+
+BLOCK = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ON_CPU = ("--device", "cpu")
+
+
+def schemas() -> dict[str, dict]:
+    """The schemas of the page by the format they are for."""
+    page = (ROOT / "docs/json.md").read_text(encoding="utf-8")
+    found = [json.loads(block) for block in BLOCK.findall(page)]
+    return {one["properties"]["format"]["const"]: one for one in found}
+
+
+def written(*arguments: str, codes: tuple[int, ...] = (0,)) -> dict:
+    """Run a command in the working folder; return what its ``--json`` wrote."""
+    path = Path("written.json")
+    result = run(*arguments, "--json", str(path))
+    assert result.exit_code in codes, result.output
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    return content
+
+
+def short_demo(monkeypatch) -> dict:
+    """What the demo writes after one epoch of two members each."""
+    load = recipes.load
+    short = ["training.runs=2", "training.max_epochs=1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes, "load", lambda name, changes, **more: load(name, [*changes, *short], **more))
+        return written("demo", *ON_CPU)
+
+
+def results() -> list[dict]:
+    """Run the commands in the working folder, and return all that they wrote."""
+    tiny(Path(), training={"runs": 2}, frontend={"mel_bands": 5})
+    for number, label in enumerate(["happy", "sad"] * 6):
+        spoken(Path("voices", label, f"{number}.wav"), 0.2 + number / 100)
+    found = [
+        written("recipes", "list"),
+        written("fetch-data"),
+        written("doctor"),
+        written("doctor", "--recipe", "tiny.yaml", codes=(0, 1)),
+        written("prepare", "voices", "--out", "data/VOICES", "--workers", "1"),
+        written("train", "--recipe", "tiny.yaml", *ON_CPU),
+        written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", *ON_CPU),
+    ]
+    shutil.copytree("ckpt/tiny", "ckpt/other")
+    measured = ("--members", "1", "--rounds", "1", "--seconds", "0", "--no-baseline")
+    return [
+        *found,
+        written("predict", "--name", "tiny", "--text", "word1 word2", *ON_CPU),
+        written("report", "--name", "tiny"),
+        written("compare", "tiny", "other"),
+        written("export", "--name", "tiny", "--out", "bundle"),
+        written("bench", "--recipe", "tiny.yaml", *measured, *ON_CPU),
+    ]
