@@ -4,6 +4,7 @@ Nothing heavy is imported here or at the top of a command's module, so ``sertool
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ from sertool.commands import (
     report,
     train,
 )
+from sertool.commands._examples import examples
 from sertool.commands._streams import gated
 from sertool.core.compute.shortage import asked_bytes, ran_out_of_memory
 from sertool.core.errors import SertoolError
@@ -97,8 +99,8 @@ app = typer.Typer(
     name="sertool",
     cls=_Group,
     help="Emotion and sentiment recognition from speech and its transcript.",
+    epilog=examples(""),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # tracebacks are shown only by --debug, and then plain
     rich_markup_mode=None,  # plain help, without Rich's frames
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -122,15 +124,19 @@ def _options(
 
 
 # In the order of a first visit: try it, get data, check it, train, evaluate, use it.
-app.command("demo")(demo.demo)
-app.command("fetch-data")(fetch_data.fetch_data)
-app.command("doctor")(doctor.doctor)
-app.command("prepare")(prepare.prepare)
-app.command("train")(train.train)
-app.command("ensemble")(ensemble.ensemble)
-app.command("predict")(predict.predict)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("export")(export.export)
-app.command("bench")(bench.bench)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "fetch-data": fetch_data.fetch_data,
+    "doctor": doctor.doctor,
+    "prepare": prepare.prepare,
+    "train": train.train,
+    "ensemble": ensemble.ensemble,
+    "predict": predict.predict,
+    "report": report.report,
+    "compare": compare.compare,
+    "export": export.export,
+    "bench": bench.bench,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name, epilog=examples(_name))(_command)
 app.add_typer(recipes.app, name="recipes")

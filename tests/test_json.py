@@ -49,4 +49,6 @@ def test_the_same_thing_has_the_same_key(found):
     assert (run["name"], run["dataset"], run["task"]) == ("tiny", "TINY", "emotion")
     classes = found["sertool-evaluation/1"]["classes"]
     assert found["sertool-comparison/1"]["classes"] == run["classes"] == classes
-    assert found["sertool-evaluation/1"]["sets"]["test"]["accuracy"] == run["sets"]["test"]["metrics"]["accuracy"]["value"]
+    assert (
+        found["sertool-evaluation/1"]["sets"]["test"]["accuracy"] == run["sets"]["test"]["metrics"]["accuracy"]["value"]
+    )

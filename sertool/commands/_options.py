@@ -5,8 +5,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from sertool.commands._completion import recipe_names, run_names
+
 DEFAULT_DATA = Path("data")  # relative to the working folder, as every path of a command
 DEFAULT_OUTPUT = Path("ckpt")
+# Names that a shell completes, by the option that takes them.
+COMPLETED = {"--recipe": recipe_names, "--expect": recipe_names, "--name": run_names}
 
 
 def option(flags: str, text: str, metavar: str | None = None, aliases: tuple[str, ...] = (), **more: Any) -> Any:
@@ -19,7 +23,7 @@ def option(flags: str, text: str, metavar: str | None = None, aliases: tuple[str
         aliases: older names, and those of the reference, that work too.
         more: arguments of ``typer.Option``, such as ``min``.
     """
-    return typer.Option(flags, *aliases, metavar=metavar, help=text, **more)
+    return typer.Option(flags, *aliases, metavar=metavar, help=text, autocompletion=COMPLETED.get(flags), **more)
 
 
 Recipe = Annotated[str, option("--recipe", "Name of a shipped recipe, or a YAML file.", "NAME|FILE")]

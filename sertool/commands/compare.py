@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sertool.commands import _options as options
+from sertool.commands._completion import run_names
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 
@@ -17,7 +18,10 @@ NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figur
 
 def compare(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="Two or more runs. Each is compared with the first.")
+        list[str],
+        typer.Argument(
+            metavar="NAME", help="Two or more runs. Each is compared with the first.", autocompletion=run_names
+        ),
     ],
     split: Annotated[
         str, option("--split", "Split whose predictions are compared.", "test|valid", ("--set", "--sets"))

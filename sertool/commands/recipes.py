@@ -6,15 +6,25 @@ from typing import Annotated
 import typer
 
 from sertool.commands import _options as options
+from sertool.commands._completion import recipe_names
+from sertool.commands._examples import examples
 from sertool.commands._outputs import Outputs
 
-app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes of experiments.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, show, copy and check recipes of experiments.", epilog=examples("recipes")
+)
 
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.", autocompletion=recipe_names
+    ),
+]
 _COLUMNS = {"name": "name", "data set": "dataset", "protocol": "protocol", "model": "architecture"}
 _WIDE = 200  # columns; enough for the longest description
 
 
-@app.command("list")
+@app.command("list", epilog=examples("recipes list"))
 def list_recipes(json_file: options.Json = None) -> None:
     """List the recipes that come with sertool."""
     from rich.table import Table as Grid
@@ -37,9 +47,9 @@ def list_recipes(json_file: options.Json = None) -> None:
     files.show(["next: sertool recipes show NAME"])
 
 
-@app.command()
+@app.command(epilog=examples("recipes show"))
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")],
+    name: NameArgument,
     overrides: options.Set = None,
 ) -> None:
     """Print a recipe as YAML, with what it inherits and all defaults."""
@@ -48,9 +58,9 @@ def show(
     typer.echo(recipes.resolved(recipes.load(name, overrides, users_path=recipes.USERS_PATH)), nl=False)
 
 
-@app.command()
+@app.command(epilog=examples("recipes copy"))
 def copy(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a path that ends in .yaml.")],
+    name: NameArgument,
     destination: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="File to write.", dir_okay=False)],
     force: Annotated[bool, options.option("--force", "Replace a file that is already there.")] = False,
 ) -> None:
@@ -63,11 +73,13 @@ def copy(
     typer.echo(f"next: edit it, then sertool train --recipe {destination}")
 
 
-@app.command()
+@app.command(epilog=examples("recipes check"))
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME|FILE", help="Recipes to check. Default: all that are shipped."),
+        typer.Argument(
+            metavar="NAME|FILE", help="Recipes to check. Default: all that are shipped.", autocompletion=recipe_names
+        ),
     ] = None,
 ) -> None:
     """Check recipes for unknown keys and wrong values."""

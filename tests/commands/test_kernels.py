@@ -129,7 +129,7 @@ def test_the_doctor_compares_anew_and_shows_a_table(card, tmp_path):
                 "problem": None,
                 "lines": [LEFT_OUT],
             }
-        ]
+        ],
     }
     assert kernel_state()["kernels"].startswith("left out on this card")
 

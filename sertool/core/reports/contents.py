@@ -11,7 +11,6 @@ from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.training.history import MemberEpoch
 
 
-
 @dataclass(frozen=True)
 class ReportFinding:
     """A named finding: something that a reader of the figures must not miss.

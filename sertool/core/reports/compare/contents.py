@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sertool.core.metrics import Difference, McNemar
 
-
 RIGHT_TO_WRONG = "right -> wrong"
 WRONG_TO_RIGHT = "wrong -> right"
 WRONG_TO_WRONG = "wrong -> wrong"

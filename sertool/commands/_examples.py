@@ -1,0 +1,48 @@
+"""Examples at the end of each command's help. Each of them is a command that can be typed as it stands."""
+
+EXAMPLES = {
+    "": ("sertool demo", "sertool prepare recordings --out data/CALLS"),
+    "demo": ("sertool demo", "sertool demo --output models --json demo.json"),
+    "fetch-data": ("sertool fetch-data", "sertool fetch-data emodb --out data"),
+    "doctor": ("sertool doctor", "sertool doctor --data data/CALLS"),
+    "prepare": (
+        "sertool prepare recordings --out data/CALLS",
+        "sertool prepare calls.csv --out data/CALLS --map-labels joy=happy,calm=neutral",
+    ),
+    "train": (
+        "sertool train --recipe custom --name calls --set dataset.path=data/CALLS",
+        "sertool train --recipe emodb --members 3 --set splits.scheme=folds",
+    ),
+    "ensemble": (
+        "sertool ensemble --name calls --split valid,test --probe",
+        "sertool ensemble --name calls --members 3 --csv predictions.csv",
+    ),
+    "predict": (
+        'sertool predict --name calls new.wav --text "I am so happy"',
+        "sertool predict --name calls recordings --skip-bad --csv predicted.csv",
+    ),
+    "report": (
+        "sertool report --name calls --html report.html",
+        "sertool report --all --markdown report.md --latex tables",
+    ),
+    "compare": (
+        "sertool compare calls calls-audio",
+        "sertool compare calls calls-audio --split valid --csv flips.csv",
+    ),
+    "export": (
+        "sertool export --name calls --out bundle",
+        "sertool export --name calls --out bundle --with-frontend --int8",
+    ),
+    "bench": ("sertool bench --recipe demo", "sertool bench --members 1 --device cpu --json bench.json"),
+    "recipes": ("sertool recipes list", "sertool recipes show emodb"),
+    "recipes list": ("sertool recipes list", "sertool recipes list --json recipes.json"),
+    "recipes show": ("sertool recipes show emodb", "sertool recipes show mine.yaml --set training.runs=3"),
+    "recipes copy": ("sertool recipes copy custom mine.yaml", "sertool recipes copy emodb mine.yaml --force"),
+    "recipes check": ("sertool recipes check", "sertool recipes check mine.yaml"),
+}
+
+
+def examples(command: str) -> str:
+    """Return the end of a command's help; ``command`` is its name, such as ``recipes list``."""
+    lines = "\n".join(f"  {example}" for example in EXAMPLES[command])
+    return f"\b\nExamples:\n{lines}"  # \b: click leaves the lines as they are
