@@ -26,10 +26,15 @@ AudioArgument = Annotated[
     list[Path] | None,
     typer.Argument(metavar="AUDIO", help="Recordings, or folders that are searched for recordings."),
 ]
-TextOption = Annotated[str | None, option("--text", "Words spoken in the recording, or a text alone.", "WORDS")]
+TextOption = Annotated[
+    str | None,
+    option("--text", "Words spoken in the recording, or a text alone; - reads them from standard input.", "WORDS"),
+]
 TableOption = Annotated[
     Path | None,
-    option("--table", "CSV or JSON: audio, text; optional: id, start, end.", "FILE", dir_okay=False),
+    option(
+        "--table", "CSV or JSON: audio, text; optional: id, start, end. - is standard input.", "FILE", dir_okay=False
+    ),
 ]
 WindowOption = Annotated[float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")]
 HopOption = Annotated[float | None, option("--hop", "Distance between window starts. Default: --window.", "SECONDS")]
@@ -76,7 +81,7 @@ def predict(
     # Mistakes in options and tables are found before torch is imported and the model is opened.
     check_window(window, hop)
     check_abstain(abstain)
-    inputs = collect(audio or [], text, table, divided=window is not None)
+    inputs = collect(audio or [], _read_words() if text == "-" else text, table, divided=window is not None)
     read = filter(None, (output / name, table, *(clip.audio for clip in inputs.clips)))
     files = Outputs({"--csv": csv, "--jsonl": jsonl, "--json": json}, read)
     talk = console()
@@ -101,6 +106,19 @@ def predict(
     for line in notes(opened, listener, inputs.clips, predictions):
         say(talk, line)
     _finish(files, opened, predictions, bad, abstain)
+
+
+def _read_words() -> str:
+    """Read the words of ``--text -``."""
+    from sertool.core.errors import DataError
+    from sertool.core.files.standard_input import read_standard_input
+
+    try:
+        return read_standard_input().decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"--text -: expected UTF-8 on standard input ({error.reason} at byte {error.start:,})"
+        ) from error
 
 
 def _finish(

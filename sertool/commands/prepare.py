@@ -36,7 +36,8 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE|FOLDER",
-        help="CSV, Excel or JSON table with one row per utterance, or a folder with one sub-folder per class.",
+        help="CSV, Excel or JSON table with one row per utterance (- for standard input), or a folder with one "
+        "sub-folder per class.",
     ),
 ]
 OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
+from sertool.core.files.standard_input import STDIN
 from sertool.core.formatting import row_numbers
 from sertool.core.prepare.cells import plain_cells
 from sertool.core.prepare.columns import Rows, check_repeated, is_read, settle
@@ -42,7 +43,8 @@ def read_records(path: Path, findings: Findings) -> Records:
 
     Args:
         path: ``.csv``, ``.tsv``, ``.tab`` or ``.txt`` with comma, semicolon, tab or ``|``; ``.jsonl``, ``.ndjson`` or
-            ``.json`` with one object per line or one array of objects; ``.xlsx`` with the extra ``excel``.
+            ``.json`` with one object per line or one array of objects; ``.xlsx`` with the extra ``excel``; ``-`` for
+            standard input, CSV or JSON.
         findings: receives the rows that cannot be read, and columns that contradict each other.
 
     Raises:
@@ -50,7 +52,7 @@ def read_records(path: Path, findings: Findings) -> Records:
         DataError: the file is missing, no text, or not UTF-8; the message names the lines and how to convert it.
     """
     kind = path.suffix.lower()
-    if kind not in (*JSON, *SEPARATED, SUFFIX):
+    if kind not in (*JSON, *SEPARATED, SUFFIX) and path != STDIN:
         raise UsageError(
             f"{path}: a table is a .csv, .tsv, .xlsx or .jsonl file", hint="save a spreadsheet as CSV with UTF-8 text"
         )
@@ -65,6 +67,8 @@ def read_records(path: Path, findings: Findings) -> Records:
 def _read_text(path: Path, kind: str, findings: Findings) -> tuple[list[str], Rows, list[str]]:
     """Read the names of all columns, the rows, and sentences on them, from a file of text."""
     text = read_text(path)
+    if path == STDIN and text.lstrip().startswith(("{", "[")):
+        kind = JSON[0]
     if kind in SEPARATED and text.lstrip().startswith(("{", "[")):
         raise DataError(f"{path}: holds JSON, expected a header with column names", hint="rename it to end in .jsonl")
     notes: list[str] = []

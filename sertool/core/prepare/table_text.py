@@ -8,6 +8,7 @@ from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.files.regular import read_regular
 from sertool.core.files.signatures import STARTS, foreign_kind
+from sertool.core.files.standard_input import STDIN, read_standard_input
 from sertool.core.formatting import cut, first_few
 from sertool.core.prepare.encodings import guess_encoding
 
@@ -23,13 +24,13 @@ _SPREADSHEET = "save it as CSV UTF-8 in the spreadsheet"
 
 
 def read_text(path: Path) -> str:
-    """Read a table's text without byte order marks.
+    """Read a table's text without byte order marks; the path ``-`` is standard input.
 
     Raises:
         DataError: the file cannot be read, is no text, or has an encoding that nothing in it names.
     """
     try:
-        content = read_regular(path)
+        content = read_standard_input() if path == STDIN else read_regular(path)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     found = foreign_kind(content[:STARTS].removeprefix(codecs.BOM_UTF8).lstrip())
