@@ -1,4 +1,4 @@
-"""What a shell completes besides commands and options: names of recipes and of trained runs."""
+"""Names that a shell completes besides commands and options: recipes and trained runs."""
 
 from pathlib import Path
 from typing import Any

@@ -28,12 +28,12 @@ AudioArgument = Annotated[
 ]
 TextOption = Annotated[
     str | None,
-    option("--text", "Words spoken in the recording, or a text alone; - reads them from standard input.", "WORDS"),
+    option("--text", "Words spoken in the recording, or a text alone; - for standard input.", "WORDS"),
 ]
 TableOption = Annotated[
     Path | None,
     option(
-        "--table", "CSV or JSON: audio, text; optional: id, start, end. - is standard input.", "FILE", dir_okay=False
+        "--table", "CSV or JSON: audio, text; optional: id, start, end; - for standard input.", "FILE", dir_okay=False
     ),
 ]
 WindowOption = Annotated[float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")]

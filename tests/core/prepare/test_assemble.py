@@ -187,7 +187,8 @@ def test_the_command_writes_the_corpus_and_prints_its_counts(folder):
     content = artifacts.read_json(folder / "result.json")
     findings = content.pop("findings")
     assert [finding["kind"] for finding in findings] == ["shared-sessions", "few-speakers"]
-    assert content == {"corpus": str(out), **summary(expected)}
+    named = {"format": "sertool-preparation/1", "corpus": str(out), "dataset": "MINE"}
+    assert content == {**named, **summary(expected)}
     assert content["tasks"]["emotion"]["splits"]["test"] == {"angry": 0, "happy": 1}
 
 
