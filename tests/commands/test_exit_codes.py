@@ -35,7 +35,6 @@ def test_success_is_0(arguments):
         ["doctor", "--recipe", "emodb"],
         ["prepare", "none.csv", "--out", "data/NEW"],
         ["train", "--recipe", "emodb"],
-        ["fetch-data", "data", "--from", "none.zip"],
         ["report", "--all"],
     ],
     ids=lambda arguments: arguments[0],
