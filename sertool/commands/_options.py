@@ -1,5 +1,6 @@
 """Options that several commands share, so that they are spelled and explained alike."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,11 @@ from sertool.commands._completion import recipe_names, run_names
 DEFAULT_DATA = Path("data")  # relative to the working folder, as every path of a command
 DEFAULT_OUTPUT = Path("ckpt")
 # Names that a shell completes, by the option that takes them.
-COMPLETED = {"--recipe": recipe_names, "--expect": recipe_names, "--name": run_names}
+COMPLETED: dict[str, Callable[..., list[str]]] = {
+    "--recipe": recipe_names,
+    "--expect": recipe_names,
+    "--name": run_names,
+}
 
 
 def option(flags: str, text: str, metavar: str | None = None, aliases: tuple[str, ...] = (), **more: Any) -> Any:
