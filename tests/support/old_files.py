@@ -232,7 +232,7 @@ def without_missing_sizes(name: str) -> None:
     rows = [row for task in found.get("tasks", []) for row in task["ours"]]
     assert any(NO_SIZE in row["note"] for row in rows) == bool(rows)
     for row in rows:
-        row["note"] = "; ".join(part for part in re.split("; (?!sertool)", row["note"]) if NO_SIZE not in part)
+        row["note"] = "; ".join(part for part in re.split("; (?!sertool|until)", row["note"]) if NO_SIZE not in part)
     for own in found.get("contenders", []):
         assert own["members"] == 1 or any(NO_SIZE in note for note in own["notes"])
         own["notes"] = [note for note in own["notes"] if NO_SIZE not in note]

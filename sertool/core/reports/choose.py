@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sertool.core.formatting import plural
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.ensemble_size import EnsembleSize, all_members, choose_best, not_stored
 
@@ -19,8 +20,8 @@ def choose_size(run: Loaded) -> EnsembleSize:
     if name not in run.sets:
         return all_members(run.main.predictions.members, missing)
     best = choose_best(run.sets[name].predictions, run.recipe.training.select, chosen_by)
-    reason = f"k = {best.k} is the best of this report alone, and predict and export average all members: {missing}"
-    return replace(best, reason=reason)
+    until = f"until then report and compare average {plural(best.k, 'member')}, predict and export all {best.available}"
+    return replace(best, reason=f"{missing}; {until}")
 
 
 def note(run: Loaded, size: EnsembleSize) -> str:

@@ -20,7 +20,7 @@ from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import read_typed
 from sertool.core.formatting import plural
-from sertool.core.metrics import Clusters
+from sertool.core.metrics import Clusters, Jackknife
 from sertool.core.metrics.classification import METRICS, counts_of, indicators
 from sertool.core.runs.contents import SIZE_FORMAT, SizeContent
 from sertool.core.runs.predictions import Predictions
@@ -280,25 +280,16 @@ def _standard_error(own: Predictions, a: int, b: int, clusters: Clusters, metric
 
     if a == b or clusters.number < 2:
         return 0.0 if a == b else math.inf
-    error = max(
-        _jackknife(_without_each(own, a, index, metric) - _without_each(own, b, index, metric))
-        for index in (clusters.index, np.arange(len(own.ids)))
-    )
+    jackknife = Jackknife(clusters)
+    left = _left(own, a, metric, jackknife) - _left(own, b, metric, jackknife)
+    squares = (left - (own.metric(metric, a) - own.metric(metric, b))) ** 2
+    parts = squares[: clusters.number], squares[clusters.number :]
+    error = math.sqrt(max((len(part) - 1) / len(part) * part.sum() for part in parts))
     return error * float(stdtrit(clusters.number - 1, ndtr(1.0)))
 
 
-def _jackknife(values: NDArray[np.float64]) -> float:
-    """Return the jackknife's standard error, from a figure without each of n clusters (n,).
-
-    Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11.
-    """
-    number = len(values)
-    return math.sqrt((number - 1) / number * ((values - values.mean()) ** 2).sum())
-
-
-def _without_each(own: Predictions, k: int, index: NDArray[np.integer], metric: str) -> NDArray[np.float64]:
-    """Return the metric of the first k members without each cluster: (clusters,); ``index`` (N,) is their cluster."""
+def _left(own: Predictions, k: int, metric: str, jackknife: Jackknife) -> NDArray[np.float64]:
+    """Return the metric of the first k members without each cluster, then without each utterance: (G + N,)."""
     assert own.targets is not None
-    parts = indicators(own.targets, own.decisions(k), len(own.classes))
-    sums = np.stack([np.bincount(index, weights=part) for part in parts.T], axis=-1)
-    return METRICS[metric].of_counts(counts_of(sums.sum(0) - sums, multi=own.kind == "multi"))
+    sums = jackknife.totals(indicators(own.targets, own.decisions(k), len(own.classes)))
+    return METRICS[metric].of_counts(counts_of(sums, multi=own.kind == "multi"))

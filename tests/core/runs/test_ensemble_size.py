@@ -136,7 +136,8 @@ def test_no_larger_size_is_within_its_error_of_the_best(seed, members, metric, k
     def error(k, index):
         kept = [index != one for one in np.unique(index)]
         found = np.array([without(rows, best) - without(rows, k) for rows in kept])
-        return float(np.sqrt((len(kept) - 1) * found.var())) * stats.t.ppf(stats.norm.cdf(1), 5)
+        squares = (found - (values[best - 1] - values[k - 1])) ** 2
+        return float(np.sqrt((len(kept) - 1) * squares.mean())) * stats.t.ppf(stats.norm.cdf(1), 5)
 
     told = [
         values[best - 1] - values[k - 1] <= max(error(k, clusters.index), error(k, np.arange(24))) + 1e-9
