@@ -139,6 +139,7 @@ def test_the_command_prints_aligned_lines_and_no_path_of_its_user(here):
     result = CliRunner().invoke(app, ["doctor", "--json", "out.json"])
     assert (result.exit_code, result.stderr) == (0, "")
     written = json.loads((here / "out.json").read_text())
+    assert written.pop("format") == "sertool-environment/1"
     width = max(map(len, written))
     lines = result.stdout.splitlines()
     assert lines[0] == f"{'sertool':<{width}}  {__version__}"
