@@ -49,6 +49,7 @@ class Counts:
         support: (..., C) utterances of a class.
         predicted: (..., C) utterances that were given a class.
         utterances: (...) all utterances.
+        exact: (...) utterances of which every decision is right.
         multi: True for multi-label tasks, where each class is a decision of its own.
     """
 
@@ -56,6 +57,7 @@ class Counts:
     support: NDArray[Any]
     predicted: NDArray[Any]
     utterances: NDArray[Any]
+    exact: NDArray[Any]
     multi: bool
 
     @property
@@ -65,18 +67,19 @@ class Counts:
 
 
 def indicators(targets: IntArray, predictions: IntArray, num_classes: int) -> NDArray[np.bool_]:
-    """Return (N, 3C + 1): what each utterance adds to ``Counts``. The sum over utterances gives their counts."""
+    """Return (N, 3C + 2): what each utterance adds to ``Counts``. The sum over utterances gives their counts."""
     if targets.ndim == 2:
         support, predicted = targets > 0, predictions > 0
     else:
         support, predicted = (part[:, None] == np.arange(num_classes) for part in (targets, predictions))
-    return np.hstack([support & predicted, support, predicted, np.ones((len(targets), 1), bool)])
+    exact = (support == predicted).all(1, keepdims=True)
+    return np.hstack([support & predicted, support, predicted, np.ones((len(targets), 1), bool), exact])
 
 
 def counts_of(sums: NDArray[Any], *, multi: bool) -> Counts:
-    """Read sums (..., 3C + 1) of ``indicators`` as counts."""
-    hits, support, predicted = np.split(sums[..., :-1], 3, axis=-1)
-    return Counts(hits, support, predicted, sums[..., -1], multi)
+    """Read sums (..., 3C + 2) of ``indicators`` as counts."""
+    hits, support, predicted = np.split(sums[..., :-2], 3, axis=-1)
+    return Counts(hits, support, predicted, sums[..., -2], sums[..., -1], multi)
 
 
 def count(targets: IntArray, predictions: IntArray, num_classes: int) -> Counts:
@@ -167,6 +170,35 @@ def f1_weighted_of(counts: Counts) -> NDArray[np.float64]:
     return _ratio((f1_of(counts) * counts.support).sum(-1), counts.support.sum(-1))
 
 
+def f1_micro_of(counts: Counts) -> NDArray[np.float64]:
+    """Return (...) the micro F1, ``2 sum(hits_c) / sum(support_c + predicted_c)`` over the classes c.
+
+    With one class per utterance it is the accuracy; of a multi-label task without any label, here or predicted, it is 0.
+
+    >>> float(f1_micro_of(count(np.array([[1, 1], [0, 1]]), np.array([[1, 0], [0, 1]]), 2)))
+    0.8
+    """
+    return _ratio(2 * counts.hits.sum(-1), (counts.support + counts.predicted).sum(-1))
+
+
+def exact_match_of(counts: Counts) -> NDArray[np.float64]:
+    """Return (...) the share of utterances of which every decision is right: scikit-learn's multi-label accuracy.
+
+    >>> float(exact_match_of(count(np.array([[1, 1], [0, 1]]), np.array([[1, 0], [0, 1]]), 2)))
+    0.5
+    """
+    return _ratio(counts.exact, counts.utterances)
+
+
+def hamming_of(counts: Counts) -> NDArray[np.float64]:
+    """Return (...) the Hamming loss, the share of decisions that are wrong: 1 less the label accuracy.
+
+    >>> float(hamming_of(count(np.array([[1, 1], [0, 1]]), np.array([[1, 0], [0, 1]]), 2)))
+    0.25
+    """
+    return np.where(counts.utterances > 0, 1 - accuracy_of(counts), 0.0)
+
+
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """Divide; 0 where there is nothing to divide by."""
     return np.asarray(part / np.where(whole > 0, whole, np.inf), np.float64)
@@ -192,17 +224,19 @@ class DecisionMetric(Metric):
     Attributes:
         of_counts: computes it from counts, of all utterances or of many parts of a set at once.
         is_main: True if ``training.select`` may name it and ``sertool ensemble`` reports it.
+        higher_is_better: False for a loss.
     """
 
     of_counts: Callable[[Counts], NDArray[np.float64]]
     is_main: bool = True
+    higher_is_better: bool = True
 
     def __call__(self, targets: IntArray, predictions: IntArray, num_classes: int) -> float:
         """Return the metric of all utterances as a number from 0 to 1."""
         return float(self.of_counts(count(targets, predictions, num_classes)))
 
 
-# The only list of metrics of decisions, in the order of every table: recipes, --metric, reports and columns read it.
+# The only lists of metrics of decisions, in the order of every table: recipes, --metric, reports and columns read them.
 # Those of sentiment scores are SCORE_METRICS in metrics/sentiment.py.
 METRICS: dict[str, DecisionMetric] = {
     "accuracy": DecisionMetric("accuracy", of_counts=accuracy_of),
@@ -210,7 +244,29 @@ METRICS: dict[str, DecisionMetric] = {
     "f1_macro": DecisionMetric("macro F1", of_counts=f1_macro_of, is_main=False),
     "f1_weighted": DecisionMetric("weighted F1", of_counts=f1_weighted_of),
 }
+# A multi-label task decides about each label of an utterance, so that its metrics have names of their own.
+LABEL_METRICS: dict[str, DecisionMetric] = {
+    "accuracy": DecisionMetric("label accuracy", of_counts=accuracy_of),
+    "exact_match": DecisionMetric("exact match", of_counts=exact_match_of),
+    "uar": DecisionMetric("balanced label accuracy", of_counts=uar_of),
+    "f1_macro": DecisionMetric("macro F1", of_counts=f1_macro_of),
+    "f1_micro": DecisionMetric("micro F1", of_counts=f1_micro_of),
+    "f1_weighted": DecisionMetric("weighted F1", of_counts=f1_weighted_of),
+    "hamming": DecisionMetric("Hamming loss", of_counts=hamming_of, higher_is_better=False),
+}
 MAIN_METRICS = tuple(name for name, metric in METRICS.items() if metric.is_main)
+
+
+def metrics_of(kind: str) -> dict[str, DecisionMetric]:
+    """Return the metrics of decisions by key, in the order of every table.
+
+    Args:
+        kind: ``single`` or ``multi``.
+
+    >>> metrics_of("multi")["accuracy"].title
+    'label accuracy'
+    """
+    return LABEL_METRICS if kind == "multi" else METRICS
 
 
 def report_text(targets: IntArray, predictions: IntArray, classes: Sequence[str] | None = None) -> str:
