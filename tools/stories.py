@@ -2,9 +2,9 @@
 
     python tools/stories.py --emodb FOLDER --reference tests/reference --out stories
 
-A newcomer runs the demo. A researcher reads released checkpoints. A student brings recordings of her own, here EMO-DB in
-a table as people have it. An engineer ships a model. A reviewer opens a report. Every hint that begins with `next:` is
-pasted and has to work. The script ends with 1 if a command does not end as expected.
+A newcomer runs the demo. A researcher reads released checkpoints. A student brings recordings of her own, here EMO-DB
+in a table as people have it. An engineer ships a model. A reviewer opens a report. Every hint that begins with `next:`
+is pasted and has to work. The script ends with 1 if a command does not end as expected.
 """
 
 import argparse

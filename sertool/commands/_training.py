@@ -71,7 +71,7 @@ class _Rows:
         settings = self.plan.experiment.recipe.training
         folds = len(self.plan.experiment.folds) > 1
         table = Table(box=None, title=self.title or None, title_justify="left", pad_edge=False)
-        metric = metric_name(settings.select)
+        metric = metric_name(settings.select, self.plan.experiment.task.kind)
         for name in ("seed", *(["fold"] if folds else []), "epoch", "", "loss", metric, "best", "lr", "left"):
             table.add_column(name, justify="right" if name else "left", no_wrap=True)
         # Members still in training come last, so that they are among the rows that are kept.
@@ -115,7 +115,11 @@ class _Lines:
         settings = self.plan.experiment.recipe.training
         scores = [row.score for _, row in epoch.rows]
         losses = [row.loss for _, row in epoch.rows]
-        metric, lowest, highest = metric_name(settings.select), figure(min(scores)), figure(max(scores))
+        metric, lowest, highest = (
+            metric_name(settings.select, self.plan.experiment.task.kind),
+            figure(min(scores)),
+            figure(max(scores)),
+        )
         scored = f"{lowest} - {highest}" if len(scores) > 1 else highest
         line = (
             f"{self.title}epoch {epoch.number}/{settings.max_epochs} · {self._who(epoch)} · "

@@ -26,7 +26,14 @@ def compare(
     split: Annotated[
         str, option("--split", "Split whose predictions are compared.", "test|valid", ("--set", "--sets"))
     ] = "test",
-    metric: Annotated[str, option("--metric", "Metrics: accuracy, uar, f1_macro, f1_weighted.", "M,...")] = METRICS,
+    metric: Annotated[
+        str,
+        option(
+            "--metric",
+            "Metrics: accuracy, uar, f1_macro, f1_weighted; of several labels also exact_match, f1_micro.",
+            "M,...",
+        ),
+    ] = METRICS,
     flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0, max=1_000_000)] = 10,
     csv: Annotated[
         Path | None,

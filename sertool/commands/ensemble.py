@@ -86,7 +86,6 @@ def ensemble(
 
 def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     """Format the result of a set as lines: each member, each size of the ensemble, and the chosen size per class."""
-    from sertool.core.metrics.classification import MAIN_METRICS
     from sertool.core.reports.wording import figure, metric_name
 
     experiment = opened.experiment
@@ -104,12 +103,13 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     if result.targets is None:
         saved = f"--csv FILE saves the predictions of {plural(k, 'member')}"
         return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]
+    accuracy = metric_name("accuracy", result.kind)
     accuracies = ["" if one.accuracy is None else figure(one.accuracy) for one in result.members]
-    lines += ["", *padded([["member", *(one.name for one in result.members)], ["accuracy", *accuracies]])]
+    lines += ["", *padded([["member", *(one.name for one in result.members)], [accuracy, *accuracies]])]
     sizes = range(1, len(result.logits) + 1)
     averaged = [
         ["averaged", *map(str, sizes)],
-        ["accuracy", *(figure(result.metric("accuracy", n)) for n in sizes)],
+        [accuracy, *(figure(result.metric("accuracy", n)) for n in sizes)],
     ]
     chosen = ["", *("<- report" * (size == k) for size in sizes)]
     lines += ["", *padded([*averaged, chosen], named=False)]
@@ -123,9 +123,26 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
         named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))
         lines.append(f"classes: {named}")
     lines += ["", result.report(k, numbered=numbered)]
-    figures = (f"{metric_name(name)} {figure(result.metric(name, k))}" for name in MAIN_METRICS)
-    lines.append(f"{plural(k, 'member')}: {' · '.join(figures)}")
-    return lines
+    return [*lines, *_figures(result, k)]
+
+
+def _figures(result: "Predictions", k: int) -> list[str]:
+    """Format the main metrics of the first k members, and of always the same answer."""
+    from sertool.core.metrics.baselines import baseline_metrics, baseline_name
+    from sertool.core.metrics.classification import metrics_of
+    from sertool.core.reports.wording import figure, metric_name
+
+    assert result.targets is not None
+    names = [name for name, metric in metrics_of(result.kind).items() if metric.is_main]
+    constant = baseline_metrics(result.targets, len(result.classes))
+    rows = {
+        plural(k, "member"): {name: result.metric(name, k) for name in names},
+        f"baseline, {baseline_name(result.targets, result.classes)}": constant,
+    }
+    return [
+        f"{title}: {' · '.join(f'{metric_name(name, result.kind)} {figure(own[name])}' for name in names)}"
+        for title, own in rows.items()
+    ]
 
 
 def _details(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> "Details":

@@ -188,7 +188,8 @@ def show_summary(summary: dict[str, Any]) -> list[str]:
     spread = f" (sd {figure(stdev(scores))})" if len(scores) > 1 else ""
     lines = [f"warning: {note} [speakers-unknown]"] if (note := summary["speakers_note"]) else []
     lines.append(
-        f"{summary['name']} · {plural(len(scores), 'member')} · valid {metric_name(summary['select'])} "
+        f"{summary['name']} · {plural(len(scores), 'member')} · "
+        f"valid {metric_name(summary['select'], summary['kind'])} "
         f"{figure(summary['mean'])}{spread}, best {figure(max(scores))}"
     )
     if summary["selected_on_test"]:

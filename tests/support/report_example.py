@@ -7,6 +7,7 @@ import numpy as np
 from sertool.core.metrics import Estimate
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.contents import (
+    Baseline,
     CalibrationRow,
     ClassRow,
     DifferenceRow,
@@ -181,6 +182,7 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
         clusters=28,
         unit_note="only 2 speakers: the interval is over 28 dialogues, and says nothing about other speakers",
         k=k,
+        kind="single",
         metrics=figures(accuracy),
         scores={},
         sizes=sizes,
@@ -200,7 +202,7 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
             for place, label in enumerate(classes)
         ),
         confusion=matrix,
-        majority=max(sum(row) for row in matrix) / count,
+        baseline=Baseline(f"always {classes[0]}", dict.fromkeys(METRICS, max(sum(row) for row in matrix) / count)),
         calibration=calibration(),
         slices=slices(rows, accuracy),
         probes=tuple(
@@ -317,13 +319,14 @@ def sentiment_run(name="mosi"):
 
 
 def multi_run(name="mosei-emotions"):
-    """A multi-label run: no confusion matrix, no majority."""
+    """A multi-label run: no confusion matrix."""
     classes = ("happy", "sad", "angry", "fear", "disgust", "surprise")
     own = set_report("test", 150, classes, accuracy=0.81, seed=7)
     own = replace(
         own,
         confusion=None,
-        majority=None,
+        kind="multi",
+        baseline=Baseline("no label at all", {"accuracy": 0.7, "uar": 0.5, "f1_macro": 0.0, "f1_weighted": 0.0}),
         rows=utterances(150, classes, members=4, accuracy=0.5, multi=True, seed=7),
         slices=own.slices[:4],
     )
@@ -352,6 +355,7 @@ def our_row(run):
         test.spread,
         (4446,),
         note,
+        test.baseline,
     )
 
 
@@ -372,7 +376,7 @@ def example(count=240):
         TaskReport("IEMOCAP", "emotion", published, (our_row(paper), our_row(honest)), differences),
         TaskReport("MOSI", "sentiment", (PublishedRow("accuracy", 0.7927, 2, 656, "the paper's repository"),),
                    (our_row(others[0]),), ()),
-        TaskReport("MOSEI", "emotion", (), (our_row(others[1]),), ()),
+        TaskReport("MOSEI", "emotion", (), (our_row(others[1]),), (), kind="multi"),
         TaskReport("MELD", "emotion", (PublishedRow("accuracy", 0.45, 9, 2610, "the paper's repository"),), (), (),
                    ("meld: needs data/MELD: sertool fetch-data data",)),
     )  # fmt: skip

@@ -22,7 +22,8 @@ from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
-from sertool.core.metrics.classification import MAIN_METRICS, METRICS, decide, report_table
+from sertool.core.metrics.baselines import baseline_metrics, baseline_name
+from sertool.core.metrics.classification import METRICS, decide, metrics_of, report_table
 from sertool.core.runs.contents import read_note
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
@@ -260,7 +261,9 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: E
         if own.targets is not None:
             sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
-            entry.update({name: own.metric(name, size.k) for name in MAIN_METRICS})
+            entry.update({name: own.metric(name, size.k) for name in metrics_of(own.kind)})
+            answer = baseline_name(own.targets, own.classes)
+            entry["baseline"] = {"name": answer, "metrics": baseline_metrics(own.targets, len(own.classes))}
             entry["report"] = report_table(own.targets, own.decisions(size.k), own.classes)
         sets[own.set] = entry
     recipe = ensemble.experiment.recipe

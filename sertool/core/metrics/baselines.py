@@ -1,7 +1,7 @@
 """Figures that need no model: always the same decision, or always the same score.
 
-A figure means little beside nothing. A model of a corpus in which three of four utterances are neutral has an accuracy of
-75 % before it has learned anything.
+A figure means little alone: where three of four utterances are neutral, a model has an accuracy of 75 % before it has
+learned anything.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics.classification import IntArray, metrics_of
+from sertool.core.metrics.classification import FloatArray, IntArray, metrics_of
+from sertool.core.metrics.sentiment import VALUES, ccc
 
 
 def constant_decisions(targets: IntArray, num_classes: int) -> NDArray[np.int64]:
@@ -53,3 +54,34 @@ def baseline_name(targets: IntArray, classes: Sequence[str]) -> str:
     if targets.ndim == 2:
         return "no label at all"
     return f"always {classes[int(constant_decisions(targets, len(classes))[0])]}" if len(targets) else "always the same"
+
+
+def baseline_scores(scores: FloatArray, num_classes: int) -> dict[str, float]:
+    """Return the metrics of ``SCORE_METRICS`` of always the mean score; of two classes, of always the likelier sign.
+
+    The mean is that of these utterances, so that no constant has a smaller squared error. Pearson's correlation with a
+    constant is not defined, NaN.
+
+    Args:
+        scores: (N,) raw labels, -3 to 3.
+        num_classes: number of classes of the model, seven or two.
+
+    >>> baseline_scores(np.array([-1.0, 0.0, 2.0, 3.0]), 7)["mae"]
+    1.5
+    """
+    scores = np.asarray(scores, np.float64)
+    scored = num_classes == len(VALUES)
+    always = float(scores.mean()) if scored else 2.0 * (np.mean(scores >= 0) >= 0.5) - 1.0
+    other = scores != 0
+    found: dict[str, float] = {}
+    if scored or not other.all():
+        found["acc2_with_zeros"] = float(np.mean((always >= 0) == (scores >= 0)))
+    if other.any():
+        found["acc2_without_zeros"] = float(np.mean((always > 0) == (scores[other] > 0)))
+    if scored:
+        rounded = np.round(scores).clip(VALUES[0], VALUES[-1])
+        found["acc7"] = float(np.mean(np.round(always) == rounded))
+        found["mae"] = float(np.abs(always - scores).mean())
+        found["pearson"] = float("nan")
+        found["ccc"] = ccc(scores, np.full(len(scores), always))
+    return found

@@ -173,7 +173,7 @@ def f1_weighted_of(counts: Counts) -> NDArray[np.float64]:
 def f1_micro_of(counts: Counts) -> NDArray[np.float64]:
     """Return (...) the micro F1, ``2 sum(hits_c) / sum(support_c + predicted_c)`` over the classes c.
 
-    With one class per utterance it is the accuracy; of a multi-label task without any label, here or predicted, it is 0.
+    With one class per utterance it is the accuracy. Where no label is present and none was predicted, it is 0.
 
     >>> float(f1_micro_of(count(np.array([[1, 1], [0, 1]]), np.array([[1, 0], [0, 1]]), 2)))
     0.8
@@ -223,7 +223,7 @@ class DecisionMetric(Metric):
 
     Attributes:
         of_counts: computes it from counts, of all utterances or of many parts of a set at once.
-        is_main: True if ``training.select`` may name it and ``sertool ensemble`` reports it.
+        is_main: True if ``sertool ensemble`` shows it; of ``METRICS`` also, if ``training.select`` may name it.
         higher_is_better: False for a loss.
     """
 
@@ -248,10 +248,10 @@ METRICS: dict[str, DecisionMetric] = {
 LABEL_METRICS: dict[str, DecisionMetric] = {
     "accuracy": DecisionMetric("label accuracy", of_counts=accuracy_of),
     "exact_match": DecisionMetric("exact match", of_counts=exact_match_of),
-    "uar": DecisionMetric("balanced label accuracy", of_counts=uar_of),
+    "uar": DecisionMetric("balanced label accuracy", of_counts=uar_of, is_main=False),
     "f1_macro": DecisionMetric("macro F1", of_counts=f1_macro_of),
     "f1_micro": DecisionMetric("micro F1", of_counts=f1_micro_of),
-    "f1_weighted": DecisionMetric("weighted F1", of_counts=f1_weighted_of),
+    "f1_weighted": DecisionMetric("weighted F1", of_counts=f1_weighted_of, is_main=False),
     "hamming": DecisionMetric("Hamming loss", of_counts=hamming_of, higher_is_better=False),
 }
 MAIN_METRICS = tuple(name for name, metric in METRICS.items() if metric.is_main)

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics.classification import (
-    METRICS,
     Counts,
     IntArray,
     counts_of,
     f1_of,
     indicators,
+    metrics_of,
     precision_of,
     recall_of,
 )
@@ -39,14 +39,14 @@ class Interval:
 def decision_estimates(
     targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife
 ) -> dict[str, Estimate]:
-    """Return every metric of ``METRICS`` with its interval, by its key.
+    """Return every metric of ``metrics_of`` this kind of task with its interval, by its key.
 
     A class that only one cluster has is treated without it as in any set: it counts in the macro F1, not in the UAR.
     """
     left = _left(targets, predictions, num_classes, jackknife)
     return {
         name: jackknife.estimate(metric(targets, predictions, num_classes), metric.of_counts(left), SHARE)
-        for name, metric in METRICS.items()
+        for name, metric in metrics_of(_kind(targets)).items()
     }
 
 
@@ -86,7 +86,7 @@ def decision_differences(
             metric(targets, b, num_classes) - metric(targets, a, num_classes),
             metric.of_counts(of_b) - metric.of_counts(of_a),
         )
-        for name, metric in METRICS.items()
+        for name, metric in metrics_of(_kind(targets)).items()
     }
 
 
@@ -116,6 +116,10 @@ def uar_interval(
     own = Clusters(index, int(index.max()) + 1, unit if clusters is not None else "utterance")
     found = decision_estimates(targets, predictions, num_classes, Jackknife(own))["uar"]
     return Interval(found.low, found.high, own.unit, own.number)
+
+
+def _kind(targets: IntArray) -> str:
+    return "multi" if targets.ndim == 2 else "single"
 
 
 def _left(targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife) -> Counts:

@@ -162,6 +162,19 @@ class ClusterRow:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """Figures that need no model: the same answer for every utterance.
+
+    Attributes:
+        name: the answer: ``always neutral``, or ``no label at all`` in a multi-label task.
+        metrics: metrics of decisions, by key; of scores too, where always the mean score is given.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class ReportUtterance:
     """An utterance as the error browser shows it.
 
@@ -206,14 +219,16 @@ class SetReport:
         unit, clusters, unit_note: the unit of the intervals (as ``speaker``), their number, and a caveat.
         by_cluster: the figures of each cluster where there are too few for intervals; otherwise empty.
         k: number of averaged members for everything below.
-        metrics: accuracy, uar, f1_macro and f1_weighted of the k members.
+        kind: ``single`` or ``multi``.
+        metrics: figures of the k members: accuracy, uar, f1_macro and f1_weighted; in a multi-label task also
+            exact_match, f1_micro and hamming, and accuracy is that of single labels.
         scores: sentiment tasks only: acc2_with_zeros, acc2_without_zeros, acc7, mae, pearson, ccc.
         sizes: the first 1, 2, ... E members averaged.
         members: every single member.
         spread: spread over single members, by metric.
         classes: every class.
         confusion: (C, C) counts, a row per label; None in a multi-label task.
-        majority: accuracy of always predicting the most frequent class; None in a multi-label task.
+        baseline: figures of always the same answer.
         calibration: None if it was not computed.
         slices, probes, rows: empty if nothing is known.
         use: what the probes show; None without probes, or where the set has one modality only.
@@ -227,6 +242,7 @@ class SetReport:
     unit_note: str
     by_cluster: tuple[ClusterRow, ...]
     k: int
+    kind: str
     metrics: Mapping[str, Estimate]
     scores: Mapping[str, Estimate]
     sizes: tuple[Size, ...]
@@ -234,7 +250,7 @@ class SetReport:
     spread: Mapping[str, MemberSpread]
     classes: tuple[ClassRow, ...]
     confusion: tuple[tuple[int, ...], ...] | None
-    majority: float | None
+    baseline: Baseline
     calibration: CalibrationRow | None
     slices: tuple[SliceRow, ...]
     probes: tuple[ProbeRow, ...]
@@ -338,6 +354,7 @@ class OurRow:
     spread: Mapping[str, MemberSpread]
     train: tuple[int, ...]
     note: str
+    baseline: Baseline
     warning: str = ""
 
 
@@ -360,7 +377,8 @@ class DifferenceRow:
 class TaskReport:
     """The table of a data set and task: published figures, those of the runs under both protocols, the differences.
 
-    ``missing`` has a line for each expected recipe that has no result, with what to do about it.
+    ``kind`` is ``single`` or ``multi``. ``missing`` has a line for each expected recipe that has no result, with what
+    to do about it.
     """
 
     dataset: str
@@ -369,6 +387,7 @@ class TaskReport:
     ours: tuple[OurRow, ...]
     differences: tuple[DifferenceRow, ...]
     missing: tuple[str, ...] = ()
+    kind: str = "single"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sertool.core.reports.contents import CalibrationRow, Report, RunReport, Set
 class CsvRow(NamedTuple):
     """A figure; the fields are the columns of the CSV file, which scripts of users rely on.
 
-    ``what`` is published, ensemble, score, size, member, mean, sd, cluster, class, confusion, majority, calibration,
+    ``what`` is published, ensemble, score, size, member, mean, sd, cluster, class, confusion, baseline, calibration,
     bin, risk, slice, probe, probe by cluster or difference; ``name`` is the member, class, slice and so on. ``low`` and
     ``high`` are the ends of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not percent.
     """
@@ -86,8 +86,7 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     for one in own.by_cluster:
         named = plain._replace(what="cluster", name=one.name)
         yield from _values(named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar})
-    if own.majority is not None:
-        yield plain._replace(what="majority", metric="accuracy", value=own.majority)
+    yield from _values(plain._replace(what="baseline", name=own.baseline.name), own.baseline.metrics)
     if own.calibration is not None:
         yield from _calibration_rows(base, own.calibration)
     for part in own.slices:

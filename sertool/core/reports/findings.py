@@ -143,11 +143,9 @@ def _chance(own: SetReport) -> str:
     # In a multi-label task each class is a decision between yes and no.
     chance = 1 / len(occurring) if own.confusion is not None else 0.5
     reasons = []
-    if own.majority is not None and _low(accuracy) <= own.majority:
-        frequent = max(occurring, key=lambda row: row.support)
-        reasons.append(
-            f"accuracy {_estimate(accuracy)}, while always predicting {frequent.name} reaches {percent(own.majority)} %"
-        )
+    constant = own.baseline.metrics["accuracy"]
+    if own.kind == "single" and _low(accuracy) <= constant:
+        reasons.append(f"accuracy {_estimate(accuracy)}, while {own.baseline.name} reaches {percent(constant)} %")
     if _low(uar) <= chance and len(occurring) > 1:
         reasons.append(f"UAR {_estimate(uar)}, while chance is {percent(chance)} %")
     # With unequal classes the majority may be out of reach for a model that does know something.

@@ -70,7 +70,7 @@ def _subject(run: RunReport, own: SetReport, table: Table) -> list[str]:
 
 def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
     """Say how the figures came about: members, protocol, intervals, and what stands below the table elsewhere."""
-    chosen = how_chosen(run.chosen_by, run.select)
+    chosen = how_chosen(run.chosen_by, run.select, run.kind)
     averaged = f"{run.architecture.upper()}, {own.k} of {run.members} members averaged, {chosen}"
     notes = [averaged, run.stamp or f"{run.protocol} protocol"]
     over = over_clusters(own)

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics import Estimate, Jackknife, class_estimates, clusters_of, decision_estimates
+from sertool.core.metrics.baselines import baseline_metrics, baseline_name, baseline_scores
 from sertool.core.metrics.calibration import confidences, probabilities
-from sertool.core.metrics.classification import METRICS, confusion, decide
+from sertool.core.metrics.classification import confusion, decide, metrics_of
 from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import Scaling, calibration_row
-from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
+from sertool.core.reports.contents import Baseline, ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
 from sertool.core.reports.details import details_of
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.slices import rightness, slice_rows
@@ -46,14 +47,15 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         published_utterances=expected.utterances if expected else None,
         **vars(details),
         k=k,
+        kind=own.kind,
         metrics=decision_estimates(targets, decisions, number, jackknife),
         scores=scores,
         sizes=tuple(Size(size, _metrics(own, own.decisions(size))) for size in range(1, len(own.logits) + 1)),
         members=_members(own, alone),
-        spread={metric: _spread([figures[metric] for figures in alone]) for metric in METRICS},
+        spread={metric: _spread([figures[metric] for figures in alone]) for metric in alone[0]},
         classes=_classes(run, own, decisions, expected, jackknife),
         confusion=_confusion(own, decisions),
-        majority=float(np.bincount(targets).max() / len(targets)) if own.kind == "single" else None,
+        baseline=_baseline(own, bool(scores)),
         calibration=calibration_row(logits, targets, own.kind, scaling, jackknife),
         slices=slice_rows(stored, rightness(targets, decisions), jackknife),
         rows=_utterances(stored, k, temperature),
@@ -75,7 +77,16 @@ def published_counts(recipe: Recipe, name: str) -> Expected | None:
 
 def _metrics(own: Predictions, decisions: NDArray[np.int64]) -> dict[str, float]:
     assert own.targets is not None
-    return {name: metric(own.targets, decisions, len(own.classes)) for name, metric in METRICS.items()}
+    return {name: metric(own.targets, decisions, len(own.classes)) for name, metric in metrics_of(own.kind).items()}
+
+
+def _baseline(own: Predictions, scored: bool) -> Baseline:
+    """Return the figures of always the same answer; ``scored`` adds those of always the mean score."""
+    assert own.targets is not None
+    metrics = baseline_metrics(own.targets, len(own.classes))
+    if scored and own.scores is not None:
+        metrics |= baseline_scores(own.scores, len(own.classes))
+    return Baseline(baseline_name(own.targets, own.classes), metrics)
 
 
 def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[MemberRow, ...]:

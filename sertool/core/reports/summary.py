@@ -48,19 +48,19 @@ def _score(run: RunReport, task: TaskReport | None) -> str:
     figures: Mapping[str, Estimate] = {**test.metrics, **test.scores}
     known = {name: own for name, own in figures.items() if own.value == own.value}  # without what is not defined
     names = [name for name in dict.fromkeys([*HEADLINE, *published]) if name in known]
-    reached = _listed([_reached(name, figures[name], published.get(name)) for name in names])
+    reached = _listed([_reached(name, figures[name], published.get(name), run.kind) for name in names])
     stamp = f"; {run.stamp}" if run.stamp else ""
-    always = "; always predicting the most frequent class reaches"
-    majority = "" if test.majority is None else f"{always} {_share(test.majority)} accuracy"
+    constant = _listed([_reached(name, Estimate(test.baseline.metrics[name]), None, run.kind) for name in HEADLINE])
+    baseline = f"; {test.baseline.name} reaches {constant}"
     nothing = "" if any(name in known for name in published) else "; no figure is published for comparison"
-    return f"On {plural(test.utterances, 'test utterance')} it reaches {reached}{stamp}{majority}{nothing}."
+    return f"On {plural(test.utterances, 'test utterance')} it reaches {reached}{stamp}{baseline}{nothing}."
 
 
-def _reached(name: str, own: Estimate, published: float | None) -> str:
+def _reached(name: str, own: Estimate, published: float | None, kind: str) -> str:
     """Write a figure with its interval and the published one, as in ``72.10 % accuracy (published: 72.53 %)``."""
     beside = [] if own.low is None else [f"95 % interval {interval(own, name)}"]
     beside += [] if published is None else [f"published: {_with_unit(published, name)}"]
-    return f"{_with_unit(own.value, name)} {metric_name(name)}" + (f" ({'; '.join(beside)})" if beside else "")
+    return f"{_with_unit(own.value, name)} {metric_name(name, kind)}" + (f" ({'; '.join(beside)})" if beside else "")
 
 
 def _with_unit(value: float, metric: str) -> str:
@@ -104,22 +104,25 @@ def _scores(report: Report) -> str:
     for task in report.tasks:
         runs = [run for run in report.runs if "test" in run.sets and _task_of(run, [task])]
         if runs:
-            parts.append(f"{task.dataset} · {task.task}: {', '.join(_accuracies(task, runs))}")
-    return f"Accuracy on test: {'; '.join(parts)}." if parts else "None of them has been evaluated on test."
+            name = metric_name("accuracy", task.kind)
+            parts.append(f"{task.dataset} · {task.task}, {name}: {', '.join(_accuracies(task, runs))}")
+    return f"On test: {'; '.join(parts)}." if parts else "None of them has been evaluated on test."
 
 
 def _accuracies(task: TaskReport, runs: Sequence[RunReport]) -> list[str]:
-    """Write the accuracy of every run, of always predicting the most frequent class, and as published."""
+    """Write the accuracy of every run, of always the same answer, and as published."""
     own = [
         f"{run.name} {_share(run.sets['test'].metrics['accuracy'].value)}" + (f" ({run.stamp})" if run.stamp else "")
         for run in runs
     ]
     # Runs of one task may have different test sets, as in cross-validation.
-    majorities = dict.fromkeys(_share(test.majority) for run in runs if (test := run.sets["test"]).majority is not None)
+    constants = dict.fromkeys(
+        f"{own.name} {_share(own.metrics['accuracy'])}" for own in (run.sets["test"].baseline for run in runs)
+    )
     published = _published(task).get("accuracy")
     return [
         first_few(own, MANY),
-        *([f"the most frequent class {' or '.join(majorities)}"] if majorities else []),
+        *constants,
         *([f"published {_share(published)}"] if published is not None else []),
     ]
 

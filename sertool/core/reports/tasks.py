@@ -6,7 +6,6 @@ from itertools import product
 import numpy as np
 
 from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
-from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.choose import note
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
@@ -51,6 +50,7 @@ def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]
     return TaskReport(
         dataset=key[0],
         task=key[1],
+        kind=next((run.report.kind for run in runs), "single"),
         published=tuple(published),
         ours=tuple(_our_row(run) for run in runs if "test" in run.report.sets),
         differences=tuple(row for pair in pairs for row in _differences(*pair)),
@@ -73,6 +73,7 @@ def _our_row(run: Reported) -> OurRow:
         train=run.loaded.origin.train_sizes,
         note="; ".join(filter(None, notes)),
         warning="; ".join(one.text for one in report.findings if one.kind == "speakers-unknown"),
+        baseline=test.baseline,
     )
 
 
@@ -156,4 +157,4 @@ def _targets(run: Reported) -> np.ndarray:
 def _unpaired(paper: Reported, honest: Reported) -> dict[str, Difference]:
     # Without shared utterances nothing can be paired, so there is a value and no interval.
     figures = [run.report.sets["test"].metrics for run in (paper, honest)]
-    return {name: Difference(figures[0][name].value - figures[1][name].value) for name in METRICS}
+    return {name: Difference(figures[0][name].value - figures[1][name].value) for name in figures[0]}

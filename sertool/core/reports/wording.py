@@ -4,19 +4,26 @@ from collections.abc import Sequence
 
 from sertool.core.formatting import plural
 from sertool.core.metrics import FEWEST, Difference, Estimate
-from sertool.core.metrics.classification import METRICS, Metric
+from sertool.core.metrics.classification import LABEL_METRICS, Metric, metrics_of
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.sentiment import SCORE_METRICS
 from sertool.core.reports.compare.contents import Pair
 from sertool.core.reports.contents import MemberSpread, SetReport
 
-ALL_METRICS: dict[str, Metric] = {**METRICS, **SCORE_METRICS}  # in the order of every table
+# In the order of every table; a metric that both kinds of task have is named by `metric_name`.
+ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS}
 NONE = "-"  # shown where there is nothing to show
 
 
-def metric_name(metric: str) -> str:
-    """Return the name of a metric as the field writes it."""
-    return ALL_METRICS[metric].title if metric in ALL_METRICS else metric
+def metric_name(metric: str, kind: str = "single") -> str:
+    """Return the name of a metric as the field writes it.
+
+    Args:
+        metric: its key.
+        kind: ``single`` or ``multi``, of the task: accuracy of several labels at a time is another figure.
+    """
+    own = metrics_of(kind).get(metric) or ALL_METRICS.get(metric)
+    return own.title if own else metric
 
 
 def capitalised(text: str) -> str:

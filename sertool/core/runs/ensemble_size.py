@@ -97,13 +97,13 @@ class EnsembleSize:
         return number if self.available == 1 else f"{number}, {how_chosen(self.chosen_by, self.metric)}"
 
 
-def how_chosen(chosen_by: str, metric: str | None) -> str:
+def how_chosen(chosen_by: str, metric: str | None, kind: str = "single") -> str:
     """Say what chose a size, in the words of every place that names one.
 
     >>> how_chosen("validation", "uar"), how_chosen("user", None)
     ('chosen on validation by UAR', 'chosen by the user')
     """
-    by = f" by {METRICS[metric].title}" if metric is not None else ""
+    by = f" by {metrics_of(kind)[metric].title}" if metric is not None else ""
     return {
         "validation": f"chosen on validation{by}",
         "test": f"selected on test{by}",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics.classification import METRICS, decide, report_text
+from sertool.core.metrics.classification import decide, metrics_of, report_text
 
 LARGEST = 1e30  # of a logit: sums of float32 beyond it overflow, so it is no more finite than NaN
 
@@ -66,10 +66,10 @@ class Predictions:
         return decide(self.ensemble_logits(k), self.kind)
 
     def metric(self, name: str, k: int) -> float:
-        """Compute a metric of the first k members together; ``name`` is a key of ``METRICS``."""
+        """Compute a metric of the first k members together; ``name`` is a key of ``metrics_of(kind)``."""
         if self.targets is None:
             raise ValueError("an unlabelled set has no metrics")
-        return METRICS[name](self.targets, self.decisions(k), len(self.classes))
+        return metrics_of(self.kind)[name](self.targets, self.decisions(k), len(self.classes))
 
     def report(self, k: int, *, numbered: bool) -> str:
         """Return scikit-learn's classification report, by class name or, as the reference printed it, ``numbered``."""

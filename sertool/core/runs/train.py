@@ -184,6 +184,7 @@ def training_summary(plan: Plan) -> dict[str, object]:
         "selected_on_test": experiment.selected_on_test,
         "synthetic": experiment.corpus.synthetic,
         "speakers_note": experiment.corpus.speakers_note,
+        "kind": experiment.task.kind,
         "select": experiment.recipe.training.select,
         "members_trained": len(runs),
         "mean": float(scores.mean()),

@@ -54,7 +54,7 @@ def test_figures_are_those_of_the_metrics(clean):
     assert [row.predicted for row in test.classes] == np.bincount(decisions).tolist()
     assert [row.train for row in test.classes] == [300, 250, 250]
     assert np.diag(test.confusion).sum() == round(test.metrics["accuracy"].value * 400)
-    assert test.majority == np.bincount(own.targets).max() / 400
+    assert test.baseline.metrics["accuracy"] == np.bincount(own.targets).max() / 400
     assert test.scores == {}
     assert sum(bin.count for bin in test.calibration.bins) == 400
     assert test.calibration.risk[-1].coverage == 1

@@ -213,7 +213,7 @@ def test_files(here):
 
 
 def a_comparison(flips, name="b") -> Comparison:
-    row = MetricRow("accuracy", 0.5, 0.6, Difference(0.1, -0.1, 0.3, 0.3), 0.3, "not shown to be better")
+    row = MetricRow("accuracy", 0.5, 0.6, 0.25, Difference(0.1, -0.1, 0.3, 0.3), 0.3, "not shown to be better")
     pair = Pair("a", name, 9, 0, 0, "speaker", 5, "", (), (row,), McNemar(1, 2, 1.0), 1.0, 0.2, tuple(flips), ())
     contenders = tuple(Contender(one, 1, 1, 1, "uar", "all", "", ()) for one in ("a", name))
     return Comparison("SET", "emotion", "test", "", "single", CLASSES, contenders, (pair,), 1)

@@ -27,7 +27,7 @@ def test_one_speaker_and_one_class(tmp_path):
     write_run(tmp_path / "tiny", changed(test, targets=np.ones(80, np.int64)))
     run = only(tmp_path)
     assert text(run, "few-clusters") == FEW
-    assert "always predicting happy reaches 100.0 %" in text(run, "no-better-than-majority")
+    assert "always happy reaches 100.0 %" in text(run, "no-better-than-majority")
     assert "UAR" not in text(run, "no-better-than-majority")
     assert [row.support for row in run.sets["test"].classes] == [0, 80, 0]
     assert [row.kind for row in run.sets["test"].slices] == ["words"] * 3 + ["seconds"] * 3
@@ -41,7 +41,7 @@ def test_several_labels(tmp_path):
     own, shown = test.predictions, run.sets["test"]
     assert run.kind == "multi"
     assert shown.metrics["accuracy"].value == own.metric("accuracy", shown.k)
-    assert (shown.confusion, shown.majority) == (None, None)
+    assert (shown.confusion, shown.baseline.name) == (None, "no label at all")
     assert [row.support for row in shown.classes] == own.targets.sum(0).tolist()
     happy = next(row for row in shown.slices if row.name == "happy")
     assert happy.size == own.targets[:, 1].sum()

@@ -56,7 +56,7 @@ def test_one_member_folds_and_caveats():
 def test_figures_without_interval_or_value_and_scores_have_none_invented():
     run = report_example.sentiment_run()
     test = run.sets["test"]
-    test = replace(test, metrics={"accuracy": Estimate(0.7), "uar": Estimate(float("nan"))}, majority=None)
+    test = replace(test, metrics={"accuracy": Estimate(0.7), "uar": Estimate(float("nan"))})
     task = replace(report_example.example(60).tasks[1], published=(report_example.PublishedRow("mae", 0.9, 2, 1, "x"),))
     score = summary(Report("", "", (task,), (replace(run, sets={"test": test}),), (), ""))[1]
     assert score == (

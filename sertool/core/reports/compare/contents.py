@@ -40,8 +40,9 @@ class MetricRow:
     """A metric of two runs on the utterances that both cover.
 
     Attributes:
-        metric: a key of ``METRICS``.
+        metric: a key of ``metrics_of`` the kind of task.
         a, b: the metric of each run.
+        baseline: the metric of always the same answer.
         difference: b - a, with its paired interval over clusters and the p-value of no difference.
         holm: this p-value, corrected for all metrics and pairs of the comparison.
         verdict: ``better``, ``worse``, ``not shown to be better`` and the like.
@@ -50,6 +51,7 @@ class MetricRow:
     metric: str
     a: float
     b: float
+    baseline: float
     difference: Difference
     holm: float | None
     verdict: str

@@ -20,7 +20,8 @@ from sertool.core.metrics import (
     holm,
     mcnemar,
 )
-from sertool.core.metrics.classification import METRICS
+from sertool.core.metrics.baselines import baseline_metrics
+from sertool.core.metrics.classification import LABEL_METRICS, metrics_of
 from sertool.core.reports.by_cluster import limits_of
 from sertool.core.reports.compare.contents import (
     RIGHT_TO_WRONG,
@@ -35,6 +36,7 @@ from sertool.core.reports.compare.contents import (
 from sertool.core.reports.compare.runs import Judged, check_together, open_contender
 from sertool.core.reports.provenance import caveats, trained_on
 
+COMPARED = tuple(name for name, metric in LABEL_METRICS.items() if metric.higher_is_better)  # --metric names them
 SIGNIFICANT = 0.05  # corrected p-value of a verdict
 
 Decisions = NDArray[np.int64]
@@ -58,7 +60,7 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
         names: names of two or more runs, folders in ``output``.
         output: the folder of the trained models.
         set_name: ``valid`` or ``test``.
-        metrics: keys of ``METRICS``.
+        metrics: names of ``COMPARED``.
 
     Raises:
         UsageError: fewer than two runs, a run given twice or missing, an unknown metric, or runs of different data
@@ -67,6 +69,7 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
     """
     _check_asked(names, metrics)  # before any file is read
     first, *others = (open_contender(name, output, set_name) for name in names)
+    _check_kind(metrics, first.stored.predictions.kind)
     for other in others:
         check_together(first, other)
     pairs = corrected([_pair(first, other, metrics) for other in others])
@@ -93,9 +96,15 @@ def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
         if twice is not None:
             raise UsageError(f"{what} {twice}: is given twice")
     for metric in metrics:
-        if metric not in METRICS:
-            near = did_you_mean(metric, list(METRICS))
-            raise UsageError(f"--metric {metric}: expected one of {', '.join(METRICS)}{near}")
+        if metric not in COMPARED:
+            near = did_you_mean(metric, list(COMPARED))
+            raise UsageError(f"--metric {metric}: expected one of {', '.join(COMPARED)}{near}")
+
+
+def _check_kind(metrics: Sequence[str], kind: str) -> None:
+    if unfit := [metric for metric in metrics if metric not in metrics_of(kind)]:
+        known = ", ".join(name for name in COMPARED if name in metrics_of(kind))
+        raise UsageError(f"--metric {unfit[0]}: is a metric of multi-label tasks; expected one of {known}")
 
 
 def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
@@ -104,7 +113,8 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
     clusters = clusters_of(spoken)
     classes = len(a.stored.predictions.classes)
     differences = decision_differences(shared.targets, shared.a, shared.b, classes, Jackknife(clusters))
-    of_a, of_b = _metrics(shared, METRICS, classes)
+    constant = baseline_metrics(shared.targets, classes)
+    of_a, of_b = _metrics(shared, constant, classes)
     right_a, right_b = (shared.targets == decided for decided in (shared.a, shared.b))
     test = mcnemar(right_a.ravel(), right_b.ravel())
     if clusters.few:  # it takes utterances as independent, which those of a few speakers are not
@@ -125,7 +135,7 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str]) -> Pair:
         ),
         metrics=tuple(
             # Correction and verdict are filled in by ``corrected``, when the tests of all pairs are known.
-            MetricRow(name, of_a[name], of_b[name], differences[name], None, "")
+            MetricRow(name, of_a[name], of_b[name], constant[name], differences[name], None, "")
             for name in metrics
         ),
         mcnemar=test,
@@ -141,7 +151,7 @@ def _metrics(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return some metrics of both runs, over all utterances or over ``rows`` of them."""
     a, b = (
-        {name: METRICS[name](shared.targets[rows], decided[rows], classes) for name in names}
+        {name: LABEL_METRICS[name](shared.targets[rows], decided[rows], classes) for name in names}
         for decided in (shared.a, shared.b)
     )
     return a, b

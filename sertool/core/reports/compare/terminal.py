@@ -46,15 +46,15 @@ def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
     title = " · ".join(parts)
     lines = wrapped(printable(title), width)
     for own in comparison.contenders:
-        lines += _contender(own, names[own.name], width)
+        lines += _contender(own, names[own.name], comparison.kind, width)
     for pair in comparison.pairs:
         lines += ["", *_pair(comparison, pair, names, width)]
         lines += ["", *_flips(pair, names, width, flips)]
     return lines
 
 
-def _contender(own: Contender, letter: str, width: int | None) -> list[str]:
-    by = "" if own.chosen_by == "all" else f", {how_chosen(own.chosen_by, own.select)}"
+def _contender(own: Contender, letter: str, kind: str, width: int | None) -> list[str]:
+    by = "" if own.chosen_by == "all" else f", {how_chosen(own.chosen_by, own.select, kind)}"
     folds = f" in each of {own.folds} folds" if own.folds > 1 else ""
     line = f"{own.name} · {own.k} of {plural(own.members, 'member')}{folds}{by}"
     lines = wrapped(printable(line), width, "   ", f"{letter}  ")
@@ -68,15 +68,15 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     several = len(comparison.pairs) > 1
     lines = [f"{b} against {a}: {plural(pair.utterances, 'utterance')}"] if several else []
     many = comparison.tests > 1
-    rows = [_row(row, many=many) for row in pair.metrics]
-    header = ["", a, b, f"{b} - {a}", "95 % interval", "p", *(["Holm"] if many else [])]
+    rows = [_row(comparison, row, many=many) for row in pair.metrics]
+    header = ["", a, b, "baseline", f"{b} - {a}", "95 % interval", "p", *(["Holm"] if many else [])]
     lines += aligned(header, rows, width)
     lines.append("")
     by = f" by {pair.unit}"
     for row in pair.metrics:
-        lines += wrapped(f"{metric_name(row.metric)}: {verdict(row, by)}", width)
+        lines += wrapped(f"{metric_name(row.metric, comparison.kind)}: {verdict(row, by)}", width)
     lines += [""] if pair.metrics else []
-    lines += _by_cluster(pair, a, b, width)
+    lines += _by_cluster(comparison, pair, names, width)
     lines += wrapped(over_clusters(pair) if pair.by_cluster else f"paired {over_clusters(pair)}", width)
     if many:
         lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
@@ -88,8 +88,9 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     return lines
 
 
-def _by_cluster(pair: Pair, a: str, b: str, width: int | None) -> list[str]:
+def _by_cluster(comparison: Comparison, pair: Pair, names: dict[str, str], width: int | None) -> list[str]:
     """Show every metric cluster by cluster; nothing where there are enough for intervals."""
+    a, b = names[pair.a], names[pair.b]
     lines = []
     for metric in [row.metric for row in pair.metrics if pair.by_cluster]:
         rows = [
@@ -98,16 +99,17 @@ def _by_cluster(pair: Pair, a: str, b: str, width: int | None) -> list[str]:
             for name, difference in [(printable(one.name), one.b[metric] - one.a[metric])]
         ]
         lines += [
-            f"{metric_name(metric)} by {pair.unit}",
+            f"{metric_name(metric, comparison.kind)} by {pair.unit}",
             *aligned(["", "utterances", a, b, f"{b} - {a}"], rows, width),
         ]
         lines.append("")
     return lines
 
 
-def _row(row: MetricRow, *, many: bool) -> list[str]:
+def _row(comparison: Comparison, row: MetricRow, *, many: bool) -> list[str]:
     own = row.difference
-    cells = [metric_name(row.metric), figure(row.a), figure(row.b), points(own.value), points_interval(own)]
+    figures = [figure(row.a), figure(row.b), figure(row.baseline), points(own.value), points_interval(own)]
+    cells = [metric_name(row.metric, comparison.kind), *figures]
     return [*cells, p_value(own.p), *([p_value(row.holm)] if many else [])]
 
 

@@ -117,7 +117,7 @@ def _of_run(run: RunReport) -> Iterator[PrintFigure]:
     folder, stamp = file_name(run.name), " · ".join(part for part in (run.stamp, run.caveats) if part)
     make = partial(PrintFigure, stamp=stamp)
     if any(run.histories.values()):
-        score = f"validation {metric_name(run.select)}, %"
+        score = f"validation {metric_name(run.select, run.kind)}, %"
         yield make(
             f"{folder}/training-loss", draw=partial(charts.training_chart, run.histories, "loss", "training loss")
         )

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import (
+    Baseline,
     DifferenceRow,
     LabelRead,
     OurRow,
@@ -141,7 +142,22 @@ def forest_of(report: Report, metric: str) -> Markup | None:
         published = next((row.value for row in task.published if row.metric == metric), None)
         if rows:
             groups.append(FigureGroup(f"{task.dataset} · {task.task}", published, rows))
-    return figures.forest(groups, metric_name(metric)) if groups else None
+    return figures.forest(groups, title_of(report, metric)) if groups else None
+
+
+def title_of(report: Report, metric: str) -> str:
+    """Name a metric of all tasks together; with tasks of both kinds by its name for single labels."""
+    kinds = {task.kind for task in report.tasks}
+    return metric_name(metric, "multi" if kinds == {"multi"} else "single")
+
+
+def baselines(task: TaskReport) -> list[Baseline]:
+    """Return the baselines of a task's runs, each once: they may have other test utterances, as in cross-validation."""
+    found: list[Baseline] = []
+    for row in task.ours:
+        if row.baseline not in found:
+            found.append(row.baseline)
+    return found
 
 
 def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:

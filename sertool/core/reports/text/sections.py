@@ -7,7 +7,7 @@ from dataclasses import replace
 from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.formatting import INTERVAL, plural
 from sertool.core.metrics import Estimate
-from sertool.core.metrics.classification import METRICS
+from sertool.core.metrics.classification import metrics_of
 from sertool.core.reports.contents import (
     CalibrationRow,
     ClassRow,
@@ -50,18 +50,19 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         full: True for every metric, with the spread over members.
     """
     published = [row.metric for row in task.published]
-    known = dict.fromkeys([*METRICS, *(metric for own in task.ours for metric in own.metrics)])
+    known = dict.fromkeys([*metrics_of(task.kind), *(metric for own in task.ours for metric in own.metrics)])
     metrics = [metric for metric in known if full or metric in ALWAYS or metric in published]
     header = ["", "protocol"]
     for metric in metrics:
-        header += [metric_name(metric), INTERVAL, *(["mean ± sd"] if full else [])]
+        header += [metric_name(metric, task.kind), INTERVAL, *(["mean ± sd"] if full else [])]
     rows, notes = _published(task.published, metrics, full=full)
     for own in task.ours:
         rows.append((own.run, _protocol(own, full=full), *_ours(own, metrics, full=full)))
         stamp = "" if full else own.stamp  # a terminal has no room for all of it in the row
         notes.append(f"{own.run}: {'; '.join(part for part in (_size_of(own), stamp, own.note) if part)}")
+    rows += _baseline_rows(task.ours, metrics, full=full)
     # Differences stand below the rows that they compare.
-    differing, their_notes = _difference_rows(task.differences, metrics, full=full)
+    differing, their_notes = _difference_rows(task, metrics, full=full)
     table = Table(
         header=tuple(header) if rows else (),
         rows=tuple(rows) + differing,
@@ -121,12 +122,22 @@ def _size_of(own: OurRow) -> str:
     return ", ".join(parts)
 
 
-def _difference_rows(
-    differences: Sequence[DifferenceRow], metrics: Sequence[str], *, full: bool
-) -> tuple[Rows, list[str]]:
+def _baseline_rows(ours: Sequence[OurRow], metrics: Sequence[str], *, full: bool) -> list[tuple[str, ...]]:
+    """Return a row for each baseline: runs of one task may have other test utterances, as in cross-validation."""
+    rows = []
+    for own in ours:
+        cells = []
+        for metric in metrics:
+            known = own.baseline.metrics.get(metric)
+            cells += ["" if known is None else figure(known, metric), "", *([""] if full else [])]
+        rows.append((own.baseline.name, "baseline", *cells))
+    return list(dict.fromkeys(rows))
+
+
+def _difference_rows(task: TaskReport, metrics: Sequence[str], *, full: bool) -> tuple[Rows, list[str]]:
     """Return a row for each pair of runs, and notes with p-values and caveats."""
     pairs: dict[tuple[str, str], dict[str, DifferenceRow]] = {}
-    for own in differences:
+    for own in task.differences:
         pairs.setdefault((own.paper, own.honest), {})[own.metric] = own
     rows, notes = [], []
     for (paper, honest), figures in pairs.items():
@@ -137,7 +148,7 @@ def _difference_rows(
             cells += [""] if full else []
         rows.append((name, "difference", *cells))
         shown = [figures[metric] for metric in metrics if metric in figures]
-        tests = [f"{metric_name(row.metric)} {p_equals(row.p)}" for row in shown if row.p is not None]
+        tests = [f"{metric_name(row.metric, task.kind)} {p_equals(row.p)}" for row in shown if row.p is not None]
         notes += [f"{name}: {', '.join(tests)}"] if tests else []
         notes += [f"{name}: {note}" for note in dict.fromkeys(row.note for row in figures.values()) if note]
     return tuple(rows), notes
@@ -199,24 +210,25 @@ def _members(run: RunReport) -> str:
 def _set_title(run: RunReport, own: SetReport) -> str:
     published = own.published_utterances
     other = f" (published: {published:,})" if published not in (None, own.utterances) else ""
-    chosen = how_chosen(run.chosen_by, run.select)
+    chosen = how_chosen(run.chosen_by, run.select, run.kind)
     return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {chosen}"
 
 
 def _metrics(run: RunReport, own: SetReport) -> Table:
     rows = [
         (
-            metric_name(name),
+            metric_name(name, own.kind),
             figure(value.value, name),
             interval(value, name),
+            figure(own.baseline.metrics[name], name) if name in own.baseline.metrics else NONE,
             spread(own.spread.get(name), name),
         )
         for name, value in (*own.metrics.items(), *own.scores.items())
     ]
     notes = [over_clusters(own)]
-    if own.majority is not None:
-        notes.append(f"always predicting the most frequent class: accuracy {figure(own.majority)}")
-    header = ("", f"k = {own.k}", INTERVAL, "members, mean ± sd")
+    scored = ", and always the mean score" if own.scores else ""
+    notes.append(f"baseline: {own.baseline.name}{scored}")
+    header = ("", f"k = {own.k}", INTERVAL, "baseline", "members, mean ± sd")
     return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
 
 
@@ -225,12 +237,12 @@ def _by_cluster(own: SetReport) -> Table:
         (one.name, f"{one.utterances:,}", figure(one.accuracy, "accuracy"), figure(one.uar, "uar"))
         for one in own.by_cluster
     ]
-    header = (own.unit, "utterances", metric_name("accuracy"), metric_name("uar"))
+    header = (own.unit, "utterances", metric_name("accuracy", own.kind), metric_name("uar", own.kind))
     return Table(f"by {own.unit}", header, tuple(rows))
 
 
 def _short(run: RunReport, own: SetReport) -> Table:
-    figures = [f"{metric_name(name)} {figure(value.value)}" for name, value in own.metrics.items()]
+    figures = [f"{metric_name(name, own.kind)} {figure(value.value)}" for name, value in own.metrics.items()]
     title = f"{own.set} · {plural(own.utterances, 'utterance')} · {' · '.join(figures)}"
     return Table(f"{title} · {run.stamp}" if run.stamp else title)
 
@@ -310,7 +322,12 @@ def _probes(own: SetReport) -> Table:
     names = [name for name in ("accuracy", "uar") if name in own.metrics]
     # Where clusters are too few for an interval, the fall in each of them stands in its place.
     clusters = [one.name for one in own.by_cluster]
-    header = ["input", *map(metric_name, names), "accuracy falls by", *(clusters or [INTERVAL, "p"])]
+    header = [
+        "input",
+        *(metric_name(name, own.kind) for name in names),
+        f"{metric_name('accuracy', own.kind)} falls by",
+        *(clusters or [INTERVAL, "p"]),
+    ]
     rows = [("as it is", *(figure(own.metrics[name].value) for name in names), *[""] * (len(header) - len(names) - 1))]
     for one in own.probes:
         figures = [figure(one.metrics[name].value) if name in one.metrics else NONE for name in names]
@@ -369,7 +386,9 @@ def _size_table(own: SetReport) -> Table:
         (f"{one.k}", *(figure(one.metrics[name]) for name in names), "chosen" if one.k == own.k else "")
         for one in own.sizes
     ]
-    return Table("the first k members, averaged", ("k", *map(metric_name, names), ""), tuple(rows))
+    return Table(
+        "the first k members, averaged", ("k", *(metric_name(name, own.kind) for name in names), ""), tuple(rows)
+    )
 
 
 def _member_table(run: RunReport, own: SetReport) -> Table:
@@ -384,5 +403,5 @@ def _member_table(run: RunReport, own: SetReport) -> Table:
         )
         for one in own.members
     ]
-    header = ("member", *(["fold"] if folds else []), f"validation {metric_name(run.select)}")
-    return Table("single members", (*header, *map(metric_name, names)), tuple(rows))
+    header = ("member", *(["fold"] if folds else []), f"validation {metric_name(run.select, run.kind)}")
+    return Table("single members", (*header, *(metric_name(name, own.kind) for name in names)), tuple(rows))
