@@ -146,7 +146,14 @@ def test_the_demos_table_and_the_end_of_a_training_are_percent():
         "text alone  70.31     70.00  62.00  100.00  50.00  70.00",
         "june, kurt, lena, milo: UAR of each voice. 4 test voices: too few for an interval (5 are needed)",
     ]
-    summary = {"name": "x", "select": "uar", "mean": 0.75, "speakers_note": "", "selected_on_test": True}
+    summary = {
+        "name": "x",
+        "select": "uar",
+        "kind": "single",
+        "mean": 0.75,
+        "speakers_note": "",
+        "selected_on_test": True,
+    }
     assert show_summary({**summary, "members": [{"score": 0.7}, {"score": 0.8}]}) == [
         "x · 2 members · valid UAR 75.00 (sd 7.07), best 80.00",
         "selected on test",

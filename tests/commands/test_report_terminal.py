@@ -29,6 +29,7 @@ def test_the_table_of_a_data_set(report):
         "published 2                                                                                  74.00",
         "iemocap                   selected on test     73.20  68.2 - 77.7  74.40  69.4 - 78.9        73.40  68.4 - 77.9",  # noqa: E501
         "iemocap-honest            honest               69.40  64.4 - 73.9  70.60  65.6 - 75.1        69.60  64.6 - 74.1",  # noqa: E501
+        "always neutral            baseline             30.00               30.00                     30.00",
         "iemocap - iemocap-honest  difference           +3.80   0.6 to 7.1  +3.80   0.6 to 7.1        +3.80   0.6 to 7.1",  # noqa: E501
         "published 1: the paper's repository, on 1,085 utterances",
         "published 2: the paper, table 2",
@@ -41,16 +42,18 @@ def test_the_table_of_a_data_set(report):
 
 def test_a_narrow_terminal_gets_the_columns_below_each_other(report):
     lines = section(show(report, 80), "IEMOCAP")
-    assert lines[3:13] == [
+    assert lines[3:15] == [
         "                          protocol          accuracy         95 %",
         "published 1               5 members            72.53",
         "iemocap                   selected on test     73.20  68.2 - 77.7",
         "iemocap-honest            honest               69.40  64.4 - 73.9",
+        "always neutral            baseline             30.00",
         "iemocap - iemocap-honest  difference           +3.80   0.6 to 7.1",
         "",
         "                          protocol            UAR         95 %",
         "iemocap                   selected on test  74.40  69.4 - 78.9",
         "iemocap-honest            honest            70.60  65.6 - 75.1",
+        "always neutral            baseline          30.00",
         "iemocap - iemocap-honest  difference        +3.80   0.6 to 7.1",
     ]
 
@@ -76,8 +79,8 @@ def test_a_run(report):
         "note: only 2 speakers: the intervals say nothing about other speakers [other-clusters]",
         "",
         "test · 60 utterances · k = 4, selected on test by accuracy · selected on test: epochs, order and k",
-        "             k = 4         95 %  members, mean ± sd",
-        "accuracy     73.20  68.2 - 77.7        69.00 ± 0.95",
+        "             k = 4         95 %  baseline  members, mean ± sd",
+        "accuracy     73.20  68.2 - 77.7     30.00        69.00 ± 0.95",
     ]
     assert "class    precision  recall     F1         95 %  support  predicted" in lines
     assert "≠: differs from the published number" in lines
@@ -95,9 +98,9 @@ def test_a_run(report):
 
 def test_scores_are_shown_in_their_own_units(report):
     lines = section(show(report, 80), "mosi · ")
-    assert "MAE                  0.912        0.840 - 0.990                   -" in lines
-    assert "acc7                 35.20          30.2 - 39.7                   -" in lines
-    assert "CCC                  not defined              -                   -" in lines
+    assert "MAE                  0.912        0.840 - 0.990         -                   -" in lines
+    assert "acc7                 35.20          30.2 - 39.7         -                   -" in lines
+    assert "CCC                  not defined              -         -                   -" in lines
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])

@@ -21,7 +21,7 @@ from sertool.core.files import artifacts
 from sertool.core.files.typed_json import read_typed
 from sertool.core.formatting import plural
 from sertool.core.metrics import Clusters, Jackknife
-from sertool.core.metrics.classification import METRICS, counts_of, indicators
+from sertool.core.metrics.classification import METRICS, counts_of, indicators, metrics_of
 from sertool.core.runs.contents import SIZE_FORMAT, SizeContent
 from sertool.core.runs.predictions import Predictions
 

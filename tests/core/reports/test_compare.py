@@ -64,10 +64,10 @@ def test_the_whole_output(here):
         "A  a · 1 of 1 member",
         "B  b · 1 of 1 member",
         "",
-        "                 A      B  B - A  95 % interval      p   Holm",
-        "accuracy     75.00  82.50  +7.50   -1.2 to 16.2  0.080  0.237",
-        "UAR          75.00  81.67  +6.67   -4.9 to 18.2  0.214  0.237",
-        "weighted F1  74.86  82.40  +7.54   -0.9 to 16.0  0.079  0.237",
+        "                 A      B  baseline  B - A  95 % interval      p   Holm",
+        "accuracy     75.00  82.50     50.00  +7.50   -1.2 to 16.2  0.080  0.237",
+        "UAR          75.00  81.67     33.33  +6.67   -4.9 to 18.2  0.214  0.237",
+        "weighted F1  74.86  82.40     33.33  +7.54   -0.9 to 16.0  0.079  0.237",
         "",
         "accuracy: +7.5 points, interval -1.2 to 16.2 by speaker: not shown to be better",
         "UAR: +6.7 points, interval -4.9 to 18.2 by speaker: not shown to be better",
@@ -117,7 +117,7 @@ def test_runs_that_decide_alike(here):
     stored("a", decided(wrong({1})))
     stored("b", decided(wrong({1})))
     lines = run("a", "b").stdout.splitlines()
-    assert "accuracy     97.50  97.50   0.00     0.0 to 0.0  1.000  1.000" in lines
+    assert "accuracy     97.50  97.50     50.00   0.00     0.0 to 0.0  1.000  1.000" in lines
     assert "accuracy: 0.0 points, interval 0.0 to 0.0 by speaker: no difference" in lines
     assert "note: a and b predict the same for every utterance" in lines
     assert lines[-1] == "from A to B: 0 wrong -> right · 0 right -> wrong"
@@ -142,7 +142,7 @@ def test_as_many_flips_as_asked_for(here):
 def test_one_metric_needs_no_correction(here):
     worse_and_better()
     lines = run("a", "b", "--metric", "f1_macro").stdout.splitlines()
-    assert lines[4] == "              A      B  B - A  95 % interval      p"
+    assert lines[4] == "              A      B  baseline  B - A  95 % interval      p"
     assert lines[5].startswith("macro F1  ")
     assert "Holm" not in "\n".join(lines)
 

@@ -32,7 +32,8 @@ def test_too_few_or_the_same_twice(here):
 def test_unknown_metrics_and_sets(here):
     worse_and_better()
     assert refusal("a", "b", "--metric", "acuracy", code=2) == (
-        "error: --metric acuracy: expected one of accuracy, uar, f1_macro, f1_weighted, did you mean 'accuracy'?\n"
+        "error: --metric acuracy: expected one of accuracy, exact_match, uar, f1_macro, f1_micro, "
+        "f1_weighted, did you mean 'accuracy'?\n"
     )
     assert refusal("a", "b", "--metric", "uar,uar", code=2) == "error: --metric uar: is given twice\n"
     assert refusal("a", "b", "--split", "private", code=2) == "error: --split private: expected one of test, valid\n"

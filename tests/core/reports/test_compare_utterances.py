@@ -26,7 +26,7 @@ def test_k_is_chosen_on_validation(here):
     stored("b", decided(TARGETS))
     lines = run("a", "b").stdout.splitlines()
     assert lines[1] == "A  a · 2 of 3 members, chosen on validation by accuracy"
-    assert lines[5].startswith("accuracy     0.00  100.00  +100.00 ")
+    assert lines[5].startswith("accuracy     0.00  100.00     50.00  +100.00 ")
 
 
 def test_without_validation_all_members_are_averaged(here):
@@ -162,8 +162,8 @@ def test_one_utterance(here):
     lines = run("a", "b").stdout.splitlines()
     assert lines[0] == "TINY · emotion, 3 classes · test · 1 utterance"
     assert lines[4:6] == [
-        "                A       B    B - A  95 % interval  p",
-        "accuracy     0.00  100.00  +100.00              -  -",
+        "                A       B  baseline    B - A  95 % interval  p",
+        "accuracy     0.00  100.00    100.00  +100.00              -  -",
     ]
     assert "accuracy: +100.0 points: cannot tell from 1 speaker" in lines
     assert FEW in "\n".join(lines)
@@ -179,7 +179,7 @@ def test_several_labels(here):
         base = decided(TARGETS, origin=origin)
         stored(name, changed(base, kind="multi", logits=logits, targets=targets))
     lines = run("a", "b", "--csv", "flips.csv").stdout.splitlines()
-    assert "accuracy     97.50  99.17  +1.67" in "\n".join(lines)
+    assert "label accuracy           97.50  99.17     66.67  +1.67" in "\n".join(lines)
     assert (
         "McNemar's exact test: only A is right 1 time, only B 3 times: p = 0.625; it assumes independent decisions"
         in lines

@@ -87,7 +87,7 @@ def test_accuracy_below_the_majority_with_a_uar_above_chance_says_both(tmp_path)
     logits[:, 200:] = 9 * np.eye(3)[targets[200:]]
     write_run(tmp_path / "tiny", changed(test, logits=logits, targets=targets))
     said = text(only(tmp_path), "no-better-than-majority")
-    assert said.startswith("test: accuracy 50.0 % (46.3 - 53.7), while always predicting angry reaches 8")
+    assert said.startswith("test: accuracy 50.0 % (46.3 - 53.7), while always angry reaches 8")
     assert said.endswith(" is above chance, 33.3 %")
 
 

@@ -28,8 +28,7 @@ def test_one_run_beside_the_published_figures_and_the_baseline():
     assert score == (
         "On 60 test utterances it reaches 73.20 % accuracy (95 % interval 68.2 - 77.7; published: 72.53 %), "
         "74.40 % UAR (95 % interval 69.4 - 78.9) and 73.40 % weighted F1 (95 % interval 68.4 - 77.9; published: "
-        "74.00 %); selected on test: epochs, order and k; always predicting the most frequent class reaches 30.00 % "
-        "accuracy."
+        "74.00 %); selected on test: epochs, order and k; always neutral reaches 30.00 % accuracy and 30.00 % UAR."
     )
     assert worry == (
         "To worry about: epochs, order and k were selected on the test split; too sure of itself: 78.1 % confident on "
@@ -39,7 +38,10 @@ def test_one_run_beside_the_published_figures_and_the_baseline():
 
 def test_a_run_without_anything_to_compare_with():
     _, score, worry = of_run(3)
-    assert score.endswith("82.20 % UAR (95 % interval 77.2 - 86.7); no figure is published for comparison.")
+    assert score.endswith(
+        "82.20 % balanced label accuracy (95 % interval 77.2 - 86.7); no label at all reaches 70.00 % label accuracy "
+        "and 50.00 % balanced label accuracy; no figure is published for comparison."
+    )
     assert worry == "Nothing is known that makes these figures misleading."
     assert of_run(1)[2] == "Nothing is known that makes these figures misleading; 1 note below."
 
@@ -61,7 +63,7 @@ def test_figures_without_interval_or_value_and_scores_have_none_invented():
     score = summary(Report("", "", (task,), (replace(run, sets={"test": test}),), (), ""))[1]
     assert score == (
         "On 120 test utterances it reaches 70.00 % accuracy and 0.912 MAE (95 % interval "
-        "0.840 - 0.990; published: 0.900)."
+        "0.840 - 0.990; published: 0.900); always negative reaches 53.33 % accuracy and 53.33 % UAR."
     )
     assert of_run(0, sets={})[1] == "It has not been evaluated on test."
 
@@ -73,9 +75,10 @@ def test_several_runs_are_summed_up_together():
         "mosei-emotions (MOSEI · emotion)."
     )
     assert scores == (
-        "Accuracy on test: IEMOCAP · emotion: iemocap 73.20 % (selected on test: epochs, order and k), "
-        "iemocap-honest 69.40 %, the most frequent class 30.00 %, published 72.53 %; MOSI · sentiment: mosi 79.00 %, "
-        "the most frequent class 53.33 %, published 79.27 %; MOSEI · emotion: mosei-emotions 81.00 %."
+        "On test: IEMOCAP · emotion, accuracy: iemocap 73.20 % (selected on test: epochs, order and k), "
+        "iemocap-honest 69.40 %, always neutral 30.00 %, published 72.53 %; MOSI · sentiment, accuracy: mosi 79.00 %, "
+        "always negative 53.33 %, published 79.27 %; MOSEI · emotion, label accuracy: mosei-emotions 81.00 %, no label "
+        "at all 70.00 %."
     )
     assert (
         worry == "To worry about: 1 error (iemocap); 3 warnings (iemocap, mosi); 1 run or file left out of this report."
