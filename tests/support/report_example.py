@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from sertool.core.metrics import Estimate
+from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.contents import (
-    Baseline,
     CalibrationRow,
     ClassRow,
     DifferenceRow,
-    LabelRead,
     MemberRow,
     MemberSpread,
     ModalityUse,
@@ -27,6 +26,7 @@ from sertool.core.reports.contents import (
     SliceRow,
     TaskReport,
 )
+from sertool.core.reports.label_reads import LabelRead
 from sertool.core.training.history import MemberEpoch
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")

@@ -4,13 +4,27 @@ A figure means little alone: where three of four utterances are neutral, a model
 learned anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics.classification import FloatArray, IntArray, metrics_of
 from sertool.core.metrics.sentiment import VALUES, ccc
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Figures that need no model: the same answer for every utterance.
+
+    Attributes:
+        name: the answer: ``always neutral``, or ``no label at all`` in a multi-label task.
+        metrics: metrics of decisions, by key; of scores too, where always the mean score is given.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
 
 
 def constant_decisions(targets: IntArray, num_classes: int) -> NDArray[np.int64]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sertool.core.metrics import Estimate
+from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.reliability import Bin, Point
+from sertool.core.reports.label_reads import LabelRead
 from sertool.core.training.history import MemberEpoch
 
 
@@ -162,19 +164,6 @@ class ClusterRow:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """Figures that need no model: the same answer for every utterance.
-
-    Attributes:
-        name: the answer: ``always neutral``, or ``no label at all`` in a multi-label task.
-        metrics: metrics of decisions, by key; of scores too, where always the mean score is given.
-    """
-
-    name: str
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True)
 class ReportUtterance:
     """An utterance as the error browser shows it.
 
@@ -256,20 +245,6 @@ class SetReport:
     probes: tuple[ProbeRow, ...]
     use: ModalityUse | None
     rows: tuple[ReportUtterance, ...]
-
-
-@dataclass(frozen=True)
-class LabelRead:
-    """An access to the labels of the test split, as the log of the run has it.
-
-    ``use`` is ``class counts``, or ``decisions`` if predictions were compared with the labels.
-    """
-
-    time: str
-    by: str
-    purpose: str
-    use: str
-    utterances: int
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics import FEWEST, Estimate
 from sertool.core.reports.choose import stamp
-from sertool.core.reports.contents import CalibrationRow, LabelRead, ReportFinding, SetReport, SliceRow
+from sertool.core.reports.contents import CalibrationRow, ReportFinding, SetReport, SliceRow
+from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.wording import interval, p_equals, percent

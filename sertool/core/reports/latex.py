@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from sertool.core.formatting import INTERVAL, file_name, printable
 from sertool.core.reports.contents import Report, RunReport, SetReport
 from sertool.core.reports.text.blocks import Table
-from sertool.core.reports.text.sections import set_tables, task_section
+from sertool.core.reports.text.sections import set_tables
+from sertool.core.reports.text.task_sections import task_section
 from sertool.core.reports.wording import NONE, capitalised, over_clusters
 from sertool.core.runs.ensemble_size import how_chosen
 

@@ -21,7 +21,7 @@ from sertool.core.formatting import plural, printable
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
-from sertool.core.reports.contents import LabelRead
+from sertool.core.reports.label_reads import LabelRead
 from sertool.core.runs.contents import LogEntry
 from sertool.core.runs.ensemble_size import EnsembleSize, read_size
 from sertool.core.runs.folder import LOG, list_runs, read_history

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics import Estimate, Jackknife, class_estimates, clusters_of, decision_estimates
-from sertool.core.metrics.baselines import baseline_metrics, baseline_name, baseline_scores
+from sertool.core.metrics.baselines import Baseline, baseline_metrics, baseline_name, baseline_scores
 from sertool.core.metrics.calibration import confidences, probabilities
 from sertool.core.metrics.classification import confusion, decide, metrics_of
 from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import Scaling, calibration_row
-from sertool.core.reports.contents import Baseline, ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
+from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
 from sertool.core.reports.details import details_of
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.slices import rightness, slice_rows

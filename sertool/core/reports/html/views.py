@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sertool.core.formatting import plural
+from sertool.core.metrics.baselines import Baseline
 from sertool.core.reports.contents import (
-    Baseline,
     DifferenceRow,
-    LabelRead,
     OurRow,
     Report,
     ReportFinding,
@@ -22,6 +21,7 @@ from sertool.core.reports.contents import (
 from sertool.core.reports.html import figures
 from sertool.core.reports.html.browser import PAGE, PRINTED, Pool, browser_data
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
+from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.wording import ALL_METRICS, metric_name
 
 SETS = ("test", "valid")  # shown in this order; others follow

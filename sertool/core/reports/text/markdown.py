@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sertool.core.formatting import in_markdown
 from sertool.core.reports.contents import Report
 from sertool.core.reports.text.blocks import Section, Table
-from sertool.core.reports.text.sections import problem_section, run_section, task_section
+from sertool.core.reports.text.sections import problem_section, run_section
+from sertool.core.reports.text.task_sections import task_section
 
 
 def to_markdown(report: Report) -> str:

@@ -1,26 +1,19 @@
 """A report in sections of tables: one for each data set and task, one for each run, one for what could not be used."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.formatting import INTERVAL, plural
-from sertool.core.metrics import Estimate
-from sertool.core.metrics.classification import metrics_of
 from sertool.core.reports.contents import (
     CalibrationRow,
     ClassRow,
-    DifferenceRow,
-    OurRow,
-    PublishedRow,
     Report,
     RunReport,
     SetReport,
     SliceRow,
-    TaskReport,
 )
-from sertool.core.reports.text.blocks import Rows, Section, Table, without_empty
+from sertool.core.reports.text.blocks import Section, Table, without_empty
 from sertool.core.reports.wording import (
     NONE,
     figure,
@@ -33,125 +26,16 @@ from sertool.core.reports.wording import (
     points,
     points_interval,
     spread,
-    utterances_of,
 )
 from sertool.core.runs.ensemble_size import how_chosen
 
 MANY = 20  # classes that a terminal shows
 ANSWERED = 0.8  # coverage for which the line on abstaining gives the accuracy
-ALWAYS = ("accuracy", "uar")  # shown in every table; a terminal adds only metrics that are published
-
-
-def task_section(task: TaskReport, *, full: bool) -> Section:
-    """Build the section of a data set and task.
-
-    Args:
-        task: the figures.
-        full: True for every metric, with the spread over members.
-    """
-    published = [row.metric for row in task.published]
-    known = dict.fromkeys([*metrics_of(task.kind), *(metric for own in task.ours for metric in own.metrics)])
-    metrics = [metric for metric in known if full or metric in ALWAYS or metric in published]
-    header = ["", "protocol"]
-    for metric in metrics:
-        header += [metric_name(metric, task.kind), INTERVAL, *(["mean ± sd"] if full else [])]
-    rows, notes = _published(task.published, metrics, full=full)
-    for own in task.ours:
-        rows.append((own.run, _protocol(own, full=full), *_ours(own, metrics, full=full)))
-        stamp = "" if full else own.stamp  # a terminal has no room for all of it in the row
-        notes.append(f"{own.run}: {'; '.join(part for part in (_size_of(own), stamp, own.note) if part)}")
-    rows += _baseline_rows(task.ours, metrics, full=full)
-    # Differences stand below the rows that they compare.
-    differing, their_notes = _difference_rows(task, metrics, full=full)
-    table = Table(
-        header=tuple(header) if rows else (),
-        rows=tuple(rows) + differing,
-        notes=(*notes, *their_notes, *(f"missing: {line}" for line in task.missing)),
-    )
-    warnings = tuple(("warning", f"{own.run}: {own.warning} [speakers-unknown]") for own in task.ours if own.warning)
-    return Section(f"{task.dataset} · {task.task} · test", "", warnings, (without_empty(table),))
 
 
 def problem_section(report: Report) -> Section:
     """Build the section of runs and files that could not be used."""
     return Section("could not be used", "", (), (Table(notes=report.problems),))
-
-
-def _published(
-    published: Sequence[PublishedRow], metrics: Sequence[str], *, full: bool
-) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Return a row for each source and size of an ensemble, and notes that name the sources."""
-    groups: dict[tuple[str, int | None], dict[str, PublishedRow]] = {}
-    for own in published:
-        groups.setdefault((own.source, own.members), {})[own.metric] = own
-    rows, notes = [], []
-    for number, ((source, members), figures) in enumerate(groups.items(), start=1):
-        name = f"published {number}" if len(groups) > 1 else "published"
-        cells = []
-        for metric in metrics:
-            cells += [figure(figures[metric].value) if metric in figures else "", ""]  # no interval
-            cells += [""] if full else []  # no spread was published
-        rows.append((name, "" if members is None else plural(members, "member"), *cells))
-        on = next((row.utterances for row in figures.values() if row.utterances), None)
-        notes.append(f"{name}: {source}" + (f", on {plural(on, 'utterance')}" if on else ""))
-    return rows, notes
-
-
-def _protocol(own: OurRow, *, full: bool) -> str:
-    if not own.stamp:
-        return own.protocol
-    return own.stamp if full else "selected on test"
-
-
-def _ours(own: OurRow, metrics: Sequence[str], *, full: bool) -> list[str]:
-    cells = []
-    for metric in metrics:
-        cells += _metric_cells(own.metrics, metric)
-        cells += [spread(own.spread.get(metric), metric)] if full else []
-    return cells
-
-
-def _metric_cells(figures: Mapping[str, Estimate], metric: str) -> list[str]:
-    own = figures.get(metric)
-    return ["", ""] if own is None else [figure(own.value, metric), interval(own, metric)]
-
-
-def _size_of(own: OurRow) -> str:
-    parts = [f"k = {own.k}, {plural(own.members, 'member')}"]
-    parts += [f"trained on {utterances_of(own.train)}"] if own.train else []
-    return ", ".join(parts)
-
-
-def _baseline_rows(ours: Sequence[OurRow], metrics: Sequence[str], *, full: bool) -> list[tuple[str, ...]]:
-    """Return a row for each baseline: runs of one task may have other test utterances, as in cross-validation."""
-    rows = []
-    for own in ours:
-        cells = []
-        for metric in metrics:
-            known = own.baseline.metrics.get(metric)
-            cells += ["" if known is None else figure(known, metric), "", *([""] if full else [])]
-        rows.append((own.baseline.name, "baseline", *cells))
-    return list(dict.fromkeys(rows))
-
-
-def _difference_rows(task: TaskReport, metrics: Sequence[str], *, full: bool) -> tuple[Rows, list[str]]:
-    """Return a row for each pair of runs, and notes with p-values and caveats."""
-    pairs: dict[tuple[str, str], dict[str, DifferenceRow]] = {}
-    for own in task.differences:
-        pairs.setdefault((own.paper, own.honest), {})[own.metric] = own
-    rows, notes = [], []
-    for (paper, honest), figures in pairs.items():
-        name, cells = f"{paper} - {honest}", []
-        for metric in metrics:
-            row = figures.get(metric)
-            cells += [points(row.difference.value), points_interval(row.difference)] if row else ["", ""]
-            cells += [""] if full else []
-        rows.append((name, "difference", *cells))
-        shown = [figures[metric] for metric in metrics if metric in figures]
-        tests = [f"{metric_name(row.metric, task.kind)} {p_equals(row.p)}" for row in shown if row.p is not None]
-        notes += [f"{name}: {', '.join(tests)}"] if tests else []
-        notes += [f"{name}: {note}" for note in dict.fromkeys(row.note for row in figures.values()) if note]
-    return tuple(rows), notes
 
 
 def run_section(run: RunReport, *, full: bool) -> Section:

@@ -3,7 +3,8 @@
 from sertool.core.formatting import aligned, printable, wrapped
 from sertool.core.reports.contents import Report
 from sertool.core.reports.text.blocks import Section, Table
-from sertool.core.reports.text.sections import problem_section, run_section, task_section
+from sertool.core.reports.text.sections import problem_section, run_section
+from sertool.core.reports.text.task_sections import task_section
 
 WIDEST = 100  # columns of a sentence; longer lines are hard to read
 
