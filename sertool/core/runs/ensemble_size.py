@@ -144,7 +144,7 @@ def choose_size(
     if clusters is None:
         if "test" in sets:
             return choose_best(sets["test"], metric)
-        if stored is not None and stored.fits(members):
+        if stored is not None and stored.members == tuple(one.name for one in members):
             return stored
         return all_members(members, "it is chosen on test here, which was not evaluated")
     if "valid" in sets:

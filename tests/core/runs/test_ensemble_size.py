@@ -17,6 +17,7 @@ from sertool.core.runs.ensemble_size import (
     EnsembleSize,
     choose_best,
     choose_on_validation,
+    choose_size,
     chosen_by_user,
     read_size,
     size_for,
@@ -144,6 +145,16 @@ def test_no_larger_size_is_within_its_error_of_the_best(seed, members, metric, k
         for k in range(1, members + 1)
     ]
     assert chosen.k == max(k for k in range(1, members + 1) if told[k - 1])
+
+
+def test_the_papers_protocol_keeps_the_stored_size_where_test_was_not_evaluated():
+    valid = spoiled(199, 200)
+    assert choose_size({"valid": valid, "test": valid}, "accuracy", None).chosen_by == "test"
+    assert choose_size({"valid": valid}, "accuracy", None, FIRST) == FIRST
+    for stored in (None, replace(FIRST, members=("run-1", "run-2", "run-3")), replace(FIRST, members=("run-2",))):
+        own = choose_size({"valid": valid}, "accuracy", None, stored)
+        assert (own.k, own.chosen_by) == (2, "all")
+        assert own.reason == "it is chosen on test here, which was not evaluated"
 
 
 def test_what_is_stored_is_read_back(tmp_path):
