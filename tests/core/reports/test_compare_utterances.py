@@ -22,7 +22,10 @@ def members_that_differ(name: str, best: int):
 
 
 def test_k_is_chosen_on_validation(here):
-    stored("a", members_that_differ("valid", 2), members_that_differ("test", 3))
+    valid = members_that_differ("valid", 2)
+    logits = valid.predictions.logits.copy()
+    logits[2] *= 100  # it spoils the average of all three
+    stored("a", changed(valid, logits=logits), members_that_differ("test", 3))
     stored("b", decided(TARGETS))
     lines = run("a", "b").stdout.splitlines()
     assert lines[1] == "A  a · 2 of 3 members, chosen on validation by accuracy"
@@ -34,7 +37,7 @@ def test_without_validation_all_members_are_averaged(here):
     stored("b", decided(TARGETS))
     assert run("a", "b").stdout.splitlines()[1:3] == [
         "A  a · 3 of 3 members",
-        "   all 3 members are averaged, because no predictions on validation are stored to choose k",
+        "   all 3 members are averaged: there are no validation utterances to choose on",
     ]
 
 
@@ -45,7 +48,7 @@ def test_what_was_selected_on_test_is_stamped(here):
     stored("honest", decided(wrong({1, 2})))
     lines = run("paper", "honest").stdout.splitlines()
     assert lines[1:3] == [
-        "A  paper · 1 of 2 members, chosen on test by accuracy",
+        "A  paper · 1 of 2 members, selected on test by accuracy",
         "   selected on test: epochs, order and k",
     ]
     assert "note: only paper was selected on test, so the comparison favours it" in lines
@@ -69,7 +72,7 @@ def test_cross_validation_counts_members_by_fold(here):
     stored("b", decided(wrong({4})))
     assert run("a", "b").stdout.splitlines()[1:3] == [
         "A  a · 2 of 2 members in each of 3 folds",
-        "   all 2 members are averaged, because no predictions on validation are stored to choose k",
+        "   all 2 members are averaged: there are no validation utterances to choose on",
     ]
 
 
