@@ -19,6 +19,7 @@ COMMANDS = [name for name in MODULES if name.startswith("sertool.commands")]
 ROOMS = {
     "errors": "",
     "formatting": "",
+    "command_line": "",
     "metrics": "errors formatting",
     "files": "errors formatting",
     "compute": "errors formatting files",
@@ -26,20 +27,24 @@ ROOMS = {
     "features": "errors formatting files compute recipe",
     "corpora": "errors formatting files recipe features",
     "prepare": "errors formatting metrics files compute recipe features corpora",
-    "doctor": "errors formatting metrics files recipe features corpora",
+    "doctor": "errors formatting command_line metrics files recipe features corpora",
     "fetch": "errors formatting files recipe corpora prepare",
     "models": "errors compute recipe",
     "training": "errors formatting metrics compute recipe corpora models",
-    "runs": "errors formatting metrics files compute recipe features corpora models training",
-    "inference": "errors formatting metrics files compute recipe features corpora prepare doctor models training runs",
+    "runs": "errors formatting command_line metrics files compute recipe features corpora models training",
+    "inference": (
+        "errors formatting command_line metrics files compute recipe features corpora prepare doctor models training "
+        "runs"
+    ),
     "bench": "errors formatting metrics files compute recipe corpora models training runs inference",
-    "reports": "errors formatting metrics files recipe features corpora prepare doctor training runs",
+    "reports": "errors formatting command_line metrics files recipe features corpora prepare doctor training runs",
     "export": "errors formatting metrics files compute recipe features corpora models training runs inference",
 }
 # All of a room, but for the modules behind the dash.
 NO_TORCH_ROOMS = {
     "errors": (),
     "formatting": (),
+    "command_line": (),
     "metrics": (),
     "files": ("torch_files", "reference_checkpoints"),
     "recipe": (),

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sertool.commands._completion import recipe_names, run_names
+from sertool.core.command_line import DATA, OUTPUT
 
-DEFAULT_DATA = Path("data")  # relative to the working folder, as every path of a command
-DEFAULT_OUTPUT = Path("ckpt")
+DEFAULT_DATA, DEFAULT_OUTPUT = DATA, OUTPUT
 # Names that a shell completes, by the option that takes them.
 COMPLETED: dict[str, Callable[..., list[str]]] = {
     "--recipe": recipe_names,

@@ -1,7 +1,6 @@
 """``sertool demo``: train three ensembles on the packaged corpus and compare them in one table."""
 
 import csv
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +113,7 @@ def show(results: list[dict[str, Any]]) -> list[str]:
 
 def next_commands(output: Path, here: Path) -> list[str]:
     """Return the commands to try next: a prediction for a packaged test recording, and the report."""
+    from sertool.core.command_line import run_command
     from sertool.core.corpora.load import corpus_folder
 
     clips = corpus_folder("packaged:demo", here) / "clips"
@@ -122,7 +122,6 @@ def next_commands(output: Path, here: Path) -> list[str]:
     clip = clips / first["audio"]
     if clip.is_relative_to(Path.cwd()):  # a shorter command, if sertool runs from its own folder
         clip = clip.relative_to(Path.cwd())
-    elsewhere = ["--output", str(output)] if output != options.DEFAULT_OUTPUT else []
-    predict = ["predict", "--name", "demo", str(clip), "--text", first["text"], *elsewhere]
-    report = ["report", "--name", "demo", "--html", "report.html", *elsewhere]
-    return [f"next: {shlex.join(['sertool', *words])}" for words in (predict, report)]
+    predict = run_command("predict", output / "demo", clip, "--text", first["text"])
+    report = run_command("report", output / "demo", "--html", "report.html")
+    return [f"next: {command}" for command in (predict, report)]

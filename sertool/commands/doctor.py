@@ -105,8 +105,9 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
     for finding in inspection.findings:
         texts += [Text(), *_finding(finding, width)]
     # Training on a corpus with errors is not what to try next.
-    following = f"correct the errors, then {inspection.command}" if inspection.number("error") else train
-    return [*texts, Text(), Text(f"next: {following}")]
+    if inspection.number("error"):
+        return [*texts, Text(), Text("correct the errors, then check again:"), Text(inspection.command)]
+    return [*texts, Text(), Text(f"next: {train}")]
 
 
 def headline(inspection: "Inspection") -> str:

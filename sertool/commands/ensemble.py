@@ -49,6 +49,7 @@ def ensemble(
     temperature fitted on validation, which calibrates the probabilities of sertool predict. A folder of the reference's
     best*.pkl files is read like a run.
     """
+    from sertool.core.command_line import run_command
     from sertool.core.compute.device import choose
     from sertool.core.errors import SertoolError
     from sertool.core.files.csv_text import csv_text
@@ -79,7 +80,10 @@ def ensemble(
         table["sets"][name] |= plain(own)
     files.write_json("--json", "evaluation", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
-    files.show([*shown, *show_size(evaluation.size, before), show_calibration(evaluation)])
+    ending = [*show_size(evaluation.size, before), show_calibration(evaluation)]
+    if details:  # a report is of labelled splits
+        ending.append(f"next: {run_command('report', output / name, data=data)}")
+    files.show([*shown, *ending])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
 

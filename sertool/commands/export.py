@@ -1,5 +1,6 @@
 """``sertool export``: write a trained ensemble as a folder that runs without PyTorch and without sertool."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +70,8 @@ def show(done: "Exported") -> list[str]:
         if done.loss.points is not None:
             points = f"{done.loss.points:+.1f} points on {done.loss.utterances} validation utterances"
         lines.append(f"loss of accuracy by int8: {points}")
-    return [*lines, f'next: python {done.folder / "run.py"} RECORDING --text "..."']
+    example = ["--text", "good morning"] if done.words else ["--help"]  # there may be no recording at hand
+    return [*lines, f"next: {shlex.join(['python', str(done.folder / 'run.py'), *example])}"]
 
 
 def result_table(done: "Exported") -> dict[str, Any]:

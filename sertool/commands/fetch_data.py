@@ -14,6 +14,7 @@ from sertool.commands import _options as options
 from sertool.commands._console import console, fetching, say
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
+from sertool.core.command_line import DATA, OUTPUT, command_line, run_command
 from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def fetch_data(
         rows, failed, shown = _fetch_all(requests)
     else:
         rows, failed = _states(sources, out), []
-        shown = [_grid(rows), "next: sertool fetch-data NAME, or sertool fetch-data --check-links"]
+        shown = [_grid(rows), "sertool fetch-data NAME downloads one of them, --check-links tries the addresses"]
     files.write_json("--json", "sources", {"sources": rows})
     for one in shown:
         files.console().print(one, soft_wrap=isinstance(one, str))
@@ -111,7 +112,7 @@ def _requests(
 
 
 def _dest(source: "Source", dest: Path | None) -> Path:
-    return dest or (options.DEFAULT_OUTPUT if source.holds_models else options.DEFAULT_DATA)
+    return dest or (OUTPUT if source.holds_models else DATA)
 
 
 def _fetch_all(requests: list["Request"]) -> Done:
@@ -175,25 +176,41 @@ def show(request: "Request", fetched: "Fetched") -> list[str]:
         lines.append(f"not in the archive: {', '.join(fetched.missing)}")
     # One command is enough as an example, also where an archive holds several folders.
     usable = [name for name, folder in receipt.folders.items() if folder.problem is None]
-    return lines + [f"next: {_next(request, name)}" for name in usable[:1]]
+    return lines + [_next(request, name) for name in usable[:1]]
 
 
 def _next(request: "Request", name: str) -> str:
-    """Return the command that uses a fetched folder."""
+    """Return a line with the command that uses a fetched folder, or with its use where there is no such command."""
     from sertool.core.doctor.locate import doctor_command, recipe_for
     from sertool.core.prepare.emodb import TABLE_OF_FOUR
 
     kind, folder = request.source.unpacks_to[name], request.dest / name
     if kind == "models":
-        other = "" if request.dest == options.DEFAULT_OUTPUT else f" --output {request.dest}"
-        return f"sertool ensemble --name {name} --split test{other}"
+        if not _has_corpus(folder):
+            return "next: sertool fetch-data data"
+        return f"next: {run_command('ensemble', folder, '--split', 'test')}"
     if kind == "emodb":
-        return f"sertool prepare {folder / TABLE_OF_FOUR} --out {options.DEFAULT_DATA / 'EMODB'} --recipe emodb"
+        corpus = DATA / "EMODB"
+        command = command_line("prepare", folder / TABLE_OF_FOUR, "--out", corpus, "--recipe", "emodb")
+        return f"next: {command}"
     if kind == "vectors":
-        return f"recipes that use {name} find it with --data {request.dest}: sertool train --recipe iemocap"
+        return f"recipes that use {name} find it with --data {request.dest}"
     if kind == "files":
-        return f"look at {folder}"
-    return doctor_command(recipe_for(folder), (), name, folder)
+        return f"the files are in {folder}"
+    return f"next: {doctor_command(recipe_for(folder), (), name, folder)}"
+
+
+def _has_corpus(folder: Path) -> bool:
+    """Check whether the corpus that released models belong to is in the data folder."""
+    from sertool.core.corpora.load import corpus_folder
+    from sertool.core.errors import SertoolError
+    from sertool.core.files.reference_checkpoints import list_checkpoints, read_checkpoint
+    from sertool.core.runs.reference import recipe_of
+
+    try:
+        return corpus_folder(recipe_of(read_checkpoint(list_checkpoints(folder)[0])).dataset.path, DATA).is_dir()
+    except SertoolError:
+        return False
 
 
 def _states(sources: Mapping[str, "Source"], dest: Path | None) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """``sertool prepare``: turn a table or a folder of recordings into a corpus."""
 
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -226,7 +225,7 @@ def _report(
     named = {"corpus": str(out), "dataset": preparation.corpus.name}
     files.write_json("--json", "preparation", {**named, **result, "findings": findings})
     _show(files.console(), result, out)
-    files.show(_next_lines(inspection, recipe, settings, out))
+    files.show(_next_lines(preparation.corpus, inspection, recipe, settings, out))
 
 
 def _inspect(corpus: "Corpus", recipe: str, overrides: list[str], out: Path) -> "tuple[list[str], Inspection | None]":
@@ -273,10 +272,21 @@ def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
         console.print(grid)
 
 
-def _next_lines(inspection: "Inspection | None", recipe: str, settings: list[str], out: Path) -> list[str]:
-    """Return what `sertool doctor` found, and the command that trains."""
+def _next_lines(
+    corpus: "Corpus", inspection: "Inspection | None", recipe: str, settings: list[str], out: Path
+) -> list[str]:
+    """Return a summary of what `sertool doctor` found, and the command that trains, if the corpus can be trained on."""
     from sertool.core.doctor.inspect import summary_line, warning_lines
+    from sertool.core.doctor.locate import doctor_command, train_command
+    from sertool.core.prepare.summary import tasks_of
+    from sertool.core.recipe import load as recipes
 
-    found = [*warning_lines(inspection), *filter(None, [summary_line(inspection)])] if inspection is not None else []
-    given = "".join(f" --set {shlex.quote(setting)}" for setting in (f"dataset.path={out}", *settings))
-    return [*found, f"next: sertool train --recipe {shlex.quote(recipe)}{given}"]
+    if not tasks_of(corpus):
+        return ["there are no labels, so there is nothing to train on"]
+    opened = recipes.load(recipe, settings, users_path=str(out))
+    if inspection is None:  # the recipe is for another data set, so it may not fit
+        return [f"next: {doctor_command(recipe, settings, opened.dataset.path, out)}"]
+    found = [*warning_lines(inspection), *filter(None, [summary_line(inspection)])]
+    if inspection.number("error"):  # training would fail
+        return found
+    return [*found, f"next: {train_command(recipe, settings, opened, out)}"]

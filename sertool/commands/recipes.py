@@ -44,7 +44,7 @@ def list_recipes(json_file: options.Json = None) -> None:
     if not console.is_terminal:
         console.width = _WIDE  # nothing is cut off in a file or a pipe
     console.print(grid)
-    files.show(["next: sertool recipes show NAME"])
+    files.show(["next: sertool recipes show custom"])
 
 
 @app.command(epilog=examples("recipes show"))
@@ -65,12 +65,13 @@ def copy(
     force: Annotated[bool, options.option("--force", "Replace a file that is already there.")] = False,
 ) -> None:
     """Copy a recipe, comments included, to edit it."""
+    from sertool.core.command_line import command_line
     from sertool.core.recipe import load as recipes
 
     Outputs({"FILE.yaml": destination}, recipes.sources(name))
     recipes.copy(name, destination, force=force)
-    typer.echo(f"{destination}: a copy of {name}")
-    typer.echo(f"next: edit it, then sertool train --recipe {destination}")
+    typer.echo(f"{destination}: a copy of {name}, to be edited")
+    typer.echo(f"next: {command_line('recipes', 'check', destination)}")
 
 
 @app.command(epilog=examples("recipes check"))

@@ -1,7 +1,6 @@
 """``sertool report``: show every result with its protocol, spread and interval, beside the published one."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,6 +77,7 @@ def report(
     predictions: first run sertool ensemble --name NAME --split valid,test --probe. Exit code 1 if nothing could be
     reported; findings are not failures.
     """
+    from sertool.core.command_line import command_line
     from sertool.core.errors import DataError, UsageError
     from sertool.core.reports.build import build_report
     from sertool.core.reports.figures.files import check_drawable
@@ -98,9 +98,9 @@ def report(
     folders = {option: path for option, path in {"--figures": figures, "--latex": latex}.items() if path is not None}
     copies = {} if beside is None else {"--audio-files": beside}
     files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)], {**folders, **copies})
-    places = {**wanted, **folders, "--recordings": recordings, "--data": data, "--output": output}
-    flags = ["--raw-csv"] * raw_csv + ["--audio-files"] * audio_files
-    command = _command(name or [], expect or [], places, flags, every=every)
+    places = {**wanted, **folders, "--recordings": recordings}
+    words = _words(name or [], expect or [], places, every=every, raw_csv=raw_csv, audio_files=audio_files)
+    command = command_line("report", *words, data=data, output=output)
     made = build_report(names, output, data, expect=expect or (), command=command)
     if not (made.runs or made.tasks or made.problems):
         raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
@@ -187,13 +187,17 @@ def _drawn(made: "Report") -> "Iterator[tuple[str, bytes]]":
         yield own.name, own.content
 
 
-def _command(
-    names: list[str], expect: list[str], places: Mapping[str, Path | None], flags: list[str], *, every: bool
-) -> str:
-    """Return the command that makes this report again."""
-    words = ["sertool", "report", *(word for name in names for word in ("--name", name))]
+def _words(
+    names: list[str],
+    expect: list[str],
+    places: Mapping[str, Path | None],
+    *,
+    every: bool,
+    raw_csv: bool,
+    audio_files: bool,
+) -> list[object]:
+    """Return the options of the command that makes this report again."""
+    words: list[object] = [word for name in names for word in ("--name", name)]
     words += ["--all"] * every + [word for name in expect for word in ("--expect", name)]
-    defaults = {"--data": options.DEFAULT_DATA, "--output": options.DEFAULT_OUTPUT}
-    for name, path in places.items():
-        words += [] if path == defaults.get(name) else [name, str(path)]
-    return shlex.join([*words, *flags])
+    words += [word for option, path in places.items() if path is not None for word in (option, path)]
+    return words + ["--raw-csv"] * raw_csv + ["--audio-files"] * audio_files

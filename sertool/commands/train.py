@@ -100,7 +100,7 @@ def train(
         show_training(plan, tracked(plan, events) if tensorboard else events)
     summary = training_summary(plan)
     files.write_json("--json", "training", summary)
-    files.show(show_summary(summary))
+    files.show([*show_summary(summary), f"next: {evaluation(experiment, folder, data)}"])
 
 
 def parse_seeds(seeds: str | None, members: int | None, recipe: "Recipe") -> list[int]:
@@ -167,6 +167,17 @@ def checkup(experiment: "Experiment", recipe: str, overrides: list[str], data: P
     return [*warning_lines(inspection), *filter(None, [summary_line(inspection)])]
 
 
+def evaluation(experiment: "Experiment", folder: Path, data: Path) -> str:
+    """Return the command that evaluates a run on what it has not trained on, with probes if it reads and listens."""
+    from sertool.core.command_line import run_command
+
+    # Validation on the test utterances would show the same figures twice.
+    splits = ["valid"] * (not experiment.selected_on_test) + ["test"]
+    there = [name for name in splits if all(fold.sets.get(name) for fold in experiment.folds)]
+    probe = ["--probe"] * (len(experiment.recipe.dataset.modalities) > 1)
+    return run_command("ensemble", folder, "--split", ",".join(there or ["valid"]), *probe, data=data)
+
+
 def describe_plan(plan: "Plan") -> str:
     """Describe the members, their groups and what is already done in one line."""
     from sertool.core.formatting import plural
@@ -180,7 +191,7 @@ def describe_plan(plan: "Plan") -> str:
 
 
 def show_summary(summary: dict[str, Any]) -> list[str]:
-    """Format the result of a training as lines: scores in percent, then the next command."""
+    """Format the result of a training as lines, scores in percent."""
     from sertool.core.formatting import plural
     from sertool.core.reports.wording import figure, metric_name
 
@@ -194,5 +205,4 @@ def show_summary(summary: dict[str, Any]) -> list[str]:
     )
     if summary["selected_on_test"]:
         lines.append("selected on test")
-    lines.append(f"next: sertool ensemble --name {summary['name']}")
     return lines

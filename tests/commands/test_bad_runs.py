@@ -89,7 +89,8 @@ def test_a_run_that_lacks_a_file(trained):
     assert refusal("ensemble", "--name", "mine", code=1) == ("error: ckpt/mine/run-1/model.safetensors: no such file\n")
     (trained / "ckpt/mine/run-1/run.json").unlink()
     assert refusal("ensemble", "--name", "mine", code=2) == (
-        "error: ckpt/mine: no run is finished\n  try: sertool train --recipe tiny --name mine resumes the training\n"
+        "error: ckpt/mine: no run is finished\n"
+        "  try: sertool train --name mine --recipe ckpt/mine/recipe.yaml resumes the training\n"
     )
 
 

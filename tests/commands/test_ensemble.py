@@ -133,8 +133,9 @@ def test_figures_are_percent_on_the_terminal_and_fractions_in_json(here):
         f"2 members: accuracy {100 * own['ensemble'][1]['accuracy']:.2f} · UAR {100 * own['uar']:.2f} · "
         f"weighted F1 {100 * own['f1_weighted']:.2f}"
     ) in lines
-    assert lines[-2] == "stored: 2 members, chosen by the user"
-    assert lines[-1].startswith("calibration: uncalibrated, 2 validation speakers: too few ")
+    assert lines[-3] == "stored: 2 members, chosen by the user"
+    assert lines[-2].startswith("calibration: uncalibrated, 2 validation speakers: too few ")
+    assert lines[-1] == "next: sertool report --name tiny"
 
 
 def test_the_demos_table_and_the_end_of_a_training_are_percent():
@@ -157,6 +158,5 @@ def test_the_demos_table_and_the_end_of_a_training_are_percent():
     assert show_summary({**summary, "members": [{"score": 0.7}, {"score": 0.8}]}) == [
         "x · 2 members · valid UAR 75.00 (sd 7.07), best 80.00",
         "selected on test",
-        "next: sertool ensemble --name x",
     ]
     assert show_summary({**summary, "members": [{"score": 0.75}]})[0] == ("x · 1 member · valid UAR 75.00, best 75.00")

@@ -153,7 +153,7 @@ def test_list_fits_eighty_columns_and_tells_all(monkeypatch):
     lines = [line.rstrip() for line in result.stdout.rstrip("\n").split("\n")]
     assert lines[0].split() == ["name", "data", "set", "protocol", "model", "about"]
     assert [line.split()[0] for line in lines[1:-1]] == recipes.names()
-    assert lines[-1] == "next: sertool recipes show NAME"
+    assert lines[-1] == "next: sertool recipes show custom"
     assert all(len(line) <= 80 for line in lines if not line.startswith("demo"))
     assert "iemocap-mnt           IEMOCAP  paper    mnt   4 emotions, with MAT's settings" in lines
 
@@ -186,7 +186,7 @@ def test_show_prints_what_loads_to_the_same(tmp_path):
 def test_copy_keeps_comments_and_takes_the_new_name(tmp_path):
     mine = tmp_path / "mine.yaml"
     result = run("copy", "iemocap-honest", str(mine))
-    assert result.stdout == f"{mine}: a copy of iemocap-honest\nnext: edit it, then sertool train --recipe {mine}\n"
+    assert result.stdout == f"{mine}: a copy of iemocap-honest, to be edited\nnext: sertool recipes check {mine}\n"
     assert mine.read_bytes() == (recipes.folder() / "iemocap-honest.yaml").read_bytes()
     expected = load("iemocap-honest").model_copy(update={"name": "mine"})
     assert recipes.load(str(mine)) == expected

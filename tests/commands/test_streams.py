@@ -304,7 +304,7 @@ def test_a_folder_whose_name_cannot_be_shown_is_refused_by_every_command_that_ma
         ("--output", ["demo", "--output", name]),
         ("--out", ["prepare", "t.csv", "--out", f"x/{name}"]),
         ("--out", ["export", "--name", "a", "--out", name]),
-        ("--out", ["fetch-data", "demo", "--dest", name]),
+        ("--out", ["fetch-data", "demo", "--out", name]),
     ):
         told = refusal(*call, code=2)
         assert told.startswith(f"error: {option} ")

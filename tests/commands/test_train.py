@@ -26,7 +26,7 @@ def test_a_run_from_recipe_to_result(here):
         f"mine · 2 members · valid accuracy {np.mean(scores):.2f} (sd {np.std(scores, ddof=1):.2f}), "
         f"best {max(scores):.2f}"
     )
-    assert result.stdout.splitlines()[-1] == "next: sertool ensemble --name mine"
+    assert result.stdout.splitlines()[-1] == "next: sertool ensemble --name mine --split valid,test --probe"
     assert "TINY · emotion, 3 classes · train 24 · valid 12 · test 12 · 6 speakers" in result.stderr
     summary = json.loads((here / "out/train.json").read_text())
     assert {member["seed"] for member in summary["members"]} == {3, 5}

@@ -121,16 +121,19 @@ def _fingerprint(folder: Path, layout: PickleLayout) -> dict[str, Any]:
 def corpus_folder(path: str, data: Path) -> Path:
     """Find a recipe's corpus: packaged, in the data folder, or at the path itself.
 
+    A path that names the data folder already, such as ``data/CALLS``, is not looked for below ``data/data``.
+
     Raises:
         DataError: the corpus is in none of these places.
     """
     if path.startswith(PACKAGED):
         return Path(__file__).resolve().parent / path.removeprefix(PACKAGED)
-    for candidate in (data / path, Path(path)):
-        if candidate.is_dir():
-            return candidate
+    places = [Path(path)] if Path(path).is_relative_to(data) else [data / path, Path(path)]
+    for place in places:
+        if place.is_dir():
+            return place
     raise DataError(
-        f"{data / path}: no such corpus",
+        f"{places[0]}: no such corpus",
         hint="--data names the folder that holds the data sets; recordings of your own become one by `sertool prepare`",
     )
 

@@ -1,18 +1,16 @@
 """Find corpus and recipe from the user's input: a corpus's folder, the folder that holds it, or only a recipe."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertool.core.command_line import DATA, command_line, free_name
 from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.load import CONVERTED, PACKAGED, corpus_folder
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import DataError, UsageError
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Recipe
-
-DATA = Path("data")
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def locate(data: Path | None, name: str | None, overrides: Sequence[str] = ()) -
     # A recipe that leaves the path to its user means the folder that is given.
     recipe = recipes.load(name, list(overrides), users_path=None if data is None else str(data))
     path, given = recipe.dataset.path, DATA if data is None else data
-    if data is None or ((data / path).is_dir() and not _is_own_folder(data, recipe.dataset.reader)):
+    if data is None or (_is_in(data, path) and not _is_own_folder(data, recipe.dataset.reader)):
         folder, data_dir = corpus_folder(path, given), given
     else:
         folder, data_dir = data, data.parent
@@ -61,7 +59,7 @@ def locate(data: Path | None, name: str | None, overrides: Sequence[str] = ()) -
         folder,
         data_dir,
         doctor_command(name, overrides, path, folder),
-        _train(name, overrides, path, folder),
+        train_command(name, overrides, recipe, folder),
     )
 
 
@@ -74,26 +72,45 @@ def doctor_command(name: str, overrides: Sequence[str], path: str, folder: Path)
         path: the recipe's ``dataset.path``.
         folder: folder of the corpus.
     """
-    where = "" if _is_packaged(path, folder) else f" --data {shlex.quote(str(folder))}"
-    return f"sertool doctor{where} {_recipe(name, overrides)}"
+    where = [] if _is_packaged(path, folder) else ["--data", folder]
+    return command_line("doctor", *where, "--recipe", name, *_set(overrides))
 
 
-def _train(name: str, overrides: Sequence[str], path: str, folder: Path) -> str:
-    if _is_packaged(path, folder) or folder == DATA / path:
-        where = ""
-    elif folder.name == path:
-        where = f" --data {shlex.quote(str(folder.parent))}"
-    else:
-        where = f" --set {shlex.quote(f'dataset.path={folder}')}"
-    return f"sertool train {_recipe(name, overrides)}{where}"
+def train_command(name: str, overrides: Sequence[str], recipe: Recipe, folder: Path) -> str:
+    """Return the command that trains on a corpus, into a folder that no run has yet.
+
+    Args:
+        name: name or file of the recipe.
+        overrides: ``section.key=value`` each.
+        recipe: the recipe with these settings.
+        folder: folder of the corpus.
+    """
+    path, data = recipe.dataset.path, DATA
+    is_own = path == recipes.load(name, users_path=recipes.USERS_PATH).dataset.path != recipes.USERS_PATH
+    if is_own and folder.name == path:
+        data = folder.parent
+    elif not _is_packaged(path, folder):
+        others = (setting for setting in overrides if not setting.startswith("dataset.path="))
+        overrides = [f"dataset.path={folder}", *others]
+    # Runs of one recipe on corpora of the user's own would all have the recipe's name.
+    run = free_name(recipe.name if is_own else folder.resolve().name.lower() or recipe.name)
+    named = [] if run == recipe.name else ["--name", run]
+    return command_line("train", "--recipe", name, *named, *_set(overrides), data=data)
+
+
+def _is_in(data: Path, path: str) -> bool:
+    """Check whether the folder of all corpora holds a recipe's corpus; its path may name that folder too."""
+    place = Path(path)
+    named = place != data and place.is_relative_to(data) and place.is_dir()
+    return named or (data / path).is_dir()
 
 
 def _is_packaged(path: str, folder: Path) -> bool:
     return path.startswith(PACKAGED) and folder == corpus_folder(path, DATA)
 
 
-def _recipe(name: str, overrides: Sequence[str]) -> str:
-    return " ".join([f"--recipe {shlex.quote(name)}", *(f"--set {shlex.quote(item)}" for item in overrides)])
+def _set(overrides: Sequence[str]) -> list[str]:
+    return [word for setting in overrides for word in ("--set", setting)]
 
 
 def _is_own_folder(folder: Path, reader: str) -> bool:
@@ -118,5 +135,5 @@ def recipe_for(folder: Path) -> str:
             return name
     raise UsageError(
         f"{folder}: give --recipe too: neither its content nor its name says which recipe it is for",
-        hint=f"sertool doctor --data {shlex.quote(str(folder))} --recipe NAME; `sertool recipes list` shows them",
+        hint=f"{command_line('doctor', '--data', folder)} --recipe NAME; `sertool recipes list` shows them",
     )

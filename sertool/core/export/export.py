@@ -43,6 +43,7 @@ class Exported:
         compared: comparisons with PyTorch, on the corpus and, with the frontend, on recordings.
         loss: accuracy lost by the 8-bit graph; None without one.
         sizes: size of each file in bytes.
+        words: the bundle predicts from words, with or without a recording.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Exported:
     compared: tuple[BundleComparison, ...]
     loss: Loss | None
     sizes: dict[str, int]
+    words: bool
 
 
 def export(
@@ -109,6 +111,7 @@ def export(
         compared=compared,
         loss=loss,
         sizes=sizes,
+        words="text" in opened.trained.recipe.dataset.modalities and opened.trained.text_width is None,
     )
 
 

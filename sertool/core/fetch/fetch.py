@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.fetch.download import Downloaded, Policy
 from sertool.core.fetch.install import Installed, find_folders, install
@@ -21,6 +19,7 @@ from sertool.core.fetch.receipts import Receipt, read_receipt, receipt_path, wri
 from sertool.core.fetch.sources import Source
 from sertool.core.files.archives import unpack, unpacked_size
 from sertool.core.files.artifacts import write_error
+from sertool.core.files.locks import locked
 
 ROOM = 2.0  # times the unpacked size: the unpacked files, and their copies in sertool's own format
 
@@ -170,15 +169,12 @@ def fetch(request: Request, tell: Tell, policy: Policy) -> Fetched:
 def _locked(request: Request) -> Iterator[None]:
     if request.dest.exists() and not request.dest.is_dir():
         raise UsageError(f"--out {request.dest}: is a file, expected the name of a folder")
+    busy = SertoolError(
+        f"{request.name} is being fetched into {request.dest} by another process", hint="wait for it, or stop it"
+    )
     try:
-        request.receipt.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(request.receipt.with_suffix(".lock"), timeout=0):
+        with locked(request.receipt.with_suffix(".lock"), busy):
             yield
-    except Timeout:
-        raise SertoolError(
-            f"{request.name} is being fetched into {request.dest} by another process",
-            hint="wait for it, or stop it",
-        ) from None
     except OSError as error:
         raise write_error(request.dest, error) from error
 

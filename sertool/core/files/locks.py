@@ -17,12 +17,13 @@ def locked(path: Path, busy: SertoolError) -> Iterator[None]:
     """Hold the lock of a file, which is made if need be and deleted at the end.
 
     Args:
-        path: the file; its folder is made if need be.
+        path: the file; its folder is made if need be, and deleted at the end if nothing else was put into it.
         busy: error to raise if another process holds the lock.
 
     Raises:
         SertoolError: ``busy``, or the file cannot be made or locked.
     """
+    missing = [folder for folder in path.parents if not folder.exists()]
     try:
         handle = _acquire(path)
     except BlockingIOError as error:
@@ -37,13 +38,19 @@ def locked(path: Path, busy: SertoolError) -> Iterator[None]:
             if os.path.samestat(os.fstat(handle), path.stat()):
                 path.unlink()
         os.close(handle)
+        with suppress(OSError):  # one that holds anything stays, and those around it
+            for folder in missing:
+                folder.rmdir()
 
 
 def _acquire(path: Path) -> int:
     """Return the descriptor of the locked file."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, _FLAGS, 0o666)
+        try:
+            handle = os.open(path, _FLAGS, 0o666)
+        except FileNotFoundError:
+            continue  # the process that held it has deleted the folder in the meantime
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(handle), path.stat()):

@@ -72,25 +72,20 @@ def target(folder: Path, command: Command) -> Iterator[Path]:
         UsageError: the folder is a file or holds a corpus already.
         SertoolError: another process is preparing there, or the folder cannot be written.
     """
-    cache, is_new = folder / CACHE, not folder.exists()
+    cache = folder / CACHE
     busy = SertoolError(
         f"{folder}: another process is preparing a corpus there", hint="wait for it, or choose another --out"
     )
-    try:
-        with locked(folder / ".lock", busy):
-            check_target(folder, command)  # again, because another process may have finished since
-            artifacts.write_json(cache / _COMMAND, command.name)
-            try:
-                yield cache
-            except BaseException:
-                with suppress(OSError):  # not empty: there is work to resume
-                    _forget(cache)
-                raise
-            shutil.rmtree(cache, ignore_errors=True)
-    finally:
-        if is_new:
-            with suppress(OSError):  # not empty: something was written
-                folder.rmdir()
+    with locked(folder / ".lock", busy):
+        check_target(folder, command)  # again, because another process may have finished since
+        artifacts.write_json(cache / _COMMAND, command.name)
+        try:
+            yield cache
+        except BaseException:
+            with suppress(OSError):  # not empty: there is work to resume
+                _forget(cache)
+            raise
+        shutil.rmtree(cache, ignore_errors=True)
 
 
 def _forget(cache: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertool.core.command_line import command_line, run_command
 from sertool.core.corpora.load import PACKAGED, corpus_folder
 from sertool.core.errors import DataError
 from sertool.core.recipe import load as recipes
@@ -62,7 +63,7 @@ def missing(expected: dict[str, Recipe], there: Collection[str], output: Path, d
 
 
 def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
-    command = f"sertool ensemble --name {recipe.name} --split test"
+    command = run_command("ensemble", folder, "--split", "test", data=data)
     # From the last step of making a result back to the first: the earliest step that is missing is the next to take.
     if set_path(folder, "test").is_file():
         return f"its predictions cannot be used, make them again: {command}"
@@ -74,7 +75,7 @@ def _lack(recipe: Recipe, folder: Path, data: Path) -> str:
         published = recipe.dataset.reader != "corpus"
         how = "sertool fetch-data data" if published else f"sertool recipes show {recipe.name}"
         return f"needs {data / recipe.dataset.path}: {how}"
-    return f"not trained yet: sertool train --recipe {recipe.name}"
+    return f"not trained yet: {command_line('train', '--recipe', recipe.name, data=data, output=folder.parent)}"
 
 
 def _table(recipe: Recipe) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.command_line import run_command
 from sertool.core.corpora.seal import COUNTS, DECISIONS, READ
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files.typed_json import read_typed_lines
@@ -97,7 +98,7 @@ def load_run(folder: Path) -> Loaded:
     problems: list[str] = []
     sets = _read_sets(folder, problems)
     if not sets:
-        nothing = f"{folder.name}: no stored predictions: {evaluation_command(folder.name)}"
+        nothing = f"{folder.name}: no stored predictions: {evaluation_command(folder)}"
         raise DataError("; ".join(problems) or nothing)
     origin = next(iter(sets.values())).origin
     recipe = _recipe(origin, folder.name)
@@ -142,9 +143,9 @@ def load_run(folder: Path) -> Loaded:
     )
 
 
-def evaluation_command(name: str) -> str:
-    """Return the command that stores the predictions that a report needs."""
-    return f"sertool ensemble --name {name} --split valid,test"
+def evaluation_command(folder: Path) -> str:
+    """Return the command that stores the predictions that a report on a run needs."""
+    return run_command("ensemble", folder, "--split", "valid,test")
 
 
 def _read_sets(folder: Path, problems: list[str]) -> dict[str, StoredSet]:
@@ -159,7 +160,7 @@ def _read_sets(folder: Path, problems: list[str]) -> dict[str, StoredSet]:
     if len({_identity(stored) for stored in sets.values()}) > 1:
         problems.append(
             f"{folder.name}: test and valid were evaluated with different members or on different data, so valid "
-            f"is left out: {evaluation_command(folder.name)}"
+            f"is left out: {evaluation_command(folder)}"
         )
         del sets["valid"]
     return sets
@@ -178,10 +179,10 @@ def _checked(folder: Path, stored: StoredSet, problems: list[str]) -> StoredSet:
     own, folds = stored.predictions, Counter(member.fold for member in stored.predictions.members)
     path = set_path(folder, own.set)
     if sorted(folds) != list(range(len(folds))) or len(folds) != stored.origin.folds:
-        raise DataError(f"{path}: damaged (members of {len(folds)} folds)", hint=evaluation_command(folder.name))
+        raise DataError(f"{path}: damaged (members of {len(folds)} folds)", hint=evaluation_command(folder))
     if min(folds.values()) != len(own.logits):
         raise DataError(
-            f"{path}: damaged (logits of {plural(len(own.logits), 'member')})", hint=evaluation_command(folder.name)
+            f"{path}: damaged (logits of {plural(len(own.logits), 'member')})", hint=evaluation_command(folder)
         )
     if own.scores is not None and not (np.abs(own.scores) <= 3).all():
         problems.append(f"{path}: raw scores outside -3 to 3 are ignored")
@@ -204,7 +205,7 @@ def _seeds(folder: Path, own: Predictions, problems: list[str]) -> tuple[int, ..
     if len(finished) > len(names):
         problems.append(
             f"{folder.name}: {len(finished)} members have finished, but the predictions are of {len(names)}: "
-            f"{evaluation_command(folder.name)}"
+            f"{evaluation_command(folder)}"
         )
     return tuple(sorted({run.seed for run in finished if run.folder.name in names}))
 

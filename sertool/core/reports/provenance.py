@@ -1,9 +1,8 @@
 """Provenance of a run's figures, as texts in the order to show them, and the commands that reproduce them."""
 
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
+from sertool.core.command_line import command_line
 from sertool.core.corpora.corpus import caveats_of
 from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
@@ -12,8 +11,6 @@ from sertool.core.reports.load import Loaded
 from sertool.core.reports.wording import utterances_of
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.prediction_files import Origin, StoredSet
-
-DEFAULTS = {"--output": Path("ckpt"), "--data": Path("data")}  # left out of the commands that are shown
 
 
 def caveats(stored: StoredSet) -> str:
@@ -88,22 +85,15 @@ def _division(recipe: Recipe, folds: int) -> str:
 
 def commands(run: Loaded, size: EnsembleSize, output: Path, data: Path, command: str) -> tuple[str, ...]:
     """Return the commands that train the run, evaluate it and report on it."""
-    where = {"--output": output, "--data": data}
-    options = {name: str(path) for name, path in where.items() if path != DEFAULTS[name]}
-    named = {"--name": run.name}
-    evaluated = {**named, "--split": ",".join(sorted(run.sets, reverse=True)), **options}
+    named, splits = ("--name", run.name), ",".join(sorted(run.sets, reverse=True))
     members = ["--members", str(size.k)] if size.chosen_by == "user" else []
     probe = ["--probe"] * any(run.probes.values())
-    evaluate = shlex.join(["sertool", "ensemble", *_words(evaluated), *members, *probe])
-    train = [] if run.is_reference else [_train_command(run, options)]
-    return (*train, evaluate, command or shlex.join(["sertool", "report", *_words({**named, **options})]))
+    evaluate = command_line("ensemble", *named, "--split", splits, *members, *probe, data=data, output=output)
+    train = [] if run.is_reference else [_train_command(run, output, data)]
+    return (*train, evaluate, command or command_line("report", *named, data=data, output=output))
 
 
-def _words(options: Mapping[str, str]) -> list[str]:
-    return [word for pair in options.items() for word in pair]
-
-
-def _train_command(run: Loaded, options: Mapping[str, str]) -> str:
+def _train_command(run: Loaded, output: Path, data: Path) -> str:
     """Return the training command: with the shipped recipe if it is the run's own, else with that of its folder."""
     name = run.origin.recipe_name
     shipped = name in recipes.names() and recipes.load(name, users_path=recipes.USERS_PATH) == run.recipe
@@ -115,4 +105,4 @@ def _train_command(run: Loaded, options: Mapping[str, str]) -> str:
         words += ["--seeds", ",".join(map(str, seeds))]
     if run.origin.started_from is not None:
         words += ["--from", run.origin.started_from]
-    return shlex.join(["sertool", "train", *words, *_words(options)])
+    return command_line("train", *words, data=data, output=output)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sertool.core.command_line import run_command
 from sertool.core.corpora.splitting import check_splitting
 from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
@@ -93,7 +94,7 @@ def open_runs(folder: Path) -> Trained:
     if not runs:
         raise UsageError(
             f"{folder}: no run is finished",
-            hint=f"sertool train --recipe {recipe.name} --name {folder.name} resumes the training",
+            hint=f"{run_command('train', folder, '--recipe', folder / 'recipe.yaml')} resumes the training",
         )
     for fold, own in enumerate(inputs):
         if own.standardization is not None and len(own.standardization.mean) != note.audio_width:

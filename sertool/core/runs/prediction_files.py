@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from sertool.core.command_line import run_command
 from sertool.core.corpora.tasks import current_names
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
@@ -26,7 +27,6 @@ from sertool.core.runs.predictions import MemberScore, Predictions
 
 FOLDER = "predictions"
 M = TypeVar("M", bound=BaseModel)
-AGAIN = "recreate it: sertool ensemble --name {}"
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def read_set(folder: Path, name: str) -> StoredSet:
     """
     path = set_path(folder, name)
     arrays, _ = artifacts.read_arrays(path)
-    again = AGAIN.format(folder.name)
+    again = f"recreate it: {run_command('ensemble', folder)}"
     facts = _facts(arrays, FactsContent, path, again)
     try:
         stored = StoredSet(Origin(**dict(facts.origin)), _predictions(facts, arrays), _spoken(facts))
@@ -204,7 +204,7 @@ def read_probes(folder: Path, predictions: Predictions) -> dict[str, NDArray[np.
     if not path.is_file():
         return {}
     arrays, _ = artifacts.read_arrays(path)
-    again = f"recreate them: sertool ensemble --name {folder.name} --split {predictions.set} --probe"
+    again = f"recreate them: {run_command('ensemble', folder, '--split', predictions.set, '--probe')}"
     facts = _facts(arrays, ProbesContent, path, again)
     names = [member.name for member in predictions.members]
     try:

@@ -104,7 +104,7 @@ def test_what_it_says_of_a_planted_corpus(here):
         "  test0[0] (test)\n"
         "  try: listen to the recordings; a file may be damaged or its channel empty\n"
         "\n"
-        "next: correct the errors, then sertool doctor --data data/MOSEI --recipe mosei-2"
+        "correct the errors, then check again:\nsertool doctor --data data/MOSEI --recipe mosei-2"
         " --set dataset.vectors=none --set 'expected={train: {utterances: 12, classes: [6, 5]}}'\n"
     )
     written = json.loads((here / "out.json").read_text())
@@ -140,7 +140,8 @@ def test_the_ways_to_name_a_corpus(here):
     assert {result.exit_code for result in outputs} == {1}
     assert len({result.stdout for result in outputs}) == 1
     assert outputs[0].stdout.startswith("MELD · emotion, 7 classes · train 42 · valid 21 · test 28\n")
-    assert outputs[0].stdout.endswith("next: correct the errors, then sertool doctor --data data/MELD --recipe meld\n")
+    command = "sertool doctor --data data/MELD --recipe meld"
+    assert outputs[0].stdout.endswith(f"correct the errors, then check again:\n{command}\n")
 
 
 def test_a_corpus_of_ones_own_needs_no_recipe(here):
@@ -149,7 +150,7 @@ def test_a_corpus_of_ones_own_needs_no_recipe(here):
     result = run("--data", "data/CALLS")
     assert result.exit_code == 0
     assert result.stdout.startswith("TINY · emotion, 3 classes · train 24 · valid 12 · test 12 · 6 speakers\n")
-    assert result.stdout.endswith("next: sertool train --recipe custom --set dataset.path=data/CALLS\n")
+    assert result.stdout.endswith("next: sertool train --recipe custom --name calls --set dataset.path=data/CALLS\n")
 
 
 def test_where_the_next_command_finds_the_corpus(here):
@@ -213,7 +214,7 @@ def test_lines_fit_the_terminal(here, monkeypatch):
     for columns in (80, 60):
         monkeypatch.setenv("COLUMNS", str(columns))
         lines = run("--recipe", "iemocap").stdout.splitlines()
-        assert max(len(line) for line in lines if not line.startswith("next: ")) <= columns
+        assert max(len(line) for line in lines if not line.startswith(("next: ", "sertool "))) <= columns
 
 
 def test_ids_that_no_terminal_takes_are_spelled_out(here):

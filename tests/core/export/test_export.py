@@ -35,7 +35,7 @@ def test_the_command_writes_a_bundle_and_says_so_in_five_lines(shop, tmp_path):
     )
     assert re.fullmatch(r"one utterance: onnxruntime [\d.]+ ms, PyTorch [\d.]+ ms \(median, CPU\)", latency)
     assert re.match(r"holds README.md [\d.]+ kB, labels.json \d+ bytes, model.onnx [\d.]+ [kM]B, run.py", holds)
-    assert last == f'next: python {out / "run.py"} RECORDING --text "..."'
+    assert last == f"next: python {out / 'run.py'} --text 'good morning'"
     table = json.loads((tmp_path / "result.json").read_text())
     assert set(table["bytes"]) == {path.name for path in out.iterdir()}
     assert table["checks"][0]["differing_decisions"] == 0

@@ -30,7 +30,7 @@ def models_zip(path: Path, prefix: str = "IEMOCAP_pretrained/") -> Path:
 def test_the_list(tmp_path):
     result = run("--json", "list.json")
     assert result.stdout.splitlines()[0].split() == ["name", "here", "what"]
-    assert result.stdout.endswith("next: sertool fetch-data NAME, or sertool fetch-data --check-links\n")
+    assert result.stdout.endswith("sertool fetch-data NAME downloads one of them, --check-links tries the addresses\n")
     rows = {row["name"]: row for row in json.loads(Path("list.json").read_text())["sources"]}
     assert rows["data"]["state"] == "no"
     assert (rows["data"]["dest"], rows["meld-models"]["dest"]) == ("data", "ckpt")

@@ -174,7 +174,7 @@ def test_the_command_writes_the_corpus_and_prints_its_counts(folder):
         "at the figures speaker by speaker [few-speakers]\n"
         f"doctor: 2 warnings (sessions shared: 1, too few speakers: 1) · sertool doctor --data {out} --recipe custom "
         "--set frontend.sample_rate=16000 --set frontend.frame_step=4\n"
-        f"next: sertool train --recipe custom --set dataset.path={out} "
+        f"next: sertool train --recipe custom --name mine --set dataset.path={out} "
         "--set frontend.sample_rate=16000 --set frontend.frame_step=4\n"
     )
     assert result.stderr == "".join(f"{done} of 4 recordings\n" for done in (1, 2, 3, 4))

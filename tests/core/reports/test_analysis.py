@@ -218,7 +218,7 @@ def test_a_shipped_recipe_is_named_in_the_commands(tmp_path):
     (run,) = build_report(["mine"], tmp_path, Path("data"), command="sertool report --all").runs
     assert run.commands == (
         f"sertool train --recipe demo --name mine --from earlier --output {tmp_path}",
-        f"sertool ensemble --name mine --split test --output {tmp_path} --probe",
+        f"sertool ensemble --name mine --split test --probe --output {tmp_path}",
         "sertool report --all",
     )
     assert run.data_hash == run.provenance["data hash"] == "00ff"

@@ -43,7 +43,9 @@ def test_runs_without_predictions_are_found_and_told(clean):
     (clean / ".hidden").mkdir()
     assert runs_below(clean) == ["new", "tiny"]
     made = report(clean)
-    assert made.problems == ("new: no stored predictions: sertool ensemble --name new --split valid,test",)
+    assert made.problems == (
+        f"new: no stored predictions: sertool ensemble --name new --split valid,test --output {clean}",
+    )
     assert len(made.runs) == 1
 
 
@@ -52,7 +54,9 @@ def test_unlabelled_sets_are_skipped(clean):
     assert list(only(clean).sets) == ["test", "valid"]
     for name in ("test", "valid"):
         write_set(clean / "tiny", changed(make_set(name), targets=None))
-    assert report(clean).problems == ("tiny: no stored predictions: sertool ensemble --name tiny --split valid,test",)
+    assert report(clean).problems == (
+        f"tiny: no stored predictions: sertool ensemble --name tiny --split valid,test --output {clean}",
+    )
 
 
 def test_another_format_and_a_recipe_that_no_longer_holds(clean):
@@ -61,7 +65,7 @@ def test_another_format_and_a_recipe_that_no_longer_holds(clean):
     path = set_path(clean / "tiny", "test")
     assert made.problems == (
         f'{path}: format: expected sertool-predictions/1 (got "sertool-predictions/0"); '
-        "recreate it: sertool ensemble --name tiny",
+        f"recreate it: sertool ensemble --name tiny --output {clean}",
     )
     assert list(made.runs[0].sets) == ["valid"]
     assert made.tasks[0].ours == ()
@@ -90,7 +94,7 @@ def test_validation_of_other_members_is_left_out(clean):
     made = report(clean)
     assert made.problems == (
         "tiny: test and valid were evaluated with different members or on different data, so valid is left out: "
-        "sertool ensemble --name tiny --split valid,test",
+        f"sertool ensemble --name tiny --split valid,test --output {clean}",
     )
     assert (list(made.runs[0].sets), made.runs[0].chosen_by) == (["test"], "validation")
 
@@ -100,7 +104,8 @@ def test_members_that_finished_since_are_told(clean):
         note = {"format": "sertool-run/1", "seed": seed, "fold": 0, "score": 0.4, "epochs": 1}
         artifacts.write_json(clean / f"tiny/run-{seed}/run.json", note)
     assert report(clean).problems == (
-        "tiny: 5 members have finished, but the predictions are of 3: sertool ensemble --name tiny --split valid,test",
+        "tiny: 5 members have finished, but the predictions are of 3: "
+        f"sertool ensemble --name tiny --split valid,test --output {clean}",
     )
 
 

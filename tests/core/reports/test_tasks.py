@@ -108,10 +108,11 @@ def test_expected_recipes_without_a_result_say_what_to_do(tmp_path):
     data = tmp_path / "data"
     made = build_report(["tiny"], folder, data, expect=["iemocap", "vgaf", "meld", "emodb"])
     lines = {line for task in made.tasks for line in task.missing}
+    places = f"--data {data} --output {folder}"
     assert lines == {
         f"iemocap: needs {data}/IEMOCAP: sertool fetch-data data",
-        "vgaf: not trained yet: sertool train --recipe vgaf",
-        "meld: not evaluated yet: sertool ensemble --name meld --split test",
+        f"vgaf: not trained yet: sertool train --recipe vgaf {places}",
+        f"meld: not evaluated yet: sertool ensemble --name meld --split test {places}",
         f"emodb: needs {data}/EMODB: sertool recipes show emodb",
     }
     assert [(task.dataset, task.task) for task in made.tasks][:2] == [

@@ -64,7 +64,9 @@ def test_probes_are_those_of_the_predictions(run):
     other = dataclasses.replace(evaluation.results[0], ids=evaluation.results[0].ids[::-1])
     with pytest.raises(DataError, match="they belong to other predictions") as caught:
         read_probes(folder, other)
-    assert caught.value.hint == "recreate them: sertool ensemble --name tiny --split test --probe"
+    assert caught.value.hint == (
+        f"recreate them: sertool ensemble --name tiny --split test --probe --output {folder.parent}"
+    )
 
 
 def damaged(folder, tmp_path, change):
@@ -75,7 +77,7 @@ def damaged(folder, tmp_path, change):
     artifacts.write_arrays(set_path(tmp_path / "tiny", "test"), arrays)
     with pytest.raises(DataError) as caught:
         read_set(tmp_path / "tiny", "test")
-    assert caught.value.hint == "recreate it: sertool ensemble --name tiny"
+    assert caught.value.hint == f"recreate it: sertool ensemble --name tiny --output {tmp_path}"
     return str(caught.value).partition("test.safetensors: ")[2]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.command_line import run_command
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
 from sertool.core.reports.choose import choose_size, note, stamp
@@ -47,7 +48,7 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
     if not set_path(folder, set_name).is_file():
         raise DataError(
             f"{name}: no stored predictions for the {set_name} split",
-            hint=f"sertool ensemble --name {name} --split {set_name}",
+            hint=run_command("ensemble", folder, "--split", set_name),
         )
     run = load_run(folder)
     if set_name not in run.sets:
