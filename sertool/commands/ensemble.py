@@ -73,11 +73,11 @@ def ensemble(
     results, k = evaluation.results, evaluation.k
     files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
     details = {own.set: _details(opened, own, evaluation) for own in results if own.targets is not None}
-    for name in [name for name, own in details.items() if probe and own.use is None]:
-        say(talk, f"--probe: no verdict on {name}: one modality only, or logits that are not finite")
+    for one in [one for one, own in details.items() if probe and own.use is None]:
+        say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
     table = result_table(opened, results, evaluation.size)
-    for name, own in details.items():
-        table["sets"][name] |= plain(own)
+    for one, own in details.items():
+        table["sets"][one] |= plain(own)
     files.write_json("--json", "evaluation", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
     ending = [*show_size(evaluation.size, before), show_calibration(evaluation)]
