@@ -73,17 +73,15 @@ def ensemble(
     results, k = evaluation.results, evaluation.k
     files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
     details = {own.set: _details(opened, own, evaluation) for own in results if own.targets is not None}
-    for one in [one for one, own in details.items() if probe and own.use is None]:
-        say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
     table = result_table(opened, results, evaluation.size)
     for one, own in details.items():
+        if probe and own.use is None:
+            say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
         table["sets"][one] |= plain(own)
     files.write_json("--json", "evaluation", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
-    ending = [*show_size(evaluation.size, before), show_calibration(evaluation)]
-    if details:  # a report is of labelled splits
-        ending.append(f"next: {run_command('report', output / name, data=data)}")
-    files.show([*shown, *ending])
+    following = [f"next: {run_command('report', output / name, data=data)}"] * bool(details)  # it is of labelled splits
+    files.show([*shown, *show_size(evaluation.size, before), show_calibration(evaluation), *following])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
 
