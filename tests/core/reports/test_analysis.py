@@ -89,7 +89,7 @@ def test_a_size_of_the_user_is_named_and_repeated_in_the_command(clean):
     run = only(clean)
     assert (run.chosen_by, run.sets["test"].k) == ("user", 2)
     assert run.provenance["size"] == "2 members, chosen by the user"
-    assert run.commands[1].endswith(" --members 2")
+    assert " --members 2 " in run.commands[1]
 
 
 @pytest.mark.parametrize("stored", [False, True])
