@@ -244,12 +244,20 @@ def by_description(rows):
     places = [rows[0].index(one) for one in ("run", "set", "k", "what", "name", "metric")]
     value = rows[0].index("value")
     kept = [row for row in rows[1:] if row[rows[0].index("what")] not in TEMPERED_ROWS]
-    return {"/".join(str(row[place]) for place in places): row[value] for row in kept}
+    return {"/".join(_then(str(row[place]) for place in places)): row[value] for row in kept}
+
+
+def _then(description) -> list[str]:
+    """The description of a row as it was: of the baseline there was the accuracy alone, as that of the majority."""
+    *where, what, name, metric = description
+    return [*where, *(("majority", "") if (what, metric) == ("baseline", "accuracy") else (what, name)), metric]
 
 
 def without_statistics(now, was):
     """What ``now`` and ``was`` both have, but for statistics and wording."""
     if isinstance(was, dict) and isinstance(now, dict):
+        if "majority" in was and "baseline" in now:  # now with all metrics, and of several labels too
+            now = {**now, "majority": now["baseline"]["metrics"]["accuracy"] if now["kind"] == "single" else None}
         # In a table the end of a key is the metric.
         kept = [key for key in was if key.rpartition("/")[2] not in STATISTICS | WORDING | TEMPERED]
         return {key: without_statistics(now.get(key), was[key]) for key in kept}

@@ -27,8 +27,8 @@ from sertool.core.features.audio import Segment
 from sertool.core.features.cache import ShardCache
 from sertool.core.features.extract import Decoding, _Shard, extracts, extracts_by
 from sertool.core.features.log_mel import LogMel
-from sertool.core.inference import distributed as shards
 from sertool.core.inference import predictor as predicting
+from sertool.core.inference import shards
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.load import load

@@ -157,7 +157,7 @@ def test_without_the_caches_the_training_sentences_give_the_same_numbering(case,
 def test_the_command_prints_and_writes_the_references_result(tmp_path):
     folder, numbers = copy_case("mosei6-mat", tmp_path), expected("mosei6-mat")
     arguments = ["--name", "ref", "--output", "ckpt", "--data", "data", "--sets", "valid,test,private"]
-    files = ["--json", "out/result.json", "--predictions", "out/result.csv"]
+    files = ["--json", "out/result.json", "--predictions", "out/result.csv", "--index", "2"]  # as the case was made
     done = subprocess.run(
         [sys.executable, "-m", "sertool", "ensemble", *arguments, *files],
         cwd=folder,
