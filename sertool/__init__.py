@@ -11,13 +11,24 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from sertool.core.errors import DataError, SertoolError, UsageError
-    from sertool.core.inference.predictor import Prediction, Predictor
+    from sertool.core.inference.predictor import Predictor
+    from sertool.core.inference.results import Prediction, PredictionList
 
-__all__ = ["DataError", "Prediction", "Predictor", "SertoolError", "UsageError", "__version__", "load"]
+__all__ = [
+    "DataError",
+    "Prediction",
+    "PredictionList",
+    "Predictor",
+    "SertoolError",
+    "UsageError",
+    "__version__",
+    "load",
+]
 
 _PLACES = {
     "DataError": "sertool.core.errors",
-    "Prediction": "sertool.core.inference.predictor",
+    "Prediction": "sertool.core.inference.results",
+    "PredictionList": "sertool.core.inference.results",
     "Predictor": "sertool.core.inference.predictor",
     "SertoolError": "sertool.core.errors",
     "UsageError": "sertool.core.errors",

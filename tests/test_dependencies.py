@@ -12,8 +12,9 @@ from places import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Packages whose module has another name.
 MODULES = {"scikit-learn": "sklearn", "pyyaml": "yaml", "faster-whisper": "faster_whisper"}
-# Imported, yet not declared: PyTorch brings Triton along where it has CUDA; the code asks whether it is there.
-UNDECLARED = {"triton"}
+# Imported, yet not declared: PyTorch brings Triton along where it has CUDA, and who wants data frames has pandas; the
+# code asks whether they are there.
+UNDECLARED = {"triton", "pandas"}
 # Used by tests and benchmarks, and brought along by a declared package, named behind it; or installed by `make fuzz`.
 BROUGHT_ALONG = {
     "click",  # typer
@@ -38,6 +39,7 @@ TOOLS = {
     "audmetric",  # the independent metrics of tests
     "html5lib",  # tests parse the report as a browser would
     "jsonschema",  # tests check results against docs/json.md
+    "pandas",  # tests of to_pandas()
     "playwright",  # tests open the report in a browser
     "types-PyYAML",
     "types-requests",

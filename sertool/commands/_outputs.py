@@ -145,6 +145,15 @@ class Outputs:
         if self._error is not None:
             raise self._error
 
+    def width(self) -> int | None:
+        """Return the width of the terminal that gets what is shown; None for a pipe or file, where nothing is cut."""
+        stream = sys.stderr if self._to_stdout else sys.stdout
+        return self.console().width if stream.isatty() else None
+
+    def places(self) -> list[str]:
+        """Name the places that get the results."""
+        return ["standard output" if option in self._to_stdout else str(path) for option, path in self._paths.items()]
+
     def written(self) -> list[str]:
         """Name the files that were written, a line each."""
         return [f"written: {path}" for option, path in self._paths.items() if option not in self._to_stdout]

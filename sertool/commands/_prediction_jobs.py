@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sertool.commands._console import console, counting, say
 from sertool.commands._outputs import Outputs
-from sertool.commands._predictions import json_lines, prediction_rows
+from sertool.commands._predictions import json_lines
 from sertool.core.formatting import plural
+from sertool.core.inference.results import Prediction, prediction_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sertool.core.compute.jobs import Launcher
     from sertool.core.inference.clips import Inputs, RefusedClip
     from sertool.core.inference.passages import Listener
-    from sertool.core.inference.predictor import Prediction, Predictor
+    from sertool.core.inference.predictor import Predictor
     from sertool.core.inference.shards import Journal, PredictedShard
 
     Results = tuple[list[Prediction], list[RefusedClip]]
@@ -75,7 +76,7 @@ class PredictionJob:
         if self.is_long and any(option in files for option in GROWING):
             return self._grow(files, abstain, raw=raw)
         predictions, bad = self._read_first()
-        files.write("--csv", csv_text(prediction_rows(self.opened, predictions, abstain), raw=raw))
+        files.write("--csv", csv_text(prediction_rows(self.opened.classes, predictions, abstain), raw=raw))
         files.write("--jsonl", json_lines(predictions, abstain))
         return predictions, bad
 
@@ -110,12 +111,12 @@ class PredictionJob:
                     say(console(), f"resuming: {done:,} of {plural(len(self.inputs.clips), 'input')} are done")
             add = {option: stack.enter_context(files.growing(option)) for option in GROWING if option in files}
             if "--csv" in add:
-                add["--csv"](csv_text(prediction_rows(self.opened, [], abstain)))
+                add["--csv"](csv_text(prediction_rows(self.opened.classes, [], abstain)))
 
             def written() -> "Iterator[PredictedShard]":
                 for shard in self._shards(journal):
                     if "--csv" in add:
-                        _, *rows = prediction_rows(self.opened, shard.predictions, abstain)
+                        _, *rows = prediction_rows(self.opened.classes, shard.predictions, abstain)
                         add["--csv"](csv_text(rows, raw=raw))
                     if "--jsonl" in add:
                         add["--jsonl"](json_lines(shard.predictions, abstain))

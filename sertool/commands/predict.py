@@ -1,8 +1,6 @@
 """``sertool predict``: predict the classes of recordings and texts with a trained ensemble."""
 
-import sys
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,12 +13,13 @@ from sertool.commands._outputs import Outputs
 from sertool.commands._prediction_jobs import PredictionJob
 from sertool.commands._predictions import left_out, predictions_table, show
 from sertool.core.formatting import printable
+from sertool.core.inference.results import Prediction
 
 MANY = 20  # recordings; reading fewer takes too little time for a progress bar
 
 if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
-    from sertool.core.inference.predictor import Prediction, Predictor
+    from sertool.core.inference.predictor import Predictor
 
 AudioArgument = Annotated[
     list[Path] | None,
@@ -124,20 +123,15 @@ def _read_words() -> str:
 def _finish(
     files: Outputs,
     opened: "Predictor",
-    predictions: "list[Prediction]",
+    predictions: list[Prediction],
     bad: "list[RefusedClip]",
     abstain: float | None,
 ) -> None:
     """Write what needs all predictions, show them, and list the inputs that were left out."""
     files.write_json("--json", "prediction", predictions_table(opened, predictions, abstain, bad))
-    files.show(show(opened, predictions, abstain, _width()))
+    files.show(show(opened, predictions, abstain, files.width(), files.places()))
     for line in left_out(bad):
         say(console(), line)
-
-
-def _width() -> int | None:
-    """Return the width of the terminal; None for a pipe, which gets whole lines."""
-    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def check_abstain(probability: float | None) -> None:

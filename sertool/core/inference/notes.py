@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from sertool.core.formatting import first_few, first_lines, plural, printable
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.passages import Listener
-from sertool.core.inference.predictor import Prediction, Predictor
+from sertool.core.inference.predictor import Predictor
+from sertool.core.inference.results import Prediction
 from sertool.core.inference.trust import UNSURE, in_words
 
 

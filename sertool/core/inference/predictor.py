@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -17,9 +16,12 @@ from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
+from sertool.core.formatting import printable
 from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import mean_logits, tables_for
+from sertool.core.inference.notebook import box, facts, line
 from sertool.core.inference.passages import Listener, Passage
+from sertool.core.inference.results import Prediction, PredictionList
 from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
 from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
 from sertool.core.metrics.classification import decide
@@ -39,56 +41,6 @@ _TORCH = threading.Lock()
 
 Waveform = NDArray[np.generic] | Tensor
 Audio = str | PathLike[str] | bytes | BinaryIO | Waveform | tuple[Waveform, float]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Prediction of an ensemble for a recording, a window of one, or a text.
-
-    Attributes:
-        name: path of the recording, or its name in a table.
-        label: the most probable class; ``unsure`` if the prediction is ``uninformed``.
-        labels: predicted classes: one, or in a multi-label task all that are present; none if ``uninformed``.
-        probability: probability of the most probable class.
-        probabilities: probability of each class; they sum to 1 unless the task is multi-label.
-        calibrated: the probabilities are calibrated on validation, with inputs such as this one.
-        logits: mean logit of each class over members, before any temperature.
-        text: text as the user gave it.
-        start, end: seconds into the recording, of a segment or a window; None for a whole recording.
-        modalities: ``text`` and ``audio``, if the model used them.
-        cut: modalities that were longer than the model's longest input.
-        silent: the recording contains no sound.
-        remark: fault of the file that did not keep it from being read, such as a wrong length in its header.
-        unknown_words: words of the text that were not in the training set.
-        uncalibrated: reason why the probabilities are not calibrated; empty if they are.
-        lacking: parts of its usual input that the model did not get, as ``no audio`` or ``most words unknown``.
-        uninformed: the input holds nothing that the model knows, so no class is claimed.
-    """
-
-    name: str
-    label: str
-    labels: tuple[str, ...]
-    probability: float
-    probabilities: dict[str, float]
-    calibrated: bool
-    logits: tuple[float, ...]
-    text: str = ""
-    start: float | None = None
-    end: float | None = None
-    modalities: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-    silent: bool = False
-    remark: str = ""
-    unknown_words: tuple[str, ...] = ()
-    uncalibrated: str = ""
-    lacking: tuple[str, ...] = ()
-    uninformed: bool = False
-
-    def unsure(self, abstain: float | None = None) -> bool:
-        """Check whether the input says nothing, or the predicted class is less probable than ``abstain``."""
-        if self.uninformed:
-            return True
-        return abstain is not None and bool(self.labels) and self.probability < abstain
 
 
 class Predictor:
@@ -123,6 +75,35 @@ class Predictor:
         """Names of the classes, in the order of the logits."""
         return self.trained.task.classes
 
+    @property
+    def title(self) -> str:
+        """Name of the model, what it was trained on that is no human speech or text, and its size."""
+        trained = self.trained
+        made = {"synthetic speech": trained.synthetic, "machine-made transcripts": trained.machine_text}
+        return " · ".join([trained.name, *(words for words, true in made.items() if true), str(self.size)])
+
+    @property
+    def calibrated_on(self) -> str:
+        """Words for the utterances that predictions are calibrated on; empty if no prediction is calibrated."""
+        if self.calibration is None or self.uncalibrated:
+            return ""
+        return f"calibrated on {self.calibration.utterances} validation utterances"
+
+    def __repr__(self) -> str:
+        parts = self.title, self.calibrated_on or "uncalibrated", ", ".join(self.classes)
+        return printable(f"<Predictor {' · '.join(parts)}>")
+
+    def _repr_html_(self) -> str:
+        """Name the model, its classes and its inputs for a notebook."""
+        pairs = {
+            "corpus": self.trained.corpus,
+            "classes": ", ".join(self.classes),
+            "inputs": " and ".join(self.trained.recipe.dataset.modalities),
+            "members": self.size.explained,
+            "probabilities": self.calibrated_on or f"uncalibrated: {self.uncalibrated}",
+        }
+        return box([line(self.title, strong=True), facts(pairs.items())])
+
     @overload
     def predict(
         self,
@@ -143,7 +124,7 @@ class Predictor:
         sample_rate: float | None = None,
         window: None = None,
         hop: None = None,
-    ) -> list[Prediction]: ...
+    ) -> PredictionList: ...
 
     @overload
     def predict(
@@ -154,7 +135,7 @@ class Predictor:
         sample_rate: float | None = None,
         window: float,
         hop: float | None = None,
-    ) -> list[Prediction]: ...
+    ) -> PredictionList: ...
 
     def predict(
         self,
@@ -164,7 +145,7 @@ class Predictor:
         sample_rate: Any = None,
         window: Any = None,
         hop: Any = None,
-    ) -> Prediction | list[Prediction]:
+    ) -> Prediction | PredictionList:
         """Predict a recording, a text, or both; or lists of them.
 
         Args:
@@ -177,7 +158,8 @@ class Predictor:
             hop: seconds from one window to the next. Default: the window.
 
         Returns:
-            One prediction; or a list in the order of the input, for lists or with a window.
+            One prediction; or a :class:`~sertool.core.inference.results.PredictionList` in the order of the input, for
+            lists or with a window.
 
         Raises:
             DataError: a recording, a waveform or a text cannot be used.
@@ -187,7 +169,8 @@ class Predictor:
         with _TORCH, self._precision.threaded(1):  # one recording is too short to share among threads
             passages = list(listen_to(listener, audio, text, sample_rate))
         predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
-        return predictions if are_several(audio, text) or window is not None else predictions[0]
+        several = are_several(audio, text) or window is not None
+        return PredictionList(predictions, self.classes) if several else predictions[0]
 
     def listener(self, window: float | None = None, hop: float | None = None) -> Listener:
         """Return what makes passages of clips for this model; see there about windows."""

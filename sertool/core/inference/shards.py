@@ -12,7 +12,8 @@ from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, descr
 from sertool.core.features.extract import unseen_error
 from sertool.core.inference.clips import Clip, RefusedClip
 from sertool.core.inference.passages import Listener, Passage
-from sertool.core.inference.predictor import SHARD, Prediction, Predictor
+from sertool.core.inference.predictor import SHARD, Predictor
+from sertool.core.inference.results import Prediction
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained

@@ -1,6 +1,7 @@
 """``sertool predict``: what is printed and written, and how it reads."""
 
 import csv
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -16,10 +17,11 @@ from tones import (
 )
 
 import sertool
+from sertool.commands._outputs import Outputs
 from sertool.commands._predictions import show
 from sertool.commands.demo import next_commands
 from sertool.core.corpora.tasks import Task
-from sertool.core.inference.predictor import Prediction
+from sertool.core.inference.results import Prediction
 
 
 def test_one_recording_and_its_words(here):
@@ -150,6 +152,31 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(here):
     piped = show(model, rows_of(3), None, None)
     assert piped == wide
     assert piped[3].startswith("recordings/of/a/long/campaign/speaker-12/take-0.wav  joy")
+
+
+def test_a_terminal_shows_the_first_of_a_long_job(here):
+    model = sertool.load("ckpt/tones")
+    model.trained = replace(model.trained, task=Task("emotion", tuple(rows_of(1)[0].probabilities), "name"))
+    assert len(show(model, rows_of(512), None, 200)) == 512 + 5
+    lines = show(model, rows_of(1600), None, 200, ["out.csv", "out.json"])
+    assert len(lines) == 20 + 6
+    assert "take-19.wav" in lines[22]
+    assert lines[23:] == ["... and 1,580 more, in out.csv, out.json", "", "1,600 predictions: joy 1,600"]
+    assert show(model, rows_of(1600), None, 200)[23] == "... and 1,580 more; --csv FILE writes all of them"
+    assert len(show(model, rows_of(1600), None, None, ["out.csv"])) == 1600 + 5  # a pipe gets all
+
+
+def test_the_terminal_is_the_one_that_gets_what_is_shown(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.setattr("sys.stderr", Terminal())
+    own = Outputs({"--csv": Path("-"), "--jsonl": Path("a.jsonl"), "--json": None})
+    assert (own.width(), own.places()) == (90, ["standard output", "a.jsonl"])
+    assert Outputs({"--csv": Path("a.csv")}).width() is None
 
 
 def test_the_demo_ends_with_a_prediction_to_try(monkeypatch, tmp_path):

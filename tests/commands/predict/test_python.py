@@ -17,13 +17,13 @@ import torch
 from hypothesis import given as every
 from hypothesis import strategies as st
 from places import ROOT
-from tones import CLASSES, RATE, own_model, tone, written
+from tones import CLASSES, RATE, own_model, predict, tone, written
 
 import sertool
 from sertool.core.errors import SertoolError, UsageError
 from sertool.core.inference.clips import check_window
 from sertool.core.inference.passages import windows
-from sertool.core.inference.predictor import Prediction
+from sertool.core.inference.results import Prediction
 
 
 def test_from_python(here):
@@ -208,6 +208,20 @@ def test_a_run_is_opened_by_its_name(here):
         sertool.load("tone", output=here / "ckpt")
 
 
+def test_a_model_says_what_it_is(here):
+    model = sertool.load("tones")
+    assert repr(model) == "<Predictor tones · 2 members, all that were trained · uncalibrated · high, low>"
+    html = model._repr_html_()
+    assert "<script" not in html
+    for text in ("tones", "TONES", "high, low", "text and audio", "uncalibrated: no temperature was fitted for"):
+        assert text in html
+    (own,) = model.predict(["00.wav"], ["sky is up"])
+    last = predict("00.wav", "--text", "sky is up").stdout.splitlines()[-1]
+    assert repr(own) == f"<Prediction 00.wav: {last}>"
+    assert last in own._repr_html_()
+    assert isinstance(model.predict("00.wav", window=0.2), sertool.PredictionList)
+
+
 def test_errors_are_at_the_top():
     assert issubclass(sertool.DataError, sertool.SertoolError)
     assert sertool.Prediction is Prediction
@@ -222,15 +236,16 @@ def test_importing_sertool_loads_nothing_heavy():
 
 
 def test_the_example_of_the_docs_runs(here, monkeypatch):
-    """The python block of docs/predict.md, with this model and these recordings in the place of its own."""
+    """The python blocks of docs/predict.md, with this model and these recordings in the place of its own."""
     page = (ROOT / "docs/predict.md").read_text()
-    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (own_model(here)).rename(here / "ckpt/demo")
     for name in ("june-01.flac", "june-02.flac"):
         shutil.copy("00.wav", name)
     soundfile.write("meeting.wav", tone(4, True), RATE)
     names: dict[str, object] = {}
-    exec(block, names)
+    exec("".join(blocks), names)
     assert isinstance(names["result"], Prediction)
     assert len(names["both"]) == 2
     assert len(names["parts"]) == 2
+    assert len(names["frame"]) == 2

@@ -18,6 +18,7 @@ MODULES = {
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (3, {"score_estimates"}),
     "metrics.significance": (4, set()),
+    "inference.notebook": (3, {"bars", "facts", "table"}),
     "inference.trust": (3, set()),
     "prepare.audio_paths": (1, {"find_audio", "why_missing", "is_audio_name", "is_file"}),
     "prepare.pattern": (1, {"parse_pattern"}),
