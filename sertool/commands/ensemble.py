@@ -66,8 +66,7 @@ def ensemble(
     for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
         say(talk, line)
     say_kernels(talk, chosen.device)
-    # A dict drops sets that are named twice and keeps their order.
-    wanted = dict.fromkeys(part.strip() for part in split.split(","))
+    wanted = dict.fromkeys(part.strip() for part in split.split(","))  # each once, in their order
     before = read_size(opened.folder)
     evaluation = evaluate(opened, list(wanted), members, chosen, "sertool ensemble", probed=probe)
     results, k = evaluation.results, evaluation.k
@@ -80,7 +79,8 @@ def ensemble(
         table["sets"][one] |= plain(own)
     files.write_json("--json", "evaluation", {**table, "calibration": calibration_table(evaluation)})
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
-    following = [f"next: {run_command('report', output / name, data=data)}"] * bool(details)  # it is of labelled splits
+    stored = bool(details) and not evaluation.unstored  # a report is of labelled splits
+    following = [f"next: {run_command('report', output / name, data=data)}"] * stored
     files.show([*shown, *show_size(evaluation.size, before), show_calibration(evaluation), *following])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
