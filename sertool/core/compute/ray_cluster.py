@@ -83,8 +83,9 @@ def check_address(address: str) -> None:
         if address == "auto":
             return  # Ray looks for a running cluster, and says at once if there is none
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    malformed = UsageError(f"--address {address}: expected auto, IP:PORT or ray://IP:PORT")
     if not host or not port.isdecimal() or int(port) >= 2**16:
-        raise UsageError(f"--address {address}: expected auto, IP:PORT or ray://IP:PORT")
+        raise malformed
     hint = "without --address sertool starts a cluster on this machine; `ray status` shows whether one runs"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT) as connection:
@@ -96,6 +97,8 @@ def check_address(address: str) -> None:
             with suppress(OSError):
                 while len(answer) < len(GREETING[-9:]) and (more := connection.recv(9)):
                     answer += more
+    except UnicodeError as error:  # signs that no name of a machine has
+        raise malformed from error
     except OSError as error:
         raise SertoolError(
             f"--address {address}: nothing answers there ({error.strerror or error})", hint=hint

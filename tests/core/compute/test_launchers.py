@@ -6,7 +6,7 @@ import threading
 import pytest
 from cluster_jobs import invoke, needs_ray
 from counting import Counted, Counting
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sertool.core.compute import ray_cluster, ray_launcher
@@ -85,9 +85,12 @@ def joined(address):
         st.tuples(st.text(min_size=1, max_size=9), st.integers(min_value=2**16)).map(
             lambda pair: f"{pair[0]}:{pair[1]}"
         ),
-        st.text(max_size=9).filter(lambda text: not text.isdecimal()).map(lambda text: f"node:{text}"),
+        st.text(max_size=9)
+        .filter(lambda text: not text.rpartition(":")[2].isdecimal())
+        .map(lambda text: f"node:{text}"),
     )
 )
+@example("node:\x80:0")  # no name of a machine
 def test_an_address_that_is_none(address):
     with pytest.raises(UsageError) as caught:
         ray_cluster.check_address(address)

@@ -19,7 +19,7 @@ from sertool.core.inference import evaluate as evaluating
 from sertool.core.metrics.calibration import Calibration, expected_calibration_error, negative_log_likelihood
 from sertool.core.recipe.load import resolved
 from sertool.core.reports.build import build_report
-from sertool.core.runs.ensemble_size import read_size
+from sertool.core.runs.ensemble_size import EnsembleSize, read_size
 from sertool.core.runs.members import open_runs
 from sertool.core.runs.temperature import read_calibration
 
@@ -86,7 +86,8 @@ def test_ensemble_says_where_the_error_rose(monkeypatch, higher):
     calibration = replace(
         Calibration(("run-1",), 1.25, "valid", 12, 0.2, 0.1, 1.1, 1.0), low=1.1, high=1.4, note="rough"
     )
-    line = show_calibration(evaluating.Evaluation((), None, calibration, {}))
+    size = EnsembleSize(1, 1, "all", None, "", ("a",))
+    line = show_calibration(evaluating.Evaluation((), size, calibration, {}))
     test = "25.00 % · higher than before on test" if higher else "12.50 %"
     assert line == (
         f"calibration: temperature 1.25 (1.10 - 1.40) · ECE valid 20.00 % -> 10.00 % · test 20.00 % -> {test} · rough"
