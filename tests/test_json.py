@@ -1,4 +1,4 @@
-"""What ``--json`` of the commands writes is what docs/json.md says."""
+"""The files that ``--json`` of the commands writes are as docs/json.md says."""
 
 import jsonschema
 import pytest
@@ -37,7 +37,7 @@ def test_the_page_lists_every_key(found, name):
 
 
 def test_the_same_thing_has_the_same_key(found):
-    """Those who read results of several commands find run, data set and task in the same place."""
+    """Run, data set and task stand in the same place in the results of several commands."""
     about_a_run = ("training", "evaluation", "prediction", "export")
     for what in about_a_run:
         own = found[f"sertool-{what}/1"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tables_in_docs import with_table
 
 from sertool.core.corpora.tasks import SEVEN
 from sertool.core.metrics import Clusters, Jackknife, decision_differences, decision_estimates
@@ -20,7 +21,6 @@ from sertool.core.metrics.jackknife import Difference, Estimate
 from sertool.core.metrics.sentiment import score_estimates
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
-BEGIN, END = "<!-- coverage: made by tools/interval_coverage.py -->\n", "<!-- coverage: end -->"
 CLUSTERS = (2, 3, 4, 5, 8, 12, 20, 50)
 CORRELATIONS = (0.0, 0.05, 0.2)
 LEVELS = (0.65, 0.95)  # accuracy
@@ -45,11 +45,7 @@ def main() -> None:
 
 def updated(text: str, trials: int) -> str:
     """Return the document with its table measured again."""
-    head, _, rest = text.partition(BEGIN)
-    _, found, tail = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{DOCUMENT}: the markers of the table are not there")
-    return f"{head}{BEGIN}{table(trials)}{END}{tail}"
+    return with_table(text, "coverage", "interval_coverage", table(trials))
 
 
 def table(trials: int) -> str:

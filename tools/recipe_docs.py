@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tables_in_docs import with_table
+
 from sertool.core.files.yaml_file import dump_yaml
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.bounds import MAX_SEED
@@ -19,14 +21,8 @@ def main() -> None:
 
 def updated(text: str) -> str:
     """Return the document with its generated parts written again."""
-    for name, table in (("recipes", recipe_table()), ("keys", key_tables())):
-        begin, end = f"<!-- {name}: made by tools/recipe_docs.py -->\n", f"<!-- {name}: end -->"
-        head, _, rest = text.partition(begin)
-        _, found, tail = rest.partition(end)
-        if not found:
-            raise SystemExit(f"{DOCUMENT}: the markers of {name} are not there")
-        text = f"{head}{begin}{table}{end}{tail}"
-    return text
+    text = with_table(text, "recipes", "recipe_docs", recipe_table())
+    return with_table(text, "keys", "recipe_docs", key_tables())
 
 
 def recipe_table() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from tables_in_docs import with_table
 
 from sertool.core.metrics.calibration import (
     BOUNDS,
@@ -25,7 +26,6 @@ from sertool.core.metrics.calibration import (
 from sertool.core.metrics.clusters import Clusters
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "predict.md"
-BEGIN, END = "<!-- temperatures: made by tools/temperature_rule.py -->\n", "<!-- temperatures: end -->"
 CLASSES, SPREAD = 4, 2.0  # standard deviation of true logits: the best class is right 66 times in 100
 FACTOR, LIKING = 0.25, 0.5
 HARM = 0.01  # nats
@@ -126,11 +126,7 @@ def table(repeats: int) -> str:
 
 def updated(text: str, repeats: int) -> str:
     """Return the document with its table made again."""
-    head, _, rest = text.partition(BEGIN)
-    _, found, tail = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{DOCUMENT}: the markers of the table are not there")
-    return f"{head}{BEGIN}{table(repeats)}{END}{tail}"
+    return with_table(text, "temperatures", "temperature_rule", table(repeats))
 
 
 def main() -> None:

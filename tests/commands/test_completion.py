@@ -14,7 +14,7 @@ from sertool.core.recipe.load import names
 
 
 def completed(words: str) -> list[str]:
-    """What bash is offered for the last of some words, in a process as a shell starts it."""
+    """Return the words that bash is offered for the last of some words, by a process as a shell starts it."""
     environment = {"_SERTOOL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     code = "import sys; sys.argv = ['sertool']; from sertool.cli import app; app(prog_name='sertool')"
     done = subprocess.run(

@@ -78,7 +78,7 @@ def evaluations(k: int, named: str) -> dict[str, tuple[float, float, int, float]
 
 
 def evaluated(content: dict) -> tuple[float, float, int, float]:
-    """The same of the JSON of `sertool ensemble`."""
+    """Read the same facts from the JSON of `sertool ensemble`."""
     test, k = content["sets"]["test"], content["size"]["k"]
     calibration = content["calibration"]
     return test["ensemble"][k - 1]["accuracy"], test["uar"], k, calibration["temperature"] or 1.0

@@ -1,4 +1,4 @@
-"""What ``--json`` of each command writes on a tiny corpus, by its format, and the schemas of docs/json.md."""
+"""Collect the JSON that each command writes on a tiny corpus, by its format, and the schemas of docs/json.md."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def written(*arguments: str, codes: tuple[int, ...] = (0,)) -> dict:
 
 
 def short_demo(monkeypatch) -> dict:
-    """What the demo writes after one epoch of two members each."""
+    """Write the result of a demo of one epoch with two members each."""
     load = recipes.load
     short = ["training.runs=2", "training.max_epochs=1"]
     with monkeypatch.context() as patch:

@@ -254,7 +254,7 @@ def _then(description) -> list[str]:
 
 
 def without_statistics(now, was):
-    """What ``now`` and ``was`` both have, but for statistics and wording."""
+    """Return the parts that ``now`` and ``was`` both have, but for statistics and wording."""
     if isinstance(was, dict) and isinstance(now, dict):
         if "majority" in was and "baseline" in now:  # now with all metrics, and of several labels too
             now = {**now, "majority": now["baseline"]["metrics"]["accuracy"] if now["kind"] == "single" else None}

@@ -215,6 +215,7 @@ class SizeContent(Content):
     members: Annotated[list[str], Field(min_length=1)]
     left_out: list[str] = Field(default_factory=list)
     folds: Annotated[int, Field(ge=1, le=10_000)] = 1
+    kind: Literal["single", "multi"] = "single"
 
     @model_validator(mode="after")
     def _no_more_than_there_are(self) -> "SizeContent":

@@ -57,6 +57,7 @@ class EnsembleSize:
         members: names of the members it was chosen among, best first within each fold.
         left_out: names of members that are never averaged, because their logits are not finite.
         folds: number of folds of cross-validation; 1 without.
+        kind: ``single`` or ``multi``, of the task, which names the metric.
     """
 
     k: int
@@ -67,6 +68,7 @@ class EnsembleSize:
     members: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     folds: int = 1
+    kind: str = "single"
 
     def fits(self, members: Sequence[Named]) -> bool:
         """Check whether it was chosen among these members, in this order; those left out may be among them or not."""
@@ -94,7 +96,7 @@ class EnsembleSize:
     def __str__(self) -> str:
         """Name it, as in "5 members, chosen on validation by UAR"."""
         number = plural(self.k, "member") + f" of each of {self.folds} folds" * (self.folds > 1)
-        return number if self.available == 1 else f"{number}, {how_chosen(self.chosen_by, self.metric)}"
+        return number if self.available == 1 else f"{number}, {how_chosen(self.chosen_by, self.metric, self.kind)}"
 
 
 def how_chosen(chosen_by: str, metric: str | None, kind: str = "single") -> str:
@@ -170,7 +172,7 @@ def choose_on_validation(valid: Predictions, clusters: Clusters, metric: str) ->
     best = int(np.argmax(values)) + 1
     errors = [_standard_error(valid, best, k, clusters, metric) for k in range(1, depth + 1)]
     k = max(k for k in range(1, depth + 1) if values[best - 1] - values[k - 1] <= errors[k - 1] + ROUNDING)
-    own = f"{METRICS[metric].title} on validation is {100 * values[k - 1]:.1f} %"
+    own = f"{metrics_of(valid.kind)[metric].title} on validation is {100 * values[k - 1]:.1f} %"
     highest = f"the highest, {100 * values[best - 1]:.1f} % with {plural(best, 'member')}"
     over = plural(clusters.number, clusters.unit)
     if depth == 1:
@@ -181,7 +183,7 @@ def choose_on_validation(valid: Predictions, clusters: Clusters, metric: str) ->
         reason = f"{own} ({highest}); {over} cannot tell sizes apart"
     else:
         reason = f"{own}, within one standard error over {over} ({100 * errors[k - 1]:.1f} points) of {highest}"
-    return _size(valid.members, k, "validation", metric, reason)
+    return replace(_size(valid.members, k, "validation", metric, reason), kind=valid.kind)
 
 
 def choose_best(own: Predictions, metric: str, chosen_by: str = "test") -> EnsembleSize:
@@ -191,8 +193,9 @@ def choose_best(own: Predictions, metric: str, chosen_by: str = "test") -> Ensem
     """
     sizes = range(1, len(own.logits) + 1)
     k = max(sizes, key=lambda size: (own.metric(metric, size), -size))  # -size: the smallest
-    reason = f"{METRICS[metric].title} on {chosen_by} is {100 * own.metric(metric, k):.1f} %, the highest"
-    return _size(own.members, k, chosen_by, metric, reason if len(own.logits) > 1 else "")
+    reason = f"{metrics_of(own.kind)[metric].title} on {chosen_by} is {100 * own.metric(metric, k):.1f} %, the highest"
+    reason = reason if len(own.logits) > 1 else ""
+    return replace(_size(own.members, k, chosen_by, metric, reason), kind=own.kind)
 
 
 def all_members(members: Sequence[Named], reason: str) -> EnsembleSize:

@@ -1,4 +1,4 @@
-"""Which clusters a set falls into, when they are too few, and the sentences about it."""
+"""Tests of the clusters that a set falls into, of too few of them, and of the sentences about it."""
 
 from dataclasses import dataclass
 

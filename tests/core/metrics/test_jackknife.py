@@ -89,7 +89,7 @@ def test_degrees_of_freedom_are_those_of_simulated_variances():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_clusters_that_happen_to_be_alike_do_not_make_the_interval_narrow(seed):
-    """It is narrower than over utterances by its own noise at most: by 1 / sqrt(2 degrees of freedom)."""
+    """The interval is narrower than over utterances by its own noise at most: by 1 / sqrt(2 degrees of freedom)."""
     draw, clusters = np.random.default_rng(seed), speakers(6, 50)
     right = np.zeros(300, int)
     for number in range(6):  # all as often right, to one utterance

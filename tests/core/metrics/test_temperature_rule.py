@@ -1,9 +1,11 @@
 """The table of docs/predict.md is that of tools/temperature_rule.py, and shows what the page says."""
 
 import temperature_rule
-from temperature_rule import BEGIN, DOCUMENT, END, RULES, Case, simulate
+from tables_in_docs import begin, end
+from temperature_rule import DOCUMENT, RULES, Case, simulate
 
 PAGE = DOCUMENT.read_text(encoding="utf-8")
+BEGIN, END = begin("temperatures", "temperature_rule"), end("temperatures")
 
 
 def cells(table: str) -> list[list[str]]:
@@ -36,7 +38,7 @@ def test_the_table_is_put_between_its_markers_again():
 
 
 def test_the_rule_seldom_hurts_where_the_fit_alone_often_does():
-    """The same simulation at a small size, of six unequal speakers whose logits are right."""
+    """Simulate six unequal speakers whose logits are right, at a small size."""
     outcomes = {name: simulate(Case(1.0, 6, 60), rule, 40) for name, rule in RULES.items()}
     assert outcomes["the fit alone"].harmed > 0.2
     assert outcomes["the rule"].harmed < 0.1

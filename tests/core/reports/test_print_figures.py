@@ -26,7 +26,7 @@ def one_run(report, **changes):
 
 @pytest.fixture
 def axes(monkeypatch):
-    """What is drawn: the calls of ``Axes.plot`` and ``Axes.bar``, in order."""
+    """Record the calls of ``Axes.plot`` and ``Axes.bar`` in order."""
     calls = []
     for kind in ("plot", "bar"):
         original = getattr(Axes, kind)

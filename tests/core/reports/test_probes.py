@@ -138,7 +138,7 @@ def test_ignored_is_said_only_below_the_margin(wrong, speakers, seed):
 
 
 def test_a_model_that_does_use_a_modality_is_rarely_said_to_ignore_it():
-    """Where the accuracy truly falls by the margin, at most 2.5 % of sets lead to the wrong verdict, but for chance."""
+    """At most 2.5 % of sets lead to the wrong verdict, but for chance, if the accuracy truly falls by the margin."""
     random, said = np.random.default_rng(1), 0
     stored = certain(600, 12)
     for _ in range(80):

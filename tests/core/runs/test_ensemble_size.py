@@ -79,7 +79,7 @@ def test_the_error_is_that_over_speakers_where_they_differ():
 
 
 def test_two_speakers_who_agree_by_chance_do_not_hide_the_noise_of_their_utterances():
-    """Of 20 utterances of each speaker, one member misses one and the other two more: 5 points with both speakers.
+    """One member misses one of 20 utterances of each speaker, the other two: both speakers show 5 points.
 
     The error over utterances is 6.1 points, and Student's t over two speakers widens it 1.84 times.
     """

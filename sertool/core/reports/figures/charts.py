@@ -10,9 +10,8 @@ from sertool.core.metrics import Estimate
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.contents import ClassRow, Size, TaskReport
 from sertool.core.reports.figures.style import COLOURS, COLUMN, DASHES, GREY, MARKS, new_figure
-from sertool.core.reports.html.figures.training import best_epoch
 from sertool.core.reports.wording import capitalised, figure, is_share, metric_name
-from sertool.core.training.history import MemberEpoch
+from sertool.core.training.history import MemberEpoch, best_epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

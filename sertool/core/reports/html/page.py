@@ -16,6 +16,7 @@ from sertool.core.reports.html.browser import PAGE, Pool
 from sertool.core.reports.html.side_by_side import side_by_side
 from sertool.core.reports.summary import counted
 from sertool.core.runs.ensemble_size import how_chosen
+from sertool.core.training.history import best_epoch, went_back
 
 TEMPLATES = Path(__file__).parent / "templates"  # HTML, style and script: the page needs no file beside it
 
@@ -92,6 +93,7 @@ def _environment() -> Environment:
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
     environment.globals |= {"figures": figures, "views": views, "counted": counted, "side_by_side": side_by_side}
+    environment.globals |= {"best_epoch": best_epoch, "went_back": went_back}
     return environment
 
 

@@ -10,7 +10,7 @@ from sertool.core.reports.html.figures.forest import (
     shared_scale,
 )
 from sertool.core.reports.html.figures.matrices import FEW, bar, confusion_matrix, reliability
-from sertool.core.reports.html.figures.training import NAMED, best_epoch, loss_curves, score_curves, went_back
+from sertool.core.reports.html.figures.training import NAMED, loss_curves, score_curves
 
 __all__ = [
     "FEW",
@@ -18,7 +18,6 @@ __all__ = [
     "DrawnInterval",
     "FigureGroup",
     "bar",
-    "best_epoch",
     "confusion_matrix",
     "forest",
     "interval_cell",
@@ -29,5 +28,4 @@ __all__ = [
     "score_curves",
     "shared_scale",
     "size_curve",
-    "went_back",
 ]

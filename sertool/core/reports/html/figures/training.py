@@ -24,7 +24,7 @@ from sertool.core.reports.html.figures.drawing import (
     span,
 )
 from sertool.core.reports.wording import capitalised
-from sertool.core.training.history import MemberEpoch
+from sertool.core.training.history import MemberEpoch, best_epoch, went_back
 
 Histories = Mapping[str, Sequence[MemberEpoch]]
 NAMED = 10  # members with a line style of their own, which a legend names; of more members the lines are alike
@@ -52,16 +52,6 @@ def score_curves(histories: Histories, metric: str) -> Markup:
         if (found := best_epoch(epochs))
     ]
     return _training(histories, "score", scale, f"validation {metric}, %", "; ".join(best), percent)
-
-
-def best_epoch(epochs: Sequence[MemberEpoch]) -> MemberEpoch | None:
-    """Return the epoch whose weights were kept: the last that was better than all before it."""
-    return next((epoch for epoch in reversed(epochs) if epoch.outcome.startswith("better")), None)
-
-
-def went_back(epoch: MemberEpoch) -> bool:
-    """Check whether the member went back to its best weights after this epoch, with a lower learning rate."""
-    return epoch.outcome.startswith("went back")
 
 
 def _training(
