@@ -29,7 +29,7 @@ endif
 # pip's own output is a hundred lines; a name a package shows that it is alive.
 SHORT := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
 
-.PHONY: help demo test test-slow test-data test-cluster test-kernels lint type docs fuzz bench bench-data gpu reproduce-all clean
+.PHONY: help demo test test-slow test-data test-cluster test-kernels lint type docs fuzz bench bench-data gpu reproduce-all stories clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ gpu:  ## test and measure everything on a CUDA device, in less than eight minute
 reproduce-all: $(VENV)/.installed  ## train, evaluate and report on every recipe of the paper (SYNTHETIC=1: generated data)
 	$(BIN)/python tools/reproduce_all.py --data $(DATA) --output $(OUTPUT) --launcher $(LAUNCHER) \
 		$(if $(ADDRESS),--address $(ADDRESS)) $(if $(filter-out 0,$(SYNTHETIC)),--synthetic)
+
+stories: $(VENV)/.installed-dev  ## run what five people type, EMODB=FOLDER; writes stories/transcript.md
+	$(BIN)/python tools/stories.py --emodb $(EMODB) --out stories
 
 clean:  ## remove the environment and caches, never data or models
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -13,7 +13,7 @@ from sertool.core.export.source import Figure, log_mel_of
 from sertool.core.formatting import in_markdown, plural, printable
 from sertool.core.metrics import FEWEST, few_clusters
 from sertool.core.metrics.calibration import Calibration
-from sertool.core.metrics.classification import METRICS
+from sertool.core.metrics.classification import metrics_of
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained, TrainedMember
 
@@ -176,9 +176,12 @@ def _figures(facts: Facts) -> str:
     folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
     optimistic = facts.selected_on_test or facts.seen_in_test > 0
     selected = " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
+    uar, accuracy = (metrics_of(facts.trained.task.kind)[name].title for name in ("uar", "accuracy"))
+    constant = figure.baseline.metrics
     return (
-        f"On {figure.utterances:,} test utterances{folds}: UAR {100 * figure.uar:.1f} % ({_interval(figure)}), "
-        f"accuracy {100 * figure.accuracy:.1f} %.{selected}"
+        f"On {figure.utterances:,} test utterances{folds}: {uar} {100 * figure.uar:.1f} % ({_interval(figure)}), "
+        f"{accuracy} {100 * figure.accuracy:.1f} %. Baseline, {in_markdown(figure.baseline.name)}: "
+        f"{uar} {100 * constant['uar']:.1f} %, {accuracy} {100 * constant['accuracy']:.1f} %.{selected}"
     )
 
 
@@ -199,7 +202,7 @@ def _validation(facts: Facts) -> str:
     scores = [member.score for member in facts.members]
     # The reference's checkpoints hold their scores in percent.
     worst, best = (value / 100 if max(scores) > 1 else value for value in (min(scores), max(scores)))
-    metric = METRICS[facts.trained.recipe.training.select].title
+    metric = metrics_of(facts.trained.task.kind)[facts.trained.recipe.training.select].title
     return (
         f"On validation, where each member's best epoch was chosen: {metric} {100 * worst:.1f} to "
         f"{100 * best:.1f} % by member."

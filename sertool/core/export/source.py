@@ -13,6 +13,7 @@ from sertool.core.features.log_mel import LogMel
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.inference.ensemble import Ensemble, open_ensemble, predict_sets
 from sertool.core.metrics import Interval, clusters_of, few_by_name, uar_interval
+from sertool.core.metrics.baselines import Baseline, baseline_metrics, baseline_name
 from sertool.core.metrics.calibration import Calibration, why_uncalibrated
 from sertool.core.metrics.classification import METRICS
 from sertool.core.runs.contents import read_note
@@ -79,6 +80,7 @@ class Figure:
         interval: interval of the UAR, without ends where there are too few clusters for one.
         note: sentence on the limits of the interval; empty where there are none.
         by_cluster: UAR of each cluster, lowest first, where there are too few; otherwise empty.
+        baseline: figures of always the same answer on these utterances.
     """
 
     utterances: int
@@ -87,6 +89,7 @@ class Figure:
     interval: Interval
     note: str
     by_cluster: tuple[float, ...]
+    baseline: Baseline
 
 
 def open_trained(name: str, output: Path, data: Path, index: int | None) -> Opened:
@@ -132,6 +135,7 @@ def measure(opened: Opened) -> Figure | None:
         by_cluster=tuple(
             sorted(METRICS["uar"](targets[own], decisions[own], number) for own in few_by_name(clusters).values())
         ),
+        baseline=Baseline(baseline_name(targets, test.classes), baseline_metrics(targets, number)),
     )
 
 

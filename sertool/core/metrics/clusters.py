@@ -57,7 +57,7 @@ def few_clusters(number: int, unit: str, where: str = "", *, advise: bool = True
     >>> few_clusters(1, "video", advise=False)
     '1 video: too few for an interval (5 are needed)'
     """
-    counted = plural(number, f"{where} {unit}".strip())
+    counted = plural(number, f"{'validation' if where == 'valid' else where} {unit}".strip())
     return f"{counted}: too few for an interval ({FEWEST} are needed)" + ADVICE * advise
 
 

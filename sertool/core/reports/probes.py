@@ -160,7 +160,8 @@ def _evidence(modality: str, row: ProbeRow, accuracy: float, *, is_ignored: bool
     """Write the fall in accuracy with the modality shuffled, and its interval."""
     start = f"with the {modality} of other utterances the accuracy"
     if not is_ignored:
-        return f"{start} falls by {percent(row.drop.value)} points (95 % interval {points_interval(row.drop)})"
+        change = f"{'falls' if row.drop.value >= 0 else 'rises'} by {percent(abs(row.drop.value))} points"
+        return f"{start} {change} (95 % interval of the fall {points_interval(row.drop)})"
     return (
         f"{start} stays at {percent(row.metrics['accuracy'].value)} % ({percent(accuracy)} % as it is), and the "
         f"95 % interval excludes a fall of {percent(RELEVANT, 0)} points"

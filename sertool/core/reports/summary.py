@@ -6,7 +6,7 @@ from itertools import groupby
 from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import PublishedRow, Report, ReportFinding, RunReport, TaskReport
-from sertool.core.reports.wording import figure, interval, is_share, metric_name, utterances_of
+from sertool.core.reports.wording import figure, interval, is_share, metric_name, named_baselines, utterances_of
 
 HEADLINE = ("accuracy", "uar")  # metrics of every summary; published ones follow
 MANY = 20  # runs that a sentence names
@@ -115,10 +115,7 @@ def _accuracies(task: TaskReport, runs: Sequence[RunReport]) -> list[str]:
         f"{run.name} {_share(run.sets['test'].metrics['accuracy'].value)}" + (f" ({run.stamp})" if run.stamp else "")
         for run in runs
     ]
-    # Runs of one task may have different test sets, as in cross-validation.
-    constants = dict.fromkeys(
-        f"{own.name} {_share(own.metrics['accuracy'])}" for own in (run.sets["test"].baseline for run in runs)
-    )
+    constants = [f"{name} {_share(one.metrics['accuracy'])}" for name, one in named_baselines(task)]
     published = _published(task).get("accuracy")
     return [
         first_few(own, MANY),

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from sertool.core.formatting import plural
+from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import FEWEST, Difference, Estimate
+from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.classification import LABEL_METRICS, Metric, metrics_of
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.sentiment import SCORE_METRICS
 from sertool.core.reports.compare.contents import Pair
-from sertool.core.reports.contents import MemberSpread, SetReport
+from sertool.core.reports.contents import MemberSpread, SetReport, TaskReport
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
 ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS}
@@ -94,6 +95,22 @@ def is_share(metric: str) -> bool:
 
 def _unsigned(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:.1f}"  # adding 0 turns -0.0 into 0.0
+
+
+def named_baselines(task: TaskReport) -> list[tuple[str, Baseline]]:
+    """Return the baselines of a task's runs, each once, with a name.
+
+    Runs of one task may have other test utterances, as in cross-validation. Then the name says which runs are meant.
+    """
+    found: list[Baseline] = []
+    for row in task.ours:
+        if row.baseline not in found:
+            found.append(row.baseline)
+    of = [[row.run for row in task.ours if row.baseline == one] for one in found]
+    return [
+        (f"{one.name} (of {first_few(runs)})" if len(found) > 1 else one.name, one)
+        for one, runs in zip(found, of, strict=True)
+    ]
 
 
 def over_clusters(own: SetReport | Pair) -> str:

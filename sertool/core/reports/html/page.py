@@ -90,6 +90,7 @@ def _environment() -> Environment:
         "typeset": _typeset,
         "capitalised": wording.capitalised,
         "utterances_of": wording.utterances_of,
+        "named_baselines": wording.named_baselines,
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
     environment.globals |= {"figures": figures, "views": views, "counted": counted, "side_by_side": side_by_side}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sertool.core.formatting import plural
-from sertool.core.metrics.baselines import Baseline
 from sertool.core.reports.contents import (
     DifferenceRow,
     OurRow,
@@ -149,15 +148,6 @@ def title_of(report: Report, metric: str) -> str:
     """Name a metric of all tasks together; with tasks of both kinds by its name for single labels."""
     kinds = {task.kind for task in report.tasks}
     return metric_name(metric, "multi" if kinds == {"multi"} else "single")
-
-
-def baselines(task: TaskReport) -> list[Baseline]:
-    """Return the baselines of a task's runs, each once: they may have other test utterances, as in cross-validation."""
-    found: list[Baseline] = []
-    for row in task.ours:
-        if row.baseline not in found:
-            found.append(row.baseline)
-    return found
 
 
 def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:

@@ -16,6 +16,7 @@ from sertool.core.reports.wording import (
     figure,
     interval,
     metric_name,
+    named_baselines,
     p_equals,
     points,
     points_interval,
@@ -44,7 +45,7 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         rows.append((own.run, _protocol(own, full=full), *_ours(own, metrics, full=full)))
         stamp = "" if full else own.stamp  # a terminal has no room for all of it in the row
         notes.append(f"{own.run}: {'; '.join(part for part in (_size_of(own), stamp, own.note) if part)}")
-    rows += _baseline_rows(task.ours, metrics, full=full)
+    rows += _baseline_rows(task, metrics, full=full)
     # Differences stand below the rows that they compare.
     differing, their_notes = _difference_rows(task, metrics, full=full)
     table = Table(
@@ -101,16 +102,16 @@ def _size_of(own: OurRow) -> str:
     return ", ".join(parts)
 
 
-def _baseline_rows(ours: Sequence[OurRow], metrics: Sequence[str], *, full: bool) -> list[tuple[str, ...]]:
-    """Return a row for each baseline: runs of one task may have other test utterances, as in cross-validation."""
+def _baseline_rows(task: TaskReport, metrics: Sequence[str], *, full: bool) -> list[tuple[str, ...]]:
+    """Return a row for each baseline."""
     rows = []
-    for own in ours:
+    for name, own in named_baselines(task):
         cells = []
         for metric in metrics:
-            known = own.baseline.metrics.get(metric)
+            known = own.metrics.get(metric)
             cells += ["" if known is None else figure(known, metric), "", *([""] if full else [])]
-        rows.append((own.baseline.name, "baseline", *cells))
-    return list(dict.fromkeys(rows))
+        rows.append((name, "baseline", *cells))
+    return rows
 
 
 def _difference_rows(task: TaskReport, metrics: Sequence[str], *, full: bool) -> tuple[Rows, list[str]]:
