@@ -28,7 +28,7 @@ def test_table_to_model_to_prediction_to_bundle(data_folder: Path, tmp_path: Pat
     settings = ["--set", "splits.scheme=corpus", "--set", "splits.folds=null"]
     sertool("train", "--recipe", "emodb", "--name", "emodb", "--runs", "2", *settings)
     evaluated = sertool("ensemble", "--name", "emodb", "--sets", "test", "--predictions", "ensemble.csv")
-    assert "calibration: temperature " in evaluated.stdout
+    assert "calibration: uncalibrated, 2 validation speakers: too few" in evaluated.stdout
 
     with table.open(encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file) if row["split"] == "test"}

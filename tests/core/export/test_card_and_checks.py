@@ -27,6 +27,7 @@ from sertool.core.export.source import Figure, open_trained
 from sertool.core.formatting import escaped
 from sertool.core.inference.ensemble import open_ensemble
 from sertool.core.metrics import Interval
+from sertool.core.metrics.baselines import Baseline
 from sertool.core.runs.ensemble_size import all_members
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.plan import plan_training
@@ -90,9 +91,11 @@ def make_facts(trained, name: str, figure: Figure | None) -> Facts:
     ],
 )
 def test_the_card_gives_an_interval_or_says_why_there_is_none(interval, note, by_cluster, said):
-    figure = Figure(300, 0.75, 0.72, interval, note, by_cluster)
+    baseline = Baseline("always low", {"uar": 0.5, "accuracy": 0.6})
+    figure = Figure(300, 0.75, 0.72, interval, note, by_cluster, baseline)
     card = write_card(make_facts(make_trained(), "tiny", figure), ["README.md"]).replace("\\", "")
-    assert f"On 300 test utterances: UAR 72.0 % ({said}), accuracy 75.0 %." in card
+    assert f"On 300 test utterances: UAR 72.0 % ({said}), accuracy 75.0 %. Baseline, always low: " in card
+    assert "Baseline, always low: UAR 50.0 %, accuracy 60.0 %." in card
 
 
 def test_no_name_breaks_the_card_or_stands_there_with_signs_of_direction():

@@ -102,3 +102,7 @@ def test_the_sentence_about_few_clusters():
     )
     assert few_clusters(1, "speaker", "validation", advise=False) == f"1 validation speaker: {FEW}"
     assert few_clusters(0, "video", advise=False) == f"0 videos: {FEW}"
+
+
+def test_validation_is_called_so():
+    assert few_clusters(2, "speaker", "valid").startswith("2 validation speakers: too few")

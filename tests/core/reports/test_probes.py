@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored_sets import changed, make_origin, make_set, only, shuffled, write_run
 
-from sertool.core.reports.contents import ModalityUse, SetReport
+from sertool.core.metrics import Estimate
+from sertool.core.reports import probes
+from sertool.core.reports.contents import ModalityUse, ProbeRow, SetReport
 from sertool.core.reports.details import Details, details_of
 from sertool.core.reports.probes import ORDER, RELEVANT
 
@@ -186,3 +188,10 @@ def test_a_recipe_of_one_modality_has_no_verdict(tmp_path):
     stored = replace(make_set("test"), origin=make_origin(recipe=recipe))
     write_run(tmp_path / "tiny", stored, probes=lambda one: dict.fromkeys(ORDER, one.predictions.logits))
     assert only(tmp_path).sets["test"].use is None
+
+
+def test_an_accuracy_that_rises_is_not_said_to_fall():
+    row = ProbeRow("text shuffled", {}, Estimate(-0.087, -0.336, 0.162), 0.4)
+    assert probes._evidence("text", row, 0.8, is_ignored=False) == (
+        "with the text of other utterances the accuracy rises by 8.7 points (95 % interval of the fall -33.6 to 16.2)"
+    )

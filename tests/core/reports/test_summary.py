@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import report_example
 from report_pages import of, parsed, text_of
 
 from sertool.core.metrics import Estimate
+from sertool.core.metrics.baselines import Baseline, baseline_scores
 from sertool.core.reports.contents import Report, ReportFinding
 from sertool.core.reports.html.page import render
 from sertool.core.reports.summary import summary
 from sertool.core.reports.text.markdown import to_markdown
 from sertool.core.reports.text.terminal import show
+from sertool.core.reports.wording import named_baselines
 
 
 def of_run(place, **changes):
@@ -108,3 +111,27 @@ def test_every_output_begins_with_the_summary():
 
 def test_a_report_without_runs_has_no_summary():
     assert summary(Report("nothing", "now", (), (), ("calls: no stored predictions",), "")) == ()
+
+
+def test_baselines_are_told_apart_where_runs_differ_in_their_test_utterances():
+    report = report_example.example(60)
+    task = report.tasks[0]
+    first, second = task.ours
+    assert [name for name, _ in named_baselines(task)] == ["always neutral"]
+    other = replace(second, baseline=Baseline("always neutral", {"accuracy": 0.25, "uar": 0.25}))
+    apart = replace(task, ours=(first, other))
+    assert [name for name, _ in named_baselines(apart)] == [
+        "always neutral (of iemocap)",
+        "always neutral (of iemocap-honest)",
+    ]
+    changed = replace(report, tasks=(apart, *report.tasks[1:]))
+    shown = "\n".join(show(changed, 200))
+    page = render(changed)
+    for name in ("always neutral (of iemocap)", "always neutral (of iemocap-honest)"):
+        assert name in shown
+        assert name in page
+
+
+def test_equal_baselines_of_scores_are_one():
+    scores = np.array([-1.0, 0.5, 2.0])
+    assert baseline_scores(scores, 7) == baseline_scores(scores, 7)

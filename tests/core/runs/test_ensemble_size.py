@@ -213,3 +213,17 @@ def test_in_cross_validation_every_fold_gives_its_first_members():
     assert [one.name for one in found.chosen(own)] == ["run-1-0", "run-2-1", "run-1-1", "run-2-0"]
     with pytest.raises(UsageError, match="there are 2 members"):
         chosen_by_user(own, 3)
+
+
+def test_a_metric_of_several_labels_has_its_own_name(tmp_path):
+    """Accuracy over single labels is called label accuracy, also of a size that was stored."""
+    targets = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
+    right = np.where(targets, 2.0, -2.0).astype(np.float32)
+    own = predictions([[0, 1, 0, 1]] * 2, [0, 1, 0, 1])
+    valid = replace(own, logits=np.stack([right, right]), targets=targets, kind="multi")
+    size = choose_on_validation(valid, speakers(4, 4), "accuracy")
+    assert str(size) == "2 members, chosen on validation by label accuracy"
+    assert size.reason.startswith("label accuracy on validation is 100.0 %")
+    assert choose_best(valid, "accuracy").reason.startswith("label accuracy on test")
+    write_size(tmp_path, size)
+    assert str(read_size(tmp_path)) == str(size)
