@@ -131,7 +131,7 @@ def test_metrics_of_many_counts_at_once(shape, name):
 
 @pytest.mark.parametrize("name", list(metrics.METRICS))
 def test_metrics_of_nothing_are_nothing(name):
-    """A resample may hold none of the utterances that count."""
+    """A set without one of its clusters may hold none of the utterances that count."""
     nothing = metrics.counts_of(np.zeros((2, 11)), multi=False)
     np.testing.assert_array_equal(metrics.METRICS[name].of_counts(nothing), [0, 0])
 
