@@ -1,7 +1,8 @@
 """Rows of an Excel workbook (.xlsx), which needs the extra ``excel``.
 
-A workbook is a zip archive of XML. What it would unpack to is checked first, so that a small file cannot fill the
-memory. Of a formula its stored value is read, as the spreadsheet showed it last; nothing is computed or run.
+A workbook is a zip archive of XML. What it would unpack to is checked first, and defusedxml refuses entities, so that a
+small file cannot fill the memory. Of a formula its stored value is read, as the spreadsheet showed it last; nothing is
+computed or run.
 """
 
 import datetime
@@ -41,16 +42,23 @@ def read_workbook(path: Path, findings: Findings) -> tuple[list[str], Rows, list
         read.
 
     Raises:
-        UsageError: the extra is not installed.
+        UsageError: the extra is not installed, or its protection is switched off.
         DataError: the file cannot be read, is no workbook, or would unpack to more than :data:`LARGEST` bytes.
     """
     try:
+        import defusedxml  # noqa: F401 (openpyxl reads by it, if it is there, and then expands no entities)
         import openpyxl
     except ImportError as error:
         raise UsageError(
             f"{path}: a table is a .csv, .tsv or .jsonl file",
             hint=f"{_AS_CSV}, or pip install 'sertool[excel]' to read .xlsx",
         ) from error
+
+    if not openpyxl.DEFUSEDXML:  # switched off by OPENPYXL_DEFUSEDXML
+        raise UsageError(
+            f"{path}: is only read where openpyxl uses defusedxml, since a small workbook may unpack to gigabytes",
+            hint="unset OPENPYXL_DEFUSEDXML",
+        )
 
     def opened(*, values: bool) -> list[Any]:
         book = openpyxl.load_workbook(file, read_only=True, data_only=values, keep_links=False)

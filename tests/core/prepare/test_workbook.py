@@ -147,6 +147,17 @@ def test_cells_far_away_and_entities_do_not_fill_the_memory(folder, monkeypatch)
     assert "not readable as an Excel workbook" in refusal(lol)
 
 
+def test_a_workbook_is_not_read_without_the_protection(folder, monkeypatch):
+    path = write(folder / "t.xlsx", ROWS)
+    monkeypatch.setattr("openpyxl.DEFUSEDXML", False)
+    with pytest.raises(UsageError, match="is only read where openpyxl uses defusedxml"):
+        read_records(path, Findings())
+    monkeypatch.setitem(sys.modules, "defusedxml", None)
+    with pytest.raises(UsageError, match=r"a table is a \.csv, \.tsv or \.jsonl file") as caught:
+        read_records(path, Findings())
+    assert "pip install 'sertool[excel]'" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
