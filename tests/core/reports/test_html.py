@@ -133,7 +133,7 @@ def test_the_table_of_a_data_set_has_the_published_ours_and_the_difference(tree)
             "69.0064.0–73.565.20 ± 0.95",
             "69.6064.6–74.165.20 ± 0.95",
         ],
-        ["Baseline: the same answer for every utterance"],
+        ["Baseline: one answer for all"],
         ["always neutral", *["30.00"] * 4],
         ["Difference in points: how optimistic the paper’s protocol is"],
         [
