@@ -1,7 +1,6 @@
 """``sertool demo``: train three ensembles on the packaged corpus and compare them in one table."""
 
 import csv
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +83,10 @@ def _evaluated(title: str, name: str, output: Path, chosen: "Precision") -> dict
         "accuracy": test.metric("accuracy", members),
         "utterances": len(test.ids),
         "voices": voices.number,
-        "by_cluster": [asdict(one) for one in by_voice],
+        "by_cluster": [
+            {"name": one.name, "utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar}
+            for one in by_voice
+        ],
     }
 
 

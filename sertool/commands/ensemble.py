@@ -154,7 +154,8 @@ def _details(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation"
     experiment = opened.experiment
     spoken, probes = spoken_of(experiment, result.utterances), dict(evaluation.probes.get(result.set, {}))
     modalities, folds = experiment.recipe.dataset.modalities, len(experiment.folds)
-    return details_of(result, spoken, probes, evaluation.k, modalities, folds)
+    temperature = evaluation.calibration.temperature if evaluation.calibration else 1.0
+    return details_of(result, spoken, probes, evaluation.k, modalities, folds, temperature=temperature)
 
 
 def show_details(details: "Details | None", result: "Predictions", k: int) -> list[str]:

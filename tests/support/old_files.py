@@ -130,7 +130,7 @@ def close(*names: str) -> None:
 
 
 # Findings that earlier versions did not look for.
-NEW_KINDS = {"speakers-unknown", "few-speakers", "text-cannot-tell", "spellings"}
+NEW_KINDS = {"speakers-unknown", "few-speakers", "text-cannot-tell", "spellings", "joined-labels"}
 
 
 def as_then(now, was):

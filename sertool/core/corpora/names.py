@@ -14,7 +14,7 @@ Texts are not names: a transcript is stored as it was written.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 
 # Characters of Unicode's property Default_Ignorable_Code_Point, without the joiners. Signs that shape Mongolian
 # letters stay behind those, and the letters of a flag's name stay behind the flag.
@@ -48,6 +48,8 @@ _LIKE_LATIN = str.maketrans(
 )
 _LONGEST = 40  # characters; a longer cell, with what it has of invisible ones, is some text
 _WORD = 4  # letters; shorter words that differ in one are often different words: sad and mad
+_JOINED = re.compile(r"\s*[,;/&+]\s*")  # signs that may stand between two classes
+_ALWAYS = (",", ";")  # the ones of these that hardly stand in the name of a class
 _COMPARED = 200  # classes; more of them are texts or numbers, and comparing all pairs would take long
 
 
@@ -121,6 +123,23 @@ def likely_spellings(names: Iterable[str], *, classes: bool) -> list[list[str]]:
         else:
             near += group
     return [group for group in joined if len(group) > 1]
+
+
+def likely_several(names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names of classes that are likely several classes, each with its parts.
+
+    A comma and a semicolon hardly stand in the name of a class. A slash, a plus and an ampersand may, so they divide a
+    name only if all its parts are classes too.
+
+    >>> likely_several(["happy", "happy, sad", "happy/sad", "sad", "r&b"])
+    {'happy, sad': ('happy', 'sad'), 'happy/sad': ('happy', 'sad')}
+    """
+    found = {}
+    for name in sorted(names):
+        parts = tuple(part for part in _JOINED.split(name) if part)
+        if len(parts) > 1 and (any(sign in name for sign in _ALWAYS) or all(part in names for part in parts)):
+            found[name] = parts
+    return found
 
 
 def _is_misspelt(a: str, b: str) -> bool:

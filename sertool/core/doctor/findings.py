@@ -116,6 +116,12 @@ KINDS: Mapping[str, Kind] = {
         "classes and speakers with several likely spellings: by case, by spaces, or (classes) by one letter",
         "if each is one name, correct the table, or prepare it again with --map-labels OLD=NEW",
     ),
+    "joined-labels": Kind(
+        "warning",
+        "labels joined: {}",
+        "classes whose name looks like several labels: `happy, sad`, or `happy/sad` beside `happy` and `sad`",
+        "if they are several, prepare the table again: docs/own-data.md says how several labels are written",
+    ),
     "text-cannot-tell": Kind(
         "warning",
         "the text cannot tell",

@@ -1,14 +1,15 @@
 """Names of classes, speakers and other groups that look like another one, or stand for a missing value.
 
 ``sertool prepare`` stores none such. Corpora of earlier versions, and those that other programs wrote, may hold them.
-Names that look different and are likely spellings of one ("Angry", "angry") are stored as they are, and suspected.
+Names that look different and are likely spellings of one ("Angry", "angry") are stored as they are, and suspected. So
+are names of classes that look like several ("happy, sad").
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from sertool.core.corpora.corpus import GROUPS
-from sertool.core.corpora.names import is_missing, likely_spellings, normal, visible
+from sertool.core.corpora.names import is_missing, likely_several, likely_spellings, normal, visible
 from sertool.core.doctor.findings import Finding, found
 from sertool.core.doctor.subject import Subject
 from sertool.core.formatting import plural
@@ -25,6 +26,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     if examples := [line for group in ("class", "speaker") for line in _spellings(group, names[group])]:
         text = f"{plural(len(examples), 'name')} with several likely spellings, which count as different names"
         yield found("spellings", len(examples), text, examples)
+    if joined := likely_several(names["class"]):
+        text = f"{plural(len(joined), 'class', 'classes')} that may be several labels, each counted as one class"
+        yield found("joined-labels", len(joined), text, [f"class {visible(name)}" for name in joined])
 
 
 def _spellings(group: str, names: Sequence[str]) -> Iterator[str]:

@@ -178,8 +178,10 @@ def _figures(facts: Facts) -> str:
     selected = " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
     uar, accuracy = (metrics_of(facts.trained.task.kind)[name].title for name in ("uar", "accuracy"))
     constant = figure.baseline.metrics
+    unknown = f"**Speakers unknown:** {in_markdown(figure.speakers_note)}.\n\n" if figure.speakers_note else ""
     return (
-        f"On {figure.utterances:,} test utterances{folds}: {uar} {100 * figure.uar:.1f} % ({_interval(figure)}), "
+        f"{unknown}On {figure.utterances:,} test utterances{folds}: "
+        f"{uar} {100 * figure.uar:.1f} % ({_interval(figure)}), "
         f"{accuracy} {100 * figure.accuracy:.1f} %. Baseline, {in_markdown(figure.baseline.name)}: "
         f"{uar} {100 * constant['uar']:.1f} %, {accuracy} {100 * constant['accuracy']:.1f} %.{selected}"
     )

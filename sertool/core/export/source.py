@@ -81,6 +81,7 @@ class Figure:
         note: sentence on the limits of the interval; empty where there are none.
         by_cluster: UAR of each cluster, lowest first, where there are too few; otherwise empty.
         baseline: figures of always the same answer on these utterances.
+        speakers_note: sentence on unknown speakers; empty where all are known.
     """
 
     utterances: int
@@ -90,6 +91,7 @@ class Figure:
     note: str
     by_cluster: tuple[float, ...]
     baseline: Baseline
+    speakers_note: str = ""
 
 
 def open_trained(name: str, output: Path, data: Path, index: int | None) -> Opened:
@@ -136,6 +138,7 @@ def measure(opened: Opened) -> Figure | None:
             sorted(METRICS["uar"](targets[own], decisions[own], number) for own in few_by_name(clusters).values())
         ),
         baseline=Baseline(baseline_name(targets, test.classes), baseline_metrics(targets, number)),
+        speakers_note=experiment.corpus.speakers_note,
     )
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Estimate, Jackknife
+from sertool.core.metrics import Clusters, Estimate, Jackknife
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.metrics.classification import FloatArray, Metric
+from sertool.core.metrics.clusters import UNITS
 from sertool.core.metrics.jackknife import SHARE
 
 VALUES = np.arange(-3.0, 4.0)  # score of each of seven classes
@@ -84,6 +85,19 @@ def score_estimates(
         found["pearson"] = _estimate(columns, _pearson, jackknife, (-1.0, 1.0))
         found["ccc"] = _estimate(columns, _ccc, jackknife, (-1.0, 1.0))
     return found
+
+
+def score_metrics(
+    scores: FloatArray, logits: FloatArray, classes: Sequence[str], *, temperature: float = 1.0
+) -> dict[str, float]:
+    """Return the metrics of :func:`score_estimates` without their intervals.
+
+    >>> score_metrics(np.array([2.0, -1.0]), np.array([[0.0, 9.0], [0.0, 9.0]]), ["negative", "positive"])
+    {'acc2_without_zeros': 0.5}
+    """
+    together = Clusters(np.zeros(len(scores), np.int64), 1, UNITS[0])
+    found = score_estimates(scores, logits, classes, Jackknife(together), temperature=temperature)
+    return {name: estimate.value for name, estimate in found.items()}
 
 
 def pearson(targets: FloatArray, predictions: FloatArray) -> float:

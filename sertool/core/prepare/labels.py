@@ -6,12 +6,11 @@ another scale that the user names.
 """
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from sertool.core.corpora.names import likely_spellings
+from sertool.core.corpora.names import likely_several, likely_spellings
 from sertool.core.formatting import first_few, first_lines, row_numbers
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.scale import Scale
@@ -19,8 +18,6 @@ from sertool.core.prepare.scale import Scale
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
 SCORE = "score"
 BETWEEN = "|"
-_JOINED = re.compile(r"\s*[,;/&+]\s*")
-_ALWAYS = (",", ";")  # hardly in the name of a class
 MANY_CLASSES = 50  # no published set has so many emotions; texts or numbers in the column do
 
 Label = str | tuple[str, ...] | float
@@ -116,13 +113,8 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
 
 
 def _joined(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterator[str]:
-    """Report names that are likely several classes: ``a, b``, and ``a/b`` where both a and b are classes too."""
-    found = {}
-    for name in sorted(places):
-        parts = [part for part in _JOINED.split(name) if part]
-        if len(parts) > 1 and (any(sign in name for sign in _ALWAYS) or all(part in places for part in parts)):
-            found[name] = BETWEEN.join(parts)
-    if found:
+    """Report names that are likely several classes, see :func:`~sertool.core.corpora.names.likely_several`."""
+    if found := {name: BETWEEN.join(parts) for name, parts in likely_several(places).items()}:
         shown = first_few(f"{name!r} ({row_numbers(places[name])})" for name in found)
         name, several = next(iter(found.items()))
         yield (

@@ -1,10 +1,14 @@
 """Figures cluster by cluster, as speaker by speaker: they take the place of intervals where clusters are few."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics import Clusters, few_by_name, few_clusters
-from sertool.core.metrics.classification import METRICS
+from sertool.core.metrics.classification import METRICS, FloatArray
+from sertool.core.metrics.sentiment import score_metrics
 from sertool.core.reports.contents import ClusterRow
 
 Decisions = NDArray[np.int64]
@@ -42,4 +46,30 @@ def cluster_rows(
             uar=METRICS["uar"](targets[own], decisions[own], num_classes),
         )
         for name, own in few_by_name(clusters).items()
+    )
+
+
+def with_scores(
+    rows: Sequence[ClusterRow],
+    scores: FloatArray,
+    logits: FloatArray,
+    classes: Sequence[str],
+    clusters: Clusters,
+    temperature: float,
+) -> tuple[ClusterRow, ...]:
+    """Add the metrics of scores to the rows of :func:`cluster_rows`.
+
+    Args:
+        rows: the rows, none or one for each cluster.
+        scores: (N,) raw labels, -3 to 3.
+        logits: (N, C).
+        classes: names of the classes, seven or two.
+        clusters: the clusters of the utterances.
+        temperature: temperature of the probabilities.
+    """
+    of = few_by_name(clusters)
+    return tuple(
+        replace(row, scores=score_metrics(scores[own], logits[own], classes, temperature=temperature))
+        for row in rows
+        for own in [of[row.name]]
     )

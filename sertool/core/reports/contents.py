@@ -155,12 +155,13 @@ class ModalityUse:
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """A cluster, as a speaker: its name, number of utterances, accuracy and UAR."""
+    """A cluster, as a speaker: its name, number of utterances, accuracy and UAR, and the metrics of scores by key."""
 
     name: str
     utterances: int
     accuracy: float
     uar: float
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

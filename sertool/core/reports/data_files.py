@@ -85,7 +85,9 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     yield from _class_rows(base, run, own)
     for one in own.by_cluster:
         named = plain._replace(what="cluster", name=one.name)
-        yield from _values(named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar})
+        yield from _values(
+            named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar, **one.scores}
+        )
     yield from _values(plain._replace(what="baseline", name=own.baseline.name), own.baseline.metrics)
     if own.calibration is not None:
         yield from _calibration_rows(base, own.calibration)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sertool.core.metrics import Jackknife, clusters_of
-from sertool.core.reports.by_cluster import cluster_rows, limits_of
+from sertool.core.reports.by_cluster import cluster_rows, limits_of, with_scores
 from sertool.core.reports.contents import ClusterRow, ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
 from sertool.core.reports.probes import modality_use, probe_rows
@@ -25,7 +25,14 @@ class Details:
 
 
 def details_of(
-    predictions: Predictions, spoken: Sequence[Spoken], probes: Probes, k: int, modalities: Sequence[str], folds: int
+    predictions: Predictions,
+    spoken: Sequence[Spoken],
+    probes: Probes,
+    k: int,
+    modalities: Sequence[str],
+    folds: int,
+    *,
+    temperature: float = 1.0,
 ) -> Details:
     """Compute the details of a labelled set.
 
@@ -36,16 +43,21 @@ def details_of(
         k: number of averaged members.
         modalities: those that the model takes, by its recipe.
         folds: number of folds of the run.
+        temperature: temperature of the probabilities, of which scores are made.
     """
     assert predictions.targets is not None
     clusters, decisions = clusters_of(spoken), predictions.decisions(k)
     rows = probe_rows(predictions, spoken, probes, k, Jackknife(clusters))
     use = modality_use(rows, spoken, predictions.metric("accuracy", k), clusters)
+    by_cluster = cluster_rows(predictions.targets, decisions, len(predictions.classes), clusters)
+    if predictions.scores is not None and predictions.kind == "single":  # raw scores exist for sentiment only
+        logits, classes = predictions.ensemble_logits(k), predictions.classes
+        by_cluster = with_scores(by_cluster, predictions.scores, logits, classes, clusters, temperature)
     return Details(
         unit=clusters.unit,
         clusters=clusters.number,
         unit_note=limits_of(clusters, predictions.set, folds=folds),
-        by_cluster=cluster_rows(predictions.targets, decisions, len(predictions.classes), clusters),
+        by_cluster=by_cluster,
         probes=rows,
         use=use if len(modalities) > 1 else None,  # a model that takes one modality cannot ignore the other
     )

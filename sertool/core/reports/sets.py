@@ -40,7 +40,7 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         scores = score_estimates(own.scores, logits, own.classes, jackknife, temperature=temperature)
     alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
-    details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds)
+    details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds, temperature=temperature)
     return SetReport(
         set=name,
         utterances=len(own.ids),

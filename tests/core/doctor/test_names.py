@@ -55,6 +55,14 @@ def test_likely_spellings_are_suspected():
     assert "--map-labels" in finding.advice
 
 
+def test_names_that_look_like_several_labels_are_suspected():
+    (finding,) = names.check(subject_of(("happy", "sad", "happy, sad", "happy/sad", "r&b"), ["Ann"]))
+    assert (finding.kind, finding.number, finding.severity) == ("joined-labels", 2, "warning")
+    assert finding.text == "2 classes that may be several labels, each counted as one class"
+    assert finding.examples == ("class 'happy, sad'", "class 'happy/sad'")
+    assert "how several labels are written" in finding.advice
+
+
 def test_a_speaker_in_two_sets_is_shared_in_whatever_form():
     (finding,) = leakage.check(subject_of(("a", "b"), ["J\u00f6rg", "Ann", "Jo\u0308rg"]))
     assert (finding.kind, finding.examples) == ("shared-speakers", ("J\u00f6rg (train, test)",))

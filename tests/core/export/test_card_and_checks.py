@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from sertool.cli import app
+from sertool.core.corpora.corpus import unknown_note
 from sertool.core.corpora.tasks import Task
 from sertool.core.errors import SertoolError
 from sertool.core.export import check as bundle_check
@@ -24,7 +25,7 @@ from sertool.core.export import source as export_source
 from sertool.core.export.check import feeds_of, make_trial
 from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.source import Figure, open_trained
-from sertool.core.formatting import escaped
+from sertool.core.formatting import escaped, in_markdown
 from sertool.core.inference.ensemble import open_ensemble
 from sertool.core.metrics import Interval
 from sertool.core.metrics.baselines import Baseline
@@ -59,6 +60,9 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
     assert "synthetic" not in card
 
 
+METRICS = {"uar": 0.5, "accuracy": 0.6}
+
+
 def make_facts(trained, name: str, figure: Figure | None) -> Facts:
     """The facts of a bundle; ``name`` stands wherever a name from outside may."""
     compared = bundle_check.BundleComparison(name, 1e-6, 0, 64, 1.0, 1.0, np.zeros((64, 3), np.float32))
@@ -91,11 +95,19 @@ def make_facts(trained, name: str, figure: Figure | None) -> Facts:
     ],
 )
 def test_the_card_gives_an_interval_or_says_why_there_is_none(interval, note, by_cluster, said):
-    baseline = Baseline("always low", {"uar": 0.5, "accuracy": 0.6})
-    figure = Figure(300, 0.75, 0.72, interval, note, by_cluster, baseline)
+    figure = Figure(300, 0.75, 0.72, interval, note, by_cluster, Baseline("always low", METRICS))
     card = write_card(make_facts(make_trained(), "tiny", figure), ["README.md"]).replace("\\", "")
     assert f"On 300 test utterances: UAR 72.0 % ({said}), accuracy 75.0 %. Baseline, always low: " in card
     assert "Baseline, always low: UAR 50.0 %, accuracy 60.0 %." in card
+
+
+def test_the_card_says_before_the_figure_that_speakers_are_unknown():
+    own = Figure(300, 0.75, 0.72, Interval(None, None, "utterance", 300), "", (), Baseline("always low", METRICS))
+    note = unknown_note(300, 300)
+    card = write_card(make_facts(make_trained(), "tiny", replace(own, speakers_note=note)), ["README.md"])
+    told = card.index(f"**Speakers unknown:** {in_markdown(note)}.")
+    assert told < card.index("On 300 test utterances")
+    assert "Speakers unknown" not in write_card(make_facts(make_trained(), "tiny", own), ["README.md"])
 
 
 def test_no_name_breaks_the_card_or_stands_there_with_signs_of_direction():

@@ -16,7 +16,7 @@ MODULES = {
     "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
     "metrics.jackknife": (3, set()),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
-    "metrics.sentiment": (3, {"score_estimates"}),
+    "metrics.sentiment": (4, {"score_estimates"}),
     "metrics.significance": (4, set()),
     "inference.notebook": (3, {"bars", "facts", "table"}),
     "inference.trust": (3, set()),

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import tiny_recipe
 from commands_run import run
 from faulty_runs import kinds
-from sklearn.metrics import accuracy_score, recall_score
+from sklearn.metrics import accuracy_score, mean_absolute_error, recall_score
 from stored_sets import changed, make_origin, make_set, only, report, shuffled, write_run
 
+from sertool.core.metrics.sentiment import score_of
 from sertool.core.reports.probes import ORDER
+from sertool.core.reports.wording import figure
 
 SAID = "2 test speakers: too few for an interval (5 are needed); cross-validate with --set splits.scheme=folds"
 FOLDS = "2 test speakers: too few for an interval (5 are needed)"
@@ -127,6 +130,30 @@ def test_five_speakers_have_intervals_and_no_rows_of_their_own(tmp_path):
     own = only(tmp_path).sets["test"]
     assert (own.unit, own.by_cluster) == ("dialogue", ())
     assert own.unit_note.endswith("says nothing about other speakers")
+
+
+def test_scores_are_shown_speaker_by_speaker(here):
+    test = make_set("test", classes=[str(score) for score in range(-3, 4)], speakers=2)
+    recipe = tiny_recipe(dataset={"task": "sentiment", "num_classes": 7})
+    origin = make_origin(recipe, task="sentiment", rule="seven", train_classes=[1] * 7)
+    scores = test.predictions.targets - 3.0
+    write_run(here / "ckpt/tiny", replace(changed(test, scores=scores), origin=origin), calibrated=False)
+    own = only(here / "ckpt").sets["test"]
+    said = score_of(test.predictions.ensemble_logits(own.k), test.predictions.classes)
+    for place, row in enumerate(own.by_cluster):
+        rows = slice(place, None, 2)
+        assert row.scores["mae"] == pytest.approx(mean_absolute_error(scores[rows], said[rows]))
+        assert row.scores["pearson"] == pytest.approx(np.corrcoef(scores[rows], said[rows])[0, 1])
+        assert row.scores["acc7"] == pytest.approx(row.accuracy)
+    shown = run("report", "--name", "tiny", "--csv", "r.csv", "--html", "r.html")
+    cells = [cell for line in shown.stdout.splitlines() if line.startswith("test-1 ") for cell in line.split()[1:]]
+    row = own.by_cluster[1]
+    figures = {"accuracy": row.accuracy, "uar": row.uar, **row.scores}
+    assert cells == ["200", *(figure(value, name) for name, value in figures.items())]
+    with (here / "r.csv").open(newline="") as file:
+        found = {row["metric"]: row["value"] for row in csv.DictReader(file) if row["name"] == "test-1"}
+    assert float(found["ccc"]) == pytest.approx(row.scores["ccc"])
+    assert f'<td class="n">{row.scores["mae"]:.3f}</td>' in (here / "r.html").read_text()
 
 
 def test_two_runs_are_compared_speaker_by_speaker(here):

@@ -1,5 +1,6 @@
 """A report in sections of tables: one for each data set and task, one for each run, one for what could not be used."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -117,11 +118,13 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
 
 
 def _by_cluster(own: SetReport) -> Table:
-    rows = [
-        (one.name, f"{one.utterances:,}", figure(one.accuracy, "accuracy"), figure(one.uar, "uar"))
-        for one in own.by_cluster
-    ]
-    header = (own.unit, "utterances", metric_name("accuracy", own.kind), metric_name("uar", own.kind))
+    names = ["accuracy", "uar", *own.scores]
+    rows = []
+    for one in own.by_cluster:
+        values = {"accuracy": one.accuracy, "uar": one.uar, **one.scores}
+        figures = (figure(values.get(name, math.nan), name) for name in names)
+        rows.append((one.name, f"{one.utterances:,}", *figures))
+    header = (own.unit, "utterances", *(metric_name(name, own.kind) for name in names))
     return Table(f"by {own.unit}", header, tuple(rows))
 
 
