@@ -115,11 +115,8 @@ class _Lines:
         settings = self.plan.experiment.recipe.training
         scores = [row.score for _, row in epoch.rows]
         losses = [row.loss for _, row in epoch.rows]
-        metric, lowest, highest = (
-            metric_name(settings.select, self.plan.experiment.task.kind),
-            figure(min(scores)),
-            figure(max(scores)),
-        )
+        metric = metric_name(settings.select, self.plan.experiment.task.kind)
+        lowest, highest = figure(min(scores)), figure(max(scores))
         scored = f"{lowest} - {highest}" if len(scores) > 1 else highest
         line = (
             f"{self.title}epoch {epoch.number}/{settings.max_epochs} · {self._who(epoch)} · "

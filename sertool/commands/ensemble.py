@@ -81,7 +81,7 @@ def ensemble(
     shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
     stored = bool(details) and not evaluation.unstored  # a report is of labelled splits
     following = [f"next: {run_command('report', output / name, data=data)}"] * stored
-    files.show([*shown, *show_size(evaluation.size, before), show_calibration(evaluation), *following])
+    files.show([*shown, *show_size(evaluation, before), show_calibration(evaluation), *following])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
 
@@ -161,18 +161,19 @@ def _details(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation"
 def show_details(details: "Details | None", result: "Predictions", k: int) -> list[str]:
     """Format as lines the figures of each cluster if there are few, and what a masked or shuffled modality costs."""
     from sertool.core.formatting import printable
-    from sertool.core.reports.wording import figure, points_interval
+    from sertool.core.reports.wording import falls_shown, figure, metric_name, points_interval
 
     if details is None:
         return []
     lines = []
+    accuracy, uar = (metric_name(name, result.kind) for name in ("accuracy", "uar"))
     names = [printable(one.name) for one in details.by_cluster]
     if names:
         columns = [
             [details.unit, *names],
             ["utterances", *(f"{one.utterances:,}" for one in details.by_cluster)],
-            ["accuracy", *(figure(one.accuracy) for one in details.by_cluster)],
-            ["UAR", *(figure(one.uar) for one in details.by_cluster)],
+            [accuracy, *(figure(one.accuracy) for one in details.by_cluster)],
+            [uar, *(figure(one.uar) for one in details.by_cluster)],
         ]
         lines += ["", *padded(columns), details.unit_note]
     if details.probes:
@@ -180,7 +181,7 @@ def show_details(details: "Details | None", result: "Predictions", k: int) -> li
         columns = [
             [PROBED, "as it is", *(row.name for row in rows)],
             [
-                "accuracy",
+                accuracy,
                 *map(figure, (result.metric("accuracy", k), *(row.metrics["accuracy"].value for row in rows))),
             ],
             ["falls by", "", *(figure(row.drop.value) for row in rows)],
@@ -188,13 +189,16 @@ def show_details(details: "Details | None", result: "Predictions", k: int) -> li
         falls = [list(row.by_cluster.values()) for row in rows]
         columns += [[name, "", *(figure(one[place]) for one in falls)] for place, name in enumerate(names)]
         columns += [] if names else [["95 % interval", "", *(points_interval(row.drop) for row in rows)]]
-        lines += ["", *padded(columns), *([f"in the last columns the fall for each {details.unit}"] if names else [])]
+        lines += ["", *padded(columns), *([falls_shown(details.unit)] if names else [])]
         lines += [details.use.sentence] if details.use else []
     return lines
 
 
-def show_size(size: "EnsembleSize", before: "EnsembleSize | None") -> list[str]:
-    """Say which size is stored from now on, and why; ``before`` is the one that was stored until now."""
+def show_size(evaluation: "Evaluation", before: "EnsembleSize | None") -> list[str]:
+    """Say which size was chosen and why, and whether it is stored; ``before`` is the one that was stored until now."""
+    size = evaluation.size
+    if evaluation.unstored:
+        return [f"not stored: {size.explained}"]
     lines = [f"stored: {size.explained}"]
     if size.left_out:
         lines.insert(0, f"left out because their logits are not finite: {', '.join(size.left_out)}")

@@ -15,8 +15,6 @@ from sertool.commands._predictions import left_out, predictions_table, show
 from sertool.core.formatting import printable
 from sertool.core.inference.results import Prediction
 
-MANY = 20  # recordings; reading fewer takes too little time for a progress bar
-
 if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
     from sertool.core.inference.predictor import Predictor

@@ -168,12 +168,7 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
         )
         for place in range(members)
     )
-    probes = [
-        ("text masked", 0.23),
-        ("audio masked", 0.09),
-        ("text shuffled", 0.31),
-        ("audio shuffled", 0.12),
-    ]
+    probes = {"text masked": 0.23, "audio masked": 0.09, "text shuffled": 0.31, "audio shuffled": 0.12}
     return SetReport(
         set=name,
         utterances=count,
@@ -207,7 +202,7 @@ def set_report(name="test", count=240, classes=EMOTIONS, *, accuracy=0.72, membe
         slices=slices(rows, accuracy),
         probes=tuple(
             ProbeRow(probe, figures(accuracy - drop), near(drop, 0.04), 0.0003 if drop > 0.1 else 0.03)
-            for probe, drop in probes
+            for probe, drop in probes.items()
         ),
         by_cluster=(),
         use=ModalityUse("used", "used", "it uses the text and the audio"),

@@ -2,9 +2,9 @@
 
 An experiment is opened without the labels that only evaluation may see: those of utterances that are tested in some
 fold and neither trained nor validated on in any. Training, the choice of epochs and ensemble size, and calibration
-work without them. Code that needs the labels asks for them, which adds an entry to the run's log. It tells reads that
-count classes from those that compare decisions with the labels. If a recipe
-validates on its test utterances (the paper's protocol), nothing is left to hide, and the reads are logged all the same.
+work without them. Code that needs the labels asks for them, which adds an entry to the run's log. The entry says
+whether classes were counted, or decisions compared with the labels. If a recipe validates on its test utterances (the
+paper's protocol), nothing is left to hide, and the reads are logged all the same.
 """
 
 import time

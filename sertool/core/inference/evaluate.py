@@ -131,11 +131,15 @@ def _size(
     if k is not None:
         size = chosen_by_user(next(iter(sets.values())).members, k)
     else:
-        clusters = None
+        clusters, folds = None, None
         if ensemble.protocol != "paper" and not experiment.selected_on_test:
             rows = sets["valid"].utterances if "valid" in sets else ()
             clusters = clusters_of([experiment.corpus.utterances[row] for row in rows])
-        size = choose_size(sets, experiment.recipe.training.select, clusters, read_size(ensemble.folder))
+            validated = {
+                row: place for place, fold in enumerate(experiment.folds) for row in fold.sets.get("valid", ())
+            }
+            folds = np.array([validated[row] for row in rows], np.int64)
+        size = choose_size(sets, experiment.recipe.training.select, clusters, read_size(ensemble.folder), folds)
     return replace(size, left_out=left_out)
 
 

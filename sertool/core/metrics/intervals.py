@@ -43,7 +43,7 @@ def decision_estimates(
 
     A class that only one cluster has is treated without it as in any set: it counts in the macro F1, not in the UAR.
     """
-    left = _left(targets, predictions, num_classes, jackknife)
+    left = counts_left(targets, predictions, num_classes, jackknife)
     return {
         name: jackknife.estimate(metric(targets, predictions, num_classes), metric.of_counts(left), SHARE)
         for name, metric in metrics_of(_kind(targets)).items()
@@ -60,7 +60,7 @@ def class_estimates(
     """
     columns = indicators(targets, predictions, num_classes)
     own, each = (counts_of(part, multi=targets.ndim == 2) for part in (columns.sum(0), columns))
-    left = _left(targets, predictions, num_classes, jackknife)
+    left = counts_left(targets, predictions, num_classes, jackknife)
     # With each figure the utterances that it is about.
     figures = {
         "precision": (precision_of(own), precision_of(left), each.predicted),
@@ -80,7 +80,7 @@ def decision_differences(
     targets: IntArray, a: IntArray, b: IntArray, num_classes: int, jackknife: Jackknife
 ) -> dict[str, Difference]:
     """Return every metric of predictions ``b`` minus that of predictions ``a``, paired by utterance, by its key."""
-    of_a, of_b = (_left(targets, one, num_classes, jackknife) for one in (a, b))
+    of_a, of_b = (counts_left(targets, one, num_classes, jackknife) for one in (a, b))
     return {
         name: jackknife.difference(
             metric(targets, b, num_classes) - metric(targets, a, num_classes),
@@ -122,7 +122,12 @@ def _kind(targets: IntArray) -> str:
     return "multi" if targets.ndim == 2 else "single"
 
 
-def _left(targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife) -> Counts:
-    """Count the utterances without each cluster, then without each utterance."""
+def counts_left(targets: IntArray, predictions: IntArray, num_classes: int, jackknife: Jackknife) -> Counts:
+    """Count the utterances without each cluster, then without each utterance: leading axis (G + N,).
+
+    >>> clusters = Clusters(np.array([0, 0, 1]), 2, "speaker")
+    >>> counts_left(np.array([0, 1, 1]), np.array([0, 1, 0]), 2, Jackknife(clusters)).utterances.tolist()
+    [1.0, 2.0, 2.0, 2.0, 2.0]
+    """
     sums = jackknife.totals(indicators(targets, predictions, num_classes))
     return counts_of(sums, multi=targets.ndim == 2)

@@ -48,7 +48,7 @@ def details_of(
     assert predictions.targets is not None
     clusters, decisions = clusters_of(spoken), predictions.decisions(k)
     rows = probe_rows(predictions, spoken, probes, k, Jackknife(clusters))
-    use = modality_use(rows, spoken, predictions.metric("accuracy", k), clusters)
+    use = modality_use(rows, spoken, predictions.metric("accuracy", k), clusters, predictions.kind)
     by_cluster = cluster_rows(predictions.targets, decisions, len(predictions.classes), clusters)
     if predictions.scores is not None and predictions.kind == "single":  # raw scores exist for sentiment only
         logits, classes = predictions.ensemble_logits(k), predictions.classes

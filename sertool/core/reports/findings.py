@@ -13,7 +13,7 @@ from sertool.core.reports.contents import CalibrationRow, ReportFinding, SetRepo
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import IGNORED, RELEVANT
-from sertool.core.reports.wording import interval, p_equals, percent
+from sertool.core.reports.wording import interval, metric_name, p_equals, percent
 from sertool.core.runs.ensemble_size import EnsembleSize
 
 # Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
@@ -123,23 +123,24 @@ def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
     yield from _ignoring(own)
     for row in own.slices:
         if row.weak:
-            yield _found("weak-slice", f"{where}: {_weakness(row, own.unit)}")
+            yield _found("weak-slice", f"{where}: {_weakness(row, own)}")
 
 
-def _weakness(row: SliceRow, unit: str) -> str:
+def _weakness(row: SliceRow, own: SetReport) -> str:
     assert row.p is not None, "only a slice that was tested is weak"
     # A name as "3 to 7 words" explains itself, one as "f" needs its kind.
     named = row.name if row.kind in ("words", "seconds", "modality") else f"{row.kind} {row.name}"
-    over = f" of {plural(row.clusters, unit)}" if unit not in ("utterance", row.kind) else ""
+    over = f" of {plural(row.clusters, own.unit)}" if own.unit not in ("utterance", row.kind) else ""
     return (
-        f"{named}: accuracy {_estimate(row.accuracy)}, {percent(-row.difference)} points below the rest "
-        f"({plural(row.size, 'utterance')}{over}, {p_equals(row.p)})"
+        f"{named}: {metric_name('accuracy', own.kind)} {_estimate(row.accuracy)}, "
+        f"{percent(-row.difference)} points below the rest ({plural(row.size, 'utterance')}{over}, {p_equals(row.p)})"
     )
 
 
 def _chance(own: SetReport) -> str:
     """Say why the figures of a set may be no better than those of a constant; empty if they are better."""
     accuracy, uar = own.metrics["accuracy"], own.metrics["uar"]
+    recall = metric_name("uar", own.kind)
     occurring = [row for row in own.classes if row.support]
     # In a multi-label task each class is a decision between yes and no.
     chance = 1 / len(occurring) if own.confusion is not None else 0.5
@@ -148,10 +149,10 @@ def _chance(own: SetReport) -> str:
     if own.kind == "single" and _low(accuracy) <= constant:
         reasons.append(f"accuracy {_estimate(accuracy)}, while {own.baseline.name} reaches {percent(constant)} %")
     if _low(uar) <= chance and len(occurring) > 1:
-        reasons.append(f"UAR {_estimate(uar)}, while chance is {percent(chance)} %")
+        reasons.append(f"{recall} {_estimate(uar)}, while chance is {percent(chance)} %")
     # With unequal classes the majority may be out of reach for a model that does know something.
     elif reasons and len(occurring) > 1:
-        reasons.append(f"the UAR of {percent(uar.value)} % is above chance, {percent(chance)} %")
+        reasons.append(f"the {recall} of {percent(uar.value)} % is above chance, {percent(chance)} %")
     return "; ".join(reasons)
 
 

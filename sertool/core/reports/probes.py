@@ -17,7 +17,7 @@ from sertool.core.metrics import (
 from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.reports.contents import ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
-from sertool.core.reports.wording import percent, points_interval
+from sertool.core.reports.wording import metric_name, percent, points_interval
 from sertool.core.runs.prediction_files import Spoken
 from sertool.core.runs.predictions import Predictions
 
@@ -78,7 +78,7 @@ def shares(spoken: Sequence[Spoken]) -> dict[str, float]:
 
 
 def modality_use(
-    rows: Sequence[ProbeRow], spoken: Sequence[Spoken], accuracy: float, clusters: Clusters
+    rows: Sequence[ProbeRow], spoken: Sequence[Spoken], accuracy: float, clusters: Clusters, kind: str
 ) -> ModalityUse | None:
     """Say which use the model makes of text and audio; None unless both were shuffled.
 
@@ -92,6 +92,7 @@ def modality_use(
         spoken: (N,) facts about the utterances of the set.
         accuracy: accuracy with unchanged input.
         clusters: the clusters of its utterances.
+        kind: ``single`` or ``multi``, of the task, which names the accuracy.
 
     Source: test of equivalence by an interval, D. Schuirmann, "A comparison of the two one-sided tests procedure and
     the power approach for assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and
@@ -105,7 +106,7 @@ def modality_use(
         if clusters.number >= FEWEST:
             of, cause = "these utterances", "no interval can be given"
         sentence = f"cannot tell from {of} whether it uses the text and the audio: {cause}"
-        return ModalityUse(UNKNOWN, UNKNOWN, sentence + _falls(shuffled, clusters))
+        return ModalityUse(UNKNOWN, UNKNOWN, sentence + _falls(shuffled, clusters, kind))
     states: dict[str, str] = {}
     why: list[str] = []
     there = shares(spoken)
@@ -115,20 +116,20 @@ def modality_use(
         if not common:
             why.append(f"only {percent(there[modality])} % of the utterances have {MODALITIES[modality]}")
         elif states[modality] != USED:
-            why.append(_evidence(modality, row, accuracy, is_ignored=states[modality] == IGNORED))
+            why.append(_evidence(modality, row, accuracy, kind, is_ignored=states[modality] == IGNORED))
     sentence = _in_words(states) + (f": {'; '.join(why)}" if why else "")
     return ModalityUse(states["text"], states["audio"], sentence)
 
 
-def _falls(shuffled: Mapping[str, ProbeRow], clusters: Clusters) -> str:
+def _falls(shuffled: Mapping[str, ProbeRow], clusters: Clusters, kind: str) -> str:
     """Say for how many of few clusters the accuracy falls with a modality of other utterances; empty for others."""
     if not clusters.few:
         return ""
     counts = {name: sum(drop > 0 for drop in row.by_cluster.values()) for name, row in shuffled.items()}
     of = plural(clusters.number, clusters.unit)
     return (
-        f"; the accuracy falls for {counts['text']} of {of} with the text of other utterances, for {counts['audio']} "
-        "with their audio"
+        f"; the {metric_name('accuracy', kind)} falls for {counts['text']} of {of} with the text of other utterances, "
+        f"for {counts['audio']} with their audio"
     )
 
 
@@ -156,9 +157,9 @@ def _in_words(states: Mapping[str, str]) -> str:
     return "; ".join(parts)
 
 
-def _evidence(modality: str, row: ProbeRow, accuracy: float, *, is_ignored: bool) -> str:
+def _evidence(modality: str, row: ProbeRow, accuracy: float, kind: str, *, is_ignored: bool) -> str:
     """Write the fall in accuracy with the modality shuffled, and its interval."""
-    start = f"with the {modality} of other utterances the accuracy"
+    start = f"with the {modality} of other utterances the {metric_name('accuracy', kind)}"
     if not is_ignored:
         change = f"{'falls' if row.drop.value >= 0 else 'rises'} by {percent(abs(row.drop.value))} points"
         return f"{start} {change} (95 % interval of the fall {points_interval(row.drop)})"

@@ -16,7 +16,7 @@ ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS}
 NONE = "-"  # shown where there is nothing to show
 
 
-def metric_name(metric: str, kind: str = "single") -> str:
+def metric_name(metric: str, kind: str) -> str:
     """Return the name of a metric as the field writes it.
 
     Args:
@@ -111,6 +111,11 @@ def named_baselines(task: TaskReport) -> list[tuple[str, Baseline]]:
         (f"{one.name} (of {first_few(runs)})" if len(found) > 1 else one.name, one)
         for one, runs in zip(found, of, strict=True)
     ]
+
+
+def falls_shown(unit: str) -> str:
+    """Say what the last columns of a table of probes hold where clusters are too few for intervals."""
+    return f"the last columns show the fall for each {unit}"
 
 
 def over_clusters(own: SetReport | Pair) -> str:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import read_typed
 from sertool.core.formatting import plural
 from sertool.core.metrics import Clusters, Jackknife
-from sertool.core.metrics.classification import METRICS, counts_of, indicators, metrics_of
+from sertool.core.metrics.classification import METRICS, IntArray, decide, metrics_of
+from sertool.core.metrics.intervals import counts_left
 from sertool.core.runs.contents import SIZE_FORMAT, SizeContent
 from sertool.core.runs.predictions import Predictions
 
@@ -99,10 +99,10 @@ class EnsembleSize:
         return number if self.available == 1 else f"{number}, {how_chosen(self.chosen_by, self.metric, self.kind)}"
 
 
-def how_chosen(chosen_by: str, metric: str | None, kind: str = "single") -> str:
+def how_chosen(chosen_by: str, metric: str | None, kind: str) -> str:
     """Say what chose a size, in the words of every place that names one.
 
-    >>> how_chosen("validation", "uar"), how_chosen("user", None)
+    >>> how_chosen("validation", "uar", "single"), how_chosen("user", None, "single")
     ('chosen on validation by UAR', 'chosen by the user')
     """
     by = f" by {metrics_of(kind)[metric].title}" if metric is not None else ""
@@ -132,7 +132,11 @@ def depth_of(members: Sequence[Named]) -> int:
 
 
 def choose_size(
-    sets: Mapping[str, Predictions], metric: str, clusters: Clusters | None, stored: EnsembleSize | None = None
+    sets: Mapping[str, Predictions],
+    metric: str,
+    clusters: Clusters | None,
+    stored: EnsembleSize | None = None,
+    folds: IntArray | None = None,
 ) -> EnsembleSize:
     """Choose the size of a run's ensemble, see :func:`choose_on_validation` and :func:`choose_best`.
 
@@ -141,6 +145,7 @@ def choose_size(
         metric: a key of ``METRICS``, the recipe's ``training.select``.
         clusters: clusters of the validation utterances; None under the paper's protocol, which chooses on test.
         stored: size stored with the run; the paper's protocol keeps it where test was not evaluated.
+        folds: (N,) fold of each validation utterance; None without cross-validation.
     """
     members = next(iter(sets.values())).members
     if clusters is None:
@@ -150,12 +155,18 @@ def choose_size(
             return stored
         return all_members(members, "it is chosen on test here, which was not evaluated")
     if "valid" in sets:
-        return choose_on_validation(sets["valid"], clusters, metric)
+        return choose_on_validation(sets["valid"], clusters, metric, folds)
     return all_members(members, "there are no validation utterances to choose on")
 
 
-def choose_on_validation(valid: Predictions, clusters: Clusters, metric: str) -> EnsembleSize:
+def choose_on_validation(
+    valid: Predictions, clusters: Clusters, metric: str, folds: IntArray | None = None
+) -> EnsembleSize:
     """Choose the largest size that validation cannot tell from the best one.
+
+    Members are ordered by their score on these same utterances, which flatters the first ones: their average would seem
+    better than that of more members, and would not be on others. So sizes are judged by members that are ranked on
+    other utterances, see :func:`ranked_by_others`.
 
     Two sizes cannot be told apart if their metrics differ by at most one standard error of the paired difference: the
     rule of one standard error (L. Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3), here in
@@ -166,24 +177,67 @@ def choose_on_validation(valid: Predictions, clusters: Clusters, metric: str) ->
         valid: predictions on validation, with targets.
         clusters: clusters of its utterances.
         metric: a key of ``METRICS``, the recipe's ``training.select``.
+        folds: (N,) fold of each utterance; None without cross-validation.
     """
     depth = len(valid.logits)
-    values = [valid.metric(metric, k) for k in range(1, depth + 1)]
+    judged = ranked_by_others(valid, clusters, metric, folds)
+    values = [judged.metric(metric, k) for k in range(1, depth + 1)]
     best = int(np.argmax(values)) + 1
-    errors = [_standard_error(valid, best, k, clusters, metric) for k in range(1, depth + 1)]
+    errors = [_standard_error(judged, best, k, clusters, metric) for k in range(1, depth + 1)]
     k = max(k for k in range(1, depth + 1) if values[best - 1] - values[k - 1] <= errors[k - 1] + ROUNDING)
     own = f"{metrics_of(valid.kind)[metric].title} on validation is {100 * values[k - 1]:.1f} %"
-    highest = f"the highest, {100 * values[best - 1]:.1f} % with {plural(best, 'member')}"
+    ranked = " ranked on other utterances"
+    highest = f"the highest, {100 * values[best - 1]:.1f} % with {plural(best, 'member')}{ranked}"
     over = plural(clusters.number, clusters.unit)
     if depth == 1:
         reason = ""
+    elif k == best == depth:
+        reason = f"{own}, the highest"
     elif k == best:
-        reason = f"{own}, the highest" if k == depth else f"{own}, more than one standard error above all larger sizes"
+        reason = f"{own} with {plural(k, 'member')}{ranked}, more than one standard error above all larger sizes"
     elif math.isinf(errors[k - 1]):
         reason = f"{own} ({highest}); {over} cannot tell sizes apart"
     else:
         reason = f"{own}, within one standard error over {over} ({100 * errors[k - 1]:.1f} points) of {highest}"
     return replace(_size(valid.members, k, "validation", metric, reason), kind=valid.kind)
+
+
+def ranked_by_others(valid: Predictions, clusters: Clusters, metric: str, folds: IntArray | None = None) -> Predictions:
+    """Rank the members anew for each cluster, by their metric on the other clusters of the fold.
+
+    Row k of the logits then holds, for each utterance, the member of rank k that did not get its rank by this
+    utterance. So the average of the first k says what the best k reach on utterances that did not choose them:
+    cross-validation of the choice (G. Cawley, N. Talbot, "On Over-fitting in Model Selection and Subsequent Selection
+    Bias in Performance Evaluation", JMLR 11, 2010). In a fold with one cluster, each half of the utterances is ranked
+    by the other half. Equal members are ordered by name, because their order so far knows all utterances.
+
+    Args:
+        valid: predictions on validation, with targets.
+        clusters: clusters of its utterances.
+        metric: a key of ``METRICS``.
+        folds: (N,) fold of each utterance; None without cross-validation.
+    """
+    assert valid.targets is not None
+    logits, number = np.empty_like(valid.logits), len(valid.classes)
+    folds = np.full(len(valid.ids), valid.members[0].fold) if folds is None else folds
+    for fold in np.unique(folds):
+        rows = np.flatnonzero(folds == fold)
+        index = np.unique(clusters.index[rows], return_inverse=True)[1]
+        if not index.any():
+            index = np.arange(len(rows)) % 2
+        jackknife, own = Jackknife(Clusters(index, int(index.max()) + 1, clusters.unit)), valid.logits[:, rows]
+        # (E, clusters): the metric of each member without each cluster.
+        values = np.stack(
+            [
+                METRICS[metric].of_counts(counts_left(valid.targets[rows], decided, number, jackknife))
+                for decided in (decide(one, valid.kind) for one in own)
+            ]
+        )[:, : jackknife.clusters.number]
+        names = [member.name for member in valid.members if member.fold == fold][: len(own)]
+        by_name = np.argsort(names)
+        order = by_name[np.argsort(-values[by_name], axis=0, kind="stable")]
+        logits[:, rows] = np.take_along_axis(own, order[:, index][..., None], axis=0)
+    return replace(valid, logits=logits)
 
 
 def choose_best(own: Predictions, metric: str, chosen_by: str = "test") -> EnsembleSize:
@@ -284,15 +338,13 @@ def _standard_error(own: Predictions, a: int, b: int, clusters: Clusters, metric
     if a == b or clusters.number < 2:
         return 0.0 if a == b else math.inf
     jackknife = Jackknife(clusters)
-    left = _left(own, a, metric, jackknife) - _left(own, b, metric, jackknife)
+    assert own.targets is not None
+    without_a, without_b = (
+        METRICS[metric].of_counts(counts_left(own.targets, own.decisions(k), len(own.classes), jackknife))
+        for k in (a, b)
+    )
+    left = without_a - without_b
     squares = (left - (own.metric(metric, a) - own.metric(metric, b))) ** 2
     parts = squares[: clusters.number], squares[clusters.number :]
     error = math.sqrt(max((len(part) - 1) / len(part) * part.sum() for part in parts))
     return error * float(stdtrit(clusters.number - 1, ndtr(1.0)))
-
-
-def _left(own: Predictions, k: int, metric: str, jackknife: Jackknife) -> NDArray[np.float64]:
-    """Return the metric of the first k members without each cluster, then without each utterance: (G + N,)."""
-    assert own.targets is not None
-    sums = jackknife.totals(indicators(own.targets, own.decisions(k), len(own.classes)))
-    return METRICS[metric].of_counts(counts_of(sums, multi=own.kind == "multi"))

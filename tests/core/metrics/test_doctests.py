@@ -13,7 +13,7 @@ MODULES = {
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
-    "metrics.intervals": (1, {"decision_estimates", "class_estimates", "decision_differences"}),
+    "metrics.intervals": (3, {"decision_estimates", "class_estimates", "decision_differences"}),
     "metrics.jackknife": (3, set()),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.sentiment": (4, {"score_estimates"}),

@@ -192,6 +192,6 @@ def test_a_recipe_of_one_modality_has_no_verdict(tmp_path):
 
 def test_an_accuracy_that_rises_is_not_said_to_fall():
     row = ProbeRow("text shuffled", {}, Estimate(-0.087, -0.336, 0.162), 0.4)
-    assert probes._evidence("text", row, 0.8, is_ignored=False) == (
+    assert probes._evidence("text", row, 0.8, "single", is_ignored=False) == (
         "with the text of other utterances the accuracy rises by 8.7 points (95 % interval of the fall -33.6 to 16.2)"
     )

@@ -82,7 +82,8 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
         lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
     lines += wrapped(_mcnemar(comparison, pair, a, b), width)
     size = next(word for limit, word in SIZES if abs(pair.cohens_h) < limit)
-    lines += wrapped(f"effect size of the accuracy: Cohen's h {pair.cohens_h:.2f}, {size}", width)
+    accuracy = metric_name("accuracy", comparison.kind)
+    lines += wrapped(f"effect size of the {accuracy}: Cohen's h {pair.cohens_h:.2f}, {size}", width)
     for note in pair.notes:
         lines += wrapped(f"note: {printable(note)}", width)
     return lines

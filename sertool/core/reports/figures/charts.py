@@ -82,7 +82,7 @@ def risk_chart(points: Sequence[Point]) -> "Figure":
     return plot
 
 
-def sizes_chart(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str) -> "Figure":
+def sizes_chart(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, kind: str) -> "Figure":
     """Draw a metric of the average of the first k members on each set, and mark the chosen k."""
     from matplotlib.ticker import MaxNLocator
 
@@ -92,7 +92,7 @@ def sizes_chart(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str) ->
         axes.plot(*zip(*known, strict=True), label=name, **_look(place))
     axes.axvline(chosen, color=GREY, linestyle=":", label=f"k = {chosen}, reported")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="members averaged, k", ylabel=_unit(metric))
+    axes.set(xlabel="members averaged, k", ylabel=_unit(metric, kind))
     axes.grid(visible=True, axis="y")
     axes.legend()
     return plot
@@ -154,7 +154,7 @@ def forest_chart(task: TaskReport, metric: str) -> "Figure":
         axes.set_title(f"dashed: published, {figure(published, metric)}", loc="right", fontsize=6, color=GREY)
     axes.set_yticks(range(len(rows)), [row.run for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(_unit(metric))
+    axes.set_xlabel(_unit(metric, task.kind))
     axes.grid(visible=True, axis="x")
     return plot
 
@@ -194,6 +194,6 @@ def _percent(value: float, metric: str) -> float:
     return 100 * value if is_share(metric) else value
 
 
-def _unit(metric: str) -> str:
+def _unit(metric: str, kind: str) -> str:
     """Name an axis: the metric, and percent where it is a share."""
-    return capitalised(metric_name(metric)) + (", %" if is_share(metric) else "")
+    return capitalised(metric_name(metric, kind)) + (", %" if is_share(metric) else "")

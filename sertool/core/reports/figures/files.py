@@ -125,7 +125,7 @@ def _of_run(run: RunReport) -> Iterator[PrintFigure]:
     sizes = {name: own.sizes for name, own in run.sets.items() if len(own.sizes) > 1}
     if sizes:
         chosen = next(iter(run.sets.values())).k
-        yield make(f"{folder}/members", draw=partial(charts.sizes_chart, sizes, chosen, run.select))
+        yield make(f"{folder}/members", draw=partial(charts.sizes_chart, sizes, chosen, run.select, run.kind))
     for name, own in run.sets.items():
         before = f"{folder}/{file_name(name)}"
         yield make(f"{before}-classes", draw=partial(charts.classes_chart, own.classes))

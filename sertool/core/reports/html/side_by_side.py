@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import RunReport, SetReport, TaskReport
 from sertool.core.reports.html.views import RunView, SetView, columns_of
-from sertool.core.reports.wording import NONE, figure, interval, metric_name, percent, points, points_interval
+from sertool.core.reports.wording import (
+    NONE,
+    capitalised,
+    figure,
+    interval,
+    metric_name,
+    percent,
+    points,
+    points_interval,
+)
 
 Cell = tuple[str, str]  # a figure and what is written small below it
 Row = tuple[str, tuple[Cell, ...]]
@@ -34,9 +43,9 @@ def side_by_side(views: Sequence[RunView], task: TaskReport) -> SideBySide | Non
         return None
     reports, tests = [view.own for view, _ in runs], [view.own for _, view in runs]
     groups = {
-        "Figures": _figures(tests),
+        "Figures": _figures(tests, task.kind),
         "Recall by class": _recall(reports, tests),
-        "Accuracy falls by, in points": _falls(tests),
+        f"{capitalised(metric_name('accuracy', task.kind))} falls by, in points": _falls(tests),
         "Probabilities": [("calibration error", tuple(map(_calibration, tests)))],
         "Slices": [("weak slices", tuple(map(_weak, tests)))],
     }
@@ -52,9 +61,11 @@ def _estimated(own: Estimate | None, metric: str) -> Cell:
     return figure(own.value, metric), "" if own.low is None else interval(own, metric)
 
 
-def _figures(tests: Sequence[SetReport]) -> list[Row]:
+def _figures(tests: Sequence[SetReport], kind: str) -> list[Row]:
     own: list[Mapping[str, Estimate]] = [{**test.metrics, **test.scores} for test in tests]
-    rows = [(metric_name(name), tuple(_estimated(one.get(name), name) for one in own)) for name in columns_of(own)]
+    rows = [
+        (metric_name(name, kind), tuple(_estimated(one.get(name), name) for one in own)) for name in columns_of(own)
+    ]
     members = tuple((f"{test.k}", f"of {len(test.sizes)}") for test in tests)
     return [*rows, ("members averaged", members)]
 

@@ -17,6 +17,7 @@ from sertool.core.reports.contents import (
 from sertool.core.reports.text.blocks import Section, Table, without_empty
 from sertool.core.reports.wording import (
     NONE,
+    falls_shown,
     figure,
     interval,
     metric_name,
@@ -187,7 +188,8 @@ def _slices(own: SetReport, *, full: bool) -> Table:
         weaker = f"none of {tested} is significantly weaker than the rest"
         untested = f"not tested: {plural(own.clusters, own.unit)}" if own.by_cluster else "all are too small to test"
         return Table(notes=(f"slices: {weaker if tested else untested}",))
-    header = ("slice", "utterances", "accuracy", INTERVAL, "vs. rest", "p", *(["weak"] if full else []))
+    accuracy = metric_name("accuracy", own.kind)
+    header = ("slice", "utterances", accuracy, INTERVAL, "vs. rest", "p", *(["weak"] if full else []))
     title = "slices" if full else f"weak slices, of {tested} tested"
     note = "p: one-sided, Holm-corrected over all slices of the set"
     return Table(title, header, tuple(_slice(one, full=full) for one in shown), (note,))
@@ -222,7 +224,7 @@ def _probes(own: SetReport) -> Table:
         if clusters:
             beside = [points(one.by_cluster[name], 1) for name in clusters]
         rows.append((one.name, *figures, points(one.drop.value), *beside))
-    notes = [f"in the last columns the fall for each {own.unit}"] if clusters else []
+    notes = [falls_shown(own.unit)] if clusters else []
     notes += [own.use.sentence] if own.use is not None else []
     return Table("text and audio", tuple(header), tuple(rows), tuple(notes))
 
