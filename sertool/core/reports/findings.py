@@ -170,7 +170,7 @@ def _miscalibration(row: CalibrationRow) -> str:
         sure = "overconfident in some predictions, underconfident in others"
     fitted = "" if row.temperature is not None else "; uncalibrated"
     return (
-        f"{sure}: mean probability {percent(row.confidence)} %, accuracy {percent(row.accuracy)} %; calibration error "
+        f"{sure}: mean probability {percent(row.confidence)} %, correct {percent(row.accuracy)} %; calibration error "
         f"{percent(row.ece.value)} %, {percent(row.ece_expected)} % expected by chance ({p_equals(row.p)}){fitted}"
     )
 

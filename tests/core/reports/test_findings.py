@@ -56,7 +56,7 @@ def test_miscalibration_says_which_way(tmp_path):
     row = run.sets["test"].calibration
     said = text(run, "miscalibrated")
     assert said.startswith(
-        f"test: overconfident: mean probability {100 * row.confidence:.1f} %, accuracy {100 * row.accuracy:.1f} %; "
+        f"test: overconfident: mean probability {100 * row.confidence:.1f} %, correct {100 * row.accuracy:.1f} %; "
     )
     assert row.p < 0.01
     test, valid = make_set("test"), make_set("valid", 200)
