@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from old_files import (
-    MADE,
-)
+from old_files import MADE
 
 from sertool.__main__ import main
 
