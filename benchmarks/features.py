@@ -29,7 +29,7 @@ from sertool.core.features.cache import FeatureCache
 from sertool.core.features.frontend import Extract, extract_frames
 from sertool.core.features.log_mel import LogMel, log_mels, log_mels_batch
 from sertool.core.files import artifacts
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 TARGETS = {"times_real_time": 200, "ratio": 5}
 FRONTEND = Frontend()

@@ -30,6 +30,7 @@ FOR_SPACY = {"jieba", "sudachipy", "sudachidict-core", "pythainlp"}
 # Declared, yet not imported by the package.
 TOOLS = {
     "pytest-xdist",  # `make test -n`
+    "onnxscript",  # PyTorch's exporter writes encoders with it
     "hypothesis",
     "ruff",
     "mypy",

@@ -33,7 +33,7 @@ from sertool.core.corpora.words import clean_words
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files.artifacts import write_bytes, write_text
 from sertool.core.files.yaml_file import read_yaml
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 PLAN = Path(__file__).with_suffix("").with_name("demo_corpus.yaml")
 OUT = Path(__file__).resolve().parent.parent / "sertool" / "core" / "corpora" / "demo"

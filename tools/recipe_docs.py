@@ -41,10 +41,16 @@ def key_tables() -> str:
     schema = recipes.Recipe.model_json_schema()
     sections = {"": schema}
     for key, field in schema["properties"].items():
-        inner = _section(field, schema)
-        if inner is not None:
-            sections[key] = inner
+        for kind, reference in enumerate(_kinds(field)):
+            inner = _section(reference, schema)
+            if inner is not None:
+                sections[key if kind == 0 else f"{key} of a pretrained encoder"] = inner
     return "\n".join(_table(key, section, schema) for key, section in sections.items())
+
+
+def _kinds(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the sections that a field may be, or the field itself: a frontend is one of two."""
+    return field.get("oneOf", [field])
 
 
 def _section(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
@@ -61,11 +67,11 @@ def _table(key: str, section: dict[str, Any], schema: dict[str, Any]) -> str:
         lines += [section["description"].replace("``", "`"), ""]
     lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
     for name, field in section["properties"].items():
-        is_section = _section(field, schema) is not None
+        is_section = any(_section(kind, schema) is not None for kind in _kinds(field))
         default = "" if is_section else _default(field, name in section.get("required", ()))
         if (key, name) == ("", "name"):
             default = "the file's name"
-        value = "section" if "$ref" in field else "sections" if is_section else _kind(field)
+        value = "section" if "$ref" in field or "oneOf" in field else "sections" if is_section else _kind(field)
         cells = (f"`{name}`", value, default, field["description"])
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"

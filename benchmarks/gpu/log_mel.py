@@ -22,7 +22,7 @@ def work(settings: Settings) -> None:
 
     from benchmarks._speech import speechlike
     from sertool.core.features.log_mel import log_mels, log_mels_batch
-    from sertool.core.recipe.schema import Frontend
+    from sertool.core.recipe.frontends import Frontend
 
     frontend, device = Frontend(), settings.precision().device
     count = TINY_RECORDINGS if settings.tiny else RECORDINGS

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sertool.core.prepare.choices import Choices
     from sertool.core.prepare.draw_splits import Draw
     from sertool.core.prepare.rows import Table
-    from sertool.core.recipe.schema import Frontend
+    from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 
 
 TableArgument = Annotated[
@@ -179,7 +179,7 @@ def _transcriber(table: "Table", model: str | None, language: str | None, out: P
 
 def _decode(
     table: "Table",
-    frontend: "Frontend",
+    frontend: "Frontend | SpeechEncoder",
     cache: Path,
     workers: int | None,
     skip_bad: bool,

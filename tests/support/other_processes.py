@@ -12,7 +12,7 @@ from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache
 from sertool.core.features.log_mel import LogMel
 from sertool.core.fetch.download import Policy, download
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 
 def die(segment, maker, cache):

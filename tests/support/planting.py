@@ -10,7 +10,8 @@ from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.words import clean_words
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.schema import Frontend, Recipe
+from sertool.core.recipe.frontends import Frontend
+from sertool.core.recipe.schema import Recipe
 
 SIZES = {"train": 12, "valid": 6, "test": 6}
 EXPECTED = {split: {"utterances": size, "classes": [size // 2, size // 2]} for split, size in SIZES.items()}

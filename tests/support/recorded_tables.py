@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from sertool.commands import prepare as command
 from sertool.core.prepare.assemble import assemble, decode
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 FRONTEND = Frontend(sample_rate=16000, frame_step=4)
 RATE = 16000

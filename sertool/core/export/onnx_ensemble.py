@@ -15,6 +15,7 @@ from sertool.core.export.onnx_inputs import (
 )
 from sertool.core.export.onnx_model import average, member_logits
 from sertool.core.formatting import plural
+from sertool.core.recipe.frontends import Frontend
 from sertool.core.runs.members import Trained, TrainedMember
 
 
@@ -60,7 +61,9 @@ def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Seq
             text = frame_sequences(graph, frames, dataset.max_text_length)
     if "audio" in dataset.modalities:
         if with_frontend:
-            frames = waveform_frames(graph, trained.recipe.frontend, dataset.max_audio_length)
+            frontend = trained.recipe.frontend
+            assert isinstance(frontend, Frontend)  # export.py refuses others
+            frames = waveform_frames(graph, frontend, dataset.max_audio_length)
         else:
             frames = graph.input("mels", FLOAT, ["batch", "frames", width])
         statistics = [own.standardization for own in trained.inputs if own.standardization is not None]

@@ -14,7 +14,7 @@ from sertool.core.features.log_mel import (
     TRIM_HOP,
     mel_filters,
 )
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 
 def waveform_frames(graph: Graph, frontend: Frontend, length: int) -> str:

@@ -5,8 +5,8 @@ by them. Nothing outside this room knows how wide a frame is, how long it lasts 
 new frontend, such as a pretrained encoder, is a file in this folder and a line in :data:`MAKERS`. This module imports
 no torch, and neither does opening a frontend: only :meth:`FrameMaker.frames` does.
 
-Text becomes input in one way today: words with a vocabulary (:mod:`~sertool.core.corpora.vocabulary`). Text as frames,
-which corpora and models know already, needs a counterpart of this interface with ``width`` and ``frames(texts)``.
+Text is words with a vocabulary (:mod:`~sertool.core.corpora.vocabulary`), or the frames that a :class:`TextFrameMaker`
+computes of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment, read_recording
 from sertool.core.features.log_mel import LogMel
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,8 @@ class FrameMaker(Protocol):
 
     Attributes:
         name: kind of frontend, its key in :data:`MAKERS`.
-        note: settings as plain data; stored in corpora and hashed in cache keys, and :func:`open_frontend` opens it.
+        note: settings as plain data: the keys of the recipe's section, for an encoder with ``name``; hashed in cache
+            keys, and :func:`open_frontend` opens it. Two frontends are the same where their notes are equal.
         version: number that is raised when the code changes, or hash of weights; part of cache keys.
         sample_rate: sampling rate in Hz that waveforms must have.
         width: D, the number of values in a frame.
@@ -52,21 +53,55 @@ class FrameMaker(Protocol):
     def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
         """Compute (T, D) float32 frames on the CPU for each waveform (samples,) of at least one sample."""
 
+    def described(self) -> Mapping[str, Any]:
+        """Return the note with the facts of an encoder's model, for a corpus; opening it needs no model.
+
+        The facts are ``weights`` (a hash), ``width``, ``sample_rate``, ``seconds_per_frame``, ``licence``.
+        """
+
     def warnings(self) -> list[str]:
         """Report settings that work but are hardly meant, one sentence each."""
+
+
+@runtime_checkable
+class TextFrameMaker(Protocol):
+    """A text encoder. It must be picklable.
+
+    Attributes:
+        note: settings as plain data: the keys of the recipe's section and ``name``.
+        version: hash of the weights; part of cache keys.
+        width: D, the number of values in a frame.
+    """
+
+    note: Mapping[str, Any]
+    version: int | str
+    width: int
+
+    def frames(self, texts: Sequence[str]) -> "list[Tensor]":
+        """Compute (T, D) float32 frames on the CPU for each text; an empty text has none, T = 0."""
+
+    def unknown(self, texts: Sequence[str]) -> list[float]:
+        """Return for each text the share of its tokens that the tokenizer does not know; 0 for an empty text."""
+
+    def described(self) -> Mapping[str, Any]:
+        """Return the note with the facts of the model: ``weights``, ``width``, ``licence``."""
 
 
 MAKERS: dict[str, Callable[[Mapping[str, Any]], FrameMaker]] = {"log-mel": LogMel.from_note}
 UNNAMED = "log-mel"  # for settings without a name; recipes and corpora have always held those of log-mel so
 
 
-def open_frontend(settings: Frontend | Mapping[str, Any]) -> FrameMaker:
-    """Open the frontend that a recipe's section or a corpus's note asks for.
+def open_frontend(settings: Frontend | SpeechEncoder | Mapping[str, Any]) -> FrameMaker:
+    """Open the frontend that a recipe's section or a corpus's note asks for; an encoder's model is not loaded yet.
 
     Raises:
         DataError: a note names no frontend of this version, or holds settings that it does not have.
     """
-    note = settings.model_dump() if isinstance(settings, Frontend) else settings
+    note: Mapping[str, Any]
+    if isinstance(settings, SpeechEncoder):
+        note = {"name": "encoder", **settings.model_dump()}
+    else:
+        note = settings.model_dump() if isinstance(settings, Frontend) else settings
     name = str(note.get("name", UNNAMED))
     if name not in MAKERS:
         raise DataError(f"unknown frontend {name!r}{did_you_mean(name, list(MAKERS))}")

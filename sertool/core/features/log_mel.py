@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +57,10 @@ class LogMel:
     def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
         """Return (T, mel_bands) float32 for each waveform; see :func:`log_mels_batch`."""
         return log_mels_batch(waveforms, self.settings)
+
+    def described(self) -> Mapping[str, Any]:
+        """Return the note, which says everything about log-mels."""
+        return self.note
 
     def warnings(self) -> list[str]:
         """Report mel bands that are always empty."""

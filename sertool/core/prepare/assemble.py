@@ -17,7 +17,7 @@ from sertool.core.features.transcribe import Transcriber
 from sertool.core.formatting import first_few, first_lines, plural, row_numbers
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 
 LONG = 600  # seconds; a longer recording is hardly one utterance
 Progress = Callable[[int, int], None]
@@ -58,7 +58,7 @@ class Preparation:
 
 def decode(
     table: Table,
-    frontend: Frontend,
+    frontend: Frontend | SpeechEncoder,
     progress: Progress | None = None,
     *,
     cache: Path | None = None,
@@ -136,7 +136,9 @@ def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | 
     return replace(decoded, rows=tuple(rows), transcriber=tuple(marks))
 
 
-def assemble(table: Table, decoded: Decoded, frontend: Frontend, name: str, words: str = AUTO) -> Preparation:
+def assemble(
+    table: Table, decoded: Decoded, frontend: Frontend | SpeechEncoder, name: str, words: str = AUTO
+) -> Preparation:
     """Make the corpus of decoded rows.
 
     Args:

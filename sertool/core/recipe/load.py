@@ -14,6 +14,7 @@ from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.artifacts import read_text
 from sertool.core.files.outputs import write_output
 from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 from sertool.core.recipe.problems import problem_message
 from sertool.core.recipe.schema import Recipe
 
@@ -107,11 +108,14 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
 def resolved(recipe: Recipe) -> str:
     """Write out the whole recipe as YAML: every key, in the schema's order. Loading that gives an equal recipe.
 
-    ``dataset.words`` is left out where it is ``auto``, so that recipes of earlier versions keep their bytes and hashes.
+    ``dataset.words`` is left out where it is ``auto``, and ``text_frontend`` where it is ``words``, so that recipes of
+    earlier versions keep their bytes and hashes.
     """
     content = recipe.model_dump(mode="json")
     if recipe.dataset.words == "auto":
         del content["dataset"]["words"]
+    if recipe.text_frontend == "words":
+        del content["text_frontend"]
     return dump_yaml(content)
 
 
@@ -213,8 +217,16 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
+        if key == "frontend" and isinstance(old, dict) and isinstance(value, dict):
+            old = _of_kind(old, value)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _of_kind(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of an earlier frontend that the kind of a later one has: an encoder has none of log-mels."""
+    encoder = "model" in new or ("model" in old and not set(new) & set(Frontend.model_fields))
+    return {key: value for key, value in old.items() if key in (SpeechEncoder if encoder else Frontend).model_fields}
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
@@ -232,4 +244,8 @@ def _apply(content: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise UsageError(f"--set {override}: {'.'.join(parts[:depth])} holds no keys")
         section[part] = section = dict(inner)
+    if parts == ["frontend", "model"]:
+        kept = _of_kind(section, {"model": value})
+        section.clear()
+        section.update(kept)
     section[parts[-1]] = value

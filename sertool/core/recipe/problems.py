@@ -1,5 +1,6 @@
 """Turn pydantic's errors about a recipe into lines that a user can act on."""
 
+from collections.abc import Sequence
 from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from sertool.core.errors import did_you_mean
 from sertool.core.files.validation import expectation, field_name, shown
 from sertool.core.formatting import LINES, problem_list
+from sertool.core.recipe.frontends import TAGS
 
 # pydantic tries each type of a union and reports them all; one line says what would fit.
 _UNIONS = {
@@ -16,6 +18,9 @@ _UNIONS = {
     "splits.valid_groups": "expected a list of group names",
     "training.class_weights": "expected none, balanced, or a list with one number above 0 for each class",
     "dataset.num_classes": "expected 2 or 7",
+    "frontend.layer": "expected the number of a layer, last, or a list of at least 2 numbers",
+    "frontend.pool": "expected a number of states, mean, or mean+std",
+    "text_frontend.layer": "expected the number of a layer, last, or a list of at least 2 numbers",
 }
 _KINDS = {"string_pattern_mismatch": "expected letters, digits, dots, dashes, underscores; a letter or digit first"}
 
@@ -30,12 +35,12 @@ def problem_message(origin: object, error: ValidationError, model: type[BaseMode
 
 
 def _place(entry: Any) -> tuple[Any, ...]:
-    location = entry["loc"]
+    location = _untagged(entry["loc"])
     return location[:2] if ".".join(map(str, location[:2])) in _UNIONS else (*location, entry["type"])
 
 
 def _line(entry: Any, model: type[BaseModel]) -> str:
-    location, kind, value = entry["loc"], entry["type"], entry["input"]
+    location, kind, value = _untagged(entry["loc"]), entry["type"], entry["input"]
     names = [str(part) for part in location if part != "[key]"]
     # First, since the entries of a union name its inner types, which a user has never seen.
     for union, message in _UNIONS.items():
@@ -44,7 +49,7 @@ def _line(entry: Any, model: type[BaseModel]) -> str:
             return f"{union}: {message}"
     key = field_name(location)
     if kind == "extra_forbidden":
-        known = _known_keys(names[:-1], model)
+        known = _known_keys(entry["loc"][:-1], model)
         near = did_you_mean(names[-1], known) or f", expected one of {', '.join(known)}"
         return f"{key}: unknown key{near}"
     if kind == "missing":
@@ -56,16 +61,25 @@ def _line(entry: Any, model: type[BaseModel]) -> str:
         message = str(entry["ctx"]["error"])
         return (
             f"{key}: {message}"
-            if key and not message.startswith(tuple(_known_keys(names, model)))
+            if key and not message.startswith(tuple(_known_keys(entry["loc"], model)))
             else f"{key}.{message}".lstrip(".")
         )
     return f"{key}: {expectation(entry, _KINDS)} (got {shown(value)})"
 
 
-def _known_keys(location: list[str], model: type[BaseModel]) -> list[str]:
-    """Return the keys of the section at ``location``, looking through lists and tables."""
-    section: type[BaseModel] | None = model
-    for part in location:
+def _untagged(location: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the place of a value without the tag that pydantic puts behind a section of several kinds."""
+    return (location[0], *location[2:]) if _is_tagged(location) else location
+
+
+def _is_tagged(location: Sequence[Any]) -> bool:
+    return len(location) > 1 and location[0] in ("frontend", "text_frontend") and location[1] in TAGS
+
+
+def _known_keys(location: Sequence[Any], model: type[BaseModel]) -> list[str]:
+    """Return the keys of the section at ``location``, looking through lists, tables and tags."""
+    section: type[BaseModel] | None = TAGS[location[1]] if _is_tagged(location) else model
+    for part in location[2:] if _is_tagged(location) else location:
         if section is None:
             return []
         field = section.model_fields.get(part)

@@ -5,20 +5,13 @@ docs/recipes.md is made from these descriptions (`make docs` checks it).
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS
 from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
+from sertool.core.recipe.frontends import AudioFrontend, Frontend, TextFrontend
+from sertool.core.recipe.sections import Count, Dropout, Factor, Fraction, Length, Section, Seed, Width
 
-# Every number has bounds that float32 and a large machine can hold. They are wider than anything useful; the product
-# of several sizes is compared with the memory of the machine before anything is built.
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Dropout = Annotated[float, Field(ge=0, le=0.99)]  # what remains is divided by the share that remains
-Factor = Annotated[float, Field(ge=1e-6, le=1e6)]
-Count = Annotated[int, Field(ge=1, le=MAX_SEED)]  # of published utterances and members; nothing is built from it
-Width = Annotated[int, Field(ge=1, le=2**16)]
-Length = Annotated[int, Field(ge=1, le=100_000)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 # Speakers and sessions are often numbers, which YAML reads as such: [3, 8] means the names "3" and "8".
 GroupName = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
@@ -47,12 +40,7 @@ def _no_repeats(names: list[str], key: str) -> None:
         raise ValueError(f"{key}: {repeated!r} is given twice")
 
 
-class _Section(BaseModel):
-    # strict: "3" is no number and 1 no truth value; frozen: a recipe is shared by threads and never changes.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Dataset(_Section):
+class Dataset(Section):
     """Corpus, task, and how much of an utterance the model is given."""
 
     reader: Literal["iemocap", "mosi", "mosei", "meld", "vgaf", "corpus"] = Field(
@@ -76,11 +64,12 @@ class Dataset(_Section):
         description="how `sertool prepare` splits texts into words: at spaces, into the characters of scripts without "
         "spaces, or by spaCy's tokenizer of a language (zh, ja, th); auto: as the texts need it",
     )
-    max_text_length: Length = Field(30, description="longest text in words; longer ones are cut")
+    max_text_length: Length = Field(30, description="longest text in words, or in frames; longer ones are cut")
     max_audio_length: Length = Field(50, description="longest recording in frames; longer ones are cut")
-    standardize: Literal["none", "corpus", "utterance"] = Field(
+    standardize: Literal["none", "corpus", "utterance", "speaker"] = Field(
         "none",
-        description="standardize each value of the audio frames over the training frames, or over the utterance",
+        description="standardize each value of the audio frames over the training frames, over the utterance, or over "
+        "all recordings of the same speaker, without their labels",
     )
     vectors: Annotated[str, Field(min_length=1)] = Field(
         "none", description="word vectors: a spaCy package or path, a vocab folder, a text file, or none"
@@ -110,35 +99,10 @@ class Dataset(_Section):
         return TASKS.get(self.reader, {}).get(self.task) or self.num_classes
 
 
-class Frontend(_Section):
-    """Settings that turn recordings into log-mel frames; the defaults are the reference's."""
-
-    sample_rate: Annotated[int, Field(ge=100, le=192_000)] = Field(
-        22050, description="Hz; recordings of another rate are resampled"
-    )
-    trim_db: Annotated[float, Field(ge=0.01, le=1000)] | None = Field(
-        60.0, description="trim silence this many dB below the peak; null: no trimming"
-    )
-    preemphasis: Fraction = Field(0.97, description="subtract the previous sample times this factor; 0: off")
-    fft_size: Width = Field(2048, description="length of the FFT in samples")
-    hop_length: Length = Field(275, description="distance between frames in samples")
-    window_length: Width = Field(1102, description="length of the window in samples, at most fft_size")
-    mel_bands: Annotated[int, Field(ge=1, le=1024)] = Field(
-        80, description="number of mel bands, the values of a frame"
-    )
-    frame_step: Length = Field(16, description="keep one frame in this many")
-
-    @model_validator(mode="after")
-    def _window_fits(self) -> "Frontend":
-        if self.window_length > self.fft_size:
-            raise ValueError(f"window_length {self.window_length} is longer than fft_size {self.fft_size}")
-        return self
-
-
 FOLDS = 5  # of cross-validation where a recipe names none
 
 
-class Splits(_Section):
+class Splits(Section):
     """Division of the utterances into train, valid and test."""
 
     scheme: Literal["corpus", "holdout", "folds"] = Field(
@@ -203,11 +167,13 @@ class Splits(_Section):
         return self
 
 
-class Model(_Section):
+class Model(Section):
     """Architecture and sizes of the model."""
 
-    architecture: Literal["mat", "mnt"] = Field(
-        "mat", description="modulated attention (mat), or modulated normalisation (mnt)"
+    architecture: Literal["mat", "mnt", "linear"] = Field(
+        "mat",
+        description="modulated attention (mat), modulated normalisation (mnt), or a linear probe: one linear layer on "
+        "the mean and deviation of each modality's frames",
     )
     hidden_size: Width = Field(512, description="width of the LSTMs and blocks; a multiple of num_heads")
     ffn_size: Width = Field(2048, description="inner width of a block's feed-forward layer")
@@ -225,7 +191,7 @@ class Model(_Section):
         return self
 
 
-class Training(_Section):
+class Training(Section):
     """Optimizer, schedule and seeds."""
 
     runs: Annotated[int, Field(ge=1, le=MAX_RUNS)] = Field(
@@ -275,7 +241,7 @@ class Training(_Section):
         return self
 
 
-class Published(_Section):
+class Published(Section):
     """A figure that somebody published for this data set and task."""
 
     metric: AnyMetric = Field(description="published metric")
@@ -285,7 +251,7 @@ class Published(_Section):
     source: Annotated[str, Field(min_length=1)] = Field(description="publication that reports it")
 
 
-class Expected(_Section):
+class Expected(Section):
     """Published counts of one of the corpus's own splits, to check that these are the published data."""
 
     utterances: Count = Field(description="number of utterances that are part of the task")
@@ -294,7 +260,7 @@ class Expected(_Section):
     )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """All settings of an experiment."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
@@ -306,7 +272,12 @@ class Recipe(_Section):
         description="paper: may select on the test split, and every result says so; honest: never does",
     )
     dataset: Dataset = Field(description="corpus and task")
-    frontend: Frontend = Field(Frontend(), description="settings that turn recordings into frames")
+    frontend: AudioFrontend = Field(
+        Frontend(), description="settings that turn recordings into frames: log-mels, or a pretrained encoder"
+    )
+    text_frontend: TextFrontend = Field(
+        "words", description="words, or the settings of a pretrained encoder that turns texts into frames"
+    )
     splits: Splits = Field(Splits(), description="division into train, valid and test")
     model: Model = Field(Model(), description="architecture and sizes")
     training: Training = Field(Training(), description="optimizer, schedule and seeds")

@@ -21,7 +21,7 @@ from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files.yaml_file import read_yaml
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 FOLDER = ROOT / "sertool" / "core" / "corpora" / "demo"
 MAKER = ROOT / "tools" / "make_demo_corpus.py"

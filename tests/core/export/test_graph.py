@@ -16,7 +16,7 @@ from sertool.core.export.onnx_frontend import waveform_frames
 from sertool.core.export.onnx_graph import FLOAT, Graph
 from sertool.core.features.log_mel import log_mels
 from sertool.core.metrics.calibration import probabilities
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 KINDS = {
     "mat": {},

@@ -20,7 +20,7 @@ from sertool.core.export.source import open_trained
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.log_mel import log_mels
 from sertool.core.metrics.calibration import probabilities
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 
 @pytest.mark.parametrize("option", [[], ["--with-frontend"]], ids=["mels in numpy", "mels in the graph"])

@@ -22,7 +22,7 @@ from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
 from sertool.core.features.frontend import Extract, extract_frames
 from sertool.core.features.log_mel import LogMel
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 FRONTEND = LogMel(Frontend(frame_step=4))
 

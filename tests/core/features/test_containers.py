@@ -19,7 +19,7 @@ from sertool.core.features.audio import Recording, Segment, read_recording
 from sertool.core.features.cache import FeatureCache
 from sertool.core.features.frontend import extract_frames
 from sertool.core.features.log_mel import LogMel
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 CASES = Path(__file__).resolve().parents[2] / "cases/audio"
 RATE = 16000

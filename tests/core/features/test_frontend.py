@@ -18,7 +18,7 @@ from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import Segment
 from sertool.core.features.frontend import extract_frames, is_silent, open_frontend
 from sertool.core.features.log_mel import LogMel
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 RATE = 8000
 
@@ -141,7 +141,7 @@ def test_silence_is_what_the_frontend_makes_of_it(tmp_path):
 def test_opening_a_frontend_loads_no_torch():
     code = (
         "import sys\nfrom sertool.core.features.frontend import open_frontend\n"
-        "from sertool.core.recipe.schema import Frontend\n"
+        "from sertool.core.recipe.frontends import Frontend\n"
         "assert open_frontend(Frontend()).width == 80\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -22,7 +22,7 @@ from sertool.core.features.log_mel import (
     mel_filters,
     trim,
 )
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 REFERENCE = Frontend()
 EVERY_FRAME = Frontend(frame_step=1)

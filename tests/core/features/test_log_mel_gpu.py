@@ -5,7 +5,7 @@ import torch
 from waveforms import many
 
 from sertool.core.features.log_mel import log_mels_batch
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 
 @pytest.mark.gpu

@@ -19,7 +19,7 @@ from sertool.core.files import artifacts
 from sertool.core.prepare.assemble import decode
 from sertool.core.prepare.summary import summary
 from sertool.core.prepare.table import read_table
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 
 def test_a_table_becomes_a_corpus(folder):

@@ -27,7 +27,7 @@ from sertool.core.files import artifacts
 from sertool.core.prepare.folder import read_folder
 from sertool.core.prepare.rows import script_of, script_warnings
 from sertool.core.prepare.table import read_table
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 RATE = 8000
 SMALL = ("--set", "frontend.sample_rate=8000")
@@ -94,7 +94,7 @@ SLOW = """
 import sys, time
 from sertool.core.prepare import assemble as preparing
 from sertool.core.prepare.table import read_table
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 from pathlib import Path
 table, cache = map(Path, sys.argv[1:])
 preparing.decode(read_table(table), Frontend(sample_rate=8000), lambda *_: time.sleep(0.05), cache=cache, workers=2)

@@ -7,7 +7,8 @@ import pytest
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.errors import UsageError
 from sertool.core.recipe import load as recipe
-from sertool.core.recipe.schema import TASKS, Dataset, Frontend, Model, Splits, Training
+from sertool.core.recipe.frontends import Frontend
+from sertool.core.recipe.schema import TASKS, Dataset, Model, Splits, Training
 
 MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}
 

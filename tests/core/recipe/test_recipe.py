@@ -1,5 +1,6 @@
 """Recipes: YAML, what `extends` and `--set` do, and that whatever a file holds is loaded or refused."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from sertool.core.errors import UsageError
 from sertool.core.files.yaml_file import MAX_DEPTH, dump_yaml, parse_yaml
 from sertool.core.recipe import load as recipe
-from sertool.core.recipe.schema import Dataset, Expected, Frontend, Published, Recipe, Splits, Training
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder
+from sertool.core.recipe.schema import Dataset, Expected, Published, Recipe, Splits, Training
 
 QUICK = settings(deadline=None, max_examples=60)
 MINIMAL = {"name": "x", "about": "y", "dataset": {"path": "P"}}
@@ -299,6 +301,41 @@ def test_a_resolved_recipe_is_the_same_recipe(made):
 
 
 def test_a_resolved_recipe_holds_every_key_in_order():
-    content = yaml.safe_load(recipe.resolved(recipe.load("iemocap")))
+    content = yaml.safe_load(recipe.resolved(recipe.load("iemocap", ["text_frontend.model=a-model"])))
     assert list(content) == list(Recipe.model_fields)
     assert list(content["training"]) == list(Training.model_fields)
+
+
+def test_a_recipe_without_a_text_encoder_is_resolved_as_before_there_were_any():
+    assert "text_frontend" not in yaml.safe_load(recipe.resolved(recipe.load("iemocap")))
+
+
+def test_a_model_makes_the_frontend_an_encoder_whatever_the_base_says():
+    made = recipe.load("emodb", ["frontend.model=a-model", "frontend.layer=[1, 2]"]).frontend
+    assert made == SpeechEncoder(model="a-model", layer=[1, 2])
+
+
+def test_a_recipe_may_take_back_the_log_mels(tmp_path):
+    (tmp_path / "one.yaml").write_text("extends: emodb\nfrontend: {model: a-model}\n")
+    (tmp_path / "two.yaml").write_text("extends: one.yaml\nfrontend: {pool: 4}\n")
+    (tmp_path / "three.yaml").write_text("extends: two.yaml\nfrontend: {frame_step: 4}\n")
+    assert recipe.load(str(tmp_path / "two.yaml")).frontend == SpeechEncoder(model="a-model", pool=4)
+    assert recipe.load(str(tmp_path / "three.yaml")).frontend == Frontend(frame_step=4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["frontend.model=x", "frontend.layr=3"], "frontend.layr: unknown key, did you mean 'layer'?"),
+        (["frontend.model=x", "frontend.frame_step=3"], "frontend.frame_step: unknown key, expected one of model, "),
+        (["frontend.model=x", "frontend.layer=top"], "frontend.layer: expected the number of a layer, last, or a list"),
+        (["frontend.model=x", "frontend.layer=[1, 1]"], "frontend.layer: a layer is given twice"),
+        (["frontend.model=x", "frontend.pool=max"], "frontend.pool: expected a number of states, mean, or mean+std"),
+        (["frontend=3"], "frontend: expected a table of keys (got 3)"),
+        (["text_frontend=letters"], 'text_frontend: expected words (got "letters")'),
+        (["text_frontend.model=x", "text_frontend.pol=x"], "text_frontend.pol: unknown key, did you mean 'pool'?"),
+    ],
+)
+def test_a_wrong_key_of_an_encoder_is_named(overrides, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        recipe.load("emodb", overrides)

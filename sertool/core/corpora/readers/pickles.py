@@ -23,7 +23,7 @@ from sertool.core.corpora.words import clean_words
 from sertool.core.errors import DataError
 from sertool.core.features.log_mel import LogMel
 from sertool.core.files.pickles import load_array, load_pickle
-from sertool.core.recipe.schema import Frontend
+from sertool.core.recipe.frontends import Frontend
 
 FRONTEND = LogMel(Frontend())  # the settings' defaults are those that the published frames were made with
 VOCABULARY = "token_to_ix.pkl"

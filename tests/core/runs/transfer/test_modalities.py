@@ -6,8 +6,8 @@ from builders import CPU, copy_case, tiny_recipe
 from transfers import EMBEDDING, STANDING, best_of, complete, modal, other_corpus, weights_of
 
 from sertool.core.inference.ensemble import open_ensemble, predict_sets
+from sertool.core.recipe.frontends import Frontend
 from sertool.core.recipe.load import load
-from sertool.core.recipe.schema import Frontend
 from sertool.core.runs.experiment import open_experiment
 
 
