@@ -29,6 +29,8 @@ class Utterance:
         seconds: length of the recording in seconds, if known.
         transcriber: speech recogniser that wrote the text; None if a person did, or if unknown.
         gender: gender of the speaker in the source's own words, if known.
+        silent: True if the recording holds no sound, which frames of an encoder do not show; None where the frames
+            show it.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Utterance:
     seconds: float | None = None
     transcriber: str | None = None
     gender: str | None = None
+    silent: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Corpus:
         vocabulary: vocabulary with vectors that came with the corpus; None if it is built from the training words.
         numbering: index by word over *all* training sentences of the source, as the reference numbers them,
             including those of left-out utterances; None if the training utterances' words are numbered.
-        frontend: settings that made the audio frames; None where unknown.
+        frontend: settings that made the audio frames, for an encoder with the facts of its model; None where unknown.
+        text_frontend: the same for text frames that a text encoder made; None for others and for words.
         source: sentence on its origin, for tables and model cards.
         synthetic: True if a machine made the speech; stated wherever a figure is shown.
         word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
@@ -128,6 +132,7 @@ class Corpus:
     vocabulary: CachedVocabulary | None = None
     numbering: Mapping[str, int] | None = None
     frontend: Mapping[str, Any] | None = None
+    text_frontend: Mapping[str, Any] | None = None
     source: str = ""
     synthetic: bool = False
     word_splitting: str | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from sertool.core.corpora.corpus import LeftOut, Utterance
-from sertool.core.files.typed_json import Content, Count, Plain, RootContent
+from sertool.core.files.typed_json import Content, Count, RootContent
 
 FORMAT = "sertool-corpus/1"
 FileName = Literal[
@@ -35,6 +35,14 @@ def _labels(labels: Mapping[str, Any]) -> Mapping[str, Any]:
     return labels
 
 
+def _setting(value: Any) -> Any:
+    for part in value if isinstance(value, list) else [value]:
+        if not isinstance(part, str | int | float | None) or (isinstance(part, float) and not math.isfinite(part)):
+            raise ValueError("expected text, a finite number, true or false, null, or a list of them")
+    return value
+
+
+FrontendNote = dict[str, Annotated[Any, AfterValidator(_setting)]]  # settings of a frontend; a list: its layers
 Classes = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)]
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -66,7 +74,7 @@ class Header(Content):
     text_frames: bool
     vocabulary: bool
     numbering: bool = False  # older corpora lack it
-    frontend: dict[str, Plain] | None
+    frontend: FrontendNote | None
     source: str
     synthetic: bool
     left_out: tuple[LeftOutEntry, ...]
@@ -108,6 +116,7 @@ class Line(Content):
     seconds: Seconds | None = None
     transcriber: str | None = None
     gender: str | None = None
+    silent: bool | None = None
 
     def utterance(self) -> Utterance:
         """Return the utterance."""

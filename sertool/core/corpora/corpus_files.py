@@ -142,9 +142,9 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
         if header.vocabulary:
             with reporting(report):
                 vocabulary = _read_vocabulary(folder)
-        audio = _read_frames(folder / "audio.safetensors", lines, report, header.audio_width)
+        audio = read_frames(folder / "audio.safetensors", lines, report, header.audio_width)
         if header.text_frames:
-            text_frames = _read_frames(folder / "text.safetensors", lines, report)
+            text_frames = read_frames(folder / "text.safetensors", lines, report)
         if header.numbering:
             with reporting(report):
                 numbering = _read_numbering(folder / "numbering.json")
@@ -194,10 +194,17 @@ def _parse(line: bytes, origin: str) -> Line:
         return parse_typed(line, Line, origin)  # slower, and says what is wrong
 
 
-def _read_frames(path: Path, lines: Sequence[Utterance | None], report: Report, width: int | None = None) -> Frames:
+def read_frames(path: Path, lines: Sequence[Utterance | None], report: Report, width: int | None = None) -> Frames:
     """Read the frames of the lines that hold an utterance; they are empty if the file was reported.
 
-    ``width`` is that of a frame, where ``corpus.json`` states it.
+    Args:
+        path: file with the arrays "frames" and "offsets".
+        lines: utterances; None for a line that was reported.
+        report: called with every error.
+        width: that of a frame, where ``corpus.json`` states it.
+
+    Raises:
+        DataError: raised by ``report``.
     """
     kept = [index for index, utterance in enumerate(lines) if utterance is not None]
     frames = Frames(np.zeros((0, 1), np.float32), np.zeros(len(kept) + 1, np.int64))

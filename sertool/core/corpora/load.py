@@ -4,20 +4,20 @@ Pickles are read once. Their content is kept in the project's own format in ``<f
 the files it was made from. If one of them changes, they are read again; if they were deleted, the copy is used.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
+from sertool.core.corpora.feature_sets import with_sets
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.corpora.readers.pickles import SYNTHETIC, PickleLayout, read
 from sertool.core.corpora.reading_errors import Report, refuse
 from sertool.core.corpora.tasks import NOT_NEGATIVE, SEVEN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.formatting import cut
+from sertool.core.recipe.schema import Recipe
 
 # Increase it whenever a reader's result for the same files changes, so that old copies are made again.
 READER_VERSION = 2
@@ -25,7 +25,6 @@ PACKAGED = "packaged:"
 CONVERTED, NOTE = "sertool", "fingerprint.json"
 # Classes and rule of a score from -3 to 3, by the requested number of classes.
 _SCORES = {2: (NOT_NEGATIVE, "sign"), 7: (SEVEN, "seven")}
-_SHOWN = 60  # characters of a value in a message, since a damaged file may hold any
 
 
 def load_corpus(reader: str, folder: Path, report: Report = refuse) -> Corpus:
@@ -49,6 +48,27 @@ def load_corpus(reader: str, folder: Path, report: Report = refuse) -> Corpus:
     if reader == "corpus":
         raise DataError(f"{folder}: no corpus there (it lacks corpus.json)", hint="`sertool prepare` makes one")
     return _load_converted(folder, LAYOUTS[reader], report)
+
+
+def load_for(recipe: Recipe, folder: Path, report: Report = refuse) -> Corpus:
+    """Read the corpus in ``folder`` with the frames that a recipe's frontends ask for, as far as the corpus has them.
+
+    :func:`~sertool.core.corpora.feature_sets.missing_frames` says which it lacks.
+
+    Args:
+        recipe: names reader, modalities and frontends.
+        folder: folder of the corpus.
+        report: see :func:`load_corpus`.
+
+    Raises:
+        DataError, UsageError: see :func:`load_corpus`.
+    """
+    return with_sets(load_corpus(recipe.dataset.reader, folder, report), recipe, own_folder(folder), report)
+
+
+def own_folder(folder: Path) -> Path:
+    """Return the folder of a corpus's files in the project's own format: for pickles, that of the copy."""
+    return folder if is_corpus(folder) else folder / CONVERTED
 
 
 def convert_corpus(reader: str, folder: Path) -> Corpus:
@@ -136,12 +156,6 @@ def corpus_folder(path: str, data: Path) -> Path:
         f"{places[0]}: no such corpus",
         hint="--data names the folder that holds the data sets; recordings of your own become one by `sertool prepare`",
     )
-
-
-def frontend_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Find the settings in which a corpus's frontend differs from the wanted one, as (made, wanted) by name."""
-    differing = [(key, made.get(key), value) for key, value in wanted.items() if made.get(key) != value]
-    return {key: (cut(str(own), _SHOWN), str(value)) for key, own, value in differing}
 
 
 def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) -> Task:

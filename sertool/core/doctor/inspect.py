@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.corpus import Corpus
-from sertool.core.corpora.load import load_corpus, task_for
+from sertool.core.corpora.load import load_for, task_for
 from sertool.core.corpora.splits import Fold, make_folds, targets_of
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import Target, Task
@@ -110,7 +110,7 @@ def inspect(
     faults: list[DataError] = []
     command = command or doctor_command(recipe.name, (), recipe.dataset.path, folder)
     try:
-        corpus = load_corpus(recipe.dataset.reader, folder, faults.append)
+        corpus = load_for(recipe, folder, faults.append)
     except DataError as error:
         return _unread(recipe, folder, command, [*faults, error])
     dataset = recipe.dataset
@@ -121,7 +121,7 @@ def inspect(
             return _unread(recipe, folder, command, faults)
         raise
     targets = targets_of(corpus, task, faults.append)
-    subject = Subject(recipe, corpus, task, targets, (), faults)
+    subject = Subject(recipe, corpus, task, targets, (), faults, folder=folder)
     try:
         subject = replace(subject, folds=make_folds(corpus, targets, recipe.splits))
     except (DataError, UsageError) as error:

@@ -3,12 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from sertool.core.corpora.load import frontend_differences
+from sertool.core.corpora.feature_sets import missing_frames
 from sertool.core.corpora.reading_errors import UtteranceError
 from sertool.core.doctor.findings import Finding, found, places
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError
-from sertool.core.features.frontend import open_frontend
 from sertool.core.formatting import plural
 
 _TEXTS = {
@@ -53,11 +52,6 @@ def _width(subject: Subject) -> Iterator[Finding]:
 
 
 def _frontend(subject: Subject) -> Iterator[Finding]:
-    corpus, recipe = subject.corpus, subject.recipe
-    if recipe.dataset.reader != "corpus" or corpus.frontend is None:
-        return  # nothing is known of how the frames were made
-    if differing := frontend_differences(corpus.frontend, open_frontend(recipe.frontend).note):
-        text = "the corpus was prepared with other frontend settings than the recipe's"
-        settings = " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items())
-        examples = [f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items()]
-        yield found("frontend", 1, text, examples, f"prepare it again with this recipe, or give {settings}")
+    """Report frames that the recipe asks for and the corpus lacks."""
+    for missing in missing_frames(subject.recipe, subject.corpus, subject.folder):
+        yield found("frontend", 1, f"the corpus {missing.text}", missing.details, missing.hint)

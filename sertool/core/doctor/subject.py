@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Subject:
         folds: the recipe's division; empty where it is impossible.
         faults: errors that the reader reported.
         undivided: the reason why there are no folds.
+        folder: folder of the corpus, for the commands in advice.
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Subject:
     folds: Sequence[Fold]
     faults: Sequence[DataError] = ()
     undivided: SertoolError | None = None
+    folder: Path = Path()
 
     @cached_property
     def audio(self) -> AudioFacts:

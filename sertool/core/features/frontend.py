@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment, read_recording
 from sertool.core.features.log_mel import LogMel
-from sertool.core.recipe.frontends import Frontend, SpeechEncoder
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder, TextEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +89,16 @@ class TextFrameMaker(Protocol):
 
 MAKERS: dict[str, Callable[[Mapping[str, Any]], FrameMaker]] = {"log-mel": LogMel.from_note}
 UNNAMED = "log-mel"  # for settings without a name; recipes and corpora have always held those of log-mel so
+ENCODER, TEXT_ENCODER = "encoder", "text-encoder"  # names of the encoders of recordings and of texts
+
+
+def note_of(settings: Frontend | SpeechEncoder | TextEncoder | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the note of the frontend that a recipe's section asks for; a note is returned as it is."""
+    if isinstance(settings, SpeechEncoder):
+        return {"name": ENCODER, **settings.model_dump()}
+    if isinstance(settings, TextEncoder):
+        return {"name": TEXT_ENCODER, **settings.model_dump()}
+    return settings.model_dump() if isinstance(settings, Frontend) else settings
 
 
 def open_frontend(settings: Frontend | SpeechEncoder | Mapping[str, Any]) -> FrameMaker:
@@ -97,11 +107,7 @@ def open_frontend(settings: Frontend | SpeechEncoder | Mapping[str, Any]) -> Fra
     Raises:
         DataError: a note names no frontend of this version, or holds settings that it does not have.
     """
-    note: Mapping[str, Any]
-    if isinstance(settings, SpeechEncoder):
-        note = {"name": "encoder", **settings.model_dump()}
-    else:
-        note = settings.model_dump() if isinstance(settings, Frontend) else settings
+    note = note_of(settings)
     name = str(note.get("name", UNNAMED))
     if name not in MAKERS:
         raise DataError(f"unknown frontend {name!r}{did_you_mean(name, list(MAKERS))}")

@@ -1,4 +1,4 @@
-"""What the sections of a recipe share: their base, and the bounds of their numbers."""
+"""Base of the sections of a recipe, and the bounds of their numbers."""
 
 from typing import Annotated
 

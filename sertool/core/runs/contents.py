@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from sertool.core.corpora.corpus_content import FrontendNote
 from sertool.core.corpora.fingerprints import unpack
 from sertool.core.corpora.tasks import RULES, current_names
 from sertool.core.files.typed_json import Content, Count, Plain, Text, read_typed
@@ -58,7 +59,11 @@ class FoldNote(Content):
 
 
 class RunNote(Content):
-    """Content of a run's corpus.json: the data of the run."""
+    """Content of a run's corpus.json: the data of the run.
+
+    Attributes:
+        frontend, text_frontend: notes of the encoders that made its frames; None for log-mels and words.
+    """
 
     name: str
     task: str
@@ -72,6 +77,8 @@ class RunNote(Content):
     synthetic: bool
     machine_text: bool
     word_splitting: Plain = None
+    frontend: FrontendNote | None = None
+    text_frontend: FrontendNote | None = None
     seen: list[Hashes] | None = None
 
     @property

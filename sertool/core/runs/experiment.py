@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus
-from sertool.core.corpora.load import corpus_folder, frontend_differences, load_corpus, task_for
+from sertool.core.corpora.feature_sets import missing_frames
+from sertool.core.corpora.load import corpus_folder, load_for, task_for
 from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
 from sertool.core.corpora.splits import Fold, make_folds, targets_of
 from sertool.core.corpora.splitting import check_recipe
@@ -19,7 +20,6 @@ from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import UsageError
-from sertool.core.features.frontend import open_frontend
 from sertool.core.recipe.schema import Recipe
 from sertool.core.training.batches import Standardization, Tables, fit_standardization, make_tables
 
@@ -85,11 +85,11 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     """
     dataset = recipe.dataset
     folder = corpus_folder(dataset.path, data)
-    corpus = load_corpus(dataset.reader, folder)
+    corpus = load_for(recipe, folder)
     task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
-    if dataset.reader == "corpus" and corpus.frontend is not None:
-        _check_frontend(recipe, corpus, folder)
-    if "text" in dataset.modalities:
+    for missing in missing_frames(recipe, corpus, folder):
+        raise UsageError(f"{folder}: {missing.text}", hint=missing.hint)
+    if "text" in dataset.modalities and recipe.text_frontend == "words":
         check_recipe(dataset.words, corpus, folder)
     targets = targets_of(corpus, task)
     folds = make_folds(corpus, targets, recipe.splits)
@@ -104,17 +104,6 @@ def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
         # JSON separates the values, so that no two different lists give the same bytes.
         digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
     return digest.hexdigest()
-
-
-def _check_frontend(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
-    differing = frontend_differences(corpus.frontend or {}, open_frontend(recipe.frontend).note)
-    if differing:
-        listed = ", ".join(f"{key} {made} (recipe: {wanted})" for key, (made, wanted) in differing.items())
-        raise UsageError(
-            f"{folder}: was prepared with another frontend: {listed}",
-            hint=f"prepare it again with --recipe {recipe.name}, or train with "
-            + " ".join(f"--set frontend.{key}={made}" for key, (made, _) in differing.items()),
-        )
 
 
 def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
@@ -231,6 +220,9 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
     digest.update(experiment.label_hash.encode())  # made before the labels of test were sealed
     digest.update(corpus.audio.offsets.tobytes())
     digest.update(np.ascontiguousarray(corpus.audio.flat).data)
+    if corpus.text_frontend is not None and corpus.text_frames is not None:
+        digest.update(corpus.text_frames.offsets.tobytes())
+        digest.update(np.ascontiguousarray(corpus.text_frames.flat).data)
     return {
         "name": corpus.name,
         "task": experiment.task.name,
@@ -243,6 +235,13 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "hash": digest.hexdigest(),
         "synthetic": corpus.synthetic,
         "machine_text": corpus.machine_text,
-        # Left out where it is None, so that runs of earlier versions resume.
+        # Left out where they are None, so that runs of earlier versions resume.
         **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
+        **_encoders(corpus),
     }
+
+
+def _encoders(corpus: Corpus) -> dict[str, object]:
+    """Return the notes of the encoders that made a corpus's frames, with the facts of their models."""
+    notes = {"frontend": corpus.frontend, "text_frontend": corpus.text_frontend}
+    return {key: dict(note) for key, note in notes.items() if note is not None and "weights" in note}

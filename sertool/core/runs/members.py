@@ -1,6 +1,6 @@
 """Trained members, opened with everything that predictions need except the corpus they were trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class Trained:
         synthetic: the corpus is synthetic speech; every result says so.
         machine_text: a machine wrote some of the texts; every result says so.
         word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
+        frontend, text_frontend: notes of the encoders that made its frames, with the facts of their models; None for
+            log-mels and words.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Trained:
     synthetic: bool
     machine_text: bool = False
     word_splitting: str | None = None
+    frontend: Mapping[str, Any] | None = None
+    text_frontend: Mapping[str, Any] | None = None
 
     @property
     def depth(self) -> int:
@@ -120,6 +124,8 @@ def open_runs(folder: Path) -> Trained:
             synthetic=note.synthetic,
             machine_text=note.machine_text,
             word_splitting=splitting,
+            frontend=note.frontend,
+            text_frontend=note.text_frontend,
         )
     )
 
