@@ -59,7 +59,8 @@ def test_a_recipe_gets_its_frames_and_another_gets_the_old_ones(folder):
     assert corpus.text_frontend == {**note_of(TextEncoder(**TEXT)), **FACTS}
     assert not missing_frames(recipe, corpus, folder)
     plain = load_for(tiny_recipe(), folder)
-    assert plain.frontend == old.frontend and plain.text_frames is None
+    assert plain.frontend == old.frontend
+    assert plain.text_frames is None
     np.testing.assert_array_equal(plain.audio.flat, old.audio.flat)
 
 
@@ -67,7 +68,8 @@ def test_a_run_remembers_the_encoders_and_its_hash_depends_on_the_text_frames(fo
     recipe = encoder_recipe()
     add(folder, recipe, text=False)
     plain = corpus_note(open_experiment(tiny_recipe(), folder.parent))
-    assert "frontend" not in plain and "text_frontend" not in plain
+    assert "frontend" not in plain
+    assert "text_frontend" not in plain
     add(folder, recipe, audio=False)
     note = corpus_note(open_experiment(recipe, folder.parent))
     read = RunNote.model_validate_json(json.dumps(note))
