@@ -122,14 +122,16 @@ class Extract:
     """The frames of one recording.
 
     Attributes:
-        frames: (T, D) float32.
+        frames: (T, D) float32; of an encoder float16.
         seconds: length before anything was trimmed.
         remark: fault of the file, as :class:`~sertool.core.features.audio.Recording` has it; empty if there is none.
+        silent: the recording holds no sound, where its frames do not show it.
     """
 
-    frames: NDArray[np.float32]
+    frames: NDArray[np.floating]
     seconds: float
     remark: str = ""
+    silent: bool = False
 
 
 def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
@@ -143,6 +145,6 @@ def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
     return Extract(frames, len(recording.samples) / maker.sample_rate, recording.remark)
 
 
-def is_silent(frames: NDArray[np.float32], maker: FrameMaker) -> bool:
+def is_silent(frames: NDArray[np.floating], maker: FrameMaker) -> bool:
     """Check whether frames (T, D), T at least 1, hold no sound at all."""
     return bool(max(-frames.min(), frames.max()) <= maker.silence)

@@ -163,6 +163,7 @@ def assemble(
                 labels=stored(row.labels, classes),
                 seconds=round(extract.seconds, 3),  # the length before trimming
                 transcriber=transcriber,
+                silent=extract.silent or None,
                 **row.groups,
             )
             for row, extract, transcriber in columns
@@ -176,7 +177,9 @@ def assemble(
         choices=table.choices or None,
     )
     silent = [
-        row for row, extract in zip(decoded.rows, decoded.extracts, strict=True) if is_silent(extract.frames, maker)
+        row
+        for row, extract in zip(decoded.rows, decoded.extracts, strict=True)
+        if extract.silent or is_silent(extract.frames, maker)
     ]
     return Preparation(
         corpus,
