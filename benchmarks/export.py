@@ -24,9 +24,7 @@ from sertool.core.export.check import Trial, feeds_of
 from sertool.core.export.export import save
 from sertool.core.export.onnx_ensemble import ensemble_model
 from sertool.core.files import artifacts
-from sertool.core.models.build import initialise
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import StackModel, initialise
 from sertool.core.recipe.load import load
 from sertool.core.runs.experiment import fit_inputs, open_experiment
 from sertool.core.runs.members import Trained, TrainedMember, new_stack
@@ -37,7 +35,7 @@ TARGET = 2.0
 RESULTS = Path(__file__).parent / "results"
 
 
-def make_trained(architecture: str, members: int) -> tuple[Trained, Trial, MAT | MNT]:
+def make_trained(architecture: str, members: int) -> tuple[Trained, Trial, StackModel]:
     """Members with random weights, and test utterances of the random corpus."""
     with tempfile.TemporaryDirectory() as folder:
         write_corpus(make_corpus(), Path(folder) / "IEMOCAP")
@@ -54,7 +52,7 @@ def make_trained(architecture: str, members: int) -> tuple[Trained, Trial, MAT |
     return trained, Trial(corpus.select(rows), (None,) * len(rows), "test utterances"), stack
 
 
-def torch_sides(trained: Trained, stack: MAT | MNT, trial: Trial, count: int) -> dict[str, Callable[[], None]]:
+def torch_sides(trained: Trained, stack: StackModel, trial: Trial, count: int) -> dict[str, Callable[[], None]]:
     """Take a turn of PyTorch: predict utterances one by one, with the stack and with members side by side."""
     precision = choose("cpu", "fp32")
     tables = [

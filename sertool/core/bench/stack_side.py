@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sertool.core.bench.workload import Workload
-from sertool.core.models.build import initialise
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import StackModel, initialise
 from sertool.core.runs.experiment import class_weights_of
 from sertool.core.runs.members import new_stack
 from sertool.core.runs.plan import divide, parted
@@ -54,7 +52,7 @@ class StackSide:
         self.class_weights = weights.to(work.precision.device) if weights is not None else None
         self.epoch_utterances = min(len(member.train) for member in self.members)
         self.stacks: dict[tuple[int, int], StackState] = {}
-        self._everyone: MAT | MNT | None = None
+        self._everyone: StackModel | None = None
 
     @property
     def steps_an_epoch(self) -> int:
@@ -110,7 +108,7 @@ class StackSide:
     def _start(self, group: Sequence[Member]) -> StackState:
         return start(self._initialised(group), group, self.settings)
 
-    def _initialised(self, members: Sequence[Member]) -> MAT | MNT:
+    def _initialised(self, members: Sequence[Member]) -> StackModel:
         model = new_stack(self.work.experiment, self.work.inputs, len(members))
         initialise(model, [member.seed for member in members], [None] * len(members))
         return model.to(self.work.precision.device)

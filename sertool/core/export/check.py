@@ -20,8 +20,7 @@ from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.frontend import open_frontend
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.metrics.classification import decide
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import StackModel
 from sertool.core.runs.experiment import Experiment
 from sertool.core.runs.members import Trained, TrainedMember
 
@@ -168,7 +167,7 @@ def feeds_of(trained: Trained, trial: Trial, waveforms: Sequence[Array] | None =
 
 
 def torch_logits(
-    trained: Trained, stack: MAT | MNT, members: Sequence[TrainedMember], trial: Trial
+    trained: Trained, stack: StackModel, members: Sequence[TrainedMember], trial: Trial
 ) -> Callable[[Sequence[int]], Array]:
     """Return a function from positions of utterances to mean logits (N, C), as ``sertool predict`` computes them."""
     precision = choose("cpu", "fp32")

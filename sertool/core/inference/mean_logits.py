@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import StackModel
 from sertool.core.runs.members import Trained
 from sertool.core.training.batches import Tables, make_tables
 from sertool.core.training.logits import logits_of
@@ -31,7 +30,7 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
 
 
 def mean_logits(
-    stack: MAT | MNT, folds: Sequence[int], tables: Tables, rows: Sequence[int], precision: Precision
+    stack: StackModel, folds: Sequence[int], tables: Tables, rows: Sequence[int], precision: Precision
 ) -> Float32[np.ndarray, "N C"]:
     """Average the members' logits; each member uses the vocabulary and statistics of its own fold.
 

@@ -141,7 +141,7 @@ def _by_workers(
 ) -> Iterator[PredictedShard]:
     """Yield shards in order, though workers finish them in any order."""
     # Small members run as one stack with one thread, so a worker needs no more.
-    small = is_small(work.trained.recipe.model.hidden_size)
+    small = is_small(work.trained.recipe.model.hidden_width)
     share = Share(threads=1 if small else work.precision.cores, gpu=work.precision.device.type == "cuda")
 
     def take(first: int, predicted: PredictedShard) -> None:

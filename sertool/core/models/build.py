@@ -4,19 +4,21 @@ import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from sertool.core.models.layers import Embedding, reset
+from sertool.core.models.linear import LinearProbe
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
 from sertool.core.recipe.schema import Model
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
+StackModel: TypeAlias = MAT | MNT | LinearProbe
 
-ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
+FUSIONS: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,16 @@ class DataSizes:
     num_classes: int
 
 
-def build(model: Model, sizes: DataSizes, members: int) -> MAT | MNT:
+def build(model: Model, sizes: DataSizes, members: int) -> StackModel:
     """Build a stack of E = ``members`` models whose parameters are not initialised yet."""
-    return ARCHITECTURES[model.architecture](
+    if model.architecture == "linear":
+        return LinearProbe(
+            members=members,
+            **asdict(sizes),
+            dropout_input=model.dropout_input,
+            dropout_output=model.dropout_output,
+        )
+    return FUSIONS[model.architecture](
         members=members,
         **asdict(sizes),
         hidden_size=model.hidden_size,
@@ -91,7 +100,8 @@ def sizes_in(shape: Callable[[str], Sequence[int] | None]) -> dict[str, int]:
     layers = itertools.takewhile(
         lambda number: shape(f"text_blocks.{number}.norm1.gain") is not None, itertools.count()
     )
-    sizes = {"num_layers": sum(1 for _ in layers)}
+    number = sum(1 for _ in layers)
+    sizes = {"num_layers": number} if number else {}  # a linear probe has no blocks
     for key, weight, axis in (
         ("hidden_size", "audio_encoder.lstm.weight_hh", 1),
         ("ffn_size", "text_pool.score.inner.weight", 0),
@@ -103,7 +113,7 @@ def sizes_in(shape: Callable[[str], Sequence[int] | None]) -> dict[str, int]:
     return sizes
 
 
-def outline(model: Model, sizes: DataSizes) -> MAT | MNT:
+def outline(model: Model, sizes: DataSizes) -> StackModel:
     """Build a stack of one on torch's meta device: it has shapes and no memory, whatever the sizes."""
     with torch.device("meta"):
         return build(model, sizes, 1)

@@ -1,6 +1,7 @@
-"""Inputs of a model, and the encoder of each modality: embedding or frames, dropout, LSTM."""
+"""Inputs of a model, and the start of each modality's path: embedding or frames, dropout, LSTM."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -43,21 +44,37 @@ def lengths(mask: Bool[Tensor, "*S T"]) -> Int64[Tensor, "*S"]:
     return torch.where(mask.any(-1), length - reversed_first, length).cpu()
 
 
-class Encoder(nn.Module):
-    """Encoder of a modality: (E, B, T) ids or (E, B, T, I) frames -> packed (E, P, D) and its layout.
+class InputLayer(nn.Module):
+    """Start of a modality's path through a model: word embedding where it is text as words, then dropout.
 
     Args:
         members: E.
         rows: number of rows of the embedding table; None where the modality is frames.
         width: I, values of a word's vector or of a frame.
-        hidden_size: D.
-        dropout: probability for the values that enter the LSTM.
+        dropout: probability for the values.
     """
 
-    def __init__(self, *, members: int, rows: int | None, width: int, hidden_size: int, dropout: float) -> None:
+    def __init__(self, *, members: int, rows: int | None, width: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
         self.embedding = Embedding(members=members, rows=rows, width=width) if rows is not None else None
+
+    def enter(self, rows: Int64[Tensor, "E N"] | Float[Tensor, "E N I"], noise: Noise | None) -> Float[Tensor, "E N I"]:
+        """Embed ids, or take frames as they are, and drop values while training."""
+        values = self.embedding(rows) if self.embedding is not None else rows
+        return drop(values, self.dropout, noise)
+
+
+class Encoder(InputLayer):
+    """Encoder of a modality: (E, B, T) ids or (E, B, T, I) frames -> packed (E, P, D) and its layout.
+
+    Args:
+        hidden_size: D.
+        sizes: those of :class:`InputLayer`.
+    """
+
+    def __init__(self, *, members: int, width: int, hidden_size: int, **sizes: Any) -> None:
+        super().__init__(members=members, width=width, **sizes)
         self.lstm = LSTM(members=members, inputs=width, hidden_size=hidden_size)
 
     def forward(
@@ -68,7 +85,4 @@ class Encoder(nn.Module):
         noise: Noise | None,
     ) -> tuple[Float[Tensor, "E P D"], Layout]:
         layout = full_layout(mask) if lengths is None else packed_layout(mask, lengths)
-        rows = layout.pack(values)
-        if self.embedding is not None:
-            rows = self.embedding(rows)
-        return self.lstm(drop(rows, self.dropout, noise), layout), layout
+        return self.lstm(self.enter(layout.pack(values), noise), layout), layout

@@ -173,7 +173,8 @@ class Model(Section):
     architecture: Literal["mat", "mnt", "linear"] = Field(
         "mat",
         description="modulated attention (mat), modulated normalisation (mnt), or a linear probe: one linear layer on "
-        "the mean and deviation of each modality's frames",
+        "the mean and deviation of each modality's frames, for which hidden_size, ffn_size, num_heads, num_layers and "
+        "dropout_residual mean nothing",
     )
     hidden_size: Width = Field(512, description="width of the LSTMs and blocks; a multiple of num_heads")
     ffn_size: Width = Field(2048, description="inner width of a block's feed-forward layer")
@@ -189,6 +190,11 @@ class Model(Section):
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
         return self
+
+    @property
+    def hidden_width(self) -> int:
+        """Return the width of the hidden layers; 0 for a linear probe, which has none."""
+        return 0 if self.architecture == "linear" else self.hidden_size
 
 
 class Training(Section):

@@ -10,9 +10,7 @@ from sertool.core.corpora.splitting import check_splitting
 from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.models.build import DataSizes, build, check_members, load_members, outline, sizes_in
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import DataSizes, StackModel, build, check_members, load_members, outline, sizes_in
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Model, Recipe
 from sertool.core.runs import checkpoint
@@ -158,7 +156,7 @@ def _check_weights(trained: Trained, member: TrainedMember) -> None:
         )
 
 
-def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> MAT | MNT:
+def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel:
     """Load members into one stack; the shapes of their weights are compared before anything is built.
 
     Raises:
@@ -189,7 +187,7 @@ def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> DataSizes:
     return sizes_for(experiment, max(own.vocabulary.rows for own in inputs))
 
 
-def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> MAT | MNT:
+def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> StackModel:
     """Build a stack of the experiment's sizes, not yet initialised."""
     return build(experiment.recipe.model, sizes_of(experiment, inputs), members)
 

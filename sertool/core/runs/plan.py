@@ -17,7 +17,7 @@ from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.models.build import outline
 from sertool.core.recipe.bounds import MAX_MEMBERS
 from sertool.core.recipe.load import load
-from sertool.core.recipe.schema import Recipe, Training
+from sertool.core.recipe.schema import Model, Recipe, Training
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import is_done
@@ -126,7 +126,7 @@ def divide(experiment: Experiment, members: int, group_size: int | None, precisi
         # One group at a time on a device, because a stack fills it.
         workers = min(precision.cards, -(-members // size))
         return size, workers, max(1, precision.cores // workers)
-    if is_small(experiment.recipe.model.hidden_size):
+    if is_small(experiment.recipe.model.hidden_width):
         # Side by side, small members would spend their time waiting for Python's global lock.
         return group_size or min(members, _largest_stack(experiment)), 1, 1
     size = group_size or 1  # alone, a member's intermediate results stay in the cache
@@ -142,7 +142,7 @@ def divide_among_processes(
 
     The decision is an estimate from recipe, corpus and cores, so that an interrupted training finds its groups again.
     """
-    if precision.device.type == "cuda" or not is_small(experiment.recipe.model.hidden_size):
+    if precision.device.type == "cuda" or not is_small(experiment.recipe.model.hidden_width):
         return None
     together = group_size or min(members, _largest_stack(experiment))
     each = member_bytes(experiment)
@@ -159,7 +159,7 @@ def training_seconds(experiment: Experiment, members: int, size: int, workers: i
     """Estimate how long small members train on a CPU, ``size`` in a stack and ``workers`` stacks at a time."""
     recipe = experiment.recipe
     steps = max(-(-len(fold.sets["train"]) // recipe.training.batch_size) for fold in experiment.folds)
-    step = CALL_SECONDS * (1 + recipe.model.num_layers) + size * member_bytes(experiment) / STEP_BYTES
+    step = CALL_SECONDS * (1 + _blocks(recipe.model)) + size * member_bytes(experiment) / STEP_BYTES
     rounds = -(-members // (size * workers))
     return recipe.training.max_epochs * steps * step * rounds
 
@@ -181,10 +181,11 @@ def parted(precision: Precision, settings: Training, size: int, threads: int) ->
 
 def _largest_stack(experiment: Experiment) -> int:
     """Compute the members of a stack whose largest intermediate result is within :data:`STACK_BYTES`."""
-    recipe = experiment.recipe
+    recipe, model = experiment.recipe, experiment.recipe.model
     frames = max(recipe.dataset.max_audio_length, recipe.dataset.max_text_length)
-    # Attention weights, or the feed-forward layer.
-    largest = 4 * recipe.training.batch_size * frames * max(recipe.model.num_heads * frames, recipe.model.ffn_size)
+    # Attention weights, or the feed-forward layer; the inputs of a linear probe.
+    values = max(model.num_heads * frames, model.ffn_size) if _blocks(model) else _input_width(experiment)
+    largest = 4 * recipe.training.batch_size * frames * values
     return max(1, STACK_BYTES // largest)
 
 
@@ -214,7 +215,7 @@ def check_fits(experiment: Experiment, precision: Precision) -> None:
     batch = min(recipe.training.batch_size, max(len(fold.sets["train"]) for fold in experiment.folds))
     words = sum(min(len(own.words), settings.max_text_length) for own in corpus.utterances) / max(number, 1)
     frames = float(np.diff(corpus.audio.offsets).clip(max=settings.max_audio_length).mean()) if number else 0.0
-    attention = model.num_layers * model.num_heads * (words**2 + frames**2)
+    attention = _blocks(model) * model.num_heads * (words**2 + frames**2)
     activations = batch * ((words + frames) * _values_kept(experiment) + attention)
     member = 4 * int(5 * _parameters(experiment) + activations)
     hint = "a smaller training.batch_size, model.hidden_size, ffn_size or num_layers, or shorter dataset.max_*_length"
@@ -229,9 +230,22 @@ def _parameters(experiment: Experiment) -> int:
 
 
 def _values_kept(experiment: Experiment) -> int:
-    """Estimate the values that autograd keeps for each position: attention, norms, dropout (16), feed-forward (3)."""
+    """Estimate the values kept for each position: attention, norms, dropout (16), feed-forward (3); or frames (3)."""
     model = experiment.recipe.model
+    if not _blocks(model):
+        return 3 * _input_width(experiment)  # as they are, weighted, and less their mean
     return model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
+
+
+def _blocks(model: Model) -> int:
+    """Return the number of blocks for each modality; a linear probe has none."""
+    return 0 if model.architecture == "linear" else model.num_layers
+
+
+def _input_width(experiment: Experiment) -> int:
+    """Return the number of values of a frame or word vector, the larger of both modalities."""
+    sizes = sizes_for(experiment, 1)
+    return max(sizes.audio_width, sizes.text_width)
 
 
 def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:

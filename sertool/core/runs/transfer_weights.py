@@ -26,8 +26,7 @@ from sertool.core.corpora.vocabulary import PADDING_INDEX, UNKNOWN, UNKNOWN_INDE
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import RootContent, parse_typed, read_typed
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import StackModel
 from sertool.core.runs.contents import START_FORMAT, StartContent, VocabularyContent
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.training.loop import Member
@@ -116,7 +115,7 @@ def weights_hash(weights: Mapping[str, Any]) -> str:
 
 
 def take_over(
-    model: MAT | MNT, members: Sequence[Member], start: Start, inputs: Sequence[FoldInputs], task: Task
+    model: StackModel, members: Sequence[Member], start: Start, inputs: Sequence[FoldInputs], task: Task
 ) -> None:
     """Replace initial weights by those of the source.
 

@@ -16,11 +16,10 @@ from torch.func import functional_call
 from sertool.core.compute.device import Precision
 from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.errors import SertoolError
+from sertool.core.models.build import StackModel
 from sertool.core.models.inputs import Inputs
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.layers import LSTM, Linear
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
 from sertool.core.training.schedule import Schedule
 from sertool.core.training.steps import Stack
 
@@ -47,7 +46,7 @@ class WorkingWeights:
         precision: device and number format.
     """
 
-    def __init__(self, model: MAT | MNT, precision: Precision) -> None:
+    def __init__(self, model: StackModel, precision: Precision) -> None:
         self._model = model
         self._copies = {
             name: torch.empty_like(parameter, dtype=torch.bfloat16).requires_grad_()

@@ -11,9 +11,7 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.memory import out_of_memory, release_memory
 from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.formatting import plural
-from sertool.core.models.build import member_view
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
+from sertool.core.models.build import StackModel, member_view
 from sertool.core.training.batches import Tables
 
 # Up to this hidden size a stack on a CPU is faster than its members one by one, and with one thread: an operation is
@@ -29,12 +27,12 @@ FULL_POSITIONS = 2**17
 
 
 def is_small(hidden_size: int) -> bool:
-    """Check whether members of this hidden size run fastest on a CPU as one stack with one thread."""
+    """Check whether members of this hidden size, 0 for linear probes, run fastest on a CPU as one stack, one thread."""
     return hidden_size <= SMALL_HIDDEN_SIZE
 
 
 def logits_of(
-    model: MAT | MNT,
+    model: StackModel,
     tables: Tables,
     rows: Sequence[Int64[Tensor, "_"]],
     folds: Sequence[int],
@@ -67,7 +65,7 @@ def logits_of(
 
 @torch.no_grad()  # here, because the mode belongs to a thread
 def _run_stack(
-    model: MAT | MNT, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
+    model: StackModel, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
 ) -> list[Tensor]:
     """Run all members as one stack; a batch that does not fit into memory is halved."""
     order = [_by_length(tables, own) for own in rows]
@@ -113,7 +111,7 @@ def _run_stack(
 
 
 def _run_side_by_side(
-    model: MAT | MNT, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
+    model: StackModel, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
 ) -> list[Tensor]:
     """Run each member, or a share of its utterances, in a thread of its own, on all cores.
 

@@ -19,10 +19,9 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.memory import release_memory
 from sertool.core.errors import SertoolError
 from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.models.build import StackModel
 from sertool.core.models.kernels import new_kernel_lines
 from sertool.core.models.layers import generator
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
 from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
 from sertool.core.training.graph_steps import StaticSteps, UnrecordedError
@@ -83,7 +82,7 @@ class StackState:
     """
 
     members: list[Member]
-    model: MAT | MNT
+    model: StackModel
     adam: StackedAdam
     progress: list[MemberProgress]
     best_weights: list[Tensor]
@@ -122,7 +121,7 @@ class Epoch:
     notes: tuple[str, ...] = ()
 
 
-def start(model: MAT | MNT, members: Sequence[Member], settings: Training) -> StackState:
+def start(model: StackModel, members: Sequence[Member], settings: Training) -> StackState:
     """Return the state of a stack before its first epoch; ``model`` holds the initial weights."""
     parameters = list(model.parameters())
     adam = StackedAdam(parameters, settings)

@@ -12,10 +12,8 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from sertool.core.models.build import member_view
+from sertool.core.models.build import StackModel, member_view
 from sertool.core.models.kernels.noise import Noise
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
 from sertool.core.training.schedule import Schedule
 from sertool.core.training.steps import Stack
 
@@ -43,7 +41,7 @@ class _Part:
 
     def __init__(self, stack: Stack, seed: int) -> None:
         self.stack = stack
-        self.model: MAT | MNT = member_view(stack.model, 0).requires_grad_()
+        self.model: StackModel = member_view(stack.model, 0).requires_grad_()
         self.noise = Noise(seed % 2**63)
         self.folds = torch.tensor(stack.folds)
 
@@ -57,7 +55,7 @@ class _Part:
         loss.sum().backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def add_gradients(self, model: MAT | MNT, *, first: bool) -> None:
+    def add_gradients(self, model: StackModel, *, first: bool) -> None:
         """Add the part's gradients to the member's; the first part's become the member's without a copy."""
         for own, parameter in zip(self.model.parameters(), model.parameters(), strict=True):
             if first or parameter.grad is None or own.grad is None:

@@ -9,9 +9,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
+from sertool.core.models.build import StackModel
 from sertool.core.models.kernels.noise import Noise
-from sertool.core.models.mat import MAT
-from sertool.core.models.mnt import MNT
 from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
 from sertool.core.training.optimizer import StackedAdam
@@ -34,7 +33,7 @@ class Stack:
         precision: device and number format.
     """
 
-    model: MAT | MNT
+    model: StackModel
     adam: StackedAdam
     folds: Sequence[int]
     tables: Tables

@@ -11,7 +11,7 @@ from sertool.core.bench import plain_models as baseline
 from sertool.core.bench.plain_side import Utterances
 from sertool.core.bench.random_corpus import WORDS
 from sertool.core.bench.workload import fill
-from sertool.core.models.build import ARCHITECTURES, initialise
+from sertool.core.models.build import FUSIONS, initialise
 from sertool.core.models.kernels.noise import Noise
 
 SIZES = {
@@ -39,7 +39,7 @@ def from_sertool(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def stack(architecture: str, members: int):
-    model = ARCHITECTURES[architecture](
+    model = FUSIONS[architecture](
         members=members,
         text_rows=20,
         text_width=6,

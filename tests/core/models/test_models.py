@@ -7,7 +7,7 @@ import torch
 from builders import make_inputs, member_state
 from stacks import CLASSES, ROWS, SMALL, WIDTH, batch, stack
 
-from sertool.core.models.build import ARCHITECTURES, DataSizes, build, initialise, load_members
+from sertool.core.models.build import FUSIONS, DataSizes, build, initialise, load_members
 from sertool.core.recipe.schema import Model
 
 # A plain model: the weights of one member by our names, one utterance at a time, everything padded
@@ -136,7 +136,7 @@ def test_sizes_are_the_published_ones():
             ).named_parameters()
             if "embedding" not in name
         )
-        for architecture in ARCHITECTURES
+        for architecture in FUSIONS
     }
     assert counts == {"mat": 15_507_462, "mnt": 14_977_030}
 

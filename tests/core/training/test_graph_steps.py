@@ -41,7 +41,7 @@ def trained(tmp_path, recipe, precision, corpus=None):
     return list(train(state, tables, recipe.training, weights, precision))
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("architecture", ["mat", "mnt", "linear"])
 @pytest.mark.parametrize(
     "sections",
     [
@@ -83,7 +83,7 @@ def test_a_multi_label_task_and_frames_for_text(tmp_path):
         assert [row.loss for _, row in ours.rows] == pytest.approx([r.loss for _, r in theirs.rows], rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("architecture", ["mat", "mnt", "linear"])
 def test_logits_of_every_position_are_those_without_padding(tmp_path, architecture):
     recipe = tiny_recipe(model={"architecture": architecture})
     _, tables, members, model = opened(tmp_path, recipe)

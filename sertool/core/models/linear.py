@@ -1,0 +1,84 @@
+"""Linear probe: mean and deviation over time of each modality, and one linear layer.
+
+The probe shows how much of the answer the inputs give away without a model, so a fusion model is compared with it.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from sertool.core.models.inputs import InputLayer, Inputs
+from sertool.core.models.kernels.noise import Noise, drop
+from sertool.core.models.layers import Linear
+
+LEAST_DEVIATION = 1e-6  # the root has no slope at 0, where an utterance has a single frame
+
+
+class Moments(InputLayer):
+    """Mean and deviation of a modality: (E, B, T) ids or (E, B, T, I) frames -> (E, B, 2 I)."""
+
+    def forward(
+        self,
+        values: Int64[Tensor, "E B T"] | Float[Tensor, "E B T I"],
+        mask: Bool[Tensor, "E B T"],
+        lengths: Int64[Tensor, "E B"] | None,
+        noise: Noise | None,
+    ) -> Float[Tensor, "E B F"]:
+        if lengths is not None:  # nothing behind the longest utterance counts
+            longest = int(lengths.max())
+            values, mask = values[:, :, :longest], mask[:, :, :longest]
+        frames = self.enter(values.flatten(1, 2), noise)
+        return moments(frames.view(*mask.shape, -1), mask)
+
+
+def moments(frames: Float[Tensor, "E B T I"], mask: Bool[Tensor, "E B T"]) -> Float[Tensor, "E B F"]:
+    """Compute mean and standard deviation over the real frames, side by side (F = 2 I).
+
+    Both are 0 where no frame is real, but for the least deviation.
+    """
+    # In float32 at least: sums over many frames lose too much in a smaller number format.
+    frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
+    weight = mask.unsqueeze(-1).to(frames.dtype)
+    count = weight.sum(2).clamp(min=1)
+    mean = (frames * weight).sum(2) / count
+    variance = ((frames - mean.unsqueeze(2)).square() * weight).sum(2) / count
+    return torch.cat([mean, variance.clamp(min=LEAST_DEVIATION**2).sqrt()], dim=-1)
+
+
+class LinearProbe(nn.Module):
+    """A stack of E linear probes: ``Inputs`` -> logits (E, B, C).
+
+    Args:
+        members: E.
+        text_rows, text_width, audio_width, num_classes: see :class:`~sertool.core.models.build.DataSizes`.
+        dropout_input: on word vectors and frames.
+        dropout_output: before the linear layer.
+    """
+
+    hidden_size = 0  # no hidden layer, so that its members always count as small
+
+    def __init__(
+        self,
+        *,
+        members: int,
+        text_rows: int | None,
+        text_width: int,
+        audio_width: int,
+        num_classes: int,
+        dropout_input: float,
+        dropout_output: float,
+    ) -> None:
+        super().__init__()
+        self.dropout_output = dropout_output
+        self.text_encoder, self.audio_encoder = (
+            Moments(members=members, rows=rows, width=width, dropout=dropout_input)
+            for rows, width in ((text_rows, text_width), (None, audio_width))
+        )
+        self.classifier = Linear(members=members, inputs=2 * (text_width + audio_width), outputs=num_classes)
+
+    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
+        """Compute logits; ``noise`` gives the dropout masks while training."""
+        text = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
+        audio = self.audio_encoder(inputs.audio, inputs.audio_mask, inputs.audio_lengths, noise)
+        pooled = torch.cat([text, audio], dim=-1)
+        return self.classifier(drop(pooled, self.dropout_output, noise))  # type: ignore[no-any-return]
