@@ -120,10 +120,11 @@ def test_the_option_names_map_to_keys_that_are_there():
     table = (ROOT / "docs/reference.md").read_text().partition("## Option names")[2].partition("\n## ")[0]
     keys = re.findall(r"`((?:dataset|frontend|splits|model|training)\.\w+)", table)
     assert len(keys) == 20
-    fields = recipes.Recipe.model_fields
+    fields = {name: field.annotation for name, field in recipes.Recipe.model_fields.items()}
+    fields["frontend"] = recipes.Frontend  # the reference has no encoders
     for key in keys:
         section, _, name = key.partition(".")
-        assert name in fields[section].annotation.model_fields
+        assert name in fields[section].model_fields
 
 
 def test_links_between_pages_lead_somewhere():

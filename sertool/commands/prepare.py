@@ -35,8 +35,8 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE|FOLDER",
-        help="CSV, Excel or JSON table with one row per utterance (- for standard input), or a folder with one "
-        "sub-folder per class.",
+        help="CSV, Excel or JSON table with one row per utterance (- for standard input), a folder with one "
+        "sub-folder per class, or a folder with one table per split.",
     ),
 ]
 OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
@@ -104,7 +104,7 @@ def prepare(
 ) -> None:
     """Turn a table or a folder of recordings into a corpus.
 
-    Columns of a table: audio, and label (or emotion, sentiment, score). Optional columns: utterance (or id), text,
+    Columns of a table: audio or text, and label (or emotion, sentiment, score). Optional columns: utterance (or id),
     speaker, session, dialogue, split (train, valid, test, private), start and end in seconds. Missing splits are drawn
     at random. Run the same command again to resume an interrupted one.
     """
@@ -130,7 +130,7 @@ def prepare(
     command = Command((*settings, transcribe, language, skip_bad), force)
     check_target(out, command)  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, choices, skip_bad=skip_bad, transcribe=transcribe is not None)
-    files.spare([*choices.files, *(row.segment.path for row in checked.rows)])
+    files.spare([*choices.files, *(row.segment.path for row in checked.rows if row.segment)])
     _warn(checked.warnings)
     transcriber = _transcriber(checked, transcribe, language, out)
     with open_launcher(launcher, address) as where, target(out, command) as cache:
@@ -157,10 +157,11 @@ def _read(
     from sertool.core.errors import UsageError
     from sertool.core.prepare.folder import read_folder
     from sertool.core.prepare.layout import parse_layout
+    from sertool.core.prepare.split_tables import has_split_tables
     from sertool.core.prepare.table import read_table
 
     levels = None if layout is None else parse_layout(layout)
-    if table.is_dir():
+    if table.is_dir() and not has_split_tables(table):
         return read_folder(table, draw, levels, transcribe=transcribe, choices=choices)
     if levels is not None:
         raise UsageError(f"--layout: for a folder of recordings, and {table} is none", hint="leave out --layout")
@@ -253,7 +254,9 @@ def _warn(warnings: "Sequence[str]") -> None:
 
 def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
     """Print what the corpus holds: a summary, the origin of its splits, and a table per task."""
-    parts = [f"{result['utterances']} utterances", f"{result['seconds'] / 60:.1f} minutes"]
+    parts = [f"{result['utterances']} utterances"]
+    if result["seconds"]:
+        parts.append(f"{result['seconds'] / 60:.1f} minutes")
     if result["speakers"]:
         parts.append(plural(result["speakers"], "speaker"))
     if result["transcribed"]:

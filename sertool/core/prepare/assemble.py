@@ -1,9 +1,11 @@
 """A table of recordings becomes a corpus: decode, transcribe, clean words, report failures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
+
+import numpy as np
 
 from sertool.core.compute.jobs import Launcher
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
@@ -28,7 +30,7 @@ class Decoded:
     """The usable rows of a table with their frames, and the rows left out.
 
     Attributes:
-        rows, extracts: usable rows and their frames, in the order of the table.
+        rows, extracts: usable rows and their frames, in the order of the table; a text alone has none.
         transcriber: for each usable row, the program that wrote its text, or None.
         left_out: rows left out, with the reason.
     """
@@ -67,12 +69,12 @@ def decode(
     launcher: Launcher | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Decoded:
-    """Decode the recordings of a table.
+    """Decode the recordings of a table; a table of texts has none.
 
     Args:
         table: table that names the recordings.
         frontend: settings of the frontend.
-        progress: called with the number of recordings done and the total number.
+        progress: called with the number of recordings done and the total number, if there are recordings.
         cache: folder for finished frames, so that the same call resumes after an interruption.
         workers: number of processes; the result does not depend on it.
         skip_bad: leave out recordings that cannot be used.
@@ -80,19 +82,23 @@ def decode(
         tell: called with messages about the launcher for the user.
 
     Raises:
-        DataError: a recording cannot be used, or with ``skip_bad`` none can; all are named, with their rows.
+        DataError: a recording, or a text without one, cannot be used, or with ``skip_bad`` none can; all are named,
+            with their rows.
         SertoolError: the cache cannot be written.
     """
     found: list[Extract | str] = []
     maker = open_frontend(frontend)
-    segments = [row.segment for row in table.rows]
-    if launcher is not None and cache is not None:
+    segments = [row.segment for row in table.rows if row.segment is not None]
+    each: Iterable[Extract | str]
+    if not segments:
+        each = _without_frames(table.rows, maker)
+    elif launcher is not None and cache is not None:
         each = extracts_by(launcher, segments, maker, ShardCache(cache), tell)
     else:
         each = extracts(segments, maker, FeatureCache(cache) if cache else None, workers)
     for one in each:
         found.append(one)
-        if progress is not None:
+        if progress is not None and segments:
             progress(len(found), len(table.rows))
     bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
     if bad and (not skip_bad or len(bad) == len(found)):
@@ -100,7 +106,7 @@ def decode(
             ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
             key=lambda line: line[0],  # the file's order, while rows are sorted by split
         )
-        count = f"{len(bad)} of {len(found)} recordings cannot be used"
+        count = f"{len(bad)} of {len(found)} {'recordings' if segments else 'texts'} cannot be used"
         raise DataError(
             "\n  ".join([f"{table.path}: {count}", *(line for _, line in lines)]),
             hint="correct them and run the command again to resume, or leave them out with --skip-bad",
@@ -113,6 +119,12 @@ def decode(
         transcriber=(None,) * len(rows),
         left_out=tuple(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad),
     )
+
+
+def _without_frames(rows: Sequence[Row], maker: FrameMaker) -> Iterator[Extract | str]:
+    """Yield no frames for each row of a table of texts, or the reason why it cannot be used."""
+    for row in rows:
+        yield Extract(np.zeros((0, maker.width), np.float32), 0.0) if row.text else "text is empty"
 
 
 def _place(row: Row) -> str:
@@ -129,6 +141,7 @@ def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | 
     empty = [place for place, row in enumerate(rows) if not row.text]
     for done, place in enumerate(empty, start=1):
         row = rows[place]
+        assert row.segment is not None  # a table without recordings cannot be transcribed
         rows[place] = replace(row, text=transcriber.text_of(row.segment))
         marks[place] = transcriber.name
         if progress is not None:
@@ -161,7 +174,7 @@ def assemble(
                 text=row.text,
                 words=split_words(row.text, splitting),
                 labels=stored(row.labels, classes),
-                seconds=round(extract.seconds, 3),  # the length before trimming
+                seconds=round(extract.seconds, 3) if row.segment else None,  # the length before trimming
                 transcriber=transcriber,
                 silent=extract.silent or None,
                 **row.groups,
@@ -179,7 +192,7 @@ def assemble(
     silent = [
         row
         for row, extract in zip(decoded.rows, decoded.extracts, strict=True)
-        if extract.silent or is_silent(extract.frames, maker)
+        if row.segment and (extract.silent or is_silent(extract.frames, maker))
     ]
     return Preparation(
         corpus,

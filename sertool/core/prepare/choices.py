@@ -89,6 +89,20 @@ def parse_choices(pattern: str | None, label_map: str | None, scale: str | None)
     )
 
 
+def check_needs_recordings(
+    header: Sequence[str], choices: Choices, audio_root: Path | None, *, transcribe: bool
+) -> None:
+    """Refuse choices that are about recordings where a table names none.
+
+    Raises:
+        UsageError: the table has texts but no recordings, and a choice needs them.
+    """
+    given = {"--pattern": choices.pattern, "--audio-root": audio_root, "--transcribe": transcribe or None}
+    wrong = next((option for option, value in given.items() if value is not None), None)
+    if wrong and "audio" not in header and "text" in header:
+        raise UsageError(f"{wrong}: is about recordings, and there is no column 'audio'", hint=f"leave out {wrong}")
+
+
 def _with_facts(
     pattern: Pattern, header: list[str], records: Records[Number], findings: Findings
 ) -> tuple[list[str], Records[Number], list[str]]:
@@ -127,16 +141,20 @@ def _with_facts(
 
 
 def with_ids(header: Sequence[str], records: Records[Number]) -> tuple[list[str], Records[Number], list[str]]:
-    """Make ids from the names of recordings where a table has no column of ids.
+    """Make ids from the names of recordings, or from the numbers of rows, where a table has no column of ids.
 
     Segments of one recording have their times behind its name, such as ``call1_0.5-3``.
     """
-    if set(header) & set(ID_COLUMNS) or "audio" not in header:
+    if set(header) & set(ID_COLUMNS) or not set(header) & {"audio", "text"}:
         return list(header), records, []
+    lacks = "there is no column 'utterance' or 'id': the ids are the"
+    if "audio" not in header:
+        numbered = [(number, {**record, "id": f"row{number}"}) for number, record in records]
+        return [*header, "id"], numbered, [f"{lacks} numbers of the rows"]
     named = [(record.get("audio", ""), record.get("start", ""), record.get("end", "")) for _, record in records]
     paths = [PurePosixPath(audio.replace("\\", "/")) for audio, _, _ in named]
     made = []
     for (number, record), (audio, start, end), id_ in zip(records, named, file_ids(paths), strict=True):
         times = f"_{start or 0}-{end}" if start or end else ""
         made.append((number, {**record, "id": id_ + times} if audio else record))
-    return [*header, "id"], made, ["there is no column 'utterance' or 'id': the ids are the names of the recordings"]
+    return [*header, "id"], made, [f"{lacks} names of the recordings"]

@@ -30,7 +30,7 @@ class Row:
         id, split, text: see :class:`~sertool.core.corpora.corpus.Utterance`.
         labels: labels by task, see :mod:`~sertool.core.prepare.labels`.
         groups: speaker, session, dialogue, video, and the speaker's gender, if given.
-        segment: the recording, or the part of it.
+        segment: the recording, or the part of it; None in a table of texts alone.
     """
 
     number: int | None
@@ -39,7 +39,7 @@ class Row:
     text: str
     labels: Mapping[str, Label]
     groups: Mapping[str, str]
-    segment: Segment
+    segment: Segment | None
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _too_few(number: int, name: str) -> str:
 
 def _group(row: Row, name: str) -> str | None:
     if name == "recording":  # segments of one recording are not independent
-        return str(row.segment.path)
+        return str(row.segment.path) if row.segment else None
     return f"{row.split}/{row.id}" if name == "utterance" else row.groups.get(name)
 
 
@@ -136,6 +136,8 @@ def _cells(label: Label) -> tuple[str, ...]:
 def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> list[str]:
     """Report what is allowed but looks like a mistake."""
     warnings = []
+    if "audio" not in header:
+        warnings.append("there is no column 'audio': a corpus of texts, for models with dataset.modalities=[text]")
     wordless = [row.number for row in rows if not row.text and not transcribe]
     if "text" not in header and wordless:
         warnings.append("there is no column 'text': utterances have no words (--transcribe creates them)")

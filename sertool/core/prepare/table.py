@@ -3,7 +3,7 @@
 Columns, in any order and case; * marks required ones::
 
     utterance (or id)             unique within its split; default: from the recording's name
-    audio*                        file, relative to the table's folder (or another root)
+    audio*                        file, relative to the table's folder (or another root); not needed beside text
     label* / emotion / sentiment  class name, or several separated by |; label is the task emotion
     score*                        instead of a label: a number, by default from -3 to 3, task sentiment
     split                         train, valid (dev, val, validation), test, private; default: drawn at random
@@ -11,7 +11,7 @@ Columns, in any order and case; * marks required ones::
     speaker session dialogue video
     start end                     seconds into the file
 
-Other columns are ignored. A row of a ``private`` split may have no label.
+Other columns are ignored. A row of a ``private`` split may have no label. A table without recordings is one of texts.
 """
 
 import difflib
@@ -25,7 +25,7 @@ from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import cut, first_few, first_lines, problem_list
 from sertool.core.prepare.audio_paths import find_audio, why_missing
-from sertool.core.prepare.choices import Choices, with_ids
+from sertool.core.prepare.choices import Choices, check_needs_recordings, with_ids
 from sertool.core.prepare.columns import LONGEST_NAME, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.findings import Findings
@@ -35,6 +35,7 @@ from sertool.core.prepare.records import read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
 from sertool.core.prepare.scale import Scale
 from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
+from sertool.core.prepare.split_tables import read_split_tables
 
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
 AS_IT_STANDS = Choices()
@@ -53,7 +54,8 @@ def read_table(
     """Read and check a table.
 
     Args:
-        path: CSV or JSON, see :func:`~sertool.core.prepare.records.read_records`.
+        path: CSV or JSON, see :func:`~sertool.core.prepare.records.read_records`, or a folder with such a table for
+            each split, see :mod:`~sertool.core.prepare.split_tables`.
         audio_root: folder that audio paths are relative to; None means the table's folder.
         draw: settings of the random splits, if the table lacks some.
         missing_audio: accept rows whose recording does not exist.
@@ -62,11 +64,12 @@ def read_table(
         choices: facts in the names of recordings, classes renamed, and the scale of scores.
 
     Raises:
-        UsageError: the file is of another kind, or a choice does not fit it.
+        UsageError: the file is of another kind, or a choice does not fit it, such as one that needs recordings.
         DataError: the file cannot be read, or has problems; all are reported at once, with their rows.
     """
     findings = Findings()
-    table = read_records(path, findings)
+    table = read_split_tables(path, findings) if path.is_dir() else read_records(path, findings)
+    check_needs_recordings(table.header, choices, audio_root, transcribe=transcribe)
     header, records, chosen = choices.apply(table.header, table.rows, findings)
     header, records, made_ids = with_ids(header, records)
     notes = (*table.notes, *chosen, *made_ids)
@@ -78,7 +81,7 @@ def read_table(
     _check_header(header, labelled, findings)
     if not records and not findings:
         findings.add("contains no utterances")
-    root = path.parent if audio_root is None else audio_root
+    root = audio_root or (path if path.is_dir() else path.parent)
     # Whether a value is a list of classes depends on the whole column, so this comes before any row.
     lists = list_columns(record for _, record in records)
     reader = _Reader(root, splits, lists, choices.scale, missing_audio, findings)
@@ -101,7 +104,8 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
     if "audio" not in given:
         likely = other_names(header).get("audio", [])
         near = f", did you mean {likely[0]!r}?" if likely else _nearest(["audio"], header)
-        findings.add(f"missing column 'audio'{near}{_shown(header)}")
+        if near or "text" not in given:
+            findings.add(f"missing column 'audio'{near}{_shown(header)}")
     if labelled and not given & set(TASKS):
         nearest = _nearest(TASKS, header)
         findings.add(f"missing column 'label', 'emotion', 'sentiment' or 'score'{nearest}{_shown(header)}")
@@ -157,24 +161,31 @@ class _Reader:
         id_ = record.get("utterance") or record.get("id", "")
         if not id_ and any(name in record for name in ID_COLUMNS):
             findings.add("the utterance has no id", number)
-        audio = record.get("audio", "")
-        if not audio and "audio" in record:
-            findings.add("audio is empty", number)
-        path = find_audio(self.root, audio) if audio else None
-        if audio and path is None and not self.missing_audio:
-            findings.add(why_missing(audio) or f"no such audio file in {self.root}", number, audio)
+        path = self._path(number, record["audio"]) if "audio" in record else None
         split = _split(number, record, self.splits, findings)
         labels = parse_labels(record, self.lists, self.scale, number, findings)
         if split != "private":
             for column in TASKS:
                 if column in record and not record[column]:
                     findings.add(f"{column} is empty", number)
+        segment = self._segment(number, record, path) if path else None
+        groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
+        return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
+
+    def _path(self, number: int, audio: str) -> Path:
+        path = find_audio(self.root, audio) if audio else None
+        if not audio:
+            self.findings.add("audio is empty", number)
+        elif path is None and not self.missing_audio:
+            self.findings.add(why_missing(audio) or f"no such audio file in {self.root}", number, audio)
+        return path or self.root / audio
+
+    def _segment(self, number: int, record: Mapping[str, str], path: Path) -> Segment:
+        findings = self.findings
         start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
         if start is not None and end is not None and end <= start:
             findings.add("end is not after start", number)
-        groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
-        segment = Segment(path or self.root / audio, start, end)
-        return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
+        return Segment(path, start, end)
 
 
 def is_unicode(value: str) -> bool:

@@ -37,7 +37,8 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Segment]:
         DataError: it is neither folder nor file, or cannot be read.
     """
     if not recordings.is_dir():
-        rows = {row.id: row.segment for row in read_table(recordings, missing_audio=True, labels=False).rows}
+        table = read_table(recordings, missing_audio=True, labels=False)
+        rows = {row.id: row.segment for row in table.rows if row.segment}
         return {id_: rows[name] for id_ in ids if (name := normal(id_)) in rows}
     try:
         found = (path for path in recordings.rglob("*") if path.suffix.lower() in TYPES)
