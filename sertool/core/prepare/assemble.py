@@ -102,15 +102,7 @@ def decode(
             progress(len(found), len(table.rows))
     bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
     if bad and (not skip_bad or len(bad) == len(found)):
-        lines = sorted(
-            ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
-            key=lambda line: line[0],  # the file's order, while rows are sorted by split
-        )
-        count = f"{len(bad)} of {len(found)} {'recordings' if segments else 'texts'} cannot be used"
-        raise DataError(
-            "\n  ".join([f"{table.path}: {count}", *(line for _, line in lines)]),
-            hint="correct them and run the command again to resume, or leave them out with --skip-bad",
-        )
+        raise _refusal(f"{table.path}: {len(bad)} of {len(found)} {'recordings' if segments else 'texts'}", bad)
     usable = [isinstance(one, Extract) for one in found]
     rows = tuple(compress(table.rows, usable))
     return Decoded(
@@ -118,6 +110,17 @@ def decode(
         extracts=tuple(one for one in found if isinstance(one, Extract)),
         transcriber=(None,) * len(rows),
         left_out=tuple(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad),
+    )
+
+
+def _refusal(which: str, bad: Sequence[tuple[Row, str]]) -> DataError:
+    lines = sorted(
+        ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
+        key=lambda line: line[0],  # the file's order, while rows are sorted by split
+    )
+    return DataError(
+        "\n  ".join([f"{which} cannot be used", *(line for _, line in lines)]),
+        hint="correct them and run the command again to resume, or leave them out with --skip-bad",
     )
 
 
