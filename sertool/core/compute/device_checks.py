@@ -26,6 +26,7 @@ from typing import IO, Any
 from sertool.core.compute.child_environment import child_environment
 from sertool.core.errors import SertoolError
 from sertool.core.files.artifacts import read_json_object, write_json
+from sertool.core.files.user_cache import user_cache
 from sertool.core.formatting import printable
 
 FORMAT = "sertool-device-checks-1"
@@ -259,14 +260,11 @@ def source_hash(package: str) -> str:
 
 def cache_file(kind: str, key: Mapping[str, str]) -> Path | None:
     """Return the file of the user's cache that holds, or is to hold, the results for a key; None without a home."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not folder.is_absolute():  # as the XDG specification asks for
-        try:
-            folder = Path.home() / ".cache"
-        except RuntimeError:
-            return None
+    folder = user_cache()
+    if folder is None:
+        return None
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return folder / "sertool" / f"{kind}-{digest[:16]}.json"
+    return folder / f"{kind}-{digest[:16]}.json"
 
 
 def stored(kind: str, key: Mapping[str, str], names: Sequence[str]) -> dict[str, Verdict] | None:
