@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import READER_VERSION, Segment, is_odd
-from sertool.core.features.frontend import Extract, FrameMaker
+from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker
 from sertool.core.files import artifacts
 from sertool.core.files.regular import check_regular, open_regular
 
@@ -46,15 +46,21 @@ class FeatureCache:
             DataError: the recording cannot be used; the message names it.
             SertoolError: the folder cannot be written.
         """
-        state = _file_state(segment.path)
-        entry = self._entry(_content_hash(segment.path, *state), segment, maker)
-        found = _read(entry)
+        slot = self.slot(segment, maker)
+        found = slot.read()
         if found is None:
             found = frontends.extract_frames(segment, maker)
-            # A file that changed in the meantime may have given the frames of its new content.
-            if _file_state(segment.path) == state:
-                _write(entry, found)
+            slot.write(found)
         return found
+
+    def slot(self, segment: Segment, maker: FrameMaker) -> "Slot":
+        """Return the place for the frames of a segment of its recording as it is now.
+
+        Raises:
+            DataError: the recording cannot be read.
+        """
+        state = _file_state(segment.path)
+        return Slot(segment.path, state, self._entry(_content_hash(segment.path, *state), segment, maker))
 
     def clear(self) -> int:
         """Remove all entries and nothing else; return the number of entries removed."""
@@ -76,6 +82,34 @@ class FeatureCache:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """The place of one recording's frames in a :class:`FeatureCache`.
+
+    Attributes:
+        path: the recording.
+        state: its size and time of change when its content was hashed.
+        entry: file of its frames.
+    """
+
+    path: Path
+    state: tuple[int, int]
+    entry: Path
+
+    def read(self) -> Extract | None:
+        """Return the frames; None if they are missing or damaged."""
+        return _read(self.entry)
+
+    def write(self, found: Extract) -> None:
+        """Store the frames, unless the recording has changed: they may be those of its new content.
+
+        Raises:
+            SertoolError: the folder cannot be written.
+        """
+        if _file_state(self.path) == self.state:
+            _write(self.entry, found)
+
+
+@dataclass(frozen=True)
 class ShardCache:
     """A folder with the frames of lists of recordings.
 
@@ -91,6 +125,11 @@ class ShardCache:
         return self.folder / f"{_key({'recordings': recordings, 'reader': READER_VERSION}, maker)}.safetensors"
 
 
+def text_entry(folder: Path, texts: Sequence[str], maker: TextFrameMaker) -> Path:
+    """Return the file for the frames of texts, for :func:`read_entry` and :func:`write_entry`."""
+    return folder / f"{_key({'texts': list(texts)}, maker)}.safetensors"
+
+
 def read_entry(entry: Path) -> list[Extract | str] | None:
     """Read an entry of a :class:`ShardCache`.
 
@@ -104,9 +143,10 @@ def read_entry(entry: Path) -> list[Extract | str] | None:
         reasons = json.loads(facts["reasons"])
         remarks = json.loads(facts["remarks"]) if "remarks" in facts else [""] * len(reasons)
         frames, seconds = np.split(arrays["frames"], arrays["ends"][:-1]), arrays["seconds"]
+        silent = arrays.get("silent", np.zeros(len(reasons), np.bool_))
         return [
-            Extract(own, float(length), str(remark)) if reason is None else str(reason)
-            for own, length, reason, remark in zip(frames, seconds, reasons, remarks, strict=True)
+            Extract(own, float(length), str(remark), bool(mark)) if reason is None else str(reason)
+            for own, length, reason, remark, mark in zip(frames, seconds, reasons, remarks, silent, strict=True)
         ]
     except (DataError, KeyError, TypeError, ValueError, IndexError):  # damaged: computed and written anew
         return None
@@ -120,13 +160,17 @@ def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
     """
     decoded = [one if isinstance(one, Extract) else None for one in found]
     width = next((one.frames.shape[1] for one in decoded if one is not None), 0)
-    none = np.zeros((0, width), np.float32)  # stands for a recording that gave a reason instead
+    kind = next((one.frames.dtype for one in decoded if one is not None), np.float32)
+    none = np.zeros((0, width), kind)  # stands for a recording that gave a reason instead
     frames = [none if one is None else one.frames for one in decoded]
     arrays = {
         "frames": np.concatenate(frames),
         "ends": np.cumsum([len(own) for own in frames]),
         "seconds": np.array([0.0 if one is None else one.seconds for one in decoded]),
     }
+    silent = np.array([one is not None and one.silent for one in decoded])
+    if silent.any():
+        arrays["silent"] = silent
     reasons = json.dumps([one if isinstance(one, str) else None for one in found])
     remarks = ["" if one is None else one.remark for one in decoded]
     told = {"remarks": json.dumps(remarks)} if any(remarks) else {}
@@ -161,9 +205,9 @@ def _content_hash(path: Path, size: int, changed: int) -> str:
         raise artifacts.read_error(path, error) from error
 
 
-def _key(recordings: dict[str, Any], maker: FrameMaker) -> str:
-    """Name the entry of recordings: any other setting or another way to compute the frames gives another name."""
-    key = {**recordings, "frontend": dict(maker.note), "algorithm": maker.version}
+def _key(inputs: dict[str, Any], maker: FrameMaker | TextFrameMaker) -> str:
+    """Name the entry of recordings or texts: another setting or another way to compute frames gives another name."""
+    key = {**inputs, "frontend": dict(maker.note), "algorithm": maker.version}
     return _hash(json.dumps(key, sort_keys=True).encode())
 
 
@@ -174,8 +218,8 @@ def _hash(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _check(frames: NDArray[np.float32], seconds: str, remark: str) -> str:
-    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remark}".encode(), frames.tobytes())
+def _check(frames: NDArray[np.floating], seconds: str, remarks: str) -> str:
+    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remarks}".encode(), frames.tobytes())
 
 
 def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str, remarks: str) -> str:
@@ -189,17 +233,23 @@ def _read(entry: Path) -> Extract | None:
     try:
         arrays, facts = artifacts.read_arrays(entry)
         frames, seconds, remark = arrays["frames"], facts["seconds"], facts.get("remark", "")
-        if facts["check"] != _check(frames, seconds, remark):
+        silent = facts.get("silent", "")
+        if facts["check"] != _check(frames, seconds, remark + silent):
             return None
-        return Extract(frames, float(seconds), remark)  # repr and float give back every bit
+        return Extract(frames, float(seconds), remark, bool(silent))  # repr and float give back every bit
     except (DataError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _write(entry: Path, found: Extract) -> None:
     seconds = repr(found.seconds)
-    check = _check(found.frames, seconds, found.remark)
-    facts = {"seconds": seconds, **({"remark": found.remark} if found.remark else {}), "check": check}
+    silent = "silent" if found.silent else ""
+    told = {"remark": found.remark, "silent": silent}
+    facts = {
+        "seconds": seconds,
+        **{key: value for key, value in told.items() if value},
+        "check": _check(found.frames, seconds, found.remark + silent),
+    }
     try:
         artifacts.write_arrays(entry, {"frames": found.frames}, facts)
     except SertoolError as error:

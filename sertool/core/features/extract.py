@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TextIO
@@ -23,7 +24,8 @@ from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, descr
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
-from sertool.core.features.frontend import Extract, FrameMaker, extract_frames
+from sertool.core.features.encode import default_threads, encoded
+from sertool.core.features.frontend import ENCODER, UNNAMED, Extract, FrameMaker, extract_frames
 from sertool.core.formatting import escaped
 
 _EACH = 1000  # recordings; one process decodes about as many while another starts and imports torch
@@ -31,8 +33,10 @@ SHARD = 64  # recordings sent to a worker of a cluster at a time
 _CHUNK = 8  # recordings sent to a process at a time
 
 
-def default_workers(recordings: int) -> int:
-    """Return the default number of processes: one per core, fewer for few recordings."""
+def default_workers(recordings: int, frontend: str = UNNAMED) -> int:
+    """Return the default number of processes: one per core, fewer for few recordings; for an encoder, of threads."""
+    if frontend == ENCODER:
+        return default_threads()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, recordings // _EACH))
 
@@ -49,11 +53,14 @@ def extracts(
         maker: frontend that computes the frames.
         cache: stores finished frames; without one, an interrupted call starts from the beginning.
         workers: number of processes; 1 means this one. A script that asks for more needs
-            ``if __name__ == "__main__":``.
+            ``if __name__ == "__main__":``. For an encoder the number of threads that decode.
 
     Raises:
         SertoolError: the cache cannot be written, or the system killed a process.
     """
+    if maker.name == ENCODER:
+        yield from encoded(segments, maker, cache, workers)
+        return
     work = partial(_extract, maker=maker, cache=cache)
     if workers == 1:
         with _one_thread():
@@ -132,17 +139,19 @@ class Decoding:
         """Return the function that decodes a list of segments."""
 
         def do(segments: Sequence[Segment]) -> Iterator[list[Extract | Unseen | str]]:
-            yield [self._extract(segment) for segment in segments]
+            there = [replace(segment, path=self.folder / segment.path) for segment in segments]
+            seen = [segment.path.is_file() for segment in there]
+            found = extracts(list(compress(there, seen)), self.maker)
+            yield [
+                self._told(next(found), segment) if is_seen else Unseen(platform.node())
+                for segment, is_seen in zip(segments, seen, strict=True)
+            ]
 
         return do
 
-    def _extract(self, segment: Segment) -> Extract | Unseen | str:
-        there = self.folder / segment.path
-        if not there.is_file():
-            return Unseen(platform.node())
-        found = _extract(replace(segment, path=there), self.maker, None)
-        # A reason names the path as the table does, whichever node it comes from.
-        return found.replace(str(there), str(segment.path)) if isinstance(found, str) else found
+    def _told(self, found: Extract | str, segment: Segment) -> Extract | str:
+        """Name the path in a reason as the table does, whichever node it comes from."""
+        return found.replace(str(self.folder / segment.path), str(segment.path)) if isinstance(found, str) else found
 
 
 def unseen_error(path: Path, node: str) -> SertoolError:

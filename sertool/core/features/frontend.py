@@ -63,6 +63,16 @@ class FrameMaker(Protocol):
         """Report settings that work but are hardly meant, one sentence each."""
 
 
+class Encoder(Protocol):
+    """A pretrained encoder of recordings or texts, besides its frames.
+
+    Attributes:
+        device: where it computes, such as ``cpu`` or ``cuda``; its caller sets it.
+    """
+
+    device: str
+
+
 @runtime_checkable
 class TextFrameMaker(Protocol):
     """A text encoder. It must be picklable.

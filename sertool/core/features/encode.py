@@ -1,0 +1,225 @@
+"""Frames of many recordings or texts by a pretrained encoder, in batches of similar length.
+
+Threads decode the next recordings while a batch is computed. Recordings are sorted by length within a window, so memory
+is bounded whatever their number. The batches depend on the list of recordings alone: a call that was killed and is
+repeated computes in the same batches and gives the same bytes.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sertool.core.errors import DataError, SertoolError
+from sertool.core.features.audio import Recording, Segment, read_recording
+from sertool.core.features.cache import FeatureCache, Slot, read_entry, text_entry, write_entry
+from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker
+
+WINDOW, WINDOW_SECONDS = 128, 1200.0  # a window ends after so many recordings, or after so much sound
+AHEAD, AHEAD_BYTES = 64, 64 << 20  # recordings decoded before they are needed, and their bytes on the disk
+SILENT = 2 / (1 << 15)  # largest sample of a recording without sound: two steps of 16 bits
+TEXTS = 256  # texts in an entry of the cache
+_BYTES_PER_SECOND = 32_000  # of a segment in a longer file: 16,000 samples of 16 bits
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Sizes of a batch: its recordings, and the seconds of the longest times their number."""
+
+    recordings: int
+    seconds: float
+
+
+# On a CPU larger batches gain nothing; a card is idle with smaller ones.
+_CPU, _CUDA = _Batches(16, 120.0), _Batches(64, 1200.0)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A recording of a window.
+
+    Attributes:
+        slot: its place in the cache.
+        kept: its frames in the cache.
+        recording: its samples, where there are no frames.
+        reason: why there are neither.
+        samples: its length.
+    """
+
+    segment: Segment
+    slot: Slot | None = None
+    kept: Extract | None = None
+    recording: Recording | None = None
+    reason: str = ""
+    samples: int = 0
+
+
+def default_threads() -> int:
+    """Return the default number of threads that decode: they are fast, and the encoder needs the other cores."""
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+def encoded(
+    segments: Sequence[Segment], maker: FrameMaker, cache: FeatureCache | None = None, threads: int = 1
+) -> Iterator[Extract | str]:
+    """Yield the frames of each segment in order, or the reason why there are none.
+
+    Args:
+        segments: recordings, or parts of them.
+        maker: the encoder.
+        cache: stores finished frames; without one, an interrupted call starts from the beginning.
+        threads: number of threads that decode; the result does not depend on it.
+
+    Raises:
+        SertoolError: the cache cannot be written, or the device has too little memory.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        look = partial(_look, maker=maker, cache=cache)
+        for window in _windows(_ahead(pool, look, segments), maker.sample_rate):
+            yield from _encode(window, maker)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody wants the recordings still in line
+
+
+def _look(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) -> _Item:
+    """Look for a segment's frames in the cache, and else decode it."""
+    try:
+        slot = cache.slot(segment, maker) if cache else None
+        if slot is not None and (kept := slot.read()) is not None:
+            return _Item(segment, slot, kept, samples=round(kept.seconds * maker.sample_rate))
+        recording = read_recording(segment, maker.sample_rate)
+    except DataError as error:
+        return _Item(segment, reason=str(error))
+    return _Item(segment, slot, recording=recording, samples=len(recording.samples))
+
+
+def _ahead(pool: ThreadPoolExecutor, look: Callable[[Segment], _Item], segments: Sequence[Segment]) -> Iterator[_Item]:
+    """Yield the items of segments in order, while threads look up and decode the next ones."""
+    pending: deque[tuple[Future[_Item], int]] = deque()
+    upcoming = deque(segments)
+    while upcoming or pending:
+        while upcoming and len(pending) < AHEAD and sum(size for _, size in pending) < AHEAD_BYTES:
+            pending.append((pool.submit(look, upcoming[0]), _size(upcoming.popleft())))
+        yield pending.popleft()[0].result()
+
+
+def _size(segment: Segment) -> int:
+    """Estimate the bytes of a segment on the disk."""
+    if segment.end is not None:
+        return int((segment.end - (segment.start or 0.0)) * _BYTES_PER_SECOND)
+    try:
+        return segment.path.stat().st_size
+    except OSError:  # whoever reads it says so
+        return 0
+
+
+def _windows(items: Iterable[_Item], rate: int) -> Iterator[list[_Item]]:
+    window: list[_Item] = []
+    for item in items:
+        window.append(item)
+        if len(window) == WINDOW or sum(one.samples for one in window) >= WINDOW_SECONDS * rate:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+def _encode(window: Sequence[_Item], maker: FrameMaker) -> list[Extract | str]:
+    """Compute the frames of a window that the cache does not have, and store them."""
+    results: list[Extract | str] = [item.kept or item.reason for item in window]
+    order = sorted((place for place, item in enumerate(window) if item.samples), key=lambda at: window[at].samples)
+    for places in _batches(order, [item.samples / maker.sample_rate for item in window], maker):
+        batch = [window[place] for place in places]
+        if all(item.kept for item in batch):
+            continue
+        # Frames may depend on the rest of the batch by a rounding, so it is computed as if nothing were there.
+        recordings = [item.recording or read_recording(item.segment, maker.sample_rate) for item in batch]
+        for place, item, recording, frames in zip(places, batch, recordings, _frames(recordings, maker), strict=True):
+            if item.kept is not None:
+                continue
+            if not np.isfinite(frames).all():
+                results[place] = f"{item.segment.path}: the encoder gives NaN or infinite values"
+                continue
+            silent = bool(recording.samples.abs().max() <= SILENT)
+            seconds = len(recording.samples) / maker.sample_rate
+            results[place] = found = Extract(stored(frames), seconds, recording.remark, silent)
+            if item.slot is not None:
+                item.slot.write(found)
+    return results
+
+
+def _batches(order: Sequence[int], seconds: Sequence[float], maker: Any) -> Iterator[list[int]]:
+    """Divide places, sorted by length, into batches."""
+    limits = _CUDA if str(getattr(maker, "device", "cpu")).startswith("cuda") else _CPU
+    batch: list[int] = []
+    for place in order:
+        if batch and (len(batch) == limits.recordings or seconds[place] * (len(batch) + 1) > limits.seconds):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[np.float32]]:
+    try:
+        return [frames.numpy() for frames in maker.frames([recording.samples for recording in recordings])]
+    except torch.OutOfMemoryError as error:
+        longest = max(len(recording.samples) for recording in recordings) / maker.sample_rate
+        raise SertoolError(
+            f"{len(recordings)} recordings of up to {longest:.0f} s do not fit into the memory of the device",
+            hint="run the command again with --device cpu; it resumes after the recordings that are encoded",
+        ) from error
+
+
+def stored(frames: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Return frames as a corpus holds them: float16, or float32 if a value is too large for that."""
+    with np.errstate(over="ignore"):
+        small = frames.astype(np.float16)
+    return small if np.isfinite(small).all() else frames
+
+
+def encoded_texts(
+    texts: Sequence[str],
+    maker: TextFrameMaker,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[NDArray[np.floating]]:
+    """Return the frames (T, D) of each text, as :func:`stored`; a text that occurs again is computed once.
+
+    Args:
+        texts: the texts.
+        maker: the encoder.
+        cache: folder for finished frames, so that the same call resumes after an interruption.
+        progress: called with the number of different texts done and their total number.
+
+    Raises:
+        SertoolError: the cache cannot be written.
+        DataError: the encoder gives NaN or infinite values.
+    """
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    found: dict[str, NDArray[np.floating]] = {}
+    for first in range(0, len(distinct), TEXTS):
+        shard = distinct[first : first + TEXTS]
+        entry = None if cache is None else text_entry(cache, shard, maker)
+        kept = None if entry is None else read_entry(entry)
+        if kept is None:
+            made = [frames.numpy() for frames in maker.frames(shard)]
+            if bad := [text for text, frames in zip(shard, made, strict=True) if not np.isfinite(frames).all()]:
+                raise DataError(f"the text encoder gives NaN or infinite values for {bad[0]!r:.200}")
+            kept = [Extract(stored(frames), 0.0) for frames in made]
+            if entry is not None:
+                write_entry(entry, kept)
+        found |= {text: one.frames for text, one in zip(shard, kept, strict=True) if isinstance(one, Extract)}
+        if progress is not None:
+            progress(len(found), len(distinct))
+    return [found[text] for text in texts]
