@@ -87,7 +87,9 @@ def test_a_call_that_was_killed_goes_on_and_gives_the_same_bytes(segments, tmp_p
     whole = list(encoded(segments, FakeSpeech()))
     cache, maker = FeatureCache(tmp_path / "cache"), FakeSpeech()
     make = maker.frames
-    maker.frames = lambda waveforms: make(waveforms) if len(maker.batches) < 2 else (_ for _ in ()).throw(KeyError("died"))
+    maker.frames = lambda waveforms: (
+        make(waveforms) if len(maker.batches) < 2 else (_ for _ in ()).throw(KeyError("died"))
+    )
     with pytest.raises(KeyError, match="died"):
         list(encoded(segments, maker, cache))
     # One entry of a finished batch is lost, and the batch is computed again as it was.
