@@ -32,6 +32,10 @@ ExpectOption = Annotated[
     list[str] | None,
     option("--expect", "Recipe to list as missing if it has no result; can be repeated.", "RECIPE|published"),
 ]
+LinearOption = Annotated[
+    str | None,
+    option("--linear", "Linear probe to show beside the run. Default: NAME-linear, if there is one.", "NAME"),
+]
 HtmlOption = Annotated[Path | None, option("--html", "Write one HTML file that works offline.", "FILE", dir_okay=False)]
 MarkdownOption = Annotated[
     Path | None,
@@ -59,6 +63,7 @@ def report(
     name: RunsOption = None,
     every: AllOption = False,
     expect: ExpectOption = None,
+    linear: LinearOption = None,
     html: HtmlOption = None,
     markdown: MarkdownOption = None,
     json: JsonOption = None,
@@ -94,14 +99,16 @@ def report(
     if figures is not None:
         check_drawable()
     names = [*(name or ()), *(runs_below(output) if every else ())]
+    read = [*names, linear] if linear is not None else names
     wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
     folders = {option: path for option, path in {"--figures": figures, "--latex": latex}.items() if path is not None}
     copies = {} if beside is None else {"--audio-files": beside}
-    files = Outputs(wanted, [*(output / own for own in names), *_recordings(recordings)], {**folders, **copies})
+    files = Outputs(wanted, [*(output / own for own in read), *_recordings(recordings)], {**folders, **copies})
     places = {**wanted, **folders, "--recordings": recordings}
     words = _words(name or [], expect or [], places, every=every, raw_csv=raw_csv, audio_files=audio_files)
+    words += ["--linear", linear] if linear is not None else []
     command = command_line("report", *words, data=data, output=output)
-    made = build_report(names, output, data, expect=expect or (), command=command)
+    made = build_report(names, output, data, expect=expect or (), linear=linear, command=command)
     if not (made.runs or made.tasks or made.problems):
         raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
     _write(made, files, recordings, beside, raw_csv=raw_csv)

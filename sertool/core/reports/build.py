@@ -9,7 +9,8 @@ from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import Report
 from sertool.core.reports.expected import expected_recipes, missing
-from sertool.core.reports.load import as_sentence
+from sertool.core.reports.linear_probe import linear_beside, linear_named
+from sertool.core.reports.load import as_sentence, noting
 from sertool.core.reports.run import Reported, report_run
 from sertool.core.reports.summary import summary
 from sertool.core.reports.tasks import task_reports
@@ -24,6 +25,7 @@ def build_report(
     data: Path,
     *,
     expect: Sequence[str] = (),
+    linear: str | None = None,
     title: str | None = None,
     command: str = "",
 ) -> Report:
@@ -35,14 +37,22 @@ def build_report(
         data: the folder of the corpora; it is only looked at to explain a missing result.
         expect: recipes that should have a result, or ``published`` for those of the published data sets. Their runs
             are reported without being named; if there is none, the table says why.
+        linear: name of the linear probe of the only run in ``names``. Default: a run is shown beside the one that is
+            called as it is with ``-linear`` behind, if there is one.
         title: title of the report; default: the name of the run, or the number of runs.
         command: the command that makes this report again.
 
     Raises:
-        UsageError: none of the names is a folder, or an expected recipe does not exist.
+        UsageError: none of the names is a folder, an expected recipe does not exist, or the linear probe is none.
+        DataError: the linear probe has no usable predictions, or those of other utterances.
     """
     expected = expected_recipes(expect)
     _check_names(names, output)
+    if linear is not None and (len(names) != 1 or expect):
+        raise UsageError(
+            f"--linear {linear}: is the linear probe of one run, expected one --name",
+            hint="runs called NAME-linear are found by themselves",
+        )
     evaluated = [name for name in expected if stored_sets(output / name)]
     runs, problems = [], []
     for name in dict.fromkeys([*names, *evaluated]):  # each run once
@@ -51,6 +61,7 @@ def build_report(
         except DataError as error:  # one bad run must not cost the report on the others
             problems.append(as_sentence(error))
     lacking = missing(expected, [run.report.name for run in runs if "test" in run.report.sets], output, data)
+    runs = [_beside_linear(run, linear, problems) for run in runs]
     tasks = task_reports(runs, lacking)
     # Runs come in the order of the tables, those without a result on test last.
     order = {row.run: place for place, row in enumerate(row for task in tasks for row in task.ours)}
@@ -71,6 +82,17 @@ def _report(name: str, output: Path, data: Path, command: str) -> Reported:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder{did_you_mean(name, runs_below(output))}")
     return report_run(folder, data, command)
+
+
+def _beside_linear(run: Reported, named: str | None, problems: list[str]) -> Reported:
+    """Add the linear probe that is named, or the one that lies beside; say why the latter cannot be used."""
+    row = None
+    if named is not None:
+        row = linear_named(run.loaded, named)
+    else:
+        with noting(problems):
+            row = linear_beside(run.loaded)
+    return replace(run, report=replace(run.report, linear=row))
 
 
 def _check_names(names: Sequence[str], output: Path) -> None:

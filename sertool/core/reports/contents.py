@@ -10,6 +10,7 @@ from sertool.core.metrics import Estimate
 from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.label_reads import LabelRead
+from sertool.core.reports.linear_row import LinearRow
 from sertool.core.training.history import MemberEpoch
 
 
@@ -258,7 +259,7 @@ class RunReport:
         dataset, task: data set and task of the predictions.
         kind: ``single`` or ``multi``.
         class_names: classes in the order of the logits.
-        architecture: ``mat`` or ``mnt``.
+        architecture: ``mat``, ``mnt`` or ``linear``.
         protocol: ``paper`` or ``honest``.
         stamp: ``selected on test: `` and what was; empty if nothing was.
         caveats: ``synthetic speech`` and the like; often empty.
@@ -274,6 +275,7 @@ class RunReport:
         provenance: everything else, in the order of the page.
         commands: the commands that make the run and this report again.
         modalities: inputs of the model, ``text`` and ``audio``.
+        linear: its linear probe on the same test utterances; None if there is none.
     """
 
     name: str
@@ -299,6 +301,7 @@ class RunReport:
     provenance: Mapping[str, str]
     commands: tuple[str, ...]
     modalities: tuple[str, ...] = ()
+    linear: LinearRow | None = None
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import CalibrationRow, Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.linear_row import LinearRow
 
 
 class CsvRow(NamedTuple):
     """A figure; the fields are the columns of the CSV file, which scripts of users rely on.
 
     ``what`` is published, ensemble, score, size, member, mean, sd, cluster, class, confusion, baseline, calibration,
-    bin, risk, slice, probe, probe by cluster or difference; ``name`` is the member, class, slice and so on. ``low`` and
-    ``high`` are the ends of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not percent.
+    bin, risk, slice, probe, probe by cluster, linear probe or difference; ``name`` is the member, class, slice and so
+    on. ``low`` and ``high`` are the ends of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not
+    percent.
     """
 
     run: str = ""
@@ -78,6 +80,8 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     )
     yield from _estimates(base._replace(what="ensemble"), own.metrics)
     yield from _estimates(base._replace(what="score"), own.scores)
+    if run.linear is not None and own.set == "test":
+        yield from _linear_rows(base, run.name, run.linear)
     plain = base._replace(unit="", clusters="")  # of figures without an interval
     for size in own.sizes:
         yield from _values(plain._replace(what="size", k=size.k), size.metrics)
@@ -106,6 +110,17 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
         yield from _values(bare, {} if probe.p is None else {"p": probe.p})
         for cluster, drop in probe.by_cluster.items():
             yield bare._replace(what="probe by cluster", name=f"{probe.name}: {cluster}", metric=fell, value=drop)
+
+
+def _linear_rows(base: CsvRow, name: str, linear: LinearRow) -> Iterator[CsvRow]:
+    for one in linear.figures:
+        bare = base._replace(unit="", clusters="")
+        yield bare._replace(what="linear probe", name=linear.name, k=linear.k, metric=one.metric, value=one.linear)
+        difference = Estimate(one.difference.value, one.difference.low, one.difference.high)
+        named = base._replace(what="difference", name=f"{name} - {linear.name}")
+        yield _estimate(named, one.metric, difference)
+        if one.difference.p is not None:
+            yield named._replace(metric=f"{one.metric} p", value=one.difference.p, unit="", clusters="")
 
 
 def _selected(stamp: str) -> str:

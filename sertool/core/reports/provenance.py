@@ -1,6 +1,7 @@
 """Provenance of a run's figures, as texts in the order to show them, and the commands that reproduce them."""
 
 from pathlib import Path
+from typing import Any
 
 from sertool.core.command_line import command_line
 from sertool.core.corpora.corpus import caveats_of
@@ -23,6 +24,17 @@ def trained_on(origin: Origin) -> str:
     """Say on how many utterances a run was trained, per fold as far as that is known."""
     sizes = origin.train_sizes
     return utterances_of(sizes) if sizes else f"parts of {plural(origin.counts.get('train', 0), 'utterance')}"
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings that decide a model's input and training, by section, without paths, seeds and splits."""
+    own = recipe.model_dump(include={"dataset", "frontend", "text_frontend", "model", "training"})
+    # The path may differ between machines; seeds and splits are what the two protocols may differ in.
+    return {
+        **own,
+        "dataset": {**own["dataset"], "path": ""},
+        "training": {**own["training"], "runs": 0, "seed": 0},
+    }
 
 
 def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, str]:

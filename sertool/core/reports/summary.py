@@ -6,7 +6,15 @@ from itertools import groupby
 from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import PublishedRow, Report, ReportFinding, RunReport, TaskReport
-from sertool.core.reports.wording import figure, interval, is_share, metric_name, named_baselines, utterances_of
+from sertool.core.reports.wording import (
+    capitalised,
+    figure,
+    interval,
+    is_share,
+    metric_name,
+    named_baselines,
+    utterances_of,
+)
 
 HEADLINE = ("accuracy", "uar")  # metrics of every summary; published ones follow
 MANY = 20  # runs that a sentence names
@@ -16,11 +24,12 @@ NOTHING = "Nothing is known that makes these figures misleading"
 
 
 def summary(report: Report) -> tuple[str, ...]:
-    """Summarise a report in three sentences; without runs there is nothing to say."""
+    """Summarise a report in three sentences, and one on a linear probe; without runs there is nothing to say."""
     if len(report.runs) == 1:
         run = report.runs[0]
         task = _task_of(run, report.tasks)
-        return _trained(run, task), _score(run, task), _worry(run.findings)
+        linear = [f"{capitalised(run.linear.sentence)}."] if run.linear is not None else []
+        return _trained(run, task), _score(run, task), *linear, _worry(run.findings)
     return (_runs(report.runs), _scores(report), _worries(report)) if report.runs else ()
 
 

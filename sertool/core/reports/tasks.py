@@ -1,16 +1,15 @@
 """Tables by data set and task: published figures, those of the runs under both protocols, and the differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 
 from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
-from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.choose import note
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reports.expected import Missing
-from sertool.core.reports.provenance import trained_on
+from sertool.core.reports.provenance import settings_of, trained_on
 from sertool.core.reports.run import Reported
 
 Task = tuple[str, str]  # data set and task
@@ -80,17 +79,7 @@ def _our_row(run: Reported) -> OurRow:
 def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
     """Check whether two runs of a task, both evaluated on test, differ only in their splits and seeds."""
     evaluated = "test" in paper.report.sets and "test" in honest.report.sets
-    return evaluated and _settings(paper.loaded.recipe) == _settings(honest.loaded.recipe)
-
-
-def _settings(recipe: Recipe) -> Mapping[str, object]:
-    own = recipe.model_dump(include={"dataset", "frontend", "model", "training"})
-    # The path may differ between machines; seeds and splits are what the two protocols may differ in.
-    return {
-        **own,
-        "dataset": {**own["dataset"], "path": ""},
-        "training": {**own["training"], "runs": 0, "seed": 0},
-    }
+    return evaluated and settings_of(paper.loaded.recipe) == settings_of(honest.loaded.recipe)
 
 
 def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:

@@ -33,7 +33,7 @@ from sertool.core.reports.compare.contents import (
     MetricRow,
     Pair,
 )
-from sertool.core.reports.compare.runs import Judged, check_together, open_contender
+from sertool.core.reports.compare.runs import Judged, check_together, judge, open_contender
 from sertool.core.reports.provenance import caveats, trained_on
 
 COMPARED = tuple(name for name, metric in LABEL_METRICS.items() if metric.higher_is_better)  # --metric names them
@@ -68,7 +68,17 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
         DataError: a run has no usable predictions, or the labels or utterances of two runs do not match.
     """
     _check_asked(names, metrics)  # before any file is read
-    first, *others = (open_contender(name, output, set_name) for name in names)
+    return compare_judged([judge(open_contender(name, output, set_name), set_name) for name in names], metrics)
+
+
+def compare_judged(runs: Sequence[Judged], metrics: Sequence[str]) -> Comparison:
+    """Compare runs that were read with the first of them, as :func:`compare` does.
+
+    Raises:
+        UsageError: runs of different data sets, tasks or classes, or a metric that their task does not have.
+        DataError: the labels or utterances of two runs do not match.
+    """
+    first, *others = runs
     _check_kind(metrics, first.stored.predictions.kind)
     for other in others:
         check_together(first, other)
@@ -77,7 +87,7 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
     return Comparison(
         dataset=own.origin.dataset,
         task=own.origin.task,
-        set=set_name,
+        set=own.predictions.set,
         caveats=caveats(own),
         kind=own.predictions.kind,
         class_names=own.predictions.classes,

@@ -26,8 +26,8 @@ class Judged:
     decisions: NDArray[np.int64]
 
 
-def open_contender(name: str, output: Path, set_name: str) -> Judged:
-    """Read the predictions of a run on a set, and choose k as a report does.
+def open_contender(name: str, output: Path, set_name: str) -> Loaded:
+    """Read a run that has predictions on a set.
 
     Args:
         name: name of the run, a folder in ``output``.
@@ -54,10 +54,15 @@ def open_contender(name: str, output: Path, set_name: str) -> Judged:
     if set_name not in run.sets:
         why = "; ".join(run.problems)  # why the set could not be read, if that is the reason
         raise DataError(why or f"{set_path(folder, set_name)}: has no labels, so nothing can be compared")
+    return run
+
+
+def judge(run: Loaded, set_name: str) -> Judged:
+    """Decide by a run's predictions on a set, with k chosen as in a report."""
     choice = choose_size(run)
     stored = run.sets[set_name]
     contender = Contender(
-        name=name,
+        name=run.name,
         k=choice.k,
         members=len(stored.predictions.logits),
         folds=run.origin.folds,

@@ -14,6 +14,7 @@ from sertool.core.reports.contents import (
     SetReport,
     SliceRow,
 )
+from sertool.core.reports.linear_row import LinearRow
 from sertool.core.reports.text.blocks import Section, Table, without_empty
 from sertool.core.reports.wording import (
     NONE,
@@ -60,7 +61,8 @@ def run_section(run: RunReport, *, full: bool) -> Section:
 
 def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
     """Return metrics, classes, calibration, slices and probes of a set; if ``full`` also members, sizes and counts."""
-    tables = [_metrics(run, own), *([_by_cluster(own)] if own.by_cluster else []), _classes(own, full=full)]
+    beside = [_linear(run, own, run.linear)] if run.linear is not None and own.set == "test" else []
+    tables = [_metrics(run, own), *beside, *([_by_cluster(own)] if own.by_cluster else []), _classes(own, full=full)]
     tables += _details(run, own) if full else []
     if own.calibration is not None:
         tables.append(Table(notes=tuple(_calibration(own.calibration))))
@@ -116,6 +118,23 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
     notes.append(f"baseline: {own.baseline.name}{scored}")
     header = ("", f"k = {own.k}", INTERVAL, "baseline", "members, mean ± sd")
     return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
+
+
+def _linear(run: RunReport, own: SetReport, linear: LinearRow) -> Table:
+    rows = [
+        (
+            metric_name(one.metric, own.kind),
+            figure(one.run),
+            figure(one.linear),
+            points(one.difference.value),
+            points_interval(one.difference),
+            p_value(one.difference.p),
+        )
+        for one in linear.figures
+    ]
+    title = f"linear probe: {linear.name}, {linear.k} of {plural(linear.members, 'member')} averaged"
+    header = ("", run.name, linear.name, "difference", INTERVAL, "p")
+    return Table(title, header, tuple(rows), (linear.sentence, *linear.notes))
 
 
 def _by_cluster(own: SetReport) -> Table:
