@@ -99,14 +99,14 @@ def report(
     if figures is not None:
         check_drawable()
     names = [*(name or ()), *(runs_below(output) if every else ())]
-    read = [*names, linear] if linear is not None else names
     wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
     folders = {option: path for option, path in {"--figures": figures, "--latex": latex}.items() if path is not None}
     copies = {} if beside is None else {"--audio-files": beside}
-    files = Outputs(wanted, [*(output / own for own in read), *_recordings(recordings)], {**folders, **copies})
-    places = {**wanted, **folders, "--recordings": recordings}
+    files = Outputs(
+        wanted, [*(output / own for own in (*names, linear) if own), *_recordings(recordings)], {**folders, **copies}
+    )
+    places = {"--linear": linear, **wanted, **folders, "--recordings": recordings}
     words = _words(name or [], expect or [], places, every=every, raw_csv=raw_csv, audio_files=audio_files)
-    words += ["--linear", linear] if linear is not None else []
     command = command_line("report", *words, data=data, output=output)
     made = build_report(names, output, data, expect=expect or (), linear=linear, command=command)
     if not (made.runs or made.tasks or made.problems):
@@ -197,7 +197,7 @@ def _drawn(made: "Report") -> "Iterator[tuple[str, bytes]]":
 def _words(
     names: list[str],
     expect: list[str],
-    places: Mapping[str, Path | None],
+    given: Mapping[str, str | Path | None],
     *,
     every: bool,
     raw_csv: bool,
@@ -206,5 +206,5 @@ def _words(
     """Return the options of the command that makes this report again."""
     words: list[object] = [word for name in names for word in ("--name", name)]
     words += ["--all"] * every + [word for name in expect for word in ("--expect", name)]
-    words += [word for option, path in places.items() if path is not None for word in (option, path)]
+    words += [word for option, value in given.items() if value is not None for word in (option, value)]
     return words + ["--raw-csv"] * raw_csv + ["--audio-files"] * audio_files
