@@ -102,9 +102,8 @@ def report(
     wanted = {"--html": html, "--markdown": markdown, "--json": json, "--csv": csv}
     folders = {option: path for option, path in {"--figures": figures, "--latex": latex}.items() if path is not None}
     copies = {} if beside is None else {"--audio-files": beside}
-    files = Outputs(
-        wanted, [*(output / own for own in (*names, linear) if own), *_recordings(recordings)], {**folders, **copies}
-    )
+    read = [output / own for own in (*names, linear) if own is not None]
+    files = Outputs(wanted, [*read, *_recordings(recordings)], {**folders, **copies})
     places = {"--linear": linear, **wanted, **folders, "--recordings": recordings}
     words = _words(name or [], expect or [], places, every=every, raw_csv=raw_csv, audio_files=audio_files)
     command = command_line("report", *words, data=data, output=output)
@@ -116,8 +115,7 @@ def report(
     for line in show(made, max(shutil.get_terminal_size().columns, NARROWEST)):
         out.print(_coloured(line), soft_wrap=True)
     following = [f"next: {command} --html report.html"] * (bool(made.runs) and not folders and not any(wanted.values()))
-    ending = files.written() or following
-    files.show(["", *ending] if ending else [])
+    files.show(["", *ending] if (ending := files.written() or following) else [])
     # The files are written all the same: they say what is missing and why.
     if not made.runs:
         raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --split valid,test --probe")
