@@ -97,8 +97,8 @@ def _save(build: Callable[[], Any], folder: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build()
-        for parameter in model.parameters():
-            if parameter.ndim > 1:  # transformers' small initial weights make all frames nearly equal
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 or name.endswith("bias"):  # transformers' own begin so small that frames are equal
                 torch.nn.init.normal_(parameter, std=0.3)
         model.save_pretrained(folder)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment, read_recording
+from sertool.core.features.encoders.speech import SpeechFrames
 from sertool.core.features.log_mel import LogMel
 from sertool.core.recipe.frontends import Frontend, SpeechEncoder, TextEncoder
 
@@ -33,22 +34,31 @@ class FrameMaker(Protocol):
         name: kind of frontend, its key in :data:`MAKERS`.
         note: settings as plain data: the keys of the recipe's section, for an encoder with ``name``; hashed in cache
             keys, and :func:`open_frontend` opens it. Two frontends are the same where their notes are equal.
-        version: number that is raised when the code changes, or hash of weights; part of cache keys.
-        sample_rate: sampling rate in Hz that waveforms must have.
-        width: D, the number of values in a frame.
-        seconds_per_frame: time from one frame to the next.
         silence: largest absolute value in frames without sound; above 0, since zeros are padding.
         bounds: smallest and largest value a frame can have; infinite if unlimited.
     """
 
     name: str
     note: Mapping[str, Any]
-    version: int | str
-    sample_rate: int
-    width: int
-    seconds_per_frame: float
     silence: float
     bounds: tuple[float, float]
+
+    # Properties, because an encoder looks for its model only when it is asked for one of them.
+    @property
+    def version(self) -> int | str:
+        """Number that is raised when the code changes, or hash of weights; part of cache keys."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Sampling rate in Hz that waveforms must have."""
+
+    @property
+    def width(self) -> int:
+        """D, the number of values in a frame."""
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Time from one frame to the next; infinite where a recording is one frame."""
 
     def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
         """Compute (T, D) float32 frames on the CPU for each waveform (samples,) of at least one sample."""
@@ -79,13 +89,17 @@ class TextFrameMaker(Protocol):
 
     Attributes:
         note: settings as plain data: the keys of the recipe's section and ``name``.
-        version: hash of the weights; part of cache keys.
-        width: D, the number of values in a frame.
     """
 
     note: Mapping[str, Any]
-    version: int | str
-    width: int
+
+    @property
+    def version(self) -> int | str:
+        """Hash of the weights; part of cache keys."""
+
+    @property
+    def width(self) -> int:
+        """D, the number of values in a frame."""
 
     def frames(self, texts: Sequence[str]) -> "list[Tensor]":
         """Compute (T, D) float32 frames on the CPU for each text; an empty text has none, T = 0."""
@@ -97,7 +111,10 @@ class TextFrameMaker(Protocol):
         """Return the note with the facts of the model: ``weights``, ``width``, ``licence``."""
 
 
-MAKERS: dict[str, Callable[[Mapping[str, Any]], FrameMaker]] = {"log-mel": LogMel.from_note}
+MAKERS: dict[str, Callable[[Mapping[str, Any]], FrameMaker]] = {
+    "log-mel": LogMel.from_note,
+    "encoder": SpeechFrames.from_note,
+}
 UNNAMED = "log-mel"  # for settings without a name; recipes and corpora have always held those of log-mel so
 ENCODER, TEXT_ENCODER = "encoder", "text-encoder"  # names of the encoders of recordings and of texts
 

@@ -1,0 +1,115 @@
+"""Speech encoders on raw samples: wav2vec 2.0 and its relatives (HuBERT, WavLM, data2vec), loaded by transformers.
+
+Convolutions without padding turn samples into states, so that state t is computed from a fixed window that begins at
+sample t * stride. A piece of a recording that begins at a multiple of the stride has the states of the whole there.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from sertool.core.errors import DataError
+from sertool.core.features.encoders.engine import CONTEXT_SECONDS, PIECE_SECONDS, load_extractor
+from sertool.core.features.encoders.loading import load_encoder
+from sertool.core.features.encoders.pieces import Piece, spans
+from sertool.core.features.encoders.source import ModelFiles
+
+# Architectures in which nothing but attention and one convolution over positions looks at neighbouring states: with
+# padding masked and zero, they see what they see of a recording alone. Those of data2vec have several convolutions.
+_PADDED = ("wav2vec2", "hubert", "wavlm")
+
+
+class ConvolutionalEncoder:
+    """The engine of encoders on raw samples; see :class:`~sertool.core.features.encoders.engine.Engine`.
+
+    Args:
+        files: the model.
+        layers: numbers of the layers whose states are computed; None for the last hidden state.
+        device: where it computes.
+    """
+
+    def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str) -> None:
+        self.files, self.layers = files, layers
+        self.extractor = load_extractor(files)
+        self.model = load_encoder(files, device)
+        config = files.config
+        self.convolutions = list(zip(config["conv_kernel"], config["conv_stride"], strict=True))
+        self.padded = config["model_type"] in _PADDED and not config.get("conv_pos_batch_norm")
+        if self.padded:
+            self.model.feature_extractor = self.alone = _EachAlone(self.model.feature_extractor)
+        self.stride = math.prod(config["conv_stride"])
+        self.window = 1
+        for kernel, stride in reversed(self.convolutions):
+            self.window = (self.window - 1) * stride + kernel
+
+    def pieces(self, waveform: Tensor) -> list[Piece]:
+        """Normalise a waveform as the model wants it; a shorter one than its window is filled up with zeros."""
+        missing = max(0, self.window - len(waveform))
+        rate = self.extractor.sampling_rate
+        made = self.extractor(torch.nn.functional.pad(waveform, (0, missing)).numpy(), sampling_rate=rate)
+        samples = torch.as_tensor(made["input_values"][0])
+        count, size = self._count(len(samples)), PIECE_SECONDS * rate // self.stride
+        pieces = []
+        for begin, first, last in spans(count, size, CONTEXT_SECONDS * rate // self.stride):
+            # A whole recording keeps the samples behind its last window, since models may normalise over them.
+            end = (begin + size - 1) * self.stride + self.window if count > size else None
+            pieces.append(Piece(samples[begin * self.stride : end], min(count, size), first - begin, last - begin))
+        return pieces
+
+    def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
+        """Run the model's own forward pass over a batch, with a mask where lengths differ."""
+        lengths = [len(piece.inputs) for piece in pieces]
+        inputs = pad_sequence([piece.inputs for piece in pieces], batch_first=True)
+        mask = None
+        if min(lengths) < max(lengths):
+            mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long().to(self.model.device)
+        if self.padded:
+            self.alone.lengths = lengths
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")  # WavLM's own
+            outputs = self.model(
+                inputs.to(self.model.device, self.model.dtype),
+                attention_mask=mask,
+                output_hidden_states=self.layers is not None,
+            )
+            chosen = [outputs.last_hidden_state]
+            if self.layers is not None:
+                chosen = [outputs.hidden_states[layer] for layer in self.layers]
+            found = torch.stack(chosen, dim=2).float().cpu()
+        if found.shape[1] != max(piece.states for piece in pieces):
+            raise DataError(
+                f"{self.files.name}: gives {found.shape[1]} states where its convolutions give "
+                f"{max(piece.states for piece in pieces)}, which sertool does not know how to place in time",
+                hint="choose another layer, or another model",
+            )
+        return [own[piece.first : piece.last] for own, piece in zip(found, pieces, strict=True)]
+
+    def _count(self, samples: int) -> int:
+        for kernel, stride in self.convolutions:
+            samples = (samples - kernel) // stride + 1
+        return samples
+
+
+class _EachAlone(torch.nn.Module):
+    """A model's convolutions, run for each recording of a padded batch by itself.
+
+    Many models normalise a recording in time after the first convolution; with padding it would be another one.
+    """
+
+    def __init__(self, convolutions: torch.nn.Module) -> None:
+        super().__init__()
+        self.convolutions = convolutions
+        self.lengths: list[int] = []
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Turn padded samples (B, samples) into (B, channels, T), zeros after a recording's end."""
+        if min(self.lengths) == max(self.lengths):
+            together: Tensor = self.convolutions(waveforms)
+            return together
+        rows = zip(waveforms, self.lengths, strict=True)
+        made = [self.convolutions(row[None, :length])[0].T for row, length in rows]
+        return pad_sequence(made, batch_first=True).transpose(1, 2)

@@ -1,0 +1,47 @@
+"""The interface of an engine, which computes the states of one family of speech encoders."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sertool.core.errors import DataError
+from sertool.core.features.encoders.libraries import quiet
+from sertool.core.features.encoders.pieces import Piece
+from sertool.core.features.encoders.source import ModelFiles
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PIECE_SECONDS, CONTEXT_SECONDS = 40, 3  # of a long recording; longer pieces take more memory and more time a second
+# States of a batch. A core computes them no faster when there are more; a GPU needs many to be busy.
+BATCH_STATES = {"cpu": 1500, "cuda": 24_000}
+
+
+class Engine(Protocol):
+    """A loaded speech encoder.
+
+    Attributes:
+        padded: whether recordings of several lengths in a batch get the states that each of them gets alone.
+    """
+
+    padded: bool
+
+    def pieces(self, waveform: "Tensor") -> list[Piece]:
+        """Prepare a waveform (samples,) for the encoder; a long one in overlapping pieces of equal length."""
+
+    def states(self, pieces: Sequence[Piece]) -> "list[Tensor]":
+        """Compute the kept states (T, layers, D) of a batch, float32 on the CPU."""
+
+
+def load_extractor(files: ModelFiles) -> Any:
+    """Load a model's own feature extractor.
+
+    Raises:
+        DataError: its settings are damaged.
+    """
+    from transformers import AutoFeatureExtractor
+
+    try:
+        with quiet():
+            return AutoFeatureExtractor.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # transformers has errors of many kinds
+        raise DataError(f"{files.name}: its feature extractor cannot be loaded ({error!s:.200})") from error

@@ -1,0 +1,152 @@
+"""Whisper's encoder as a speech encoder, loaded by transformers or CTranslate2.
+
+Whisper was trained on 30 s, shorter recordings filled up with silence; its encoder takes any length where the positions
+are cut to it. Its log-mel frames come from its own feature extractor, two of them make a state.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from sertool.core.errors import DataError
+from sertool.core.features.encoders.engine import load_extractor
+from sertool.core.features.encoders.libraries import quiet
+from sertool.core.features.encoders.loading import load_encoder
+from sertool.core.features.encoders.pieces import Piece, spans
+from sertool.core.features.encoders.source import ModelFiles
+
+Padding = Literal["none", "full"]
+
+MELS_PER_STATE = 2
+_BLOCK = 12_000  # log-mel frames that are computed at a time, two minutes: the spectrum of an hour takes a gigabyte
+_RANGE = 2.0  # the extractor raises values to at least so much below the largest: 8 powers of ten, divided by 4
+_CONTEXT = 100  # states, two seconds
+
+
+class _WhisperEncoder:
+    """Parts of the engine that do not depend on the library."""
+
+    padded = False
+
+    def __init__(self, files: ModelFiles, extractor: Any, longest: int, padding: Padding) -> None:
+        self.files, self.extractor, self.longest, self.padding = files, extractor, longest, padding
+
+    def pieces(self, waveform: Tensor) -> list[Piece]:
+        """Compute the log-mels of a waveform, and cut those of a long one into pieces of 30 s."""
+        per_state = MELS_PER_STATE * self.extractor.hop_length
+        count = max(1, len(waveform) // per_state)
+        longest = self.longest * per_state
+        least = longest if self.padding == "full" else per_state
+        mels = self._log_mels(F.pad(waveform, (0, max(0, least - len(waveform)))).numpy())
+        pieces = []
+        for begin, first, last in spans(count, self.longest, _CONTEXT):
+            end = begin + (self.longest if self.padding == "full" else min(count, self.longest))
+            own = torch.from_numpy(mels[:, MELS_PER_STATE * begin : MELS_PER_STATE * end])
+            pieces.append(Piece(own, end - begin, first - begin, last - begin))
+        return pieces
+
+    def _log_mels(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute (mel bands, frames) of any length, block by block: the extractor's own values for the whole."""
+        hop, rate = self.extractor.hop_length, self.extractor.sampling_rate
+        margin = -(-self.extractor.n_fft // (2 * hop))  # frames whose window a block's edge cuts
+        blocks = []
+        for first in range(0, len(waveform) // hop, _BLOCK):
+            begin = max(0, first - margin)
+            samples = waveform[begin * hop : (first + _BLOCK + margin) * hop]
+            made = self.extractor(samples, sampling_rate=rate, padding="do_not_pad", truncation=False)
+            blocks.append(np.asarray(made["input_features"][0])[:, first - begin :][:, :_BLOCK])
+        mels = np.concatenate(blocks, axis=1)
+        # Each block has been raised to its own floor, which is never above that of the whole recording.
+        floored: NDArray[np.float32] = np.maximum(mels, mels.max() - np.float32(_RANGE))
+        return floored
+
+
+class TransformersWhisper(_WhisperEncoder):
+    """Whisper's encoder in transformers; see :class:`~sertool.core.features.encoders.engine.Engine`.
+
+    Its modules are run one by one, because its forward pass takes 30 s alone and has no mask.
+    """
+
+    padded = True
+
+    def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str, padding: Padding) -> None:
+        super().__init__(files, load_extractor(files), files.config["max_source_positions"], padding)
+        self.layers = layers
+        self.model = load_encoder(files, device)
+
+    def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
+        """Compute the states of a batch; padding is masked."""
+        counts = torch.tensor([piece.states for piece in pieces])
+        mels = pad_sequence([piece.inputs.T for piece in pieces], batch_first=True).transpose(1, 2)
+        mask = None
+        if counts.min() < counts.max():
+            known = torch.arange(int(counts.max())) < counts[:, None]
+            mask = known[:, None, None, :].expand(-1, 1, known.shape[1], -1).to(self.model.device)
+        with torch.inference_mode():
+            states = self._layers(mels.to(self.model.device, self.model.dtype), mask)
+            chosen = [states[layer] for layer in ([-1] if self.layers is None else self.layers)]
+            found = torch.stack(chosen, dim=2).float().cpu()
+        return [own[piece.first : piece.last] for own, piece in zip(found, pieces, strict=True)]
+
+    def _layers(self, mels: Tensor, mask: Tensor | None) -> list[Tensor]:
+        """Return the hidden states (B, T, D) as transformers numbers them: the last one is normalised."""
+        model = self.model
+        # A state reads one log-mel before its own two and none behind: zeros there change nothing that is kept.
+        hidden = F.gelu(model.conv2(F.gelu(model.conv1(mels)))).transpose(1, 2)
+        states = [hidden + model.embed_positions.weight[: hidden.shape[1]]]
+        for layer in model.layers:
+            states.append(layer(states[-1], mask))
+        return [*states[:-1], model.layer_norm(states[-1])]
+
+
+class CTranslate2Whisper(_WhisperEncoder):
+    """Whisper's encoder in CTranslate2, which gives the states of its last layer alone; it has no mask."""
+
+    def __init__(self, files: ModelFiles, device: str, padding: Padding) -> None:
+        import ctranslate2
+
+        kind, _, index = device.partition(":")
+        try:
+            self.model = ctranslate2.models.Whisper(
+                str(files.folder),
+                device=kind,
+                device_index=int(index or 0),
+                compute_type="float32" if kind == "cpu" else "bfloat16",
+                intra_threads=torch.get_num_threads(),
+            )
+        except (RuntimeError, ValueError) as error:
+            raise DataError(f"{files.name}: the model cannot be loaded ({error!s:.300})") from error
+        super().__init__(files, _extractor(files, self.model.n_mels), 1500, padding)
+
+    def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
+        """Compute the states of a batch of recordings of equal length."""
+        import ctranslate2
+
+        mels = np.ascontiguousarray(np.stack([piece.inputs.numpy() for piece in pieces]))
+        states = self.model.encode(ctranslate2.StorageView.from_array(mels), to_cpu=True)
+        found = torch.from_numpy(np.array(states.to(ctranslate2.DataType.float32)))[:, :, None]
+        return [own[piece.first : piece.last] for own, piece in zip(found, pieces, strict=True)]
+
+
+def measure_ctranslate2(files: ModelFiles) -> tuple[int, int, float]:
+    """Return width, sampling rate in Hz and seconds from one state to the next, by a short encoding."""
+    engine = CTranslate2Whisper(files, "cpu", "none")
+    extractor = engine.extractor
+    states = engine.states(engine.pieces(torch.zeros(1)))[0]
+    return states.shape[-1], extractor.sampling_rate, MELS_PER_STATE * extractor.hop_length / extractor.sampling_rate
+
+
+def _extractor(files: ModelFiles, mels: int) -> Any:
+    """Return a folder's feature extractor, or Whisper's usual one, which many folders for CTranslate2 leave out."""
+    from transformers import WhisperFeatureExtractor
+
+    if (files.folder / "preprocessor_config.json").is_file():
+        return load_extractor(files)
+    with quiet():
+        return WhisperFeatureExtractor(feature_size=mels)
