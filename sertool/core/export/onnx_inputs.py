@@ -55,7 +55,7 @@ def frame_sequences(
     standardize: str = "none",
     statistics: Sequence[Standardization] = (),
 ) -> Sequences:
-    """Prepare frames (B, T, M), standardised as in the recipe: by fold or by utterance."""
+    """Prepare frames (B, T, M), standardised as in the recipe: by fold, where it has statistics, or by utterance."""
     fixed = _fixed(graph, frames, 1, length, np.float32(0))
     # A frame is masked where its absolute values sum to 0.
     total = graph.add("ReduceSum", graph.add("Abs", fixed), graph.ints(2), keepdims=0)
@@ -66,7 +66,7 @@ def frame_sequences(
         fixed = _by_utterance(graph, fixed, real)
     kept, real = (_first(graph, value, end) for value in (fixed, real))
     folds = [kept]
-    if standardize == "corpus":
+    if statistics:  # a bundle knows no speakers, so `standardize: speaker` takes these too
         folds = [_by_corpus(graph, kept, real, own) for own in statistics]
     values = tuple(graph.add("Transpose", own, perm=[1, 0, 2]) for own in folds)
     return Sequences(values, _first(graph, mask, end), graph.size(frames, 0))

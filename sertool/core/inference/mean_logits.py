@@ -1,6 +1,6 @@
 """Mean logits of trained members for utterances that are not in their corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,12 +11,25 @@ from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.models.build import StackModel
 from sertool.core.runs.members import Trained
-from sertool.core.training.batches import Tables, make_tables
+from sertool.core.training.batches import Standardization, Tables, make_tables
 from sertool.core.training.logits import logits_of
 
 
-def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables:
-    """Convert utterances to tensors, without targets, with the members' own vocabularies and statistics."""
+def tables_for(
+    trained: Trained,
+    corpus: Corpus,
+    device: torch.device,
+    speakers: Mapping[str, Standardization] | None = None,
+) -> Tables:
+    """Convert utterances to tensors, without targets, with the members' own vocabularies and statistics.
+
+    Args:
+        trained: the members.
+        corpus: the utterances.
+        device: device of the tensors.
+        speakers: statistics of speakers for ``standardize: speaker``, fitted over all recordings that are predicted
+            together; the audio of any other speaker takes the statistics of each fold's training frames.
+    """
     return make_tables(
         corpus,
         [None] * len(corpus.utterances),
@@ -26,6 +39,7 @@ def tables_for(trained: Trained, corpus: Corpus, device: torch.device) -> Tables
         num_classes=len(trained.task.classes),
         multi_label=trained.task.kind == "multi",
         device=device,
+        speakers=speakers,
     )
 
 

@@ -66,11 +66,13 @@ def _shuffle_text(tables: Tables, rows: Sequence[int]) -> Tables:
 
 def _shuffle_audio(tables: Tables, rows: Sequence[int]) -> Tables:
     order = _exchange(len(tables.audio_mask), rows)
+    there = order.to(tables.device)
     return replace(
         tables,
-        audio=tables.audio[order.to(tables.device)],
-        audio_mask=tables.audio_mask[order.to(tables.device)],
+        audio=tables.audio[there],
+        audio_mask=tables.audio_mask[there],
         audio_lengths=tables.audio_lengths[order],
+        by_fold=None if tables.by_fold is None else tables.by_fold[there],
     )
 
 

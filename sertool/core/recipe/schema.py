@@ -94,6 +94,11 @@ class Dataset(Section):
             )
         return self
 
+    @property
+    def by_training_frames(self) -> bool:
+        """Check whether a fold's training frames standardise audio: all of it, or that of speakers without figures."""
+        return self.standardize in ("corpus", "speaker")
+
     def known_classes(self) -> int | None:
         """Return the number of classes of the task; None where only the corpus knows it."""
         return TASKS.get(self.reader, {}).get(self.task) or self.num_classes

@@ -20,8 +20,9 @@ from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import UsageError
+from sertool.core.formatting import plural
 from sertool.core.recipe.schema import Recipe
-from sertool.core.training.batches import Standardization, Tables, fit_standardization, make_tables
+from sertool.core.training.batches import Standardization, Tables, fit_speakers, fit_standardization, make_tables
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
         else:
             vocabulary = Vocabulary.build([experiment.corpus.utterances[row].words for row in train])
         standardization = None
-        if experiment.recipe.dataset.standardize == "corpus":
+        if experiment.recipe.dataset.by_training_frames:
             standardization = fit_standardization(experiment.corpus, train, experiment.recipe.dataset.max_audio_length)
         fitted.append(FoldInputs(vocabulary, standardization))
     return fitted
@@ -140,7 +141,32 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
         num_classes=len(experiment.task.classes),
         multi_label=experiment.task.kind == "multi",
         device=device,
+        speakers=_speakers(experiment),
     )
+
+
+def _speakers(experiment: Experiment) -> dict[str, Standardization]:
+    """Fit the statistics of each speaker, in all splits, where the recipe asks for them."""
+    dataset = experiment.recipe.dataset
+    if dataset.standardize != "speaker" or "audio" not in dataset.modalities:
+        return {}
+    return fit_speakers(experiment.corpus, dataset.max_audio_length)
+
+
+def speaker_notes(experiment: Experiment) -> list[str]:
+    """Say how many utterances ``standardize: speaker`` cannot standardise by their speaker."""
+    dataset, utterances = experiment.recipe.dataset, experiment.corpus.utterances
+    if dataset.standardize != "speaker" or "audio" not in dataset.modalities:
+        return []
+    known = _speakers(experiment)
+    left = sum(utterance.speaker not in known for utterance in utterances)
+    unnamed = sum(utterance.speaker is None for utterance in utterances)
+    if not left:
+        return []
+    return [
+        f"standardize: speaker: for {left:,} of {plural(len(utterances), 'utterance')} the mean and deviation of the "
+        f"training frames stand in: {unnamed:,} name no speaker, {left - unnamed:,} have a speaker with one recording"
+    ]
 
 
 def embedding_tables(

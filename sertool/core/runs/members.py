@@ -91,7 +91,7 @@ def open_runs(folder: Path) -> Trained:
     note = read_note(folder)
     task, folds = Task(note.task, note.current_classes, note.rule), len(note.folds)
     splitting = check_splitting(note.word_splitting, folder / CORPUS)
-    inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.standardize == "corpus")
+    inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.by_training_frames)
     runs = list_runs(folder)
     if not runs:
         raise UsageError(

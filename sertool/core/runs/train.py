@@ -31,6 +31,7 @@ from sertool.core.runs.experiment import (
     corpus_note,
     embedding_tables,
     fit_inputs,
+    speaker_notes,
     tables_of,
 )
 from sertool.core.runs.folder import append_log, list_runs, log_reads
@@ -80,6 +81,7 @@ def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launche
         weights = class_weights_of(experiment)
         vectors, notes = embedding_tables(experiment, inputs, data) if plan.unfinished else ([], [])
         origin = None
+        notes += speaker_notes(experiment)
         if plan.source is not None and plan.unfinished:
             origin, start_notes = prepare_start(plan, inputs, data)
             notes += start_notes

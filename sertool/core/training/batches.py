@@ -4,12 +4,13 @@ There are no loader processes: the largest corpus of the field is a few hundred 
 device once, and a member's batch is a list of row numbers.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from sertool.core.corpora.corpus import Corpus, Frames
@@ -21,7 +22,7 @@ from sertool.core.recipe.schema import Dataset
 
 @dataclass(frozen=True)
 class Standardization:
-    """Mean and standard deviation of each of the M values of the training frames."""
+    """Mean and standard deviation of each of the M values of some frames."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -40,6 +41,7 @@ class Tables:
         audio_lengths: on the CPU.
         targets: classes, or 0/1 for each class; -1 or zeros for an utterance without a target.
         mean, std: statistics of each fold's training frames, or None.
+        by_fold: True for an utterance whose audio takes them; None where all do.
     """
 
     text: Int64[Tensor, "V N L"] | Float[Tensor, "1 N L D"]
@@ -51,6 +53,7 @@ class Tables:
     targets: Int64[Tensor, "N"] | Float[Tensor, "N C"]
     mean: Float[Tensor, "F 1 1 M"] | None = None
     std: Float[Tensor, "F 1 1 M"] | None = None
+    by_fold: Bool[Tensor, "N"] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -61,7 +64,7 @@ class Tables:
         """Return the tables on another device; lengths stay on the CPU."""
         moved = {
             name: value.to(device)
-            for name in ("text", "text_mask", "audio", "audio_mask", "targets", "mean", "std")
+            for name in ("text", "text_mask", "audio", "audio_mask", "targets", "mean", "std", "by_fold")
             if (value := getattr(self, name)) is not None
         }
         return replace(self, **moved)
@@ -76,7 +79,10 @@ class Tables:
         audio_mask = self.audio_mask[rows]
         audio = self.audio[rows]
         if self.mean is not None and self.std is not None:
-            audio = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
+            standard = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
+            audio = (
+                standard if self.by_fold is None else torch.where(self.by_fold[rows][..., None, None], standard, audio)
+            )
         # Frames have one table for all folds, so the fold's number is cut to 0 there.
         text = self.text[folds.clamp(max=len(self.text) - 1).unsqueeze(1), rows]
         return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None)
@@ -92,10 +98,12 @@ def make_tables(
     num_classes: int,
     multi_label: bool,
     device: torch.device,
+    speakers: Mapping[str, Standardization] | None = None,
 ) -> Tables:
     """Pad a corpus to the recipe's lengths and put it on the device.
 
-    A modality that the recipe leaves out becomes one masked position, which the models treat as missing.
+    A modality that the recipe leaves out becomes one masked position, which the models treat as missing. With
+    ``standardize: speaker``, the audio of a speaker without statistics in ``speakers`` takes the fold's.
     """
     if "text" not in dataset.modalities:
         if corpus.text_frames is not None:
@@ -118,8 +126,10 @@ def make_tables(
     audio_mask = _real(audio)
     if dataset.standardize == "utterance":
         audio = _standardize_each(audio, audio_mask)
-    mean = std = None
-    if use_audio and dataset.standardize == "corpus":
+    mean = std = by_fold = None
+    if use_audio and dataset.standardize == "speaker":
+        by_fold = _standardize_speakers(audio, audio_mask, corpus, speakers or {}).to(device)
+    if use_audio and dataset.by_training_frames and (by_fold is None or by_fold.any()):
         given = [s for s in standardizations if s is not None]
         mean = torch.tensor([s.mean for s in given]).view(len(given), 1, 1, -1).to(device)
         std = torch.tensor([s.std for s in given]).view(len(given), 1, 1, -1).to(device)
@@ -133,6 +143,7 @@ def make_tables(
         targets=_targets(targets, num_classes, multi_label).to(device),
         mean=mean,
         std=std,
+        by_fold=by_fold,
     )
 
 
@@ -142,9 +153,64 @@ def fit_standardization(corpus: Corpus, rows: Sequence[int], max_audio_length: i
     frames = frames[np.abs(frames).sum(axis=1) > 0]  # silent frames are masked, so they do not count
     if not len(frames):
         frames = np.zeros((1, corpus.audio.width))  # mean 0 and deviation 1: nothing changes
+    return _standardization(frames.mean(0), frames.std(0))
+
+
+class SpeakerSums:
+    """Sums over the frames of each speaker, from which statistics follow; recordings may come one after the other."""
+
+    def __init__(self) -> None:
+        self._recordings = Counter[str]()
+        self._frames = Counter[str]()
+        self._sums: dict[str, Float64[np.ndarray, "2 M"]] = {}
+
+    def add(self, speaker: str | None, frames: Float[np.ndarray, "T M"]) -> None:
+        """Add a recording, cut as the model sees it; one without a speaker or without sound does not count."""
+        values = frames.astype(np.float64)
+        values = values[np.abs(values).sum(axis=1) > 0]  # silent frames are masked
+        if speaker is not None and len(values):
+            self._recordings[speaker] += 1
+            self._frames[speaker] += len(values)
+            both = np.stack([values.sum(0), np.square(values).sum(0)])
+            self._sums[speaker] = self._sums[speaker] + both if speaker in self._sums else both
+
+    def fitted(self) -> dict[str, Standardization]:
+        """Compute mean and deviation of each speaker with two or more recordings; one says too little of a voice."""
+        fitted = {}
+        for speaker, recordings in self._recordings.items():
+            if recordings > 1:
+                mean, square = self._sums[speaker] / self._frames[speaker]
+                fitted[speaker] = _standardization(mean, np.sqrt(np.maximum(square - mean**2, 0)))
+        return fitted
+
+
+def fit_speakers(corpus: Corpus, max_audio_length: int) -> dict[str, Standardization]:
+    """Compute the statistics of each speaker's own frames, without labels; see :class:`SpeakerSums`."""
+    sums = SpeakerSums()
+    for row, utterance in enumerate(corpus.utterances):
+        sums.add(utterance.speaker, corpus.audio[row][:max_audio_length])
+    return sums.fitted()
+
+
+def _standardization(mean: Float64[np.ndarray, "M"], std: Float64[np.ndarray, "M"]) -> Standardization:
     # A constant band is centred and not scaled.
-    std = np.where(frames.std(0) > 1e-6, frames.std(0), 1.0)
-    return Standardization(tuple(frames.mean(0).tolist()), tuple(std.tolist()))
+    return Standardization(tuple(mean.tolist()), tuple(np.where(std > 1e-6, std, 1.0).tolist()))
+
+
+def _standardize_speakers(
+    audio: Float[Tensor, "N T M"], mask: Bool[Tensor, "N T"], corpus: Corpus, speakers: Mapping[str, Standardization]
+) -> Bool[Tensor, "N"]:
+    """Standardise, in place, the audio of speakers with statistics; return which utterances are left."""
+    rows: dict[str, list[int]] = {}
+    left = torch.ones(len(audio), dtype=torch.bool)
+    for row, utterance in enumerate(corpus.utterances):
+        if utterance.speaker in speakers:
+            rows.setdefault(utterance.speaker, []).append(row)
+            left[row] = False
+    for speaker, own in rows.items():
+        mean, std = (torch.tensor(values) for values in (speakers[speaker].mean, speakers[speaker].std))
+        audio[own] = (audio[own] - mean) / std * mask[own].unsqueeze(-1)
+    return left
 
 
 def _pad(frames: Frames, length: int) -> Tensor:

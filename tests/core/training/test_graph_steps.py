@@ -49,10 +49,11 @@ def trained(tmp_path, recipe, precision, corpus=None):
         {"splits": FOLDED, "training": {"class_weights": "balanced"}},
         {"training": {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "onecycle", "clip_norm": 0.1}},
         {"dataset": {"standardize": "corpus"}, "training": {"label_smoothing": 0.1, "batch_size": 7}},
+        {"splits": FOLDED, "dataset": {"standardize": "speaker"}},
         {"training": {"batch_size": 24}},
         {"training": {"batch_size": 50}},
     ],
-    ids=["plain", "folds", "adamw", "standardized", "one step", "less than a batch"],
+    ids=["plain", "folds", "adamw", "standardized", "by speaker", "one step", "less than a batch"],
 )
 def test_an_epoch_is_that_of_the_plain_steps(tmp_path, architecture, sections):
     """Losses, rates and scores of every member, and when each stops; utterances without words or sound among them."""
