@@ -204,7 +204,7 @@ def _standardize_speakers(
     rows: dict[str, list[int]] = {}
     left = torch.ones(len(audio), dtype=torch.bool)
     for row, utterance in enumerate(corpus.utterances):
-        if utterance.speaker in speakers:
+        if utterance.speaker is not None and utterance.speaker in speakers:
             rows.setdefault(utterance.speaker, []).append(row)
             left[row] = False
     for speaker, own in rows.items():
