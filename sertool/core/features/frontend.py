@@ -144,6 +144,21 @@ def open_frontend(settings: Frontend | SpeechEncoder | Mapping[str, Any]) -> Fra
         raise DataError(f"frontend {name}: {error}") from error
 
 
+def open_text_frontend(settings: TextEncoder | Mapping[str, Any]) -> TextFrameMaker:
+    """Open the text encoder that a recipe's section or a corpus's note asks for; its model is not loaded yet.
+
+    Raises:
+        DataError: a note holds settings that a text encoder does not have.
+    """
+    from sertool.core.features.encoders.text import TextFrames
+
+    note = note_of(settings)
+    try:
+        return TextFrames.from_note(note)
+    except ValueError as error:
+        raise DataError(f"frontend {note.get('name', TEXT_ENCODER)}: {error}") from error
+
+
 @dataclass(frozen=True)
 class Extract:
     """The frames of one recording.

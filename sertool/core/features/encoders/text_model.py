@@ -1,0 +1,107 @@
+"""A loaded text encoder: the states of the tokens of texts, long ones in overlapping pieces."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sertool.core.errors import DataError
+from sertool.core.features.encoders.loading import load_encoder
+from sertool.core.features.encoders.pieces import Span, batches, spans
+from sertool.core.features.encoders.source import ModelFiles
+from sertool.core.features.encoders.tokens import Tokens
+
+BATCH_TOKENS = {"cpu": 2_000, "cuda": 32_000}  # of a batch, padding included
+_CONTEXT = 64  # tokens on each side of those that are kept of a piece, at most a quarter of it
+
+
+class _Piece(NamedTuple):
+    """A text, or a piece of a long one: its ids, and the span of the text's states that it gives."""
+
+    text: int
+    ids: list[int]
+    span: Span
+
+
+class TextModel:
+    """A loaded text encoder.
+
+    Args:
+        files: the model.
+        layers: numbers of the layers whose states are computed; None for the last hidden state.
+        device: where it computes.
+        longest: tokens that its tokenizer allows; None without a limit.
+        padding: number of the token that fills up shorter texts.
+
+    Raises:
+        DataError: the model cannot be loaded, or does not take tokens.
+    """
+
+    def __init__(
+        self, files: ModelFiles, layers: Sequence[int] | None, device: str, longest: int | None, padding: int
+    ) -> None:
+        self.layers, self.padding = layers, padding
+        self.model = load_encoder(files, device)
+        if self.model.main_input_name != "input_ids":
+            raise DataError(f"{files.name}: is no text encoder, its input is {self.model.main_input_name}")
+        self.longest = min((limit for limit in (longest, self._positions()) if limit), default=None)
+
+    def _positions(self) -> int | None:
+        """Return the number of tokens that the model has positions for; None where it has any."""
+        tables = (module for name, module in self.model.named_modules() if name.endswith("position_embeddings"))
+        table = next((module for module in tables if isinstance(module, torch.nn.Embedding)), None)
+        if table is None:
+            stated: int | None = getattr(self.model.config, "max_position_embeddings", None)
+            return stated
+        # RoBERTa's positions begin after that of the padding.
+        return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+
+    def states(self, texts: Sequence[Tokens]) -> Iterator[tuple[int, Tensor]]:
+        """Yield the number of each text, in the order in which they are done, and the states of its tokens.
+
+        States are (T, layers * D), layer after layer, float32 on the CPU. Texts of similar length are computed
+        together. The pieces of a long text overlap, and each has the special tokens at both ends.
+        """
+        pieces = [piece for number, tokens in enumerate(texts) for piece in self._pieces(number, tokens)]
+        parts: dict[int, list[tuple[int, Tensor]]] = {}
+        largest = BATCH_TOKENS[self.model.device.type]
+        for batch in batches([len(piece.ids) for piece in pieces], largest, padded=True):
+            together = [pieces[place] for place in batch]
+            for piece, states in zip(together, self._run([piece.ids for piece in together]), strict=True):
+                begin, first, last = piece.span
+                parts.setdefault(piece.text, []).append((first, states[first - begin : last - begin]))
+                if sum(len(own) for _, own in parts[piece.text]) == len(texts[piece.text].ids):
+                    done = sorted(parts.pop(piece.text), key=lambda part: part[0])
+                    yield piece.text, torch.cat([own for _, own in done])
+
+    def _pieces(self, number: int, tokens: Tokens) -> Iterator[_Piece]:
+        head, tail = tokens.ids[: tokens.first], tokens.ids[tokens.last :]
+        own = tokens.ids[tokens.first : tokens.last]
+        size = len(own) if self.longest is None else max(1, self.longest - len(head) - len(tail))
+        if len(own) <= size:
+            yield _Piece(number, tokens.ids, Span(0, 0, len(tokens.ids)))
+            return
+        for begin, first, last in spans(len(own), size, min(_CONTEXT, size // 4)):
+            # The special tokens at the ends of the text are kept of the first and the last piece.
+            start = 0 if first == 0 else first + len(head)
+            end = len(tokens.ids) if last == len(own) else last + len(head)
+            yield _Piece(number, head + own[begin : begin + size] + tail, Span(begin, start, end))
+
+    def _run(self, rows: Sequence[list[int]]) -> list[Tensor]:
+        """Run the model's own forward pass over a batch, with a mask where lengths differ."""
+        longest = max(map(len, rows))
+        ids = torch.tensor([row + [self.padding] * (longest - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+        device = self.model.device
+        with torch.inference_mode():
+            outputs = self.model(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                output_hidden_states=self.layers is not None,
+            )
+            chosen = [outputs.last_hidden_state]
+            if self.layers is not None:
+                chosen = [outputs.hidden_states[layer] for layer in self.layers]
+            states = torch.cat(chosen, dim=2).float().cpu()
+        return [own[: len(row)] for own, row in zip(states, rows, strict=True)]
