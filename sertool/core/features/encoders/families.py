@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.encoders.engine import Engine, load_extractor
+from sertool.core.features.encoders.layers import check_layers
 from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.recipe.frontends import SpeechEncoder
 
@@ -49,12 +50,7 @@ def check_speech_model(files: ModelFiles, settings: SpeechEncoder) -> None:
             hint="expected Whisper, or an encoder on raw samples: wav2vec2, HuBERT, WavLM, data2vec-audio and the like",
         )
     depth = config["encoder_layers"] if is_whisper(files) else config["num_hidden_layers"]
-    wrong = [layer for layer in layers if not -depth - 1 <= layer <= depth]
-    if wrong:
-        raise UsageError(
-            f"{files.name}: has no layer {wrong[0]}; expected 0 (before the first layer) to {depth}, or -1 (the last) "
-            f"to {-depth - 1}"
-        )
+    check_layers(files.name, layers, depth)
 
 
 def facts_of_states(files: ModelFiles) -> States:

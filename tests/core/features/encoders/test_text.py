@@ -10,6 +10,7 @@ import torch
 from tiny_encoders import HIDDEN, LAYERS, LONGEST_TEXT, TEXT, save_text_encoder
 
 from sertool.core.errors import DataError, SertoolError, UsageError
+from sertool.core.features.encoders.pieces import spans
 from sertool.core.features.encoders.text import TextFrames, unknown_warnings
 from sertool.core.features.encoders.text_pooling import pooled, words_of_tokens
 from sertool.core.features.frontend import TextFrameMaker, open_text_frontend
@@ -114,11 +115,11 @@ def test_a_long_text_goes_through_in_overlapping_pieces(folders, kind):
     assert len(frames) == len(ids) - 2
     assert made._model.longest == LONGEST_TEXT
     room = LONGEST_TEXT - 2
-    kept = room - room // 4  # of the first and of the last piece
-    for piece, own in ((ids[1 : room + 1], slice(kept)), (ids[-room - 1 : -1], slice(-kept, None))):
+    for begin, first, last in spans(len(frames), room, room // 4):
+        piece = ids[1 + begin : 1 + begin + room]
         with torch.inference_mode():
             states = made._model.model(input_ids=torch.tensor([[ids[0], *piece, ids[-1]]])).last_hidden_state[0, 1:-1]
-        torch.testing.assert_close(frames[own], states[own], atol=1e-4, rtol=0)
+        torch.testing.assert_close(frames[first:last], states[first - begin : last - begin], atol=1e-4, rtol=0)
     assert len(maker(folders[kind]).frames([LONG])[0]) == len(LONG.split())
     assert len(maker(folders[kind], pool="mean").frames([LONG])[0]) == 1
 
