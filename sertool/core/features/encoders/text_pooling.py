@@ -54,7 +54,8 @@ def pooled(states: NDArray[np.float32], words: NDArray[np.int64], pool: str) -> 
         (frames, D) float32.
     """
     if pool == "mean":
-        return states.mean(0, keepdims=True, dtype=np.float64).astype(np.float32)
+        mean: NDArray[np.float64] = states.mean(0, keepdims=True, dtype=np.float64)
+        return mean.astype(np.float32)
     states, words = states[words >= 0], words[words >= 0]
     if pool == "tokens":
         return states
