@@ -30,12 +30,15 @@ class DataSizes:
         text_width: values of a word's vector, or of a text frame.
         audio_width: values of an audio frame.
         num_classes: C.
+        text_layers, audio_layers: number of an encoder's layers that lie side by side in a frame; the model mixes them.
     """
 
     text_rows: int | None
     text_width: int
     audio_width: int
     num_classes: int
+    text_layers: int = 1
+    audio_layers: int = 1
 
 
 def build(model: Model, sizes: DataSizes, members: int) -> StackModel:

@@ -49,7 +49,8 @@ class Fusion(nn.Module):
 
     Args:
         members: E.
-        text_rows, text_width, audio_width, num_classes: see :class:`~sertool.core.models.build.DataSizes`.
+        text_rows, text_width, audio_width, num_classes, text_layers, audio_layers: see
+            :class:`~sertool.core.models.build.DataSizes`.
         hidden_size: D.
         ffn_size: F, inner width of the feed-forward layers.
         num_heads: H.
@@ -69,6 +70,8 @@ class Fusion(nn.Module):
         text_width: int,
         audio_width: int,
         num_classes: int,
+        text_layers: int = 1,
+        audio_layers: int = 1,
         hidden_size: int,
         ffn_size: int,
         num_heads: int,
@@ -81,8 +84,10 @@ class Fusion(nn.Module):
         self.hidden_size = hidden_size
         self.dropout_output = dropout_output
         self.text_encoder, self.audio_encoder = (
-            Encoder(members=members, rows=rows, width=width, hidden_size=hidden_size, dropout=dropout_input)
-            for rows, width in ((text_rows, text_width), (None, audio_width))
+            Encoder(
+                members=members, rows=rows, width=width, layers=layers, hidden_size=hidden_size, dropout=dropout_input
+            )
+            for rows, width, layers in ((text_rows, text_width, text_layers), (None, audio_width, audio_layers))
         )
         block: BlockSizes = {
             "members": members,

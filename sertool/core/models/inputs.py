@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from sertool.core.models.kernels.noise import Noise, drop
-from sertool.core.models.layers import LSTM, Embedding
+from sertool.core.models.layers import LSTM, Embedding, LayerMix
 from sertool.core.models.layout import Layout, full_layout, packed_layout
 
 
@@ -45,41 +45,46 @@ def lengths(mask: Bool[Tensor, "*S T"]) -> Int64[Tensor, "*S"]:
 
 
 class InputLayer(nn.Module):
-    """Start of a modality's path through a model: word embedding where it is text as words, then dropout.
+    """Start of a modality's path: word embedding, frames, or a mix of an encoder's layers, then dropout.
 
     Args:
         members: E.
         rows: number of rows of the embedding table; None where the modality is frames.
-        width: I, values of a word's vector or of a frame.
+        width: M, values of a word's vector or of a frame.
+        layers: L, layers side by side in a frame; I = M / L values leave.
         dropout: probability for the values.
     """
 
-    def __init__(self, *, members: int, rows: int | None, width: int, dropout: float) -> None:
+    def __init__(self, *, members: int, rows: int | None, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
+        self.width = width // layers
         self.embedding = Embedding(members=members, rows=rows, width=width) if rows is not None else None
+        self.mix = LayerMix(members=members, layers=layers) if layers > 1 else None
 
-    def enter(self, rows: Int64[Tensor, "E N"] | Float[Tensor, "E N I"], noise: Noise | None) -> Float[Tensor, "E N I"]:
-        """Embed ids, or take frames as they are, and drop values while training."""
+    def enter(self, rows: Int64[Tensor, "E N"] | Float[Tensor, "E N M"], noise: Noise | None) -> Float[Tensor, "E N I"]:
+        """Embed ids, or mix the layers of frames, and drop values while training."""
         values = self.embedding(rows) if self.embedding is not None else rows
+        if self.mix is not None:
+            values = self.mix(values)
         return drop(values, self.dropout, noise)
 
 
 class Encoder(InputLayer):
-    """Encoder of a modality: (E, B, T) ids or (E, B, T, I) frames -> packed (E, P, D) and its layout.
+    """Encoder of a modality: (E, B, T) ids or (E, B, T, M) frames -> packed (E, P, D) and its layout.
 
     Args:
         hidden_size: D.
         sizes: those of :class:`InputLayer`.
     """
 
-    def __init__(self, *, members: int, width: int, hidden_size: int, **sizes: Any) -> None:
-        super().__init__(members=members, width=width, **sizes)
-        self.lstm = LSTM(members=members, inputs=width, hidden_size=hidden_size)
+    def __init__(self, *, members: int, hidden_size: int, **sizes: Any) -> None:
+        super().__init__(members=members, **sizes)
+        self.lstm = LSTM(members=members, inputs=self.width, hidden_size=hidden_size)
 
     def forward(
         self,
-        values: Int64[Tensor, "E B T"] | Float[Tensor, "E B T I"],
+        values: Int64[Tensor, "E B T"] | Float[Tensor, "E B T M"],
         mask: Bool[Tensor, "E B T"],
         lengths: Int64[Tensor, "E B"] | None,
         noise: Noise | None,

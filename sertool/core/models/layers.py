@@ -133,6 +133,27 @@ class Embedding(Stacked):
         return F.embedding(tokens + first, self.weight.reshape(members * rows, width))
 
 
+class LayerMix(Stacked):
+    """Weighted sum of L layers of an encoder that lie side by side: rows (E, N, L * D) -> (E, N, D).
+
+    The weights of each member are a softmax, and equal at first. Source: Yang et al., "SUPERB: Speech processing
+    Universal PERformance Benchmark", 2021, section 3.2.
+    """
+
+    def __init__(self, *, members: int, layers: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(members, layers))
+
+    def reset(self, seeds: Sequence[int], prefix: str = "") -> None:
+        with torch.no_grad():
+            self.weight.zero_()
+
+    def forward(self, rows: Float[Tensor, "E N M"]) -> Float[Tensor, "E N D"]:
+        members, number, _ = rows.shape
+        shares = self.weight.softmax(-1)[:, None, None]  # (E, 1, 1, L)
+        return torch.matmul(shares, rows.view(members, number, shares.shape[-1], -1)).squeeze(2)
+
+
 class LSTM(Stacked):
     """LSTM of one layer and direction: packed rows (E, P, I) -> (E, P, D); see ``kernels.lstm`` for the gates."""
 

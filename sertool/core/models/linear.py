@@ -15,11 +15,11 @@ LEAST_DEVIATION = 1e-6  # the root has no slope at 0, where an utterance has a s
 
 
 class Moments(InputLayer):
-    """Mean and deviation of a modality: (E, B, T) ids or (E, B, T, I) frames -> (E, B, 2 I)."""
+    """Mean and deviation of a modality: (E, B, T) ids or (E, B, T, M) frames -> (E, B, 2 I)."""
 
     def forward(
         self,
-        values: Int64[Tensor, "E B T"] | Float[Tensor, "E B T I"],
+        values: Int64[Tensor, "E B T"] | Float[Tensor, "E B T M"],
         mask: Bool[Tensor, "E B T"],
         lengths: Int64[Tensor, "E B"] | None,
         noise: Noise | None,
@@ -50,7 +50,8 @@ class LinearProbe(nn.Module):
 
     Args:
         members: E.
-        text_rows, text_width, audio_width, num_classes: see :class:`~sertool.core.models.build.DataSizes`.
+        text_rows, text_width, audio_width, num_classes, text_layers, audio_layers: see
+            :class:`~sertool.core.models.build.DataSizes`.
         dropout_input: on word vectors and frames.
         dropout_output: before the linear layer.
     """
@@ -65,16 +66,19 @@ class LinearProbe(nn.Module):
         text_width: int,
         audio_width: int,
         num_classes: int,
+        text_layers: int = 1,
+        audio_layers: int = 1,
         dropout_input: float,
         dropout_output: float,
     ) -> None:
         super().__init__()
         self.dropout_output = dropout_output
         self.text_encoder, self.audio_encoder = (
-            Moments(members=members, rows=rows, width=width, dropout=dropout_input)
-            for rows, width in ((text_rows, text_width), (None, audio_width))
+            Moments(members=members, rows=rows, width=width, layers=layers, dropout=dropout_input)
+            for rows, width, layers in ((text_rows, text_width, text_layers), (None, audio_width, audio_layers))
         )
-        self.classifier = Linear(members=members, inputs=2 * (text_width + audio_width), outputs=num_classes)
+        pooled = 2 * (self.text_encoder.width + self.audio_encoder.width)
+        self.classifier = Linear(members=members, inputs=pooled, outputs=num_classes)
 
     def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
         """Compute logits; ``noise`` gives the dropout masks while training."""

@@ -90,6 +90,11 @@ class TextEncoder(_Encoder):
     prefix: str = Field("", description="text before each text, such as 'query: ' for e5 models")
 
 
+def layers_in(frontend: "Frontend | SpeechEncoder | TextEncoder | Literal['words']") -> int:
+    """Return the number of layers that lie side by side in a frame: 1, but for an encoder with a list of layers."""
+    return len(frontend.layers or [None]) if isinstance(frontend, _Encoder) else 1
+
+
 def _kind_of_frontend(value: Any) -> str:
     """Return the tag of a frontend's section: an encoder is the one that names a model."""
     names_model = isinstance(value, dict) and "model" in value

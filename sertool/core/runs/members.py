@@ -11,8 +11,9 @@ from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.models.build import DataSizes, StackModel, build, check_members, load_members, outline, sizes_in
+from sertool.core.recipe.frontends import layers_in
 from sertool.core.recipe.load import load
-from sertool.core.recipe.schema import Model, Recipe
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs import checkpoint
 from sertool.core.runs.contents import CORPUS, read_note
 from sertool.core.runs.ensemble_size import depth_of
@@ -164,7 +165,7 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel
     """
     settings = trained.recipe.model
     rows = max(own.vocabulary.rows for own in trained.inputs)
-    sizes = _data_sizes(settings, rows, trained.text_width, trained.audio_width, trained.task)
+    sizes = _data_sizes(trained.recipe, rows, trained.text_width, trained.audio_width, trained.task)
     weights = [member.weights for member in members]
     try:
         check_members(outline(settings, sizes), weights)
@@ -177,9 +178,9 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel
 
 def sizes_for(experiment: Experiment, rows: int) -> DataSizes:
     """Return the sizes of a stack for an experiment's data whose largest vocabulary has ``rows`` rows."""
-    corpus, model = experiment.corpus, experiment.recipe.model
+    corpus = experiment.corpus
     text_width = corpus.text_frames.width if corpus.text_frames is not None else None
-    return _data_sizes(model, rows, text_width, corpus.audio.width, experiment.task)
+    return _data_sizes(experiment.recipe, rows, text_width, corpus.audio.width, experiment.task)
 
 
 def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> DataSizes:
@@ -192,8 +193,29 @@ def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int
     return build(experiment.recipe.model, sizes_of(experiment, inputs), members)
 
 
-def _data_sizes(model: Model, rows: int, text_width: int | None, audio_width: int, task: Task) -> DataSizes:
-    """Return sizes with an embedding table of ``rows`` where text is words, none where it is frames."""
-    if text_width is None:
-        return DataSizes(rows, model.embedding_size, audio_width, len(task.classes))
-    return DataSizes(None, text_width, audio_width, len(task.classes))
+def _data_sizes(recipe: Recipe, rows: int, text_width: int | None, audio_width: int, task: Task) -> DataSizes:
+    """Return sizes with an embedding table of ``rows`` where text is words, none where it is frames.
+
+    Raises:
+        UsageError: frames of that width cannot hold the layers that the recipe lists.
+    """
+    width = recipe.model.embedding_size if text_width is None else text_width
+    return DataSizes(
+        text_rows=rows if text_width is None else None,
+        text_width=width,
+        audio_width=audio_width,
+        num_classes=len(task.classes),
+        text_layers=1 if text_width is None else _layers(recipe, "text", width),
+        audio_layers=_layers(recipe, "audio", audio_width),
+    )
+
+
+def _layers(recipe: Recipe, modality: str, width: int) -> int:
+    """Return how many layers lie side by side in frames of a width; 1 where the recipe leaves the modality out."""
+    key, frontend = ("frontend", recipe.frontend) if modality == "audio" else ("text_frontend", recipe.text_frontend)
+    layers = layers_in(frontend)
+    if width % layers == 0:
+        return layers
+    if modality not in recipe.dataset.modalities:
+        return 1  # such a corpus may have frames of any width
+    raise UsageError(f"{key}.layer: lists {layers} layers, which frames of {width} values cannot hold side by side")

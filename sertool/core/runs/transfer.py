@@ -8,6 +8,7 @@ from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
+from sertool.core.recipe.frontends import layers_in
 from sertool.core.runs.contents import CORPUS, read_note
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import check_folder
@@ -135,6 +136,12 @@ def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
         listed.append(f"audio frames of {trained.audio_width} values ({corpus.name}: {corpus.audio.width})")
     if trained.text_width != frames:
         listed.append(f"text as {_text(trained.text_width)} ({corpus.name}: {_text(frames)})")
+    for key, there, here in (
+        ("frontend", theirs.frontend, ours.frontend),
+        ("text_frontend", theirs.text_frontend, ours.text_frontend),
+    ):
+        if layers_in(there) != layers_in(here):
+            listed.append(f"{key}.layer of {plural(layers_in(there), 'layer')} (recipe: {layers_in(here)})")
     if not listed:
         return
     hints = []
