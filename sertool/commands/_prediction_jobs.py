@@ -86,7 +86,7 @@ class PredictionJob:
         with counting("recordings") if len(clips) >= MANY else nullcontext(_uncounted) as progress:
             if self.cluster is not None:
                 return self._collected(self._shards(), progress)
-            with self.precision.threaded(1):  # one recording is too short to share among threads
+            with self.precision.threaded(self.listener.frontends.threads(self.precision.cores)):
                 passages, bad = self.listener.listen_all(
                     clips, self.inputs.refused, skip_bad=self.skip_bad, progress=progress
                 )

@@ -149,7 +149,7 @@ def _encode(window: Sequence[_Item], maker: FrameMaker) -> list[Extract | str]:
             if not np.isfinite(frames).all():
                 results[place] = f"{item.segment.path}: the encoder gives NaN or infinite values"
                 continue
-            silent = bool(recording.samples.abs().max() <= SILENT)
+            silent = is_quiet(recording.samples)
             seconds = len(recording.samples) / maker.sample_rate
             results[place] = found = Extract(stored(frames), seconds, recording.remark, silent)
             if item.slot is not None:
@@ -179,6 +179,11 @@ def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[
             f"{len(recordings)} recordings of up to {longest:.0f} s do not fit into the memory of the device",
             hint="run the command again with --device cpu; it resumes after the recordings that are encoded",
         ) from error
+
+
+def is_quiet(samples: torch.Tensor) -> bool:
+    """Check whether a recording (samples,) holds no sound, which the frames of an encoder do not show."""
+    return bool(samples.abs().max() <= SILENT)
 
 
 def stored(frames: NDArray[np.float32]) -> NDArray[np.floating]:

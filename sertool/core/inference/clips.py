@@ -25,6 +25,7 @@ class Clip:
         name: name of the clip in results.
         audio: file of the recording; None without audio.
         text: transcript; empty without text.
+        speaker: name of the speaker, if known.
         start, end: seconds into the recording; None for its beginning or end.
         row: row number, for a clip from a table.
     """
@@ -35,6 +36,7 @@ class Clip:
     start: float | None = None
     end: float | None = None
     row: int | None = None
+    speaker: str | None = None
 
     @property
     def segment(self) -> Segment | None:
@@ -72,7 +74,7 @@ def collect(paths: Sequence[Path], text: str | None, table: Path | None, *, divi
     Args:
         paths: recordings, and folders to search for recordings by file name, recursively.
         text: text of the one recording, or a text without recording.
-        table: CSV or JSON with the columns audio or text or both; optional: id (or utterance), start, end.
+        table: CSV or JSON with the columns audio or text or both; optional: id (or utterance), start, end, speaker.
         divided: recordings will be divided into windows, which excludes texts.
 
     Raises:
@@ -195,7 +197,8 @@ def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip
     if start is not None and end is not None and end <= start:
         return RefusedClip(name, f"row {number}: end is not after start")
     # A file that is missing is named where it is read, together with damaged ones.
-    return Clip(name, audio or (root / given if given else None), text, start, end, number)
+    place = audio or (root / given if given else None)
+    return Clip(name, place, text, start, end, number, record.get("speaker") or None)
 
 
 def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:

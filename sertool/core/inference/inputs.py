@@ -100,7 +100,7 @@ def _listen(listener: Listener, audio: Any, text: Any, rate: Any) -> list[Passag
         )
     if own is None:
         raise UsageError("sample_rate: required for a waveform, in Hz")
-    heard = read_waveform(samples, own, listener.frontend.sample_rate)
+    heard = read_waveform(samples, own, listener.frontends.audio.sample_rate)
     return listener.listen(Clip("waveform", text=words), heard)
 
 

@@ -140,6 +140,7 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
     temperature = opened.calibration.temperature if opened.calibration else None
     settings = [__version__, resolved(trained.recipe), trained.task.classes, opened.members, temperature]
     settings += [precision.name, str(precision.device), listener.window, listener.hop, trained.word_splitting]
+    settings += [note for note in (trained.frontend, trained.text_frontend) if note is not None]
     digest.update(json.dumps(settings, default=str).encode())
     for fold in trained.inputs:
         digest.update(json.dumps(list(fold.vocabulary.index)).encode())
@@ -148,7 +149,9 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(weight).tobytes())
     for clip in clips:
-        digest.update(json.dumps([clip.name, clip.text, clip.start, clip.end, _file_state(clip.audio)]).encode())
+        digest.update(
+            json.dumps([clip.name, clip.text, clip.start, clip.end, clip.speaker, _file_state(clip.audio)]).encode()
+        )
     return digest.hexdigest()
 
 

@@ -65,8 +65,9 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
             f"ignored; --window {fits:g} covers all of it"
         )
     if cut := [own for own in predictions if "text" in own.cut]:
-        words = listener.recipe.dataset.max_text_length
-        lines.append(f"{_of(cut, predictions)}: only the first {words} words of the text are used")
+        encoder, most = listener.recipe.text_frontend, listener.recipe.dataset.max_text_length
+        unit = "words" if isinstance(encoder, str) else encoder.pool
+        lines.append(f"{_of(cut, predictions)}: only the first {most} {unit} of the text are used")
     if unknown := [word for own in predictions for word in own.unknown_words]:
         few = first_few(printable(word) for word in dict.fromkeys(unknown))
         lines.append(f"{plural(len(unknown), 'word')} not seen in training: {few}")

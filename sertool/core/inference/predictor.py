@@ -1,7 +1,7 @@
 """A trained ensemble in memory that predicts recordings and texts; it does not need the corpus of its training."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -14,9 +14,10 @@ from torch import Tensor
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.frontend import open_frontend
+from sertool.core.features.frontend import open_frontend, open_text_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import printable
+from sertool.core.inference.frontends import Frontends
 from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.inference.notebook import box, facts, line
@@ -25,6 +26,7 @@ from sertool.core.inference.results import Prediction, PredictionList
 from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
 from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
 from sertool.core.metrics.classification import decide
+from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
 from sertool.core.runs.ensemble_size import EnsembleSize, size_for
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
@@ -68,6 +70,10 @@ class Predictor:
         # Each fold has the words of its own training set.
         self._words = [trained.inputs[fold].vocabulary.index for fold in sorted(set(self._folds))]
         self._precision = precision
+        # Kept, because an encoder is loaded once.
+        self._frontends = Frontends(
+            trained.recipe, trained.frontend, trained.text_frontend, device=str(precision.device)
+        )
         self._stack = stack_of(trained, chosen).to(precision.device)
 
     @property
@@ -166,7 +172,7 @@ class Predictor:
             UsageError: an argument has the wrong type, or arguments contradict each other.
         """
         listener = self.listener(seconds("window", window), seconds("hop", hop))
-        with _TORCH, self._precision.threaded(1):  # one recording is too short to share among threads
+        with _TORCH, self._precision.threaded(listener.frontends.threads(self._precision.cores)):
             passages = list(listen_to(listener, audio, text, sample_rate))
         predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
         several = are_several(audio, text) or window is not None
@@ -174,7 +180,7 @@ class Predictor:
 
     def listener(self, window: float | None = None, hop: float | None = None) -> Listener:
         """Return what makes passages of clips for this model; see there about windows."""
-        return Listener(self.trained.recipe, window, hop, self.trained.word_splitting)
+        return Listener(self._frontends, window, hop, self.trained.word_splitting)
 
     def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
         """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order."""
@@ -194,7 +200,7 @@ class Predictor:
             else:
                 labels = (task.classes[best],)
             unknown = self._unknown(passage.words) if reads else ()
-            lack = self._lack(passage, len(unknown))
+            lack = self._lack(passage, unknown)
             outside = f"outside what was calibrated: {in_words(lack.parts)}" if lack.parts else ""
             uncalibrated = self.uncalibrated or outside
             yield Prediction(
@@ -224,14 +230,15 @@ class Predictor:
     def _unknown(self, words: Sequence[str]) -> tuple[str, ...]:
         return tuple(word for word in self._seen(words) if all(word not in index for index in self._words))
 
-    def _lack(self, passage: Passage, unknown: int) -> Lack:
-        modalities = self.trained.recipe.dataset.modalities
+    def _lack(self, passage: Passage, unknown: Sequence[str]) -> Lack:
+        modalities, words = self.trained.recipe.dataset.modalities, self._seen(passage.words)
+        encodes = self._frontends.encodes_text
         return lack_of(
             # A corpus without texts has no word but that for unknown ones.
-            reads="text" in modalities and any(len(index) > 1 for index in self._words),
+            reads="text" in modalities and (encodes or any(len(index) > 1 for index in self._words)),
             hears="audio" in modalities,
-            words=len(self._seen(passage.words)),
-            unknown=unknown,
+            text=passage.has_text,
+            unknown=passage.unknown if encodes else len(unknown) / max(len(words), 1),
             audio=len(passage.frames) > 0,
             silent=passage.silent,
         )
@@ -255,24 +262,25 @@ def _parts(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
 
 
 def _modalities(passage: Passage, reads: bool) -> tuple[str, ...]:
-    there = {"text": reads and bool(passage.words), "audio": len(passage.frames) > 0}
+    there = {"text": reads and passage.has_text, "audio": len(passage.frames) > 0}
     return tuple(modality for modality, is_there in there.items() if is_there)
 
 
 def _corpus(trained: Trained, passages: Sequence[Passage]) -> Corpus:
     """Convert passages to a corpus, from which :func:`tables_for` makes tensors."""
-    width = trained.text_width
     return Corpus(
         name=trained.corpus,
-        utterances=tuple(Utterance(own.name, "private", own.text, own.words) for own in passages),
-        audio=Frames.join([_frames(trained, own) for own in passages], trained.audio_width),
-        text_frames=None if width is None else Frames.join([np.zeros((0, width), np.float32)] * len(passages), width),
+        utterances=tuple(Utterance(own.name, "private", own.text, own.words, speaker=own.speaker) for own in passages),
+        audio=_joined([own.frames for own in passages], trained.audio_width),
+        text_frames=None
+        if trained.text_width is None
+        else _joined([own.text_frames for own in passages], trained.text_width),
     )
 
 
-def _frames(trained: Trained, passage: Passage) -> NDArray[np.float32]:
-    # A model of text alone may come from a corpus with frames of any width, which no passage has.
-    return passage.frames if len(passage.frames) else np.zeros((0, trained.audio_width), np.float32)
+def _joined(frames: Sequence[NDArray[np.float32]], width: int) -> Frames:
+    # Passages without a modality hold no frames, of any width.
+    return Frames.join([own if len(own) else np.zeros((0, width), np.float32) for own in frames], width)
 
 
 def open_predictor(folder: Path, data: Path, index: int | None, precision: Precision) -> Predictor:
@@ -300,14 +308,29 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
 
 def _check(trained: Trained) -> None:
     """Refuse a model whose inputs cannot be made from recordings and words."""
-    modalities, width = trained.recipe.dataset.modalities, open_frontend(trained.recipe.frontend).width
-    if "text" in modalities and trained.text_width is not None:
+    recipe, modalities = trained.recipe, trained.recipe.dataset.modalities
+    if "text" in modalities and trained.text_width is not None and recipe.text_frontend == "words":
         raise UsageError(
             f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "
             "which sertool cannot make from words"
         )
-    if "audio" in modalities and trained.audio_width != width:
+    if "audio" in modalities and trained.audio_width != (width := open_frontend(recipe.frontend).width):
         raise UsageError(
             f"{trained.name}: was trained on audio frames of {trained.audio_width} values, and its frontend "
             f"makes {width} of a recording: the frames came from another program"
+        )
+    if "audio" in modalities and isinstance(recipe.frontend, SpeechEncoder):
+        _check_weights(trained, recipe.frontend.model, trained.frontend, open_frontend(recipe.frontend).described())
+    if "text" in modalities and isinstance(recipe.text_frontend, TextEncoder):
+        found = open_text_frontend(recipe.text_frontend).described()
+        _check_weights(trained, recipe.text_frontend.model, trained.text_frontend, found)
+
+
+def _check_weights(trained: Trained, model: str, expected: Mapping[str, Any] | None, found: Mapping[str, Any]) -> None:
+    """Refuse an encoder with other weights than those whose frames the model was trained on."""
+    if expected is not None and expected["weights"] != found["weights"]:
+        raise DataError(
+            f"{trained.name}: was trained on frames of {model} with weights {expected['weights']:.12}, and the {model} "
+            f"here has {found['weights']:.12}",
+            hint="use the encoder of that time, or train again with frames of this one",
         )

@@ -65,9 +65,9 @@ class ShardPrediction:
         passages: list[Passage] = []
         refused: list[RefusedClip] = []
         unseen: list[Path] = []
-        with self.precision.threaded(1):  # one recording is too short to share among threads
-            for place, clip in enumerate(shard.clips, start=shard.first):
-                made = self.listener.attempt(clip, place, self.folder)
+        with self.precision.threaded(self.listener.frontends.threads(self.precision.cores)):
+            attempts = self.listener.attempt(shard.clips, shard.first, self.folder)
+            for clip, made in zip(shard.clips, attempts, strict=True):
                 if isinstance(made, RefusedClip):
                     refused.append(made)
                     # The driver decides whether the file is missing everywhere, or on this node alone.

@@ -19,36 +19,37 @@ class Lack:
     uninformed: bool
 
 
-def lack_of(*, reads: bool, hears: bool, words: int, unknown: int, audio: bool, silent: bool) -> Lack:
+def lack_of(*, reads: bool, hears: bool, text: bool, unknown: float, audio: bool, silent: bool) -> Lack:
     """Return what an input lacks.
 
     A text most of whose words are unknown informs a model no more than none: its answer would rest on function words.
 
     Args:
-        reads: the model was trained on words.
+        reads: the model was trained on texts.
         hears: the model was trained on audio.
-        words: number of words in the input, up to the model's longest text.
-        unknown: number of them that were not in the training set.
+        text: the input has a text.
+        unknown: share of its words, up to the model's longest text, that were not in the training set; of a model with
+            an encoder of texts the share of tokens that the encoder does not know.
         audio: the input has audio.
         silent: the audio contains no sound.
 
-    >>> lack_of(reads=True, hears=True, words=4, unknown=3, audio=False, silent=False)
+    >>> lack_of(reads=True, hears=True, text=True, unknown=0.75, audio=False, silent=False)
     Lack(parts=('most words unknown', 'no audio'), uninformed=True)
-    >>> lack_of(reads=True, hears=True, words=0, unknown=0, audio=True, silent=False)
+    >>> lack_of(reads=True, hears=True, text=False, unknown=0, audio=True, silent=False)
     Lack(parts=('no text',), uninformed=False)
     """
-    text = _text(words, unknown) if reads else ""
+    words = _words(text, unknown) if reads else ""
     sound = ("no audio" if not audio else "no sound" if silent else "") if hears else ""
-    parts = tuple(part for part in (text, sound) if part)
+    parts = tuple(part for part in (words, sound) if part)
     return Lack(parts, uninformed=len(parts) == reads + hears)
 
 
-def _text(words: int, unknown: int) -> str:
-    if not words:
+def _words(text: bool, unknown: float) -> str:
+    if not text:
         return "no text"
-    if unknown == words:
+    if unknown == 1:
         return "no known word"
-    return "most words unknown" if 2 * unknown > words else ""
+    return "most words unknown" if unknown > 0.5 else ""
 
 
 def in_words(parts: Sequence[str]) -> str:
