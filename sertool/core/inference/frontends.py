@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sertool.core.errors import DataError
 from sertool.core.features.encode import encoded_texts, is_quiet, stored
+from sertool.core.features.encoders.speech import SpeechFrames
+from sertool.core.features.encoders.text import TextFrames
 from sertool.core.features.frontend import (
     FrameMaker,
     TextFrameMaker,
     is_silent,
-    on_device,
     open_frontend,
     open_text_frontend,
 )
@@ -85,7 +86,8 @@ class Frontends:
     def audio(self) -> FrameMaker:
         """The frontend that makes the model's audio frames."""
         maker = open_frontend(self.audio_note or self.recipe.frontend)
-        on_device(maker, self.device)
+        if isinstance(maker, SpeechFrames):
+            maker.device = self.device
         return maker
 
     @cached_property
@@ -94,7 +96,8 @@ class Frontends:
         settings = self.recipe.text_frontend
         assert isinstance(settings, TextEncoder)
         maker = open_text_frontend(self.text_note or settings)
-        on_device(maker, self.device)
+        if isinstance(maker, TextFrames):
+            maker.device = self.device
         return maker
 
     def threads(self, cores: int) -> int:

@@ -140,8 +140,8 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
     temperature = opened.calibration.temperature if opened.calibration else None
     settings = [__version__, resolved(trained.recipe), trained.task.classes, opened.members, temperature]
     settings += [precision.name, str(precision.device), listener.window, listener.hop, trained.word_splitting]
-    settings += [note for note in (trained.frontend, trained.text_frontend) if note is not None]
-    digest.update(json.dumps(settings, default=str).encode())
+    notes = [note for note in (trained.frontend, trained.text_frontend) if note is not None]  # with hashes of encoders
+    digest.update(json.dumps([*settings, *notes], default=str).encode())
     for fold in trained.inputs:
         digest.update(json.dumps(list(fold.vocabulary.index)).encode())
     for member in opened.size.chosen(trained.members):
