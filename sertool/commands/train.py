@@ -187,7 +187,7 @@ def describe_plan(plan: "Plan") -> str:
     if len(plan.groups) > 1:  # a single group is the normal case and needs no mention
         groups = f" in {len(plan.groups)} groups" + (f", {plan.workers} at a time" if plan.workers > 1 else "")
     finished = f", {done} already trained" if done else ""
-    return f"{plan.experiment.recipe.model.architecture.upper()} · {plural(total, 'member')}{groups}{finished}"
+    return f"{plan.experiment.recipe.model.title} · {plural(total, 'member')}{groups}{finished}"
 
 
 def show_summary(summary: dict[str, Any]) -> list[str]:

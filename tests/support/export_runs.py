@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from builders import CPU, NO_DROPOUT, make_corpus, member_state, open_tiny, tiny_recipe
 from typer.testing import CliRunner
 
@@ -35,12 +36,18 @@ def make_trained(
     rule="name",
     text_width=None,
     audio_width=5,
+    layers=0,
     **dataset,
 ) -> Trained:
-    """Random members; fold f has a vocabulary of its own, in another order and of another size."""
+    """Random members; fold f has a vocabulary of its own, in another order and of another size.
+
+    With ``layers``, audio frames hold so many layers of an encoder.
+    """
+    encoder = {"frontend": {"model": "here", "layer": list(range(layers))}} if layers else {}
     recipe = tiny_recipe(
         dataset=dataset,
         model={"architecture": architecture, "num_layers": 2, **NO_DROPOUT},
+        **encoder,
     )
     random = np.random.default_rng(0)
     inputs = []
@@ -50,7 +57,7 @@ def make_trained(
             tuple(random.normal(size=audio_width).tolist()),
             tuple(random.uniform(0.5, 2, audio_width).tolist()),
         )
-        given = statistics if dataset.get("standardize") == "corpus" else None
+        given = statistics if recipe.dataset.by_training_frames else None
         inputs.append(FoldInputs(Vocabulary.build([words]), given))
     found = []
     for fold, own in enumerate(inputs):
@@ -61,10 +68,13 @@ def make_trained(
                 text_width=recipe.model.embedding_size if text_width is None else text_width,
                 audio_width=audio_width,
                 num_classes=len(CLASSES),
+                audio_layers=max(layers, 1),
             ),
             members,
         )
         initialise(model, range(10 * fold, 10 * fold + members), [None] * members)
+        if layers:
+            model.audio_encoder.mix.weight.data.normal_(generator=torch.Generator().manual_seed(fold))
         found += [TrainedMember(f"run-{m}-{fold}", fold, 0.5, member_state(model, m)) for m in range(members)]
     task = Task("emotion", CLASSES, rule)
     return Trained("made", recipe, task, tuple(inputs), tuple(found), audio_width, text_width, "TINY", False)

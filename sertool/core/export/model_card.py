@@ -14,6 +14,7 @@ from sertool.core.formatting import in_markdown, plural, printable
 from sertool.core.metrics import FEWEST, few_clusters
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.classification import metrics_of
+from sertool.core.recipe.schema import Model
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained, TrainedMember
 
@@ -73,7 +74,6 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
     recipe, dataset, classes = trained.recipe, trained.recipe.dataset, in_markdown(", ".join(trained.task.classes))
     single = trained.task.kind == "single"
     lengths = {"text": f"{dataset.max_text_length} words", "audio": f"{dataset.max_audio_length} frames"}
-    model = recipe.model
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=in_markdown(trained.name),
         about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({in_markdown(recipe.about)}).",
@@ -84,8 +84,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         inputs=_inputs(facts),
         answers=f"{'one of' if single else 'any of'} {classes}",
         model=f"{plural(len(facts.members), 'member')}{' averaged' * (len(facts.members) > 1)}, "
-        f"{model.architecture.upper()}, hidden size {model.hidden_size}, "
-        f"{plural(model.num_layers, 'layer')} a modality",
+        + _model(recipe.model),
         size=in_markdown(facts.size.explained),
         corpus=in_markdown(trained.corpus),
         counts=", ".join(f"{in_markdown(name)} {count:,}" for name, count in facts.note["counts"].items())
@@ -101,11 +100,17 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         modalities=" or ".join(dataset.modalities),
         forced="one of its classes, also where none fits" if single else "each class by itself, a yes above one half",
         lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
-        audio_limit=_audio_limit(facts),
+        audio_limit=_audio_limit(facts) + _speakers(facts),
         source=f"The corpus says of itself: {in_markdown(facts.source)}." if facts.source else "",
         needs=_needs(facts.trained, files),
         files="\n".join(f"- `{name}`: {FILES[name]}" for name in sorted(files)),
     )
+
+
+def _model(model: Model) -> str:
+    if not model.hidden_width:
+        return model.title
+    return f"{model.title}, hidden size {model.hidden_size}, {plural(model.num_layers, 'layer')} a modality"
 
 
 def _code(text: str) -> str:
@@ -219,6 +224,17 @@ def _int8(loss: Loss | None) -> str:
     return (
         f"\n`model.int8.onnx` has accuracy {100 * loss.int8:.1f} % on {loss.utterances} validation utterances, "
         f"the full graph {100 * loss.full:.1f} %."
+    )
+
+
+def _speakers(facts: Facts) -> str:
+    """Say what a bundle, which knows no speakers, makes of ``standardize: speaker``."""
+    if not facts.trained.recipe.dataset.by_speaker:
+        return ""
+    measured = "; the figures on test were measured in this way too" if facts.figure is not None else ""
+    return (
+        "- In training its audio frames were standardised by each speaker's own recordings. This folder knows no "
+        f"speakers and standardises by the training frames instead{measured}.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""MAT and MNT as an ONNX graph: the layers of each member are written out, and the members' logits are averaged.
+"""MAT, MNT and linear probes as an ONNX graph: each member's layers are written out, and logits averaged.
 
 Each member has matrix products of its own instead of one product with a member axis: a runtime packs a constant matrix
 once, when it loads the model, and for a single utterance packing is most of the cost of a product. Rows are time-major,
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.export.onnx_graph import Graph
+from sertool.core.export.onnx_graph import FLOAT, Graph
 from sertool.core.export.onnx_inputs import Sequences
 from sertool.core.models.kernels import MASKED_SCORE
+from sertool.core.models.linear import LEAST_DEVIATION
 from sertool.core.recipe.schema import Model
 
 Array = NDArray[np.float32]
@@ -38,6 +39,10 @@ class Weights:
         """Return a parameter."""
         return self.arrays[self.prefix + name]
 
+    def has(self, name: str) -> bool:
+        """Check whether there is a parameter of that name."""
+        return self.prefix + name in self.arrays
+
 
 def linear(graph: Graph, rows: str, *layers: Weights, scales: Sequence[float] = ()) -> str:
     """Apply one or several linear layers to the same input (N, I), side by side: (N, O + O' + ...)."""
@@ -46,6 +51,18 @@ def linear(graph: Graph, rows: str, *layers: Weights, scales: Sequence[float] = 
     weight = np.concatenate([layer.array("weight") * np.float32(factor) for layer, factor in parts])
     bias = np.concatenate([layer.array("bias") * np.float32(factor) for layer, factor in parts])
     return graph.add("Gemm", rows, graph.constant(weight), graph.constant(bias), transB=1)
+
+
+def enter(graph: Graph, values: str, weights: Weights) -> str:
+    """Embed token ids (T, B), or mix the layers of frames (T, B, L * D), see ``models.inputs.InputLayer``."""
+    if weights.has("embedding.weight"):
+        values = graph.add("Gather", graph.constant(weights.array("embedding.weight")), values)
+    if weights.has("mix.weight"):
+        powers = np.exp(weights.array("mix.weight").astype(np.float64))
+        shares = (powers / powers.sum()).astype(np.float32)[:, None]
+        apart = graph.add("Reshape", values, graph.ints(0, 0, len(shares), -1))
+        values = graph.add("ReduceSum", graph.add("Mul", apart, graph.constant(shares)), graph.ints(2), keepdims=0)
+    return values
 
 
 def lstm(graph: Graph, sequence: str, weights: Weights) -> str:
@@ -220,6 +237,29 @@ def mnt_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: 
     return blocks.classify(graph.add("Add", summary, pooled), weights)
 
 
+def moments(graph: Graph, frames: str, mask: str) -> str:
+    """Compute mean and deviation (B, 2 I) over the real frames of (T, B, I), see ``models.linear.moments``."""
+    timed = graph.add("Transpose", graph.add("Cast", mask, to=FLOAT), perm=[1, 0])
+    real = graph.add("Unsqueeze", timed, graph.ints(2))  # (T, B, 1)
+    count = graph.add("Max", graph.add("ReduceSum", real, graph.ints(0), keepdims=1), graph.scalar(1))
+
+    def mean_of(values: str) -> str:
+        total = graph.add("ReduceSum", graph.add("Mul", values, real), graph.ints(0), keepdims=1)
+        return graph.add("Div", total, count)
+
+    mean = mean_of(frames)
+    centred = graph.add("Sub", frames, mean)
+    variance = mean_of(graph.add("Mul", centred, centred))
+    deviation = graph.add("Sqrt", graph.add("Max", variance, graph.scalar(LEAST_DEVIATION**2)))
+    return graph.add("Squeeze", graph.add("Concat", mean, deviation, axis=2), graph.ints(0))
+
+
+def linear_logits(graph: Graph, text: str, audio: str, masks: Mapping[str, str], weights: Weights) -> str:
+    """Compute logits of a linear probe, see ``models.linear``; masks are (B, T)."""
+    parts = moments(graph, text, masks["text"]), moments(graph, audio, masks["audio"])
+    return linear(graph, graph.add("Concat", *parts, axis=1), weights.below("classifier"))
+
+
 LOGITS = {"mat": mat_logits, "mnt": mnt_logits}
 
 
@@ -228,16 +268,18 @@ def member_logits(
 ) -> str:
     """Compute logits (B, C) of one member with the vocabulary and statistics of its fold."""
     weights = Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
-    four = {
-        name: graph.add("Unsqueeze", own.mask, graph.ints(1, 2)) for name, own in (("text", text), ("audio", audio))
-    }
-    blocks = Blocks(graph, model.num_heads, model.hidden_size, four, audio.batch)
     encoders = weights.below("text_encoder"), weights.below("audio_encoder")
-    entering = text.of_fold(fold)
-    if "text_encoder.embedding.weight" in arrays:
-        entering = graph.add("Gather", graph.constant(encoders[0].array("embedding.weight")), entering)
-    words = lstm(graph, entering, encoders[0].below("lstm"))
-    frames = lstm(graph, audio.of_fold(fold), encoders[1].below("lstm"))
+    words, frames = (
+        enter(graph, own.of_fold(fold), encoder) for own, encoder in zip((text, audio), encoders, strict=True)
+    )
+    masks = {"text": text.mask, "audio": audio.mask}
+    if model.architecture == "linear":
+        return linear_logits(graph, words, frames, masks, weights)
+    four = {name: graph.add("Unsqueeze", mask, graph.ints(1, 2)) for name, mask in masks.items()}
+    blocks = Blocks(graph, model.num_heads, model.hidden_size, four, audio.batch)
+    words, frames = (
+        lstm(graph, rows, encoder.below("lstm")) for rows, encoder in zip((words, frames), encoders, strict=True)
+    )
     return LOGITS[model.architecture](blocks, words, frames, weights, model.num_layers)
 
 

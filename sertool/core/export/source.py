@@ -120,6 +120,8 @@ def measure(opened: Opened) -> Figure | None:
     ensemble, experiment = opened.ensemble, opened.experiment
     if ensemble is None or experiment is None or not all(fold.sets.get("test") for fold in experiment.folds):
         return None
+    if experiment.recipe.dataset.by_speaker:
+        ensemble = replace(ensemble, experiment=_nameless(experiment))
     # Of the averaged members alone, so that one that is left out does not count.
     ensemble = replace(ensemble, trained=replace(ensemble.trained, members=opened.members))
     (test,) = predict_sets(ensemble, ["test"], choose("cpu", "fp32"), "sertool export")
@@ -140,6 +142,12 @@ def measure(opened: Opened) -> Figure | None:
         baseline=Baseline(baseline_name(targets, test.classes), baseline_metrics(targets, number)),
         speakers_note=experiment.corpus.speakers_note,
     )
+
+
+def _nameless(experiment: Experiment) -> Experiment:
+    """Return an experiment whose utterances name no speaker, so that its figures are those of a bundle."""
+    utterances = tuple(replace(own, speaker=None) for own in experiment.corpus.utterances)
+    return replace(experiment, corpus=replace(experiment.corpus, utterances=utterances))
 
 
 def log_mel_of(trained: Trained) -> LogMel | None:

@@ -34,6 +34,10 @@ TASKS: dict[str, dict[str, int | None]] = {
 }
 
 
+# Architectures in the words that a user reads.
+ARCHITECTURES = {"mat": "MAT", "mnt": "MNT", "linear": "linear probe"}
+
+
 def _no_repeats(names: list[str], key: str) -> None:
     repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if repeated is not None:
@@ -98,6 +102,11 @@ class Dataset(Section):
     def by_training_frames(self) -> bool:
         """Check whether a fold's training frames standardise audio: all of it, or that of speakers without figures."""
         return self.standardize in ("corpus", "speaker")
+
+    @property
+    def by_speaker(self) -> bool:
+        """Check whether the frames of a speaker's own recordings standardise them."""
+        return self.standardize == "speaker" and "audio" in self.modalities
 
     def known_classes(self) -> int | None:
         """Return the number of classes of the task; None where only the corpus knows it."""
@@ -195,6 +204,11 @@ class Model(Section):
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
         return self
+
+    @property
+    def title(self) -> str:
+        """Return the architecture in the words that a user reads."""
+        return ARCHITECTURES[self.architecture]
 
     @property
     def hidden_width(self) -> int:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sertool.core.formatting import INTERVAL, file_name, printable
+from sertool.core.recipe.schema import ARCHITECTURES
 from sertool.core.reports.contents import Report, RunReport, SetReport
 from sertool.core.reports.text.blocks import Table
 from sertool.core.reports.text.sections import set_tables
@@ -72,7 +73,7 @@ def _subject(run: RunReport, own: SetReport, table: Table) -> list[str]:
 def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
     """Say how the figures came about: members, protocol, intervals, and what stands below the table elsewhere."""
     chosen = how_chosen(run.chosen_by, run.select, run.kind)
-    averaged = f"{run.architecture.upper()}, {own.k} of {run.members} members averaged, {chosen}"
+    averaged = f"{ARCHITECTURES[run.architecture]}, {own.k} of {run.members} members averaged, {chosen}"
     notes = [averaged, run.stamp or f"{run.protocol} protocol"]
     over = over_clusters(own)
     if INTERVAL in table.header and over not in table.notes:

@@ -93,7 +93,7 @@ def _check(run: Loaded, linear: Loaded) -> None:
 
 def _sentence(run: Loaded, own: Judged, pair: Pair, judged: MetricRow, found: str) -> str:
     """Say whether the architecture is worth its parameters, with the difference in the metric of the verdict."""
-    model = "the fusion" if len(run.recipe.dataset.modalities) > 1 else f"the {run.recipe.model.architecture.upper()}"
+    model = "the fusion" if len(run.recipe.dataset.modalities) > 1 else f"the {run.recipe.model.title}"
     difference = judged.difference
     between = "" if difference.low is None else f" (95 % interval {points_interval(difference)})"
     figures = f"{metric_name(judged.metric, own.stored.predictions.kind)} {points(difference.value, 1)} points{between}"

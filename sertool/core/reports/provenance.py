@@ -7,7 +7,7 @@ from sertool.core.command_line import command_line
 from sertool.core.corpora.corpus import caveats_of
 from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.schema import Recipe
+from sertool.core.recipe.schema import Model, Recipe
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.wording import utterances_of
 from sertool.core.runs.ensemble_size import EnsembleSize
@@ -62,10 +62,7 @@ def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, s
         "division": _division(recipe, origin.folds),
         "data hash": origin.data_hash,
         "modalities": ", ".join(recipe.dataset.modalities),
-        "model": (
-            f"{model.architecture.upper()}, hidden size {model.hidden_size}, feed-forward {model.ffn_size}, "
-            f"{plural(model.num_heads, 'head')}, {plural(model.num_layers, 'layer')}, embedding {model.embedding_size}"
-        ),
+        "model": _model(model),
         "word vectors": recipe.dataset.vectors,
         "training": (
             f"batch {training.batch_size}, learning rate {training.learning_rate:g}, {training.optimizer}, "
@@ -82,6 +79,15 @@ def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, s
         "choices": " ".join(recipe.choices),
     }
     return {name: text for name, text in found.items() if text}  # without what is unknown
+
+
+def _model(model: Model) -> str:
+    if not model.hidden_width:
+        return f"{model.title}, embedding {model.embedding_size}"
+    return (
+        f"{model.title}, hidden size {model.hidden_size}, feed-forward {model.ffn_size}, "
+        f"{plural(model.num_heads, 'head')}, {plural(model.num_layers, 'layer')}, embedding {model.embedding_size}"
+    )
 
 
 def _division(recipe: Recipe, folds: int) -> str:

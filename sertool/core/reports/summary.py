@@ -5,6 +5,7 @@ from itertools import groupby
 
 from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import Estimate
+from sertool.core.recipe.schema import ARCHITECTURES
 from sertool.core.reports.contents import PublishedRow, Report, ReportFinding, RunReport, TaskReport
 from sertool.core.reports.wording import (
     capitalised,
@@ -38,7 +39,8 @@ def _task_of(run: RunReport, tasks: Iterable[TaskReport]) -> TaskReport | None:
 
 
 def _trained(run: RunReport, task: TaskReport | None) -> str:
-    model = f"{run.architecture.upper()} model"
+    title = ARCHITECTURES[run.architecture]
+    model = title if run.architecture == "linear" else f"{title} model"
     folds = f" in {run.folds} folds" if run.folds > 1 else ""
     many = f"an ensemble of {plural(run.members, model)}{folds}" if run.members > 1 else f"a single {model}"
     known = [row.train for row in task.ours if row.run == run.name and row.train] if task else []

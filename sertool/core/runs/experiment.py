@@ -148,7 +148,7 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
 def _speakers(experiment: Experiment) -> dict[str, Standardization]:
     """Fit the statistics of each speaker, in all splits, where the recipe asks for them."""
     dataset = experiment.recipe.dataset
-    if dataset.standardize != "speaker" or "audio" not in dataset.modalities:
+    if not dataset.by_speaker:
         return {}
     return fit_speakers(experiment.corpus, dataset.max_audio_length)
 
@@ -156,7 +156,7 @@ def _speakers(experiment: Experiment) -> dict[str, Standardization]:
 def speaker_notes(experiment: Experiment) -> list[str]:
     """Say how many utterances ``standardize: speaker`` cannot standardise by their speaker."""
     dataset, utterances = experiment.recipe.dataset, experiment.corpus.utterances
-    if dataset.standardize != "speaker" or "audio" not in dataset.modalities:
+    if not dataset.by_speaker:
         return []
     known = _speakers(experiment)
     left = sum(utterance.speaker not in known for utterance in utterances)

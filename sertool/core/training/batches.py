@@ -127,7 +127,7 @@ def make_tables(
     if dataset.standardize == "utterance":
         audio = _standardize_each(audio, audio_mask)
     mean = std = by_fold = None
-    if use_audio and dataset.standardize == "speaker":
+    if dataset.by_speaker:
         by_fold = _standardize_speakers(audio, audio_mask, corpus, speakers or {}).to(device)
     if use_audio and dataset.by_training_frames and (by_fold is None or by_fold.any()):
         given = [s for s in standardizations if s is not None]

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import soundfile
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
-from export_runs import CLIPS, everyday, judge_of, make_trained, message, run
+from export_runs import CLIPS, everyday, judge_of, make_trained, message, run, train_tiny
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
@@ -26,7 +26,7 @@ from sertool.core.export.check import feeds_of, make_trial
 from sertool.core.export.model_card import Facts, write_card
 from sertool.core.export.source import Figure, open_trained
 from sertool.core.formatting import escaped, in_markdown
-from sertool.core.inference.ensemble import open_ensemble
+from sertool.core.inference.ensemble import open_ensemble, predict_sets
 from sertool.core.metrics import Interval
 from sertool.core.metrics.baselines import Baseline
 from sertool.core.runs.ensemble_size import all_members
@@ -61,6 +61,31 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
 
 
 METRICS = {"uar": 0.5, "accuracy": 0.6}
+
+
+@pytest.mark.parametrize("standardize", ["speaker", "corpus"])
+def test_the_card_of_a_linear_probe_says_that_a_bundle_knows_no_speakers(tmp_path, standardize):
+    train_tiny(tmp_path, audio_width=5, dataset={"standardize": standardize}, model={"architecture": "linear"})
+    result = run(tmp_path, "--out", str(tmp_path / "b"))
+    assert result.exit_code == 0, message(result)
+    card = " ".join((tmp_path / "b/README.md").read_text().split())
+    assert "| model | 3 members averaged, linear probe |" in card
+    sentence = "standardises by the training frames instead; the figures on test were measured in this way too"
+    assert (sentence in card) == (standardize == "speaker")
+
+
+def test_figures_of_a_bundle_are_measured_without_speakers(tmp_path, monkeypatch):
+    train_tiny(tmp_path, audio_width=5, dataset={"standardize": "speaker"})
+    seen = []
+
+    def predict(ensemble, *others):
+        seen.append({own.speaker for own in ensemble.experiment.corpus.utterances})
+        return predict_sets(ensemble, *others)
+
+    monkeypatch.setattr(export_source, "predict_sets", predict)
+    figure = export_source.measure(open_trained("tiny", tmp_path / "ckpt", tmp_path / "data", None))
+    assert seen == [{None}]
+    assert figure.interval.unit == "speaker"  # the intervals still are by speaker
 
 
 def make_facts(trained, name: str, figure: Figure | None) -> Facts:

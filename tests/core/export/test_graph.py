@@ -30,6 +30,14 @@ KINDS = {
     "text alone mnt": {"modalities": ["text"], "architecture": "mnt"},
     "audio alone": {"modalities": ["audio"]},
     "audio alone mnt, statistics": {"modalities": ["audio"], "architecture": "mnt", "standardize": "corpus"},
+    "linear": {"architecture": "linear"},
+    "linear, two vocabularies, statistics": {"architecture": "linear", "folds": 2, "standardize": "corpus"},
+    "linear, text alone": {"architecture": "linear", "modalities": ["text"]},
+    "linear, text as frames": {"architecture": "linear", "text_width": 3},
+    "layers": {"layers": 3, "audio_width": 6},
+    "layers mnt, statistics": {"layers": 2, "audio_width": 6, "architecture": "mnt", "standardize": "corpus"},
+    "layers linear": {"layers": 3, "audio_width": 6, "architecture": "linear"},
+    "speakers' statistics": {"folds": 2, "standardize": "speaker"},
     "text as frames": {"text_width": 3},
     "text as frames left out": {"text_width": 3, "modalities": ["audio"]},
 }
@@ -62,7 +70,7 @@ def padded(feeds: list[dict], random: np.random.Generator) -> dict:
     return batch
 
 
-@pytest.mark.parametrize("kind", ["mat", "mnt", "corpus statistics", "utterance statistics"])
+@pytest.mark.parametrize("kind", ["mat", "mnt", "linear", "layers", "corpus statistics", "utterance statistics"])
 def test_batches_and_padding_change_nothing(kind):
     trained = make_trained(**KINDS[kind])
     trial = make_trial(trained, None)

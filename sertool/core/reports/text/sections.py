@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.formatting import INTERVAL, plural
+from sertool.core.recipe.schema import ARCHITECTURES
 from sertool.core.reports.contents import (
     CalibrationRow,
     ClassRow,
@@ -83,7 +84,7 @@ def _title(run: RunReport) -> str:
         run.name,
         data,
         run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes",
-        f"{run.architecture.upper()}, {_members(run)}{folds}",
+        f"{ARCHITECTURES[run.architecture]}, {_members(run)}{folds}",
         run.stamp or run.protocol,
     ]
     return " · ".join(parts)
