@@ -11,9 +11,10 @@ from tiny_encoders import HIDDEN, LAYERS, LONGEST_TEXT, TEXT, save_text_encoder
 
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.features.encoders.pieces import spans
-from sertool.core.features.encoders.text import TextFrames, unknown_warnings
+from sertool.core.features.encoders.text import TextFrames
 from sertool.core.features.encoders.text_pooling import pooled, words_of_tokens
 from sertool.core.features.frontend import TextFrameMaker, open_text_frontend
+from sertool.core.features.unknown_texts import unknown_warnings
 from sertool.core.recipe.frontends import TextEncoder
 
 pytest.importorskip("transformers")
