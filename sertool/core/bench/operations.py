@@ -59,8 +59,10 @@ def forward_operations(model: Model, sizes: DataSizes, each: Positions) -> float
       position, 2 * 2 D a pair.
     * Feed-forward: 2 * 2 D F a position.
     * Pool to O: score 2 D F + 2 F and weighted sum 2 D a position, 2 D O an utterance.
+    * Mix of an encoder's layers side by side: 2 times the width of a frame.
     * MAT: L blocks over the text, L with attention to the text over the audio, O = 2D, classifier 2 * 2D * C.
     * MNT: L blocks over the text and over the audio, modulation 2 D * 4 D L, O = D, classifier 2 D C.
+    * Linear probe: the classifier of mean and deviation of both modalities, 2 * 2 (I + I') C.
 
     Args:
         model: the recipe's section ``model``.
@@ -69,9 +71,19 @@ def forward_operations(model: Model, sizes: DataSizes, each: Positions) -> float
     """
     d, f, layers, classes = model.hidden_size, model.ffn_size, model.num_layers, sizes.num_classes
     text, audio = each.text, each.audio
+    mix = sum(
+        2 * width * length
+        for width, length, beside in (
+            (sizes.text_width, text, sizes.text_layers),
+            (sizes.audio_width, audio, sizes.audio_layers),
+        )
+        if beside > 1
+    )
+    if model.architecture == "linear":
+        return mix + 4 * (sizes.text_inputs + sizes.audio_inputs) * classes
     lstm = sum(
         8 * d * (width * length + d * (length - 1))
-        for width, length in ((sizes.text_width, text), (sizes.audio_width, audio))
+        for width, length in ((sizes.text_inputs, text), (sizes.audio_inputs, audio))
     )
     a_position = 8 * d * d + 4 * d * f
     blocks = layers * (a_position * (text + audio) + 4 * d * (each.text_pairs + each.audio_pairs))
@@ -81,7 +93,7 @@ def forward_operations(model: Model, sizes: DataSizes, each: Positions) -> float
         head = 2 * (2 * d * 2 * d) + 2 * 2 * d * classes
     else:
         head = 2 * (2 * d * d) + 2 * d * 4 * d * layers + 2 * d * classes
-    return lstm + blocks + pool + head
+    return mix + lstm + blocks + pool + head
 
 
 def training_operations(model: Model, sizes: DataSizes, each: Positions) -> float:

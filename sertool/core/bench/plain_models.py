@@ -1,4 +1,4 @@
-"""MAT and MNT in plain PyTorch, the baseline of ``sertool bench``, which alone uses them.
+"""MAT, MNT and the linear probe in plain PyTorch, the baseline of ``sertool bench``, which alone uses them.
 
 They give the same logits and gradients as sertool's models (a test compares them). ``plain_side`` trains them.
 """
@@ -151,12 +151,36 @@ class ModulatedBlock(nn.Module):
         return self.norm2(y + self.dropout(self.ffn(y)), gamma2, beta2)  # type: ignore[no-any-return]
 
 
+class LayerMix(nn.Module):
+    """Weighted sum of layers that lie side by side in a frame, by a softmax of learned weights."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, L * D) -> (B, T, D)."""
+        return self.weight.softmax(0) @ x.unflatten(-1, (len(self.weight), -1))
+
+
+def enter(rows: int | None, width: int, layers: int, dropout: float) -> nn.Sequential:
+    """Return what a modality enters by: an embedding or a mix of layers, then dropout."""
+    first: nn.Module = nn.Embedding(rows, width) if rows is not None else nn.Identity()
+    return nn.Sequential(LayerMix(layers) if layers > 1 else first, nn.Dropout(dropout))
+
+
+def padding(values: Tensor) -> Tensor:
+    """Return the mask (B, T) of padding: an id of 0, or a frame whose absolute values sum to 0."""
+    return values == 0 if values.dim() == 2 else values.abs().sum(-1) == 0
+
+
 class Plain(nn.Module):
-    """Base of both: token ids (B, Tx), or frames (B, Tx, I), and mel frames (B, Ty, M) -> logits (B, C).
+    """Base of MAT and MNT: token ids (B, Tx), or frames (B, Tx, I), and mel frames (B, Ty, M) -> logits (B, C).
 
     Args:
         rows: rows of the embedding; None if text is frames.
         text_width: width of the embedding, or of those frames.
+        text_layers, audio_layers: layers of an encoder that lie side by side in a frame.
         fused_size: width of the output of the pools.
         audio_block: block over the audio, which depends on the architecture.
         audio_width, hidden_size, ffn_size, num_heads, num_layers, num_classes: sizes.
@@ -176,15 +200,17 @@ class Plain(nn.Module):
         num_heads: int = 4,
         num_layers: int = 2,
         num_classes: int = 4,
+        text_layers: int = 1,
+        audio_layers: int = 1,
         dropout_input: float = 0.0,
         dropout_residual: float = 0.1,
         dropout_output: float = 0.5,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(rows, text_width) if rows is not None else nn.Identity()
-        self.dropout_input = nn.Dropout(dropout_input)
-        self.text_lstm = nn.LSTM(text_width, hidden_size, batch_first=True)
-        self.audio_lstm = nn.LSTM(audio_width, hidden_size, batch_first=True)
+        self.text_enter = enter(rows, text_width, text_layers, dropout_input)
+        self.audio_enter = enter(None, audio_width, audio_layers, dropout_input)
+        self.text_lstm = nn.LSTM(text_width // text_layers, hidden_size, batch_first=True)
+        self.audio_lstm = nn.LSTM(audio_width // audio_layers, hidden_size, batch_first=True)
         block = (hidden_size, ffn_size, num_heads, dropout_residual)
         self.text_blocks = nn.ModuleList(TextBlock(*block) for _ in range(num_layers))
         self.audio_blocks = nn.ModuleList(audio_block(*block) for _ in range(num_layers))
@@ -196,10 +222,9 @@ class Plain(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compute logits; a position is padding if its id is 0, a frame if its absolute values sum to 0."""
-        x_mask = x == 0 if x.dim() == 2 else x.abs().sum(-1) == 0
-        y_mask = y.abs().sum(-1) == 0
-        x, _ = self.text_lstm(self.dropout_input(self.embedding(x)))
-        y, _ = self.audio_lstm(self.dropout_input(y))
+        x_mask, y_mask = padding(x), padding(y)
+        x, _ = self.text_lstm(self.text_enter(x))
+        y, _ = self.audio_lstm(self.audio_enter(y))
         for block in self.text_blocks:
             x = block(x, x_mask)
         return self.classifier(self.dropout(self.norm(self.fuse(x, x_mask, y, y_mask))))  # type: ignore[no-any-return]
@@ -239,4 +264,42 @@ class MNT(Plain):
         return summary + self.audio_pool(y, y_mask)  # type: ignore[no-any-return]
 
 
-ARCHITECTURES: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
+class LinearProbe(nn.Module):
+    """Mean and deviation of each modality, and one linear layer; arguments as of :class:`Plain`."""
+
+    def __init__(
+        self,
+        rows: int | None,
+        *,
+        text_width: int = 300,
+        audio_width: int = 80,
+        num_classes: int = 4,
+        text_layers: int = 1,
+        audio_layers: int = 1,
+        dropout_input: float = 0.0,
+        dropout_output: float = 0.5,
+        **unused: Any,
+    ) -> None:
+        super().__init__()
+        self.text_enter = enter(rows, text_width, text_layers, dropout_input)
+        self.audio_enter = enter(None, audio_width, audio_layers, dropout_input)
+        self.dropout = nn.Dropout(dropout_output)
+        self.classifier = nn.Linear(2 * (text_width // text_layers + audio_width // audio_layers), num_classes)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Compute logits (B, C)."""
+        pooled = [
+            moments(layer(values), ~padding(values)) for layer, values in ((self.text_enter, x), (self.audio_enter, y))
+        ]
+        return self.classifier(self.dropout(torch.cat(pooled, -1)))  # type: ignore[no-any-return]
+
+
+def moments(x: Tensor, real: Tensor) -> Tensor:
+    """Mean and deviation (B, 2 D) over the real rows of (B, T, D)."""
+    weight = real.unsqueeze(-1) / real.sum(1).clamp(min=1)[:, None, None]
+    mean = (x * weight).sum(1)
+    variance = ((x - mean.unsqueeze(1)).square() * weight).sum(1)
+    return torch.cat([mean, variance.clamp(min=1e-12).sqrt()], -1)
+
+
+ARCHITECTURES: dict[str, type[MAT] | type[MNT] | type[LinearProbe]] = {"mat": MAT, "mnt": MNT, "linear": LinearProbe}

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from sertool.core.bench.plain_models import ARCHITECTURES, MAT, MNT
+from sertool.core.bench.plain_models import ARCHITECTURES
 from sertool.core.bench.workload import Workload
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.runs.members import sizes_of
@@ -75,7 +75,7 @@ def _endless(utterances: Utterances, batch_size: int) -> Iterator[Batch]:
         yield from batches_of(utterances, batch_size, shuffle=True)
 
 
-def train_step(model: MAT | MNT, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> float:
+def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> float:
     """Update the model on the summed loss of a batch and return the loss."""
     x, y, target = (part.to(device) for part in batch)
     optimizer.zero_grad()
@@ -105,6 +105,8 @@ class PlainSide:
             num_heads=model.num_heads,
             num_layers=model.num_layers,
             num_classes=sizes.num_classes,
+            text_layers=sizes.text_layers,
+            audio_layers=sizes.audio_layers,
             dropout_input=model.dropout_input,
             dropout_residual=model.dropout_residual,
             dropout_output=model.dropout_output,

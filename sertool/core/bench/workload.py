@@ -11,6 +11,8 @@ from sertool.core.bench.random_corpus import random_corpus
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import write_corpus
+from sertool.core.errors import UsageError
+from sertool.core.recipe.frontends import SpeechEncoder
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, FoldInputs, fit_inputs, open_experiment, tables_of
 from sertool.core.training.batches import Tables
@@ -42,9 +44,16 @@ def open_workload(recipe: Recipe, data: Path, precision: Precision) -> Workload:
     """Open the corpus of a recipe: a random one of the published size, or the user's own below ``data``.
 
     Raises:
-        DataError, UsageError: the user's corpus is missing or does not fit the recipe.
+        DataError, UsageError: the user's corpus is missing or does not fit the recipe, or random data cannot stand in
+            for the published one.
     """
     generated = recipe.dataset.reader != "corpus"
+    if generated and (isinstance(recipe.frontend, SpeechEncoder) or recipe.text_frontend != "words"):
+        raise UsageError(
+            f"recipe {recipe.name}: random data stand in for a published corpus, and they are log-mels and words, not "
+            "the states of an encoder",
+            hint="--set frontend={} --set text_frontend=words, or a recipe on a corpus of your own",
+        )
     if generated:
         # Word vectors would have to be downloaded, and a step takes the same time: the embedding is trained anyway.
         dataset = recipe.dataset.model_copy(update={"vectors": "none"})

@@ -40,6 +40,16 @@ class DataSizes:
     text_layers: int = 1
     audio_layers: int = 1
 
+    @property
+    def text_inputs(self) -> int:
+        """Return the values of a text position that enter the model, after layers are mixed."""
+        return self.text_width // self.text_layers
+
+    @property
+    def audio_inputs(self) -> int:
+        """Return the values of an audio frame that enter the model, after layers are mixed."""
+        return self.audio_width // self.audio_layers
+
 
 def build(model: Model, sizes: DataSizes, members: int) -> StackModel:
     """Build a stack of E = ``members`` models whose parameters are not initialised yet."""

@@ -12,6 +12,7 @@ from sertool.core.bench.operations import Positions, forward_operations, trainin
 from sertool.core.bench.random_corpus import random_corpus
 from sertool.core.bench.turns import Comparison, Turn, compare
 from sertool.core.bench.workload import fill, open_workload
+from sertool.core.errors import UsageError
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.recipe.load import USERS_PATH, load, names
@@ -41,7 +42,7 @@ def counted(architecture: str, text_lengths: list[int], audio_lengths: list[int]
     return flops, flops + backward.get_total_flops()
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("architecture", ["mat", "mnt", "linear"])
 @pytest.mark.parametrize(("words", "frames"), [(4, 9), (6, 6), (1, 1)])
 def test_the_operations_are_those_that_torch_counts(architecture, words, frames):
     recipe = tiny_recipe(model={"architecture": architecture, "num_layers": 2, "ffn_size": 12})
@@ -49,8 +50,14 @@ def test_the_operations_are_those_that_torch_counts(architecture, words, frames)
     forward, both = counted(architecture, [words] * 3, [frames] * 3)
     assert 3 * forward_operations(recipe.model, SIZES, each) == forward
     # The audio's gradient, and that of the recurrent weight at the last step, are what is counted too much.
-    inputs = 2 * 4 * 8 * 5 * frames
+    inputs = 0 if architecture == "linear" else 2 * 4 * 8 * 5 * frames
     assert both == pytest.approx(3 * (training_operations(recipe.model, SIZES, each) - inputs), rel=0.01)
+
+
+def test_random_data_do_not_stand_in_for_an_encoder(tmp_path):
+    recipe = load("iemocap", ["text_frontend.model=here"])
+    with pytest.raises(UsageError, match=r"log-mels and words, not the states of an encoder$"):
+        open_workload(recipe, tmp_path, CPU)
 
 
 def test_positions_are_means_over_utterances():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from builders import make_inputs, member_state
+from builders import NO_DROPOUT, make_inputs, member_state
 from torch import Tensor
 
 from benchmarks._corpus import make_corpus, shorten
@@ -11,8 +11,9 @@ from sertool.core.bench import plain_models as baseline
 from sertool.core.bench.plain_side import Utterances
 from sertool.core.bench.random_corpus import WORDS
 from sertool.core.bench.workload import fill
-from sertool.core.models.build import FUSIONS, initialise
+from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.kernels.noise import Noise
+from sertool.core.recipe.schema import Model
 
 SIZES = {
     "hidden_size": 8,
@@ -28,8 +29,9 @@ def from_sertool(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """One member's weights by sertool's names as this model's state dict."""
     renamed = {}
     for name, value in weights.items():
-        if name == "text_encoder.embedding.weight":
-            renamed["embedding.weight"] = value
+        if "embedding." in name or ".mix." in name:
+            modality, _, _ = name.partition("_encoder.")
+            renamed[f"{modality}_enter.0.weight"] = value
         elif "_encoder.lstm." in name:
             modality, _, kind = name.partition("_encoder.lstm.")
             renamed[f"{modality}_lstm.{kind}_l0"] = value
@@ -38,22 +40,20 @@ def from_sertool(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def stack(architecture: str, members: int):
-    model = FUSIONS[architecture](
-        members=members,
-        text_rows=20,
-        text_width=6,
-        dropout_input=0.0,
-        dropout_residual=0.0,
-        dropout_output=0.0,
-        **SIZES,
+def stack(architecture: str, members: int, layers: int = 1):
+    sizes = {name: value for name, value in SIZES.items() if name not in ("num_classes", "audio_width")}
+    model = build(
+        Model(architecture=architecture, **sizes, **NO_DROPOUT),
+        DataSizes(20, 6, layers * SIZES["audio_width"], SIZES["num_classes"], audio_layers=layers),
+        members,
     )
     initialise(model, list(range(members)), [None] * members)
     return model
 
 
-def plain(architecture: str, model, member: int) -> baseline.Plain:
-    own = baseline.ARCHITECTURES[architecture](20, text_width=6, dropout_residual=0.0, dropout_output=0.0, **SIZES)
+def plain(architecture: str, model, member: int, layers: int = 1) -> torch.nn.Module:
+    sizes = {**SIZES, "audio_width": layers * SIZES["audio_width"], "audio_layers": layers}
+    own = baseline.ARCHITECTURES[architecture](20, text_width=6, dropout_residual=0.0, dropout_output=0.0, **sizes)
     own.load_state_dict(from_sertool(member_state(model, member)))
     return own
 
@@ -74,7 +74,7 @@ def stacked(tokens: torch.Tensor, mels: torch.Tensor, members: int):
     return make_inputs(tokens.expand(members, *tokens.shape), mels.expand(members, *mels.shape))
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("architecture", ["mat", "mnt", "linear"])
 def test_the_plain_model_gives_the_logits_of_each_member(architecture):
     model = stack(architecture, 2)
     tokens, mels = batch()
@@ -85,7 +85,7 @@ def test_the_plain_model_gives_the_logits_of_each_member(architecture):
             torch.testing.assert_close(own(tokens, mels), ours[member], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("architecture", ["mat", "mnt", "linear"])
 def test_the_plain_model_gives_the_gradients_of_a_member(architecture):
     model = stack(architecture, 1)
     tokens, mels = batch()
@@ -101,10 +101,20 @@ def test_the_plain_model_gives_the_gradients_of_a_member(architecture):
         torch.testing.assert_close(theirs[name].grad, gradient, atol=1e-4, rtol=1e-3, msg=name)
 
 
+@pytest.mark.parametrize("architecture", ["mat", "linear"])
+def test_the_plain_model_mixes_layers_as_a_member_does(architecture):
+    model = stack(architecture, 1, layers=3)
+    torch.nn.init.normal_(model.audio_encoder.mix.weight, generator=torch.Generator().manual_seed(0))
+    tokens, mels = batch()
+    mels = torch.cat([mels, 2 * mels, mels.square()], -1)
+    own = plain(architecture, model, 0, layers=3)
+    torch.testing.assert_close(own(tokens, mels), model(stacked(tokens, mels, 1))[0], atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("architecture", "parameters"), [("mat", 15_507_462), ("mnt", 14_977_030)])
 def test_the_plain_models_have_the_published_number_of_parameters(architecture, parameters):
     model = baseline.ARCHITECTURES[architecture](1)
-    own = sum(p.numel() for name, p in model.named_parameters() if name != "embedding.weight")
+    own = sum(p.numel() for name, p in model.named_parameters() if name != "text_enter.0.weight")
     assert own == parameters
 
 
