@@ -160,7 +160,7 @@ class LayerMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, L * D) -> (B, T, D)."""
-        return self.weight.softmax(0) @ x.unflatten(-1, (len(self.weight), -1))
+        return torch.matmul(self.weight.softmax(0), x.view(*x.shape[:2], len(self.weight), -1))
 
 
 def enter(rows: int | None, width: int, layers: int, dropout: float) -> nn.Sequential:
