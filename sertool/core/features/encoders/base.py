@@ -24,6 +24,8 @@ class Facts(Section):
     licence: str | None = None
 
 
+_SENT = ("settings", "note", "layers", "device", "known", "facts")  # to other processes
+
 Settings = TypeVar("Settings", SpeechEncoder, TextEncoder)
 OwnFacts = TypeVar("OwnFacts", bound=Facts)
 Self = TypeVar("Self", bound="EncoderFrames[Any, Any]")
@@ -96,7 +98,7 @@ class EncoderFrames(Generic[Settings, OwnFacts]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the loaded model and the place of its files, which another machine does not have."""
-        return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
+        return {key: value for key, value in self.__dict__.items() if key in _SENT}
 
     @cached_property
     def _files(self) -> ModelFiles:
