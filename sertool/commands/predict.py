@@ -30,7 +30,10 @@ TextOption = Annotated[
 TableOption = Annotated[
     Path | None,
     option(
-        "--table", "CSV or JSON: audio, text; optional: id, start, end; - for standard input.", "FILE", dir_okay=False
+        "--table",
+        "CSV or JSON: audio, text; optional: id, speaker, start, end; - for standard input.",
+        "FILE",
+        dir_okay=False,
     ),
 ]
 WindowOption = Annotated[float | None, option("--window", "Split recordings into windows of this length.", "SECONDS")]

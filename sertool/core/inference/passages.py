@@ -1,7 +1,7 @@
 """Clips become passages, the inputs of a model: frames and words of a whole recording or of its windows."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,8 +76,16 @@ class _Piece:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """A clip that was read: position among all clips, words of its text, pieces of its recording, the file's fault."""
+class Opened:
+    """A clip that was read, before its frames are made.
+
+    Attributes:
+        clip: the clip.
+        place: its position among all clips.
+        words: cleaned words of its text; none for a model that reads by an encoder of texts.
+        pieces: its recording or the windows of it; none without audio.
+        remark: fault of the file that did not keep it from being read.
+    """
 
     clip: Clip
     place: int
@@ -132,10 +140,13 @@ class Listener:
             DataError: the clip cannot be read, or lacks the one modality that the model uses.
             UsageError: a package that splits its text into words is not installed.
         """
-        return self._passages([self._open(clip, 0, waveform)])[0]
+        return self._passages([self.open(clip, waveform=waveform)])[0]
 
-    def _open(self, clip: Clip, place: int, waveform: Float32[Tensor, "samples"] | None = None) -> _Opened:
-        """Read the recording and the words of a clip."""
+    def open(self, clip: Clip, place: int = 0, waveform: Float32[Tensor, "samples"] | None = None) -> Opened:
+        """Read the recording and the words of a clip; ``place`` is its position among all clips.
+
+        The other arguments and the errors are those of :meth:`listen`.
+        """
         if self.window is not None and clip.text:
             raise DataError(f"{clip.name}: --window cannot divide its text: leave the text out")
         has_audio = clip.segment is not None or waveform is not None
@@ -147,13 +158,13 @@ class Listener:
         if not (self.uses("audio") and has_audio):
             if not words and not (self.frontends.encodes_text and clip.text.strip()):
                 raise DataError(f"{clip.name}: its text contains no words")
-            return _Opened(clip, place, words)
+            return Opened(clip, place, words)
         if waveform is None:
             assert clip.segment is not None
             recording = read_recording(clip.segment, self.frontends.audio.sample_rate)
         else:
             recording = Recording(waveform)
-        return _Opened(clip, place, words, tuple(self._pieces(clip, recording.samples)), recording.remark)
+        return Opened(clip, place, words, tuple(self._pieces(clip, recording.samples)), recording.remark)
 
     def _words(self, text: str) -> tuple[str, ...]:
         if self.frontends.encodes_text:
@@ -173,7 +184,7 @@ class Listener:
         for first, last in windows(len(waveform), size, hop, least=round(SHORTEST * rate)):
             yield _Piece(waveform[first:last], begin + first / rate, begin + last / rate)
 
-    def _passages(self, opened: Sequence[_Opened]) -> list[list[Passage]]:
+    def _passages(self, opened: Sequence[Opened]) -> list[list[Passage]]:
         """Make the passages of clips; their frames are made together."""
         heard = iter(self.frontends.hear([piece.samples for one in opened for piece in one.pieces]))
         texts = [one.clip.text for one in opened]
@@ -184,7 +195,7 @@ class Listener:
         ]
 
     def _passage(
-        self, opened: _Opened, read: Read | None, heard: Heard | None = None, piece: _Piece | None = None
+        self, opened: Opened, read: Read | None, heard: Heard | None = None, piece: _Piece | None = None
     ) -> Passage:
         is_long = len(opened.words) > self.recipe.dataset.max_text_length if read is None else read.cut
         cut = {"text": self.uses("text") and is_long, "audio": heard is not None and heard.cut}
@@ -245,29 +256,33 @@ class Listener:
             first: position of the first of them among all clips.
             folder: folder that the clips' relative paths start from. Default: that of this process.
         """
+        return self.gathered(self._attempt(clip, place, folder) for place, clip in enumerate(clips, start=first))
+
+    def gathered(self, opened: Iterable[Opened | RefusedClip]) -> Iterator[list[Passage] | RefusedClip]:
+        """Yield the passages of each clip in order; an encoder makes the frames of several at a time."""
         together = TOGETHER if self.frontends.encodes_audio or self.frontends.encodes_text else 1
-        waiting: list[_Opened | RefusedClip] = []
-        for place, clip in enumerate(clips, start=first):
-            waiting.append(self._attempt(clip, place, folder))
+        waiting: list[Opened | RefusedClip] = []
+        for one in opened:
+            waiting.append(one)
             if len(waiting) == together or self._seconds(waiting) > SECONDS:
                 yield from self._together(waiting)
                 waiting = []
         yield from self._together(waiting)
 
-    def _seconds(self, waiting: Sequence[_Opened | RefusedClip]) -> float:
-        pieces = [piece for one in waiting if isinstance(one, _Opened) for piece in one.pieces]
+    def _seconds(self, waiting: Sequence[Opened | RefusedClip]) -> float:
+        pieces = [piece for one in waiting if isinstance(one, Opened) for piece in one.pieces]
         return sum(len(piece.samples) for piece in pieces) / self.frontends.audio.sample_rate if pieces else 0.0
 
-    def _together(self, waiting: Sequence[_Opened | RefusedClip]) -> Iterator[list[Passage] | RefusedClip]:
-        made = iter(self._passages([one for one in waiting if isinstance(one, _Opened)]))
-        return (next(made) if isinstance(one, _Opened) else one for one in waiting)
+    def _together(self, waiting: Sequence[Opened | RefusedClip]) -> Iterator[list[Passage] | RefusedClip]:
+        made = iter(self._passages([one for one in waiting if isinstance(one, Opened)]))
+        return (next(made) if isinstance(one, Opened) else one for one in waiting)
 
-    def _attempt(self, clip: Clip, place: int, folder: Path | None) -> _Opened | RefusedClip:
+    def _attempt(self, clip: Clip, place: int, folder: Path | None) -> Opened | RefusedClip:
         there = clip
         if folder is not None and clip.audio is not None:
             there = replace(clip, audio=folder / clip.audio)
         try:
-            return self._open(there, place)
+            return self.open(there, place)
         except DataError as error:
             # The message names the path that the user gave, not the worker's.
             reason = str(error).replace(str(there.audio), str(clip.audio))

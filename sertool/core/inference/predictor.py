@@ -23,6 +23,7 @@ from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.inference.notebook import box, facts, line
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.results import Prediction, PredictionList
+from sertool.core.inference.speakers import Speakers, fit_passages, is_by_speaker
 from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
 from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
 from sertool.core.metrics.classification import decide
@@ -116,6 +117,7 @@ class Predictor:
         audio: Audio | None = None,
         text: str | None = None,
         *,
+        speaker: str | None = None,
         sample_rate: float | None = None,
         window: None = None,
         hop: None = None,
@@ -127,6 +129,7 @@ class Predictor:
         audio: Sequence[Audio | None] | None = None,
         text: Sequence[str | None] | None = None,
         *,
+        speaker: str | Sequence[str | None] | None = None,
         sample_rate: float | None = None,
         window: None = None,
         hop: None = None,
@@ -138,6 +141,7 @@ class Predictor:
         audio: Audio | Sequence[Audio],
         text: None = None,
         *,
+        speaker: str | Sequence[str | None] | None = None,
         sample_rate: float | None = None,
         window: float,
         hop: float | None = None,
@@ -148,6 +152,7 @@ class Predictor:
         audio: Any = None,
         text: Any = None,
         *,
+        speaker: Any = None,
         sample_rate: Any = None,
         window: Any = None,
         hop: Any = None,
@@ -159,6 +164,8 @@ class Predictor:
                 (samples,), (samples, channels) or (channels, samples), floats with a full scale of 1 or integers; or
                 (waveform, rate); or a list of these, with None for an input without audio.
             text: the words; or a list as long as that of audio.
+            speaker: name of the speaker; or a list as long as that of audio. A model with ``standardize: speaker``
+                standardises the audio of a speaker over all recordings of the speaker in this call.
             sample_rate: sampling rate in Hz of waveforms that come without one.
             window: length in seconds of the windows that recordings are divided into. Default: not divided.
             hop: seconds from one window to the next. Default: the window.
@@ -173,7 +180,7 @@ class Predictor:
         """
         listener = self.listener(seconds("window", window), seconds("hop", hop))
         with _TORCH, self._precision.threaded(listener.frontends.threads(self._precision.cores)):
-            passages = list(listen_to(listener, audio, text, sample_rate))
+            passages = list(listen_to(listener, audio, text, speaker, sample_rate))
         predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
         several = are_several(audio, text) or window is not None
         return PredictionList(predictions, self.classes) if several else predictions[0]
@@ -182,13 +189,20 @@ class Predictor:
         """Return what makes passages of clips for this model; see there about windows."""
         return Listener(self._frontends, window, hop, self.trained.word_splitting)
 
-    def predict_passages(self, passages: Sequence[Passage]) -> list[Prediction]:
-        """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order."""
-        return [prediction for part in _parts(passages) for prediction in self._predict(part)]
+    def predict_passages(self, passages: Sequence[Passage], speakers: Speakers | None = None) -> list[Prediction]:
+        """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order.
 
-    def _predict(self, passages: Sequence[Passage]) -> Iterator[Prediction]:
+        Args:
+            passages: passages in the order of their clips.
+            speakers: statistics of speakers for ``standardize: speaker``. Default: those over these passages.
+        """
+        if speakers is None:
+            speakers = fit_passages(passages) if is_by_speaker(self.trained.recipe) else {}
+        return [prediction for part in _parts(passages) for prediction in self._predict(part, speakers)]
+
+    def _predict(self, passages: Sequence[Passage], speakers: Speakers) -> Iterator[Prediction]:
         task = self.trained.task
-        logits = self._logits(passages)
+        logits = self._logits(passages, speakers)
         temperature = self.calibration.temperature if self.calibration else 1.0
         shares = probabilities(logits, task.kind, temperature)
         decisions = decide(logits, task.kind)
@@ -222,6 +236,7 @@ class Predictor:
                 uncalibrated=uncalibrated,
                 lacking=lack.parts,
                 uninformed=lack.uninformed,
+                speaker=passage.speaker if passage.speaker in speakers else None,
             )
 
     def _seen(self, words: Sequence[str]) -> Sequence[str]:
@@ -243,10 +258,10 @@ class Predictor:
             silent=passage.silent,
         )
 
-    def _logits(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+    def _logits(self, passages: Sequence[Passage], speakers: Speakers) -> NDArray[np.float32]:
         """Compute the mean logits (N, C) of the members."""
         trained, precision = self.trained, self._precision
-        tables = tables_for(trained, _corpus(trained, passages), precision.device)
+        tables = tables_for(trained, _corpus(trained, passages), precision.device, speakers)
         with _TORCH:
             mean = mean_logits(self._stack, self._folds, tables, range(len(passages)), precision)
         if not np.isfinite(mean).all():

@@ -40,6 +40,7 @@ class Prediction:
         uncalibrated: reason why the probabilities are not calibrated; empty if they are.
         lacking: parts of its usual input that the model did not get, as ``no audio`` or ``most words unknown``.
         uninformed: the input holds nothing that the model knows, so no class is claimed.
+        speaker: name of the speaker over whose recordings its audio was standardised; None where it was not so.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Prediction:
     uncalibrated: str = ""
     lacking: tuple[str, ...] = ()
     uninformed: bool = False
+    speaker: str | None = None
 
     def unsure(self, abstain: float | None = None) -> bool:
         """Check whether the input says nothing, or the predicted class is less probable than ``abstain``."""

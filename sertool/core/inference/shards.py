@@ -3,17 +3,19 @@
 import platform
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, describe_placement
 from sertool.core.features.extract import unseen_error
+from sertool.core.formatting import plural
 from sertool.core.inference.clips import Clip, RefusedClip
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.predictor import SHARD, Predictor
 from sertool.core.inference.results import Prediction
+from sertool.core.inference.speakers import Speakers, fit_passages, is_by_speaker
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained
@@ -41,7 +43,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardPrediction:
-    """Data that all shards share; relative paths of recordings start at ``folder``."""
+    """Data that all shards share; relative paths of recordings start at ``folder``.
+
+    ``speakers`` holds the statistics for ``standardize: speaker`` over all shards; None for those of each shard.
+    """
 
     trained: Trained
     size: EnsembleSize
@@ -49,6 +54,7 @@ class ShardPrediction:
     precision: Precision
     listener: Listener
     folder: Path
+    speakers: Speakers | None = None
 
     def open(self) -> Callable[[Shard], Iterator[PredictedShard]]:
         """Open the model on a worker and return a function that predicts a shard."""
@@ -75,7 +81,9 @@ class ShardPrediction:
                         unseen.append(clip.audio)
                 else:
                     passages += made
-        return PredictedShard(len(shard.clips), opened.predict_passages(passages), refused, unseen, platform.node())
+        return PredictedShard(
+            len(shard.clips), opened.predict_passages(passages, self.speakers), refused, unseen, platform.node()
+        )
 
 
 class Journal:
@@ -123,6 +131,8 @@ def predict_shards(
     journal = journal or Journal()
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
     work = ShardPrediction(opened.trained, opened.size, opened.calibration, precision, listener, Path.cwd())
+    if is_by_speaker(listener.recipe) and len(shards) > 1:
+        work = replace(work, speakers=_speakers(listener, clips, precision, tell))
     if launcher is not None:
         yield from _by_workers(launcher, work, shards, journal, tell)
         return
@@ -130,6 +140,16 @@ def predict_shards(
         if shard.first not in journal.done:
             journal.add(shard.first, work.predict(opened, shard))
         yield journal.done[shard.first]
+
+
+def _speakers(listener: Listener, clips: Sequence[Clip], precision: Precision, tell: Callable[[str], None]) -> Speakers:
+    """Compute the statistics of speakers over all clips, whose frames would not fit into memory together."""
+    named = [clip for clip in clips if clip.speaker is not None]
+    if named:
+        tell(f"statistics of the speakers first: {plural(len(named), 'recording')} are read twice")
+    with precision.threaded(listener.frontends.threads(precision.cores)):
+        attempts = (made for made in listener.attempt(named) if not isinstance(made, RefusedClip))
+        return fit_passages(passage for made in attempts for passage in made)
 
 
 def _by_workers(
