@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PIECE_SECONDS, CONTEXT_SECONDS = 40, 3  # of a long recording; longer pieces take more memory and more time a second
 # States of a batch. A core computes them no faster when there are more; a GPU needs many to be busy.
-BATCH_STATES = {"cpu": 1500, "cuda": 24_000}
+BATCH_STATES = {"cpu": 500, "cuda": 24_000}
 
 
 class Engine(Protocol):

@@ -26,7 +26,7 @@ def download(name: str, revision: str | None) -> Path:
     except errors.HFValidationError as error:
         raise UsageError(
             f"{name}: no such folder, and no name of a model on the hub",
-            hint="expected a folder, a name such as microsoft/wavlm-base-plus, or package:NAME",
+            hint="expected a folder, a name such as openai/whisper-base, or package:NAME",
         ) from error
     except errors.GatedRepoError as error:
         raise DataError(

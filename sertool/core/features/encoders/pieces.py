@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor
 
-_WASTE = 1.25  # a batch's longest input is at most so much longer than its shortest, since padding is computed, too
+_WASTE = 1.1  # a batch's longest input is at most so much longer than its shortest, since padding is computed, too
 
 
 class Span(NamedTuple):

@@ -130,7 +130,8 @@ def _library(name: str, folder: Path, kind: Kind) -> Library:
     held = f"pickled weights only ({first_few(pickled, 20)}), which may run code" if pickled else "no weights"
     raise DataError(
         f"{name}: {held}; expected {' or '.join(_SAFETENSORS)}, or CTranslate2's {packages.WEIGHTS}",
-        hint="look for another revision of the model, or save it with transformers' save_pretrained",
+        hint="look for a revision with safetensors (on the hub often a pull request: revision refs/pr/NUMBER), or save "
+        "the model with transformers' save_pretrained",
     )
 
 
