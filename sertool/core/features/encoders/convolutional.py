@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sertool.core.errors import DataError
-from sertool.core.features.encoders.engine import CONTEXT_SECONDS, PIECE_SECONDS, load_extractor
+from sertool.core.features.encoders.engine import CONTEXT_SECONDS, PIECE_SECONDS, filled, load_extractor
 from sertool.core.features.encoders.loading import load_encoder
 from sertool.core.features.encoders.pieces import Piece, spans
 from sertool.core.features.encoders.source import ModelFiles
@@ -48,9 +48,8 @@ class ConvolutionalEncoder:
 
     def pieces(self, waveform: Tensor) -> list[Piece]:
         """Normalise a waveform as the model wants it; a shorter one than its window is filled up with zeros."""
-        missing = max(0, self.window - len(waveform))
         rate = self.extractor.sampling_rate
-        made = self.extractor(torch.nn.functional.pad(waveform, (0, missing)).numpy(), sampling_rate=rate)
+        made = self.extractor(filled(waveform, self.window).numpy(), sampling_rate=rate)
         samples = torch.as_tensor(made["input_values"][0])
         count, size = self._count(len(samples)), PIECE_SECONDS * rate // self.stride
         pieces = []

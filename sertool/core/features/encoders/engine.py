@@ -1,15 +1,15 @@
 """The interface of an engine, which computes the states of one family of speech encoders."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
 
 from sertool.core.errors import DataError
 from sertool.core.features.encoders.libraries import quiet
 from sertool.core.features.encoders.pieces import Piece
 from sertool.core.features.encoders.source import ModelFiles
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PIECE_SECONDS, CONTEXT_SECONDS = 40, 3  # of a long recording; longer pieces take more memory and more time a second
 # States of a batch. A core computes them no faster when there are more; a GPU needs many to be busy.
@@ -25,11 +25,18 @@ class Engine(Protocol):
 
     padded: bool
 
-    def pieces(self, waveform: "Tensor") -> list[Piece]:
+    def pieces(self, waveform: Tensor) -> list[Piece]:
         """Prepare a waveform (samples,) for the encoder; a long one in overlapping pieces of equal length."""
 
-    def states(self, pieces: Sequence[Piece]) -> "list[Tensor]":
+    def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
         """Compute the kept states (T, layers, D) of a batch, float32 on the CPU."""
+
+
+def filled(waveform: Tensor, samples: int) -> Tensor:
+    """Return a waveform with zeros behind it, if it is shorter than so many samples."""
+    missing = samples - len(waveform)
+    # Not padded by nothing: that would copy an hour of sound.
+    return waveform if missing <= 0 else torch.cat([waveform, waveform.new_zeros(missing)])
 
 
 def load_extractor(files: ModelFiles) -> Any:

@@ -1,13 +1,15 @@
 """The families of speech encoders: which engine runs a model, and the facts of its states."""
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.encoders.engine import Engine, load_extractor
 from sertool.core.features.encoders.layers import check_layers
 from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.recipe.frontends import SpeechEncoder
+
+if TYPE_CHECKING:
+    from sertool.core.features.encoders.engine import Engine
 
 
 class States(NamedTuple):
@@ -56,6 +58,7 @@ def check_speech_model(files: ModelFiles, settings: SpeechEncoder) -> None:
 def facts_of_states(files: ModelFiles) -> States:
     """Return the facts of a model's states; only CTranslate2 weights, which do not state them, are loaded for it."""
     from sertool.core.features.encoders import whisper
+    from sertool.core.features.encoders.engine import load_extractor
 
     if files.library == "ctranslate2":
         return States(*whisper.measure_ctranslate2(files))
@@ -66,7 +69,7 @@ def facts_of_states(files: ModelFiles) -> States:
     return States(files.config["hidden_size"], rate, math.prod(files.config["conv_stride"]) / rate)
 
 
-def open_engine(files: ModelFiles, settings: SpeechEncoder, device: str) -> Engine:
+def open_engine(files: ModelFiles, settings: SpeechEncoder, device: str) -> "Engine":
     """Load a model that :func:`check_speech_model` has accepted."""
     from sertool.core.features.encoders.convolutional import ConvolutionalEncoder
     from sertool.core.features.encoders.whisper import CTranslate2Whisper, TransformersWhisper

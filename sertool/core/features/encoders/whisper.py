@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from sertool.core.errors import DataError
-from sertool.core.features.encoders.engine import load_extractor
+from sertool.core.features.encoders.engine import filled, load_extractor
 from sertool.core.features.encoders.libraries import quiet
 from sertool.core.features.encoders.loading import load_encoder
 from sertool.core.features.encoders.pieces import Piece, spans
@@ -43,7 +43,7 @@ class _WhisperEncoder:
         count = max(1, len(waveform) // per_state)
         longest = self.longest * per_state
         least = longest if self.padding == "full" else per_state
-        mels = self._log_mels(F.pad(waveform, (0, max(0, least - len(waveform)))).numpy())
+        mels = self._log_mels(filled(waveform, least).numpy())
         pieces = []
         for begin, first, last in spans(count, self.longest, _CONTEXT):
             end = begin + (self.longest if self.padding == "full" else min(count, self.longest))
@@ -61,10 +61,9 @@ class _WhisperEncoder:
             samples = waveform[begin * hop : (first + _BLOCK + margin) * hop]
             made = self.extractor(samples, sampling_rate=rate, padding="do_not_pad", truncation=False)
             blocks.append(np.asarray(made["input_features"][0])[:, first - begin :][:, :_BLOCK])
-        mels = np.concatenate(blocks, axis=1)
+        mels: NDArray[np.float32] = np.concatenate(blocks, axis=1)
         # Each block has been raised to its own floor, which is never above that of the whole recording.
-        floored: NDArray[np.float32] = np.maximum(mels, mels.max() - np.float32(_RANGE))
-        return floored
+        return np.maximum(mels, mels.max() - np.float32(_RANGE), out=mels)
 
 
 class TransformersWhisper(_WhisperEncoder):
@@ -97,7 +96,7 @@ class TransformersWhisper(_WhisperEncoder):
     def _layers(self, mels: Tensor, mask: Tensor | None) -> list[Tensor]:
         """Return the hidden states (B, T, D) as transformers numbers them: the last one is normalised."""
         model = self.model
-        # A state reads one log-mel before its own two and none behind: zeros there change nothing that is kept.
+        # The zeros behind a recording in a batch are what the convolutions pad one alone with, as far as states read.
         hidden = F.gelu(model.conv2(F.gelu(model.conv1(mels)))).transpose(1, 2)
         states = [hidden + model.embed_positions.weight[: hidden.shape[1]]]
         for layer in model.layers:
