@@ -63,7 +63,8 @@ class _WhisperEncoder:
             blocks.append(np.asarray(made["input_features"][0])[:, first - begin :][:, :_BLOCK])
         mels: NDArray[np.float32] = np.concatenate(blocks, axis=1)
         # Each block has been raised to its own floor, which is never above that of the whole recording.
-        return np.maximum(mels, mels.max() - np.float32(_RANGE), out=mels)
+        np.maximum(mels, mels.max() - np.float32(_RANGE), out=mels)
+        return mels
 
 
 class TransformersWhisper(_WhisperEncoder):
