@@ -13,6 +13,11 @@ from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.features.encoders.tokens import Tokens
 
 BATCH_TOKENS = {"cpu": 2_000, "cuda": 32_000}  # of a batch, padding included
+# Architectures that give a text the same states in a padded batch as alone; others pool, mix or convolve over padding.
+_PADDED = (
+    *("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "eurobert", "modernbert"),
+    *("mpnet", "nomic_bert", "roberta", "t5", "xlm-roberta"),
+)
 _CONTEXT = 64  # tokens on each side of those that are kept of a piece, at most a quarter of it
 
 
@@ -42,13 +47,14 @@ class TextModel:
         self, files: ModelFiles, layers: Sequence[int] | None, device: str, longest: int | None, padding: int
     ) -> None:
         self.layers, self.padding = layers, padding
+        self.padded = files.config["model_type"] in _PADDED
         self.model = load_encoder(files, device)
         if self.model.main_input_name != "input_ids":
             raise DataError(f"{files.name}: is no text encoder, its input is {self.model.main_input_name}")
-        self.longest = min((limit for limit in (longest, self._positions()) if limit), default=None)
+        self.longest = min((limit for limit in (longest, self._positions()) if limit and limit > 0), default=None)
 
     def _positions(self) -> int | None:
-        """Return the number of tokens that the model has positions for; None where it has any."""
+        """Return the number of tokens that the model has positions for; None or -1 where it has any."""
         tables = (module for name, module in self.model.named_modules() if name.endswith("position_embeddings"))
         table = next((module for module in tables if isinstance(module, torch.nn.Embedding)), None)
         if table is None:
@@ -66,7 +72,7 @@ class TextModel:
         pieces = [piece for number, tokens in enumerate(texts) for piece in self._pieces(number, tokens)]
         parts: dict[int, list[tuple[int, Tensor]]] = {}
         largest = BATCH_TOKENS[self.model.device.type]
-        for batch in batches([len(piece.ids) for piece in pieces], largest, padded=True):
+        for batch in batches([len(piece.ids) for piece in pieces], largest, padded=self.padded):
             together = [pieces[place] for place in batch]
             for piece, states in zip(together, self._run([piece.ids for piece in together]), strict=True):
                 begin, first, last = piece.span
