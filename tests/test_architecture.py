@@ -49,7 +49,7 @@ NO_TORCH_ROOMS = {
     "files": ("torch_files", "reference_checkpoints"),
     "recipe": (),
     "corpora": (),
-    "prepare": ("assemble", "summary"),
+    "prepare": ("add_sets", "assemble", "extraction", "summary"),
     "doctor": (),
     "fetch": (),
     "reports": (),

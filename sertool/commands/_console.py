@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LINES = 10  # of progress, where there is no terminal to draw a bar on
 SECONDS = 1.0  # at least between two lines of a download, so that a quick one does not flood a log
+RATED = 5.0  # seconds after which lines name rate and time left
 BYTES = ("download", "unpack")  # stages of a fetch that are counted in bytes
 UNKNOWN_SIZE = 10**8  # bytes between two lines where the server does not say how much will come
 
@@ -72,17 +73,28 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     """
     talk = console()
     if not talk.is_terminal:
-        yield lambda done, total: _count_line(talk, what, done, total)
+        begun = time.monotonic()
+        yield lambda done, total: _count_line(talk, what, done, total, time.monotonic() - begun)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=talk, transient=True) as bar:  # transient: only results stay on the screen
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _count_line(talk: Console, what: str, done: int, total: int) -> None:
+def _count_line(talk: Console, what: str, done: int, total: int, seconds: float) -> None:
     if done * LINES // total > (done - 1) * LINES // total:  # this item completes another tenth
-        say(talk, f"{done} of {total} {what}")
+        rate, left = done / max(seconds, 1e-9), seconds * (total - done) / done
+        # Where all is done within seconds, nobody waits.
+        told = f", {rate:.3g} a second, {clock(left)} left" if seconds >= RATED and done < total else ""
+        say(talk, f"{done} of {total} {what}{told}")
+
+
+class _Rate(ProgressColumn):
+    """Column of a progress bar: items a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.3g}/s" if task.speed else "")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ EXAMPLES = {
     "doctor": ("sertool doctor", "sertool doctor --data data/CALLS"),
     "prepare": (
         "sertool prepare recordings --out data/CALLS",
-        "sertool prepare calls.csv --out data/CALLS --map-labels joy=happy,calm=neutral",
+        "sertool prepare data/CALLS --set 'frontend={model: microsoft/wavlm-base-plus}'",
     ),
     "train": (
         "sertool train --recipe custom --name calls --set dataset.path=data/CALLS",

@@ -1,6 +1,5 @@
-"""``sertool prepare``: turn a table or a folder of recordings into a corpus."""
+"""``sertool prepare``: turn a table or a folder of recordings into a corpus, or add feature sets to a corpus."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +8,11 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from sertool.commands import _options as options
-from sertool.commands._console import console, counting, say
+from sertool.commands._console import counting
+from sertool.commands._feature_sets import Computing, add_frames, is_prepared, refuse_others, sets_to_json, show_sets
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
+from sertool.commands._prepared import inspect_prepared, next_lines, warn
 from sertool.core.formatting import plural
 from sertool.core.recipe.bounds import MAX_SEED
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from sertool.core.compute.jobs import Launcher
     from sertool.core.corpora.corpus import Corpus
-    from sertool.core.doctor.inspect import Inspection
     from sertool.core.features.transcribe import Transcriber
+    from sertool.core.prepare.add_sets import AddedSet
     from sertool.core.prepare.assemble import Decoded, Preparation
     from sertool.core.prepare.choices import Choices
     from sertool.core.prepare.draw_splits import Draw
+    from sertool.core.prepare.extraction import Extraction
     from sertool.core.prepare.rows import Table
     from sertool.core.recipe.frontends import Frontend, SpeechEncoder
+    from sertool.core.recipe.schema import Recipe
 
 
 TableArgument = Annotated[
@@ -36,11 +38,11 @@ TableArgument = Annotated[
     typer.Argument(
         metavar="TABLE|FOLDER",
         help="CSV, Excel or JSON table with one row per utterance (- for standard input), a folder with one "
-        "sub-folder per class, or a folder with one table per split.",
+        "sub-folder per class, a folder with one table per split, or a prepared corpus.",
     ),
 ]
-OutOption = Annotated[Path, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
-FrontendOption = Annotated[str, option("--recipe", "Recipe whose frontend computes the audio frames.", "NAME|FILE")]
+OutOption = Annotated[Path | None, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
+FrontendOption = Annotated[str, option("--recipe", "Recipe whose frontends compute the frames.", "NAME|FILE")]
 AudioRootOption = Annotated[
     Path | None,
     option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
@@ -75,15 +77,22 @@ LanguageOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    option("--workers", "Processes that decode audio. Default: depends on cores and table.", "N", min=1, max=1024),
+    option(
+        "--workers",
+        "Processes that decode audio, with an encoder threads. Default: depends on cores and table.",
+        "N",
+        min=1,
+        max=1024,
+    ),
 ]
 SkipOption = Annotated[bool, option("--skip-bad", "Leave out and list recordings that cannot be used.")]
 ForceOption = Annotated[bool, option("--force", "Replace a corpus that is already there.")]
 
 
 def prepare(
+    context: typer.Context,
     table: TableArgument,
-    out: OutOption,
+    out: OutOption = None,
     recipe: FrontendOption = "custom",
     overrides: options.Set = None,
     audio_root: AudioRootOption = None,
@@ -97,6 +106,7 @@ def prepare(
     language: LanguageOption = None,
     workers: WorkersOption = None,
     skip_bad: SkipOption = False,
+    device: options.Device = "auto",
     launcher: options.Launcher = "local",
     address: options.Address = None,
     json_file: options.Json = None,
@@ -107,8 +117,9 @@ def prepare(
     Columns of a table: audio or text, and label (or emotion, sentiment, score). Optional columns: utterance (or id),
     speaker, session, dialogue, split (train, valid, test, private), start and end in seconds. Missing splits are drawn
     at random. Run the same command again to resume an interrupted one.
+
+    Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
-    from sertool.core.compute.launchers import open_launcher
     from sertool.core.corpora.corpus_files import write_corpus
     from sertool.core.corpora.splitting import check_installed
     from sertool.core.errors import UsageError
@@ -118,29 +129,33 @@ def prepare(
     from sertool.core.prepare.target import NEW, Command, check_target, target
     from sertool.core.recipe import load as recipes
 
-    if launcher == "ray" and workers is not None:
-        raise UsageError("--workers counts processes on this machine; --launcher ray uses the CPUs of the cluster")
+    opened = recipes.load(recipe, overrides, users_path=str(out or table))
+    computing = Computing(opened, device, workers, launcher, address)
+    if is_prepared(table, opened):
+        refuse_others(context, table)
+        add_frames(table, recipe, overrides or [], computing, json_file)
+        return
+    if out is None:
+        raise UsageError("--out is missing, the folder of the new corpus", hint="for example --out data/MYSET")
     files = Outputs({"--json": json_file}, [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out})
     draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
-    opened = recipes.load(recipe, overrides, users_path=str(out))
-    frontend, words = opened.frontend, opened.dataset.words
-    check_installed(words)
+    check_installed(opened.dataset.words)
     paths = [path and str(path.resolve()) for path in (table, audio_root)]
-    settings = (*paths, layout, choices.to_json(), frontend.model_dump(), words, splits, seed)
-    command = Command((*settings, transcribe, language, skip_bad), force)
-    check_target(out, command)  # first: decoding may take an hour
+    settings = (*paths, layout, choices.to_json(), *computing.settings, splits, seed, transcribe, language, skip_bad)
+    check_target(out, command := Command(settings, force))  # first: decoding may take an hour
     checked = _read(table, audio_root, layout, draw, choices, skip_bad=skip_bad, transcribe=transcribe is not None)
     files.spare([*choices.files, *(row.segment.path for row in checked.rows if row.segment)])
-    _warn(checked.warnings)
+    warn(checked.warnings)
     transcriber = _transcriber(checked, transcribe, language, out)
-    with open_launcher(launcher, address) as where, target(out, command) as cache:
-        cluster = where if launcher == "ray" else None
-        decoded = _decode(checked, frontend, cache, workers, skip_bad, transcriber, cluster)
-        preparation = preparing.assemble(checked, decoded, frontend, out.resolve().name, words)
+    with computing.cluster() as cluster, target(out, command) as cache:
+        extraction = computing.extraction(cache, cluster)
+        decoded = _decode(checked, opened.frontend, extraction, skip_bad, transcriber)
+        preparation = preparing.assemble(checked, decoded, opened.frontend, out.resolve().name, opened.dataset.words)
         write_corpus(preparation.corpus, out, staging=cache / NEW, replace=force)
-        _warn(preparation.warnings)
+        sets = _complete(opened, preparation.corpus, decoded, out, extraction)
+        warn(preparation.warnings)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
-        _report(checked.warnings, preparation, recipe, overrides or [], out, files)
+        _report(checked.warnings, preparation, sets, recipe, overrides or [], out, files)
 
 
 def _read(
@@ -181,37 +196,41 @@ def _transcriber(table: "Table", model: str | None, language: str | None, out: P
 def _decode(
     table: "Table",
     frontend: "Frontend | SpeechEncoder",
-    cache: Path,
-    workers: int | None,
+    extraction: "Extraction",
     skip_bad: bool,
     transcriber: "Transcriber | None",
-    cluster: "Launcher | None",
 ) -> "Decoded":
     """Compute the frames, and missing texts if there is a transcriber, and show the progress."""
-    from sertool.core.features.extract import default_workers
     from sertool.core.prepare import assemble as preparing
 
-    number = workers or default_workers(len(table.rows))
-    with counting("recordings") as progress:
-        decoded = preparing.decode(
-            table,
-            frontend,
-            progress,
-            cache=cache / "frames",
-            workers=number,
-            skip_bad=skip_bad,
-            launcher=cluster,
-            tell=partial(say, console()),
-        )
+    decoded = preparing.decode(table, frontend, extraction, skip_bad=skip_bad)
     if transcriber is not None:
         with counting("transcripts") as progress:
             decoded = preparing.transcribe(decoded, transcriber, progress)
     return decoded
 
 
+def _complete(
+    recipe: "Recipe", corpus: "Corpus", decoded: "Decoded", out: Path, extraction: "Extraction"
+) -> "list[AddedSet]":
+    """Add to a new corpus where its recordings lie, and the frames of its texts."""
+    import shutil
+
+    from sertool.core.corpora.feature_sets import FEATURES
+    from sertool.core.corpora.recordings import write_recordings
+    from sertool.core.prepare.add_sets import add_sets
+
+    shutil.rmtree(out / FEATURES, ignore_errors=True)  # of a corpus that was replaced
+    segments = [row.segment for row in decoded.rows if row.segment is not None]
+    if segments:
+        write_recordings(out, segments)
+    return [one for one in add_sets(recipe, corpus, out, extraction) if one.added]
+
+
 def _report(
     table_warnings: "Sequence[str]",
     preparation: "Preparation",
+    sets: "list[AddedSet]",
     recipe: str,
     overrides: list[str],
     out: Path,
@@ -221,35 +240,14 @@ def _report(
     from sertool.core.prepare.summary import summary
 
     result = summary(preparation, table_warnings)
-    settings, inspection = _inspect(preparation.corpus, recipe, overrides, out)
+    settings, inspection = inspect_prepared(preparation.corpus, recipe, overrides, out)
     findings = [finding.to_json() for finding in inspection.findings] if inspection else []
     named = {"corpus": str(out), "dataset": preparation.corpus.name}
-    files.write_json("--json", "preparation", {**named, **result, "findings": findings})
+    added = {"feature_sets": sets_to_json(sets)} if sets else {}
+    files.write_json("--json", "preparation", {**named, **result, **added, "findings": findings})
     _show(files.console(), result, out)
-    files.show(_next_lines(preparation.corpus, inspection, recipe, settings, out))
-
-
-def _inspect(corpus: "Corpus", recipe: str, overrides: list[str], out: Path) -> "tuple[list[str], Inspection | None]":
-    """Return the settings that training needs, and what `sertool doctor` finds; None if there are no labels."""
-    from sertool.core.doctor.inspect import inspect
-    from sertool.core.doctor.locate import doctor_command
-    from sertool.core.prepare.summary import tasks_of, training_settings
-    from sertool.core.recipe import load as recipes
-
-    opened = recipes.load(recipe, overrides, users_path=str(out))
-    settings = [*overrides, *training_settings(corpus, opened)]
-    if opened.dataset.reader != "corpus" or not tasks_of(corpus):
-        return settings, None
-    opened = recipes.load(recipe, settings, users_path=str(out))
-    command = doctor_command(recipe, settings, opened.dataset.path, out)
-    # Word vectors are not looked up: loading them may take some seconds.
-    return settings, inspect(opened, out, vectors=False, data_dir=out.parent, command=command)
-
-
-def _warn(warnings: "Sequence[str]") -> None:
-    talk = console()
-    for warning in warnings:
-        say(talk, f"warning: {warning}")
+    show_sets(sets, out)
+    files.show(next_lines(preparation.corpus, inspection, recipe, settings, out))
 
 
 def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
@@ -273,23 +271,3 @@ def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
             grid.add_row(name, *(str(splits[split][name]) for split in splits))
         grid.add_row("all", *map(str, counts["labelled"].values()))
         console.print(grid)
-
-
-def _next_lines(
-    corpus: "Corpus", inspection: "Inspection | None", recipe: str, settings: list[str], out: Path
-) -> list[str]:
-    """Return a summary of what `sertool doctor` found, and the command that trains, if the corpus can be trained on."""
-    from sertool.core.doctor.inspect import summary_line, warning_lines
-    from sertool.core.doctor.locate import doctor_command, train_command
-    from sertool.core.prepare.summary import tasks_of
-    from sertool.core.recipe import load as recipes
-
-    if not tasks_of(corpus):
-        return ["there are no labels, so there is nothing to train on"]
-    opened = recipes.load(recipe, settings, users_path=str(out))
-    if inspection is None:  # the recipe is for another data set, so it may not fit
-        return [f"next: {doctor_command(recipe, settings, opened.dataset.path, out)}"]
-    found = [*warning_lines(inspection), *filter(None, [summary_line(inspection)])]
-    if inspection.number("error"):  # training would fail
-        return found
-    return [*found, f"next: {train_command(recipe, settings, opened, out)}"]

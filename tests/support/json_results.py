@@ -52,6 +52,7 @@ def results() -> list[dict]:
         written("doctor"),
         written("doctor", "--recipe", "tiny.yaml", codes=(0, 1)),
         written("prepare", "voices", "--out", "data/VOICES", "--workers", "1"),
+        written("prepare", "data/VOICES", "--set", "frontend.mel_bands=40", "--workers", "1"),
         written("train", "--recipe", "tiny.yaml", *ON_CPU),
         written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", *ON_CPU),
     ]

@@ -29,7 +29,7 @@ from sertool.core.files import artifacts
 from sertool.core.files.typed_json import Content, Count, Text, read_typed
 from sertool.core.formatting import cut
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder, TextEncoder
 from sertool.core.recipe.schema import Recipe
 from sertool.core.recipe.sections import Section
 
@@ -199,15 +199,22 @@ def with_sets(corpus: Corpus, recipe: Recipe, folder: Path, report: Report = ref
     return corpus
 
 
-def _wanted(recipe: Recipe) -> dict[Kind, Mapping[str, Any]]:
-    """Return the notes of the frontends that a recipe asks for, by kind; words are none."""
-    wanted: dict[Kind, Mapping[str, Any]] = {}
-    audio, text = recipe.frontend, recipe.text_frontend
+def wanted_sections(recipe: Recipe) -> dict[Kind, Frontend | SpeechEncoder | TextEncoder]:
+    """Return a recipe's sections of the frames that it asks for, by kind; words are none."""
+    wanted: dict[Kind, Frontend | SpeechEncoder | TextEncoder] = {}
     if "audio" in recipe.dataset.modalities:
-        wanted["audio"] = note_of(audio) if isinstance(audio, SpeechEncoder) else open_frontend(audio).note
-    if "text" in recipe.dataset.modalities and isinstance(text, TextEncoder):
-        wanted["text"] = note_of(text)
+        wanted["audio"] = recipe.frontend
+    if "text" in recipe.dataset.modalities and isinstance(recipe.text_frontend, TextEncoder):
+        wanted["text"] = recipe.text_frontend
     return wanted
+
+
+def _wanted(recipe: Recipe) -> dict[Kind, Mapping[str, Any]]:
+    """Return the notes of the frontends that a recipe asks for, by kind; no encoder's model is looked for."""
+    return {
+        kind: open_frontend(section).note if isinstance(section, Frontend) else note_of(section)
+        for kind, section in wanted_sections(recipe).items()
+    }
 
 
 def _silenced(corpus: Corpus, silent: Sequence[int]) -> Corpus:

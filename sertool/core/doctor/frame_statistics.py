@@ -20,7 +20,8 @@ class AudioFacts:
         lengths: (N,) number of frames.
         low, high: (N,) smallest and largest value; 0 without frames, NaN where a value is NaN.
         clipped: (N,) share of the values that are exactly the frontend's largest.
-        silent: (N,) True where there are frames, but no value further from zero than the frontend's silence.
+        silent: (N,) True where there are frames, but no value further from zero than the frontend's silence, or where
+            the recording is known to hold no sound.
         hashes: hash of each utterance's frames; empty without sound, which could not tell recordings apart.
     """
 
@@ -32,8 +33,14 @@ class AudioFacts:
     hashes: tuple[bytes, ...]
 
 
-def audio_facts(frames: Frames, maker: FrameMaker) -> AudioFacts:
-    """Read all frames once: 100 million values take about half a second, and little memory."""
+def audio_facts(frames: Frames, maker: FrameMaker, soundless: NDArray[np.bool_]) -> AudioFacts:
+    """Read all frames once: 100 million values take about half a second, and little memory.
+
+    Args:
+        frames: frames of N utterances.
+        maker: frontend that made them.
+        soundless: (N,) True where the recording is known to hold no sound, which an encoder's frames do not show.
+    """
     lengths = np.diff(frames.offsets)
     low, high = np.zeros((2, len(frames)), np.float32)
     ceilings = np.zeros(len(frames), np.int64)
@@ -45,7 +52,7 @@ def audio_facts(frames: Frames, maker: FrameMaker) -> AudioFacts:
         low[filled] = np.minimum.reduceat(rows_low, starts)
         high[filled] = np.maximum.reduceat(rows_high, starts)
         ceilings[filled] = np.add.reduceat(rows_ceilings, starts)
-    silent = (lengths > 0) & (np.maximum(-low, high) <= maker.silence)
+    silent = (lengths > 0) & (soundless | (np.maximum(-low, high) <= maker.silence))
     clipped = ceilings / np.maximum(lengths * frames.width, 1)
     return AudioFacts(lengths, low, high, clipped, silent, hash_each(frames, ~silent))
 

@@ -50,7 +50,7 @@ def locate(data: Path | None, name: str | None, overrides: Sequence[str] = ()) -
     # A recipe that leaves the path to its user means the folder that is given.
     recipe = recipes.load(name, list(overrides), users_path=None if data is None else str(data))
     path, given = recipe.dataset.path, DATA if data is None else data
-    if data is None or (_is_in(data, path) and not _is_own_folder(data, recipe.dataset.reader)):
+    if data is None or (_is_in(data, path) and not is_own_folder(data, recipe.dataset.reader)):
         folder, data_dir = corpus_folder(path, given), given
     else:
         folder, data_dir = data, data.parent
@@ -113,7 +113,7 @@ def _set(overrides: Sequence[str]) -> list[str]:
     return [word for setting in overrides for word in ("--set", setting)]
 
 
-def _is_own_folder(folder: Path, reader: str) -> bool:
+def is_own_folder(folder: Path, reader: str) -> bool:
     """Check whether a folder is itself a corpus: in sertool's format, or with files of the reader's data set."""
     if is_corpus(folder) or is_corpus(folder / CONVERTED):
         return True

@@ -47,7 +47,8 @@ class Subject:
     @cached_property
     def audio(self) -> AudioFacts:
         """Facts about the audio, from one pass over its frames."""
-        return audio_facts(self.corpus.audio, self.made_by or open_frontend(self.recipe.frontend))
+        soundless = np.array([bool(utterance.silent) for utterance in self.corpus.utterances], np.bool_)
+        return audio_facts(self.corpus.audio, self.made_by or open_frontend(self.recipe.frontend), soundless)
 
     @cached_property
     def contents(self) -> tuple[Hashable, ...]:

@@ -11,7 +11,7 @@ computes of it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,6 +157,12 @@ def open_text_frontend(settings: TextEncoder | Mapping[str, Any]) -> TextFrameMa
         return TextFrames.from_note(note)
     except ValueError as error:
         raise DataError(f"frontend {note.get('name', TEXT_ENCODER)}: {error}") from error
+
+
+def on_device(maker: FrameMaker | TextFrameMaker, device: str) -> None:
+    """Let an encoder compute on a device such as ``cuda``; other frontends know the CPU alone."""
+    if maker.note.get("name") in (ENCODER, TEXT_ENCODER):
+        cast("Encoder", maker).device = device
 
 
 @dataclass(frozen=True)

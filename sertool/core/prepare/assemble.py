@@ -1,28 +1,24 @@
 """A table of recordings becomes a corpus: decode, transcribe, clean words, report failures."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from pathlib import Path
 
 import numpy as np
 
-from sertool.core.compute.jobs import Launcher
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
 from sertool.core.corpora.splitting import AUTO, choose_splitting
 from sertool.core.corpora.words import split_words
 from sertool.core.errors import DataError
-from sertool.core.features.cache import FeatureCache, ShardCache
-from sertool.core.features.extract import extracts, extracts_by
 from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend
 from sertool.core.features.transcribe import Transcriber
 from sertool.core.formatting import first_few, first_lines, plural, row_numbers
+from sertool.core.prepare.extraction import NOWHERE, Extraction, Progress
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 
 LONG = 600  # seconds; a longer recording is hardly one utterance
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -59,47 +55,24 @@ class Preparation:
 
 
 def decode(
-    table: Table,
-    frontend: Frontend | SpeechEncoder,
-    progress: Progress | None = None,
-    *,
-    cache: Path | None = None,
-    workers: int = 1,
-    skip_bad: bool = False,
-    launcher: Launcher | None = None,
-    tell: Callable[[str], None] = lambda text: None,
+    table: Table, frontend: Frontend | SpeechEncoder, extraction: Extraction = NOWHERE, *, skip_bad: bool = False
 ) -> Decoded:
     """Decode the recordings of a table; a table of texts has none.
 
     Args:
         table: table that names the recordings.
         frontend: settings of the frontend.
-        progress: called with the number of recordings done and the total number, if there are recordings.
-        cache: folder for finished frames, so that the same call resumes after an interruption.
-        workers: number of processes; the result does not depend on it.
+        extraction: how frames are computed, and where finished ones are kept.
         skip_bad: leave out recordings that cannot be used.
-        launcher: decodes recordings instead of ``workers``; needs a cache.
-        tell: called with messages about the launcher for the user.
 
     Raises:
         DataError: a recording, or a text without one, cannot be used, or with ``skip_bad`` none can; all are named,
             with their rows.
         SertoolError: the cache cannot be written.
     """
-    found: list[Extract | str] = []
     maker = open_frontend(frontend)
     segments = [row.segment for row in table.rows if row.segment is not None]
-    each: Iterable[Extract | str]
-    if not segments:
-        each = _without_frames(table.rows, maker)
-    elif launcher is not None and cache is not None:
-        each = extracts_by(launcher, segments, maker, ShardCache(cache), tell)
-    else:
-        each = extracts(segments, maker, FeatureCache(cache) if cache else None, workers)
-    for one in each:
-        found.append(one)
-        if progress is not None and segments:
-            progress(len(found), len(table.rows))
+    found = list(extraction.frames(segments, maker) if segments else _without_frames(table.rows, maker))
     bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
     if bad and (not skip_bad or len(bad) == len(found)):
         raise _refusal(f"{table.path}: {len(bad)} of {len(found)} {'recordings' if segments else 'texts'}", bad)
@@ -187,7 +160,7 @@ def assemble(
         audio=Frames.join([extract.frames for extract in decoded.extracts], maker.width),
         classes=classes,
         left_out=decoded.left_out,
-        frontend=maker.note,
+        frontend=maker.described(),
         source=table.path.resolve().name,
         word_splitting=splitting,
         choices=table.choices or None,

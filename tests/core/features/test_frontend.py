@@ -41,6 +41,9 @@ class Energies:
             made.append(power.clamp_min(self.silence))
         return made
 
+    def described(self):
+        return self.note
+
     def warnings(self):
         return ["four bands are not many"]
 

@@ -1,6 +1,7 @@
 """``sertool prepare``: what becomes of a table, from the library and from the command line."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.log_mel import log_mels
 from sertool.core.files import artifacts
 from sertool.core.prepare.assemble import decode
+from sertool.core.prepare.extraction import Extraction
 from sertool.core.prepare.summary import summary
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.frontends import Frontend
@@ -155,7 +157,8 @@ def test_bands_without_a_bin_are_a_warning(folder):
 def test_threads_are_given_back_and_progress_is_told(folder):
     threads = torch.get_num_threads()
     told = []
-    decode(read_table(write(folder, GOOD)), FRONTEND, lambda done, total: told.append((done, total)))
+    counting = Extraction(counting=lambda what: nullcontext(lambda done, total: told.append((done, total))))
+    decode(read_table(write(folder, GOOD)), FRONTEND, counting)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert torch.get_num_threads() == threads
 
@@ -197,7 +200,7 @@ def test_the_same_table_gives_the_same_bytes(folder):
     for out in ("one", "two"):
         assert run(table, "--out", folder / out / "MINE", *SETTINGS).exit_code == 0
     names = sorted(path.name for path in (folder / "one" / "MINE").iterdir())
-    assert names == ["audio.safetensors", "corpus.json", "utterances.jsonl"]
+    assert names == ["audio.safetensors", "corpus.json", "recordings.json", "utterances.jsonl"]
     for name in names:
         assert (folder / "one" / "MINE" / name).read_bytes() == (folder / "two" / "MINE" / name).read_bytes()
 

@@ -64,7 +64,7 @@ def test_the_same_bytes_whatever_the_number_of_processes(folder):
         assert result.exit_code == 0, result.exception
         found.append(digests(out))
     assert found[0] == found[1]
-    assert set(found[0]) == {"audio.safetensors", "corpus.json", "utterances.jsonl"}  # and no cache
+    assert set(found[0]) == {"audio.safetensors", "corpus.json", "recordings.json", "utterances.jsonl"}  # and no cache
 
 
 def test_a_process_that_is_killed_is_told(folder, monkeypatch):
@@ -92,12 +92,15 @@ def test_few_recordings_need_few_processes(monkeypatch, cores, recordings, expec
 
 SLOW = """
 import sys, time
+from contextlib import nullcontext
 from sertool.core.prepare import assemble as preparing
+from sertool.core.prepare.extraction import Extraction
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.frontends import Frontend
 from pathlib import Path
 table, cache = map(Path, sys.argv[1:])
-preparing.decode(read_table(table), Frontend(sample_rate=8000), lambda *_: time.sleep(0.05), cache=cache, workers=2)
+slow = Extraction(cache, workers=2, counting=lambda what: nullcontext(lambda *_: time.sleep(0.05)))
+preparing.decode(read_table(table), Frontend(sample_rate=8000), slow)
 """
 
 
@@ -105,7 +108,7 @@ def test_it_goes_on_after_a_kill_and_leaves_no_process(folder, tmp_path):
     (tmp_path / "slow.py").write_text("if __name__ == '__main__':\n    " + SLOW.strip().replace("\n", "\n    "))
     out = folder / "SET"
     cache = out / ".prepare" / "frames"
-    process = subprocess.Popen([sys.executable, tmp_path / "slow.py", folder / "t.csv", cache])
+    process = subprocess.Popen([sys.executable, tmp_path / "slow.py", folder / "t.csv", cache.parent])
     deadline = time.monotonic() + 60
     while not list(cache.glob("??/*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,0 +1,64 @@
+"""The recordings of a prepared corpus: ``recordings.json`` says where each lies, for frames of further frontends.
+
+The file is not among those that ``corpus.json`` vouches for: it names paths of one machine. A hash ties it to the
+utterances, so that it is never taken for another corpus's.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from sertool.core.corpora.corpus_content import Digest, Seconds
+from sertool.core.errors import DataError
+from sertool.core.features.audio import Segment
+from sertool.core.files import artifacts
+from sertool.core.files.typed_json import Content, Text, read_typed
+
+RECORDINGS = "recordings.json"
+FORMAT = "sertool-recordings/1"
+
+
+class RecordingsContent(Content):
+    """Content of ``recordings.json``.
+
+    Attributes:
+        utterances: hash of ``utterances.jsonl``.
+        recordings: path, start and end of each utterance's recording; null: from its beginning, to its end.
+    """
+
+    format: Literal["sertool-recordings/1"]
+    utterances: Digest
+    recordings: list[tuple[Text, Seconds | None, Seconds | None]]
+
+
+def write_recordings(folder: Path, segments: Sequence[Segment]) -> None:
+    """Write where the recordings of a corpus lie, in the order of its utterances.
+
+    Raises:
+        SertoolError: the file cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "utterances": artifacts.sha256(folder / "utterances.jsonl"),
+        "recordings": [[str(one.path.absolute()), one.start, one.end] for one in segments],
+    }
+    artifacts.write_json(folder / RECORDINGS, content)
+
+
+def read_recordings(folder: Path) -> list[Segment]:
+    """Return the recordings of a corpus in the order of its utterances.
+
+    Raises:
+        DataError: the corpus does not say where they lie.
+    """
+    path, hint = folder / RECORDINGS, "prepare the table of the recordings again, with this recipe and --force"
+    if not path.exists():
+        raise DataError(
+            f"{folder}: does not say where its recordings lie ({RECORDINGS} is missing), so only frames of texts can "
+            "be added",
+            hint=f"{hint}; a corpus that came as feature files has no recordings",
+        )
+    content = read_typed(path, RecordingsContent, hint=hint)
+    if content.utterances != artifacts.sha256(folder / "utterances.jsonl"):
+        raise DataError(f"{path}: belongs to other utterances than {folder / 'utterances.jsonl'}", hint=hint)
+    return [Segment(Path(name), start, end) for name, start, end in content.recordings]
