@@ -11,6 +11,7 @@ from sertool.core.corpora.reading_errors import refuse
 from sertool.core.corpora.recordings import read_recordings
 from sertool.core.errors import DataError
 from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend, open_text_frontend
+from sertool.core.features.unknown_texts import unknown_warnings
 from sertool.core.formatting import first_lines
 from sertool.core.prepare.extraction import Extraction
 from sertool.core.recipe.frontends import Frontend, TextEncoder
@@ -77,7 +78,9 @@ def add_sets(recipe: Recipe, corpus: Corpus, folder: Path, extraction: Extractio
             warnings = maker.warnings()
         else:
             texts = [text_of(utterance) for utterance in corpus.utterances]
-            frames, warnings = Frames.join(extraction.text_frames(texts, maker), maker.width), []
+            frames = Frames.join(extraction.text_frames(texts, maker), maker.width)
+            names = [utterance.id for utterance in corpus.utterances]
+            warnings = unknown_warnings(maker, names, texts)
         name = write_set(corpus, folder, kind, described, frames, silent)
         results.append(AddedSet(name, kind, described, len(frames.flat), frames.width, True, tuple(warnings)))
     return results

@@ -1,4 +1,4 @@
-"""``sertool prepare`` with encoders: new corpora, sets added to prepared ones, kills, changed recordings, full disks."""
+"""``sertool prepare`` with encoders: new corpora, sets added to prepared ones, kills, changed recordings, a full disk."""
 
 import errno
 import json
@@ -16,6 +16,7 @@ from sertool.core.corpora.feature_sets import notes_in
 from sertool.core.corpora.load import load_for
 from sertool.core.features import encode
 from sertool.core.features import frontend as frontends
+from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
 from sertool.core.prepare import add_sets
 from sertool.core.recipe.load import load
@@ -126,6 +127,13 @@ def test_sets_are_added_to_a_prepared_corpus_without_touching_the_rest(speech, t
     np.testing.assert_array_equal(plain.audio.flat, read_corpus(folder).audio.flat)
 
 
+def test_texts_that_the_tokenizer_does_not_know_are_told(text, tmp_path):
+    table = (tmp_path / "t.csv").read_text().replace("well number 3", "?? ??")
+    (tmp_path / "t.csv").write_text(table)
+    told = " ".join(prepare("t.csv", *OUT, *TEXT, "--workers", 1).split())
+    assert "warning: fake: most tokens are unknown to its tokenizer in 1 text of 12: u3 (100%)" in told
+
+
 def test_other_weights_replace_a_set(speech, tmp_path):
     prepare("t.csv", *OUT, "--workers", 1)
     prepare("data/SET", *SPEECH)
@@ -232,3 +240,30 @@ def test_a_corpus_that_is_replaced_loses_the_sets_of_the_old_one(speech, tmp_pat
     prepare("data/SET", *SPEECH)
     prepare("t.csv", *OUT, "--workers", 1, "--force")
     assert not (tmp_path / "data/SET/features").exists()
+
+
+def test_the_encoders_of_transformers_go_from_recordings_to_a_trained_model(tmp_path):
+    pytest.importorskip("transformers")
+    from tiny_encoders import save_speech_encoder, save_text_encoder  # imports transformers
+
+    save_speech_encoder("wav2vec2", tmp_path / "speech")
+    save_text_encoder("bert", tmp_path / "text")
+    own = ("--set", "frontend={model: speech, layer: [0, 1, 2]}", "--set", "text_frontend={model: text}")
+    told = prepare("t.csv", *OUT, *own, "--device", "cpu")
+    assert "added text-last" in told
+    folder = tmp_path / "data/SET"
+    recipe = load("custom", [one for one in own if one != "--set"], users_path="x")
+    corpus = load_for(recipe, folder)
+    made = frontends.open_frontend(recipe.frontend)
+    for row in (0, 7):
+        samples = read_audio(Segment(tmp_path / f"{corpus.utterances[row].id[1:]}.wav"), made.sample_rate)
+        np.testing.assert_allclose(corpus.audio[row], made.frames([samples])[0], rtol=2e-3, atol=2e-3)
+    prepare(folder, "--set", "frontend={model: speech, layer: 1}", "--set", "dataset.modalities=[audio]")
+    tiny = ("hidden_size=8", "ffn_size=8", "num_heads=2", "num_layers=1")
+    sizes = [part for size in tiny for part in ("--set", f"model.{size}")]
+    short = ("--runs", "1", "--set", "training.max_epochs=1", "--device", "cpu")
+    done = run("train", "--recipe", "custom", "--name", "x", "--set", "dataset.path=data/SET", *own, *sizes, *short)
+    assert done.exit_code == 0, done.output
+    note = json.loads((tmp_path / "ckpt/x/corpus.json").read_text())
+    assert note["frontend"] == dict(corpus.frontend)
+    assert note["text_frontend"]["weights"] == corpus.text_frontend["weights"]
