@@ -1,4 +1,4 @@
-"""``sertool prepare`` with encoders: new corpora, sets added to prepared ones, kills, changed recordings, a full disk."""
+"""``sertool prepare`` with encoders: new corpora, sets added to old ones, kills, changed recordings, a full disk."""
 
 import errno
 import json
