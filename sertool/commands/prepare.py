@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from sertool.core.corpora.corpus import Corpus
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.add_sets import AddedSet
     from sertool.core.prepare.assemble import Decoded, Preparation
@@ -120,10 +119,8 @@ def prepare(
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
-    from sertool.core.corpora.corpus_files import write_corpus
     from sertool.core.corpora.splitting import check_installed
     from sertool.core.errors import UsageError
-    from sertool.core.prepare import assemble as preparing
     from sertool.core.prepare.choices import parse_choices
     from sertool.core.prepare.draw_splits import Draw, parse_shares
     from sertool.core.prepare.target import NEW, Command, check_target, target
@@ -149,11 +146,7 @@ def prepare(
     transcriber = _transcriber(checked, transcribe, language, out)
     with computing.cluster() as cluster, target(out, command) as cache:
         extraction = computing.extraction(cache, cluster)
-        decoded = _decode(checked, opened.frontend, extraction, skip_bad, transcriber)
-        preparation = preparing.assemble(checked, decoded, opened.frontend, out.resolve().name, opened.dataset.words)
-        write_corpus(preparation.corpus, out, staging=cache / NEW, replace=force)
-        sets = _complete(opened, preparation.corpus, decoded, out, extraction)
-        warn(preparation.warnings)
+        preparation, sets = _make(opened, checked, extraction, out, cache / NEW, transcriber, skip_bad, force)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
         _report(checked.warnings, preparation, sets, recipe, overrides or [], out, files)
 
@@ -210,21 +203,35 @@ def _decode(
     return decoded
 
 
-def _complete(
-    recipe: "Recipe", corpus: "Corpus", decoded: "Decoded", out: Path, extraction: "Extraction"
-) -> "list[AddedSet]":
-    """Add to a new corpus where its recordings lie, and the frames of its texts."""
+def _make(
+    recipe: "Recipe",
+    table: "Table",
+    extraction: "Extraction",
+    out: Path,
+    staging: Path,
+    transcriber: "Transcriber | None",
+    skip_bad: bool,
+    force: bool,
+) -> "tuple[Preparation, list[AddedSet]]":
+    """Make and write the corpus, where its recordings lie, and the frames of its texts."""
     import shutil
 
+    from sertool.core.corpora.corpus_files import write_corpus
     from sertool.core.corpora.feature_sets import FEATURES
     from sertool.core.corpora.recordings import write_recordings
     from sertool.core.prepare.add_sets import add_sets
+    from sertool.core.prepare.assemble import assemble
 
+    decoded = _decode(table, recipe.frontend, extraction, skip_bad, transcriber)
+    preparation = assemble(table, decoded, recipe.frontend, out.resolve().name, recipe.dataset.words)
+    write_corpus(preparation.corpus, out, staging=staging, replace=force)
     shutil.rmtree(out / FEATURES, ignore_errors=True)  # of a corpus that was replaced
     segments = [row.segment for row in decoded.rows if row.segment is not None]
     if segments:
         write_recordings(out, segments)
-    return [one for one in add_sets(recipe, corpus, out, extraction) if one.added]
+    sets = [one for one in add_sets(recipe, preparation.corpus, out, extraction) if one.added]
+    warn(preparation.warnings)
+    return preparation, sets
 
 
 def _report(
