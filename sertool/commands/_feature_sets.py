@@ -92,7 +92,7 @@ def is_prepared(path: Path, recipe: "Recipe") -> bool:
     return path.is_dir() and is_own_folder(path, recipe.dataset.reader)
 
 
-def refuse_others(context: typer.Context, corpus: Path) -> None:
+def _refuse_others(context: typer.Context, corpus: Path) -> None:
     """Refuse options that are for tables of recordings.
 
     Raises:
@@ -109,7 +109,14 @@ def refuse_others(context: typer.Context, corpus: Path) -> None:
             )
 
 
-def add_frames(folder: Path, name: str, overrides: list[str], computing: Computing, json_file: Path | None) -> None:
+def add_frames(
+    context: typer.Context,
+    folder: Path,
+    name: str,
+    overrides: list[str],
+    computing: Computing,
+    json_file: Path | None,
+) -> None:
     """Add the frames that a recipe asks for to a prepared corpus, and say what to do next."""
     import shutil
 
@@ -120,6 +127,7 @@ def add_frames(folder: Path, name: str, overrides: list[str], computing: Computi
     from sertool.core.prepare.add_sets import add_sets
     from sertool.core.recipe import load as recipes
 
+    _refuse_others(context, folder)
     files = Outputs({"--json": json_file}, [*recipes.sources(name), folder])
     corpus, own = load_corpus(computing.recipe.dataset.reader, folder), own_folder(folder)
     busy = SertoolError(f"{folder}: another process is preparing it", hint="wait for it")

@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands._console import counting
-from sertool.commands._feature_sets import Computing, add_frames, is_prepared, refuse_others, sets_to_json, show_sets
+from sertool.commands._feature_sets import Computing, add_frames, is_prepared, sets_to_json, show_sets
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 from sertool.commands._prepared import inspect_prepared, next_lines, warn
@@ -129,8 +129,7 @@ def prepare(
     opened = recipes.load(recipe, overrides, users_path=str(out or table))
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
-        refuse_others(context, table)
-        add_frames(table, recipe, overrides or [], computing, json_file)
+        add_frames(context, table, recipe, overrides or [], computing, json_file)
         return
     if out is None:
         raise UsageError("--out is missing, the folder of the new corpus", hint="for example --out data/MYSET")
