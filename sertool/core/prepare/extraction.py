@@ -1,4 +1,4 @@
-"""Ways and places of an extraction: processes, threads or a cluster, the device of an encoder, the cache, progress."""
+"""Computation of frames for ``prepare``: processes, threads or a cluster, device, cache and progress."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,7 +24,7 @@ def _uncounted(what: str) -> AbstractContextManager[Progress]:
 
 @dataclass(frozen=True)
 class Extraction:
-    """How frames are computed.
+    """Ways and places of an extraction.
 
     Attributes:
         cache: folder for finished frames, so that the same call resumes after an interruption; None: they are not kept.
