@@ -62,7 +62,7 @@ def forward_operations(model: Model, sizes: DataSizes, each: Positions) -> float
     * Mix of an encoder's layers side by side: 2 times the width of a frame.
     * MAT: L blocks over the text, L with attention to the text over the audio, O = 2D, classifier 2 * 2D * C.
     * MNT: L blocks over the text and over the audio, modulation 2 D * 4 D L, O = D, classifier 2 D C.
-    * Linear probe: the classifier of mean and deviation of both modalities, 2 * 2 (I + I') C.
+    * Linear probe: mean and deviation, 2 * 2 I a position, and their classifier, 2 * 2 (I + I') C.
 
     Args:
         model: the recipe's section ``model``.
@@ -80,7 +80,8 @@ def forward_operations(model: Model, sizes: DataSizes, each: Positions) -> float
         if beside > 1
     )
     if model.architecture == "linear":
-        return mix + 4 * (sizes.text_inputs + sizes.audio_inputs) * classes
+        moments = 4 * (sizes.text_inputs * text + sizes.audio_inputs * audio)
+        return mix + moments + 4 * (sizes.text_inputs + sizes.audio_inputs) * classes
     lstm = sum(
         8 * d * (width * length + d * (length - 1))
         for width, length in ((sizes.text_inputs, text), (sizes.audio_inputs, audio))

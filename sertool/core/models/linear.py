@@ -38,11 +38,11 @@ def moments(frames: Float[Tensor, "E B T I"], mask: Bool[Tensor, "E B T"]) -> Fl
     """
     # In float32 at least: sums over many frames lose too much in a smaller number format.
     frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
-    weight = mask.unsqueeze(-1).to(frames.dtype)
-    count = weight.sum(2).clamp(min=1)
-    mean = (frames * weight).sum(2) / count
-    variance = ((frames - mean.unsqueeze(2)).square() * weight).sum(2) / count
-    return torch.cat([mean, variance.clamp(min=LEAST_DEVIATION**2).sqrt()], dim=-1)
+    share = (mask.to(frames.dtype) / mask.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(2)
+    with torch.autocast(frames.device.type, enabled=False):
+        mean = torch.matmul(share, frames)  # (E, B, 1, I)
+        variance = torch.matmul(share, (frames - mean).square())
+    return torch.cat([mean, variance.clamp(min=LEAST_DEVIATION**2).sqrt()], dim=-1).squeeze(2)
 
 
 class LinearProbe(nn.Module):

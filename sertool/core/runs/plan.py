@@ -231,10 +231,12 @@ def _parameters(experiment: Experiment) -> int:
 
 def _values_kept(experiment: Experiment) -> int:
     """Estimate the values kept for each position: attention, norms, dropout (16), feed-forward (3); or frames (3)."""
-    model = experiment.recipe.model
+    model, sizes = experiment.recipe.model, sizes_for(experiment, 1)
     if not _blocks(model):
-        return 3 * _input_width(experiment)  # as they are, weighted, and less their mean
-    return model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size
+        return 3 * _input_width(experiment)  # as they are, less their mean, and the square of that
+    widths = (sizes.text_width, sizes.text_layers), (sizes.audio_width, sizes.audio_layers)
+    mixed = max((width for width, layers in widths if layers > 1), default=0)
+    return model.num_layers * (16 * model.hidden_size + 3 * model.ffn_size) + 10 * model.hidden_size + mixed
 
 
 def _blocks(model: Model) -> int:
