@@ -18,6 +18,7 @@ from sertool.core.features.encoders.loading import load_encoder
 from sertool.core.features.encoders.pieces import Piece, spans
 from sertool.core.features.encoders.source import ModelFiles
 
+INPUT = "input_values"  # of the models, as their feature extractors call it
 # Architectures in which nothing but attention and one convolution over positions looks at neighbouring states: with
 # padding masked and zero, they see what they see of a recording alone. Those of data2vec have several convolutions.
 _PADDED = ("wav2vec2", "hubert", "wavlm")
@@ -34,13 +35,13 @@ class ConvolutionalEncoder:
 
     def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str) -> None:
         self.files, self.layers = files, layers
-        self.extractor = load_extractor(files)
+        self.extractor = load_extractor(files, INPUT)
         self.model = load_encoder(files, device)
         config = files.config
         self.convolutions = list(zip(config["conv_kernel"], config["conv_stride"], strict=True))
         self.padded = config["model_type"] in _PADDED and not config.get("conv_pos_batch_norm")
-        if self.padded:
-            self.model.feature_extractor = self.alone = _EachAlone(self.model.feature_extractor)
+        # Run here and not in the model's forward pass: see _convolved.
+        self.first, self.model.feature_extractor = self.model.feature_extractor, torch.nn.Identity()
         self.stride = math.prod(config["conv_stride"])
         self.window = 1
         for kernel, stride in reversed(self.convolutions):
@@ -50,7 +51,7 @@ class ConvolutionalEncoder:
         """Normalise a waveform as the model wants it; a shorter one than its window is filled up with zeros."""
         rate = self.extractor.sampling_rate
         made = self.extractor(filled(waveform, self.window).numpy(), sampling_rate=rate)
-        samples = torch.as_tensor(made["input_values"][0])
+        samples = torch.as_tensor(made[INPUT][0])
         count, size = self._count(len(samples)), PIECE_SECONDS * rate // self.stride
         pieces = []
         for begin, first, last in spans(count, size, CONTEXT_SECONDS * rate // self.stride):
@@ -62,16 +63,13 @@ class ConvolutionalEncoder:
     def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
         """Run the model's own forward pass over a batch, with a mask where lengths differ."""
         lengths = [len(piece.inputs) for piece in pieces]
-        inputs = pad_sequence([piece.inputs for piece in pieces], batch_first=True)
         mask = None
         if min(lengths) < max(lengths):
             mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long().to(self.model.device)
-        if self.padded:
-            self.alone.lengths = lengths
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")  # WavLM's own
             outputs = self.model(
-                inputs.to(self.model.device, self.model.dtype),
+                self._convolved([piece.inputs.to(self.model.device, self.model.dtype) for piece in pieces]),
                 attention_mask=mask,
                 output_hidden_states=self.layers is not None,
             )
@@ -87,28 +85,20 @@ class ConvolutionalEncoder:
             )
         return [own[piece.first : piece.last] for own, piece in zip(found, pieces, strict=True)]
 
+    def _convolved(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Run the model's convolutions; return (B, channels, T), zeros after a recording's end.
+
+        Recordings of several lengths are convolved one by one: many models normalise a recording in time after the
+        first convolution, and with padding it would be another recording.
+        """
+        together: Tensor
+        if len({len(samples) for samples in inputs}) == 1:
+            together = self.first(torch.stack(list(inputs)))
+        else:
+            together = pad_sequence([self.first(one[None])[0].T for one in inputs], batch_first=True).transpose(1, 2)
+        return together
+
     def _count(self, samples: int) -> int:
         for kernel, stride in self.convolutions:
             samples = (samples - kernel) // stride + 1
         return samples
-
-
-class _EachAlone(torch.nn.Module):
-    """A model's convolutions, run for each recording of a padded batch by itself.
-
-    Many models normalise a recording in time after the first convolution; with padding it would be another one.
-    """
-
-    def __init__(self, convolutions: torch.nn.Module) -> None:
-        super().__init__()
-        self.convolutions = convolutions
-        self.lengths: list[int] = []
-
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """Turn padded samples (B, samples) into (B, channels, T), zeros after a recording's end."""
-        if min(self.lengths) == max(self.lengths):
-            together: Tensor = self.convolutions(waveforms)
-            return together
-        rows = zip(waveforms, self.lengths, strict=True)
-        made = [self.convolutions(row[None, :length])[0].T for row, length in rows]
-        return pad_sequence(made, batch_first=True).transpose(1, 2)

@@ -10,6 +10,7 @@ from sertool.core.errors import DataError
 from sertool.core.features.encoders.libraries import quiet
 from sertool.core.features.encoders.pieces import Piece
 from sertool.core.features.encoders.source import ModelFiles
+from sertool.core.formatting import first_few
 
 PIECE_SECONDS, CONTEXT_SECONDS = 40, 3  # of a long recording; longer pieces take more memory and more time a second
 # States of a batch. A core computes them no faster when there are more; a GPU needs many to be busy.
@@ -39,16 +40,29 @@ def filled(waveform: Tensor, samples: int) -> Tensor:
     return waveform if missing <= 0 else torch.cat([waveform, waveform.new_zeros(missing)])
 
 
-def load_extractor(files: ModelFiles) -> Any:
+def load_extractor(files: ModelFiles, makes: str) -> Any:
     """Load a model's own feature extractor.
 
+    Args:
+        files: the model.
+        makes: the input that the model takes, ``input_values`` or ``input_features``.
+
     Raises:
-        DataError: its settings are damaged.
+        DataError: its settings are damaged, or it is made for another model.
     """
     from transformers import AutoFeatureExtractor
 
     try:
         with quiet():
-            return AutoFeatureExtractor.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
+            extractor = AutoFeatureExtractor.from_pretrained(
+                files.folder, trust_remote_code=False, local_files_only=True
+            )
     except Exception as error:  # transformers has errors of many kinds
         raise DataError(f"{files.name}: its feature extractor cannot be loaded ({error!s:.200})") from error
+    if makes not in extractor.model_input_names:
+        raise DataError(
+            f"{files.name}: its feature extractor makes {first_few(extractor.model_input_names)}, but the model takes "
+            f"{makes}",
+            hint="use the feature extractor of the model that it was made from",
+        )
+    return extractor

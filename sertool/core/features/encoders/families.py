@@ -57,15 +57,15 @@ def check_speech_model(files: ModelFiles, settings: SpeechEncoder) -> None:
 
 def facts_of_states(files: ModelFiles) -> States:
     """Return the facts of a model's states; only CTranslate2 weights, which do not state them, are loaded for it."""
-    from sertool.core.features.encoders import whisper
+    from sertool.core.features.encoders import convolutional, whisper
     from sertool.core.features.encoders.engine import load_extractor
 
     if files.library == "ctranslate2":
         return States(*whisper.measure_ctranslate2(files))
-    extractor = load_extractor(files)
-    rate = extractor.sampling_rate
     if is_whisper(files):
-        return States(files.config["d_model"], rate, whisper.MELS_PER_STATE * extractor.hop_length / rate)
+        extractor = load_extractor(files, whisper.INPUT)
+        return States(files.config["d_model"], extractor.sampling_rate, whisper.seconds_per_state(extractor))
+    rate = load_extractor(files, convolutional.INPUT).sampling_rate
     return States(files.config["hidden_size"], rate, math.prod(files.config["conv_stride"]) / rate)
 
 

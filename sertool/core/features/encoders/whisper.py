@@ -23,6 +23,7 @@ from sertool.core.features.encoders.source import ModelFiles
 
 Padding = Literal["none", "full"]
 
+INPUT = "input_features"  # of the models, as their feature extractors call it
 MELS_PER_STATE = 2
 _BLOCK = 12_000  # log-mel frames that are computed at a time, two minutes: the spectrum of an hour takes a gigabyte
 _RANGE = 2.0  # the extractor raises values to at least so much below the largest: 8 powers of ten, divided by 4
@@ -60,7 +61,7 @@ class _WhisperEncoder:
             begin = max(0, first - margin)
             samples = waveform[begin * hop : (first + _BLOCK + margin) * hop]
             made = self.extractor(samples, sampling_rate=rate, padding="do_not_pad", truncation=False)
-            blocks.append(np.asarray(made["input_features"][0])[:, first - begin :][:, :_BLOCK])
+            blocks.append(np.asarray(made[INPUT][0])[:, first - begin :][:, :_BLOCK])
         mels: NDArray[np.float32] = np.concatenate(blocks, axis=1)
         # Each block has been raised to its own floor, which is never above that of the whole recording.
         np.maximum(mels, mels.max() - np.float32(_RANGE), out=mels)
@@ -76,7 +77,7 @@ class TransformersWhisper(_WhisperEncoder):
     padded = True
 
     def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str, padding: Padding) -> None:
-        super().__init__(files, load_extractor(files), files.config["max_source_positions"], padding)
+        super().__init__(files, load_extractor(files, INPUT), files.config["max_source_positions"], padding)
         self.layers = layers
         self.model = load_encoder(files, device)
 
@@ -137,9 +138,13 @@ class CTranslate2Whisper(_WhisperEncoder):
 def measure_ctranslate2(files: ModelFiles) -> tuple[int, int, float]:
     """Return width, sampling rate in Hz and seconds from one state to the next, by a short encoding."""
     engine = CTranslate2Whisper(files, "cpu", "none")
-    extractor = engine.extractor
     states = engine.states(engine.pieces(torch.zeros(1)))[0]
-    return states.shape[-1], extractor.sampling_rate, MELS_PER_STATE * extractor.hop_length / extractor.sampling_rate
+    return states.shape[-1], engine.extractor.sampling_rate, seconds_per_state(engine.extractor)
+
+
+def seconds_per_state(extractor: Any) -> float:
+    """Return the time from one state to the next."""
+    return float(MELS_PER_STATE * extractor.hop_length / extractor.sampling_rate)
 
 
 def _extractor(files: ModelFiles, mels: int) -> Any:
@@ -147,6 +152,6 @@ def _extractor(files: ModelFiles, mels: int) -> Any:
     from transformers import WhisperFeatureExtractor
 
     if (files.folder / "preprocessor_config.json").is_file():
-        return load_extractor(files)
+        return load_extractor(files, INPUT)
     with quiet():
         return WhisperFeatureExtractor(feature_size=mels)

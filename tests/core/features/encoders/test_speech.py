@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -187,6 +188,16 @@ def test_a_model_of_another_kind_is_refused(tmp_path):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     with pytest.raises(DataError, match="vit is no speech encoder that sertool can run"):
         _ = open_maker(tmp_path).width
+
+
+def test_a_feature_extractor_that_is_damaged_or_anothers_is_refused(models, tmp_path):
+    folder = shutil.copytree(models["hubert"], tmp_path / "model")
+    shutil.copy(models["whisper"] / "preprocessor_config.json", folder)
+    with pytest.raises(DataError, match="its feature extractor makes input_features, but the model takes input_values"):
+        _ = open_maker(folder).width
+    (folder / "preprocessor_config.json").write_text('{"sampling_rate": ')
+    with pytest.raises(DataError, match="its feature extractor cannot be loaded"):
+        _ = open_maker(folder).width
 
 
 def test_padding_of_a_model_that_has_none_is_reported(models):
