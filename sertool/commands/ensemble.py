@@ -88,11 +88,13 @@ def ensemble(
 
 def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     """Format the result of a set as lines: each member, each size of the ensemble, and the chosen size per class."""
+    from sertool.core.reports.provenance import input_notes
     from sertool.core.reports.wording import figure, metric_name
 
     experiment = opened.experiment
     corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
     lines = [f"{opened.name} · {corpus} · {result.set} · {len(result.ids):,} utterances"]
+    lines += input_notes(experiment.recipe)
     if experiment.selected_on_test:
         lines.append("selected on test: members and their order were chosen on these utterances, as in the paper")
     if opened.seen_in_test and result.set == "test":

@@ -167,6 +167,7 @@ def test_list_writes_json(tmp_path):
         "task": "emotion",
         "protocol": "honest",
         "architecture": "mat",
+        "encoders": {},
         "runs": 5,
         "folds": 5,
         "path": "IEMOCAP",

@@ -72,6 +72,8 @@ def planted(kind: str, folder: Path) -> None:
 def made_by(kind: str):
     if kind == "selected-on-test":
         return PAPERS
+    if kind == "normalised-by-speaker":
+        return make_origin(tiny_recipe(dataset={"standardize": "speaker"}))
     if kind == "seen-in-test":
         return make_origin(started_from="earlier", seen_in_test=12)
     return make_origin(doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]])

@@ -8,7 +8,6 @@ from sertool.core.inference.clips import Clip
 from sertool.core.inference.passages import Listener
 from sertool.core.inference.predictor import Predictor
 from sertool.core.inference.results import Prediction
-from sertool.core.inference.speakers import is_by_speaker
 from sertool.core.inference.trust import UNSURE, in_words
 
 
@@ -60,7 +59,7 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
             who = _of(lacking, predictions)
             lines.append(f"{who}: predicted from {used} alone; the model was trained on both")
     alone = [own for own in predictions if own.speaker is None and "audio" in own.modalities]
-    if is_by_speaker(listener.recipe) and alone:
+    if listener.recipe.dataset.by_speaker and alone:
         lines.append(
             f"{_of(alone, predictions)}: standardised by the recordings of the training, since fewer than two of the "
             "speaker are here; a column 'speaker' of --table names the speakers"

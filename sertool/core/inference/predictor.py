@@ -23,7 +23,7 @@ from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.inference.notebook import box, facts, line
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.results import Prediction, PredictionList
-from sertool.core.inference.speakers import Speakers, fit_passages, is_by_speaker
+from sertool.core.inference.speakers import Speakers, fit_passages
 from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
 from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
 from sertool.core.metrics.classification import decide
@@ -197,7 +197,7 @@ class Predictor:
             speakers: statistics of speakers for ``standardize: speaker``. Default: those over these passages.
         """
         if speakers is None:
-            speakers = fit_passages(passages) if is_by_speaker(self.trained.recipe) else {}
+            speakers = fit_passages(passages) if self.trained.recipe.dataset.by_speaker else {}
         return [prediction for part in _parts(passages) for prediction in self._predict(part, speakers)]
 
     def _predict(self, passages: Sequence[Passage], speakers: Speakers) -> Iterator[Prediction]:

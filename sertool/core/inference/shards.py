@@ -15,7 +15,7 @@ from sertool.core.inference.clips import Clip, RefusedClip
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.predictor import SHARD, Predictor
 from sertool.core.inference.results import Prediction
-from sertool.core.inference.speakers import Speakers, fit_passages, is_by_speaker
+from sertool.core.inference.speakers import Speakers, fit_passages
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained
@@ -131,7 +131,7 @@ def predict_shards(
     journal = journal or Journal()
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
     work = ShardPrediction(opened.trained, opened.size, opened.calibration, precision, listener, Path.cwd())
-    if is_by_speaker(listener.recipe) and len(shards) > 1:
+    if listener.recipe.dataset.by_speaker and len(shards) > 1:
         work = replace(work, speakers=_speakers(listener, clips, precision, tell))
     if launcher is not None:
         yield from _by_workers(launcher, work, shards, journal, tell)

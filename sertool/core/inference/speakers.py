@@ -6,15 +6,9 @@ from itertools import groupby
 import numpy as np
 
 from sertool.core.inference.passages import Passage
-from sertool.core.recipe.schema import Recipe
 from sertool.core.training.batches import SpeakerSums, Standardization
 
 Speakers = Mapping[str, Standardization]
-
-
-def is_by_speaker(recipe: Recipe) -> bool:
-    """Check whether a model takes audio that is standardised over the recordings of its speaker."""
-    return recipe.dataset.standardize == "speaker" and "audio" in recipe.dataset.modalities
 
 
 def fit_passages(passages: Iterable[Passage]) -> Speakers:

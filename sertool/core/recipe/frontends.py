@@ -65,6 +65,13 @@ class _Encoder(Section):
             return None
         return [self.layer] if isinstance(self.layer, int) else list(self.layer)
 
+    @property
+    def title(self) -> str:
+        """Name the model and its layers in a sentence, as ``openai/whisper-tiny, layer last``."""
+        revision = "" if self.revision is None else f" ({self.revision})"
+        layers = ", ".join(map(str, self.layer)) if isinstance(self.layer, list) else str(self.layer)
+        return f"{self.model}{revision}, layer{'s' * isinstance(self.layer, list)} {layers}"
+
 
 class SpeechEncoder(_Encoder):
     """Settings of a pretrained speech encoder, whose states become the audio frames (docs/encoders.md)."""

@@ -122,8 +122,8 @@ def resolved(recipe: Recipe) -> str:
 def summary(name_or_path: str) -> dict[str, Any]:
     """Summarise a recipe for the list of recipes.
 
-    Its keys are name, dataset, task, protocol, architecture, runs, folds, path (null where the recipe leaves it to
-    the user) and about.
+    Its keys are name, dataset, task, protocol, architecture, encoders, runs, folds, path (null where the recipe
+    leaves it to the user) and about.
     """
     recipe = load(name_or_path, users_path=USERS_PATH)
     dataset, folds = recipe.dataset, recipe.splits.folds
@@ -135,6 +135,7 @@ def summary(name_or_path: str) -> dict[str, Any]:
         "task": dataset.task,
         "protocol": recipe.protocol,
         "architecture": recipe.model.architecture,
+        "encoders": recipe.encoders,
         "runs": recipe.training.runs,
         "folds": len(folds) if isinstance(folds, list) else folds or 1,
         "path": path,

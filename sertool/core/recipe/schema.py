@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS
 from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
-from sertool.core.recipe.frontends import AudioFrontend, Frontend, TextFrontend
+from sertool.core.recipe.frontends import AudioFrontend, Frontend, SpeechEncoder, TextEncoder, TextFrontend
 from sertool.core.recipe.sections import Count, Dropout, Factor, Fraction, Length, Section, Seed, Width
 
 # Speakers and sessions are often numbers, which YAML reads as such: [3, 8] means the names "3" and "8".
@@ -311,6 +311,13 @@ class Recipe(Section):
     expected: dict[Literal["train", "valid", "test", "private"], Expected] = Field(
         {}, description="published counts of the data, by split"
     )
+
+    @property
+    def encoders(self) -> dict[str, str]:
+        """Name the pretrained encoder of each modality in use that has one."""
+        frontends = {"text": self.text_frontend, "audio": self.frontend}
+        used = {name: frontends[name] for name in self.dataset.modalities}
+        return {name: own.title for name, own in used.items() if isinstance(own, SpeechEncoder | TextEncoder)}
 
     @model_validator(mode="after")
     def _sections_agree(self) -> "Recipe":

@@ -275,6 +275,7 @@ class RunReport:
         provenance: everything else, in the order of the page.
         commands: the commands that make the run and this report again.
         modalities: inputs of the model, ``text`` and ``audio``.
+        encoders: pretrained encoders by modality; empty without any.
         linear: its linear probe on the same test utterances; None if there is none.
     """
 
@@ -301,6 +302,7 @@ class RunReport:
     provenance: Mapping[str, str]
     commands: tuple[str, ...]
     modalities: tuple[str, ...] = ()
+    encoders: Mapping[str, str] = field(default_factory=dict)
     linear: LinearRow | None = None
 
 

@@ -13,6 +13,7 @@ from sertool.core.reports.contents import CalibrationRow, ReportFinding, SetRepo
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import IGNORED, RELEVANT
+from sertool.core.reports.provenance import NORMALISED
 from sertool.core.reports.wording import interval, metric_name, p_equals, percent
 from sertool.core.runs.ensemble_size import EnsembleSize
 
@@ -44,6 +45,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "weak-slice": ("warning", "a slice is significantly, and by more than 5 points, below the rest"),
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
+    "normalised-by-speaker": ("note", NORMALISED),
     "other-clusters": ("note", "the intervals are not over speakers"),
     "read-often": ("note", "the run was evaluated on test more than once under the honest protocol"),
 }
@@ -89,6 +91,8 @@ def _of_data(run: Loaded, choice: EnsembleSize) -> Iterator[ReportFinding]:
     for kind, text in inspected.items():
         if kind in LEAKS:
             yield _found(kind, text)
+    if run.recipe.dataset.by_speaker:
+        yield _found("normalised-by-speaker", NORMALISED)
     if selected := stamp(run, choice):
         chosen = selected.partition(": ")[2]
         verb = "was" if chosen == "k" else "were"

@@ -13,6 +13,9 @@ from sertool.core.reports.wording import utterances_of
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.prediction_files import Origin, StoredSet
 
+# Known without any label, but not by a model that hears one recording of a stranger.
+NORMALISED = "the test speakers' own recordings were used to normalise frames, without labels"
+
 
 def caveats(stored: StoredSet) -> str:
     """Return the caveats shown beside the name of the data set, as ``synthetic speech``; often empty."""
@@ -24,6 +27,12 @@ def trained_on(origin: Origin) -> str:
     """Say on how many utterances a run was trained, per fold as far as that is known."""
     sizes = origin.train_sizes
     return utterances_of(sizes) if sizes else f"parts of {plural(origin.counts.get('train', 0), 'utterance')}"
+
+
+def input_notes(recipe: Recipe) -> list[str]:
+    """Say which encoders make a run's frames, and whether they are normalised by speaker; often nothing."""
+    notes = [f"{name} frames of {own}" for name, own in recipe.encoders.items()]
+    return notes + [NORMALISED] * recipe.dataset.by_speaker
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
@@ -62,6 +71,8 @@ def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, s
         "division": _division(recipe, origin.folds),
         "data hash": origin.data_hash,
         "modalities": ", ".join(recipe.dataset.modalities),
+        "encoders": "; ".join(f"{name}: {own}" for name, own in recipe.encoders.items()),
+        "standardised": NORMALISED if recipe.dataset.by_speaker else "",
         "model": _model(model),
         "word vectors": recipe.dataset.vectors,
         "training": (

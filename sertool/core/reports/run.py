@@ -66,6 +66,7 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
         provenance=provenance(run, calibration, choice),
         commands=commands(run, choice, folder.parent, data, command),
         modalities=tuple(run.recipe.dataset.modalities),
+        encoders=run.recipe.encoders,
     )
     return Reported(run, choice, report)
 

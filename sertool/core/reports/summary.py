@@ -47,7 +47,8 @@ def _trained(run: RunReport, task: TaskReport | None) -> str:
     number = f"{utterances_of(known[0])} of " if known else ""
     data = f"{run.dataset} ({run.caveats})" if run.caveats else run.dataset
     goal = run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes"
-    inputs = f", from {' and '.join(run.modalities)}" if run.modalities else ""
+    named = [name + (f" ({run.encoders[name]})" if name in run.encoders else "") for name in run.modalities]
+    inputs = f", from {' and '.join(named)}" if named else ""
     return f"{run.name} is {many}, trained on {number}{data} for {goal}{inputs}."
 
 

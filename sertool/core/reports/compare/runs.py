@@ -13,6 +13,7 @@ from sertool.core.formatting import plural
 from sertool.core.reports.choose import choose_size, note, stamp
 from sertool.core.reports.compare.contents import Contender
 from sertool.core.reports.load import SETS, Loaded, load_run
+from sertool.core.reports.provenance import input_notes
 from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import StoredSet, set_path
 
@@ -100,7 +101,7 @@ def _listed(classes: Sequence[str]) -> str:
 
 
 def _notes(run: Loaded, choice: str, set_name: str) -> list[str]:
-    notes = [choice] if choice else []
+    notes = [*([choice] if choice else []), *input_notes(run.recipe)]
     if run.left_out:
         notes.append(f"left out because their logits are not finite: {', '.join(run.left_out)}")
     if run.origin.seen_in_test and set_name == "test":
