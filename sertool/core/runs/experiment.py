@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,12 @@ class Experiment:
         self.seal.note(reader, purpose, use, len(self.tested))
         corpus, targets = with_labels(self.corpus, self.targets, self.seal)
         return replace(self, corpus=corpus, targets=targets)
+
+    @cached_property
+    def speakers(self) -> Mapping[str, Standardization]:
+        """Statistics of each speaker's own frames, in all splits, where the recipe asks for them."""
+        dataset = self.recipe.dataset
+        return fit_speakers(self.corpus, dataset.max_audio_length) if dataset.by_speaker else {}
 
     @property
     def tested(self) -> frozenset[int]:
@@ -141,16 +148,8 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
         num_classes=len(experiment.task.classes),
         multi_label=experiment.task.kind == "multi",
         device=device,
-        speakers=_speakers(experiment),
+        speakers=experiment.speakers,
     )
-
-
-def _speakers(experiment: Experiment) -> dict[str, Standardization]:
-    """Fit the statistics of each speaker, in all splits, where the recipe asks for them."""
-    dataset = experiment.recipe.dataset
-    if not dataset.by_speaker:
-        return {}
-    return fit_speakers(experiment.corpus, dataset.max_audio_length)
 
 
 def speaker_notes(experiment: Experiment) -> list[str]:
@@ -158,14 +157,14 @@ def speaker_notes(experiment: Experiment) -> list[str]:
     dataset, utterances = experiment.recipe.dataset, experiment.corpus.utterances
     if not dataset.by_speaker:
         return []
-    known = _speakers(experiment)
-    left = sum(utterance.speaker not in known for utterance in utterances)
+    left = sum(utterance.speaker not in experiment.speakers for utterance in utterances)
     unnamed = sum(utterance.speaker is None for utterance in utterances)
     if not left:
         return []
     return [
         f"standardize: speaker: for {left:,} of {plural(len(utterances), 'utterance')} the mean and deviation of the "
-        f"training frames stand in: {unnamed:,} name no speaker, {left - unnamed:,} have a speaker with one recording"
+        f"training frames stand in: {unnamed:,} name no speaker, {left - unnamed:,} have a speaker with "
+        "fewer than two recordings"
     ]
 
 

@@ -80,9 +80,9 @@ class Tables:
         audio = self.audio[rows]
         if self.mean is not None and self.std is not None:
             standard = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
-            audio = (
-                standard if self.by_fold is None else torch.where(self.by_fold[rows][..., None, None], standard, audio)
-            )
+            if self.by_fold is not None:
+                standard = torch.where(self.by_fold[rows][..., None, None], standard, audio)
+            audio = standard
         # Frames have one table for all folds, so the fold's number is cut to 0 there.
         text = self.text[folds.clamp(max=len(self.text) - 1).unsqueeze(1), rows]
         return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None)
@@ -166,12 +166,13 @@ class SpeakerSums:
 
     def add(self, speaker: str | None, frames: Float[np.ndarray, "T M"]) -> None:
         """Add a recording, cut as the model sees it; one without a speaker or without sound does not count."""
-        values = frames.astype(np.float64)
-        values = values[np.abs(values).sum(axis=1) > 0]  # silent frames are masked
-        if speaker is not None and len(values):
+        if speaker is None:
+            return
+        values = frames[frames.any(axis=1)].astype(np.float64)  # silent frames are masked
+        if len(values):
             self._recordings[speaker] += 1
             self._frames[speaker] += len(values)
-            both = np.stack([values.sum(0), np.square(values).sum(0)])
+            both = np.stack([values.sum(0), np.einsum("tm,tm->m", values, values)])
             self._sums[speaker] = self._sums[speaker] + both if speaker in self._sums else both
 
     def fitted(self) -> dict[str, Standardization]:

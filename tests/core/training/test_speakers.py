@@ -72,7 +72,7 @@ def test_a_training_says_how_many_take_the_training_frames_and_its_run_predicts(
     notes = [event.text for event in train_recipe(plan, tmp_path / "data", CPU) if isinstance(event, Note)]
     assert notes[-1] == (
         "standardize: speaker: for 2 of 48 utterances the mean and deviation of the training frames stand in: "
-        "1 name no speaker, 1 have a speaker with one recording"
+        "1 name no speaker, 1 have a speaker with fewer than two recordings"
     )
     ensemble = open_ensemble("tiny", tmp_path / "ckpt", tmp_path / "data")
     (predicted,) = predict_sets(ensemble, ["test"], CPU)
