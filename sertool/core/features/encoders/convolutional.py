@@ -64,7 +64,7 @@ class ConvolutionalEncoder:
         """Run the model's own forward pass over a batch, with a mask where lengths differ."""
         lengths = [len(piece.inputs) for piece in pieces]
         mask = None
-        if min(lengths) < max(lengths):
+        if len({piece.states for piece in pieces}) > 1:
             mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long().to(self.model.device)
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")  # WavLM's own

@@ -1,6 +1,7 @@
 """Models of the Hugging Face hub: its own client downloads them, with its cache, mirrors, tokens and offline mode."""
 
 import errno
+from functools import cache
 from pathlib import Path
 
 from sertool.core.errors import DataError, SertoolError, UsageError
@@ -10,6 +11,7 @@ from sertool.core.features.encoders.libraries import quiet
 _FILES = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors", "model.bin", "README.md"]
 
 
+@cache  # the client asks the hub anew each time, and a command opens a frontend several times
 def download(name: str, revision: str | None) -> Path:
     """Return the folder of a model of the hub, downloaded once.
 

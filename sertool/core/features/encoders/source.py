@@ -149,7 +149,7 @@ def _full_settings(name: str, folder: Path, settings: Mapping[str, Any]) -> dict
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     architecture = settings.get("model_type")
-    if architecture not in CONFIG_MAPPING:
+    if not isinstance(architecture, str) or architecture not in CONFIG_MAPPING:
         if "auto_map" in settings:
             raise DataError(
                 f"{name}: brings code of its own, which sertool does not run",
@@ -195,14 +195,13 @@ def _licence(name: str, folder: Path) -> str | None:
     from huggingface_hub import ModelCard
 
     card = folder / "README.md"
-    stated: Any = None
     if card.is_file():
         try:
             with quiet():
                 data = ModelCard.load(card).data
-            stated = data.license_name if data.license == "other" and data.license_name else data.license
-        except (ValueError, OSError):  # a text without the card's header, or with a damaged one
-            stated = None
-    if stated is None and name.startswith(packages.PREFIX):
-        return packages.package_licence(name.removeprefix(packages.PREFIX))
-    return ", ".join(map(str, stated)) if isinstance(stated, list) else stated and str(stated)
+            stated = data.license_name if data.license == "other" else data.license
+            if stated:
+                return ", ".join(stated) if isinstance(stated, list) else str(stated)
+        except (ValueError, TypeError, OSError):  # a text without the card's header, or with a damaged one
+            pass
+    return packages.package_licence(name.removeprefix(packages.PREFIX)) if name.startswith(packages.PREFIX) else None

@@ -27,7 +27,7 @@ INPUT = "input_features"  # of the models, as their feature extractors call it
 MELS_PER_STATE = 2
 _BLOCK = 12_000  # log-mel frames that are computed at a time, two minutes: the spectrum of an hour takes a gigabyte
 _RANGE = 2.0  # the extractor raises values to at least so much below the largest: 8 powers of ten, divided by 4
-_CONTEXT = 100  # states, two seconds
+_LONGEST, _CONTEXT = 1500, 100  # states: 30 s, which CTranslate2 does not state, and two seconds
 
 
 class _WhisperEncoder:
@@ -123,7 +123,7 @@ class CTranslate2Whisper(_WhisperEncoder):
             )
         except (RuntimeError, ValueError) as error:
             raise DataError(f"{files.name}: the model cannot be loaded ({error!s:.300})") from error
-        super().__init__(files, _extractor(files, self.model.n_mels), 1500, padding)
+        super().__init__(files, _extractor(files, self.model.n_mels), _LONGEST, padding)
 
     def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
         """Compute the states of a batch of recordings of equal length."""

@@ -8,6 +8,7 @@ from fake_hub import COMMIT, GATED, serve_hub
 from tiny_encoders import save_speech_encoder
 
 from sertool.core.errors import DataError, SertoolError, UsageError
+from sertool.core.features.encoders.hub import download
 from sertool.core.features.encoders.source import find_model
 
 constants = pytest.importorskip("huggingface_hub.constants")
@@ -35,6 +36,7 @@ def hub(model, tmp_path, monkeypatch):
 
 
 def point_to(address, monkeypatch):
+    download.cache_clear()
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
 
@@ -53,6 +55,8 @@ def test_a_model_is_downloaded_once_without_pickles(hub, model, capfd):
         ["README.md", "config.json", "model.safetensors", "preprocessor_config.json"]
     )
     asked = len(hub)
+    assert find_model("someone/tiny", None, "speech") == found
+    assert hub[asked:] == []
     assert find_model("someone/tiny", COMMIT, "speech") == found
     assert not [path for path in hub[asked:] if path.endswith("safetensors")]
     assert capfd.readouterr() == ("", "")
@@ -77,6 +81,7 @@ def test_without_a_network_the_cache_is_enough(hub, monkeypatch):
     expected = "not in the hub's cache on this machine, and the hub cannot be reached"
     assert f"someone/pickled: {expected}" in refused("someone/pickled", error=SertoolError)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    download.cache_clear()
     assert find_model("someone/tiny", None, "speech") == found
     assert f"someone/pickled at revision v1: {expected}" in refused("someone/pickled", "v1", error=SertoolError)
 

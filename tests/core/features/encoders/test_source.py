@@ -64,6 +64,8 @@ def test_an_unknown_architecture_and_code_of_a_model_are_refused(speech):
     settings = json.loads((speech / "config.json").read_text()) | {"model_type": "emotion3vec"}
     (speech / "config.json").write_text(json.dumps(settings))
     assert "unknown architecture (model_type 'emotion3vec' in config.json)" in refused(speech)
+    (speech / "config.json").write_text(json.dumps(settings | {"model_type": ["wav2vec2"]}))
+    assert "unknown architecture (model_type ['wav2vec2'] in config.json)" in refused(speech)
     (speech / "config.json").write_text(json.dumps(settings | {"auto_map": {"AutoModel": "own.Model"}}))
     assert "brings code of its own, which sertool does not run" in refused(speech)
     (speech / "config.json").write_text(json.dumps(settings | {"model_type": "wav2vec2", "conv_dim": [1]}))
