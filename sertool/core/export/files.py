@@ -1,7 +1,7 @@
 """The files of a bundle besides its graphs: script, vocabulary, labels, settings, model card."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from inspect import getsource
 from pathlib import Path
@@ -62,15 +62,18 @@ def write_texts(
     artifacts.write_json(folder / SETTINGS, _settings(opened, with_frontend, hashes))
 
 
-def script(*, with_frontend: bool, splits: bool = False) -> str:
+def script(*, with_frontend: bool, splits: bool = False, encoders: Collection[str] = ()) -> str:
     """Return ``run.py``: the template without the lines for other graphs and words, with the code that it shares.
 
     Args:
         with_frontend: the graph takes a waveform.
         splits: words.py splits texts; without it they are split at spaces.
+        encoders: modalities whose frames a pretrained encoder of the bundle makes.
     """
-    left_out = ("mels" if with_frontend else "graph", "spaces" if splits else "splits")
-    parts = ("mels", "graph", "spaces", "splits")
+    parts = ("mels", "graph", "spaces", "splits", "words", "speech encoder", "text encoder")
+    left_out = ["mels" if with_frontend or encoders else "graph", "spaces" if splits else "splits"]
+    left_out.append("words" if "text" in encoders else "text encoder")
+    left_out += ["speech encoder"] if "audio" not in encoders else []
     lines, skip = [], False
     for line in SCRIPT.read_text(encoding="utf-8").splitlines():
         mark = line.strip()

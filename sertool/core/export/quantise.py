@@ -1,6 +1,7 @@
 """Quantise the exported graph to 8 bits, and measure the accuracy that this costs."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Loss:
 
 
 def quantise(source: Path, target: Path, *, external: bool) -> None:
-    """Write a graph with the weights of its linear layers, LSTMs and embeddings as 8-bit integers.
+    """Write an ensemble's graph with the weights of its linear layers, LSTMs and embeddings as 8-bit integers.
 
     Args:
         source: model file.
@@ -37,22 +38,38 @@ def quantise(source: Path, target: Path, *, external: bool) -> None:
         external: keep the weights in a second file beside ``target``.
     """
     import onnx  # onnx and onnxruntime are an extra
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(source, load_external_data=False).graph
     # Learned layers are Gemm, LSTM and Gather. MatMul nodes are attention, whose operands are not constant, and the
     # frontend's filters, which need their precision.
-    products = [node.name for node in graph.node if node.op_type == "MatMul"]
+    write_int8(source, target, external=external, keep=[node.name for node in graph.node if node.op_type == "MatMul"])
+
+
+def write_int8(
+    source: Path, target: Path, *, external: bool, keep: Sequence[str], operators: Sequence[str] | None = None
+) -> None:
+    """Write a graph with weights as 8-bit integers.
+
+    Args:
+        source: model file.
+        target: file to write.
+        external: keep the weights in a second file beside ``target``.
+        keep: names of nodes whose weights keep their precision.
+        operators: operators whose weights are quantised; None for all that onnxruntime has in 8 bits.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     chatter = logging.getLogger()
     before = chatter.level
-    chatter.setLevel(logging.ERROR)  # it recommends preprocessing, which only traced graphs need
+    chatter.setLevel(logging.ERROR)  # it recommends preprocessing, which changes nothing for these graphs
     try:
         quantize_dynamic(
             source,
             target,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            nodes_to_exclude=products,
+            nodes_to_exclude=list(keep),
+            op_types_to_quantize=None if operators is None else list(operators),
             use_external_data_format=external,
         )
     finally:

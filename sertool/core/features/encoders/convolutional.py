@@ -68,15 +68,8 @@ class ConvolutionalEncoder:
             mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long().to(self.model.device)
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")  # WavLM's own
-            outputs = self.model(
-                self._convolved([piece.inputs.to(self.model.device, self.model.dtype) for piece in pieces]),
-                attention_mask=mask,
-                output_hidden_states=self.layers is not None,
-            )
-            chosen = [outputs.last_hidden_state]
-            if self.layers is not None:
-                chosen = [outputs.hidden_states[layer] for layer in self.layers]
-            found = torch.stack(chosen, dim=2).float().cpu()
+            convolved = self._convolved([piece.inputs.to(self.model.device, self.model.dtype) for piece in pieces])
+            found = self.hidden(convolved, mask).float().cpu()
         if found.shape[1] != max(piece.states for piece in pieces):
             raise DataError(
                 f"{self.files.name}: gives {found.shape[1]} states where its convolutions give "
@@ -97,6 +90,14 @@ class ConvolutionalEncoder:
         else:
             together = pad_sequence([self.first(one[None])[0].T for one in inputs], batch_first=True).transpose(1, 2)
         return together
+
+    def hidden(self, convolved: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the hidden states (B, T, layers, D) of what the convolutions give."""
+        outputs = self.model(convolved, attention_mask=mask, output_hidden_states=self.layers is not None)
+        chosen = [outputs.last_hidden_state]
+        if self.layers is not None:
+            chosen = [outputs.hidden_states[layer] for layer in self.layers]
+        return torch.stack(chosen, dim=2)
 
     def _count(self, samples: int) -> int:
         for kernel, stride in self.convolutions:

@@ -84,7 +84,7 @@ class SpeechFrames(EncoderFrames[SpeechEncoder, SpeechFacts]):
         from sertool.core.features.encoders.engine import BATCH_STATES
         from sertool.core.features.encoders.pooling import Pooler
 
-        engine = self._engine
+        engine = self.engine
         largest = BATCH_STATES[self.device.partition(":")[0]]
         poolers = [Pooler(self.settings.pool) for _ in waveforms]
         short: list[tuple[Pooler, Piece]] = []
@@ -103,5 +103,6 @@ class SpeechFrames(EncoderFrames[SpeechEncoder, SpeechFacts]):
         return [pooler.result() for pooler in poolers]
 
     @cached_property
-    def _engine(self) -> "Engine":
+    def engine(self) -> "Engine":
+        """The loaded model."""
         return families.open_engine(self._files, self.settings, self.device)

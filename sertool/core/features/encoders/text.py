@@ -49,8 +49,8 @@ class TextFrames(EncoderFrames[TextEncoder, Facts]):
 
         frames = [torch.zeros(0, self.width)] * len(texts)
         given = [number for number, text in enumerate(texts) if text.strip()]
-        tokens = self._tokenizer.tokens([texts[number] for number in given])
-        for place, states in self._model.states(tokens):
+        tokens = self.tokenizer.tokens([texts[number] for number in given])
+        for place, states in self.model.states(tokens):
             made = pooled(states.numpy(), tokens[place].words, self.settings.pool)
             frames[given[place]] = torch.from_numpy(made)
         return frames
@@ -61,19 +61,21 @@ class TextFrames(EncoderFrames[TextEncoder, Facts]):
         Raises:
             DataError: the tokenizer cannot be loaded.
         """
-        return self._tokenizer.unknown(texts)
+        return self.tokenizer.unknown(texts)
 
     @cached_property
-    def _tokenizer(self) -> "Tokenizer":
+    def tokenizer(self) -> "Tokenizer":
+        """The loaded tokenizer."""
         from sertool.core.features.encoders.tokens import Tokenizer
 
         return Tokenizer(self._files, self.settings.prefix)
 
     @cached_property
-    def _model(self) -> "TextModel":
+    def model(self) -> "TextModel":
+        """The loaded model."""
         from sertool.core.features.encoders.text_model import TextModel
 
-        tokenizer = self._tokenizer
+        tokenizer = self.tokenizer
         return TextModel(self._files, self.settings.layers, self.device, tokenizer.longest, tokenizer.padding)
 
 

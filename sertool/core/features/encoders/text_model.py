@@ -8,9 +8,9 @@ from torch import Tensor
 
 from sertool.core.errors import DataError
 from sertool.core.features.encoders.loading import load_encoder
-from sertool.core.features.encoders.pieces import Span, batches, spans
+from sertool.core.features.encoders.pieces import Span, batches
 from sertool.core.features.encoders.source import ModelFiles
-from sertool.core.features.encoders.tokens import Tokens
+from sertool.core.features.encoders.text_pooling import Tokens, pieces_of
 
 BATCH_TOKENS = {"cpu": 2_000, "cuda": 32_000}  # of a batch, padding included
 # Architectures that give a text the same states in a padded batch as alone; others pool, mix or convolve over padding.
@@ -18,7 +18,6 @@ _PADDED = (
     *("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "eurobert", "modernbert"),
     *("mpnet", "nomic_bert", "roberta", "t5", "xlm-roberta"),
 )
-_CONTEXT = 64  # tokens on each side of those that are kept of a piece, at most a quarter of it
 
 
 class _Piece(NamedTuple):
@@ -69,7 +68,9 @@ class TextModel:
         States are (T, layers * D), layer after layer, float32 on the CPU. Texts of similar length are computed
         together. The pieces of a long text overlap, and each has the special tokens at both ends.
         """
-        pieces = [piece for number, tokens in enumerate(texts) for piece in self._pieces(number, tokens)]
+        pieces = [
+            _Piece(number, *piece) for number, tokens in enumerate(texts) for piece in pieces_of(tokens, self.longest)
+        ]
         parts: dict[int, list[tuple[int, Tensor]]] = {}
         largest = BATCH_TOKENS[self.model.device.type]
         for batch in batches([len(piece.ids) for piece in pieces], largest, padded=self.padded):
@@ -81,19 +82,6 @@ class TextModel:
                     done = sorted(parts.pop(piece.text), key=lambda part: part[0])
                     yield piece.text, torch.cat([own for _, own in done])
 
-    def _pieces(self, number: int, tokens: Tokens) -> Iterator[_Piece]:
-        head, tail = tokens.ids[: tokens.first], tokens.ids[tokens.last :]
-        own = tokens.ids[tokens.first : tokens.last]
-        size = len(own) if self.longest is None else max(1, self.longest - len(head) - len(tail))
-        if len(own) <= size:
-            yield _Piece(number, tokens.ids, Span(0, 0, len(tokens.ids)))
-            return
-        for begin, first, last in spans(len(own), size, min(_CONTEXT, size // 4)):
-            # The special tokens at the ends of the text are kept of the first and the last piece.
-            start = 0 if first == 0 else first + len(head)
-            end = len(tokens.ids) if last == len(own) else last + len(head)
-            yield _Piece(number, head + own[begin : begin + size] + tail, Span(begin, start, end))
-
     def _run(self, rows: Sequence[list[int]]) -> list[Tensor]:
         """Run the model's own forward pass over a batch, with a mask where lengths differ."""
         longest = max(map(len, rows))
@@ -101,13 +89,13 @@ class TextModel:
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
         device = self.model.device
         with torch.inference_mode():
-            outputs = self.model(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                output_hidden_states=self.layers is not None,
-            )
-            chosen = [outputs.last_hidden_state]
-            if self.layers is not None:
-                chosen = [outputs.hidden_states[layer] for layer in self.layers]
-            states = torch.cat(chosen, dim=2).float().cpu()
+            states = self.hidden(ids.to(device), mask.to(device)).float().cpu()
         return [own[: len(row)] for own, row in zip(states, rows, strict=True)]
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the hidden states (B, T, layers * D) of tokens; ``mask`` is 0 at padding."""
+        outputs = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=self.layers is not None)
+        if self.layers is None:
+            states: Tensor = outputs.last_hidden_state
+            return states
+        return torch.cat([outputs.hidden_states[layer] for layer in self.layers], dim=2)

@@ -1,20 +1,85 @@
 """Frames of a text from the states of its tokens: one a token, one a word, or one for all.
 
-This file imports nothing else of the package: a bundle holds a copy of it, so that its frames are made in the same way.
+A bundle holds a copy of this file and of :mod:`~sertool.core.features.encoders.pieces`, so that its frames are made in
+the same way; they import nothing else of the package.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sertool.core.features.encoders.pieces import Span, spans
+
+_CONTEXT = 64  # tokens on each side of those that are kept of a piece, at most a quarter of it
 
 # Scripts that are written without spaces: Thai, Lao, Burmese, Khmer, kana, Chinese characters. A character is a word.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
 _WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]+")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text in tokens.
+
+    Attributes:
+        ids: number of each token in the vocabulary, T of them, with the special ones at both ends.
+        words: (T,) number of each token's word; -1 for special ones and the prefix.
+        first, last: the tokens between the special ones at both ends.
+    """
+
+    ids: list[int]
+    words: NDArray[np.int64]
+    first: int
+    last: int
+
+
+def tokens_of(text: str, start: int, encoding: Any) -> Tokens:
+    """Return the tokens of a text.
+
+    Args:
+        text: the text with its prefix.
+        start: number of characters of the prefix.
+        encoding: its encoding by the library tokenizers.
+    """
+    special = encoding.special_tokens_mask
+    inner = [place for place, is_special in enumerate(special) if not is_special]
+    first, last = (inner[0], inner[-1] + 1) if inner else (len(special), len(special))
+    return Tokens(encoding.ids, words_of_tokens(text, start, encoding.offsets, special), first, last)
+
+
+def unknown_share(text: str, tokens: Tokens, unknown: int | None) -> float:
+    """Return the share of a text's tokens that are ``unknown``; 0 for an empty text, 1 for one without any token."""
+    own = np.asarray(tokens.ids)[tokens.words >= 0]
+    if not text.strip() or (len(own) and unknown is None):
+        return 0.0
+    return float(np.mean(own == unknown)) if len(own) else 1.0
+
+
+def pieces_of(tokens: Tokens, longest: int | None) -> Iterator[tuple[list[int], Span]]:
+    """Yield the ids of a text, or of overlapping pieces of a long one, and the span of the states that each gives.
+
+    Args:
+        tokens: the text.
+        longest: tokens that the encoder takes; None without a limit.
+    """
+    head, tail = tokens.ids[: tokens.first], tokens.ids[tokens.last :]
+    own = tokens.ids[tokens.first : tokens.last]
+    size = len(own) if longest is None else max(1, longest - len(head) - len(tail))
+    if len(own) <= size:
+        yield tokens.ids, Span(0, 0, len(tokens.ids))
+        return
+    for begin, first, last in spans(len(own), size, min(_CONTEXT, size // 4)):
+        # The special tokens at the ends of the text are kept of the first and the last piece.
+        start = 0 if first == 0 else first + len(head)
+        end = len(tokens.ids) if last == len(own) else last + len(head)
+        yield head + own[begin : begin + size] + tail, Span(begin, start, end)
 
 
 def words_of_tokens(

@@ -27,7 +27,8 @@ INPUT = "input_features"  # of the models, as their feature extractors call it
 MELS_PER_STATE = 2
 _BLOCK = 12_000  # log-mel frames that are computed at a time, two minutes: the spectrum of an hour takes a gigabyte
 _RANGE = 2.0  # the extractor raises values to at least so much below the largest: 8 powers of ten, divided by 4
-_LONGEST, _CONTEXT = 1500, 100  # states: 30 s, which CTranslate2 does not state, and two seconds
+CONTEXT = 100  # states, two seconds
+_LONGEST = 1500  # states, 30 s, which CTranslate2 does not state
 
 
 class _WhisperEncoder:
@@ -46,7 +47,7 @@ class _WhisperEncoder:
         least = longest if self.padding == "full" else per_state
         mels = self._log_mels(filled(waveform, least).numpy())
         pieces = []
-        for begin, first, last in spans(count, self.longest, _CONTEXT):
+        for begin, first, last in spans(count, self.longest, CONTEXT):
             end = begin + (self.longest if self.padding == "full" else min(count, self.longest))
             own = torch.from_numpy(mels[:, MELS_PER_STATE * begin : MELS_PER_STATE * end])
             pieces.append(Piece(own, end - begin, first - begin, last - begin))
@@ -90,20 +91,19 @@ class TransformersWhisper(_WhisperEncoder):
             known = torch.arange(int(counts.max())) < counts[:, None]
             mask = known[:, None, None, :].expand(-1, 1, known.shape[1], -1).to(self.model.device)
         with torch.inference_mode():
-            states = self._layers(mels.to(self.model.device, self.model.dtype), mask)
-            chosen = [states[layer] for layer in ([-1] if self.layers is None else self.layers)]
-            found = torch.stack(chosen, dim=2).float().cpu()
+            found = self.hidden(mels.to(self.model.device, self.model.dtype), mask).float().cpu()
         return [own[piece.first : piece.last] for own, piece in zip(found, pieces, strict=True)]
 
-    def _layers(self, mels: Tensor, mask: Tensor | None) -> list[Tensor]:
-        """Return the hidden states (B, T, D) as transformers numbers them: the last one is normalised."""
+    def hidden(self, mels: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the hidden states (B, T, layers, D) as transformers numbers them: the last one is normalised."""
         model = self.model
         # The zeros behind a recording in a batch are what the convolutions pad one alone with, as far as states read.
         hidden = F.gelu(model.conv2(F.gelu(model.conv1(mels)))).transpose(1, 2)
         states = [hidden + model.embed_positions.weight[: hidden.shape[1]]]
         for layer in model.layers:
             states.append(layer(states[-1], mask))
-        return [*states[:-1], model.layer_norm(states[-1])]
+        states[-1] = model.layer_norm(states[-1])
+        return torch.stack([states[layer] for layer in ([-1] if self.layers is None else self.layers)], dim=2)
 
 
 class CTranslate2Whisper(_WhisperEncoder):

@@ -115,22 +115,22 @@ def test_a_long_recording_has_no_seam(models, kind, monkeypatch):
     """In short pieces, a state that depends on its neighbourhood alone is that of the whole, wherever it lies."""
     monkeypatch.setattr(convolutional, "PIECE_SECONDS", 3)
     monkeypatch.setattr(convolutional, "CONTEXT_SECONDS", 1)
-    monkeypatch.setattr(whisper, "_CONTEXT", 25)
+    monkeypatch.setattr(whisper, "CONTEXT", 25)
     for length in (2 * RATE, 4 * RATE, 7 * RATE + 123):
         (waveform,) = noise(length)
         in_pieces, whole = (open_maker(models[kind], layer=0) for _ in range(2))
         if kind == "whisper":
-            monkeypatch.setattr(in_pieces._engine, "longest", 100)
+            monkeypatch.setattr(in_pieces.engine, "longest", 100)
             monkeypatch.setattr(whisper, "_BLOCK", 150)
             for maker in (in_pieces, whole):  # its positions begin anew in each piece
-                maker._engine.model.embed_positions.weight.zero_()
-            expected = in_pieces._engine.extractor(waveform.numpy(), padding="do_not_pad", sampling_rate=RATE)
-            mels = in_pieces._engine._log_mels(waveform.numpy())
+                maker.engine.model.embed_positions.weight.zero_()
+            expected = in_pieces.engine.extractor(waveform.numpy(), padding="do_not_pad", sampling_rate=RATE)
+            mels = in_pieces.engine._log_mels(waveform.numpy())
             np.testing.assert_allclose(mels, expected["input_features"][0], atol=1e-5)
         monkeypatch.setattr(convolutional, "PIECE_SECONDS", 40)
         (expected,) = whole.frames([waveform])
         monkeypatch.setattr(convolutional, "PIECE_SECONDS", 3)
-        assert len(in_pieces._engine.pieces(waveform)) > (length > 2 * RATE)
+        assert len(in_pieces.engine.pieces(waveform)) > (length > 2 * RATE)
         close(in_pieces.frames([waveform])[0], expected)
 
 

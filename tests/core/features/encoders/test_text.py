@@ -111,15 +111,15 @@ def test_empty_texts_have_no_frames(folders, pool):
 def test_a_long_text_goes_through_in_overlapping_pieces(folders, kind):
     made = maker(folders[kind], pool="tokens")
     frames = made.frames([LONG, *TEXTS])[0]
-    ids = made._tokenizer.own(LONG)["input_ids"]
+    ids = made.tokenizer.own(LONG)["input_ids"]
     assert len(ids) > 2 * LONGEST_TEXT
     assert len(frames) == len(ids) - 2
-    assert made._model.longest == LONGEST_TEXT
+    assert made.model.longest == LONGEST_TEXT
     room = LONGEST_TEXT - 2
     for begin, first, last in spans(len(frames), room, room // 4):
         piece = ids[1 + begin : 1 + begin + room]
         with torch.inference_mode():
-            states = made._model.model(input_ids=torch.tensor([[ids[0], *piece, ids[-1]]])).last_hidden_state[0, 1:-1]
+            states = made.model.model(input_ids=torch.tensor([[ids[0], *piece, ids[-1]]])).last_hidden_state[0, 1:-1]
         torch.testing.assert_close(frames[first:last], states[first - begin : last - begin], atol=1e-4, rtol=0)
     assert len(maker(folders[kind]).frames([LONG])[0]) == len(LONG.split())
     assert len(maker(folders[kind], pool="mean").frames([LONG])[0]) == 1

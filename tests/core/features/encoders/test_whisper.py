@@ -31,7 +31,7 @@ def test_frames_are_ctranslate2s_own_states(maker):
     assert (maker.width, maker.sample_rate, maker.seconds_per_frame) == (384, 16000, 0.02)
     waveforms = tones(8000, 5000, 8000, 9001, 100)
     extractor = transformers.WhisperFeatureExtractor()
-    model = maker._engine.model
+    model = maker.engine.model
     for waveform, frames in zip(waveforms, maker.frames(waveforms), strict=True):
         samples = np.pad(waveform.numpy(), (0, max(0, 320 - len(waveform))))
         mels = extractor(samples, sampling_rate=16000, padding="do_not_pad", return_tensors="np").input_features
@@ -46,7 +46,7 @@ def test_padding_to_30_s_sees_the_silence(maker):
     full = open_frontend(SpeechEncoder(model=MODEL, padding="full"))
     (frames,) = full.frames([waveform])
     mels = transformers.WhisperFeatureExtractor()(waveform.numpy(), sampling_rate=16000, return_tensors="np")
-    states = maker._engine.model.encode(ctranslate2.StorageView.from_array(mels.input_features))
+    states = maker.engine.model.encode(ctranslate2.StorageView.from_array(mels.input_features))
     np.testing.assert_allclose(frames, np.array(states)[0, :25], atol=1e-3)
 
 

@@ -1,0 +1,60 @@
+"""Sentences of the model card on the pretrained encoders that a model's frames come from."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sertool.core.formatting import in_markdown
+from sertool.core.runs.members import Trained
+
+Note = Mapping[str, Any]  # described note of a frontend, see features.frontend
+
+_NON_COMMERCIAL = re.compile(r"(^|[^a-z])nc([^a-z]|$)|non-?commercial", re.IGNORECASE)
+
+
+def encoders_of(trained: Trained) -> dict[str, Note]:
+    """Return the described notes of a model's encoders, by modality; empty without any."""
+    notes = {"audio": trained.frontend, "text": trained.text_frontend}
+    return {name: note for name in trained.recipe.dataset.modalities if (note := notes[name]) is not None}
+
+
+def encoder_rows(trained: Trained) -> str:
+    """Write a row of the card's table for each encoder."""
+    return "".join(
+        f"\n| {'speech' if name == 'audio' else 'text'} encoder | {_identity(note)}; licence: {_licence(note)} |"
+        for name, note in encoders_of(trained).items()
+    )
+
+
+def encoder_licences(trained: Trained, *, brought: bool) -> str:
+    """Say what the encoders' licences mean for the folder.
+
+    Args:
+        trained: the model.
+        brought: the folder holds the encoders.
+    """
+    lines = []
+    for note in encoders_of(trained).values():
+        name, licence = in_markdown(str(note["model"])), note.get("licence")
+        holds = "This folder holds" if brought else "The model takes frames of"
+        if licence is None:
+            lines.append(f"{holds} {name}, whose card states no licence: ask its makers before you share or sell it.")
+        elif _NON_COMMERCIAL.search(licence):
+            binds = f"**{in_markdown(licence)} is non-commercial, and it binds this folder as a whole.**"
+            lines.append(f"{holds} {name}. {binds}")
+        else:
+            lines.append(f"{holds} {name}, under {in_markdown(licence)}, which binds this folder too.")
+    return "".join(f"\n\n{line}" for line in lines)
+
+
+def _identity(note: Note) -> str:
+    """Name a model with its revision, layer and pooling, and the beginning of its weights' hash."""
+    revision = f", revision {note['revision']}" if note.get("revision") else ""
+    layer = note["layer"]
+    layers = f"layers {', '.join(map(str, layer))}" if isinstance(layer, list | tuple) else f"layer {layer}"
+    return in_markdown(f"{note['model']}{revision}, {layers}, pool {note['pool']}, weights {note['weights'][:12]}")
+
+
+def _licence(note: Note) -> str:
+    licence = note.get("licence")
+    return "not stated" if licence is None else f"{in_markdown(licence)}, as its card states it"

@@ -1,0 +1,104 @@
+"""A PyTorch module as an ONNX graph of any length, with its weights in 32, 16 or 8 bits.
+
+Pretrained encoders are traced, because their code is transformers' own; sertool's models are written operator by
+operator (:mod:`~sertool.core.export.onnx_model`).
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from sertool.core.export.quantise import write_int8
+
+OPSET = 18  # the oldest that torch's exporter writes without a conversion
+Bits = Literal["fp32", "fp16", "int8"]
+SMALL = 1024  # values; smaller constants are biases, norms and shapes, which keep their precision
+
+
+def trace(module: torch.nn.Module, example: torch.Tensor, name: str) -> onnx.ModelProto:
+    """Trace a module that turns an array, whose last axis has any length, into ``states``.
+
+    Args:
+        module: its ``forward`` has one argument, ``given``.
+        example: an input, of a length that is not special to the module.
+        name: name of the graph's input.
+    """
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module.eval(),
+            (example,),
+            input_names=[name],
+            output_names=["states"],
+            dynamic_shapes={"given": {example.ndim - 1: torch.export.Dim.DYNAMIC}},
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None  # it is returned unless a file is named
+    return _without_traces(program.model_proto)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, which warns of torchvision's absence and of its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove the stack traces, which hold paths of this machine."""
+    graph = model.graph
+    for own in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del own.metadata_props[:]
+    return model
+
+
+def halve(model: onnx.ModelProto, keep: str) -> None:
+    """Store a graph's weights as 16-bit floats; a runtime computes with them as 32-bit ones.
+
+    Args:
+        model: graph, changed in place.
+        keep: beginning of the names of weights that keep their precision.
+    """
+    nodes = []
+    for weight in model.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < SMALL or weight.name.startswith(keep):
+            continue
+        values = numpy_helper.to_array(weight)
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        nodes.append(helper.make_node("Cast", [weight.name], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+    nodes += model.graph.node
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def quantise_products(source: Path, target: Path, keep: str, *, external: bool) -> None:
+    """Write a graph with the weights of its linear layers and embeddings as 8-bit integers; convolutions stay.
+
+    Args:
+        source: model file.
+        target: file to write.
+        keep: beginning of the names of weights that keep their precision.
+        external: keep the weights in a second file beside ``target``.
+    """
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    kept = [node.name for node in nodes if any(own.startswith(keep) for own in node.input)]
+    write_int8(source, target, external=external, keep=kept, operators=("MatMul", "Gemm", "Gather"))
