@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from sertool.core.errors import DataError, UsageError
+from sertool.core.errors import DataError
 from sertool.core.features.encoders.layers import check_layers
 from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.recipe.frontends import SpeechEncoder
@@ -40,11 +40,10 @@ def check_speech_model(files: ModelFiles, settings: SpeechEncoder) -> None:
     """
     config, layers = files.config, settings.layers or []
     if files.library == "ctranslate2":
-        if layers not in ([], [-1]):
-            raise UsageError(
-                f"{files.name}: CTranslate2 gives the states of the last layer alone, not of layer {layers[0]}",
-                hint="set layer: last, or use the same model in transformers' form",
-            )
+        if not of_last_layer(settings):
+            from sertool.core.features.encoders.ctranslate2_weights import depth_of
+
+            check_layers(files.name, layers, depth_of(files))
         return
     if not is_whisper(files) and not _is_convolutional(files):
         raise DataError(
@@ -53,6 +52,11 @@ def check_speech_model(files: ModelFiles, settings: SpeechEncoder) -> None:
         )
     depth = config["encoder_layers"] if is_whisper(files) else config["num_hidden_layers"]
     check_layers(files.name, layers, depth)
+
+
+def of_last_layer(settings: SpeechEncoder) -> bool:
+    """Check whether the frames are states of the last layer alone, the only ones that CTranslate2 gives."""
+    return settings.layers in (None, [-1])
 
 
 def facts_of_states(files: ModelFiles) -> States:
@@ -74,7 +78,7 @@ def open_engine(files: ModelFiles, settings: SpeechEncoder, device: str) -> "Eng
     from sertool.core.features.encoders.convolutional import ConvolutionalEncoder
     from sertool.core.features.encoders.whisper import CTranslate2Whisper, TransformersWhisper
 
-    if files.library == "ctranslate2":
+    if files.library == "ctranslate2" and of_last_layer(settings):
         return CTranslate2Whisper(files, device, settings.padding)
     if is_whisper(files):
         return TransformersWhisper(files, settings.layers, device, settings.padding)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from sertool.core.errors import DataError
+from sertool.core.features.encoders.ctranslate2_weights import read_encoder
 from sertool.core.features.encoders.engine import filled, load_extractor
 from sertool.core.features.encoders.libraries import quiet
 from sertool.core.features.encoders.loading import load_encoder
@@ -78,9 +79,13 @@ class TransformersWhisper(_WhisperEncoder):
     padded = True
 
     def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str, padding: Padding) -> None:
-        super().__init__(files, load_extractor(files, INPUT), files.config["max_source_positions"], padding)
+        if files.library == "ctranslate2":
+            self.model = read_encoder(files, device)
+            extractor = _extractor(files, self.model.config.num_mel_bins)
+        else:
+            self.model, extractor = load_encoder(files, device), load_extractor(files, INPUT)
+        super().__init__(files, extractor, self.model.config.max_source_positions, padding)
         self.layers = layers
-        self.model = load_encoder(files, device)
 
     def states(self, pieces: Sequence[Piece]) -> list[Tensor]:
         """Compute the states of a batch; padding is masked."""
