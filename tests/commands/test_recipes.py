@@ -25,7 +25,7 @@ PAPER = [
     "vgaf",
 ]
 TUNED = ["iemocap-tuned", "mosi-tuned", "mosei-tuned", "meld-tuned"]
-OTHERS = ["iemocap-folds", "emodb", "custom"]
+OTHERS = ["iemocap-folds", "emodb", "emodb-whisper", "custom"]
 HONEST = [f"{name}-honest" for name in PAPER]
 NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS])
 
@@ -50,7 +50,7 @@ def run(*arguments: str):
 def test_these_recipes_are_shipped():
     # demo is the packaged corpus's, tested with it.
     assert [name for name in recipes.names() if name != "demo"] == NAMES
-    assert len(NAMES) == 27
+    assert len(NAMES) == 28
 
 
 @pytest.mark.parametrize("name", NAMES)
