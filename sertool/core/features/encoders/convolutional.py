@@ -1,7 +1,8 @@
 """Speech encoders on raw samples: wav2vec 2.0 and its relatives (HuBERT, WavLM, data2vec), loaded by transformers.
 
 Convolutions without padding turn samples into states, so that state t is computed from a fixed window that begins at
-sample t * stride. A piece of a recording that begins at a multiple of the stride has the states of the whole there.
+sample t * stride. A piece of a recording that begins at a multiple of the stride has the states of the whole there;
+only a model that normalises in time after its first convolution does so within each piece.
 """
 
 import math

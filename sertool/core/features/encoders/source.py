@@ -6,6 +6,7 @@ a model that brings code of its own is refused for the same reason. Nothing is l
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -196,12 +197,10 @@ def _licence(name: str, folder: Path) -> str | None:
 
     card = folder / "README.md"
     if card.is_file():
-        try:
-            with quiet():
-                data = ModelCard.load(card).data
-            stated = data.license_name if data.license == "other" else data.license
+        # A damaged header is none; the YAML parser and the hub's client have errors of many kinds.
+        with suppress(Exception), quiet():
+            data = ModelCard.load(card).data
+            stated = (data.license == "other" and data.license_name) or data.license
             if stated:
                 return ", ".join(stated) if isinstance(stated, list) else str(stated)
-        except (ValueError, TypeError, OSError):  # a text without the card's header, or with a damaged one
-            pass
     return packages.package_licence(name.removeprefix(packages.PREFIX)) if name.startswith(packages.PREFIX) else None

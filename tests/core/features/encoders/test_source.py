@@ -53,6 +53,20 @@ def test_the_hash_is_that_of_what_makes_the_frames(speech, models):
         (speech / file).write_bytes(content)
 
 
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
+        ("---\nlicense: other\n---\n", "other"),
+        ("---\nlicense: {\n---\n", None),
+        ("# A model without a header\n", None),
+    ],
+)
+def test_licences_of_cards(speech, card, licence):
+    (speech / "README.md").write_text(card)
+    assert find_model(str(speech), None, "speech").licence == licence
+
+
 def test_pickled_weights_are_refused(speech):
     (speech / "model.safetensors").rename(speech / "pytorch_model.bin")
     assert "pickled weights only (pytorch_model.bin), which may run code" in refused(speech)

@@ -162,6 +162,17 @@ def test_notes_hold_facts_and_open_without_the_model(models, tmp_path):
         open_frontend(note | {"width": "wide"})
 
 
+def test_facts_of_a_note_need_no_library(models):
+    note = open_maker(models["wavlm"]).described()
+    code = (
+        "import sys\nfrom sertool.core.features.frontend import open_frontend\n"
+        f"assert open_frontend({dict(note)!r}).width == {HIDDEN}\n"
+        "loaded = {'torch', 'transformers', 'huggingface_hub', 'tokenizers', 'ctranslate2'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_maker_is_sent_without_its_model(models):
     maker = open_maker(models["hubert"])
     (expected,) = maker.frames(noise(8000))
