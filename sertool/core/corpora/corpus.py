@@ -139,6 +139,11 @@ class Corpus:
     choices: Mapping[str, Any] | None = None
 
     @property
+    def texts_alone(self) -> bool:
+        """True if there are utterances and none ever had audio, as in a corpus of texts."""
+        return bool(self.utterances) and self.frontend is None and not len(self.audio.flat)
+
+    @property
     def machine_text(self) -> bool:
         """True if a machine wrote any of the texts."""
         return any(utterance.transcriber for utterance in self.utterances)

@@ -238,6 +238,11 @@ def missing_frames(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Missing
     """
     found = []
     for kind, wanted in _wanted(recipe).items():
+        if kind == "audio" and corpus.texts_alone and recipe.dataset.reader == "corpus":
+            hint = "--set 'dataset.modalities=[text]' trains on its texts alone"
+            text = "holds texts without recordings, and the recipe asks for audio"
+            found.append(Missing(kind, wanted, text, (), hint))
+            continue
         made = corpus.frontend if kind == "audio" else corpus.text_frontend
         encoder = recipe.frontend if kind == "audio" else recipe.text_frontend
         if isinstance(encoder, SpeechEncoder | TextEncoder):

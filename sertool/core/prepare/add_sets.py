@@ -61,6 +61,8 @@ def add_sets(recipe: Recipe, corpus: Corpus, folder: Path, extraction: Extractio
     for kind, section in wanted_sections(recipe).items():
         if isinstance(section, Frontend) and corpus.frontend is None:
             continue  # frames of unknown origin count as log-mels
+        if kind == "audio" and corpus.texts_alone:
+            continue
         maker = open_text_frontend(section) if isinstance(section, TextEncoder) else open_frontend(section)
         made, described = corpus.frontend if kind == "audio" else corpus.text_frontend, maker.described()
         if made is not None and not frontend_differences(made, described):

@@ -70,7 +70,7 @@ def decode(
             with their rows.
         SertoolError: the cache cannot be written.
     """
-    maker = open_frontend(frontend)
+    maker = _maker(table, frontend)
     segments = [row.segment for row in table.rows if row.segment is not None]
     found = list(extraction.frames(segments, maker) if segments else _without_frames(table.rows, maker))
     bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
@@ -84,6 +84,15 @@ def decode(
         transcriber=(None,) * len(rows),
         left_out=tuple(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad),
     )
+
+
+def _has_recordings(table: Table) -> bool:
+    return any(row.segment for row in table.rows)
+
+
+def _maker(table: Table, frontend: Frontend | SpeechEncoder) -> FrameMaker:
+    """Open the frontend; texts alone need none, so that no encoder is looked for."""
+    return open_frontend(frontend if _has_recordings(table) else Frontend())
 
 
 def _refusal(which: str, bad: Sequence[tuple[Row, str]]) -> DataError:
@@ -133,11 +142,11 @@ def assemble(
     Args:
         table: table of the rows.
         decoded: usable rows and their frames.
-        frontend: settings of the frontend that computed the frames; stored with the corpus.
+        frontend: settings of the frontend that computed the frames; stored with the corpus, if it has recordings.
         name: name of the corpus.
         words: the recipe's ``dataset.words``, which decides how texts are split into words.
     """
-    maker = open_frontend(frontend)
+    maker = _maker(table, frontend)
     classes = classes_of([row.labels for row in decoded.rows])
     splitting = choose_splitting([row.text for row in decoded.rows], words)
     columns = zip(decoded.rows, decoded.extracts, decoded.transcriber, strict=True)
@@ -160,7 +169,7 @@ def assemble(
         audio=Frames.join([extract.frames for extract in decoded.extracts], maker.width),
         classes=classes,
         left_out=decoded.left_out,
-        frontend=maker.described(),
+        frontend=maker.described() if _has_recordings(table) else None,
         source=table.path.resolve().name,
         word_splitting=splitting,
         choices=table.choices or None,

@@ -27,7 +27,7 @@ def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
         settings.append("training.class_weights=none")  # weights are for one class per utterance
     if "text" in recipe.dataset.modalities and not any(u.words for u in corpus.utterances):
         settings.append("dataset.modalities=[audio]")
-    if "audio" in recipe.dataset.modalities and not len(corpus.audio.flat):
+    if "audio" in recipe.dataset.modalities and corpus.texts_alone:
         settings.append("dataset.modalities=[text]")
     return settings
 

@@ -4,13 +4,16 @@ import pytest
 from recorded_tables import write
 
 from sertool.core.corpora.corpus_files import read_corpus, write_corpus
+from sertool.core.corpora.feature_sets import missing_frames
 from sertool.core.errors import DataError, UsageError
+from sertool.core.prepare.add_sets import add_sets
 from sertool.core.prepare.assemble import assemble, decode
 from sertool.core.prepare.choices import parse_choices
+from sertool.core.prepare.extraction import NOWHERE
 from sertool.core.prepare.split_tables import has_split_tables
 from sertool.core.prepare.summary import summary, training_settings
 from sertool.core.prepare.table import read_table
-from sertool.core.recipe.frontends import Frontend
+from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 from sertool.core.recipe.load import load
 
 TEXTS = """id,text,label,speaker,split
@@ -125,3 +128,15 @@ def test_folders_with_recordings_or_a_single_table_are_no_folders_of_tables(tmp_
     (tmp_path / "one").mkdir()
     write(tmp_path / "one", TEXTS, "train.csv")
     assert not has_split_tables(tmp_path / "one")
+
+
+def test_texts_need_no_frontend_of_recordings(tmp_path):
+    table = read_table(write(tmp_path, TEXTS))
+    speech = SpeechEncoder(model=str(tmp_path / "not-there"))
+    corpus = assemble(table, decode(table, speech), speech, "mine").corpus
+    assert corpus.texts_alone
+    recipe = load("custom", ["dataset.path=out", f"frontend={{model: {tmp_path / 'not-there'}}}"])
+    assert add_sets(recipe, corpus, tmp_path, NOWHERE) == []
+    (missing,) = missing_frames(load("custom", ["dataset.path=out"]), corpus, tmp_path)
+    assert missing.text == "holds texts without recordings, and the recipe asks for audio"
+    assert missing.hint == "--set 'dataset.modalities=[text]' trains on its texts alone"
