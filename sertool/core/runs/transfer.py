@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sertool.core.corpora.fingerprints import seen_by_fold, unpack
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.frontend import open_frontend
+from sertool.core.features.frontend import note_of
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
-from sertool.core.recipe.frontends import layers_in
+from sertool.core.recipe.frontends import TextEncoder, layers_in
 from sertool.core.runs.contents import CORPUS, read_note
 from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.runs.folder import check_folder
@@ -127,7 +128,9 @@ def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
             hint=f"--set dataset.modalities=[text,audio] trains {lacks} from scratch beside its {has}",
         )
     frames = corpus.text_frames.width if corpus.text_frames is not None else None
-    keys = {key: (getattr(theirs.model, key), getattr(ours.model, key)) for key in SIZES}
+    probes = not theirs.model.hidden_width and not ours.model.hidden_width
+    sizes = ("embedding_size",) if probes else SIZES
+    keys = {key: (getattr(theirs.model, key), getattr(ours.model, key)) for key in sizes}
     if trained.text_width is not None or frames is not None:  # text as frames has no embedding
         del keys["embedding_size"]
     differing = {f"model.{key}": pair for key, pair in keys.items() if pair[0] != pair[1]}
@@ -178,11 +181,18 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
         if modality not in source.modalities
     ]
     theirs = trained.recipe
-    before = {**open_frontend(theirs.frontend).note, "standardize": theirs.dataset.standardize}
-    now = {**open_frontend(ours.frontend).note, "standardize": ours.dataset.standardize}
-    changed = [f"{key} {before.get(key)} (here {now[key]})" for key in now if before.get(key) != now[key]]
-    if changed and "audio" in ours.dataset.modalities:
-        notes.append(f"{source.name} was trained on other audio frames: {', '.join(changed)}")
+    made: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+        "audio": (
+            {**note_of(theirs.frontend), "standardize": theirs.dataset.standardize},
+            {**note_of(ours.frontend), "standardize": ours.dataset.standardize},
+        )
+    }
+    if isinstance(theirs.text_frontend, TextEncoder) and isinstance(ours.text_frontend, TextEncoder):
+        made["text"] = note_of(theirs.text_frontend), note_of(ours.text_frontend)
+    for modality, (before, now) in made.items():
+        changed = [f"{key} {before.get(key)} (here {now[key]})" for key in now if before.get(key) != now[key]]
+        if changed and modality in ours.dataset.modalities:
+            notes.append(f"{source.name} was trained on other {modality} frames: {', '.join(changed)}")
     return notes
 
 

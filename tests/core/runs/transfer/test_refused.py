@@ -1,6 +1,7 @@
 """``train --from``: earlier runs that do not fit are refused."""
 
 import shutil
+from dataclasses import replace
 
 from builders import make_corpus, tiny_recipe, write_tiny
 from killed_training import contents
@@ -8,6 +9,7 @@ from transfers import complete, modal, refused
 
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
+from sertool.core.recipe.frontends import SpeechEncoder
 from sertool.core.recipe.load import resolved
 
 
@@ -47,6 +49,23 @@ def test_a_path_is_a_source_too(here):
     shutil.move(here / "ckpt/first", here / "elsewhere")
     complete(here / "ckpt/next", tiny_recipe(), source=str(here / "elsewhere"))
     assert artifacts.read_json(here / "ckpt/next/start.json")["from"] == str(here / "elsewhere")
+
+
+def test_other_numbers_of_layers_are_refused_and_other_layers_are_told(here):
+    def layered(*layers):
+        frontend = {"model": "here", "layer": list(layers)}
+        note = {"name": "encoder", **SpeechEncoder(**frontend).model_dump(), "weights": "0", "width": 6}
+        write_tiny(here / "data", replace(make_corpus(width=6), frontend=note))
+        return tiny_recipe(frontend=frontend, training={"max_epochs": 1}, model={"architecture": "linear"})
+
+    complete(here / "ckpt/layered", layered(0, 1, 2))
+    text, _ = refused(here, layered(0, 1), source="layered")
+    assert text == "--from layered: its weights have other sizes: frontend.layer of 3 layers (recipe: 2)"
+    # A linear probe has no hidden layers, whose sizes could differ.
+    recipe = layered(1, 2, 3)
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"hidden_size": 16})})
+    notes = complete(here / "ckpt/next", recipe, source="layered")
+    assert "layered was trained on other audio frames: layer [0, 1, 2] (here [1, 2, 3])" in notes
 
 
 def test_other_sizes_are_refused_with_every_key(here):
