@@ -113,7 +113,9 @@ def test_windows_of_a_long_recording_are_encoded_in_parts(here, monkeypatch):
     )
     sizes = []
     frames = SpeechFrames.frames
-    monkeypatch.setattr(SpeechFrames, "frames", lambda self, waves: sizes.append(len(waves)) or frames(self, waves))
+    monkeypatch.setattr(
+        SpeechFrames, "frames", lambda self, waves, most: sizes.append(len(waves)) or frames(self, waves, most)
+    )
     monkeypatch.setattr("sertool.core.inference.frontends.SECONDS", 2.5)
     Path("t.csv").write_text("audio,speaker\nlong.wav,anna\n")
     found = written("--table", "t.csv", "--window", "1")

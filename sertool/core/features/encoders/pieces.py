@@ -1,6 +1,6 @@
 """Long inputs in overlapping pieces, and inputs of similar length in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,6 +47,16 @@ def spans(count: int, size: int, context: int) -> Iterator[Span]:
         end = count if begin + size >= count else begin + size - context
         yield Span(begin, last, end)
         last = end
+
+
+def first_pieces(pieces: Iterable[Piece], states: float) -> Iterator[Piece]:
+    """Yield the pieces of a recording up to the one with which so many states are kept."""
+    kept = 0
+    for piece in pieces:
+        yield piece
+        kept += piece.last - piece.first
+        if kept >= states:
+            return
 
 
 def batches(lengths: Sequence[int], largest: int, *, padded: bool) -> Iterator[list[int]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sertool.core.features.encoders import families
 from sertool.core.features.encoders.base import EncoderFrames, Facts
-from sertool.core.features.encoders.pieces import Piece, batches
+from sertool.core.features.encoders.pieces import Piece, batches, first_pieces
 from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.recipe.frontends import SpeechEncoder
 
@@ -74,8 +74,12 @@ class SpeechFrames(EncoderFrames[SpeechEncoder, SpeechFacts]):
             return [f"frontend.padding: full changes nothing, {self.settings.model} is no Whisper model"]
         return []
 
-    def frames(self, waveforms: "Sequence[Tensor]") -> "list[Tensor]":
+    def frames(self, waveforms: "Sequence[Tensor]", most: int | None = None) -> "list[Tensor]":
         """Compute (T, width) float32 frames for each waveform (samples,), in batches by length.
+
+        Args:
+            waveforms: the waveforms.
+            most: number of first frames of each that are wanted; pieces of a long recording behind them are left out.
 
         Raises:
             DataError: the model cannot be loaded, or is not the one of the facts.
@@ -84,12 +88,13 @@ class SpeechFrames(EncoderFrames[SpeechEncoder, SpeechFacts]):
         from sertool.core.features.encoders.engine import BATCH_STATES
         from sertool.core.features.encoders.pooling import Pooler
 
-        engine = self.engine
+        engine, pool = self.engine, self.settings.pool
+        kept = most * pool if most is not None and isinstance(pool, int) else math.inf  # states
         largest = BATCH_STATES[self.device.partition(":")[0]]
-        poolers = [Pooler(self.settings.pool) for _ in waveforms]
+        poolers = [Pooler(pool) for _ in waveforms]
         short: list[tuple[Pooler, Piece]] = []
         for pooler, waveform in zip(poolers, waveforms, strict=True):
-            pieces = engine.pieces(waveform)
+            pieces = list(first_pieces(engine.pieces(waveform), kept))
             if len(pieces) == 1:
                 short.append((pooler, pieces[0]))
                 continue
@@ -100,7 +105,7 @@ class SpeechFrames(EncoderFrames[SpeechEncoder, SpeechFacts]):
         for batch in batches([piece.states for _, piece in short], largest, padded=engine.padded):
             for number, states in zip(batch, engine.states([short[number][1] for number in batch]), strict=True):
                 short[number][0].add(states)
-        return [pooler.result() for pooler in poolers]
+        return [pooler.result()[:most] for pooler in poolers]
 
     @cached_property
     def engine(self) -> "Engine":

@@ -102,6 +102,7 @@ def test_pools(models):
     assert states.shape == (49, 2 * HIDDEN)
     by_four = open_maker(folder, layer=[0, 1], pool=4)
     close(by_four.frames([waveform])[0], torch.stack([part.mean(0) for part in states.split(4)]))
+    close(by_four.frames([waveform], most=2)[0], torch.stack([part.mean(0) for part in states.split(4)[:2]]))
     assert by_four.seconds_per_frame == 0.08
     mean, both = (open_maker(folder, layer=[0, 1], pool=pool) for pool in ("mean", "mean+std"))
     close(mean.frames([waveform])[0], states.mean(0, keepdim=True))
@@ -126,6 +127,7 @@ def test_a_long_recording_has_no_seam(models, kind, monkeypatch):
             patched.setattr(maker.engine, "longest", 150, raising=False)
             assert (len(maker.engine.pieces(waveform)) > 1) == (length > 3 * RATE)
             close(maker.frames([waveform])[0], whole)
+            close(maker.frames([waveform], most=70)[0], whole[:70])
 
 
 def test_log_mels_in_blocks_are_those_of_the_whole(models, monkeypatch):
