@@ -1,18 +1,21 @@
 """Frames of many recordings or texts by a pretrained encoder, in batches of similar length.
 
-Threads decode the next recordings while a batch is computed. Recordings are sorted by length within a window, so memory
-is bounded whatever their number. The batches depend on the list of recordings alone: a call that was killed and is
-repeated computes in the same batches and gives the same bytes.
+Threads decode the next recordings while batches are computed. Recordings are sorted by length within a window, so
+memory is bounded whatever their number. The batches depend on the list of recordings alone: a call that was killed and
+is repeated computes in the same batches and gives the same bytes.
+
+On a CPU several batches are computed at a time, each by one thread: a recording is too short to share among cores,
+whose threads would wait for each other.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -38,8 +41,8 @@ class _Batches:
     seconds: float
 
 
-# On a CPU larger batches gain nothing; a card is idle with smaller ones.
-_CPU, _CUDA = _Batches(16, 120.0), _Batches(64, 1200.0)
+# On a CPU larger batches gain nothing, and there should be enough for all cores; a card is idle with smaller ones.
+_CPU, _CUDA = _Batches(16, 15.0), _Batches(64, 1200.0)
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,48 @@ def encoded(
     Raises:
         SertoolError: the cache cannot be written, or the device has too little memory.
     """
-    pool = ThreadPoolExecutor(threads)
+    # The second pool is used by none but the encoders of a CPU, whose threads all begin with one thread of torch each.
+    decoders, cores = ThreadPoolExecutor(threads), ThreadPoolExecutor(torch.get_num_threads())
     try:
         look = partial(_look, maker=maker, cache=cache)
-        for window in _windows(_ahead(pool, look, segments), maker.sample_rate):
-            yield from _encode(window, maker)
+        compute = _Computing(maker, cores)
+        for window in _windows(_ahead(decoders, look, segments), maker.sample_rate):
+            yield from _encode(window, maker, compute)
     finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody wants the recordings still in line
+        for pool in (decoders, cores):
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody wants the recordings still in line
+
+
+class _Computing:
+    """Batches computed by an encoder: on a CPU side by side, else one after the other."""
+
+    def __init__(self, maker: FrameMaker, pool: ThreadPoolExecutor) -> None:
+        self.maker, self.pool, self.begun = maker, pool, False
+
+    def __call__(self, batches: Sequence[Sequence[Recording]]) -> Iterator[list[NDArray[np.float32]]]:
+        """Yield the frames of each batch in order."""
+        compute = partial(_frames, maker=self.maker)
+        alone = len(batches) if _is_cuda(self.maker) or len(batches) == 1 else int(not self.begun)
+        for batch in batches[:alone]:  # the very first loads the model, which is not to be loaded twice
+            self.begun = True
+            yield compute(batch)
+        if batches[alone:]:
+            with one_thread():
+                yield from self.pool.map(compute, batches[alone:])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit torch to one thread, because a recording is too short to divide.
+
+    On a shared machine, threads that wait for each other made this thirty times slower.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _look(segment: Segment, maker: FrameMaker, cache: FeatureCache | None) -> _Item:
@@ -133,33 +171,36 @@ def _windows(items: Iterable[_Item], rate: int) -> Iterator[list[_Item]]:
         yield window
 
 
-def _encode(window: Sequence[_Item], maker: FrameMaker) -> list[Extract | str]:
+def _encode(window: Sequence[_Item], maker: FrameMaker, compute: _Computing) -> list[Extract | str]:
     """Compute the frames of a window that the cache does not have, and store them."""
+    rate = maker.sample_rate
     results: list[Extract | str] = [item.kept or item.reason for item in window]
     order = sorted((place for place, item in enumerate(window) if item.samples), key=lambda at: window[at].samples)
-    for places in _batches(order, [item.samples / maker.sample_rate for item in window], maker):
-        batch = [window[place] for place in places]
-        if all(item.kept for item in batch):
-            continue
-        # Frames may depend on the rest of the batch by a rounding, so it is computed as if nothing were there.
-        recordings = [item.recording or read_recording(item.segment, maker.sample_rate) for item in batch]
-        for place, item, recording, frames in zip(places, batch, recordings, _frames(recordings, maker), strict=True):
+    batches = list(_batches(order, [item.samples / rate for item in window], _CUDA if _is_cuda(maker) else _CPU))
+    batches = [places for places in batches if not all(window[place].kept for place in places)]
+    # Frames may depend on the rest of the batch by a rounding, so it is computed as if nothing of it were there.
+    recordings = [
+        [item.recording or read_recording(item.segment, rate) for item in map(window.__getitem__, places)]
+        for places in batches
+    ]
+    for places, batch, made in zip(batches, recordings, compute(recordings), strict=True):
+        for place, recording, frames in zip(places, batch, made, strict=True):
+            item = window[place]
             if item.kept is not None:
                 continue
             if not np.isfinite(frames).all():
                 results[place] = f"{item.segment.path}: the encoder gives NaN or infinite values"
                 continue
-            silent = is_quiet(recording.samples)
-            seconds = len(recording.samples) / maker.sample_rate
-            results[place] = found = Extract(stored(frames), seconds, recording.remark, silent)
+            seconds = len(recording.samples) / rate
+            found = Extract(stored(frames), seconds, recording.remark, is_quiet(recording.samples))
+            results[place] = found
             if item.slot is not None:
                 item.slot.write(found)
     return results
 
 
-def _batches(order: Sequence[int], seconds: Sequence[float], maker: Any) -> Iterator[list[int]]:
+def _batches(order: Sequence[int], seconds: Sequence[float], limits: _Batches) -> Iterator[list[int]]:
     """Divide places, sorted by length, into batches."""
-    limits = _CUDA if str(getattr(maker, "device", "cpu")).startswith("cuda") else _CPU
     batch: list[int] = []
     for place in order:
         if batch and (len(batch) == limits.recordings or seconds[place] * (len(batch) + 1) > limits.seconds):
@@ -168,6 +209,10 @@ def _batches(order: Sequence[int], seconds: Sequence[float], maker: Any) -> Iter
         batch.append(place)
     if batch:
         yield batch
+
+
+def _is_cuda(maker: FrameMaker) -> bool:
+    return str(getattr(maker, "device", "")).startswith("cuda")
 
 
 def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[np.float32]]:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
@@ -24,7 +23,7 @@ from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, descr
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Segment
 from sertool.core.features.cache import FeatureCache, ShardCache, read_entry, write_entry
-from sertool.core.features.encode import default_threads, encoded
+from sertool.core.features.encode import default_threads, encoded, one_thread
 from sertool.core.features.frontend import ENCODER, UNNAMED, Extract, FrameMaker, extract_frames
 from sertool.core.formatting import escaped
 
@@ -63,7 +62,7 @@ def extracts(
         return
     work = partial(_extract, maker=maker, cache=cache)
     if workers == 1:
-        with _one_thread():
+        with one_thread():
             yield from map(work, segments)
         return
     # No plain fork, because torch and the progress bar have threads. The server imports torch once for all processes.
@@ -235,17 +234,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)  # without clean-up, which might wait for the parent that is gone
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Limit torch to one thread, because a recording is too short to divide.
-
-    On a shared machine, threads that wait for each other made this thirty times slower.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

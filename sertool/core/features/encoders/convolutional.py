@@ -36,6 +36,8 @@ class ConvolutionalEncoder:
 
     def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str) -> None:
         self.files, self.layers = files, layers
+        # WavLM's own. For good, because filters are those of all threads, and several threads compute at a time.
+        warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
         self.extractor = load_extractor(files, INPUT)
         self.model = load_encoder(files, device)
         config = files.config
@@ -67,8 +69,7 @@ class ConvolutionalEncoder:
         mask = None
         if len({piece.states for piece in pieces}) > 1:
             mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long().to(self.model.device)
-        with torch.inference_mode(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")  # WavLM's own
+        with torch.inference_mode():
             convolved = self._convolved([piece.inputs.to(self.model.device, self.model.dtype) for piece in pieces])
             found = self.hidden(convolved, mask).float().cpu()
         if found.shape[1] != max(piece.states for piece in pieces):

@@ -4,6 +4,7 @@ Whisper was trained on 30 s, shorter recordings filled up with silence; its enco
 are cut to it. Its log-mel frames come from its own feature extractor, two of them make a state.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -124,7 +125,9 @@ class CTranslate2Whisper(_WhisperEncoder):
                 device=kind,
                 device_index=int(index or 0),
                 compute_type="float32" if kind == "cpu" else "bfloat16",
+                # A call uses as many threads as torch would; as many calls as there are cores run side by side.
                 intra_threads=torch.get_num_threads(),
+                inter_threads=(os.cpu_count() or 1) if kind == "cpu" else 1,
             )
         except (RuntimeError, ValueError) as error:
             raise DataError(f"{files.name}: the model cannot be loaded ({error!s:.300})") from error
