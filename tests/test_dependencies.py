@@ -11,7 +11,12 @@ from places import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Packages whose module has another name.
-MODULES = {"scikit-learn": "sklearn", "pyyaml": "yaml", "faster-whisper": "faster_whisper", "huggingface-hub": "huggingface_hub"}
+MODULES = {
+    "scikit-learn": "sklearn",
+    "pyyaml": "yaml",
+    "faster-whisper": "faster_whisper",
+    "huggingface-hub": "huggingface_hub",
+}
 # Imported, yet not declared: PyTorch brings Triton along where it has CUDA, and who wants data frames has pandas; the
 # code asks whether they are there.
 UNDECLARED = {"triton", "pandas"}
