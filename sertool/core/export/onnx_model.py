@@ -268,17 +268,15 @@ def member_logits(
 ) -> str:
     """Compute logits (B, C) of one member with the vocabulary and statistics of its fold."""
     weights = Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
-    encoders = weights.below("text_encoder"), weights.below("audio_encoder")
-    words, frames = (
-        enter(graph, own.of_fold(fold), encoder) for own, encoder in zip((text, audio), encoders, strict=True)
-    )
+    modalities = (text, weights.below("text_encoder")), (audio, weights.below("audio_encoder"))
     masks = {"text": text.mask, "audio": audio.mask}
     if model.architecture == "linear":
+        words, frames = (enter(graph, own.of_fold(fold), encoder) for own, encoder in modalities)
         return linear_logits(graph, words, frames, masks, weights)
     four = {name: graph.add("Unsqueeze", mask, graph.ints(1, 2)) for name, mask in masks.items()}
     blocks = Blocks(graph, model.num_heads, model.hidden_size, four, audio.batch)
     words, frames = (
-        lstm(graph, rows, encoder.below("lstm")) for rows, encoder in zip((words, frames), encoders, strict=True)
+        lstm(graph, enter(graph, own.of_fold(fold), encoder), encoder.below("lstm")) for own, encoder in modalities
     )
     return LOGITS[model.architecture](blocks, words, frames, weights, model.num_layers)
 

@@ -19,7 +19,10 @@ def logits(bundle: Path, recording: str, text: str) -> list[float]:
     run = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run)
     session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
-    return session.run(["logits"], run.inputs(recording, text))[0][0].tolist()
+    made = run.inputs(recording, text)
+    # Bundles of later versions return their sound beside the inputs.
+    feeds = made[0] if isinstance(made, tuple) else made
+    return session.run(["logits"], feeds)[0][0].tolist()
 
 
 if __name__ == "__main__":
