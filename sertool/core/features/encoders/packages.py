@@ -1,7 +1,6 @@
 """Models that a Python package carries as data: found without importing the package."""
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import shutil
 from pathlib import Path
@@ -48,10 +47,12 @@ def find_in_package(package: str) -> Path:
 
 def package_licence(package: str) -> str | None:
     """Return the licence that a package states for itself."""
-    names = importlib.metadata.packages_distributions().get(package, [package])
+    from importlib import metadata  # slow to import
+
+    names = metadata.packages_distributions().get(package, [package])
     try:
-        told = importlib.metadata.metadata(names[0])
-    except importlib.metadata.PackageNotFoundError:
+        told = metadata.metadata(names[0])
+    except metadata.PackageNotFoundError:
         return None
     return next((str(told[key]) for key in ("License-Expression", "License") if key in told), None)
 
