@@ -227,7 +227,7 @@ def _make(
     shutil.rmtree(out / FEATURES, ignore_errors=True)  # of a corpus that was replaced
     segments = [row.segment for row in decoded.rows if row.segment is not None]
     if segments:
-        write_recordings(out, segments)
+        write_recordings(out, segments, staging.parent)
     sets = [one for one in add_sets(recipe, preparation.corpus, out, extraction) if one.added]
     warn(preparation.warnings)
     return preparation, sets

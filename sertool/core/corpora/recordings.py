@@ -31,8 +31,13 @@ class RecordingsContent(Content):
     recordings: list[tuple[Text, Seconds | None, Seconds | None]]
 
 
-def write_recordings(folder: Path, segments: Sequence[Segment]) -> None:
+def write_recordings(folder: Path, segments: Sequence[Segment], staging: Path) -> None:
     """Write where the recordings of a corpus lie, in the order of its utterances.
+
+    Args:
+        folder: folder of the corpus.
+        segments: its recordings.
+        staging: folder on the same disk for the file until it is whole.
 
     Raises:
         SertoolError: the file cannot be written.
@@ -42,7 +47,9 @@ def write_recordings(folder: Path, segments: Sequence[Segment]) -> None:
         "utterances": artifacts.sha256(folder / "utterances.jsonl"),
         "recordings": [[str(one.path.absolute()), one.start, one.end] for one in segments],
     }
-    artifacts.write_json(folder / RECORDINGS, content)
+    artifacts.write_json(staging / RECORDINGS, content)
+    with artifacts.writing(folder):
+        (staging / RECORDINGS).replace(folder / RECORDINGS)
 
 
 def read_recordings(folder: Path) -> list[Segment]:
