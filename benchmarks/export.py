@@ -21,8 +21,8 @@ from sertool.core.bench.device import describe_machine
 from sertool.core.compute.device import choose
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.export.check import Trial, feeds_of
-from sertool.core.export.export import save
 from sertool.core.export.onnx_ensemble import ensemble_model
+from sertool.core.export.onnx_file import save
 from sertool.core.files import artifacts
 from sertool.core.models.build import StackModel, initialise
 from sertool.core.recipe.load import load

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from sertool.commands import _options as options
 from sertool.commands._console import console
@@ -12,6 +12,7 @@ from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
     from sertool.core.export.export import Exported
+    from sertool.core.export.quantise import Loss
 
 
 def export(
@@ -20,9 +21,15 @@ def export(
     members: options.Members = None,
     int8: Annotated[bool, option("--int8", "Also write the model with 8-bit weights.")] = False,
     with_frontend: Annotated[
-        bool, option("--with-frontend", "Include the mel frontend, so that the input is a waveform.")
+        bool, option("--with-frontend", "Include the frontends, so that the inputs are a recording and a text.")
     ] = False,
-    force: Annotated[bool, option("--force", "Replace a bundle; write 8-bit weights even if accuracy falls.")] = False,
+    encoder: Annotated[
+        Literal["fp32", "fp16", "int8"] | None,
+        option("--encoder", "Include the pretrained encoders, with weights of this precision."),
+    ] = None,
+    force: Annotated[
+        bool, option("--force", "Replace a bundle; write weights of fewer bits even if accuracy falls.")
+    ] = False,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     json: options.Json = None,
@@ -44,6 +51,7 @@ def export(
             index=members,
             int8=int8,
             with_frontend=with_frontend,
+            encoder=encoder,
             force=force,
         )
     files.write_json("--json", "export", result_table(done))
@@ -55,28 +63,30 @@ def show(done: "Exported") -> list[str]:
     last = done.compared[-1]  # the model as it will be used: with the frontend, if it is included
     largest = max(own.largest for own in done.compared)
     frontend = "; with and without the frontend" * (len(done.compared) > 1)
-    count = sum(own.utterances for own in done.compared)
+    count, differing = sum(own.utterances for own in done.compared), sum(own.differing for own in done.compared)
+    # Encoders whose weights have less than 32 bits may change some.
+    decisions = f"{differing} of {count} decisions differ" if differing else f"all {count} decisions equal"
     calibrated = "uncalibrated" if done.uncalibrated else f"temperature {done.temperature:.3g}"
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in done.sizes.items())
     lines = [
         f"{done.folder} · {done.name}, {done.size}, {calibrated}",
-        f"largest difference of logits to PyTorch {largest:.1e}, all {count} decisions equal "
+        f"largest difference of logits to PyTorch {largest:.1e}, {decisions} "
         f"({'; '.join(own.source for own in done.compared)})",
         f"one utterance: onnxruntime {last.onnx_ms:.1f} ms, PyTorch {last.torch_ms:.1f} ms (median, CPU{frontend})",
         f"holds {sizes}",
     ]
-    if done.loss is not None:
-        points = "not measured"  # there may be no validation utterances to measure it on
-        if done.loss.points is not None:
-            points = f"{done.loss.points:+.1f} points on {done.loss.utterances} validation utterances"
-        lines.append(f"loss of accuracy by int8: {points}")
+    for loss, weights in ((done.loss, "int8"), (done.encoder_loss, f"encoders in {done.encoder_bits}")):
+        if loss is not None:
+            points = "not measured"  # there may be no validation utterances to measure it on
+            if loss.points is not None:
+                points = f"{loss.points:+.1f} points on {loss.utterances} validation utterances"
+            lines.append(f"loss of accuracy by {weights}: {points}")
     example = ["--text", "good morning"] if done.words else ["--help"]  # there may be no recording at hand
     return [*lines, f"next: {shlex.join(['python', str(done.folder / 'run.py'), *example])}"]
 
 
 def result_table(done: "Exported") -> dict[str, Any]:
     """Return the content of :func:`show` as plain data."""
-    loss = done.loss
     return {
         "bundle": str(done.folder),
         "name": done.name,
@@ -97,13 +107,19 @@ def result_table(done: "Exported") -> dict[str, Any]:
             }
             for own in done.compared
         ],
-        "int8": None
-        if loss is None
-        else {
-            "accuracy": loss.full,
-            "accuracy_int8": loss.int8,
-            "points": loss.points,
-            "utterances": loss.utterances,
-        },
+        "int8": _loss_table(done.loss, "int8"),
+        "encoders": done.encoder_bits,
+        "encoders_loss": _loss_table(done.encoder_loss, "encoders"),
         "bytes": done.sizes,
+    }
+
+
+def _loss_table(loss: "Loss | None", weights: str) -> dict[str, Any] | None:
+    if loss is None:
+        return None
+    return {
+        "accuracy": loss.full,
+        f"accuracy_{weights}": loss.int8,
+        "points": loss.points,
+        "utterances": loss.utterances,
     }

@@ -7,9 +7,10 @@ from pathlib import Path
 
 BLOCKER = """
 import sys
+BLOCKED = ("torch", "sertool", "onnx", "scipy", "soxr", "sklearn", "librosa", "transformers", "huggingface_hub")
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "sertool", "onnx", "scipy", "soxr", "sklearn", "librosa"):
+        if name.partition(".")[0] in BLOCKED:
             raise ImportError(f"{name} is not there")
 sys.meta_path.insert(0, Blocker())
 import json, runpy

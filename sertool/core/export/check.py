@@ -42,11 +42,13 @@ class Trial:
         corpus: the utterances, uncut.
         targets: targets of the utterances; None for one without a label.
         source: description of the utterances in a few words.
+        rows: positions in the experiment's corpus of the utterances that come from there, which are the first ones.
     """
 
     corpus: Corpus
     targets: tuple[Target | None, ...]
     source: str
+    rows: tuple[int, ...] = ()
 
     @property
     def labelled(self) -> list[int]:
@@ -95,7 +97,7 @@ def make_trial(trained: Trained, experiment: Experiment | None) -> Trial:
     )
     targets = (*(experiment.targets[row] for row in rows), *(None for _ in made.utterances))
     source = f"{len(rows)} validation utterances of {real.name} and {len(made.utterances)} made ones"
-    return Trial(joined, targets, source)
+    return Trial(joined, targets, source, tuple(rows))
 
 
 def _behind(first: Frames, second: Frames) -> Frames:
@@ -128,11 +130,15 @@ def _made(trained: Trained, count: int) -> Corpus:
     )
 
 
+def demo_recordings(rate: int) -> list[torch.Tensor]:
+    """Read the recordings of the packaged demo, and add a second without sound."""
+    return [*(read_audio(Segment(path), rate) for path in sorted(CLIPS.glob("*.flac"))), torch.zeros(rate)]
+
+
 def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]:
     """Pair the words of a trial with the packaged demo's recordings; return the new trial and the samples."""
     frontend = open_frontend(trained.recipe.frontend)
-    heard = [read_audio(Segment(path), frontend.sample_rate) for path in sorted(CLIPS.glob("*.flac"))]
-    heard.append(torch.zeros(frontend.sample_rate))
+    heard = demo_recordings(frontend.sample_rate)
     frames = [frontend.frames([waveform])[0].numpy() for waveform in heard]
     count = min(len(trial.corpus.utterances), 4 * len(heard))
     corpus = Corpus(
@@ -194,14 +200,30 @@ def compare(
     """Predict all utterances of a trial with the graph and with PyTorch, whose ``logits`` are given."""
     count = len(feeds)
     theirs, ours = onnx_logits(session, feeds), logits(range(count))
-    timed = np.linspace(0, count - 1, min(TIMED, count)).round().astype(int).tolist()
-    onnx_ms = [_milliseconds(partial(session.run, ["logits"], feeds[place])) for place in timed]
-    torch_ms = [_milliseconds(partial(logits, [place])) for place in timed]
+    onnx_one = partial(_run_one, session, feeds)
+    return compared(theirs, ours, (onnx_one, lambda place: logits([place])), trial.source, kind)
+
+
+def compared(
+    theirs: Array, ours: Array, timed: tuple[Callable[[int], object], Callable[[int], object]], source: str, kind: str
+) -> BundleComparison:
+    """Compare the logits (N, C) of graphs with those of PyTorch.
+
+    Args:
+        theirs: logits of the graphs.
+        ours: logits of PyTorch.
+        timed: functions that predict the utterance at a position, with the graphs and with PyTorch.
+        source: description of the utterances.
+        kind: kind of the task.
+    """
+    count = len(theirs)
+    places = np.linspace(0, count - 1, min(TIMED, count)).round().astype(int).tolist()
+    onnx_ms, torch_ms = ([_milliseconds(partial(call, place)) for place in places] for call in timed)
     differing = (decide(theirs, kind) != decide(ours, kind)).reshape(count, -1).any(1)
     # A comparison with NaN is always false, so it would pass as equal.
     largest = float(np.abs(theirs - ours).max()) if np.isfinite(theirs).all() else float("inf")
     return BundleComparison(
-        source=trial.source,
+        source=source,
         largest=largest,
         differing=int(differing.sum()),
         utterances=count,
@@ -211,15 +233,24 @@ def compare(
     )
 
 
-def require_equal(found: BundleComparison) -> None:
+def _run_one(session: Any, feeds: Sequence[Feeds], place: int) -> object:
+    return session.run(["logits"], feeds[place])
+
+
+def require_equal(found: BundleComparison, tolerance: float | None = None) -> None:
     """Refuse a graph that does not agree with PyTorch.
 
+    Args:
+        found: the comparison.
+        tolerance: largest accepted difference of a logit. Default: 1e-4.
+
     Raises:
-        SertoolError: a logit differs by more than 1e-4, or a predicted class differs.
+        SertoolError: a logit differs by more, or a predicted class differs.
     """
-    if found.largest > TOLERANCE:
+    accepted = TOLERANCE if tolerance is None else tolerance
+    if found.largest > accepted:
         raise SertoolError(
-            f"export: the graph's logits differ from PyTorch's by {found.largest:.1e}, at most {TOLERANCE:.0e} is "
+            f"export: the graph's logits differ from PyTorch's by {found.largest:.1e}, at most {accepted:.0e} is "
             f"accepted ({found.source}); nothing was written",
             hint="this is a bug in sertool or in the installed onnxruntime; `sertool doctor` shows the versions",
         )

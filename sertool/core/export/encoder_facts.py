@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from sertool.core.features.encoders.source import is_path
 from sertool.core.formatting import in_markdown
 from sertool.core.runs.members import Trained
 
@@ -13,9 +15,13 @@ _NON_COMMERCIAL = re.compile(r"(^|[^a-z])nc([^a-z]|$)|non-?commercial", re.IGNOR
 
 
 def encoders_of(trained: Trained) -> dict[str, Note]:
-    """Return the described notes of a model's encoders, by modality; empty without any."""
+    """Return the described notes of a model's encoders, by modality; a folder by its name, without its place here."""
     notes = {"audio": trained.frontend, "text": trained.text_frontend}
-    return {name: note for name in trained.recipe.dataset.modalities if (note := notes[name]) is not None}
+    return {
+        name: {**note, "model": Path(note["model"]).name if is_path(note["model"]) else note["model"]}
+        for name in trained.recipe.dataset.modalities
+        if (note := notes[name]) is not None
+    }
 
 
 def encoder_rows(trained: Trained) -> str:

@@ -8,14 +8,13 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from sertool.core.errors import UsageError
 from sertool.core.export.traced import trace
 from sertool.core.features.encoders.convolutional import ConvolutionalEncoder
 from sertool.core.features.encoders.engine import CONTEXT_SECONDS, PIECE_SECONDS
 from sertool.core.features.encoders.speech import SpeechFrames
 from sertool.core.features.encoders.text import TextFrames
 from sertool.core.features.encoders.text_model import TextModel
-from sertool.core.features.encoders.whisper import CONTEXT, MELS_PER_STATE, TransformersWhisper
+from sertool.core.features.encoders.whisper import CONTEXT, MELS_PER_STATE, CTranslate2Whisper, TransformersWhisper
 from sertool.core.files import artifacts
 
 SPEECH, TEXT = "encoder.onnx", "text_encoder.onnx"
@@ -60,11 +59,7 @@ class _Tokens(nn.Module):
 
 
 def speech_graph(maker: SpeechFrames) -> onnx.ModelProto:
-    """Trace a speech encoder: ``samples`` (1, N) or ``mels`` (1, bands, 2 T) become ``states`` (1, T, layers, D).
-
-    Raises:
-        UsageError: the model's library has no graph.
-    """
+    """Trace a speech encoder: ``samples`` (1, N) or ``mels`` (1, bands, 2 T) become ``states`` (1, T, layers, D)."""
     engine = _engine_of(maker)
     if isinstance(engine, TransformersWhisper):
         return trace(_Mels(engine), torch.randn(1, engine.extractor.feature_size, 100), "mels")
@@ -140,11 +135,9 @@ def text_settings(maker: TextFrames, folder: Path) -> dict[str, Any]:
 
 
 def _engine_of(maker: SpeechFrames) -> ConvolutionalEncoder | TransformersWhisper:
+    """Return the loaded model as torch modules."""
     engine = maker.engine
-    if isinstance(engine, ConvolutionalEncoder | TransformersWhisper):
-        return engine
-    raise UsageError(
-        f"export: {maker.settings.model} holds CTranslate2 weights, which have no graph",
-        hint="prepare and train with the same model in transformers' form, such as openai/whisper-tiny; or leave out "
-        "--with-frontend and --encoder, and give run.py the encoder's frames",
-    )
+    if isinstance(engine, CTranslate2Whisper):  # which has no graph, but its weights do
+        return TransformersWhisper(engine.files, None, "cpu", engine.padding)
+    assert isinstance(engine, ConvolutionalEncoder | TransformersWhisper)  # there are no others
+    return engine

@@ -7,25 +7,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.export import check as check
 from sertool.core.export.check import BundleComparison
+from sertool.core.export.encoder_facts import encoders_of
 from sertool.core.export.files import FORMAT, SETTINGS, write_texts
+from sertool.core.export.onnx_file import MODEL, save
 from sertool.core.export.quantise import Loss, measure_loss, quantise, require_small_loss
 from sertool.core.export.source import Opened, log_mel_of, open_trained
+from sertool.core.export.written import Bits, Written
 from sertool.core.features.frontend import open_frontend
 from sertool.core.files import artifacts
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained, stack_of
 
-if TYPE_CHECKING:
-    import onnx
-
-MODEL, INT8 = "model.onnx", "model.int8.onnx"
-# A protobuf message, which a model file is, ends at 2 GiB; above 1.5 GiB the weights go into a file of their own.
-LARGEST_FILE = 3 << 29  # bytes
+INT8 = "model.int8.onnx"
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,10 @@ class Exported:
         uncalibrated: reason why they are not calibrated; empty if they are.
         compared: comparisons with PyTorch, on the corpus and, with the frontend, on recordings.
         loss: accuracy lost by the 8-bit graph; None without one.
+        encoder_bits: precision of the pretrained encoders in the bundle; None without any.
+        encoder_loss: accuracy lost by encoders of less precision than 32 bits; None without them.
         sizes: size of each file in bytes.
-        words: the bundle predicts from words, with or without a recording.
+        words: the bundle predicts from texts, with or without a recording.
     """
 
     folder: Path
@@ -56,6 +55,8 @@ class Exported:
     uncalibrated: str
     compared: tuple[BundleComparison, ...]
     loss: Loss | None
+    encoder_bits: Bits | None
+    encoder_loss: Loss | None
     sizes: dict[str, int]
     words: bool
 
@@ -69,6 +70,7 @@ def export(
     index: int | None = None,
     int8: bool = False,
     with_frontend: bool = False,
+    encoder: Bits | None = None,
     force: bool = False,
 ) -> Exported:
     """Write a bundle, or nothing if its graph does not agree with PyTorch.
@@ -80,8 +82,9 @@ def export(
         data: folder that holds the corpora.
         index: number of members of each fold to average, best first; None for the size stored with the run.
         int8: also write an 8-bit graph.
-        with_frontend: take a waveform instead of mel frames.
-        force: replace an existing bundle, and write the 8-bit graph whatever it costs in accuracy.
+        with_frontend: take recordings and texts instead of frames; a pretrained encoder comes into the bundle.
+        encoder: precision of the encoders' weights; brings them, as ``with_frontend`` does with 32 bits.
+        force: replace an existing bundle, and write weights of less precision whatever they cost in accuracy.
 
     Raises:
         UsageError: onnx is not installed, there is no such model, it has no such frontend, or ``out`` exists.
@@ -91,27 +94,31 @@ def export(
     _require_onnx()
     _check_target(out, force)
     opened = open_trained(name, output, data, index)
-    if with_frontend:
-        _check_frontend(opened.trained)
+    trained = opened.trained
+    in_graph, bits = _frontends(trained, encoder) if with_frontend or encoder else (False, None)
     with _new_folder(out) as folder:
-        compared, loss = _write_models(opened, folder, with_frontend, int8)
-        if loss is not None and not force:
-            require_small_loss(loss)
-        write_texts(opened, folder, with_frontend, compared, loss)
+        written = _write_models(opened, folder, in_graph, int8, bits, data)
+        if written.loss is not None and not force:
+            require_small_loss(written.loss)
+        if written.brought and written.brought.loss is not None and not force:
+            require_small_loss(written.brought.loss, f"--encoder {encoder}")
+        write_texts(opened, folder, in_graph, written)
     sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
     return Exported(
         folder=out,
-        name=opened.trained.name,
-        dataset=opened.trained.corpus,
-        task=opened.trained.task.name,
+        name=trained.name,
+        dataset=trained.corpus,
+        task=trained.task.name,
         members=len(opened.members),
         size=opened.size,
         temperature=opened.temperature,
         uncalibrated=opened.uncalibrated,
-        compared=compared,
-        loss=loss,
+        compared=written.compared,
+        loss=written.loss,
+        encoder_bits=bits,
+        encoder_loss=written.brought.loss if written.brought else None,
         sizes=sizes,
-        words="text" in opened.trained.recipe.dataset.modalities and opened.trained.text_width is None,
+        words="text" in trained.recipe.dataset.modalities and (trained.text_width is None or bits is not None),
     )
 
 
@@ -143,11 +150,24 @@ def _is_bundle(folder: Path) -> bool:
     return isinstance(settings, dict) and settings.get("format") == FORMAT
 
 
+def _frontends(trained: Trained, encoder: Bits | None) -> tuple[bool, Bits | None]:
+    """Return whether the graph makes log-mel frames, and the precision of pretrained encoders, None without any."""
+    _check_frontend(trained)
+    encoders = encoders_of(trained)
+    if encoder and not encoders:
+        raise UsageError(f"--encoder {encoder}: {trained.name} has no pretrained encoder", hint="leave --encoder out")
+    in_graph = "audio" in trained.recipe.dataset.modalities and "audio" not in encoders
+    return in_graph, (encoder or "fp32") if encoders else None
+
+
 def _check_frontend(trained: Trained) -> None:
-    recipe = trained.recipe
+    """Refuse a model whose inputs no graph can make of recordings and texts."""
+    recipe, encoders = trained.recipe, encoders_of(trained)
     why = None
-    if "audio" not in recipe.dataset.modalities:
+    if "audio" not in recipe.dataset.modalities and "text" not in encoders:
         why = "it reads text alone"
+    elif "audio" not in recipe.dataset.modalities or "audio" in encoders:
+        pass
     elif trained.audio_width != (made := open_frontend(recipe.frontend)).width:
         why = (
             f"it takes audio frames of {trained.audio_width} values, and the recipe's frontend makes "
@@ -155,7 +175,7 @@ def _check_frontend(trained: Trained) -> None:
         )
     elif not log_mel_of(trained):
         why = f"a graph cannot hold the frontend {made.name}"
-    elif trained.text_width is not None and "text" in recipe.dataset.modalities:
+    if why is None and "text" in recipe.dataset.modalities and trained.text_width and "text" not in encoders:
         why = f"it takes text as frames of {trained.text_width} values, which another program makes"
     if why:
         raise UsageError(f"--with-frontend: {trained.name} has none, {why}", hint="leave --with-frontend out")
@@ -182,10 +202,17 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _write_models(
-    opened: Opened, folder: Path, with_frontend: bool, int8: bool
-) -> tuple[tuple[BundleComparison, ...], Loss | None]:
-    """Write the graphs and compare each with PyTorch."""
+def _write_models(opened: Opened, folder: Path, in_graph: bool, int8: bool, bits: Bits | None, data: Path) -> Written:
+    """Write the graphs and compare each with PyTorch.
+
+    Args:
+        opened: the model.
+        folder: folder of the bundle.
+        in_graph: the graph makes log-mel frames of a waveform.
+        int8: also write an 8-bit graph of the members.
+        bits: precision of the pretrained encoders; None leaves them out.
+        data: folder of the corpora.
+    """
     from sertool.core.export.onnx_ensemble import ensemble_model  # onnx is an extra
 
     trained, members, kind = opened.trained, opened.members, opened.trained.task.kind
@@ -202,30 +229,23 @@ def _write_models(
         quantise(model, folder / INT8, external=external)
         classes = len(trained.task.classes)
         loss = measure_loss(folder / INT8, compared[0].logits, trial, feeds, kind, classes)
-    if with_frontend:
+    if in_graph:
         # The graph without the frontend has been compared on the corpus; the bundle holds the other one alone.
         for path in folder.iterdir():
             path.unlink()
         save(ensemble_model(trained, members, opened.temperature, with_frontend=True), model)
+        if int8:
+            quantise(model, folder / INT8, external=external)
+    brought = None
+    if bits:
+        from sertool.core.export.bring import bring
+
+        brought = bring(opened, stack, trial, compared[0].logits, folder, bits, data)
+        compared.append(brought.compared)
+    elif in_graph:
         heard, waveforms = check.with_recordings(trained, trial)
         logits = check.torch_logits(trained, stack, members, heard)
         feeds = check.feeds_of(trained, heard, waveforms)
         compared.append(check.compare(check.open_session(model), feeds, logits, heard, kind))
         check.require_equal(compared[1])
-        if int8:
-            quantise(model, folder / INT8, external=external)
-    return tuple(compared), loss
-
-
-def save(model: "onnx.ModelProto", path: Path) -> bool:
-    """Write a model, with its weights in a second file if they are too large for one; return whether they are."""
-    import onnx
-
-    from sertool.core.export.onnx_ensemble import weight_bytes
-
-    external = weight_bytes(model) > LARGEST_FILE
-    if external:
-        onnx.save_model(model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=1024)
-    else:
-        artifacts.write_bytes(path, model.SerializeToString(deterministic=True))
-    return external
+    return Written(tuple(compared), loss, brought)

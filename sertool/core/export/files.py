@@ -1,7 +1,7 @@
 """The files of a bundle besides its graphs: script, vocabulary, labels, settings, model card."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from inspect import getsource
 from pathlib import Path
@@ -9,10 +9,10 @@ from typing import Any
 
 from sertool.core.corpora import words
 from sertool.core.corpora.words import REMOVED, TYPOGRAPHIC
-from sertool.core.export.check import BundleComparison
+from sertool.core.export.encoder_facts import encoders_of
 from sertool.core.export.model_card import Facts, write_card
-from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Opened, log_mel_of, measure
+from sertool.core.export.written import Written
 from sertool.core.features import streams
 from sertool.core.files import artifacts
 from sertool.core.runs.members import Trained
@@ -26,12 +26,19 @@ SCRIPT = Path(__file__).parent / "templates" / "run.py.template"
 def write_texts(
     opened: Opened,
     folder: Path,
-    with_frontend: bool,
-    compared: Sequence[BundleComparison],
-    loss: Loss | None,
+    in_graph: bool,
+    written: Written,
 ) -> None:
-    """Write everything but the graphs; the settings come last, with the hashes of all other files."""
+    """Write everything but the graphs; the settings come last, with the hashes of all other files.
+
+    Args:
+        opened: the model.
+        folder: folder of the bundle, with its graphs.
+        in_graph: the graph makes log-mel frames of a waveform.
+        written: the graphs.
+    """
     trained, experiment = opened.trained, opened.experiment
+    encoders = written.brought.settings if written.brought else {}
     task = trained.task
     artifacts.write_json(folder / "labels.json", {"kind": task.kind, "classes": list(task.classes)})
     if _has_words(trained):
@@ -40,7 +47,7 @@ def write_texts(
     splits = _has_words(trained) and trained.word_splitting is not None
     if splits:
         artifacts.write_text(folder / "words.py", Path(words.__file__).read_text(encoding="utf-8"))
-    artifacts.write_text(folder / "run.py", script(with_frontend=with_frontend, splits=splits))
+    artifacts.write_text(folder / "run.py", script(in_graph=in_graph, splits=splits, encoders=encoders))
     facts = Facts(
         trained=trained,
         members=opened.members,
@@ -52,28 +59,30 @@ def write_texts(
         seen_in_test=opened.ensemble.seen_in_test if opened.ensemble else 0,
         figure=measure(opened),
         calibration=opened.calibration,
-        compared=compared,
-        loss=loss,
-        with_frontend=with_frontend,
+        compared=written.compared,
+        loss=written.loss,
+        with_frontend=in_graph,
+        brought=written.brought,
     )
     there = [path.name for path in folder.iterdir()]
     artifacts.write_text(folder / "README.md", write_card(facts, [*there, "README.md", SETTINGS]))
     hashes = {path.name: artifacts.sha256(path) for path in sorted(folder.iterdir())}
-    artifacts.write_json(folder / SETTINGS, _settings(opened, with_frontend, hashes))
+    artifacts.write_json(folder / SETTINGS, _settings(opened, in_graph, encoders, hashes))
 
 
-def script(*, with_frontend: bool, splits: bool = False, encoders: Collection[str] = ()) -> str:
+def script(*, in_graph: bool, splits: bool = False, encoders: Collection[str] = ()) -> str:
     """Return ``run.py``: the template without the lines for other graphs and words, with the code that it shares.
 
     Args:
-        with_frontend: the graph takes a waveform.
+        in_graph: the graph makes log-mel frames of a waveform.
         splits: words.py splits texts; without it they are split at spaces.
         encoders: modalities whose frames a pretrained encoder of the bundle makes.
     """
-    parts = ("mels", "graph", "spaces", "splits", "words", "speech encoder", "text encoder")
-    left_out = ["mels" if with_frontend or encoders else "graph", "spaces" if splits else "splits"]
+    parts = ("mels", "graph", "spaces", "splits", "words", "encoders", "speech encoder", "text encoder")
+    left_out = ["mels" if in_graph or encoders else "graph", "spaces" if splits else "splits"]
     left_out.append("words" if "text" in encoders else "text encoder")
-    left_out += ["speech encoder"] if "audio" not in encoders else []
+    left_out += [] if encoders else ["encoders"]
+    left_out += [] if "audio" in encoders else ["speech encoder"]
     lines, skip = [], False
     for line in SCRIPT.read_text(encoding="utf-8").splitlines():
         mark = line.strip()
@@ -92,7 +101,7 @@ def _has_words(trained: Trained) -> bool:
     return "text" in trained.recipe.dataset.modalities and trained.text_width is None
 
 
-def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> dict[str, Any]:
+def _settings(opened: Opened, in_graph: bool, encoders: Mapping[str, Any], hashes: dict[str, str]) -> dict[str, Any]:
     trained = opened.trained
     recipe = trained.recipe
     frontend = log_mel_of(trained)
@@ -116,8 +125,12 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         "max_audio_length": recipe.dataset.max_audio_length,
         "audio_width": trained.audio_width,
         "frontend": frontend and frontend.note,
-        "frontend_in_graph": with_frontend,
+        "frontend_in_graph": in_graph,
     }
+    if encoders:
+        content["encoders"] = {
+            modality: {**own, "model": encoders_of(trained)[modality]} for modality, own in encoders.items()
+        }
     if _has_words(trained) and trained.word_splitting is not None:
         content["words"] = {"splitting": trained.word_splitting}
     elif _has_words(trained):
@@ -125,6 +138,7 @@ def _settings(opened: Opened, with_frontend: bool, hashes: dict[str, str]) -> di
         content["words"] = {name: {chr(sign): value for sign, value in table.items()} for name, table in tables.items()}
     elif "text" in recipe.dataset.modalities:
         content["text_width"] = trained.text_width
-    content["versions"] = {name: version(name) for name in ("sertool", "onnx", "onnxruntime", "torch", "numpy")}
+    packages = ["sertool", "onnx", "onnxruntime", "torch", "numpy", *(["transformers"] if encoders else [])]
+    content["versions"] = {name: version(name) for name in packages}
     content["files"] = hashes
     return content

@@ -1,5 +1,6 @@
 """The model card of a bundle: model, training data, figures, limits and forbidden uses."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +9,12 @@ from typing import Any
 
 from sertool.core.corpora.words import LANGUAGES
 from sertool.core.export.check import BundleComparison
+from sertool.core.export.encoder_facts import encoder_licences, encoder_rows, encoders_of
 from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Figure, log_mel_of
+from sertool.core.export.written import Brought
+from sertool.core.features.frontend import open_frontend
+from sertool.core.features.log_mel import LogMel
 from sertool.core.formatting import in_markdown, plural, printable
 from sertool.core.metrics import FEWEST, few_clusters
 from sertool.core.metrics.calibration import Calibration
@@ -28,7 +33,17 @@ FILES = {
     "words.py": "splits a text into words as the texts of the training were",
     "vocabulary.json": "the row of each word; 1 for an unknown word",
     "labels.json": "the classes, in the order of the outputs",
-    "settings.json": "lengths, rules for words, mel frontend, versions, hashes",
+    "settings.json": "lengths, rules for words, frontends, versions, hashes",
+    "encoder.onnx": "the speech encoder, opset 18; a recording of any length",
+    "encoder.onnx.data": "its weights",
+    "speech_encoder.py": "makes frames of a recording by encoder.onnx",
+    "mel_filters.npy": "the mel filters of the speech encoder's feature extractor",
+    "text_encoder.onnx": "the text encoder, opset 18; tokens of any number",
+    "text_encoder.onnx.data": "its weights",
+    "text_encoder.py": "makes frames of a text by text_encoder.onnx",
+    "text_pooling.py": "frames of the states of tokens",
+    "tokenizer.json": "the text encoder's tokenizer",
+    "pieces.py": "divides long inputs of an encoder",
     "README.md": "this page",
 }
 
@@ -51,6 +66,7 @@ class Facts:
         compared: comparisons with PyTorch.
         loss: accuracy lost by the 8-bit graph; None without one.
         with_frontend: the graph takes a waveform.
+        brought: the pretrained encoders in the bundle; None without any.
     """
 
     trained: Trained
@@ -66,6 +82,7 @@ class Facts:
     compared: Sequence[BundleComparison]
     loss: Loss | None
     with_frontend: bool
+    brought: Brought | None = None
 
 
 def write_card(facts: Facts, files: Sequence[str]) -> str:
@@ -73,7 +90,6 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
     trained = facts.trained
     recipe, dataset, classes = trained.recipe, trained.recipe.dataset, in_markdown(", ".join(trained.task.classes))
     single = trained.task.kind == "single"
-    lengths = {"text": f"{dataset.max_text_length} words", "audio": f"{dataset.max_audio_length} frames"}
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=in_markdown(trained.name),
         about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({in_markdown(recipe.about)}).",
@@ -96,10 +112,13 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         validation=_validation(facts),
         compared=", and on ".join(in_markdown(own.source) for own in facts.compared),
         largest=f"{max(own.largest for own in facts.compared):.1e}",
-        int8=_int8(facts.loss),
+        predictions=_differing(facts.compared),
+        int8=_int8(facts.loss) + _bits(facts.brought),
+        encoders=encoder_rows(trained),
+        licences=encoder_licences(trained, brought=facts.brought is not None),
         modalities=" or ".join(dataset.modalities),
         forced="one of its classes, also where none fits" if single else "each class by itself, a yes above one half",
-        lengths=" and ".join(lengths[modality] for modality in dataset.modalities),
+        limit=_limit(trained),
         audio_limit=_audio_limit(facts) + _speakers(facts),
         source=f"The corpus says of itself: {in_markdown(facts.source)}." if facts.source else "",
         needs=_needs(facts.trained, files),
@@ -113,6 +132,16 @@ def _model(model: Model) -> str:
     return f"{model.title}, hidden size {model.hidden_size}, {plural(model.num_layers, 'layer')} a modality"
 
 
+def _limit(trained: Trained) -> str:
+    """Say how much of an utterance a model reads; empty where an encoder makes one frame of all of it."""
+    dataset, encoders = trained.recipe.dataset, encoders_of(trained)
+    pools = {modality: encoders[modality]["pool"] if modality in encoders else "" for modality in dataset.modalities}
+    units = {"text": "tokens" if pools.get("text") == "tokens" else "words", "audio": "frames"}
+    most = {"text": dataset.max_text_length, "audio": dataset.max_audio_length}
+    parts = [f"{most[own]} {units[own]}" for own, pool in pools.items() if not str(pool).startswith("mean")]
+    return f"- It reads at most {' and '.join(parts)} of an utterance; the rest is cut off.\n" if parts else ""
+
+
 def _code(text: str) -> str:
     """Write a text as code; the marks around it are longer than any in it, as code knows no escapes."""
     text = printable(text)
@@ -124,7 +153,7 @@ def _code(text: str) -> str:
 def _needs(trained: Trained, files: Sequence[str]) -> str:
     """Name the packages that run.py needs."""
     language = LANGUAGES.get(trained.word_splitting or "") if "words.py" in files else None
-    packages = ["numpy", "onnxruntime", "soundfile"]
+    packages = ["numpy", "onnxruntime", "soundfile", *(["tokenizers"] if "tokenizer.json" in files else [])]
     if language is None:
         return f"{', '.join(packages[:-1])} and {packages[-1]}"
     own = ", ".join((*packages, "spacy", *language.modules))
@@ -135,6 +164,8 @@ def _inputs(facts: Facts) -> str:
     dataset = facts.trained.recipe.dataset
     text = "words" if facts.trained.text_width is None else f"text as frames of {facts.trained.text_width} values"
     audio = "a recording" if facts.with_frontend else f"audio frames of {facts.trained.audio_width} values"
+    for modality in facts.brought.settings if facts.brought else ():
+        audio, text = ("a recording", text) if modality == "audio" else (audio, "a text")
     if log_mel_of(facts.trained) and not facts.with_frontend:
         audio += ", which run.py computes from a recording"
     return " and ".join({"text": text, "audio": audio}[modality] for modality in dataset.modalities)
@@ -227,6 +258,25 @@ def _int8(loss: Loss | None) -> str:
     )
 
 
+def _differing(compared: Sequence[BundleComparison]) -> str:
+    """Say how many predictions differ; encoders whose weights have less than 32 bits may change some."""
+    differing, count = sum(own.differing for own in compared), sum(own.utterances for own in compared)
+    return f"{differing} of {count} predictions differ" if differing else "every prediction is the same"
+
+
+def _bits(brought: Brought | None) -> str:
+    if brought is None or brought.bits == "fp32":
+        return ""
+    said = f"The encoders' weights are stored in {brought.bits}"
+    loss = brought.loss
+    if loss is None or loss.int8 is None or loss.full is None:
+        return f"\n{said}; the accuracy that this costs was not measured."
+    return (
+        f"\n{said}: accuracy {100 * loss.int8:.1f} % on {loss.utterances} validation utterances, "
+        f"{100 * loss.full:.1f} % with 32 bits."
+    )
+
+
 def _speakers(facts: Facts) -> str:
     """Say what a bundle, which knows no speakers, makes of ``standardize: speaker``."""
     if not facts.trained.recipe.dataset.by_speaker:
@@ -242,13 +292,18 @@ def _audio_limit(facts: Facts) -> str:
     trained = facts.trained
     if "audio" not in trained.recipe.dataset.modalities:
         return ""
-    frontend = log_mel_of(trained)
+    frontend = open_frontend(trained.frontend) if trained.frontend and facts.brought else log_mel_of(trained)
+    if frontend is None and trained.frontend:
+        return "- Its audio frames come from the speech encoder above, which is not in this folder.\n"
     if frontend is None:
         return "- Its audio frames come from another program, which is not in this folder.\n"
     step = frontend.seconds_per_frame
     heard = trained.recipe.dataset.max_audio_length * step
-    return (
-        f"- A frame is taken every {step:.3f} s, so the model hears at most {heard:.1f} s.\n"
+    limit = f"- A frame is taken every {step:.3f} s, so the model hears at most {heard:.1f} s.\n"
+    differ = "differ a little from training's"
+    if isinstance(frontend, LogMel):
+        differ = "differ from training's by 0.0004 of their range on average"
+    return (limit if math.isfinite(step) else "") + (
         f"- Recordings of another rate than {frontend.sample_rate} Hz are resampled by run.py with its own filter; "
-        "its features differ from training's by 0.0004 of their range on average.\n"
+        f"its features {differ}.\n"
     )

@@ -75,8 +75,3 @@ def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Seq
         else:
             text = missing_frames(graph, audio.batch, trained.text_width)
     return text, audio or missing_frames(graph, text.batch, width)
-
-
-def weight_bytes(model: onnx.ModelProto) -> int:
-    """Return the size of the model's constants in bytes."""
-    return sum(len(constant.raw_data) for constant in model.graph.initializer)

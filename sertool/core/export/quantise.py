@@ -17,11 +17,18 @@ MOST_LOSS = 0.5  # points of accuracy, less than two seeds usually differ by
 
 @dataclass(frozen=True)
 class Loss:
-    """Accuracy of both graphs on the same utterances, as fractions; None without labelled utterances."""
+    """Accuracy of both graphs on the same utterances, as fractions; None without labelled utterances.
+
+    Attributes:
+        full, int8: accuracy of the full graph, and of the one with weights of less precision.
+        utterances: number of utterances.
+        why: reason why it was not measured.
+    """
 
     full: float | None
     int8: float | None
     utterances: int
+    why: str = "the corpus is not available"
 
     @property
     def points(self) -> float | None:
@@ -89,8 +96,12 @@ def measure_loss(
     return Loss(before, after, len(rows))
 
 
-def require_small_loss(loss: Loss) -> None:
-    """Refuse an 8-bit graph that loses accuracy, or whose loss is not known.
+def require_small_loss(loss: Loss, option: str = "--int8") -> None:
+    """Refuse weights of less precision that lose accuracy, or whose loss is not known.
+
+    Args:
+        loss: the accuracies.
+        option: option that asked for them.
 
     Raises:
         SertoolError: more than half a point of accuracy is lost.
@@ -98,12 +109,12 @@ def require_small_loss(loss: Loss) -> None:
     """
     if loss.points is None:
         raise UsageError(
-            "--int8: its loss of accuracy was not measured, the corpus is not available; nothing was written",
+            f"{option}: its loss of accuracy was not measured, {loss.why}; nothing was written",
             hint="--data names the folder that holds the corpora; --force writes it anyway",
         )
     if loss.points > MOST_LOSS:
         raise SertoolError(
-            f"--int8: loses {loss.points:.1f} points of accuracy on {loss.utterances} validation utterances, at most "
+            f"{option}: loses {loss.points:.1f} points of accuracy on {loss.utterances} validation utterances, at most "
             f"{MOST_LOSS} is accepted; nothing was written",
-            hint="leave --int8 out; --force writes it anyway",
+            hint=f"leave {option} out; --force writes it anyway",
         )

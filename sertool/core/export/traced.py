@@ -9,17 +9,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from sertool.core.export.onnx_file import save
 from sertool.core.export.quantise import write_int8
+from sertool.core.export.written import Bits
 
 OPSET = 18  # the oldest that torch's exporter writes without a conversion
-Bits = Literal["fp32", "fp16", "int8"]
 SMALL = 1024  # values; smaller constants are biases, norms and shapes, which keep their precision
 
 
@@ -68,16 +68,11 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def halve(model: onnx.ModelProto, keep: str) -> None:
-    """Store a graph's weights as 16-bit floats; a runtime computes with them as 32-bit ones.
-
-    Args:
-        model: graph, changed in place.
-        keep: beginning of the names of weights that keep their precision.
-    """
+def halve(model: onnx.ModelProto) -> None:
+    """Store a graph's weights as 16-bit floats, in place; a runtime computes with them as 32-bit ones."""
     nodes = []
     for weight in model.graph.initializer:
-        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < SMALL or weight.name.startswith(keep):
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < SMALL:
             continue
         values = numpy_helper.to_array(weight)
         if np.abs(values).max() > np.finfo(np.float16).max:
@@ -90,15 +85,15 @@ def halve(model: onnx.ModelProto, keep: str) -> None:
     model.graph.node.extend(nodes)
 
 
-def quantise_products(source: Path, target: Path, keep: str, *, external: bool) -> None:
-    """Write a graph with the weights of its linear layers and embeddings as 8-bit integers; convolutions stay.
-
-    Args:
-        source: model file.
-        target: file to write.
-        keep: beginning of the names of weights that keep their precision.
-        external: keep the weights in a second file beside ``target``.
-    """
-    nodes = onnx.load(source, load_external_data=False).graph.node
-    kept = [node.name for node in nodes if any(own.startswith(keep) for own in node.input)]
-    write_int8(source, target, external=external, keep=kept, operators=("MatMul", "Gemm", "Gather"))
+def write(model: onnx.ModelProto, path: Path, bits: Bits) -> None:
+    """Write a traced graph; in 8 bits are the weights of its linear layers and embeddings, not its convolutions."""
+    if bits == "fp16":
+        halve(model)
+    if bits != "int8":
+        save(model, path)
+        return
+    whole = path.with_suffix(".fp32")
+    external = save(model, whole)
+    write_int8(whole, path, external=external, keep=(), operators=("MatMul", "Gemm", "Gather"))
+    for file in path.parent.glob(f"{whole.name}*"):
+        file.unlink()

@@ -15,6 +15,7 @@ from sertool.cli import app
 from sertool.core.errors import SertoolError
 from sertool.core.export import check as bundle_check
 from sertool.core.export import export as exporting
+from sertool.core.export import onnx_file
 from sertool.core.export.check import feeds_of
 from sertool.core.export.source import open_trained
 from sertool.core.files.artifacts import sha256
@@ -225,7 +226,7 @@ def test_unknown_names_and_sizes_are_told(shop, tmp_path):
 
 
 def test_weights_too_large_for_a_file_lie_beside_it(shop, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(onnx_file, "LARGEST_FILE", 1000)
     result = run(shop, "--out", str(tmp_path / "b"), "--int8", "--force")
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "b/model.onnx.data").stat().st_size > 10_000 > (tmp_path / "b/labels.json").stat().st_size

@@ -86,7 +86,7 @@ def _locate(name: str, revision: str | None) -> tuple[Path, str | None]:
     """Return the folder of a model, and its commit if it is one of the hub."""
     in_package = name.startswith(packages.PREFIX)
     folder = Path(name).expanduser()
-    if not in_package and not folder.is_dir() and not _is_path(name):
+    if not in_package and not folder.is_dir() and not is_path(name):
         found = hub.download(name, revision)
         return found, found.name  # the client names the folder of a revision after its commit
     if revision is not None:
@@ -101,7 +101,7 @@ def _locate(name: str, revision: str | None) -> tuple[Path, str | None]:
     return folder, None
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
     """Check whether a name is meant as a path: a name on the hub has one slash at most."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1
 
