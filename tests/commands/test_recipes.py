@@ -25,9 +25,11 @@ PAPER = [
     "vgaf",
 ]
 TUNED = ["iemocap-tuned", "mosi-tuned", "mosei-tuned", "meld-tuned"]
-OTHERS = ["iemocap-folds", "emodb", "emodb-whisper", "custom"]
+OTHERS = ["iemocap-folds", "emodb", "custom"]
+ENCODERS = ["emodb-whisper", "meld-text", "custom-modern"]
+MODERN = ["iemocap-modern", "iemocap-modern-folds", "mosi-modern", "mosei-modern", "meld-modern"]
 HONEST = [f"{name}-honest" for name in PAPER]
-NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS])
+NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN])
 
 
 def load(name: str) -> recipes.Recipe:
@@ -50,14 +52,14 @@ def run(*arguments: str):
 def test_these_recipes_are_shipped():
     # demo is the packaged corpus's, tested with it.
     assert [name for name in recipes.names() if name != "demo"] == NAMES
-    assert len(NAMES) == 28
+    assert len(NAMES) == 35
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_explains_itself(name):
     text = header(name)
     assert f"sertool train --recipe {name}" in text
-    assert re.search(rf"sertool ensemble --name {'calls' if name == 'custom' else name} --split ", text)
+    assert re.search(rf"sertool ensemble --name {'calls' if name.startswith('custom') else name} --split ", text)
     for title in ("# Needs: ", "# Run:   ", "# Other: ", "# Score: "):
         assert title in text
     assert "--set " in text
@@ -73,7 +75,7 @@ def test_a_recipe_says_what_was_chosen_and_what_is_known(name):
         assert any("No figure was published" in choice for choice in recipe.choices)
     if name in PAPER and not name.startswith("iemocap"):
         assert any("No settings were published" in choice for choice in recipe.choices)
-    if name in TUNED:
+    if name in TUNED or name in MODERN:
         assert any(choice.startswith("Untested on the real data") for choice in recipe.choices)
 
 
@@ -155,7 +157,7 @@ def test_list_fits_eighty_columns_and_tells_all(monkeypatch):
     assert [line.split()[0] for line in lines[1:-1]] == recipes.names()
     assert lines[-1] == "next: sertool recipes show custom"
     assert all(len(line) <= 80 for line in lines if not line.startswith("demo"))
-    assert "iemocap-mnt           IEMOCAP  paper    mnt   4 emotions, with MAT's settings" in lines
+    assert "iemocap-mnt           IEMOCAP  paper    mnt    4 emotions, with MAT's settings" in lines
 
 
 def test_list_writes_json(tmp_path):
