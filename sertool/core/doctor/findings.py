@@ -53,8 +53,8 @@ KINDS: Mapping[str, Kind] = {
     "frontend": Kind(
         "error",
         "another frontend",
-        "1: the corpus was prepared with other frontend settings than the recipe's",
-        "prepare it again with this recipe, or give the corpus's own settings with --set frontend.KEY=VALUE",
+        "1: the corpus has no frames of the recipe's frontend, or of its text encoder",
+        "add them by sertool prepare data/MYSET --recipe NAME, or give the corpus's own settings with --set",
     ),
     "splitting": Kind(
         "error",

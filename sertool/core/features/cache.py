@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import READER_VERSION, Segment, is_odd
-from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker
+from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker, is_on_cuda
 from sertool.core.files import artifacts
 from sertool.core.files.regular import check_regular, open_regular
 
@@ -208,6 +208,8 @@ def _content_hash(path: Path, size: int, changed: int) -> str:
 def _key(inputs: dict[str, Any], maker: FrameMaker | TextFrameMaker) -> str:
     """Name the entry of recordings or texts: another setting or another way to compute frames gives another name."""
     key = {**inputs, "frontend": dict(maker.note), "algorithm": maker.version}
+    if is_on_cuda(maker):
+        key["precision"] = "bf16"
     return _hash(json.dumps(key, sort_keys=True).encode())
 
 

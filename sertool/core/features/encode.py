@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Recording, Segment, read_recording
 from sertool.core.features.cache import FeatureCache, Slot, read_entry, text_entry, write_entry
-from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker
+from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker, is_on_cuda
 
 WINDOW, WINDOW_SECONDS = 128, 1200.0  # a window ends after so many recordings, or after so much sound
 AHEAD, AHEAD_BYTES = 64, 64 << 20  # recordings decoded before they are needed, and their bytes on the disk
@@ -105,7 +105,7 @@ class _Computing:
     def __call__(self, batches: Sequence[Sequence[Recording]]) -> Iterator[list[NDArray[np.float32]]]:
         """Yield the frames of each batch in order."""
         compute = partial(_frames, maker=self.maker)
-        alone = len(batches) if _is_cuda(self.maker) or len(batches) == 1 else int(not self.begun)
+        alone = len(batches) if is_on_cuda(self.maker) or len(batches) == 1 else int(not self.begun)
         for batch in batches[:alone]:  # the very first loads the model, which is not to be loaded twice
             self.begun = True
             yield compute(batch)
@@ -176,7 +176,7 @@ def _encode(window: Sequence[_Item], maker: FrameMaker, compute: _Computing) -> 
     rate = maker.sample_rate
     results: list[Extract | str] = [item.kept or item.reason for item in window]
     order = sorted((place for place, item in enumerate(window) if item.samples), key=lambda at: window[at].samples)
-    batches = list(_batches(order, [item.samples / rate for item in window], _CUDA if _is_cuda(maker) else _CPU))
+    batches = list(_batches(order, [item.samples / rate for item in window], _CUDA if is_on_cuda(maker) else _CPU))
     batches = [places for places in batches if not all(window[place].kept for place in places)]
     # Frames may depend on the rest of the batch by a rounding, so it is computed as if nothing of it were there.
     recordings = [
@@ -211,10 +211,6 @@ def _batches(order: Sequence[int], seconds: Sequence[float], limits: _Batches) -
         yield batch
 
 
-def _is_cuda(maker: FrameMaker) -> bool:
-    return str(getattr(maker, "device", "")).startswith("cuda")
-
-
 def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[np.float32]]:
     try:
         return [frames.numpy() for frames in maker.frames([recording.samples for recording in recordings])]
@@ -222,7 +218,7 @@ def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[
         longest = max(len(recording.samples) for recording in recordings) / maker.sample_rate
         raise SertoolError(
             f"{len(recordings)} recordings of up to {longest:.0f} s do not fit into the memory of the device",
-            hint="run the command again with --device cpu; it resumes after the recordings that are encoded",
+            hint="run the command again with --device cpu",
         ) from error
 
 

@@ -140,7 +140,7 @@ class Decoding:
         def do(segments: Sequence[Segment]) -> Iterator[list[Extract | Unseen | str]]:
             there = [replace(segment, path=self.folder / segment.path) for segment in segments]
             seen = [segment.path.is_file() for segment in there]
-            found = extracts(list(compress(there, seen)), self.maker)
+            found = iter(list(extracts(list(compress(there, seen)), self.maker)))
             yield [
                 self._told(next(found), segment) if is_seen else Unseen(platform.node())
                 for segment, is_seen in zip(segments, seen, strict=True)

@@ -165,6 +165,11 @@ def on_device(maker: FrameMaker | TextFrameMaker, device: str) -> None:
         cast("Encoder", maker).device = device
 
 
+def is_on_cuda(maker: FrameMaker | TextFrameMaker) -> bool:
+    """Check for an encoder that computes on a CUDA device, in bf16."""
+    return str(getattr(maker, "device", "cpu")).startswith("cuda")
+
+
 @dataclass(frozen=True)
 class Extract:
     """The frames of one recording.

@@ -272,7 +272,8 @@ def test_prepared_on_a_cluster_it_is_the_same_corpus(recordings, cluster, monkey
     code, there = invoke(*common, "--out", "far/SET", "--launcher", "ray", "--address", cluster.address)
     assert code == 0, there
     assert ": row 31: bad.wav: not readable as audio" in there
-    assert there == here
+    rate = re.compile(", [^ ]* a second, .* left$", re.MULTILINE)  # in the lines of what takes seconds
+    assert rate.sub("", there) == rate.sub("", here)
     assert contents(recordings / "far") == contents(recordings / "one")
     # What is in the cache is not decoded again.
     monkeypatch.setattr("sertool.core.corpora.corpus_files.write_corpus", stopped)

@@ -10,12 +10,13 @@ import soundfile
 import torch
 from fake_encoders import RATE, WIDTH, FakeSpeech, FakeText
 
+from sertool.core.compute.local import LocalLauncher
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import encode
 from sertool.core.features.audio import Segment, read_audio
-from sertool.core.features.cache import FeatureCache
+from sertool.core.features.cache import FeatureCache, ShardCache
 from sertool.core.features.encode import encoded, encoded_texts, stored
-from sertool.core.features.extract import extracts
+from sertool.core.features.extract import extracts, extracts_by
 from sertool.core.features.frontend import Extract
 
 
@@ -153,6 +154,25 @@ def test_too_little_memory_is_one_message(segments):
     maker.frames = fail
     with pytest.raises(SertoolError, match="recordings of up to 1 s do not fit into the memory of the device"):
         list(encoded(segments, maker))
+
+
+def test_a_launcher_gives_the_same_frames(segments, tmp_path):
+    cache = ShardCache(tmp_path / "cache")
+    local = list(encoded(segments, FakeSpeech()))
+    for maker in (FakeSpeech(), FakeSpeech()):  # the second finds all in the cache
+        found = list(extracts_by(LocalLauncher(), segments, maker, cache))
+        assert_equal(found, local)
+        assert [one.silent for one in found if isinstance(one, Extract)].count(True) == 1
+        assert found[0].frames.dtype == np.float16
+    assert maker.batches == []
+
+
+def test_frames_of_a_card_have_entries_of_their_own(segments, tmp_path):
+    cache = FeatureCache(tmp_path / "cache")
+    list(encoded(segments[:1], FakeSpeech(), cache))
+    card = FakeSpeech(device="cuda")
+    list(encoded(segments[:1], card, cache))
+    assert len(card.batches) == 1
 
 
 def test_texts_are_computed_once_each_and_resumed(tmp_path, monkeypatch):
