@@ -49,13 +49,16 @@ def read_split_tables(folder: Path, findings: Findings) -> Records:
         findings: receives what is wrong in them.
 
     Raises:
-        UsageError, DataError: see :func:`~sertool.core.prepare.records.read_records`; the columns of two tables differ.
+        UsageError, DataError: see :func:`~sertool.core.prepare.records.read_records`; there are no such tables, or
+            the columns of two differ.
     """
     rows: Rows = []
     headers: dict[str, list[str]] = {}
     told, ranges = dict[str, list[str]](), list[str]()
     last = 0
-    for split, path in _tables(folder):
+    if not (tables := _tables(folder)):
+        raise DataError(f"{folder}: holds no tables named after splits", hint="expected train.csv, valid.csv, test.csv")
+    for split, path in tables:
         own = Findings()
         table = read_records(path, own)
         name = printable(path.name)

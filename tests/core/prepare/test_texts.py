@@ -128,6 +128,9 @@ def test_folders_with_recordings_or_a_single_table_are_no_folders_of_tables(tmp_
     (tmp_path / "one").mkdir()
     write(tmp_path / "one", TEXTS, "train.csv")
     assert not has_split_tables(tmp_path / "one")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="holds no tables named after splits"):
+        read_table(tmp_path / "none")
 
 
 def test_texts_need_no_frontend_of_recordings(tmp_path):
