@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 NameOption = Annotated[
     str | None,
-    option("--name", "Run name, a folder under --output. Default: the recipe's name.", "NAME"),
+    option(
+        "--name",
+        "Run name, a folder under --output. Default: the recipe's name; of its linear probe NAME-linear.",
+        "NAME",
+    ),
 ]
 MembersOption = Annotated[
     int | None,
@@ -81,7 +85,7 @@ def train(
     settings = load(recipe, set_)
     chosen_seeds = parse_seeds(seeds, members, settings)
     check_name("--output", output)
-    folder = output / folder_name(name or settings.name)
+    folder = output / folder_name(name or default_name(settings, set_ or []))
     files = Outputs({"--json": json}, [folder, *([from_] if from_ else []), *recipe_inputs(recipe, settings, data)])
     experiment = open_experiment(settings, data)
     source = str(from_) if from_ is not None else None
@@ -128,6 +132,14 @@ def parse_seeds(seeds: str | None, members: int | None, recipe: "Recipe") -> lis
     if wrong or len(set(numbers)) != len(numbers):
         raise UsageError(f"--seeds {cut(seeds, 60)}: expected different whole numbers from 0 to {MAX_SEED}, like 1,2,3")
     return numbers
+
+
+def default_name(recipe: "Recipe", overrides: list[str]) -> str:
+    """Return the name of a run without ``--name``: the recipe's; for a linear probe of a recipe, the one beside it."""
+    from sertool.core.runs.folder import LINEAR
+
+    changed = [one.replace(" ", "") for one in overrides]
+    return recipe.name + LINEAR * ("model.architecture=linear" in changed)
 
 
 def folder_name(name: str) -> str:

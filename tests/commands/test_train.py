@@ -17,6 +17,17 @@ from machines import PROBLEMS, T4, machine_with
 from sertool.core.corpora.corpus_files import write_corpus
 
 
+def test_a_linear_probe_is_trained_beside_its_recipe_and_found_by_the_report(here):
+    tiny(here)
+    for name, words in {"tiny": [], "tiny-linear": ["--set", "model.architecture=linear"]}.items():
+        for command in (["train", "--recipe", "tiny.yaml", *words], ["ensemble", "--name", name]):
+            result = run(*command)
+            assert result.exit_code == 0, result.output
+    assert run("report", "--name", "tiny", "--json", "report.json").exit_code == 0
+    (told,) = json.loads(Path("report.json").read_text())["runs"]
+    assert (told["architecture"], told["linear"]["name"], told["linear"]["notes"]) == ("mat", "tiny-linear", [])
+
+
 def test_a_run_from_recipe_to_result(here):
     tiny(here)
     result = run(*["train", "--recipe", "tiny.yaml", "--name", "mine", "--seeds", "3,5", "--json", "out/train.json"])

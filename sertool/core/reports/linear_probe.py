@@ -1,22 +1,20 @@
 """A run beside its linear probe: what does its architecture gain over one linear layer on the same input?"""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from sertool.core.command_line import run_command
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.formatting import first_few, plural
 from sertool.core.metrics.classification import metrics_of
+from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.reports.compare.contents import MetricRow, Pair
 from sertool.core.reports.compare.pairs import COMPARED, compare_judged, verdict
 from sertool.core.reports.compare.runs import Judged, judge, open_contender
 from sertool.core.reports.linear_row import LinearFigure, LinearRow
 from sertool.core.reports.load import Loaded, as_sentence
-from sertool.core.reports.provenance import settings_of
+from sertool.core.reports.provenance import input_notes
 from sertool.core.reports.wording import metric_name, points, points_interval
-
-ENDING = "-linear"  # of the name of a run that is found by itself
-INPUT = ("dataset", "frontend", "text_frontend")  # sections of a recipe that decide what a model is given
+from sertool.core.runs.folder import LINEAR
 
 
 def linear_beside(run: Loaded) -> LinearRow | None:
@@ -25,7 +23,7 @@ def linear_beside(run: Loaded) -> LinearRow | None:
     Raises:
         DataError: it cannot be read, or was given other data than the run.
     """
-    name = run.name + ENDING
+    name = run.name + LINEAR
     if run.recipe.model.architecture == "linear" or "test" not in run.sets or not run.folder.with_name(name).is_dir():
         return None
     try:
@@ -87,7 +85,7 @@ def _check(run: Loaded, linear: Loaded) -> None:
     if (architecture := linear.recipe.model.architecture) != "linear":
         raise UsageError(
             f"{linear.name}: its architecture is {architecture}, expected linear",
-            hint=f"sertool train --recipe RECIPE --name {run.name}{ENDING} --set model.architecture=linear",
+            hint=f"sertool train --recipe RECIPE --name {run.name}{LINEAR} --set model.architecture=linear",
         )
 
 
@@ -112,20 +110,14 @@ def _sentence(run: Loaded, own: Judged, pair: Pair, judged: MetricRow, found: st
 
 def _notes(run: Loaded, linear: Loaded, probe: Judged, pair: Pair) -> Iterator[str]:
     yield from pair.notes
-    yield from (f"{linear.name}: {note}" for note in (probe.contender.stamp, *probe.contender.notes) if note)
+    told = ["", *input_notes(linear.recipe)]  # the section of the run tells these
+    notes = (probe.contender.stamp, *probe.contender.notes)
+    yield from (f"{linear.name}: {note}" for note in notes if note not in told)
     if other := _differing(run, linear):
         yield f"{linear.name} has other settings: {first_few(other)}"
 
 
 def _differing(run: Loaded, linear: Loaded) -> list[str]:
     """List the settings that differ apart from the architecture, as ``training.learning_rate 0.0001 -> 0.001``."""
-    before, after = (_flat(settings_of(one.recipe)) for one in (run, linear))
-    keys = [key for key in {**before, **after} if key != "model.architecture" and before.get(key) != after.get(key)]
-    return [f"{key} {before.get(key, 'none')} -> {after.get(key, 'none')}" for key in keys]
-
-
-def _flat(sections: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for section, own in sections.items():
-        flat |= {f"{section}.{key}": value for key, value in own.items()} if isinstance(own, dict) else {section: own}
-    return flat
+    found = differences(run.recipe, linear.recipe, (*INPUT, "model", "training"))
+    return [one for one in found if not one.startswith("model.architecture ")]

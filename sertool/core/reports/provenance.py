@@ -1,7 +1,6 @@
 """Provenance of a run's figures, as texts in the order to show them, and the commands that reproduce them."""
 
 from pathlib import Path
-from typing import Any
 
 from sertool.core.command_line import command_line
 from sertool.core.corpora.corpus import caveats_of
@@ -33,17 +32,6 @@ def input_notes(recipe: Recipe) -> list[str]:
     """Say which encoders make a run's frames, and whether they are normalised by speaker; often nothing."""
     notes = [f"{name} frames of {own}" for name, own in recipe.encoders.items()]
     return notes + [NORMALISED] * recipe.dataset.by_speaker
-
-
-def settings_of(recipe: Recipe) -> dict[str, Any]:
-    """Return the settings that decide a model's input and training, by section, without paths, seeds and splits."""
-    own = recipe.model_dump(include={"dataset", "frontend", "text_frontend", "model", "training"})
-    # The path may differ between machines; seeds and splits are what the two protocols may differ in.
-    return {
-        **own,
-        "dataset": {**own["dataset"], "path": ""},
-        "training": {**own["training"], "runs": 0, "seed": 0},
-    }
 
 
 def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, str]:

@@ -6,10 +6,11 @@ from itertools import product
 import numpy as np
 
 from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
+from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.reports.choose import note
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reports.expected import Missing
-from sertool.core.reports.provenance import settings_of, trained_on
+from sertool.core.reports.provenance import trained_on
 from sertool.core.reports.run import Reported
 
 Task = tuple[str, str]  # data set and task
@@ -79,7 +80,7 @@ def _our_row(run: Reported) -> OurRow:
 def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
     """Check whether two runs of a task, both evaluated on test, differ only in their splits and seeds."""
     evaluated = "test" in paper.report.sets and "test" in honest.report.sets
-    return evaluated and settings_of(paper.loaded.recipe) == settings_of(honest.loaded.recipe)
+    return evaluated and not differences(paper.loaded.recipe, honest.loaded.recipe, (*INPUT, "model", "training"))
 
 
 def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:

@@ -18,6 +18,7 @@ from sertool.core.training.history import MemberEpoch
 
 HISTORY = "history.jsonl"
 LOG = "log.jsonl"
+LINEAR = "-linear"  # behind the name of a run: that of its linear probe
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from sertool.core.files import artifacts
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.models.build import outline
 from sertool.core.recipe.bounds import MAX_MEMBERS
+from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.recipe.load import load
-from sertool.core.recipe.schema import Model, Recipe, Training
+from sertool.core.recipe.schema import Model, Training
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import is_done
@@ -262,7 +263,7 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
             raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
         return
     before = load(str(folder / "recipe.yaml"))
-    changed = differences(before, experiment.recipe)
+    changed = differences(before, experiment.recipe, (*INPUT, "splits", "model", "training"))
     earlier = read_source(folder)
     started = earlier.name if earlier is not None else None
     if started != source:
@@ -290,21 +291,3 @@ def is_started(folder: Path) -> bool:
     """Check whether anything was trained in a folder; a recipe alone, of a command that failed, may be replaced."""
     trained = any(folder.glob("run-*/run.json")) or any(folder.glob("state/group-*.safetensors"))
     return trained and (folder / "recipe.yaml").is_file()
-
-
-def differences(before: Recipe, after: Recipe) -> list[str]:
-    """List the settings of two recipes that differ and change a member, as ``key old -> new``."""
-    differing = []
-    for section in ("dataset", "frontend", "splits", "model", "training"):
-        old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
-        for key in old:
-            # Other seeds add members, and a path only says where the data lie: neither changes a member. So it is
-            # with the splitting of words, which the corpus decides.
-            if old[key] != new[key] and (section, key) not in (
-                ("training", "runs"),
-                ("training", "seed"),
-                ("dataset", "path"),
-                ("dataset", "words"),
-            ):
-                differing.append(f"{section}.{key} {old[key]} -> {new[key]}")
-    return differing
