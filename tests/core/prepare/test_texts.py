@@ -1,7 +1,7 @@
 """Tables of texts without recordings, and folders with one table for each split."""
 
 import pytest
-from recorded_tables import write
+from recorded_tables import run, write
 
 from sertool.core.corpora.corpus_files import read_corpus, write_corpus
 from sertool.core.corpora.feature_sets import missing_frames
@@ -143,3 +143,12 @@ def test_texts_need_no_frontend_of_recordings(tmp_path):
     (missing,) = missing_frames(load("custom", ["dataset.path=out"]), corpus, tmp_path)
     assert missing.text == "holds texts without recordings, and the recipe asks for audio"
     assert missing.hint == "--set 'dataset.modalities=[text]' trains on its texts alone"
+
+
+def test_the_command_takes_a_folder_of_tables_and_says_how_to_train_on_texts(tmp_path):
+    done = run(meld(tmp_path / "meld"), "--out", tmp_path / "out", "--json", tmp_path / "r.json")
+    assert done.exit_code == 0, done.output
+    assert f"{tmp_path}/out: 4 utterances, 3 speakers" in done.stdout.splitlines()  # and no minutes
+    assert "--set 'dataset.modalities=[text]'" in done.stdout.splitlines()[-1]
+    assert not (tmp_path / "out" / "recordings.json").exists()
+    assert read_corpus(tmp_path / "out").texts_alone
