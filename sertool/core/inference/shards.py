@@ -71,8 +71,10 @@ class ShardPrediction:
         passages: list[Passage] = []
         refused: list[RefusedClip] = []
         unseen: list[Path] = []
-        with self.precision.threaded(self.listener.frontends.threads(self.precision.cores)):
-            attempts = self.listener.attempt(shard.clips, shard.first, self.folder)
+        # That of the opened model: its encoders are loaded once for all shards, on the worker's own device.
+        listener = opened.listener(self.listener.window, self.listener.hop)
+        with self.precision.threaded(listener.frontends.threads(self.precision.cores)):
+            attempts = listener.attempt(shard.clips, shard.first, self.folder)
             for clip, made in zip(shard.clips, attempts, strict=True):
                 if isinstance(made, RefusedClip):
                     refused.append(made)
