@@ -159,7 +159,9 @@ def _compare(opened: Opened, stack: StackModel, trial: Trial, frontends: Fronten
         return logits([place])
 
     places = range(len(utterances))
-    source = f"{len(utterances)} texts" if not heard else f"their words with {len(heard) - 1} recordings of the demo"
+    reads = "text" in trained.recipe.dataset.modalities
+    source = f"{len(heard) - 1} recordings of the demo" if heard else f"{len(utterances)} texts"
+    source = f"their words with {source}" if heard and reads else source
     theirs = np.concatenate([onnx_one(place) for place in places])
     return check.compared(theirs, logits(places), (onnx_one, torch_one), f"{source}, encoded", trained.task.kind)
 
