@@ -68,14 +68,12 @@ class Missing:
 
     Attributes:
         kind: ``audio`` or ``text``.
-        wanted: note of the frontend that makes them.
         text: sentence whose subject is the corpus.
         details: settings that differ from those that the corpus has; empty for an encoder.
         hint: next step, with the command that adds the frames.
     """
 
     kind: Kind
-    wanted: Mapping[str, Any]
     text: str
     details: tuple[str, ...]
     hint: str
@@ -84,6 +82,11 @@ class Missing:
 def text_of(utterance: Utterance) -> str:
     """Return the text that an encoder reads: the transcript, or the words where only they are known."""
     return utterance.text or " ".join(utterance.words)
+
+
+def has_texts(corpus: Corpus) -> bool:
+    """Check whether any utterance has a text or words."""
+    return any(map(text_of, corpus.utterances))
 
 
 def source_hash(corpus: Corpus, kind: Kind) -> str:
@@ -241,14 +244,18 @@ def missing_frames(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Missing
         if kind == "audio" and corpus.texts_alone and recipe.dataset.reader == "corpus":
             hint = "--set 'dataset.modalities=[text]' trains on its texts alone"
             text = "holds texts without recordings, and the recipe asks for audio"
-            found.append(Missing(kind, wanted, text, (), hint))
+            found.append(Missing(kind, text, (), hint))
+            continue
+        if kind == "text" and not has_texts(corpus):
+            hint = "--set 'dataset.modalities=[audio]' trains on its recordings alone"
+            found.append(Missing(kind, "holds no texts, and the recipe asks for them", (), hint))
             continue
         made = corpus.frontend if kind == "audio" else corpus.text_frontend
         encoder = recipe.frontend if kind == "audio" else recipe.text_frontend
         if isinstance(encoder, SpeechEncoder | TextEncoder):
             if made is None or frontend_differences(made, wanted):
                 text = f"has no {kind} frames of the encoder {encoder.model}, layer {encoder.layer}"
-                found.append(Missing(kind, wanted, text, (), f"`{prepare_command(recipe, folder)}` adds them"))
+                found.append(Missing(kind, text, (), f"`{prepare_command(recipe, folder)}` adds them"))
         elif recipe.dataset.reader == "corpus" and (differing := frontend_differences(made or wanted, wanted)):
             details = tuple(f"{key} {own} (recipe: {value})" for key, (own, value) in differing.items())
             text = f"was prepared with another frontend: {', '.join(details)}"
@@ -258,7 +265,7 @@ def missing_frames(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Missing
             if made and set(differing) <= set(made):
                 own = " ".join(f"--set frontend.{key}={value}" for key, (value, _) in differing.items())
                 hint += f", if the corpus's recordings are there; or use its own settings: {own}"
-            found.append(Missing(kind, wanted, text, details, hint))
+            found.append(Missing(kind, text, details, hint))
     return found
 
 

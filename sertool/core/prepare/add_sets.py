@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.corpus import Corpus, Frames
-from sertool.core.corpora.feature_sets import Kind, find_set, frontend_differences, text_of, wanted_sections, write_set
+from sertool.core.corpora.feature_sets import (
+    Kind,
+    find_set,
+    frontend_differences,
+    has_texts,
+    text_of,
+    wanted_sections,
+    write_set,
+)
 from sertool.core.corpora.reading_errors import refuse
 from sertool.core.corpora.recordings import read_recordings
 from sertool.core.errors import DataError
@@ -61,8 +69,8 @@ def add_sets(recipe: Recipe, corpus: Corpus, folder: Path, extraction: Extractio
     for kind, section in wanted_sections(recipe).items():
         if isinstance(section, Frontend) and corpus.frontend is None:
             continue  # frames of unknown origin count as log-mels
-        if kind == "audio" and corpus.texts_alone:
-            continue
+        if corpus.texts_alone if kind == "audio" else not has_texts(corpus):
+            continue  # there is nothing to compute frames of
         maker = open_text_frontend(section) if isinstance(section, TextEncoder) else open_frontend(section)
         made, described = corpus.frontend if kind == "audio" else corpus.text_frontend, maker.described()
         if made is not None and not frontend_differences(made, described):

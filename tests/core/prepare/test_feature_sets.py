@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -132,6 +133,16 @@ def test_texts_that_the_tokenizer_does_not_know_are_told(text, tmp_path):
     (tmp_path / "t.csv").write_text(table)
     told = " ".join(prepare("t.csv", *OUT, *TEXT, "--workers", 1).split())
     assert "warning: fake: most tokens are unknown to its tokenizer in 1 text of 12: u3 (100%)" in told
+
+
+def test_a_corpus_without_texts_gets_no_frames_of_them(text, tmp_path):
+    table = (tmp_path / "t.csv").read_text()
+    (tmp_path / "t.csv").write_text(re.sub(",well number [0-9]*,", ",,", table))
+    told = prepare("t.csv", *OUT, *TEXT, "--workers", 1)
+    assert "--set 'dataset.modalities=[audio]'" in told
+    assert text.batches == []
+    refused = run("train", "--recipe", "custom", "--name", "x", "--set", "dataset.path=data/SET", *TEXT)
+    assert "data/SET: holds no texts, and the recipe asks for them" in refused.output
 
 
 def test_other_weights_replace_a_set(speech, tmp_path):
