@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from sertool.core.models.build import StackModel
 
 # Frames are rounded to 16 bits, and rounding doubles a difference in the last bit of 32 a thousandfold.
 TOLERANCE = 1e-3
-MOST = 100  # validation utterances on which the loss by weights of less precision is measured
 _IMPORT = re.compile(r"^from sertool\.[\w.]+\.(\w+) import", re.MULTILINE)
 
 
@@ -111,20 +109,12 @@ def _write(frontends: Frontends, folder: Path, bits: Bits) -> dict[str, Any]:
     return settings
 
 
-@dataclass(frozen=True)
-class _Cases:
-    """Utterances as a user gives them: recordings (None where the model does not hear) and texts."""
-
-    waves: Sequence[Tensor | None]
-    texts: Sequence[str]
-
-
-def _feeds(opened: Opened, corpus: Corpus, cases: _Cases, frontends: Frontends) -> list[Feeds]:
+def _feeds(opened: Opened, corpus: Corpus, waves: Sequence[Tensor | None], frontends: Frontends) -> list[Feeds]:
     """Make the inputs of the members' graph; those that an encoder makes are replaced later."""
-    waves = [wave.numpy() for wave in cases.waves if wave is not None]
-    in_graph = bool(waves) and not frontends.encodes_audio
+    samples = [wave.numpy() for wave in waves if wave is not None]
+    in_graph = bool(samples) and not frontends.encodes_audio
     trial = Trial(corpus, (None,) * len(corpus.utterances), "")
-    return check.feeds_of(opened.trained, trial, waves if in_graph else None)
+    return check.feeds_of(opened.trained, trial, samples if in_graph else None)
 
 
 def _compare(opened: Opened, stack: StackModel, trial: Trial, frontends: Frontends, chain: _Chain) -> BundleComparison:
@@ -133,29 +123,29 @@ def _compare(opened: Opened, stack: StackModel, trial: Trial, frontends: Fronten
     heard = check.demo_recordings(frontends.audio.sample_rate) if _hears(frontends) else []
     utterances = trial.corpus.utterances[: 2 * len(heard) or check.TIMED]
     waves = [heard[place % len(heard)] if heard else None for place in range(len(utterances))]
-    cases = _Cases(waves, [text_of(own).strip() for own in utterances])
+    texts = [text_of(own).strip() for own in utterances]
     frames = [own.frames for own in frontends.hear(heard)]
     nothing = np.zeros((0, trained.audio_width), np.float32)
     audio = [frames[place % len(frames)] if frames else nothing for place in range(len(utterances))]
-    read = [own.frames for own in frontends.read(cases.texts)] if frontends.encodes_text else None
+    read = [own.frames for own in frontends.read(texts)] if frontends.encodes_text else None
     corpus = Corpus(
         name=trial.corpus.name,
         utterances=utterances,
         audio=Frames.join(audio, trained.audio_width),
         text_frames=None if read is None or trained.text_width is None else Frames.join(read, trained.text_width),
     )
-    feeds = _feeds(opened, corpus, cases, frontends)
+    feeds = _feeds(opened, corpus, waves, frontends)
     logits = check.torch_logits(trained, stack, opened.members, Trial(corpus, (None,) * len(utterances), ""))
 
     def onnx_one(place: int) -> Array:
-        return chain.logits(feeds[place], waves[place], cases.texts[place])
+        return chain.logits(feeds[place], waves[place], texts[place])
 
     def torch_one(place: int) -> Array:
         wave = waves[place]
         if wave is not None:
             frontends.hear([wave])
         if frontends.encodes_text:
-            frontends.read([cases.texts[place]])
+            frontends.read([texts[place]])
         return logits([place])
 
     places = range(len(utterances))
@@ -168,8 +158,7 @@ def _compare(opened: Opened, stack: StackModel, trial: Trial, frontends: Fronten
 
 def _loss(opened: Opened, trial: Trial, plain: Array, frontends: Frontends, chain: _Chain, data: Path) -> Loss:
     """Measure the accuracy that encoders of less precision cost, on validation utterances and their recordings."""
-    labelled = trial.labelled
-    places = [labelled[round(place)] for place in np.linspace(0, len(labelled) - 1, min(MOST, len(labelled)))]
+    places = trial.labelled
     if not places:
         return Loss(None, None, 0)
     corpus = trial.corpus.select(places)
@@ -180,9 +169,9 @@ def _loss(opened: Opened, trial: Trial, plain: Array, frontends: Frontends, chai
             waves = [read_audio(segments[trial.rows[place]], frontends.audio.sample_rate) for place in places]
         except SertoolError as error:
             return Loss(None, None, 0, f"the corpus's recordings are not available ({error})")
-    cases = _Cases(waves, [text_of(own).strip() for own in corpus.utterances])
-    feeds = _feeds(opened, corpus, cases, frontends)
-    found = [chain.logits(*given) for given in zip(feeds, waves, cases.texts, strict=True)]
+    texts = [text_of(own).strip() for own in corpus.utterances]
+    feeds = _feeds(opened, corpus, waves, frontends)
+    found = [chain.logits(*given) for given in zip(feeds, waves, texts, strict=True)]
     targets = np.array([trial.targets[place] for place in places], np.int64)
     kind, classes = opened.trained.task.kind, len(opened.trained.task.classes)
     full, less = (

@@ -33,7 +33,8 @@ class Loss:
     @property
     def points(self) -> float | None:
         """Loss in points of accuracy; negative for a gain."""
-        return None if self.full is None or self.int8 is None else 100 * (self.full - self.int8)
+        # Rounded, so that one utterance of 200 costs half a point and no more.
+        return None if self.full is None or self.int8 is None else round(100 * (self.full - self.int8), 6)
 
 
 def quantise(source: Path, target: Path, *, external: bool) -> None:

@@ -225,6 +225,12 @@ def test_eight_bits_that_cost_too_much_are_refused(shop, tmp_path, monkeypatch):
     )
 
 
+def test_one_utterance_of_two_hundred_costs_half_a_point():
+    loss = quantising.Loss(191 / 200, 190 / 200, 200)
+    assert loss.points == 0.5
+    quantising.require_small_loss(loss)
+
+
 def test_eight_bits_are_smaller_and_near(shop, tmp_path):
     result = run(shop, "--out", str(tmp_path / "b"), "--int8", "--force", "--with-frontend")
     assert result.exit_code == 0, result.stderr
