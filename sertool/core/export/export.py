@@ -91,7 +91,7 @@ def export(
         DataError: a file is damaged.
         SertoolError: the graph disagrees with PyTorch, or the 8-bit graph loses too much accuracy.
     """
-    _require_onnx()
+    _require("onnx", "onnxruntime")
     _check_target(out, force)
     opened = open_trained(name, output, data, index)
     trained = opened.trained
@@ -122,8 +122,8 @@ def export(
     )
 
 
-def _require_onnx() -> None:
-    missing = [package for package in ("onnx", "onnxruntime") if find_spec(package) is None]
+def _require(*packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise UsageError(
             f"export: needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
@@ -156,6 +156,8 @@ def _frontends(trained: Trained, encoder: Bits | None) -> tuple[bool, Bits | Non
     encoders = encoders_of(trained)
     if encoder and not encoders:
         raise UsageError(f"--encoder {encoder}: {trained.name} has no pretrained encoder", hint="leave --encoder out")
+    if encoders:
+        _require("onnxscript")
     in_graph = "audio" in trained.recipe.dataset.modalities and "audio" not in encoders
     return in_graph, (encoder or "fp32") if encoders else None
 

@@ -15,6 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from sertool.core.errors import SertoolError
 from sertool.core.export.onnx_file import save
 from sertool.core.export.quantise import write_int8
 from sertool.core.export.written import Bits
@@ -30,18 +31,28 @@ def trace(module: torch.nn.Module, example: torch.Tensor, name: str) -> onnx.Mod
         module: its ``forward`` has one argument, ``given``.
         example: an input, of a length that is not special to the module.
         name: name of the graph's input.
+
+    Raises:
+        SertoolError: PyTorch's exporter fails.
     """
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            module.eval(),
-            (example,),
-            input_names=[name],
-            output_names=["states"],
-            dynamic_shapes={"given": {example.ndim - 1: torch.export.Dim.DYNAMIC}},
-            dynamo=True,
-            opset_version=OPSET,
-            verbose=False,
-        )
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module.eval(),
+                (example,),
+                input_names=[name],
+                output_names=["states"],
+                dynamic_shapes={"given": {example.ndim - 1: torch.export.Dim.DYNAMIC}},
+                dynamo=True,
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except Exception as error:  # of the exporter, of any kind
+        first = str(error).strip().partition("\n")[0]
+        raise SertoolError(
+            f"export: PyTorch's exporter cannot trace the encoder that takes {name} ({first:.200})",
+            hint="leave out --with-frontend and --encoder, and give run.py the encoder's frames",
+        ) from error
     assert program is not None  # it is returned unless a file is named
     return _without_traces(program.model_proto)
 

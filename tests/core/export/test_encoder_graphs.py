@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_encoders import SPEECH, TEXT, save_speech_encoder, save_text_encoder
 
+from sertool.core.errors import SertoolError
 from sertool.core.features.frontend import open_frontend, open_text_frontend
 
 pytest.importorskip("transformers")
@@ -14,6 +15,7 @@ pytest.importorskip("onnxscript")
 from sertool.core.export.encoder_graphs import speech_graph, speech_settings, text_graph, text_settings
 from sertool.core.export.speech_encoder import SpeechEncoder
 from sertool.core.export.text_encoder import TextEncoder
+from sertool.core.export.traced import trace
 
 RATE = 16_000
 QUICK = ("whisper", "bert")  # the others take the tracer up to ten seconds each
@@ -85,3 +87,12 @@ def test_a_graph_tells_nothing_of_this_machine(tmp_path):
     assert first == second
     assert str(tmp_path).encode() not in first
     assert b".py" not in first
+
+
+def test_an_encoder_that_cannot_be_traced_is_told():
+    class Branching(torch.nn.Module):
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return given if bool(given.sum() > 0) else -given
+
+    with pytest.raises(SertoolError, match="PyTorch's exporter cannot trace the encoder that takes samples"):
+        trace(Branching(), torch.randn(1, 9), "samples")
