@@ -46,6 +46,7 @@ def test_a_speech_encoder_gives_its_frames_at_any_length(tmp_path, kind):
     assert encoder.frames(np.zeros(0, np.float32)).shape == (0, maker.width)
 
 
+@pytest.mark.slow
 def test_whisper_may_be_given_thirty_seconds_and_states_that_no_frame_needs_are_not_computed(tmp_path):
     model = str(save_speech_encoder("whisper", tmp_path / "whisper"))
     maker = open_frontend({"name": "encoder", "model": model, "padding": "full", "pool": 5})
@@ -81,6 +82,7 @@ def test_a_text_encoder_gives_its_frames_at_any_length(tmp_path, kind):
         assert [encoder.unknown(text) for text in TEXTS] == maker.unknown(TEXTS)
 
 
+@pytest.mark.slow
 def test_a_graph_tells_nothing_of_this_machine(tmp_path):
     maker = open_text_frontend({"name": "text-encoder", "model": str(save_text_encoder("bert", tmp_path / "bert"))})
     first, second = (text_graph(maker).SerializeToString(deterministic=True) for _ in range(2))
