@@ -33,6 +33,7 @@ def test_the_table_of_changes_names_every_kind():
         "a reader of a published data set",
         "a metric",
         "a key of the optimizer",
+        "an architecture",
         "a frontend",
         "a subcommand",
         "a wrong figure in the HTML report",

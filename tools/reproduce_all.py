@@ -19,8 +19,8 @@ from pathlib import Path
 from sertool.core.errors import DataError
 from sertool.core.files.artifacts import read_json
 from sertool.core.formatting import plural
-from sertool.core.recipe import load as recipes
 from sertool.core.recipe.schema import Recipe
+from sertool.core.reports.expected import published_recipes
 
 HERE = Path(__file__).resolve().parent
 SERTOOL = (sys.executable, "-m", "sertool")
@@ -82,7 +82,11 @@ def main(arguments: Sequence[str] | None = None, sertool: Sequence[str] = SERTOO
     places = Places(data, output, sertool, overrides, launcher)
     begun = time.monotonic()
     try:
-        rows = [reproduce(recipe, places) for recipe in published_recipes(options.only)]
+        rows = [
+            reproduce(recipe, places)
+            for recipe in published_recipes()
+            if recipe.name in (options.only or [recipe.name])
+        ]
         reported = report(places)
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to resume", file=sys.stderr)
@@ -123,18 +127,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="run this recipe only; can be repeated",
     )
     return parser.parse_args(arguments)
-
-
-def published_recipes(only: Sequence[str] | None = None) -> list[Recipe]:
-    """List the shipped recipes of the published data sets, both protocols, without our own tuned settings."""
-    loaded = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
-    return [
-        recipe
-        for recipe in loaded
-        if recipe.dataset.reader != "corpus"
-        and not recipe.name.endswith("-tuned")
-        and (only is None or recipe.name in only)
-    ]
 
 
 def reproduce(recipe: Recipe, places: Places) -> Row:

@@ -126,6 +126,8 @@ def prepare(
     from sertool.core.prepare.target import NEW, Command, check_target, target
     from sertool.core.recipe import load as recipes
 
+    inputs, folders = [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out} if out else {}
+    files = Outputs({"--json": json_file}, inputs, folders)
     opened = recipes.load(recipe, overrides, users_path=str(out or table))
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
@@ -133,7 +135,6 @@ def prepare(
         return
     if out is None:
         raise UsageError("--out is missing, the folder of the new corpus", hint="for example --out data/MYSET")
-    files = Outputs({"--json": json_file}, [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out})
     draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
     check_installed(opened.dataset.words)
     paths = [path and str(path.resolve()) for path in (table, audio_root)]

@@ -8,12 +8,13 @@ from sertool.core.command_line import command_line, run_command
 from sertool.core.corpora.load import PACKAGED, corpus_folder
 from sertool.core.errors import DataError
 from sertool.core.recipe import load as recipes
+from sertool.core.recipe.frontends import Frontend
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.folder import is_done
 from sertool.core.runs.prediction_files import set_path
 
 PUBLISHED = "published"  # stands for the recipes of the published data sets
-TUNED = "-tuned"  # ours: nothing was published for them
+_TUNED = "-tuned"  # ours: nothing was published for them
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,23 @@ def expected_recipes(wanted: Sequence[str]) -> dict[str, Recipe]:
     """
     found: dict[str, Recipe] = {}
     for name in wanted:
-        for each in _published() if name == PUBLISHED else [name]:
-            recipe = recipes.load(each, users_path=recipes.USERS_PATH)
-            found[recipe.name] = recipe
+        every = published_recipes() if name == PUBLISHED else [recipes.load(name, users_path=recipes.USERS_PATH)]
+        found |= {recipe.name: recipe for recipe in every}
     return found
 
 
-def _published() -> list[str]:
-    # A recipe of a published set names that set's own reader; prepared corpora all use the reader "corpus".
+def published_recipes() -> list[Recipe]:
+    """Load the shipped recipes of the five published data sets, without our own tuned settings and encoders."""
     shipped = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
-    return [own.name for own in shipped if own.dataset.reader != "corpus" and not own.name.endswith(TUNED)]
+    return [
+        own
+        for own in shipped
+        # A recipe of a published set names that set's own reader; prepared corpora all use the reader "corpus".
+        if own.dataset.reader != "corpus"
+        and not own.name.endswith(_TUNED)
+        and own.text_frontend == "words"
+        and isinstance(own.frontend, Frontend)
+    ]
 
 
 def missing(expected: dict[str, Recipe], there: Collection[str], output: Path, data: Path) -> list[Missing]:

@@ -71,8 +71,18 @@ class Tables:
 
     def gather(self, rows: Int64[Tensor, "E B"], folds: Sequence[int]) -> Inputs:
         """Return the inputs of utterances ``rows`` (on the CPU), member e with the vocabulary of fold ``folds[e]``."""
-        inputs = self.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device))
-        return replace(inputs, text_lengths=self.text_lengths[rows], audio_lengths=self.audio_lengths[rows])
+        text_lengths, audio_lengths = self.text_lengths[rows], self.audio_lengths[rows]
+        words, frames = int(text_lengths.max()), int(audio_lengths.max())
+        # Without what lies behind the longest, since nothing computes it: wide frames take long to copy.
+        shorter = replace(
+            self,
+            text=self.text[:, :, :words],
+            text_mask=self.text_mask[:, :words],
+            audio=self.audio[:, :frames],
+            audio_mask=self.audio_mask[:, :frames],
+        )
+        inputs = shorter.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device))
+        return replace(inputs, text_lengths=text_lengths, audio_lengths=audio_lengths)
 
     def gather_full(self, rows: Int64[Tensor, "E B"], folds: Int64[Tensor, "E"]) -> Inputs:
         """Return inputs without lengths, for the full layout; rows and folds lie on the device, so nothing waits."""

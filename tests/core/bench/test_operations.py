@@ -15,9 +15,10 @@ from sertool.core.bench.workload import fill, open_workload
 from sertool.core.errors import UsageError
 from sertool.core.models.build import DataSizes, build, initialise
 from sertool.core.models.kernels.noise import Noise
-from sertool.core.recipe.load import USERS_PATH, load, names
+from sertool.core.recipe.load import load, names
+from sertool.core.reports.expected import published_recipes
 
-PUBLISHED = [name for name in names() if load(name, users_path=USERS_PATH).dataset.reader != "corpus"]
+PUBLISHED = [name for name in names() if name.endswith("-tuned")] + [recipe.name for recipe in published_recipes()]
 
 
 SIZES = DataSizes(text_rows=30, text_width=6, audio_width=5, num_classes=3)
