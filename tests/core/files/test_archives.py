@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from archive_making import DAMAGED, info, refusal, take, tar_of, written, zip_of
+from peak_memory import PEAK
 
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.files import archives
@@ -182,13 +183,12 @@ def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
 @pytest.mark.parametrize("make", ["zip", "tar"])
 def test_memory_stays_small(make, tmp_path):
     """300 MB of zeros and of noise pass through; a process of its own, because a peak cannot be reset."""
-    script = (
-        "import resource, sys\n"
-        "from pathlib import Path\n"
+    script = PEAK + (
+        "import sys\n"
         "from sertool.core.files.archives import Limits, unpack\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]), limits=Limits(ratio=2000))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+        "print(peak() - before)\n"
     )
     content = {"zeros": bytes(200 << 20), "noise": os.urandom(1 << 20) * 20}
     archive, target = tmp_path / "x.archive", tmp_path / "target"

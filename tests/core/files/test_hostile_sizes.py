@@ -21,6 +21,7 @@ from hostile_files import (
     refusal,
     stream_checkpoint,
 )
+from peak_memory import PEAK
 from seeds import zip_of
 
 from sertool.core.files import pickles as safe_pickle
@@ -84,13 +85,12 @@ def test_the_bound_leaves_room_for_real_files():
 def test_real_bombs_stay_below_the_real_bound(step, tmp_path):
     path = tmp_path / NAME
     path.write_bytes(b"N" + step * 25_000_000)
-    script = (
-        "import resource, sys\n"
-        "from pathlib import Path\n"
+    script = PEAK + (
+        "import sys\n"
         "from sertool.core.errors import DataError\n"
         "from sertool.core.files.pickles import load_pickle\n"
         "try: load_pickle(Path(sys.argv[1]))\n"
-        "except DataError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, error)\n"
+        "except DataError as error: print(peak(), error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     peak, _, message = done.stdout.partition(" ")

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from peak_memory import PEAK
 from tiny_encoders import HIDDEN, LAYERS, SPEECH, save_speech_encoder
 
 from sertool.core.errors import DataError, UsageError
@@ -232,16 +233,15 @@ def test_silence_is_no_silence_to_an_encoder(models):
 @pytest.mark.parametrize("kind", ["wav2vec2-layer", "whisper"])
 def test_an_hour_takes_little_more_memory_than_its_samples(models, kind):
     """The peak of a process: 230 MB of samples, the extractor's copies of them, and pieces of the model's states."""
-    code = (
-        "import resource, sys, torch\n"
+    code = PEAK + (
+        "import sys, torch\n"
         "from sertool.core.features.frontend import open_frontend\n"
         "from sertool.core.recipe.frontends import SpeechEncoder\n"
         "maker = open_frontend(SpeechEncoder(model=sys.argv[1]))\n"
         "maker.frames([torch.rand(160_000)])\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000\n"
         "before = peak()\n"
         "frames = maker.frames([torch.rand(3600 * 16_000)])[0]\n"
-        "print(len(frames), peak() - before)"
+        "print(len(frames), (peak() - before) / 1000)"
     )
     done = subprocess.run([sys.executable, "-c", code, models[kind]], capture_output=True, text=True, check=True)
     count, megabytes = done.stdout.split()
