@@ -50,7 +50,7 @@ class Passage:
     text: str
     words: tuple[str, ...]
     frames: Float32[np.ndarray, "T D"] = field(default_factory=_no_frames)
-    text_frames: Float32[np.ndarray, "L D"] = field(default_factory=_no_frames)
+    text_frames: Float32[np.ndarray, "L W"] = field(default_factory=_no_frames)
     unknown: float = 0.0
     start: float | None = None
     end: float | None = None

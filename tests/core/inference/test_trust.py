@@ -20,4 +20,4 @@ def test_an_input_informs_a_model_by_known_words_or_by_sound(reads, hears, count
 
 
 def test_a_model_of_a_corpus_without_texts_lacks_none():
-    assert lack_of(reads=False, hears=True, text=False, unknown=0, audio=True, silent=False).parts == ()
+    assert lack_of(reads=False, hears=True, text=False, unknown=0.0, audio=True, silent=False).parts == ()
