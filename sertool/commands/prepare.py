@@ -126,13 +126,12 @@ def prepare(
     from sertool.core.prepare.target import NEW, Command, check_target, target
     from sertool.core.recipe import load as recipes
 
-    inputs, folders = [*recipes.sources(recipe), *([table] * table.is_file())], {"--out": out} if out else {}
-    files = Outputs({"--json": json_file}, inputs, folders)
+    inputs = [*recipes.sources(recipe), *([table] * table.is_file())]
+    files = Outputs({"--json": json_file}, inputs, {"--out": out} if out else {})
     opened = recipes.load(recipe, overrides, users_path=str(out or table))
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
-        add_frames(context, table, recipe, overrides or [], computing, json_file)
-        return
+        return add_frames(context, table, recipe, overrides or [], computing, json_file)
     if out is None:
         raise UsageError("--out is missing, the folder of the new corpus", hint="for example --out data/MYSET")
     draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
