@@ -41,8 +41,8 @@ class _Batches:
     seconds: float
 
 
-# On a CPU larger batches gain nothing, and there should be enough for all cores; a card is idle with smaller ones.
-_CPU, _CUDA = _Batches(16, 15.0), _Batches(64, 1200.0)
+# On a CPU larger batches gain nothing, and single recordings share the cores evenly; a card is idle with small batches.
+_CPU, _CUDA = _Batches(1, 15.0), _Batches(64, 1200.0)
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[
     except torch.OutOfMemoryError as error:
         longest = max(len(recording.samples) for recording in recordings) / maker.sample_rate
         raise SertoolError(
-            f"{len(recordings)} recordings of up to {longest:.0f} s do not fit into the memory of the device",
+            f"recordings of up to {longest:.1f} s do not fit into the memory of the device",
             hint="run the command again with --device cpu",
         ) from error
 
