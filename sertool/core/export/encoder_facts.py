@@ -63,4 +63,4 @@ def _identity(note: Note) -> str:
 
 def _licence(note: Note) -> str:
     licence = note.get("licence")
-    return "not stated" if licence is None else f"{in_markdown(licence)}, as its card states it"
+    return "not stated" if licence is None else f"{in_markdown(licence)}, as its card or package states it"

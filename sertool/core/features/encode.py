@@ -4,10 +4,11 @@ Threads decode the next recordings while batches are computed. Recordings are so
 memory is bounded whatever their number. The batches depend on the list of recordings alone: a call that was killed and
 is repeated computes in the same batches and gives the same bytes.
 
-On a CPU several batches are computed at a time, each by one thread: a recording is too short to share among cores,
-whose threads would wait for each other.
+On a CPU a batch is one recording, and several are computed at a time, each by one thread: a recording is too short to
+share among cores, whose threads would wait for each other.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,7 +43,7 @@ class _Batches:
 
 
 # On a CPU larger batches gain nothing, and single recordings share the cores evenly; a card is idle with small batches.
-_CPU, _CUDA = _Batches(1, 15.0), _Batches(64, 1200.0)
+_CPU, _CUDA = _Batches(1, math.inf), _Batches(64, 1200.0)
 
 
 @dataclass(frozen=True)

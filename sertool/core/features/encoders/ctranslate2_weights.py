@@ -42,7 +42,7 @@ def read_encoder(files: ModelFiles, device: str) -> Any:
         device: where it computes: float32 on the CPU, bfloat16 on a CUDA device.
 
     Raises:
-        DataError: the file is damaged, its weights are whole numbers, or they are not Whisper's.
+        DataError: the file is damaged, its weights are integers, or they are not Whisper's.
     """
     from transformers import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -110,7 +110,7 @@ def _read(files: ModelFiles) -> dict[str, Tensor]:
         raise DataError(f"{path}: damaged weights ({error!s:.200})") from error
     if any(name.endswith("_scale") for name in found):
         raise DataError(
-            f"{path}: weights in whole numbers, from which CTranslate2 alone computes",
+            f"{path}: stores its weights as integers, which only CTranslate2 can use",
             hint="set layer: last, or use a folder with float16 or float32 weights",
         )
     return found

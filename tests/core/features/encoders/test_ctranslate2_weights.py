@@ -59,7 +59,7 @@ def written(folder: Path, *weights: tuple[str, int, bytes], version: int = 6) ->
 
 def test_weights_in_whole_numbers_are_refused(tmp_path):
     files = written(tmp_path, ("encoder/conv1/weight", 1, b"abc"), ("encoder/conv1/weight_scale", 0, bytes(4)))
-    with pytest.raises(DataError, match="weights in whole numbers") as caught:
+    with pytest.raises(DataError, match="stores its weights as integers, which only CTranslate2 can use") as caught:
         read_encoder(files, "cpu")
     assert "layer: last" in str(caught.value.hint)
 
