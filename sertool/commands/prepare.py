@@ -1,5 +1,6 @@
 """``sertool prepare``: turn a table or a folder of recordings into a corpus, or add feature sets to a corpus."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.add_sets import AddedSet
     from sertool.core.prepare.assemble import Decoded, Preparation
-    from sertool.core.prepare.choices import Choices
-    from sertool.core.prepare.draw_splits import Draw
     from sertool.core.prepare.extraction import Extraction
     from sertool.core.prepare.rows import Table
+    from sertool.core.prepare.source import Source
+    from sertool.core.prepare.target import Command
     from sertool.core.recipe.frontends import Frontend, SpeechEncoder
     from sertool.core.recipe.schema import Recipe
 
@@ -48,7 +49,12 @@ AudioRootOption = Annotated[
 ]
 LayoutOption = Annotated[
     str | None,
-    option("--layout", "Levels of a folder, such as split/class. Default: read from the names.", "LEVELS"),
+    option(
+        "--layout",
+        "Published corpus that a folder holds, such as iemocap, or its levels, such as split/class. Default: read "
+        "from the names.",
+        "NAME|LEVELS",
+    ),
 ]
 SplitsOption = Annotated[
     str, option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
@@ -119,11 +125,11 @@ def prepare(
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
-    from sertool.core.corpora.splitting import check_installed
     from sertool.core.errors import UsageError
     from sertool.core.prepare.choices import parse_choices
     from sertool.core.prepare.draw_splits import Draw, parse_shares
-    from sertool.core.prepare.target import NEW, Command, check_target, target
+    from sertool.core.prepare.source import Source
+    from sertool.core.prepare.target import Command
     from sertool.core.recipe import load as recipes
 
     inputs = [*recipes.sources(recipe), *([table] * table.is_file())]
@@ -135,44 +141,50 @@ def prepare(
     if out is None:
         raise UsageError("--out is missing, the folder of the new corpus", hint="for example --out data/MYSET")
     draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
+    reader = opened.dataset.reader
+    source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None)
+    settings = (*source.settings, *computing.settings, splits, seed, transcribe, language)
+    _prepare(
+        source, computing, _Wanted(out, recipe, overrides or [], transcribe, language), Command(settings, force), files
+    )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The corpus that is asked for.
+
+    Attributes:
+        out: its folder.
+        recipe, overrides: name of the recipe, and ``section.key=value`` each.
+        transcribe, language: model that transcribes, and the language of the recordings.
+    """
+
+    out: Path
+    recipe: str
+    overrides: list[str]
+    transcribe: str | None
+    language: str | None
+
+
+def _prepare(source: "Source", computing: Computing, wanted: _Wanted, command: "Command", files: Outputs) -> None:
+    """Read the source, make the corpus, and say what it holds."""
+    from sertool.core.corpora.splitting import check_installed
+    from sertool.core.prepare.source import read_source
+    from sertool.core.prepare.target import NEW, check_target, target
+
+    out, opened = wanted.out, computing.recipe
     check_installed(opened.dataset.words)
-    paths = [path and str(path.resolve()) for path in (table, audio_root)]
-    settings = (*paths, layout, choices.to_json(), *computing.settings, splits, seed, transcribe, language, skip_bad)
-    check_target(out, command := Command(settings, force))  # first: decoding may take an hour
-    checked = _read(table, audio_root, layout, draw, choices, skip_bad=skip_bad, transcribe=transcribe is not None)
-    files.spare([*choices.files, *(row.segment.path for row in checked.rows if row.segment)])
+    check_target(out, command)  # first: decoding may take an hour
+    checked = read_source(source)
+    files.spare([*source.choices.files, *(row.segment.path for row in checked.rows if row.segment)])
     warn(checked.warnings)
-    transcriber = _transcriber(checked, transcribe, language, out)
+    transcriber = _transcriber(checked, wanted.transcribe, wanted.language, out)
     with computing.cluster() as cluster, target(out, command) as cache:
         extraction = computing.extraction(cache, cluster)
-        preparation, sets = _make(opened, checked, extraction, out, cache / NEW, transcriber, skip_bad, force)
+        staging, skip_bad = cache / NEW, source.skip_bad
+        preparation, sets = _make(opened, checked, extraction, out, staging, transcriber, skip_bad, command.force)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
-        _report(checked.warnings, preparation, sets, recipe, overrides or [], out, files)
-
-
-def _read(
-    table: Path,
-    audio_root: Path | None,
-    layout: str | None,
-    draw: "Draw",
-    choices: "Choices",
-    *,
-    skip_bad: bool,
-    transcribe: bool,
-) -> "Table":
-    """Read the table or folder, and check it."""
-    from sertool.core.errors import UsageError
-    from sertool.core.prepare.folder import read_folder
-    from sertool.core.prepare.layout import parse_layout
-    from sertool.core.prepare.split_tables import has_split_tables
-    from sertool.core.prepare.table import read_table
-
-    levels = None if layout is None else parse_layout(layout)
-    if table.is_dir() and not has_split_tables(table):
-        return read_folder(table, draw, levels, transcribe=transcribe, choices=choices)
-    if levels is not None:
-        raise UsageError(f"--layout: for a folder of recordings, and {table} is none", hint="leave out --layout")
-    return read_table(table, audio_root, draw, missing_audio=skip_bad, transcribe=transcribe, choices=choices)
+        _report(checked.warnings, preparation, sets, wanted.recipe, wanted.overrides, out, files)
 
 
 def _transcriber(table: "Table", model: str | None, language: str | None, out: Path) -> "Transcriber | None":

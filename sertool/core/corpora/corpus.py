@@ -14,6 +14,9 @@ SPLITS = ("train", "valid", "test", "private")  # in the order of tables
 GROUPS = ("speaker", "session", "dialogue", "video")
 KNOWN_OF_SPEECH = (*GROUPS, "gender")  # optional texts of an utterance
 
+Rating = str | float | tuple[str, ...]  # a class, a score, or several classes
+Ratings = Mapping[str, Mapping[str, Rating]]  # by task and rater
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -31,6 +34,8 @@ class Utterance:
         gender: gender of the speaker in the source's own words, if known.
         silent: True if the recording holds no sound, which frames of an encoder do not show; None where the frames
             show it.
+        ratings: what each rater said, by task and rater: a class, several, or a score; None where unknown.
+        fold: name of the fold that tests it, if the corpus comes with folds.
     """
 
     id: str
@@ -46,6 +51,8 @@ class Utterance:
     transcriber: str | None = None
     gender: str | None = None
     silent: bool | None = None
+    ratings: Ratings | None = None
+    fold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,8 @@ class Corpus:
         synthetic: True if a machine made the speech; stated wherever a figure is shown.
         word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
         choices: the user's choices when it was prepared: pattern, map_labels, rescale; None without any.
+        layout: name of the published corpus that it was prepared from, such as ``iemocap``; None for others.
+        ranges: lowest and highest score by task, for scores on another scale than -3 to 3.
     """
 
     name: str
@@ -137,6 +146,8 @@ class Corpus:
     synthetic: bool = False
     word_splitting: str | None = None
     choices: Mapping[str, Any] | None = None
+    layout: str | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def texts_alone(self) -> bool:

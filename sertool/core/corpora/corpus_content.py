@@ -47,6 +47,16 @@ Classes = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distin
 Seconds = Annotated[float, Field(ge=0)]
 
 
+def _range(values: tuple[float, float]) -> tuple[float, float]:
+    if not -math.inf < values[0] < values[1] < math.inf:
+        raise ValueError("expected the lowest and the highest score")
+    return values
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_range)]
+RaterSays = str | Annotated[float, Field(allow_inf_nan=False)] | tuple[str, ...]
+
+
 class LeftOutEntry(Content):
     """Entry of ``left_out``; see :class:`~sertool.core.corpora.corpus.LeftOut`."""
 
@@ -63,6 +73,7 @@ class Header(Content):
         audio_width: values of an audio frame.
         text_frames, vocabulary, numbering: True if the corpus has the files of that name.
         choices: choices of the user of ``prepare``, if any were made.
+        layout, ranges: see :class:`~sertool.core.corpora.corpus.Corpus`; most corpora have none.
         sha256: hash of each other file of the corpus; older corpora have none.
     """
 
@@ -80,6 +91,8 @@ class Header(Content):
     left_out: tuple[LeftOutEntry, ...]
     word_splitting: str | None = None
     choices: dict[str, Any] | None = None
+    layout: str | None = None
+    ranges: dict[str, Range] = Field(default_factory=dict)
     sha256: dict[FileName, Digest] | None = None
 
     @property
@@ -117,6 +130,8 @@ class Line(Content):
     transcriber: str | None = None
     gender: str | None = None
     silent: bool | None = None
+    ratings: dict[str, dict[str, RaterSays]] | None = None
+    fold: str | None = None
 
     def utterance(self) -> Utterance:
         """Return the utterance."""

@@ -112,6 +112,8 @@ def _write_files(corpus: Corpus, folder: Path) -> list[str]:
             # Left out where they are None, as in corpora of earlier versions.
             **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
             **({"choices": dict(corpus.choices)} if corpus.choices is not None else {}),
+            **({"layout": corpus.layout} if corpus.layout is not None else {}),
+            **({"ranges": {task: list(ends) for task, ends in corpus.ranges.items()}} if corpus.ranges else {}),
             "left_out": [asdict(item) for item in corpus.left_out],
             "sha256": {name: artifacts.sha256(folder / name) for name in files},
         },
@@ -162,6 +164,8 @@ def read_corpus(folder: Path, report: Report = refuse) -> Corpus:
         synthetic=header.synthetic,
         word_splitting=check_splitting(header.word_splitting, header_path),
         choices=header.choices,
+        layout=header.layout,
+        ranges=header.ranges,
     )
 
 

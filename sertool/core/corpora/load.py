@@ -174,13 +174,21 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
         (name, None): Task(name, classes, _rule_of(corpus, name)) for name, classes in corpus.classes.items()
     }
     if reader != "corpus":
-        known = dict(LAYOUTS[reader].tasks)
+        # A corpus prepared from the owners' files names its classes, and may have more tasks than the paper's pickles.
+        own = known if corpus.layout == reader else {}
+        known = {key: own.get(key, one) for key, one in LAYOUTS[reader].tasks.items()} | own
     else:
         scores = dict.fromkeys(name for utterance in corpus.utterances for name in utterance.labels)
         for name in scores:
-            if name not in corpus.classes:
+            if name not in corpus.classes and name not in corpus.ranges:
                 known |= {(name, number): Task(name, *rest) for number, rest in _SCORES.items()}
     numbers = [number for name, number in known if name == task]
+    if task in corpus.ranges:
+        low, high = corpus.ranges[task]
+        raise UsageError(
+            f"dataset.task: {corpus.name}'s {task} is a score from {low:g} to {high:g}, and recipes predict classes",
+            hint=f"its classes: {', '.join(corpus.classes) or 'none'}",
+        )
     if not numbers:
         names = ", ".join(dict.fromkeys(name for name, _ in known)) or "none"
         raise UsageError(f"dataset.task: {corpus.name} has no task {task!r}", hint=f"its tasks: {names}")

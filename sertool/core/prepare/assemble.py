@@ -82,7 +82,7 @@ def decode(
         rows=rows,
         extracts=tuple(one for one in found if isinstance(one, Extract)),
         transcriber=(None,) * len(rows),
-        left_out=tuple(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad),
+        left_out=(*table.left_out, *(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad)),
     )
 
 
@@ -107,9 +107,17 @@ def _refusal(which: str, bad: Sequence[tuple[Row, str]]) -> DataError:
 
 
 def _without_frames(rows: Sequence[Row], maker: FrameMaker) -> Iterator[Extract | str]:
-    """Yield no frames for each row of a table of texts, or the reason why it cannot be used."""
+    """Yield the frames that came with each row, none for a text, or the reason why it cannot be used."""
     for row in rows:
-        yield Extract(np.zeros((0, maker.width), np.float32), 0.0) if row.text else "text is empty"
+        if row.frames is not None:
+            yield Extract(row.frames, 0.0)
+        else:
+            yield Extract(np.zeros((0, maker.width), np.float32), 0.0) if row.text else "text is empty"
+
+
+def _width(extracts: Sequence[Extract], maker: FrameMaker) -> int:
+    """Return the width of frames, which is not the frontend's where frames came with the corpus."""
+    return int(extracts[0].frames.shape[1]) if extracts else maker.width
 
 
 def _place(row: Row) -> str:
@@ -147,7 +155,7 @@ def assemble(
         words: the recipe's ``dataset.words``, which decides how texts are split into words.
     """
     maker = _maker(table, frontend)
-    classes = classes_of([row.labels for row in decoded.rows])
+    classes = classes_of([row.labels for row in decoded.rows], table.classes)
     splitting = choose_splitting([row.text for row in decoded.rows], words)
     columns = zip(decoded.rows, decoded.extracts, decoded.transcriber, strict=True)
     corpus = Corpus(
@@ -162,17 +170,21 @@ def assemble(
                 seconds=round(extract.seconds, 3) if row.segment else None,  # the length before trimming
                 transcriber=transcriber,
                 silent=extract.silent or None,
+                ratings=row.ratings,
+                fold=row.fold,
                 **row.groups,
             )
             for row, extract, transcriber in columns
         ),
-        audio=Frames.join([extract.frames for extract in decoded.extracts], maker.width),
+        audio=Frames.join([extract.frames for extract in decoded.extracts], _width(decoded.extracts, maker)),
         classes=classes,
         left_out=decoded.left_out,
         frontend=maker.described() if _has_recordings(table) else None,
         source=table.path.resolve().name,
         word_splitting=splitting,
         choices=table.choices or None,
+        layout=table.layout or None,
+        ranges=table.ranges,
     )
     silent = [
         row

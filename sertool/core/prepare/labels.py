@@ -69,14 +69,21 @@ def names_of(label: Label) -> tuple[str, ...]:
     return (label,) if isinstance(label, str) else () if isinstance(label, float) else label
 
 
-def classes_of(labels: Sequence[Mapping[str, Label]]) -> dict[str, tuple[str, ...]]:
-    """Collect the class names by task, without tasks of scores."""
+def classes_of(
+    labels: Sequence[Mapping[str, Label]], usual: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Collect the class names by task, without tasks of scores.
+
+    Args:
+        labels: labels of each row by task.
+        usual: classes of some tasks in their usual order, which are taken as they are.
+    """
     names: dict[str, set[str]] = defaultdict(set)
     for own in labels:
         for task, label in own.items():
             if not isinstance(label, float):
                 names[task].update(names_of(label))
-    return {task: tuple(sorted(names[task])) for task in sorted(names)}
+    return {task: (usual or {}).get(task) or tuple(sorted(names[task])) for task in sorted(names)}
 
 
 def stored(labels: Mapping[str, Label], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS, LeftOut, Ratings
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, first_lines, row_numbers
 from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
@@ -31,6 +34,9 @@ class Row:
         labels: labels by task, see :mod:`~sertool.core.prepare.labels`.
         groups: speaker, session, dialogue, video, and the speaker's gender, if given.
         segment: the recording, or the part of it; None in a table of texts alone.
+        ratings: what each rater said, by task and rater, if known.
+        frames: (T, D) float32 frames that came with the corpus in the place of a recording.
+        fold: name of the fold that tests it, if folds are given.
     """
 
     number: int | None
@@ -40,6 +46,9 @@ class Row:
     labels: Mapping[str, Label]
     groups: Mapping[str, str]
     segment: Segment | None
+    ratings: Ratings | None = None
+    frames: NDArray[np.float32] | None = None
+    fold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,10 @@ class Table:
         warnings: likely mistakes.
         drawn: group that splits were drawn by, such as ``speaker``; empty if the table has all splits.
         choices: the user's choices on how it was read, see :class:`~sertool.core.prepare.choices.Choices`.
+        layout: name of the published corpus that the folder holds, such as ``iemocap``; empty for others.
+        classes: classes by task in their usual order; those of other tasks are sorted by name.
+        ranges: lowest and highest score by task, for scores on another scale than -3 to 3.
+        left_out: utterances of the folder that are no rows, with the reason.
     """
 
     path: Path
@@ -59,23 +72,27 @@ class Table:
     warnings: tuple[str, ...]
     drawn: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)
+    layout: str = ""
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
 
-def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw, *, transcribe: bool) -> Table:
+def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw | None, *, transcribe: bool) -> Table:
     """Make the table of checked rows: draw missing splits, sort rows by split, collect warnings.
 
     Args:
         path: table or folder.
         header: column names.
         rows: rows as read; those without a split are train.
-        draw: settings of the random splits.
+        draw: settings of the random splits; None: the splits stay as they are.
         transcribe: texts are added later, so missing ones are not reported.
     """
     present = {row.split for row in rows}
     missing = [split for split in DRAWN[1:] if split not in present]
     drawn = ""
     notes: list[str] = []
-    if missing and "train" in present:
+    if draw is not None and missing and "train" in present:
         wanted = ("train", *missing)
         shares = {split: share for split, share in zip(DRAWN, draw.shares, strict=True) if split in wanted}
         rows, drawn, notes = _draw(rows, shares, draw.seed)

@@ -49,14 +49,14 @@ def test_a_second_command_is_refused_while_one_is_at_work(folder):
 
 def test_a_corpus_that_came_while_the_table_was_read_is_not_replaced(folder, monkeypatch):
     out, table = folder / "out", write(folder, GOOD)
-    from sertool.core.prepare import table as tables
+    from sertool.core.prepare import source
 
-    def late(*args, **kwargs):
+    def late(given):
         monkeypatch.undo()
         assert run(write(folder, FEWER, "fewer.csv"), "--out", out, *SETTINGS).exit_code == 0
-        return tables.read_table(*args, **kwargs)
+        return source.read_source(given)
 
-    monkeypatch.setattr(tables, "read_table", late)
+    monkeypatch.setattr(source, "read_source", late)
     result = run(table, "--out", out, *SETTINGS)
     assert isinstance(result.exception, UsageError)
     assert str(result.exception) == f"{out}: already holds a corpus"

@@ -1,0 +1,113 @@
+"""The folder of a published corpus as a table."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
+from sertool.core.corpora.readers.layouts import LAYOUTS as READERS
+from sertool.core.errors import DataError, UsageError
+from sertool.core.files import artifacts
+from sertool.core.formatting import plural, problem_list
+from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
+from sertool.core.prepare.layouts.registry import LAYOUTS
+from sertool.core.prepare.rows import Row, Table, divided
+
+
+def recognised(folder: Path) -> CorpusLayout | None:
+    """Return the layout of a folder that cannot be another corpus; None if it may be any or none.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        found = [layout for layout in LAYOUTS.values() if layout.is_there(folder)]
+    except OSError as error:
+        raise artifacts.read_error(folder, error) from error
+    return found[0] if len(found) == 1 else None
+
+
+def read_layout(
+    layout: CorpusLayout,
+    folder: Path,
+    draw: Draw | None = None,
+    *,
+    reader: str = "corpus",
+    skip_bad: bool = False,
+    transcribe: bool = False,
+) -> Table:
+    """Read the folder of a published corpus.
+
+    Args:
+        layout: layout of the folder.
+        folder: the folder, as it was unpacked.
+        draw: settings of the random splits, where the corpus has no official ones.
+        reader: the recipe's reader. For one of the paper's data sets the splits are those of the paper's files: where
+            these have no validation, it joins training, and no split is drawn.
+        skip_bad: leave out utterances and parts that lack something.
+        transcribe: texts are added later, so missing ones are not reported.
+
+    Raises:
+        UsageError: the recipe is for another data set.
+        DataError: the folder is no such corpus, or has problems; all are reported at once.
+    """
+    if reader in READERS and reader != layout.name:
+        raise UsageError(
+            f"{folder}: holds {layout.title}, and the recipe is for {READERS[reader].name}",
+            hint=f"give a recipe for {layout.title}, or one for any corpus, such as --recipe custom",
+        )
+    found = Found()
+    try:
+        rows = list(layout.rows(folder, found))
+    except OSError as error:
+        raise artifacts.read_error(folder, error) from error
+    _check(layout, folder, rows, found, skip_bad)
+    header = _header(rows)
+    if reader in READERS:
+        rows, draw = _as_in_the_paper(rows, reader, found), None
+    rows = [replace(row, split=row.split or "train") for row in rows]
+    table = divided(folder, header, rows, draw or (None if reader in READERS else Draw()), transcribe=transcribe)
+    return replace(
+        table,
+        warnings=(*found.notes, *table.warnings),
+        layout=layout.name,
+        classes=layout.classes,
+        ranges={task: ends for task, ends in layout.ranges.items() if any(task in row.labels for row in rows)},
+        left_out=(*found.left_out, *(found.skipped() if skip_bad else ())),
+    )
+
+
+def _check(layout: CorpusLayout, folder: Path, rows: Sequence[Row], found: Found, skip_bad: bool) -> None:
+    """Refuse a folder with problems, or without utterances."""
+    counts = Counter((row.split, row.id) for row in rows)
+    for (_, id_), number in counts.items():
+        if number > 1:
+            found.wrong("utterances that are there twice", id_)
+    if found.refused or (found.lacking and not (skip_bad and rows)):
+        hint = "--skip-bad leaves out what is missing or broken" if not found.refused and rows else None
+        raise DataError(problem_list(folder, [*found.refused, *found.lacking]), hint=hint)
+    if not rows:
+        raise DataError(f"{folder}: no utterances of {layout.title}, expected {layout.expects}")
+
+
+def _header(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the columns that at least one row has."""
+    groups = [name for name in KNOWN_OF_SPEECH if any(name in row.groups for row in rows)]
+    there = {
+        "audio": any(row.segment is not None or row.frames is not None for row in rows),
+        "text": any(row.text for row in rows),
+        "split": any(row.split for row in rows),
+    }
+    return [*(name for name, given in there.items() if given), *groups]
+
+
+def _as_in_the_paper(rows: Sequence[Row], reader: str, found: Found) -> list[Row]:
+    """Give the rows the splits of the paper's files, which for some corpora have no validation."""
+    if "valid" in READERS[reader].prefixes:
+        return list(rows)
+    joined = sum(row.split == "valid" for row in rows)
+    if joined:
+        found.notes.append(f"{plural(joined, 'validation utterance')} joined training, as in the paper's files")
+    return [replace(row, split="train") if row.split == "valid" else row for row in rows]

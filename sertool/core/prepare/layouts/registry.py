@@ -1,0 +1,8 @@
+"""Layouts of published corpora by name; add a new one here."""
+
+from collections.abc import Mapping
+
+from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
+
+_ALL: tuple[CorpusLayout, ...] = ()
+LAYOUTS: Mapping[str, CorpusLayout] = {layout.name: layout for layout in _ALL}
