@@ -10,6 +10,7 @@ from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands._console import counting
+from sertool.commands._dry_run import show_dry_run
 from sertool.commands._feature_sets import Computing, add_frames, is_prepared, sets_to_json, show_sets
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
@@ -90,6 +91,7 @@ WorkersOption = Annotated[
         max=1024,
     ),
 ]
+DryRunOption = Annotated[bool, option("--dry-run", "Show how the first ten files are read, and write nothing.")]
 SkipOption = Annotated[bool, option("--skip-bad", "Leave out and list recordings that cannot be used.")]
 ForceOption = Annotated[bool, option("--force", "Replace a corpus that is already there.")]
 
@@ -111,6 +113,7 @@ def prepare(
     language: LanguageOption = None,
     workers: WorkersOption = None,
     skip_bad: SkipOption = False,
+    dry_run: DryRunOption = False,
     device: options.Device = "auto",
     launcher: options.Launcher = "local",
     address: options.Address = None,
@@ -125,7 +128,6 @@ def prepare(
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
-    from sertool.core.errors import UsageError
     from sertool.core.prepare.choices import parse_choices
     from sertool.core.prepare.draw_splits import Draw, parse_shares
     from sertool.core.prepare.source import Source
@@ -138,15 +140,25 @@ def prepare(
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
-    if out is None:
-        raise UsageError("--out is missing, the folder of the new corpus", hint="for example --out data/MYSET")
     draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
     reader = opened.dataset.reader
     source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None)
+    if dry_run:
+        return show_dry_run(source, files)
+    wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language)
     settings = (*source.settings, *computing.settings, splits, seed, transcribe, language)
-    _prepare(
-        source, computing, _Wanted(out, recipe, overrides or [], transcribe, language), Command(settings, force), files
-    )
+    _prepare(source, computing, wanted, Command(settings, force), files)
+
+
+def _given(out: Path | None) -> Path:
+    from sertool.core.errors import UsageError
+
+    if out is None:
+        raise UsageError(
+            "--out is missing, the folder of the new corpus",
+            hint="for example --out data/MYSET; --dry-run shows how the names are read, and needs none",
+        )
+    return out
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def results() -> list[dict]:
         written("fetch-data"),
         written("doctor"),
         written("doctor", "--recipe", "tiny.yaml", codes=(0, 1)),
+        written("prepare", "voices", "--dry-run"),
         written("prepare", "voices", "--out", "data/VOICES", "--workers", "1"),
         written("prepare", "data/VOICES", "--set", "frontend.mel_bands=40", "--workers", "1"),
         written("train", "--recipe", "tiny.yaml", *ON_CPU),
