@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
+from sertool.core.prepare.layouts import meld
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 
-_ALL: tuple[CorpusLayout, ...] = ()
+_ALL: tuple[CorpusLayout, ...] = (meld.LAYOUT,)
 LAYOUTS: Mapping[str, CorpusLayout] = {layout.name: layout for layout in _ALL}

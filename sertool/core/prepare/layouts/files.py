@@ -1,0 +1,60 @@
+"""Files of a published corpus: those in its folder, and its CSV tables."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sertool.core.errors import DataError
+from sertool.core.formatting import first_few
+from sertool.core.prepare.table_text import read_text
+
+DEPTH = 4  # levels of folders; a link to a folder above would otherwise never end
+
+
+def files_below(folder: Path, depth: int = DEPTH) -> list[Path]:
+    """List the files in a folder and in those below it, sorted, without hidden ones; links to folders are followed.
+
+    Args:
+        folder: the folder.
+        depth: levels of folders that are looked at.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found = []
+    levels = len(folder.parts)
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raised):
+        below = len(Path(place).parts) - levels
+        # Hidden ones belong to the system: a Mac writes ._dia0_utt0.mp4 beside dia0_utt0.mp4.
+        folders[:] = [name for name in folders if below + 1 < depth and not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file: the number as in a spreadsheet, and the cells by column without outer spaces.
+
+    Args:
+        path: the file.
+        columns: columns that it must have.
+
+    Raises:
+        DataError: the file cannot be read, is no text, or lacks a column.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if lacking := [name for name in columns if name not in header]:
+            raise DataError(f"{path}: lacks the columns {first_few(lacking)}; there: {first_few(header, 20) or 'none'}")
+        for number, cells in enumerate(reader, start=2):
+            if any(cells):
+                padded = [*cells, *[""] * (len(header) - len(cells))]
+                yield number, {name: cell.strip() for name, cell in zip(header, padded, strict=False)}
+    except csv.Error as error:
+        raise DataError(f"{path}: not valid CSV in line {reader.line_num} ({error})") from error
