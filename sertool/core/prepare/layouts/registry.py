@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from sertool.core.prepare.layouts import meld
+from sertool.core.prepare.layouts import iemocap, meld
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 
-_ALL: tuple[CorpusLayout, ...] = (meld.LAYOUT,)
+_ALL: tuple[CorpusLayout, ...] = (iemocap.LAYOUT, meld.LAYOUT)
 LAYOUTS: Mapping[str, CorpusLayout] = {layout.name: layout for layout in _ALL}

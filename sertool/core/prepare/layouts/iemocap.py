@@ -1,0 +1,265 @@
+r"""IEMOCAP as the University of Southern California hands it out: the folder ``IEMOCAP_full_release``.
+
+It holds ``Session1`` to ``Session5``, each with a woman and a man. Of a session this layout reads::
+
+    dialog/EmoEvaluation/Ses01F_impro01.txt         labels and each rater's votes, see below
+    dialog/transcriptions/Ses01F_impro01.txt        Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
+    sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
+
+A block of a file of labels, with tabs between the columns::
+
+    [6.2901 - 8.2357]  Ses01F_impro01_F000  neu  [2.5000, 2.5000, 2.5000]      valence, activation, dominance
+    C-E2:  Neutral;  ()                             one rater's class, or several: ``Anger; Frustration;``
+    C-F1:  Neutral;  (curious)                      the actress herself; a man's letter is M
+    A-E3:  val 3; act 2; dom  2;  ()                one rater's scores from 1 to 5; some lack a number
+
+Sources: C. Busso et al., "IEMOCAP: interactive emotional dyadic motion capture database", Language Resources and
+Evaluation 42 (2008); the documentation that comes with the release; public readers of it for the awkward lines.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sertool.core.corpora.corpus import Rating
+from sertool.core.corpora.readers import iemocap
+from sertool.core.errors import DataError
+from sertool.core.features.audio import Segment
+from sertool.core.files import artifacts
+from sertool.core.formatting import first_few, plural
+from sertool.core.prepare.labels import Label
+from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
+from sertool.core.prepare.rows import Row
+
+SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
+TEST = "Session1"  # the paper tests on it; the corpus itself has no splits
+LOW, HIGH = 1.0, 5.0  # ends of the scores
+SCORES = {"val": "valence", "act": "arousal", "dom": "dominance"}  # the release says activation, the field arousal
+FOUR, SIX, ALL = "emotion", "emotion-6", "emotion-all"
+EMOTIONS = {
+    "neu": "neutral",
+    "hap": "happy",
+    "sad": "sad",
+    "ang": "angry",
+    "exc": "excited",
+    "fru": "frustrated",
+    "sur": "surprise",
+    "fea": "fear",
+    "dis": "disgust",
+    "oth": "other",
+}
+NO_AGREEMENT = "xxx"  # no class has most votes
+VOTES = {
+    "neutral": "neutral",
+    "neutral state": "neutral",
+    "happiness": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "excited": "excited",
+    "frustration": "frustrated",
+    "surprise": "surprise",
+    "fear": "fear",
+    "disgust": "disgust",
+    "other": "other",
+}
+CLASSES = {
+    FOUR: iemocap.LAYOUT.tasks["emotion", None].classes,  # the order of the paper's label files
+    SIX: ("neutral", "happy", "sad", "angry", "excited", "frustrated"),
+    ALL: tuple(EMOTIONS.values()),
+}
+_LARGEST = 32_000_000  # bytes of a text file; those of the release have at most some hundred thousand
+_TURN = re.compile(
+    r"\[\s*[\d.]+\s*-\s*[\d.]+\s*]\s+(Ses\d\d[FM]_\w+_[FM]\w+)\s+(\w+)\s+\[\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*]"
+)
+_VOTE = re.compile(r"([CA])-(\w+)\s*:([^(]*)")
+_SCORE = re.compile(r"(val|act|dom)\s+(\d+(?:\.\d+)?)")
+# The times of some lines are missing. Lines of other form are remarks, such as "M: [LAUGHTER]".
+_TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+)\s*(?:\[[^]]*])?\s*:\s*(.*)")
+
+
+@dataclass
+class _Turn:
+    """A block of a file of labels."""
+
+    id: str
+    emotion: str
+    scores: Mapping[str, float]
+    ratings: dict[str, dict[str, Rating]] = field(default_factory=dict)
+
+
+@dataclass
+class _Session:
+    """Files of a session: labels by turn, texts by turn, recordings by turn with their bytes."""
+
+    split: str
+    turns: list[_Turn]
+    texts: Mapping[str, str]
+    recordings: Mapping[str, tuple[Path, int]]
+
+
+def is_there(folder: Path) -> bool:
+    """Check for the folder of labels of a session."""
+    return any((_release(folder) / session / "dialog" / "EmoEvaluation").is_dir() for session in SESSIONS)
+
+
+def _release(folder: Path) -> Path:
+    """Return the folder with the sessions, which may lie in the one that the archive was unpacked in."""
+    inner = folder / "IEMOCAP_full_release"
+    return inner if inner.is_dir() else folder
+
+
+def rows(folder: Path, found: Found) -> Iterator[Row]:
+    """Yield the turns that have a label file, session by session; the first session is the test set, as in the paper.
+
+    Raises:
+        DataError: the folder is no IEMOCAP, or a file cannot be read.
+    """
+    if not is_there(folder):
+        raise DataError(f"{folder}: no IEMOCAP_full_release, expected {LAYOUT.expects}")
+    sessions = _sessions(_release(folder), found)
+    texts_alone = not any(session.recordings for session in sessions.values())
+    if texts_alone:
+        found.notes.append("no session has recordings (sentences/wav): a corpus of texts")
+    unlabelled: list[str] = []
+    for name, session in sessions.items():
+        if not session.recordings and not texts_alone:
+            found.lacks("sessions without recordings (sentences/wav)", name, session.split)
+        else:
+            yield from _rows(session, found, texts_alone)
+        labelled = {turn.id for turn in session.turns}
+        unlabelled += [id_ for id_ in session.recordings if id_ not in labelled]
+    if unlabelled:
+        found.notes.append(f"{plural(len(unlabelled), 'recording')} without a label: {first_few(unlabelled)}")
+
+
+def _sessions(release: Path, found: Found) -> dict[str, _Session]:
+    sessions = {}
+    for name in SESSIONS:
+        session = release / name
+        split = "test" if name == TEST else "train"
+        if not session.is_dir():
+            found.lacks("sessions that are missing", name, split)
+        elif not _labels(session).is_dir():
+            found.lacks("sessions without labels (dialog/EmoEvaluation)", name, split)
+        else:
+            sessions[name] = _read(session, split, found)
+    return sessions
+
+
+def _labels(session: Path) -> Path:
+    return session / "dialog" / "EmoEvaluation"
+
+
+def _rows(session: _Session, found: Found, texts_alone: bool) -> Iterator[Row]:
+    for turn in session.turns:
+        path, size = session.recordings.get(turn.id, (None, 0))
+        if path is None and not texts_alone:
+            found.lacks("no recording", turn.id, session.split)
+        elif path is not None and not size:
+            found.lacks("recordings of zero bytes", turn.id, session.split)
+        else:
+            yield Row(
+                number=None,
+                id=turn.id,
+                split=session.split,
+                text=session.texts.get(turn.id, ""),
+                labels=_labels_of(turn),
+                groups=iemocap.groups(turn.id, session.split),
+                segment=None if path is None else Segment(path),
+                ratings=turn.ratings or None,
+            )
+
+
+def _labels_of(turn: _Turn) -> dict[str, Label]:
+    """Return the class by task, and the scores; without agreement there is no class."""
+    if turn.emotion not in EMOTIONS:
+        return dict(turn.scores)
+    name = EMOTIONS[turn.emotion]
+    # The paper, and most others since, count excited as happy where they use four classes.
+    four = "happy" if name == "excited" else name
+    classes = {FOUR: four, SIX: name, ALL: name}
+    return {**{task: own for task, own in classes.items() if own in CLASSES[task]}, **turn.scores}
+
+
+def _read(session: Path, split: str, found: Found) -> _Session:
+    turns: list[_Turn] = []
+    for path in _texts(_labels(session)):
+        turns += _turns(path, split, found)
+    texts: dict[str, str] = {}
+    transcriptions = session / "dialog" / "transcriptions"
+    if transcriptions.is_dir():
+        for path in _texts(transcriptions):
+            texts.update(match.groups() for line in _lines(path) if (match := _TRANSCRIPT.fullmatch(line)))
+    else:
+        found.notes.append(f"{session.name} has no transcriptions (dialog/transcriptions)")
+    return _Session(split, turns, texts, _recordings(session / "sentences" / "wav"))
+
+
+def _recordings(folder: Path) -> dict[str, tuple[Path, int]]:
+    """Return the recordings by turn, with their number of bytes."""
+    if not folder.is_dir():
+        return {}
+    # macOS leaves files like ._Ses05M_script01_1b_F000.wav behind, which hold no sound.
+    paths = (path for path in sorted(folder.glob("*/Ses*.wav")) if not path.parent.name.startswith("."))
+    return {path.stem: (path, path.stat().st_size) for path in paths}
+
+
+def _texts(folder: Path) -> list[Path]:
+    """Return the files of dialogues in order; files that macOS left behind begin with a dot."""
+    return sorted(path for path in folder.glob("Ses*.txt") if path.is_file())
+
+
+def _lines(path: Path) -> list[str]:
+    content = artifacts.read_bytes(path, _LARGEST)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # quotation marks of Windows
+        text = content.decode("cp1252", errors="replace")
+    return [line.strip() for line in text.splitlines()]
+
+
+def _turns(path: Path, split: str, found: Found) -> Iterable[_Turn]:
+    """Read a file of labels."""
+    turns: list[_Turn] = []
+    for number, line in enumerate(_lines(path), start=1):
+        if match := _TURN.match(line):
+            id_, emotion, *scores = match.groups()
+            if emotion not in (*EMOTIONS, NO_AGREEMENT):
+                found.wrong("emotions that IEMOCAP does not have", f"{emotion} ({id_})")
+            turns.append(_Turn(id_, emotion, _scores(zip(SCORES, scores, strict=True), id_, found)))
+        elif line.startswith("["):
+            found.lacks("lines of labels that cannot be read", f"{path.name} line {number}", split)
+        elif turns and (match := _VOTE.match(line)):
+            _add_rating(turns[-1].ratings, *match.groups())
+    return turns
+
+
+def _scores(given: Iterable[tuple[str, str]], id_: str, found: Found) -> dict[str, float]:
+    scores = {SCORES[name]: float(value) for name, value in given}
+    inside = {name: score for name, score in scores.items() if LOW <= score <= HIGH}
+    for name in scores.keys() - inside.keys():
+        found.notes.append(f"{id_}: {name} {scores[name]:g} is not from {LOW:g} to {HIGH:g}, so it is left out")
+    return inside
+
+
+def _add_rating(ratings: dict[str, dict[str, Rating]], kind: str, rater: str, says: str) -> None:
+    """Add one rater's classes or scores; those that the corpus does not define are left out."""
+    if kind == "A":
+        for name, value in _SCORE.findall(says):
+            ratings.setdefault(SCORES[name], {})[rater] = float(value)
+        return
+    votes = [VOTES[vote] for part in says.split(";") if (vote := part.strip().lower()) in VOTES]
+    if votes:
+        ratings.setdefault(ALL, {})[rater] = votes[0] if len(votes) == 1 else tuple(votes)
+
+
+LAYOUT = CorpusLayout(
+    name="iemocap",
+    title="IEMOCAP",
+    expects="Session1 to Session5 with dialog/EmoEvaluation, dialog/transcriptions and sentences/wav",
+    is_there=is_there,
+    rows=rows,
+    classes=CLASSES,
+    ranges=dict.fromkeys(SCORES.values(), (LOW, HIGH)),
+)
