@@ -190,7 +190,7 @@ def _read(session: Path, split: str, found: Found) -> _Session:
     transcriptions = session / "dialog" / "transcriptions"
     if transcriptions.is_dir():
         for path in _texts(transcriptions):
-            texts.update(match.groups() for line in _lines(path) if (match := _TRANSCRIPT.fullmatch(line)))
+            texts.update((match[1], match[2]) for line in _lines(path) if (match := _TRANSCRIPT.fullmatch(line)))
     else:
         found.notes.append(f"{session.name} has no transcriptions (dialog/transcriptions)")
     return _Session(split, turns, texts, _recordings(session / "sentences" / "wav"))
