@@ -30,7 +30,7 @@ def inspect_prepared(
 
     opened = recipes.load(recipe, overrides, users_path=str(out))
     settings = [*overrides, *training_settings(corpus, opened)]
-    if opened.dataset.reader != "corpus" or not tasks_of(corpus):
+    if opened.dataset.reader not in ("corpus", corpus.layout) or not tasks_of(corpus):
         return settings, None
     opened = recipes.load(recipe, settings, users_path=str(out))
     command = doctor_command(recipe, settings, opened.dataset.path, out)

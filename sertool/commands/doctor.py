@@ -98,7 +98,8 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
         train: the command that trains on the corpus.
         width: longest line, in columns.
     """
-    lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection), *_words(inspection, width)]
+    lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection), *_published(inspection, width)]
+    lines += _words(inspection, width)
     if not inspection.findings:
         lines += ["", "nothing found"]
     texts = [Text(line) for line in lines]
@@ -130,8 +131,18 @@ def counts(inspection: "Inspection") -> list[str]:
         published = [*(split.published_classes or [None] * len(inspection.classes)), split.published]
         columns.append([split.split, *map(_cell, own, published)])
     known = any(split.published is not None for split in inspection.counts)
-    below = "supports as published" if inspection.as_published else "≠ the published number" if known else None
+    complete = not any(split.left_out for split in inspection.counts)
+    agreed = "supports as published" if complete else "supports as published, but for utterances that were left out"
+    below = agreed if inspection.as_published else "≠ the published number" if known else None
     return ["", *padded(columns), *([below] if below else [])]
+
+
+def _published(inspection: "Inspection", width: int) -> list[str]:
+    """Say which counts of a published corpus are those of its owner; a finding names the others."""
+    if inspection.published is None or not inspection.published.agrees:
+        return []
+    agrees = ", ".join(inspection.published.agrees)
+    return ["", *wrapped(f"as published for {inspection.published.of}: {agrees}", width, "  ")]
 
 
 def _words(inspection: "Inspection", width: int) -> list[str]:

@@ -21,6 +21,8 @@ class SplitCount:
         classes: number in each class, in a multi-label task those where it is present; empty for an unlabelled split.
         published: the published value of ``utterances``, where known.
         published_classes: the published value of ``classes``, where known.
+        left_out: utterances that a published corpus in its owner's layout lacks, and that are listed; a count that is
+            lower by no more than their number does not differ.
     """
 
     split: str
@@ -28,6 +30,7 @@ class SplitCount:
     classes: tuple[int, ...]
     published: int | None = None
     published_classes: tuple[int, ...] | None = None
+    left_out: int = 0
 
     def differences(self, names: tuple[str, ...]) -> list[str]:
         """List the numbers that differ from the published ones, as in ``train neutral: 4,709, published 4,710``."""
@@ -37,12 +40,15 @@ class SplitCount:
         return [
             f"{self.split}{name}: {own:,}, published {published:,}"
             for name, own, published in pairs
-            if published is not None and own != published
+            if published is not None and not published - self.left_out <= own <= published
         ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as plain data for a JSON file."""
-        return asdict(self)
+        plain = asdict(self)
+        if not self.left_out:
+            del plain["left_out"]
+        return plain
 
 
 def counts(subject: Subject) -> tuple[SplitCount, ...]:
@@ -56,6 +62,7 @@ def counts(subject: Subject) -> tuple[SplitCount, ...]:
         if target is not None:
             present = [target] if isinstance(target, int) else [c for c, there in enumerate(target) if there]
             of_class.update((utterance.split, c) for c in present)
+    left_out = Counter(item.split for item in subject.corpus.left_out if subject.corpus.layout)
     result = []
     published = {str(split): expected for split, expected in subject.recipe.expected.items()}
     for split in SPLITS:
@@ -70,6 +77,7 @@ def counts(subject: Subject) -> tuple[SplitCount, ...]:
                 classes if any(classes) else (),
                 expected.utterances if expected else None,
                 tuple(expected.classes) if expected and expected.classes is not None else None,
+                left_out[split],
             )
         )
     return tuple(result)

@@ -104,6 +104,12 @@ KINDS: Mapping[str, Kind] = {
         "utterances with the words and audio of one in another split",
         "keep each in one split only: a model must not be tested on utterances it was trained on",
     ),
+    "published": Kind(
+        "warning",
+        "counts unlike the published corpus: {}",
+        "counts of a published corpus (utterances, classes, speakers, hours) that differ from its owner's",
+        "see docs/corpora.md: files may be missing from this copy, or it is another release",
+    ),
     "names": Kind(
         "warning",
         "doubtful names: {}",

@@ -11,12 +11,13 @@ from sertool.core.corpora.splits import Fold, make_folds, targets_of
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
-from sertool.core.doctor import counts, duplicates, leakage, names, speakers, splitting, texts
+from sertool.core.doctor import counts, duplicates, leakage, names, published, speakers, splitting, texts
 from sertool.core.doctor import reader_errors as reading
 from sertool.core.doctor import vectors as words
 from sertool.core.doctor.counts import SplitCount
 from sertool.core.doctor.findings import KINDS, SEVERITIES, Finding, Severity
 from sertool.core.doctor.locate import doctor_command
+from sertool.core.doctor.published import Comparison, compare
 from sertool.core.doctor.splitting import KnownWords
 from sertool.core.doctor.subject import Subject
 from sertool.core.errors import DataError, UsageError
@@ -25,7 +26,7 @@ from sertool.core.recipe.schema import Recipe
 
 NAMED = 4  # findings that the summary names
 # Findings that decide what figures will be worth, so they are told in full before any time is spent on training.
-TOLD = ("speakers-unknown", "few-speakers", "text-cannot-tell")
+TOLD = ("published", "speakers-unknown", "few-speakers", "text-cannot-tell")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Inspection:
         test_words: the words of test that are known from training; None without any, or where they were not counted.
         words: sentence on the splitting of texts in scripts without spaces; empty without any.
         caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
+        published: the corpus compared with its owner's counts; None where none are known.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Inspection:
     test_words: KnownWords | None = None
     words: str = ""
     caveats: str = ""
+    published: Comparison | None = None
 
     def number(self, severity: Severity) -> int:
         """Return the number of findings of a severity."""
@@ -82,6 +85,7 @@ class Inspection:
             "synthetic": self.synthetic,
             "counts": [split.to_json() for split in self.counts],
             "as_published": self.as_published,
+            **({"published": self.published.to_json()} if self.published else {}),
             "test_words": self.test_words.to_json() if self.test_words else None,
             "words": self.words,
             "errors": self.number("error"),
@@ -160,7 +164,7 @@ def inspect_opened(
 def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -> Inspection:
     checks: list[Iterable[Finding]] = [
         module.check(subject)
-        for module in (reading, counts, names, texts, leakage, speakers, content, splitting, duplicates)
+        for module in (reading, counts, published, names, texts, leakage, speakers, content, splitting, duplicates)
     ]
     if vectors:
         checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy
@@ -181,6 +185,7 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
         command=command,
         words=describe_splitting(corpus) if subject.uses("text") else "",
         caveats=corpus.caveats,
+        published=compare(corpus),
     )
 
 
