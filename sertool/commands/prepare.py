@@ -52,8 +52,8 @@ LayoutOption = Annotated[
     str | None,
     option(
         "--layout",
-        "Published corpus that a folder holds, such as iemocap, or its levels, such as split/class. Default: read "
-        "from the names.",
+        "Published corpus that a folder holds (iemocap, msp-podcast, meld, mosi, mosei, ravdess, crema-d, emodb, tess, "
+        "savee, nemo, emov-db, esd), or its levels, such as split/class. Default: read from the names.",
         "NAME|LEVELS",
     ),
 ]

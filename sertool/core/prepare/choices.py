@@ -76,6 +76,9 @@ class Choices:
         return header, records, notes
 
 
+AS_IT_STANDS = Choices()
+
+
 def parse_choices(pattern: str | None, label_map: str | None, scale: str | None) -> Choices:
     """Parse the options --pattern, --map-labels and --rescale; None where one was not given.
 

@@ -13,7 +13,7 @@ from sertool.core.files import artifacts
 from sertool.core.formatting import first_few, printable, problem_list
 from sertool.core.prepare.audio_paths import file_ids, is_audio_name
 from sertool.core.prepare.cells import plain_cells
-from sertool.core.prepare.choices import Choices
+from sertool.core.prepare.choices import AS_IT_STANDS, Choices
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
@@ -22,7 +22,7 @@ from sertool.core.prepare.pattern import Pattern
 from sertool.core.prepare.rows import Row, Table, divided
 from sertool.core.prepare.scale import Scale
 from sertool.core.prepare.split_names import read_splits, split_word
-from sertool.core.prepare.table import AS_IT_STANDS, is_unicode
+from sertool.core.prepare.table import is_unicode
 
 
 def read_folder(

@@ -1,7 +1,7 @@
 """Classes merged and renamed: ``--map-labels hap=happy,exc=happy``, or a file that says so."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,19 +43,39 @@ class LabelMap:
         Raises:
             UsageError: the option names a class that the rows do not have, or its file none that they have.
         """
+        given = [
+            (number, {name: _parts(record[name]) for name in LABELS if record.get(name)}) for number, record in records
+        ]
+        renamed, notes = self.rename(given)
+        made = [
+            (number, {**record, **{name: BETWEEN.join(classes) for name, classes in own.items()}})
+            for (number, record), own in zip(records, renamed, strict=True)
+        ]
+        return made, notes
+
+    def rename(
+        self, rows: Iterable[tuple[int | None, Mapping[str, Sequence[str]]]]
+    ) -> tuple[list[dict[str, list[str]]], list[str]]:
+        """Rename the classes that rows have.
+
+        Args:
+            rows: number of each row, and its classes by column or task.
+
+        Returns:
+            The classes of each row, and sentences on what was renamed.
+
+        Raises:
+            UsageError: see :meth:`apply`.
+        """
         places: dict[str, list[int | None]] = defaultdict(list)
         seen: dict[str, None] = {}
         made = []
-        for number, record in records:
-            changed = {}
-            for column in LABELS:
-                if cell := record.get(column, ""):
-                    parts = [part.strip() for part in cell.split(BETWEEN)]
-                    seen.update(dict.fromkeys(parts))
-                    for part in set(parts) & set(self.names):
-                        places[part].append(number)
-                    changed[column] = BETWEEN.join(self.names.get(part, part) for part in parts)
-            made.append((number, {**record, **changed}))
+        for number, labels in rows:
+            for classes in labels.values():
+                seen.update(dict.fromkeys(classes))
+                for name in set(classes) & set(self.names):
+                    places[name].append(number)
+            made.append({name: [self.names.get(one, one) for one in classes] for name, classes in labels.items()})
         self._check([name for name in self.names if name not in places], list(filter(None, seen)))
         return made, list(self._notes(places))
 
@@ -73,6 +93,10 @@ class LabelMap:
         yield f"classes renamed by {_OPTION}: {first_few(shown, 20)}"
         if absent := [repr(name) for name in self.names if name not in places]:
             yield f"{self.file}: names classes that are not there: {first_few(absent)}"
+
+
+def _parts(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(BETWEEN)]
 
 
 def parse_label_map(text: str) -> LabelMap:

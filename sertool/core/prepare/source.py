@@ -1,19 +1,24 @@
 """Read what ``prepare`` is given as a table: a table, one for each split, a folder, or a published corpus."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sertool.core.errors import UsageError
+from sertool.core.errors import DataError, SertoolError, UsageError
+from sertool.core.formatting import first_few
 from sertool.core.prepare.choices import Choices
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.folder import read_folder
 from sertool.core.prepare.layout import parse_layout
+from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
+from sertool.core.prepare.layouts.named import named
 from sertool.core.prepare.layouts.read import read_layout, recognised
-from sertool.core.prepare.layouts.registry import LAYOUTS
 from sertool.core.prepare.rows import Table
+from sertool.core.prepare.scale import STORED
 from sertool.core.prepare.split_tables import has_split_tables
 from sertool.core.prepare.table import read_table
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,65 @@ def read_source(source: Source) -> Table:
         DataError: it has problems; all are reported at once.
     """
     path, draw, choices, transcribe = source.path, source.draw, source.choices, source.transcribe
-    if path.is_dir() and (corpus := recognised(path) if source.layout is None else LAYOUTS.get(source.layout)):
-        return read_layout(corpus, path, draw, reader=source.reader, skip_bad=source.skip_bad, transcribe=transcribe)
+    if corpus := _corpus(source):
+        return _read_corpus(corpus, source)
     levels = None if source.layout is None else parse_layout(source.layout)
     if path.is_dir() and not has_split_tables(path):
         return read_folder(path, draw, levels, transcribe=transcribe, choices=choices)
     if levels is not None:
-        raise UsageError(f"--layout: for a folder of recordings, and {path} is none", hint="leave out --layout")
+        raise _no_folder(path)
     return read_table(
         path, source.audio_root, draw, missing_audio=source.skip_bad, transcribe=transcribe, choices=choices
+    )
+
+
+def _corpus(source: Source) -> CorpusLayout | None:
+    """Return the layout of a published corpus that is named, or that the folder can only be.
+
+    Raises:
+        UsageError: another option does not fit it, or what is named is neither a corpus nor a level of folders.
+    """
+    options = {
+        "--pattern": source.choices.pattern is not None,
+        "--rescale": source.choices.scale != STORED,
+        "--audio-root": source.audio_root is not None,
+    }
+    given = [option for option, is_given in options.items() if is_given]
+    if source.layout is None:  # each of these says that the folder is to be read in another way
+        return recognised(source.path) if source.path.is_dir() and not given else None
+    if (corpus := named(source.layout)) is None:
+        return None
+    if given:
+        raise UsageError(
+            f"{given[0]}: does not fit --layout {corpus.name}, which knows where all of {corpus.title} lies",
+            hint=f"leave out {first_few(given)}, or --layout to read the folder in your own way",
+        )
+    if not source.path.is_dir():
+        raise _no_folder(source.path)
+    return corpus
+
+
+def _read_corpus(corpus: CorpusLayout, source: Source) -> Table:
+    table = read_layout(
+        corpus,
+        source.path,
+        source.draw,
+        choices=source.choices,
+        reader=source.reader,
+        skip_bad=source.skip_bad,
+        transcribe=source.transcribe,
+    )
+    if source.layout is not None:
+        return table
+    note = f"read as {corpus.title}, as --layout {corpus.name} does; --layout class, for example, reads plain folders"
+    return replace(table, warnings=(note, *table.warnings))
+
+
+def _no_folder(path: Path) -> SertoolError:
+    if not path.exists():
+        return DataError(f"{path}: no such folder")
+    packed = path.is_file() and path.suffix.lower() in _ARCHIVES
+    return UsageError(
+        f"--layout: for a folder of recordings, and {path} is none",
+        hint="unpack it, and give the folder" if packed else "leave out --layout",
     )

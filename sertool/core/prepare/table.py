@@ -25,7 +25,7 @@ from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import cut, first_few, first_lines, problem_list
 from sertool.core.prepare.audio_paths import find_audio, why_missing
-from sertool.core.prepare.choices import Choices, check_needs_recordings, with_ids
+from sertool.core.prepare.choices import AS_IT_STANDS, Choices, check_needs_recordings, with_ids
 from sertool.core.prepare.columns import LONGEST_NAME, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.findings import Findings
@@ -38,7 +38,6 @@ from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
 from sertool.core.prepare.split_tables import read_split_tables
 
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
-AS_IT_STANDS = Choices()
 
 
 def read_table(

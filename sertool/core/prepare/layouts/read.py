@@ -10,9 +10,11 @@ from sertool.core.corpora.readers.layouts import LAYOUTS as READERS
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.formatting import plural, problem_list
+from sertool.core.prepare.choices import AS_IT_STANDS, Choices
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
 from sertool.core.prepare.layouts.registry import LAYOUTS
+from sertool.core.prepare.layouts.rename import rename
 from sertool.core.prepare.rows import Row, Table, divided
 
 
@@ -34,6 +36,7 @@ def read_layout(
     folder: Path,
     draw: Draw | None = None,
     *,
+    choices: Choices = AS_IT_STANDS,
     reader: str = "corpus",
     skip_bad: bool = False,
     transcribe: bool = False,
@@ -44,13 +47,14 @@ def read_layout(
         layout: layout of the folder.
         folder: the folder, as it was unpacked.
         draw: settings of the random splits, where the corpus has no official ones.
+        choices: classes renamed; nothing else of it fits.
         reader: the recipe's reader. For one of the paper's data sets the splits are those of the paper's files: where
             these have no validation, it joins training, and no split is drawn.
         skip_bad: leave out utterances and parts that lack something.
         transcribe: texts are added later, so missing ones are not reported.
 
     Raises:
-        UsageError: the recipe is for another data set.
+        UsageError: the recipe is for another data set, or a choice does not fit.
         DataError: the folder is no such corpus, or has problems; all are reported at once.
     """
     if reader in READERS and reader != layout.name:
@@ -58,13 +62,22 @@ def read_layout(
             f"{folder}: holds {layout.title}, and the recipe is for {READERS[reader].name}",
             hint=f"give a recipe for {layout.title}, or one for any corpus, such as --recipe custom",
         )
+    if reader in READERS and choices.label_map:
+        raise UsageError(
+            f"--map-labels: the recipe is for {READERS[reader].name}, whose classes are fixed",
+            hint="leave it out, or give a recipe for any corpus, such as --recipe custom",
+        )
+    _check_place(layout, folder)
     found = Found()
     try:
         rows = list(layout.rows(folder, found))
     except OSError as error:
         raise artifacts.read_error(folder, error) from error
     _check(layout, folder, rows, found, skip_bad)
-    header = _header(rows)
+    header, classes = _header(rows), layout.classes
+    if choices.label_map:
+        rows, classes, told = rename(choices.label_map, rows, classes)
+        found.notes += told
     if reader in READERS:
         rows, draw = _as_in_the_paper(rows, reader, found), None
     rows = [replace(row, split=row.split or "train") for row in rows]
@@ -72,11 +85,33 @@ def read_layout(
     return replace(
         table,
         warnings=(*found.notes, *table.warnings),
+        choices=choices.to_json(),
         layout=layout.name,
-        classes=layout.classes,
+        classes=classes,
         ranges={task: ends for task, ends in layout.ranges.items() if any(task in row.labels for row in rows)},
         left_out=(*found.left_out, *(found.skipped() if skip_bad else ())),
     )
+
+
+def _check_place(layout: CorpusLayout, folder: Path) -> None:
+    """Refuse a folder of another corpus, and one that has the corpus in a folder of its own.
+
+    Raises:
+        DataError: it is one of them, or it cannot be read.
+    """
+    try:
+        if layout.is_there(folder):
+            return
+        inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and layout.is_there(path)]
+    except OSError as error:
+        raise artifacts.read_error(folder, error) from error
+    if other := recognised(folder):
+        raise DataError(
+            f"{folder}: holds {other.title}, not {layout.title}, which has {layout.expects}",
+            hint=f"--layout {other.name}, or leave out --layout",
+        )
+    if inner:
+        raise DataError(f"{folder}: {layout.title} lies in a folder of it", hint=f"give that folder: {inner[0]}")
 
 
 def _check(layout: CorpusLayout, folder: Path, rows: Sequence[Row], found: Found, skip_bad: bool) -> None:
