@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 from sertool.commands import _options as options
 from sertool.commands._console import console, fetching, say
 from sertool.commands._options import option
+from sertool.commands._originals import from_originals
 from sertool.commands._outputs import Outputs
 from sertool.core.command_line import DATA, OUTPUT, command_line, run_command
 from sertool.core.formatting import readable_size
@@ -65,7 +66,7 @@ def fetch_data(
     # Without a name nothing is downloaded, but links can be checked.
     wanted = find_sources(names or (["all"] if check_links else []), sources)
     if check_links:
-        rows, failed, shown = _check(wanted, from_)
+        rows, failed, shown = _check(wanted, from_, out)
     elif wanted:
         requests = _requests(wanted, out, from_, sha256, force, keep_archive)
         files.spare(request.dest / folder for request in requests for folder in request.source.unpacks_to)
@@ -118,7 +119,7 @@ def _dest(source: "Source", dest: Path | None) -> Path:
 def _fetch_all(requests: list["Request"]) -> Done:
     """Fetch one after the other; a failure does not stop the next one."""
     from sertool.core.errors import SertoolError
-    from sertool.core.fetch.download import Policy
+    from sertool.core.fetch.download import NoAddressError, Policy
     from sertool.core.fetch.fetch import fetch
 
     talk = console()
@@ -133,10 +134,13 @@ def _fetch_all(requests: list["Request"]) -> Done:
             with fetching(request.name) as tell:
                 fetched = fetch(request, tell, Policy())
         except SertoolError as error:
+            instead = from_originals(source, request.dest) if isinstance(error, NoAddressError) else ""
             if len(requests) == 1:  # nothing else to fetch: the usual error message, with its hint
-                raise
+                if not instead:
+                    raise
+                raise NoAddressError(f"{error}{instead}", hint=error.hint) from error
             hint = f" (try: {error.hint})" if error.hint else ""
-            failed.append(f"{request.name}: {error}{hint}")
+            failed.append(f"{request.name}: {error}{instead}{hint}")
             rows.append({"name": request.name, "state": "failed", "error": str(error), "hint": error.hint})
             continue
         failed += fetched.problems
@@ -237,7 +241,7 @@ def _grid(rows: list[dict[str, Any]]) -> Grid:
     return grid
 
 
-def _check(wanted: Mapping[str, "Source"], origin: str | None) -> Done:
+def _check(wanted: Mapping[str, "Source"], origin: str | None, out: Path | None) -> Done:
     """Check all addresses; a source fails if none of its addresses works."""
     from sertool.core.fetch.download import Policy
     from sertool.core.fetch.obtain import links
@@ -252,4 +256,5 @@ def _check(wanted: Mapping[str, "Source"], origin: str | None) -> Done:
         if link.works:  # one mirror is enough
             working.add(name)
     failed = [name for name in wanted if name not in working]
-    return rows, [f"no address works for {', '.join(failed)}"] if failed else [], shown
+    instead = "".join(from_originals(wanted[name], _dest(wanted[name], out)) for name in failed)
+    return rows, [f"no address works for {', '.join(failed)}{instead}"] if failed else [], shown

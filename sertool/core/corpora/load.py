@@ -23,6 +23,7 @@ from sertool.core.recipe.schema import Recipe
 READER_VERSION = 2
 PACKAGED = "packaged:"
 CONVERTED, NOTE = "sertool", "fingerprint.json"
+_WHERE = "`sertool fetch-data` shows where to get each data set, docs/corpora.md how its owner's copy is prepared"
 # Classes and rule of a score from -3 to 3, by the requested number of classes.
 _SCORES = {2: (NOT_NEGATIVE, "sign"), 7: (SEVEN, "seven")}
 
@@ -42,7 +43,7 @@ def load_corpus(reader: str, folder: Path, report: Report = refuse) -> Corpus:
     if reader != "corpus" and reader not in LAYOUTS:
         raise UsageError(f"no reader {reader!r}", hint=f"the readers are corpus, {', '.join(LAYOUTS)}")
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", hint="`sertool fetch-data` shows where to get each data set")
+        raise DataError(f"{folder}: no such folder", hint=_WHERE)
     if is_corpus(folder):
         return read_corpus(folder, report)
     if reader == "corpus":

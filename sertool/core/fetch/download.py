@@ -55,6 +55,10 @@ class Link:
     detail: str
 
 
+class NoAddressError(DataError):
+    """No address of a file gives it."""
+
+
 def download(
     urls: Sequence[str],
     target: Path,
@@ -76,7 +80,8 @@ def download(
 
     Raises:
         UsageError: an address is not http or https, or ``sha256`` is not a checksum.
-        DataError: no address gives the right file (each is named with its reason), or another file has its name.
+        NoAddressError: no address gives the right file; each is named with its reason.
+        DataError: another file has its name.
         SertoolError: the disk is full, or another process downloads the same file.
     """
     for url in urls:
@@ -161,7 +166,7 @@ def _from_any(urls: Sequence[str], wanted: _Wanted, policy: Policy) -> Downloade
             return Downloaded(wanted.target, size, digest, url)
     listed = "".join(f"\n  {shown(url)}: {reason}" for url, reason in reasons)
     check = "--check-links shows which addresses work; " if any(reason.page for _, reason in reasons) else ""
-    raise DataError(
+    raise NoAddressError(
         f"{wanted.target}: could not be downloaded{listed}",
         hint=f"{check}download it in a browser, or from another address, and pass it with --from FILE",
     )

@@ -122,6 +122,28 @@ def test_dead_links_are_told_with_what_to_do(serve):
     assert checked.stdout.count("FAILS") == checked.stdout.count("works") == 1
 
 
+def test_the_papers_corpora_have_another_way_where_the_link_is_dead(serve):
+    _, address, _ = serve
+    entry = load_sources()["data"].model_dump() | {"urls": [f"{address}data.zip"]}
+    Path("own.yaml").write_text(dump_yaml({"format": "sertool-sources/1", "sources": {"data": entry}}))
+    ways = (
+        "the corpora from their owners serve as well (docs/corpora.md):\n"
+        "  sertool prepare IEMOCAP_full_release --layout iemocap --recipe iemocap --out elsewhere/IEMOCAP\n"
+        "  sertool prepare CMU_MOSI --layout mosi --recipe mosi --out elsewhere/MOSI\n"
+        "  sertool prepare CMU_MOSEI --layout mosei --recipe mosei-2 --out elsewhere/MOSEI\n"
+        "  sertool prepare MELD.Raw --layout meld --recipe meld --out elsewhere/MELD\n"
+    )
+    error = run("data", "--manifest", "own.yaml", "--out", "elsewhere", code=1).stderr
+    assert f"data.zip: the server answered 404 (Not Found)\n  {ways}  try: download it in a browser" in error
+    error = run("data", "--manifest", "own.yaml", "--check-links", "--out", "elsewhere", code=1).stderr
+    assert error == f"error: no address works for data\n  {ways}"
+
+
+def test_an_archive_that_is_damaged_is_no_dead_link(tmp_path):
+    (tmp_path / "data.zip").write_bytes(b"not an archive")
+    assert "docs/corpora.md" not in run("data", "--from", "data.zip", code=1).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -107,7 +107,7 @@ def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
         expected = "".join(f"\n  {', '.join(layout.files(split).values())}" for split in layout.prefixes)
         raise DataError(
             f"{folder}: no {layout.name} data there, expected the files of at least one split:{expected}",
-            hint="`sertool fetch-data data` downloads the published ones",
+            hint="`sertool fetch-data data` downloads them, or `sertool prepare` the owner's copy (docs/corpora.md)",
         )
     for split in found:
         with reporting(report):
