@@ -25,12 +25,12 @@ def inspect_prepared(
     """Return the settings that training needs, and what `sertool doctor` finds; None if there are no labels."""
     from sertool.core.doctor.inspect import inspect
     from sertool.core.doctor.locate import doctor_command
-    from sertool.core.prepare.summary import tasks_of, training_settings
+    from sertool.core.prepare.summary import predicted_tasks, training_settings
     from sertool.core.recipe import load as recipes
 
     opened = recipes.load(recipe, overrides, users_path=str(out))
     settings = [*overrides, *training_settings(corpus, opened)]
-    if opened.dataset.reader not in ("corpus", corpus.layout) or not tasks_of(corpus):
+    if opened.dataset.reader not in ("corpus", corpus.layout) or not predicted_tasks(corpus):
         return settings, None
     opened = recipes.load(recipe, settings, users_path=str(out))
     command = doctor_command(recipe, settings, opened.dataset.path, out)
@@ -44,11 +44,15 @@ def next_lines(
     """Return a summary of what `sertool doctor` found, and the command that trains, if the corpus can be trained on."""
     from sertool.core.doctor.inspect import summary_line, warning_lines
     from sertool.core.doctor.locate import doctor_command, train_command
-    from sertool.core.prepare.summary import tasks_of
+    from sertool.core.prepare.summary import predicted_tasks, tasks_of
     from sertool.core.recipe import load as recipes
 
     if not tasks_of(corpus):
         return ["there are no labels, so there is nothing to train on"]
+    if not predicted_tasks(corpus):
+        return [
+            f"nothing to train on: no recipe predicts scores on a scale of their own ({', '.join(tasks_of(corpus))})"
+        ]
     opened = recipes.load(recipe, settings, users_path=str(out))
     if inspection is None:  # the recipe is for another data set, so it may not fit
         return [f"next: {doctor_command(recipe, settings, opened.dataset.path, out)}"]

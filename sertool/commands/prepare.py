@@ -296,8 +296,13 @@ def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
         console.print(words, markup=False, soft_wrap=True)
     for task, counts in result["tasks"].items():
         splits = counts["splits"]
-        grid = Grid(task, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)
-        for name in counts["classes"]:
-            grid.add_row(name, *(str(splits[split][name]) for split in splits))
+        title = task if "range" not in counts else "{}, {:g} to {:g}".format(task, *counts["range"])
+        grid = Grid(title, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)
+        for name in counts["classes"] or ("mean", "sd", "lowest", "highest"):
+            grid.add_row(name, *map(_figure, (splits[split][name] for split in splits)))
         grid.add_row("all", *map(str, counts["labelled"].values()))
         console.print(grid)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -1,5 +1,6 @@
 """A table of recordings becomes a corpus: decode, transcribe, clean words, report failures."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -202,9 +203,9 @@ def assemble(
 def _warnings(table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[Row], maker: FrameMaker) -> list[str]:
     warnings = []
     if corpus.left_out:
-        lines = [f"{item.id} ({item.split}): {item.reason}" for item in corpus.left_out]
-        count = f"left out {len(lines)} of {len(table.rows)} utterances"
-        warnings.append("\n  ".join([count, *first_lines(lines)]))
+        total = len(table.rows) + len(table.left_out)
+        count = f"left out {len(corpus.left_out):,} of {total:,} utterances"
+        warnings.append("\n  ".join([count, *first_lines(_reasons(corpus.left_out))]))
     for split in SPLITS:
         if split not in corpus.counts() and any(row.split == split for row in table.rows):
             warnings.append(f"no utterance of {split} could be used")
@@ -221,6 +222,17 @@ def _warnings(table: Table, corpus: Corpus, decoded: Decoded, silent: Sequence[R
             "a row should be one utterance; cut it out with the columns start and end"
         )
     return warnings + maker.warnings()
+
+
+def _reasons(left_out: Sequence[LeftOut]) -> list[str]:
+    """Return a line for each reason: with its utterance, or where several share it, with their count."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for item in left_out:
+        ids[item.reason].append(f"{item.id} ({item.split})")
+    return [
+        f"{own[0]}: {reason}" if len(own) == 1 else f"{reason}: {len(own):,}, such as {first_few(own)}"
+        for reason, own in ids.items()
+    ]
 
 
 def _listed(rows: Sequence[Row]) -> str:

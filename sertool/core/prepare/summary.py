@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import fmean, stdev
 from typing import Any
 
 from sertool.core.corpora.corpus import Corpus, Utterance
@@ -17,18 +18,32 @@ def tasks_of(corpus: Corpus) -> list[str]:
     return sorted(names, key=lambda name: (name != "emotion", name))
 
 
+def predicted_tasks(corpus: Corpus) -> list[str]:
+    """Return the tasks that a recipe can predict: those of :func:`tasks_of` but scores on a scale of their own."""
+    return [task for task in tasks_of(corpus) if task not in corpus.ranges]
+
+
 def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
     """Return the settings, besides ``dataset.path``, that a recipe needs to train on a corpus, as ``KEY=VALUE``."""
-    task = next(iter(tasks_of(corpus)), recipe.dataset.task)
+    settings = _task_settings(corpus, recipe) if recipe.dataset.reader == "corpus" else []
+    if "text" in recipe.dataset.modalities and not any(u.words for u in corpus.utterances):
+        settings.append("dataset.modalities=[audio]")
+    if "audio" in recipe.dataset.modalities and corpus.texts_alone:
+        settings.append("dataset.modalities=[text]")
+    return settings
+
+
+def _task_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
+    """Return the settings of the task; a recipe for a data set of the paper has them all."""
+    known = predicted_tasks(corpus)
+    if not known:
+        return []
+    task = recipe.dataset.task if recipe.dataset.task in known else known[0]
     settings = [] if task == recipe.dataset.task else [f"dataset.task={task}"]
     if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
         settings.append("dataset.num_classes=2")  # negative or not; 7 is the other choice
     if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
         settings.append("training.class_weights=none")  # weights are for one class per utterance
-    if "text" in recipe.dataset.modalities and not any(u.words for u in corpus.utterances):
-        settings.append("dataset.modalities=[audio]")
-    if "audio" in recipe.dataset.modalities and corpus.texts_alone:
-        settings.append("dataset.modalities=[text]")
     return settings
 
 
@@ -48,7 +63,10 @@ def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dic
         "utterances": len(corpus.utterances),
         "splits": corpus.counts(),
         "splits_drawn_by": preparation.drawn or None,
-        "tasks": {task: _counts(corpus, task) for task in tasks_of(corpus)},
+        "tasks": {
+            task: _figures(corpus, task) if task in corpus.ranges else _counts(corpus, task)
+            for task in tasks_of(corpus)
+        },
         "frames": len(corpus.audio.flat),
         "seconds": _seconds(corpus.utterances),
         "seconds_by_split": {split: _seconds(_of(corpus, split)) for split in corpus.counts()},
@@ -81,8 +99,7 @@ def _counts(corpus: Corpus, task: str) -> dict[str, Any]:
     kind = _kind(corpus, task)
     classes = NOT_NEGATIVE if kind == "score" else corpus.classes[task]
     splits, labelled = {}, {}
-    for split in corpus.counts():
-        labels = [utterance.labels[task] for utterance in _of(corpus, split) if task in utterance.labels]
+    for split, labels in _labels(corpus, task).items():
         if kind == "score":
             labels = [NOT_NEGATIVE[label >= 0] for label in labels]  # as the task with two classes does
         splits[split] = {
@@ -91,3 +108,25 @@ def _counts(corpus: Corpus, task: str) -> dict[str, Any]:
         }
         labelled[split] = len(labels)
     return {"kind": kind, "classes": list(classes), "splits": splits, "labelled": labelled}
+
+
+def _figures(corpus: Corpus, task: str) -> dict[str, Any]:
+    """Describe the scores of a scale of its own by split: mean, standard deviation (of n - 1), lowest and highest."""
+    splits, labelled = {}, {}
+    for split, scores in _labels(corpus, task).items():
+        labelled[split] = len(scores)
+        splits[split] = {
+            "mean": fmean(scores) if scores else None,
+            "sd": stdev(scores) if len(scores) > 1 else None,
+            "lowest": min(scores, default=None),
+            "highest": max(scores, default=None),
+        }
+    return {"kind": "range", "range": list(corpus.ranges[task]), "classes": [], "splits": splits, "labelled": labelled}
+
+
+def _labels(corpus: Corpus, task: str) -> dict[str, list[Any]]:
+    """Return the labels of a task by split."""
+    return {
+        split: [utterance.labels[task] for utterance in _of(corpus, split) if task in utterance.labels]
+        for split in corpus.counts()
+    }
