@@ -7,7 +7,7 @@ sentences are those listed on the database's site.
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sertool.core.errors import DataError
@@ -39,21 +39,30 @@ FEMALE = ("08", "09", "13", "14", "16")
 MALE = ("03", "10", "11", "12", "15")
 COLUMNS = ("utterance", "audio", "text", "emotion", "speaker", "gender")
 TABLE, TABLE_OF_FOUR = "utterances.csv", "four-emotions.csv"
-_NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])\.wav", re.IGNORECASE)
+# The parts of a name, without its ending.
+NAME = (
+    f"(?P<speaker>{'|'.join((*FEMALE, *MALE))})(?P<sentence>{'|'.join(SENTENCES)})"
+    f"(?P<emotion>[{''.join(EMOTIONS)}])[a-z]"
+)
 
 
 def rows(names: Iterable[str]) -> list[dict[str, str]]:
     """Return one row per recording with a name of EMO-DB's, sorted by name; ignore other names."""
     found = []
     for name in sorted(names):
-        parts = _NAME.fullmatch(name)
-        if not parts or parts[1] not in (*FEMALE, *MALE) or parts[2].lower() not in SENTENCES:
-            continue
-        gender = "female" if parts[1] in FEMALE else "male"
-        text, emotion = SENTENCES[parts[2].lower()], EMOTIONS[parts[3].upper()]
-        values = (Path(name).stem, name, text, emotion, parts[1], gender)
-        found.append(dict(zip(COLUMNS, values, strict=True)))
+        if parts := re.fullmatch(rf"{NAME}\.wav", name, re.IGNORECASE):
+            found.append({"utterance": Path(name).stem, "audio": name} | facts_of(parts.groupdict()))
     return found
+
+
+def facts_of(parts: Mapping[str, str]) -> dict[str, str]:
+    """Return text, emotion, speaker and gender of a recording by the parts of its name."""
+    return {
+        "text": SENTENCES[parts["sentence"].lower()],
+        "emotion": EMOTIONS[parts["emotion"].upper()],
+        "speaker": parts["speaker"],
+        "gender": "female" if parts["speaker"] in FEMALE else "male",
+    }
 
 
 def write_tables(folder: Path) -> list[dict[str, str]]:

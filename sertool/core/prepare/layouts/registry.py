@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 
-from sertool.core.prepare.layouts import iemocap, meld
+from sertool.core.prepare.layouts import emodb, iemocap, meld, ravdess
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 
-_ALL: tuple[CorpusLayout, ...] = (iemocap.LAYOUT, meld.LAYOUT)
+_ALL: tuple[CorpusLayout, ...] = (
+    emodb.LAYOUT,
+    iemocap.LAYOUT,
+    meld.LAYOUT,
+    ravdess.LAYOUT,
+)
 LAYOUTS: Mapping[str, CorpusLayout] = {layout.name: layout for layout in _ALL}

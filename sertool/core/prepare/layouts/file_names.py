@@ -1,0 +1,166 @@
+"""Recordings whose names hold the facts, and what the layouts of such corpora share.
+
+The classes have the names that EmoBox gives them (Ma et al., Interspeech 2024), in small letters: ``angry``,
+``disgust``, ``fear``, ``happy``, ``neutral``, ``sad``, ``surprise``. So a model of one of these corpora can be tested
+on another.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from sertool.core.corpora.corpus import Ratings
+from sertool.core.features.audio import Segment
+from sertool.core.formatting import first_few, plural, printable
+from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, is_audio_name
+from sertool.core.prepare.labels import Label
+from sertool.core.prepare.layouts.corpus_layout import Found
+from sertool.core.prepare.rows import Row
+
+_DEEPEST = 6  # levels of folders; corpora have up to four, and a link may lead in a circle
+_STRAY = 20  # a folder is recognised with one recording of another name among so many
+_FIRST = 100  # recordings that are enough to see that a folder holds another corpus
+_POINTER = b"version https://git-lfs"  # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_LONGEST_POINTER = 1024  # bytes, by the same document
+
+
+@dataclass(frozen=True)
+class Named:
+    """A recording and the facts in its name.
+
+    Attributes:
+        id: id of the utterance.
+        path: the file.
+        facts: the parts of the name.
+        split: official split; empty if there is none.
+    """
+
+    id: str
+    path: Path
+    facts: Mapping[str, str]
+    split: str = ""
+
+    def row(self, labels: Mapping[str, Label], *, text: str = "", ratings: Ratings | None = None, **groups: str) -> Row:
+        """Make the row of the utterance; groups are its speaker, gender, ..."""
+        return Row(None, self.id, self.split, text, labels, groups, Segment(self.path), ratings)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that a corpus gives its recordings.
+
+    Attributes:
+        title: name of the corpus.
+        pattern: regular expression for the end of a path, without the file's ending and with ``/`` between folders;
+            its named groups are the facts. Large and small letters count as the same.
+        id: id of an utterance, from the facts in braces and ``{name}``, the file's name without its ending.
+        splits: official split by the fact ``split``.
+    """
+
+    title: str
+    pattern: str
+    id: str = "{name}"
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str]:
+        return re.compile(f"(?:.*/)?{self.pattern}", re.IGNORECASE)
+
+    def _facts(self, path: Path) -> dict[str, str] | None:
+        fits = self._expression.fullmatch(path.with_suffix("").as_posix())
+        return fits and {name: value or "" for name, value in fits.groupdict().items()}
+
+    def are_in(self, folder: Path) -> bool:
+        """Check whether nearly all recordings of a folder, and at least one, have such names.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        fit = other = 0
+        for path in _recordings(folder.absolute()):
+            if self._facts(path) is None:
+                other += 1
+            else:
+                fit += 1
+            if other > max(_FIRST, fit):
+                return False
+        return fit > 0 and other * _STRAY <= fit
+
+    def read(self, folder: Path, found: Found) -> list[Named]:
+        """Return the recordings of a folder in the order of their ids; those of other names are noted.
+
+        A recording that is there twice is used once. A recording of zero bytes is told by ``Found.lacks``.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        named: dict[str, Named] = {}
+        others, twice = list[Path](), list[Path]()
+        for path in sorted(_recordings(folder.absolute()), key=_preferred_first):
+            facts = self._facts(path)
+            if facts is None:
+                others.append(path)
+                continue
+            split = self.splits.get(facts.get("split", "").lower(), "")
+            one = Named(self.id.format(name=path.stem, **facts), path, facts, split)
+            first = named.setdefault(one.id, one)
+            if first is not one:
+                twice.append(path)
+                if first.path.suffix == path.suffix and first.path.stat().st_size != path.stat().st_size:
+                    paths = (_shown(folder, each) for each in (first.path, path))
+                    found.wrong("different recordings of one name", " and ".join(paths))
+        self._note(folder, others, twice, found)
+        return [one for _, one in sorted(named.items()) if _holds_sound(one, found)]
+
+    def _note(self, folder: Path, others: list[Path], twice: list[Path], found: Found) -> None:
+        if others:
+            shown = first_few(_shown(folder, path) for path in others)
+            found.notes.append(f"{plural(len(others), 'recording')} not used, no name of {self.title}'s: {shown}")
+        if twice:
+            shown = first_few(_shown(folder, path) for path in twice)
+            found.notes.append(f"{plural(len(twice), 'recording')} there twice, used once: {shown}")
+
+
+def one_of(name: str, codes: Mapping[str, str]) -> str:
+    """Return the regular expression of a fact that is one of some codes.
+
+    >>> one_of("emotion", {"sa": "sad", "su": "surprise"})
+    '(?P<emotion>sa|su)'
+    """
+    return f"(?P<{name}>{'|'.join(codes)})"
+
+
+def _recordings(folder: Path, levels: int = _DEEPEST) -> Iterator[Path]:
+    """Yield the recordings below a folder, without hidden files and folders."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _recordings(Path(entry.path), levels - 1) if levels else ()
+            elif is_audio_name(entry.name):
+                yield Path(entry.path)
+
+
+def _preferred_first(path: Path) -> tuple[int, Path]:
+    """Sort a WAV file before a compressed one of the same name."""
+    return AUDIO_SUFFIXES.index(path.suffix.lower()), path
+
+
+def _shown(folder: Path, path: Path) -> str:
+    return printable(path.relative_to(folder.absolute()).as_posix())
+
+
+def _holds_sound(one: Named, found: Found) -> bool:
+    """Check for a file that holds nothing, as its size or first bytes show."""
+    size = one.path.stat().st_size
+    if not size:
+        found.lacks("recordings of zero bytes", one.id, one.split or "train")
+        return False
+    if size <= _LONGEST_POINTER and one.path.read_bytes().startswith(_POINTER):
+        found.lacks("Git LFS pointers in the place of recordings ('git lfs pull' gets them)", one.id)
+        return False
+    return True
