@@ -33,6 +33,13 @@ utterances = st.builds(
     speaker=st.none() | text,
     video=st.none() | text,
     seconds=st.none() | st.floats(0, 100),
+    ratings=st.none()
+    | st.dictionaries(
+        text,
+        st.dictionaries(text, text | st.floats(-9, 9) | st.lists(text, max_size=3).map(tuple), max_size=2),
+        max_size=2,
+    ),
+    fold=st.none() | text,
 )
 
 
@@ -57,6 +64,8 @@ def full() -> Corpus:
         frontend={"sample_rate": 22050, "trim_db": None},
         source="somewhere",
         synthetic=True,
+        layout="iemocap",
+        ranges={"valence": (1.0, 5.0)},
     )
 
 
