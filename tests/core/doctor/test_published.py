@@ -164,14 +164,15 @@ def test_the_finding_names_the_counts_and_the_doctor_shows_what_agrees(tmp_path)
     recipe = recipe_for("own", "dataset.task=emotion", "expected={}")
     inspection = inspect(recipe, tmp_path / "MOSEI", data_dir=tmp_path)
     (finding,) = [one for one in inspection.findings if one.kind == "published"]
-    assert (finding.severity, finding.number) == ("warning", 6)
+    assert (finding.severity, finding.number) == ("warning", 11)
     assert finding.text == (
-        "6 counts differ from IEMOCAP as published: utterances: 13, published 10,039, speakers: 2, published 10, "
-        "emotion neutral: 7, published 1,708, emotion happy: 0, published 1,636, emotion sad: 0, published 1,084, "
-        "emotion angry: 0, published 1,103"
+        "11 counts differ from IEMOCAP as published: utterances of train: 9, published 8,220, utterances of test: 4, "
+        "published 1,819, speakers of train: 2, published 8, emotion neutral of train: 5, published 1,324, emotion "
+        "neutral of test: 2, published 384, emotion happy of train: 0, published 1,358, emotion happy of test: 0, "
+        "published 278, emotion sad of train: 0, published 890 and 3 more"
     )
     assert any("[published]" in line for line in warning_lines(inspection))
-    assert inspection.to_json()["published"]["differs"][1] == "speakers: 2, published 10"
+    assert inspection.to_json()["published"]["differs"][2] == "speakers of train: 2, published 8"
     shown = "\n".join(line.plain for line in show(inspection, "sertool train", 200))
     assert "as published for" not in shown
     agreeing = replace(inspection, published=replace(inspection.published, agrees=("10 speakers",)))
