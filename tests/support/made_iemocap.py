@@ -63,7 +63,7 @@ def _make_session(session: Path, number: int, counts: Mapping[str, int], seconds
     labels, transcripts = session / "dialog" / "EmoEvaluation", session / "dialog" / "transcriptions"
     for folder in (transcripts, *(labels / name for name in ("Attribute", "Categorical", "Self-evaluation"))):
         folder.mkdir(parents=True, exist_ok=True)
-    places = count()
+    places = count(number * 2200)  # more than a session has turns, so that no two have the same noise
     for dialogue, turns in _dialogues(number, counts, seconds).items():
         blocks = [_block(turn, number, place) for place, turn in enumerate(turns)]
         header = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sertool.core.errors import DataError
+from sertool.core.files import artifacts
 from sertool.core.formatting import first_few
 from sertool.core.prepare.table_text import read_text
 
 DEPTH = 4  # levels of folders; a link to a folder above would otherwise never end
+_LARGEST_TEXT = 32_000_000  # bytes
 
 
 def files_below(folder: Path, depth: int = DEPTH) -> list[Path]:
@@ -35,6 +37,19 @@ def files_below(folder: Path, depth: int = DEPTH) -> list[Path]:
 
 def _raised(error: OSError) -> None:
     raise error
+
+
+def read_western_text(path: Path) -> str:
+    """Read a text in UTF-8, or else in Windows-1252, whose quotation marks and accents old corpora have.
+
+    Raises:
+        DataError: the file cannot be read, or is larger than any of a corpus.
+    """
+    content = artifacts.read_bytes(path, _LARGEST_TEXT)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

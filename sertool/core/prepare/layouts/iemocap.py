@@ -18,7 +18,7 @@ Evaluation 42 (2008); the documentation that comes with the release; public read
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +26,10 @@ from sertool.core.corpora.corpus import Rating
 from sertool.core.corpora.readers import iemocap
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
-from sertool.core.files import artifacts
 from sertool.core.formatting import first_few, plural
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
+from sertool.core.prepare.layouts.files import read_western_text
 from sertool.core.prepare.rows import Row
 
 SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
@@ -68,12 +68,12 @@ CLASSES = {
     SIX: ("neutral", "happy", "sad", "angry", "excited", "frustrated"),
     ALL: tuple(EMOTIONS.values()),
 }
-_LARGEST = 32_000_000  # bytes of a text file; those of the release have at most some hundred thousand
+_NUMBER = r"(\d+(?:\.\d+)?)"
 _TURN = re.compile(
-    r"\[\s*[\d.]+\s*-\s*[\d.]+\s*]\s+(Ses\d\d[FM]_\w+_[FM]\w+)\s+(\w+)\s+\[\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*]"
+    rf"\[[^]]*]\s+(Ses\d\d[FM]_\w+_[FM]\w+)\s+(\w+)\s+\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*]"
 )
 _VOTE = re.compile(r"([CA])-(\w+)\s*:([^(]*)")
-_SCORE = re.compile(r"(val|act|dom)\s+(\d+(?:\.\d+)?)")
+_SCORE = re.compile(rf"(val|act|dom)\s+{_NUMBER}")
 # The times of some lines are missing. Lines of other form are remarks, such as "M: [LAUGHTER]".
 _TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+)\s*(?:\[[^]]*])?\s*:\s*(.*)")
 
@@ -121,7 +121,7 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
     texts_alone = not any(session.recordings for session in sessions.values())
     if texts_alone:
         found.notes.append("no session has recordings (sentences/wav): a corpus of texts")
-    unlabelled: list[str] = []
+    unlabelled, outside = list[str](), list[str]()
     for name, session in sessions.items():
         if not session.recordings and not texts_alone:
             found.lacks("sessions without recordings (sentences/wav)", name, session.split)
@@ -129,6 +129,12 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
             yield from _rows(session, found, texts_alone)
         labelled = {turn.id for turn in session.turns}
         unlabelled += [id_ for id_ in session.recordings if id_ not in labelled]
+        for turn in session.turns:
+            outside += [
+                f"{task} {score:g} ({turn.id})" for task, score in turn.scores.items() if not LOW <= score <= HIGH
+            ]
+    if outside:
+        found.notes.append(f"scores that are not from {LOW:g} to {HIGH:g} are left out: {first_few(outside)}")
     if unlabelled:
         found.notes.append(f"{plural(len(unlabelled), 'recording')} without a label: {first_few(unlabelled)}")
 
@@ -173,13 +179,14 @@ def _rows(session: _Session, found: Found, texts_alone: bool) -> Iterator[Row]:
 
 def _labels_of(turn: _Turn) -> dict[str, Label]:
     """Return the class by task, and the scores; without agreement there is no class."""
+    scores = {task: score for task, score in turn.scores.items() if LOW <= score <= HIGH}
     if turn.emotion not in EMOTIONS:
-        return dict(turn.scores)
+        return dict(scores)
     name = EMOTIONS[turn.emotion]
     # The paper, and most others since, count excited as happy where they use four classes.
     four = "happy" if name == "excited" else name
     classes = {FOUR: four, SIX: name, ALL: name}
-    return {**{task: own for task, own in classes.items() if own in CLASSES[task]}, **turn.scores}
+    return {**{task: own for task, own in classes.items() if own in CLASSES[task]}, **scores}
 
 
 def _read(session: Path, split: str, found: Found) -> _Session:
@@ -211,15 +218,10 @@ def _texts(folder: Path) -> list[Path]:
 
 
 def _lines(path: Path) -> list[str]:
-    content = artifacts.read_bytes(path, _LARGEST)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # quotation marks of Windows
-        text = content.decode("cp1252", errors="replace")
-    return [line.strip() for line in text.splitlines()]
+    return [line.strip() for line in read_western_text(path).splitlines()]
 
 
-def _turns(path: Path, split: str, found: Found) -> Iterable[_Turn]:
+def _turns(path: Path, split: str, found: Found) -> list[_Turn]:
     """Read a file of labels."""
     turns: list[_Turn] = []
     for number, line in enumerate(_lines(path), start=1):
@@ -227,20 +229,12 @@ def _turns(path: Path, split: str, found: Found) -> Iterable[_Turn]:
             id_, emotion, *scores = match.groups()
             if emotion not in (*EMOTIONS, NO_AGREEMENT):
                 found.wrong("emotions that IEMOCAP does not have", f"{emotion} ({id_})")
-            turns.append(_Turn(id_, emotion, _scores(zip(SCORES, scores, strict=True), id_, found)))
+            turns.append(_Turn(id_, emotion, dict(zip(SCORES.values(), map(float, scores), strict=True))))
         elif line.startswith("["):
             found.lacks("lines of labels that cannot be read", f"{path.name} line {number}", split)
         elif turns and (match := _VOTE.match(line)):
             _add_rating(turns[-1].ratings, *match.groups())
     return turns
-
-
-def _scores(given: Iterable[tuple[str, str]], id_: str, found: Found) -> dict[str, float]:
-    scores = {SCORES[name]: float(value) for name, value in given}
-    inside = {name: score for name, score in scores.items() if LOW <= score <= HIGH}
-    for name in scores.keys() - inside.keys():
-        found.notes.append(f"{id_}: {name} {scores[name]:g} is not from {LOW:g} to {HIGH:g}, so it is left out")
-    return inside
 
 
 def _add_rating(ratings: dict[str, dict[str, Rating]], kind: str, rater: str, says: str) -> None:

@@ -157,7 +157,7 @@ def test_awkward_lines_of_labels(release):
     assert row.ratings["arousal"]["E3"] == 2.5
     assert "E3" not in row.ratings["valence"]
     assert "valence" not in row.labels
-    assert "Ses01F_impro01_F000: valence 5.5 is not from 1 to 5, so it is left out" in table.warnings
+    assert "scores that are not from 1 to 5 are left out: valence 5.5 (Ses01F_impro01_F000)" in table.warnings
 
 
 def test_lines_that_are_no_label_and_foreign_emotions_are_refused(release):
