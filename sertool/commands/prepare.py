@@ -69,6 +69,10 @@ MapLabelsOption = Annotated[
     str | None,
     option("--map-labels", "Rename and merge classes: old=new,..., or a file with a line old=new each.", "FILE|LIST"),
 ]
+MapTextsOption = Annotated[
+    str | None,
+    option("--map-texts", "Sentences by the codes that {text} in --pattern reads: a file of lines code=text.", "FILE"),
+]
 RescaleOption = Annotated[
     str | None,
     option("--rescale", "Lowest and highest score of the table, such as 1:5. Default: -3:3.", "LOW:HIGH"),
@@ -106,6 +110,7 @@ def prepare(
     layout: LayoutOption = None,
     pattern: PatternOption = None,
     map_labels: MapLabelsOption = None,
+    map_texts: MapTextsOption = None,
     rescale: RescaleOption = None,
     splits: SplitsOption = "0.7,0.15,0.15",
     seed: SeedOption = 1,
@@ -140,7 +145,7 @@ def prepare(
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
-    draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale)
+    draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale, map_texts)
     reader = opened.dataset.reader
     source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None)
     if dry_run:

@@ -12,9 +12,10 @@ from sertool.core.prepare.cells import Number, Records, plain_cells
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.label_map import LabelMap, parse_label_map
 from sertool.core.prepare.labels import SCORE
-from sertool.core.prepare.pattern import Pattern, fact_of, parse_pattern
+from sertool.core.prepare.pattern import TEXT, Pattern, fact_of, parse_pattern
 from sertool.core.prepare.rows import ID_COLUMNS
 from sertool.core.prepare.scale import STORED, Scale, parse_scale
+from sertool.core.prepare.text_map import TextMap, parse_text_map
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,18 @@ class Choices:
         pattern: facts in the names of recordings.
         label_map: classes that are merged or renamed.
         scale: scale of the scores.
+        text_map: sentences by the codes that names hold.
     """
 
     pattern: Pattern | None = None
     label_map: LabelMap | None = None
     scale: Scale = STORED
+    text_map: TextMap | None = None
 
     @property
     def files(self) -> list[Path]:
         """Return the files that the choices were read from."""
-        return [self.label_map.file] if self.label_map is not None and self.label_map.file is not None else []
+        return [one.file for one in (self.label_map, self.text_map) if one is not None and one.file is not None]
 
     def to_json(self) -> dict[str, Any]:
         """Return the choices that were made, to be kept with the corpus."""
@@ -45,6 +48,8 @@ class Choices:
             made["map_labels"] = dict(self.label_map.names)
         if self.scale != STORED:
             made["rescale"] = [self.scale.low, self.scale.high]
+        if self.text_map is not None:
+            made["map_texts"] = dict(self.text_map.texts)
         return made
 
     def apply(
@@ -65,7 +70,7 @@ class Choices:
         """
         header, notes = list(header), list[str]()
         if self.pattern is not None:
-            header, records, notes = _with_facts(self.pattern, header, records, findings)
+            header, records, notes = _with_facts(self.pattern, self.text_map, header, records, findings)
         if self.label_map is not None and not findings:
             records, told = self.label_map.apply(records)
             notes += told
@@ -79,17 +84,26 @@ class Choices:
 AS_IT_STANDS = Choices()
 
 
-def parse_choices(pattern: str | None, label_map: str | None, scale: str | None) -> Choices:
-    """Parse the options --pattern, --map-labels and --rescale; None where one was not given.
+def parse_choices(
+    pattern: str | None, label_map: str | None, scale: str | None, text_map: str | None = None
+) -> Choices:
+    """Parse the options --pattern, --map-labels, --rescale and --map-texts; None where one was not given.
 
     Raises:
         UsageError, DataError: one of them, or the file that it names, is wrong.
     """
-    return Choices(
+    choices = Choices(
         None if pattern is None else parse_pattern(pattern),
         None if label_map is None else parse_label_map(label_map),
         STORED if scale is None else parse_scale(scale),
+        None if text_map is None else parse_text_map(text_map),
     )
+    if choices.text_map and TEXT not in (choices.pattern.columns if choices.pattern else ()):
+        raise UsageError(
+            "--map-texts: no {text} in --pattern says where the names hold the code of their sentence",
+            hint="--pattern '{speaker:2}{text:3}{emotion:1}{take}'",
+        )
+    return choices
 
 
 def check_needs_recordings(
@@ -107,7 +121,7 @@ def check_needs_recordings(
 
 
 def _with_facts(
-    pattern: Pattern, header: list[str], records: Records[Number], findings: Findings
+    pattern: Pattern, text_map: TextMap | None, header: list[str], records: Records[Number], findings: Findings
 ) -> tuple[list[str], Records[Number], list[str]]:
     """Add the facts of the recordings' names as columns."""
     known = set(map(fact_of, header))
@@ -131,16 +145,35 @@ def _with_facts(
         if len(set(ids)) < len(ids):
             columns.remove(name)
             notes.append(f"{{{name}}} is the same in several names, so the id is the whole name of the file")
+    if TEXT in columns:
+        codes = _with_texts(text_map, records, found, findings)
+        if text_map is None:
+            columns.remove(TEXT)
+            notes.append(f"{{text}} holds codes, which are no texts ({codes}): --map-texts FILE gives their sentences")
     filled: Records[Number] = [
         (number, {**record, **{name: own.get(name, "") for name in columns}})
         for (number, record), own in zip(records, found, strict=True)
     ]
     made, changed = plain_cells(filled)
-    facts = {name: sorted({record[name] for _, record in made} - {""}) for name in columns if name not in ID_COLUMNS}
+    told = [name for name in columns if name not in (*ID_COLUMNS, TEXT)]
+    facts = {name: sorted({record[name] for _, record in made} - {""}) for name in told}
     shown = "; ".join(f"{name} {first_few(values)}" for name, values in facts.items())
     if shown:
         notes.insert(0, f"names of recordings are read as {pattern.text}: {shown}")
     return [*header, *columns], made, [*notes, *changed]
+
+
+def _with_texts(
+    text_map: TextMap | None, records: Records[Number], found: list[dict[str, str]], findings: Findings
+) -> str:
+    """Put sentences in the place of their codes, if there are any; return the first codes."""
+    codes = [own.get(TEXT, "") for own in found]
+    if text_map is not None:
+        for (number, _), own, code in zip(records, found, codes, strict=True):
+            if code and code not in text_map.texts:
+                findings.add(f"{text_map.file} has no sentence for the code", number, code)
+            own[TEXT] = text_map.texts.get(code, "")
+    return first_few(sorted(set(codes) - {""}))
 
 
 def with_ids(header: Sequence[str], records: Records[Number]) -> tuple[list[str], Records[Number], list[str]]:

@@ -143,7 +143,7 @@ def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, st
         groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
         if speaker:
             groups["speaker"] = speaker
-        rows.append(Row(None, id_, split, "", labels, groups, Segment(folder / path)))
+        rows.append(Row(None, id_, split, record.get("text", ""), labels, groups, Segment(folder / path)))
     if findings:
         raise DataError(problem_list(folder, findings.lines()), hint="--rescale 1:5 is for scores from 1 to 5")
     return rows

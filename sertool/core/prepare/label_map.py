@@ -5,18 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertool.core.corpora.names import is_missing, normal, text_of
-from sertool.core.errors import DataError, UsageError, did_you_mean
-from sertool.core.files.yaml_file import read_yaml
+from sertool.core.corpora.names import is_missing, normal
+from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.formatting import first_few, row_numbers
 from sertool.core.prepare.audio_paths import is_file
 from sertool.core.prepare.cells import LABELS, Number, Records
 from sertool.core.prepare.labels import BETWEEN
-from sertool.core.prepare.table_text import read_text
+from sertool.core.prepare.pairs import read_pairs, split_pair
 
 _OPTION = "--map-labels"
 _EXAMPLE = f"{_OPTION} hap=happy,exc=happy, or a file with a line old=new for each class, or a JSON or YAML object"
-_OBJECTS = (".json", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -108,32 +106,18 @@ def parse_label_map(text: str) -> LabelMap:
     """
     path = Path(text)
     if is_file(path):
-        return LabelMap(_checked(_read_pairs(path), str(path)), path)
+        return LabelMap(_checked(read_pairs(path, "the new name of each class", _EXAMPLE), str(path)), path)
     if "=" not in text:
         raise UsageError(f"{_OPTION} {text}: there is no such file, and it is no list of old=new", hint=_EXAMPLE)
-    return LabelMap(_checked([_pair(part, f"{_OPTION} {text}") for part in text.split(",")], f"{_OPTION} {text}"))
-
-
-def _read_pairs(path: Path) -> list[tuple[str, str]]:
-    if path.suffix.lower() in _OBJECTS:
-        content = read_yaml(path)
-        if not isinstance(content, dict) or any(isinstance(new, dict | list) for new in content.values()):
-            raise DataError(f"{path}: expected an object with the new name of each class", hint=_EXAMPLE)
-        return [(old, text_of(new)) for old, new in content.items()]
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    return [_pair(line, str(path)) for line in lines if line and not line.startswith("#")]
-
-
-def _pair(text: str, origin: str) -> tuple[str, str]:
-    if text.count("=") != 1:
-        raise UsageError(f"{origin}: {text!r} is not old=new", hint=_EXAMPLE)
-    old, _, new = text.partition("=")
-    return old, new
+    origin = f"{_OPTION} {text}"
+    return LabelMap(_checked([split_pair(part, origin, _EXAMPLE) for part in text.split(",")], origin))
 
 
 def _checked(pairs: list[tuple[str, str]], origin: str) -> dict[str, str]:
     names: dict[str, str] = {}
     for given, wanted in pairs:
+        if "=" in wanted:
+            raise UsageError(f"{origin}: {f'{given}={wanted}'!r} is not old=new", hint=_EXAMPLE)
         old, new = normal(given), normal(wanted)
         if not old or is_missing(new):
             raise UsageError(f"{origin}: {old!r} has no new name, or {new!r} no old one", hint=_EXAMPLE)

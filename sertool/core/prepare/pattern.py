@@ -2,7 +2,8 @@
 
 A part in braces is any text without a slash. A name that can be read in two ways is refused, never guessed:
 ``a_b_c_d.wav`` has no one speaker. ``{label:1}`` is exactly one character long; ``{utterance:*}`` may hold what stands
-between the other parts, which then do not hold it; ``{-}`` is not used.
+between the other parts, which then do not hold it; ``{-}`` and ``{take}`` are not used. ``{text}`` is the code of a
+sentence.
 """
 
 import re
@@ -17,9 +18,10 @@ from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES
 from sertool.core.prepare.labels import TASKS
 from sertool.core.prepare.rows import ID_COLUMNS
 
-FIELDS = (*TASKS, *ID_COLUMNS, "split", *KNOWN_OF_SPEECH)
+TEXT = "text"
+FIELDS = (*TASKS, *ID_COLUMNS, TEXT, "split", *KNOWN_OF_SPEECH)
 UNUSED = "-"
-_CLASS = {"class": "label"}  # as --layout calls it
+_OTHER_NAMES = {"class": "label", "take": UNUSED, "": UNUSED}  # class as --layout calls it
 _REST = "*"
 _LENGTH = re.compile("[1-9][0-9]{0,3}")
 _MOST_PARTS = 40
@@ -129,7 +131,7 @@ def parse_pattern(text: str) -> Pattern:
 
 
 def _field(text: str, name: str, length: str) -> _Part:
-    name = _CLASS.get(name, name) or UNUSED
+    name = _OTHER_NAMES.get(name, name)
     if name not in (*FIELDS, UNUSED):
         expected = did_you_mean(name, list(FIELDS)) or f", expected {', '.join(FIELDS)} or {UNUSED}"
         raise _wrong(text, f"no part is called {name!r}{expected}")
