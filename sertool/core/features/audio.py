@@ -6,9 +6,6 @@ channels, resampled by soxr at quality "HQ".
 
 import math
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,12 +16,13 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError
 from sertool.core.features.containers import examine
 from sertool.core.features.file_parts import WHOLE, Container, Window
+from sertool.core.features.media import UndecodableError, is_installed, media_kind, open_media, shared_kind
+from sertool.core.features.sounds import UNKNOWN_LENGTH, Sound, SoundFileSound, quiet
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
 from sertool.core.files.signatures import STARTS, foreign_kind
 
 if TYPE_CHECKING:
-    from soundfile import SoundFile
     from torch import Tensor
 
 READER_VERSION = 2  # raised when the same file gives other samples; part of the keys of caches
@@ -33,11 +31,12 @@ LONGEST = 4 * 3600  # seconds; a small file can decode to years of silence, whic
 END_TOLERANCE = 0.1  # seconds; tables often round the end of a segment up
 _RATES = (100, 1_000_000)  # Hz
 _LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit ones and damaged files do not
-_BLOCK = 1 << 15  # values; a header may promise any length, so memory is allocated block by block
 _PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow anew and it is a third slower
-_UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile reports more if the header leaves the length out
-_FORMATS = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF; convert others, for example with ffmpeg"
-_STDERR = threading.Lock()
+_FORMATS = (
+    "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF, and after pip install 'sertool[media]' also M4A, MP4, "
+    "WebM, AMR and others"
+)
+_UNKNOWN = (1, 4)  # libsndfile's codes for a format, or a codec in it, that it does not know
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,15 @@ class Segment:
         path: the file.
         start: seconds into the file; None is its beginning.
         end: seconds into the file; None is its end.
+        channel: number of the channel, from 1; None is the mean of all.
+        stream: number of the stream of sound in a file of several, from 1; None is the first.
     """
 
     path: Path
     start: float | None = None
     end: float | None = None
+    channel: int | None = None
+    stream: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,17 @@ def read_recording(segment: Segment, sample_rate: int) -> Recording:
     memory holds the result and one small block. Joined files are read one after the other.
 
     Args:
-        segment: file in any format that libsndfile recognises by content (WAV, FLAC, Ogg, MP3, AIFF, ...).
+        segment: file in any format that libsndfile recognises by content (WAV, FLAC, Ogg, MP3, AIFF, ...), or with the
+            extra ``media`` FFmpeg (M4A, MP4, WebM, AMR, ...).
         sample_rate: rate of the result in Hz; a file of another rate is resampled.
 
     Returns:
-        The mean of the channels, full scale at 1; ceil(n * sample_rate / rate) samples of n.
+        The mean of the channels or the one asked for, full scale at 1; ceil(n * sample_rate / rate) samples of n.
 
     Raises:
-        DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, does not reach
-            the segment, or lasts less than 10 ms or more than 4 hours.
+        DataError: the file is missing, not audio, damaged, empty, needs the extra ``media``, holds NaN or infinite
+            samples, has no such channel or stream, does not reach the segment, or lasts less than 10 ms or more than 4
+            hours.
     """
     # Imported here: training on feature files needs no soundfile, and reports that name a Segment need no torch.
     import soundfile
@@ -112,26 +117,53 @@ def read_recording(segment: Segment, sample_rate: int) -> Recording:
     try:
         with open_unbuffered(path) as opened:
             head = opened.read(STARTS)
-            opened.seek(0)
             if not head:
                 raise DataError(f"{path}: the file is empty", hint=_FORMATS)
-            container = examine(opened, os.fstat(opened.fileno()).st_size)
-            opened.seek(0)
-            with _quiet(head):
-                if container is None:
-                    # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
-                    with soundfile.SoundFile(opened.fileno(), closefd=False) as file:
-                        samples, remark = _read(file, segment, sample_rate)
-                elif len(container.parts) == 1:
-                    with soundfile.SoundFile(Window(opened, container.parts[0])) as file:
-                        samples, remark = _read(file, segment, sample_rate, container)
-                else:
-                    samples, remark = _read_joined(opened, container, segment, sample_rate)
+            samples, remark = _decoded(opened, head, segment, sample_rate)
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     except (soundfile.SoundFileError, ValueError) as error:
         raise DataError(f"{path}: not readable as audio ({_reason(error, head)})", hint=_FORMATS) from error
     return Recording(torch.from_numpy(samples), remark)
+
+
+def _decoded(opened: BinaryIO, head: bytes, segment: Segment, sample_rate: int) -> tuple[NDArray[np.float32], str]:
+    """Read the samples (N,) of a segment, and a remark on the file, by libsndfile or else by FFmpeg."""
+    import soundfile
+
+    kind, failed = media_kind(head), None
+    if kind is None:
+        try:
+            with quiet(head):
+                return _by_libsndfile(opened, segment, sample_rate)
+        except soundfile.LibsndfileError as error:
+            kind, failed = shared_kind(head), error
+            if error.code not in _UNKNOWN or kind is None or not is_installed():
+                raise
+    try:
+        with open_media(segment.path, opened, kind, segment.stream, segment.channel) as sound:
+            samples, remark = _read(sound, segment, sample_rate)
+            return samples, sound.remark or remark
+    except UndecodableError as error:
+        raise failed or error from error
+
+
+def _by_libsndfile(opened: BinaryIO, segment: Segment, sample_rate: int) -> tuple[NDArray[np.float32], str]:
+    import soundfile
+
+    path, channel = segment.path, segment.channel
+    if segment.stream is not None and segment.stream > 1:
+        raise DataError(f"{path}: has one stream, and stream {segment.stream} is asked for")
+    container = examine(opened, os.fstat(opened.fileno()).st_size)
+    opened.seek(0)
+    if container is None:
+        # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
+        with soundfile.SoundFile(opened.fileno(), closefd=False) as file:
+            return _read(SoundFileSound(file, path, channel), segment, sample_rate)
+    if len(container.parts) == 1:
+        with soundfile.SoundFile(Window(opened, container.parts[0])) as file:
+            return _read(SoundFileSound(file, path, channel), segment, sample_rate, container)
+    return _read_joined(opened, container, segment, sample_rate)
 
 
 def _read_joined(
@@ -145,7 +177,7 @@ def _read_joined(
     remarks: list[str] = []
     for number, part in enumerate(container.parts, start=1):
         with soundfile.SoundFile(Window(opened, part)) as file:
-            samples, remark = _read(file, whole, sample_rate)
+            samples, remark = _read(SoundFileSound(file, segment.path, segment.channel), whole, sample_rate)
         pieces.append(samples)
         remarks += [f"of number {number}, {remark}"] * bool(remark)
         if sum(map(len, pieces)) > LONGEST * sample_rate:
@@ -167,20 +199,20 @@ def _remark(container: Container, frames: int, rate: int) -> str:
 
 
 def _read(
-    file: "SoundFile", segment: Segment, sample_rate: int, container: Container = WHOLE
+    sound: Sound, segment: Segment, sample_rate: int, container: Container = WHOLE
 ) -> tuple[NDArray[np.float32], str]:
     """Read the samples (N,) of a segment at a sampling rate, and a remark where the length in its header is wrong."""
     import soxr
 
-    path, rate = segment.path, int(file.samplerate)
+    path, rate = segment.path, sound.rate
     if not _RATES[0] <= rate <= _RATES[1]:
         raise DataError(f"{path}: a sampling rate of {rate} Hz, expected {_RATES[0]} to {_RATES[1]:,} Hz")
-    known = int(file.frames)
+    known = sound.known
     first, last = _bounds(segment, known, rate)
     resampler = None if rate == sample_rate else soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
     pieces: list[NDArray[np.float32]] = []
     read = 0
-    for block in _blocks(file, first, last):
+    for block in sound.blocks(first, last):
         if not -_LOUDEST < block.min() <= block.max() < _LOUDEST:  # false for NaN, too
             at = (first + read + int(np.argmin(np.abs(block) < _LOUDEST))) / rate
             raise DataError(f"{path}: holds NaN or infinite samples, the first at {at:.3f} s")
@@ -192,12 +224,11 @@ def _read(
         else:
             pieces += (resampler.resample_chunk(block[at : at + _PIECE]) for at in range(0, len(block), _PIECE))
     if read == 0 and first:  # only decoding everything shows how long it is
-        file.seek(0)
-        raise _outside(path, sum(map(len, _blocks(file, 0, first))) / rate, "start", first / rate)
+        raise _outside(path, sum(map(len, sound.blocks(0, first))) / rate, "start", first / rate)
     ended = read < last - first
     if ended and segment.end is not None and (first + read) / rate < segment.end - END_TOLERANCE:
         raise _outside(path, (first + read) / rate, "end", segment.end)
-    if ended and known < _UNKNOWN_LENGTH:
+    if ended and known < UNKNOWN_LENGTH:
         container = replace(container, samples=container.samples or known)
     if read == 0:
         raise DataError(f"{path}: contains no samples")
@@ -209,29 +240,7 @@ def _read(
     samples = np.concatenate(pieces)[: math.ceil(read * sample_rate / rate)]
     if ended or segment.end is None:
         return samples, _remark(container, first + read, rate)
-    return samples, _remark(container, known, rate) if known < _UNKNOWN_LENGTH else container.remark
-
-
-def _blocks(file: "SoundFile", first: int, last: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the mean of the channels, samples ``first`` up to ``last`` (exclusive) or to the end of the file."""
-    if first:
-        file.seek(first)
-    # soundfile seeks after each read to keep its position: slow for FLAC, refused by endless streams.
-    file.seekable = lambda: False
-    # 16-bit integers are read as such, because libsndfile is several times slower at converting them.
-    dtype, full_scale = (np.int16, 1 << 15) if file.subtype == "PCM_16" else (np.float32, 1)
-    buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype)
-    while first < last:
-        block = file.read(out=buffer[: last - first])
-        if len(block) == 0:
-            return
-        first += len(block)
-        mean = block[:, 0].astype(np.float32)
-        with np.errstate(all="ignore"):  # the caller refuses NaN and infinite values
-            for channel in range(1, file.channels):
-                mean += block[:, channel]
-            mean /= full_scale * file.channels
-        yield mean
+    return samples, _remark(container, known, rate) if known < UNKNOWN_LENGTH else container.remark
 
 
 def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
@@ -246,7 +255,7 @@ def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
         at = begins if what == "start" else ends
         raise _outside(path, known / rate, what, at)
     first, last = round(min(begins * rate, known)), round(min(ends * rate, known))
-    if last < _UNKNOWN_LENGTH and last - first > LONGEST * rate:
+    if last < UNKNOWN_LENGTH and last - first > LONGEST * rate:
         raise _too_long(path)
     return first, last
 
@@ -260,26 +269,6 @@ def _too_long(path: Path) -> DataError:
         f"{path}: lasts more than {LONGEST // 3600} hours, more than can be read at once",
         hint="divide it into segments with the columns start and end, in seconds",
     )
-
-
-@contextmanager
-def _quiet(head: bytes) -> Iterator[None]:
-    """Discard the process's stderr while an MP3 is read.
-
-    libmpg123 writes a line there about every oddity, bypassing Python, and libsndfile cannot switch that off.
-    """
-    if not (head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")):
-        yield
-        return
-    # One thread at a time: another would save the null device as the real stderr and restore it at the end.
-    with _STDERR, Path(os.devnull).open("wb") as nowhere:
-        kept = os.dup(2)
-        try:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _reason(error: Exception, head: bytes) -> str:

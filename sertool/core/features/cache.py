@@ -74,6 +74,7 @@ class FeatureCache:
             "content": content,
             "start": float(segment.start or 0),  # None and 0 mean the same, and so have the same key
             "end": None if segment.end is None else float(segment.end),
+            **_chosen(segment),
         }
         if is_odd(segment.path):  # frames of all others are those of the first version
             key["reader"] = READER_VERSION
@@ -121,7 +122,9 @@ class ShardCache:
 
     def entry(self, segments: Sequence[Segment], maker: FrameMaker) -> Path:
         """Return the file for the frames of segments whose recordings are as they are now."""
-        recordings = [[str(one.path.absolute()), *_state(one.path), one.start, one.end] for one in segments]
+        recordings = [
+            [str(one.path.absolute()), *_state(one.path), one.start, one.end, *_chosen(one).items()] for one in segments
+        ]
         return self.folder / f"{_key({'recordings': recordings, 'reader': READER_VERSION}, maker)}.safetensors"
 
 
@@ -176,6 +179,12 @@ def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
     told = {"remarks": json.dumps(remarks)} if any(remarks) else {}
     check = _check_list(arrays, reasons, told.get("remarks", ""))
     artifacts.write_arrays(entry, arrays, {"reasons": reasons, **told, "check": check})
+
+
+def _chosen(segment: Segment) -> dict[str, int]:
+    """Return the channel and the stream that are asked for; without them a key is as it was before there were any."""
+    given = {"channel": segment.channel, "stream": segment.stream}
+    return {name: number for name, number in given.items() if number is not None}
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -32,11 +32,19 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str | None], ...] = (
     (0, b"PAR1", "a Parquet file", _EXPORT),
     (0, b"SQLite format 3", "an SQLite database", _EXPORT),
     (4, b"ftyp", "MP4 or M4A", _CONVERT),
+    (4, b"moov", "MP4 or M4A", _CONVERT),
+    (4, b"mdat", "MP4 or M4A", _CONVERT),
+    (4, b"wide", "MP4 or M4A", _CONVERT),
+    (4, b"free", "MP4 or M4A", _CONVERT),
+    (4, b"skip", "MP4 or M4A", _CONVERT),
     (0, b"\x1aE\xdf\xa3", "Matroska or WebM", _CONVERT),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media", _CONVERT),
     (0, b"#!AMR", "AMR", _CONVERT),
     (0, b"FLV\x01", "Flash video", _CONVERT),
+    (8, b"AVI LIST", "AVI", _CONVERT),
+    (0, b"\0\0\1\xba", "MPEG video", _CONVERT),
     (0, b"\xff\xf1", "AAC", _CONVERT),
+    (0, b"\xff\xf9", "AAC", _CONVERT),
 )
 
 

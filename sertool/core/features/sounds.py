@@ -1,0 +1,120 @@
+"""A recording that is open for reading, whatever decodes it: blocks of the samples of one channel or of their mean."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.errors import DataError
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
+UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile reports more if the header leaves the length out
+_BLOCK = 1 << 15  # values; a header may promise any length, so memory is allocated block by block
+_STDERR = threading.Lock()
+
+
+class Sound(Protocol):
+    """A recording that is open for reading.
+
+    Attributes:
+        rate: sampling rate in Hz.
+        known: samples by the header; at least :data:`UNKNOWN_LENGTH` if it does not say.
+    """
+
+    rate: int
+    known: int
+
+    def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:
+        """Yield samples ``first`` up to ``last`` (exclusive) or to the end, full scale at 1."""
+
+
+class SoundFileSound:
+    """A recording that libsndfile reads.
+
+    Args:
+        file: the open recording.
+        path: its name for messages.
+        channel: channel that is read, from 1; None is the mean of all.
+
+    Raises:
+        DataError: the recording has no such channel.
+    """
+
+    def __init__(self, file: "SoundFile", path: Path, channel: int | None = None) -> None:
+        check_channel(path, channel, file.channels)
+        self.rate, self.known = int(file.samplerate), int(file.frames)
+        self._file, self._channel, self._seekable, self._moved = file, channel, file.seekable, False
+
+    def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:
+        """Yield samples ``first`` up to ``last`` (exclusive) or to the end, full scale at 1."""
+        file = self._file
+        if first or self._moved:
+            file.seekable = self._seekable
+            file.seek(first)
+        self._moved = True
+        # soundfile seeks after each read to keep its position: slow for FLAC, refused by endless streams.
+        file.seekable = lambda: False
+        # 16-bit integers are read as such, because libsndfile is several times slower at converting them.
+        dtype, full_scale = (np.int16, 1 << 15) if file.subtype == "PCM_16" else (np.float32, 1)
+        buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype)
+        while first < last:
+            block = file.read(out=buffer[: last - first])
+            if len(block) == 0:
+                return
+            first += len(block)
+            yield one_channel(block, self._channel, full_scale)
+
+
+def check_channel(path: Path, channel: int | None, there: int) -> None:
+    """Refuse a channel that a recording does not have.
+
+    Raises:
+        DataError: there are fewer channels.
+    """
+    if channel is not None and channel > there:
+        has = "one channel" if there == 1 else f"{there} channels"
+        raise DataError(f"{path}: has {has}, and channel {channel} is asked for")
+
+
+def one_channel(
+    block: NDArray[np.int16] | NDArray[np.float32], channel: int | None, full_scale: float
+) -> NDArray[np.float32]:
+    """Return a channel of a block (N, channels), or the mean of all; full scale becomes 1."""
+    if channel is not None:
+        return block[:, channel - 1].astype(np.float32) / np.float32(full_scale)
+    mean = block[:, 0].astype(np.float32)
+    with np.errstate(all="ignore"):  # the caller refuses NaN and infinite values
+        for other in range(1, block.shape[1]):
+            mean += block[:, other]
+        mean /= full_scale * block.shape[1]
+    return mean
+
+
+@contextmanager
+def quiet(head: bytes) -> Iterator[None]:
+    """Discard the process's stderr while an MP3 is read.
+
+    libmpg123 writes a line there about every oddity, bypassing Python, and libsndfile cannot switch that off.
+
+    Args:
+        head: first bytes of the recording.
+    """
+    if not (head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")):
+        yield
+        return
+    # One thread at a time: another would save the null device as the real stderr and restore it at the end.
+    with _STDERR, Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
