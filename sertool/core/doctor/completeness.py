@@ -22,6 +22,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _left_out(subject)
     for kind in _REASONS:
         yield from _lacking(subject, kind)
+    yield from _of_other_tasks(subject)
     yield from _silent(subject)
     if subject.made_by is not None:
         yield from _clipped(subject, subject.made_by)
@@ -63,14 +64,30 @@ def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
     elif kind == "no-audio" and subject.uses("audio"):
         lengths, fault = subject.audio.lengths, "width"
     elif kind == "no-label":
-        name = subject.task.name
-        lengths = np.array([name in u.labels or u.split == "private" for u in corpus.utterances], np.int64)
-        fault = "label"
+        private = np.array([utterance.split == "private" for utterance in corpus.utterances], np.bool_)
+        lengths, fault = np.array(_labelled(subject) | private | _of_others(subject), np.int64), "label"
     else:
         return np.zeros(len(corpus.utterances), np.bool_)
     if not lengths.any() and subject.has_unread_files:
         return np.zeros(len(corpus.utterances), np.bool_)  # the reader reported the file that holds them
     return np.array([not n and not subject.is_faulty(row, fault) for row, n in enumerate(lengths)], np.bool_)
+
+
+def _labelled(subject: Subject) -> NDArray[np.bool_]:
+    return np.array([subject.task.name in utterance.labels for utterance in subject.corpus.utterances], np.bool_)
+
+
+def _of_others(subject: Subject) -> NDArray[np.bool_]:
+    """Return (N,): True for utterances of a published corpus that have labels, but none of the recipe's task."""
+    if subject.corpus.layout is None:
+        return np.zeros(len(subject.corpus.utterances), np.bool_)
+    return ~_labelled(subject) & np.array([bool(one.labels) for one in subject.corpus.utterances], np.bool_)
+
+
+def _of_other_tasks(subject: Subject) -> Iterator[Finding]:
+    if rows := _rows(_of_others(subject)):
+        text = f"{plural(len(rows), 'utterance')} without a class of {subject.task.name}, with labels of other tasks"
+        yield found("other-task", len(rows), text, places(subject.corpus, rows))
 
 
 def text_lengths(subject: Subject) -> NDArray[np.int64]:

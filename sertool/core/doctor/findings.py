@@ -223,6 +223,12 @@ KINDS: Mapping[str, Kind] = {
         "recordings with identical audio and different labels",
         "choose one label; no model can be right about both",
     ),
+    "other-task": Kind(
+        "note",
+        "{} without a class",
+        "utterances of a published corpus without a class of the task, but with labels of its other tasks",
+        "no fault: this task leaves them out, and a recipe for another task uses them",
+    ),
     "cut-text": Kind(
         "note",
         "texts cut: {}",

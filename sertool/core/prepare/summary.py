@@ -13,9 +13,9 @@ from sertool.core.recipe.schema import Recipe
 
 
 def tasks_of(corpus: Corpus) -> list[str]:
-    """Return the tasks that at least one utterance has a label for, emotion first."""
+    """Return the tasks that at least one utterance has a label for: emotion first, scores of other scales last."""
     names = {task for utterance in corpus.utterances for task in utterance.labels}
-    return sorted(names, key=lambda name: (name != "emotion", name))
+    return sorted(names, key=lambda name: (name != "emotion", name in corpus.ranges, name))
 
 
 def predicted_tasks(corpus: Corpus) -> list[str]:
