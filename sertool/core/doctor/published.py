@@ -18,7 +18,7 @@ from sertool.core.formatting import first_few, plural
 
 WHOLE = "all"  # stands for the name of a split where a count is of the whole corpus
 HOURS_TOLERANCE = 0.05  # share by which hours may differ: owners round them, and some trim silence
-SHOWN = 8  # differences that a finding names
+SHOWN = 5  # differences that a finding names
 _FILE = Path(__file__).resolve().parent / "published.yaml"
 
 

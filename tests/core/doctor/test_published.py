@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -49,12 +50,18 @@ def corpus_of(layout, splits, speakers=1, seconds=None, **classes):
     return Corpus("MADE", tuple(utterances), frames, {task: tuple(own) for task, own in classes.items()}, layout=layout)
 
 
-def meld(**changes):
-    """A corpus with MELD's counts; ``changes`` are of an entry of the table."""
+@cache
+def meld():
+    """A corpus with MELD's counts."""
     (known,) = published()["meld"]
     corpus = corpus_of("meld", known.utterances, 47, 3.18, **known.classes)
     voices = [replace(u, speaker=f"s{n % known.speakers[u.split]}") for n, u in enumerate(corpus.utterances)]
-    return replace(corpus, utterances=tuple(voices), **changes)
+    return replace(corpus, utterances=tuple(voices))
+
+
+def lasting(seconds):
+    """MELD with utterances of one length."""
+    return replace(meld(), utterances=tuple(replace(u, seconds=seconds) for u in meld().utterances))
 
 
 def without(corpus, row):
@@ -143,12 +150,9 @@ def test_renamed_classes_are_the_users_own():
 
 
 def test_hours_may_differ_a_little_and_not_much():
-    longer = [replace(u, seconds=3.3) for u in meld().utterances]
-    assert compare(replace(meld(), utterances=tuple(longer))).differs == ()
-    half = [replace(u, seconds=1.6) for u in meld().utterances]
-    assert compare(replace(meld(), utterances=tuple(half))).differs == ("hours: 6.1, published about 12.1",)
-    unknown = [replace(u, seconds=None) for u in meld().utterances]
-    assert not any("hours" in line for line in compare(replace(meld(), utterances=tuple(unknown))).agrees)
+    assert compare(lasting(3.3)).differs == ()
+    assert compare(lasting(1.6)).differs == ("hours: 6.1, published about 12.1",)
+    assert not any("hours" in line for line in compare(lasting(None)).agrees)
 
 
 def test_the_nearest_release_is_compared():
@@ -173,8 +177,7 @@ def test_the_finding_names_the_counts_and_the_doctor_shows_what_agrees(tmp_path)
     assert finding.text == (
         "11 counts differ from IEMOCAP as published: utterances of train: 9, published 8,220, utterances of test: 4, "
         "published 1,819, speakers of train: 2, published 8, emotion neutral of train: 5, published 1,324, emotion "
-        "neutral of test: 2, published 384, emotion happy of train: 0, published 1,358, emotion happy of test: 0, "
-        "published 278, emotion sad of train: 0, published 890 and 3 more"
+        "neutral of test: 2, published 384 and 6 more"
     )
     assert any("[published]" in line for line in warning_lines(inspection))
     assert inspection.to_json()["published"]["differs"][2] == "speakers of train: 2, published 8"

@@ -1,0 +1,49 @@
+"""docs/corpora.md agrees with the layouts and the published counts, and its commands work."""
+
+import re
+import shlex
+
+import pytest
+from made_iemocap import make_iemocap
+from made_meld import make_meld
+from made_named import write_recordings
+from places import ROOT
+from typer.testing import CliRunner
+
+from sertool.cli import app
+from sertool.core.doctor.published import published
+from sertool.core.prepare.layouts.registry import LAYOUTS
+
+TEXT = (ROOT / "docs/corpora.md").read_text(encoding="utf-8")
+COMMANDS = list(dict.fromkeys(re.findall(r"^(sertool prepare .*)$", TEXT, re.MULTILINE)))
+MAKERS = {
+    "IEMOCAP_full_release": lambda place: make_iemocap(place),
+    "MELD.Raw": lambda place: make_meld(place / "MELD.Raw"),
+    "recordings": lambda place: write_recordings(
+        place / "recordings", [f"{who}/{mood}/u{n}.wav" for who in "abcd" for mood in ("calm", "angry") for n in (1, 2)]
+    ),
+}
+ROWS = dict(re.findall(r"^\| `(\w[\w-]*)` \| (.*) \|$", TEXT, re.MULTILINE))
+
+
+def test_the_page_has_a_row_and_a_section_for_each_layout():
+    assert set(ROWS) == set(LAYOUTS)
+    assert set(re.findall(r"^## `([\w-]+)`$", TEXT, re.MULTILINE)) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_row_names_the_published_utterances_and_every_task(name):
+    numbers = {f"{sum(one.utterances.values()):,}" for one in published()[name]}
+    assert numbers & set(re.findall(r"[\d,]+\d", ROWS[name]))
+    layout = LAYOUTS[name]
+    for task in {*layout.classes, *layout.ranges}:
+        assert f"`{task}`" in ROWS[name]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shown_command_works(command, tmp_path, monkeypatch):
+    words = shlex.split(command)[1:]
+    MAKERS[words[1]](tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*words, *([] if "--dry-run" in words else ["--workers", "1"])])
+    assert result.exit_code == 0, result.output
