@@ -44,8 +44,9 @@ class Named:
     split: str = ""
 
     def row(self, labels: Mapping[str, Label], *, text: str = "", ratings: Ratings | None = None, **groups: str) -> Row:
-        """Make the row of the utterance; groups are its speaker, gender, ..."""
-        return Row(None, self.id, self.split, text, labels, groups, Segment(self.path), ratings)
+        """Make the row of the utterance; groups are its speaker, gender, ..., empty where they are not known."""
+        known = {name: value for name, value in groups.items() if value}
+        return Row(None, self.id, self.split, text, labels, known, Segment(self.path), ratings)
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,18 @@ def one_of(name: str, codes: Mapping[str, str]) -> str:
     '(?P<emotion>sa|su)'
     """
     return f"(?P<{name}>{'|'.join(codes)})"
+
+
+def beside(folder: Path, name: str) -> Path | None:
+    """Find a file of the corpus: in the folder, in the one around it, or in one inside it; None if there is none.
+
+    Args:
+        folder: the folder that the user names, which may be that of the recordings alone.
+        name: name of the file, also with a folder.
+    """
+    folder = folder.absolute()
+    places = (folder, folder.parent, *sorted(path for path in folder.iterdir() if path.is_dir()))
+    return next((place / name for place in places if (place / name).is_file()), None)
 
 
 def _recordings(folder: Path, levels: int = _DEEPEST) -> Iterator[Path]:

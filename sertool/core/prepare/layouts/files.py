@@ -52,17 +52,18 @@ def read_western_text(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a CSV file: the number as in a spreadsheet, and the cells by column without outer spaces.
 
     Args:
         path: the file.
         columns: columns that it must have.
+        delimiter: sign between cells.
 
     Raises:
         DataError: the file cannot be read, is no text, or lacks a column.
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     try:
         header = [name.strip() for name in next(reader, [])]
         if lacking := [name for name in columns if name not in header]:

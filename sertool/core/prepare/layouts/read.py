@@ -110,7 +110,7 @@ def _check_place(layout: CorpusLayout, folder: Path) -> None:
             f"{folder}: holds {other.title}, not {layout.title}, which has {layout.expects}",
             hint=f"--layout {other.name}, or leave out --layout",
         )
-    if inner:
+    if len(inner) == 1:
         raise DataError(f"{folder}: {layout.title} lies in a folder of it", hint=f"give that folder: {inner[0]}")
 
 

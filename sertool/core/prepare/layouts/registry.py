@@ -2,14 +2,32 @@
 
 from collections.abc import Mapping
 
-from sertool.core.prepare.layouts import emodb, iemocap, meld, msp_podcast, ravdess
+from sertool.core.prepare.layouts import (
+    crema_d,
+    emodb,
+    emov_db,
+    esd,
+    iemocap,
+    meld,
+    msp_podcast,
+    nemo,
+    ravdess,
+    savee,
+    tess,
+)
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 
 _ALL: tuple[CorpusLayout, ...] = (
+    crema_d.LAYOUT,
     emodb.LAYOUT,
+    emov_db.LAYOUT,
+    esd.LAYOUT,
     iemocap.LAYOUT,
     meld.LAYOUT,
     msp_podcast.LAYOUT,
+    nemo.LAYOUT,
     ravdess.LAYOUT,
+    savee.LAYOUT,
+    tess.LAYOUT,
 )
 LAYOUTS: Mapping[str, CorpusLayout] = {layout.name: layout for layout in _ALL}

@@ -1,13 +1,32 @@
 """Recordings whose names hold the facts: found, noted, and told when they are empty."""
 
 import pytest
-from made_named import make_emodb, make_ravdess, write_recordings
+from made_named import (
+    make_crema_d,
+    make_emodb,
+    make_emov_db,
+    make_esd,
+    make_nemo,
+    make_ravdess,
+    make_savee,
+    make_tess,
+    write_recordings,
+)
 
 from sertool.core.errors import DataError
 from sertool.core.prepare.layouts.read import read_layout, recognised
 from sertool.core.prepare.layouts.registry import LAYOUTS
 
-MAKERS = {"emodb": make_emodb, "ravdess": make_ravdess}
+MAKERS = {
+    "crema-d": make_crema_d,
+    "emodb": make_emodb,
+    "emov-db": make_emov_db,
+    "esd": make_esd,
+    "nemo": make_nemo,
+    "ravdess": make_ravdess,
+    "savee": make_savee,
+    "tess": make_tess,
+}
 RAVDESS = LAYOUTS["ravdess"]
 
 
@@ -82,5 +101,12 @@ def test_links_that_lead_in_a_circle_end(folder):
 
 
 def test_another_corpus_is_refused(tmp_path):
-    with pytest.raises(DataError, match="no utterances of RAVDESS, expected names like Actor_12/03-01"):
+    with pytest.raises(DataError, match="holds EMO-DB, not RAVDESS, which has names like Actor_12/03-01"):
         read(make_emodb(tmp_path / "EMO-DB"))
+
+
+def test_a_folder_that_holds_more_is_read_on_demand(folder):
+    write_recordings(folder, [f"own/{number}.wav" for number in range(9)])
+    table = read(folder)
+    assert len(table.rows) == 3 * 15
+    assert any(note.startswith("9 recordings not used, no name of RAVDESS's: own/0.wav") for note in table.warnings)
