@@ -51,7 +51,7 @@ class Turn:
 def make_iemocap(
     folder: Path, counts: tuple[Mapping[str, int], ...] = TINY, *, seconds: float = 0.3, sessions: str = "12345"
 ) -> Path:
-    """Write a release of some sessions; return its folder."""
+    """Write a release of some sessions, with ``seconds=0`` without recordings; return its folder."""
     release = folder / "IEMOCAP_full_release"
     noise = np.random.default_rng(7).normal(0, 0.1, round(seconds * RATE) + 20_000).astype(np.float32)
     for number in sessions:
@@ -71,13 +71,16 @@ def _make_session(session: Path, number: int, counts: Mapping[str, int], seconds
         (labels / f"._{dialogue}.txt").write_bytes(MAC)
         (labels / "Categorical" / f"{dialogue}_e2_cat.txt").write_text(f"{turns[0].id} :Neutral state; ()\n")
         (transcripts / f"{dialogue}.txt").write_text("".join(_transcript(dialogue, turns)))
-        recordings = session / "sentences" / "wav" / dialogue
-        recordings.mkdir(parents=True, exist_ok=True)
-        (recordings / f"._{turns[0].id}.wav").write_bytes(MAC)
-        for turn in turns:
-            start = next(places) * 7 % 20_000
-            samples = noise[start : start + round(seconds * RATE)]
-            soundfile.write(recordings / f"{turn.id}.wav", samples, RATE, "PCM_16")
+        if seconds:
+            _write_recordings(session / "sentences" / "wav" / dialogue, turns, places, round(seconds * RATE), noise)
+
+
+def _write_recordings(folder: Path, turns: list[Turn], places: Iterator[int], size: int, noise: np.ndarray) -> None:
+    folder.mkdir(parents=True)
+    (folder / f"._{turns[0].id}.wav").write_bytes(MAC)
+    for turn in turns:
+        start = next(places) * 7 % 20_000
+        soundfile.write(folder / f"{turn.id}.wav", noise[start : start + size], RATE, "PCM_16")
 
 
 def _dialogues(number: int, counts: Mapping[str, int], seconds: float) -> dict[str, list[Turn]]:
