@@ -13,6 +13,7 @@ import mmap
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -29,6 +30,7 @@ MAX_DEPTH = 50  # nesting of data; published files nest 3 deep, and Python's sta
 # Bytes for the objects of one file: 1.5 GiB. The largest published file has 310,000 words: 0.1 GiB, and 0.9 GiB if
 # every word were a numpy scalar under protocol 2, each with its own dtype.
 MEMORY = 3 << 29
+_LARGE = 1 << 20  # bytes of a part that may stay in the file
 _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[US]\d{1,9}|O[48]?)")
 
 
@@ -93,7 +95,7 @@ def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Literal["C", "F"]
         return flat.reshape(shape, order=order)
     content = data.encode("latin1") if isinstance(data, str) else data
     count = math.prod(shape)
-    if not isinstance(content, bytes | bytearray) or len(content) != count * dtype.itemsize:
+    if not isinstance(content, bytes | bytearray | memoryview) or len(content) != count * dtype.itemsize:
         raise Refused("a numpy array whose data do not fill its shape")
     if not content:
         # Texts of length 0 would fill any shape without data, and numpy then allocates texts of length 1.
@@ -105,7 +107,7 @@ def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Literal["C", "F"]
     return np.frombuffer(content, dtype).reshape(shape, order=order)
 
 
-def _check_texts(content: bytes | bytearray, dtype: np.dtype[Any]) -> None:
+def _check_texts(content: bytes | bytearray | memoryview, dtype: np.dtype[Any]) -> None:
     """Refuse numbers that are not characters: numpy accepts any, and Python later fails on the text."""
     codes = np.frombuffer(content, np.dtype("u4").newbyteorder(dtype.byteorder))
     if codes.max() > sys.maxunicode or ((codes >= 0xD800) & (codes < 0xE000)).any():
@@ -224,19 +226,39 @@ def _finish(value: Any, leaves: tuple[type, ...], done: dict[int, tuple[Any, Any
     return done[id(value)][1]
 
 
-def load_pickle(path: Path) -> Any:
+class _InPlace:
+    """Stream of a mapped file whose large parts are not copied."""
+
+    def __init__(self, stream: mmap.mmap) -> None:
+        self._stream, self._view = stream, memoryview(stream)
+        self.readline = stream.readline
+
+    def read(self, size: int) -> bytes | memoryview:
+        """Read ``size`` bytes; many of them stay in the file until they are used."""
+        if size < _LARGE:
+            return self._stream.read(size)
+        start = self._stream.tell()
+        self._stream.seek(min(start + size, len(self._view)))
+        return self._view[start : start + size]
+
+
+def load_pickle(path: Path, *, in_place: bool = False) -> Any:
     """Read a file that holds one pickle of plain data and numpy arrays (which come read-only).
+
+    Args:
+        path: the file.
+        in_place: leave large arrays in the file until they are used, so that those not used cost no memory; the file
+            must not be changed meanwhile.
 
     Raises:
         DataError: the file is missing, empty, truncated or not a pickle, or names anything beyond plain data.
     """
-    with (
-        reading(path, lambda error: pickle_error(path, error)),
-        open_regular(path) as file,
-        mapped(file, path) as stream,
-    ):
-        memory = MEMORY + 2 * len(stream)  # numbers may come as text and be turned into bytes
-        return finished(RestrictedUnpickler(stream, NUMPY_AND_PLAIN, memory=memory).load())
+    with reading(path, lambda error: pickle_error(path, error)), open_regular(path) as file:
+        stream = mapped(file, path)
+        with nullcontext() if in_place else stream:
+            memory = MEMORY + 2 * len(stream)  # numbers may come as text and be turned into bytes
+            source = _InPlace(stream) if in_place else stream
+            return finished(RestrictedUnpickler(source, NUMPY_AND_PLAIN, memory=memory).load())
 
 
 def load_array(path: Path) -> NDArray[Any]:

@@ -59,9 +59,9 @@ class ExactStream:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int) -> Any:
         """Read exactly ``size`` bytes."""
-        content: bytes = self._stream.read(size)
+        content: bytes | memoryview = self._stream.read(size)
         if len(content) < size:
             raise EOFError
         return content
@@ -90,7 +90,7 @@ class RestrictedUnpickler(pickle._Unpickler):
     # Set by the base class when it starts to read.
     stack: list[Any]
     append: Callable[[Any], None]
-    read: Callable[[int], bytes]
+    read: Callable[[int], Any]  # bytes, or a view of a mapped file's
     readline: Callable[[], bytes]
     pop_mark: Callable[[], list[Any]]
 
@@ -188,7 +188,8 @@ class RestrictedUnpickler(pickle._Unpickler):
         self.append(frozenset(hashable(items)))
 
     def _byte_array(self) -> None:
-        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+        content = self.read(int.from_bytes(self.read(8), "little"))
+        self.append(content if isinstance(content, memoryview) else bytearray(content))
 
     def _check_number(self) -> None:
         # A longer one would fail later, where it is printed.

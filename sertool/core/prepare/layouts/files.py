@@ -11,7 +11,7 @@ from sertool.core.files import artifacts
 from sertool.core.formatting import first_few
 from sertool.core.prepare.table_text import read_text
 
-DEPTH = 4  # levels of folders; a link to a folder above would otherwise never end
+DEPTH = 6  # levels of folders; a link to a folder above would otherwise never end
 _LARGEST_TEXT = 32_000_000  # bytes
 
 

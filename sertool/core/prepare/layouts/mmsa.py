@@ -1,0 +1,106 @@
+"""MMSA's pickles of MOSI and MOSEI: texts, audio frames, sentiment scores and official splits in one file.
+
+The form is that of the README and the data loader of github.com/thuiar/MMSA: a dict of ``train``, ``valid`` and
+``test``, each with ``raw_text``, ``audio`` (N, T, D), ``id`` (``video$_$clip``) and ``regression_labels``. In an
+unaligned file ``audio_lengths`` says how many frames are not padding; in an aligned one there is a frame for each token
+of ``text_bert`` (N, 3, T), whose second row marks them. Infinite values count as 0, as MMSA's loader has it.
+
+An utterance is called ``video_clip``, like the clip's own file. The clip's number is not the place among the labels of
+the SDK, by which its sequences call an utterance ``video[0]``.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.errors import DataError
+from sertool.core.files.pickles import load_pickle
+from sertool.core.formatting import first_few
+from sertool.core.prepare.layouts.corpus_layout import Found
+from sertool.core.prepare.rows import Row
+
+NAMES = ("aligned_50.pkl", "unaligned_50.pkl")  # the one to take first: recipes read 50 or 60 frames
+_PROCESSED = "Processed"
+_BETWEEN = "$_$"
+_SPLITS = ("train", "valid", "test")
+_PARTS = ("raw_text", "audio", "id", "regression_labels")
+
+
+def is_there(folder: Path, title: str) -> bool:
+    """Check for a pickle in a folder that bears the name of a corpus, or in its folder ``Processed``."""
+    whole = folder.resolve()
+    own = (whole.parent if whole.name == _PROCESSED else whole).name.upper()
+    bears_it = re.search(rf"(?<![A-Z]){title}(?![A-Z])", own)
+    return bool(bears_it) and any((folder / place / name).is_file() for place in ("", _PROCESSED) for name in NAMES)
+
+
+def rows(paths: Sequence[Path], videos: Mapping[str, str], title: str, found: Found) -> Iterator[Row]:
+    """Yield the utterances of a pickle, with their audio frames.
+
+    Args:
+        paths: the pickles that are there; one is read.
+        videos: videos of the corpus.
+        title: name of the corpus.
+        found: receives what is wrong.
+
+    Raises:
+        DataError: the file is no pickle of plain data and arrays, or not one of MMSA's, or of another corpus.
+    """
+    path = min(paths, key=lambda path: (NAMES.index(path.name), path))
+    if len(paths) > 1:
+        others = first_few(other.name for other in paths if other != path)
+        found.notes.append(f"{path.name} is read; for {others}, give a folder without {path.name}")
+    content = load_pickle(path, in_place=True)
+    if not isinstance(content, dict) or not any(split in content for split in _SPLITS):
+        holds = first_few(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise DataError(f"{path}: not one of MMSA's pickles, expected {', '.join(_SPLITS)}; it holds {holds}")
+    read = [row for split in _SPLITS for row in _of_split(path, split, content.get(split, {}), found)]
+    if read and not any(row.groups["video"] in videos for row in read):
+        raise DataError(f"{path}: no video of {title}'s official splits; is it of another corpus?")
+    yield from read
+
+
+def _of_split(path: Path, split: str, parts: Any, found: Found) -> Iterator[Row]:
+    """Yield the utterances of a split."""
+    lacking = [name for name in _PARTS if not isinstance(parts, dict) or name not in parts]
+    if lacking:
+        found.lacks(f"the split {split} lacks parts", ", ".join(lacking), split)
+        return
+    texts, audio, ids, scores = (parts[name] for name in _PARTS)
+    if not isinstance(audio, np.ndarray) or audio.ndim != 3 or audio.dtype.kind not in "fiu":
+        raise DataError(f"{path}: audio of {split} is no array of shape (N, T, D)")
+    if not len(texts) == len(audio) == len(ids) == len(scores):
+        raise DataError(f"{path}: {split} has {len(ids)} ids, {len(texts)} texts, {len(audio)} arrays of audio")
+    lengths = _lengths(parts, audio)
+    for name, text, frames, length, score in zip(ids, texts, audio, lengths, scores, strict=True):
+        video, between, clip = str(name).partition(_BETWEEN)
+        sentiment = float(score)
+        if not between or not -3 <= sentiment <= 3:
+            found.lacks("ids that are not video$_$clip, or scores out of range", str(name), split)
+            continue
+        labels = {"sentiment": round(sentiment, 6)}
+        own = _finite(frames[: max(int(length), 1)])
+        yield Row(None, f"{video}_{clip}", split, str(text), labels, {"video": video}, None, frames=own)
+
+
+def _lengths(parts: Mapping[str, Any], audio: NDArray[Any]) -> Sequence[int] | NDArray[Any]:
+    """Return the number of frames of each utterance that are not padding."""
+    if "audio_lengths" in parts:
+        lengths: Sequence[int] = parts["audio_lengths"]
+        return lengths
+    tokens = parts.get("text_bert")
+    if isinstance(tokens, np.ndarray) and tokens.ndim == 3 and tokens.shape[1] == 3:
+        counts: NDArray[Any] = tokens[:, 1, :].sum(axis=1)
+        return counts
+    return [audio.shape[1]] * len(audio)
+
+
+def _finite(frames: NDArray[Any]) -> NDArray[np.float32]:
+    """Return frames as float32 with 0 in the place of infinite values, without a copy where there are none."""
+    single = frames.astype(np.float32, copy=False)
+    finite = np.isfinite(single)
+    return single if finite.all() else np.where(finite, single, np.float32(0))
