@@ -41,7 +41,7 @@ _NO_SPLIT = "its video is in no official split"
 
 @dataclass(frozen=True)
 class CmuCorpus:
-    """What differs between the two corpora.
+    """Names and labels in which the two corpora differ.
 
     Attributes:
         title: name of the corpus, such as ``MOSI``.

@@ -35,7 +35,7 @@ _AGAIN = "download it again with the SDK, and compare the size"
 
 @dataclass(frozen=True)
 class Track:
-    """What a computational sequence says about a video.
+    """Content of a computational sequence for a video.
 
     Attributes:
         intervals: (N, 2) seconds.
