@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import soundfile
@@ -11,10 +12,10 @@ RATE = 16000
 
 
 def write_recordings(folder: Path, names: Iterable[str], seconds: float = 0.2) -> Path:
-    """Write a recording of noise for each name."""
-    random = np.random.default_rng(6)
+    """Write a recording of noise for each name, which sounds unlike the others."""
     for name in names:
         path = folder / name
+        random = np.random.default_rng(crc32(name.encode()))
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, random.normal(0, 0.1, round(RATE * seconds)), RATE)
     return folder

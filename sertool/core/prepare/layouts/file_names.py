@@ -71,7 +71,8 @@ class Names:
         return re.compile(f"(?:.*/)?{self.pattern}", re.IGNORECASE)
 
     def _facts(self, path: Path) -> dict[str, str] | None:
-        fits = self._expression.fullmatch(path.with_suffix("").as_posix())
+        # The user may name the folder of a speaker, whose name is then no part of the path as given.
+        fits = self._expression.fullmatch(path.absolute().with_suffix("").as_posix())
         return fits and {name: value or "" for name, value in fits.groupdict().items()}
 
     def are_in(self, folder: Path) -> bool:
@@ -81,7 +82,7 @@ class Names:
             OSError: the folder cannot be read.
         """
         fit = other = 0
-        for path in _recordings(folder.absolute()):
+        for path in _recordings(folder):
             if self._facts(path) is None:
                 other += 1
             else:
@@ -100,7 +101,7 @@ class Names:
         """
         named: dict[str, Named] = {}
         others, twice = list[Path](), list[Path]()
-        for path in sorted(_recordings(folder.absolute()), key=_preferred_first):
+        for path in sorted(_recordings(folder), key=_preferred_first):
             facts = self._facts(path)
             if facts is None:
                 others.append(path)
@@ -164,7 +165,7 @@ def _preferred_first(path: Path) -> tuple[int, Path]:
 
 
 def _shown(folder: Path, path: Path) -> str:
-    return printable(path.relative_to(folder.absolute()).as_posix())
+    return printable(path.relative_to(folder).as_posix())
 
 
 def _holds_sound(one: Named, found: Found) -> bool:
