@@ -3,10 +3,11 @@
 import re
 import shlex
 
+import made_named as named
 import pytest
 from made_iemocap import make_iemocap
 from made_meld import make_meld
-from made_named import write_recordings
+from made_msp_podcast import make_msp_podcast
 from places import ROOT
 from typer.testing import CliRunner
 
@@ -16,12 +17,20 @@ from sertool.core.prepare.layouts.registry import LAYOUTS
 
 TEXT = (ROOT / "docs/corpora.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^(sertool prepare .*)$", TEXT, re.MULTILINE)))
+OTHER = [f"{who}/{mood}/u{n}.wav" for who in "abcd" for mood in ("calm", "angry") for n in (1, 2)]
 MAKERS = {
-    "IEMOCAP_full_release": lambda place: make_iemocap(place),
-    "MELD.Raw": lambda place: make_meld(place / "MELD.Raw"),
-    "recordings": lambda place: write_recordings(
-        place / "recordings", [f"{who}/{mood}/u{n}.wav" for who in "abcd" for mood in ("calm", "angry") for n in (1, 2)]
-    ),
+    "CREMA-D": named.make_crema_d,
+    "EMO-DB": named.make_emodb,
+    "EmoV-DB": named.make_emov_db,
+    "ESD": named.make_esd,
+    "IEMOCAP_full_release": lambda folder: make_iemocap(folder.parent),
+    "MELD.Raw": make_meld,
+    "MSP-PODCAST-Publish": lambda folder: make_msp_podcast(folder.parent),
+    "nEMO": named.make_nemo,
+    "RAVDESS": named.make_ravdess,
+    "recordings": lambda folder: named.write_recordings(folder, OTHER),
+    "SAVEE": named.make_savee,
+    "TESS": named.make_tess,
 }
 ROWS = dict(re.findall(r"^\| `(\w[\w-]*)` \| (.*) \|$", TEXT, re.MULTILINE))
 
@@ -43,7 +52,7 @@ def test_a_row_names_the_published_utterances_and_every_task(name):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_shown_command_works(command, tmp_path, monkeypatch):
     words = shlex.split(command)[1:]
-    MAKERS[words[1]](tmp_path)
+    MAKERS[words[1]](tmp_path / words[1])
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, *([] if "--dry-run" in words else ["--workers", "1"])])
     assert result.exit_code == 0, result.output

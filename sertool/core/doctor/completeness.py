@@ -13,7 +13,6 @@ from sertool.core.formatting import plural, share
 # Reasons that the reader of the reference's layout gives for leaving an utterance out, by kind of finding.
 _REASONS = {"no-text": "no words in ", "no-audio": "no audio in ", "no-label": "no label in "}
 _TEXTS = {"no-text": "without words", "no-audio": "without audio", "no-label": "without a label"}
-_OWNERS_CLASSES = "nothing, if their owner gave them none of the task's classes; docs/corpora.md names the other tasks"
 CLIPPED_SHARE = 0.01  # share of values at the ceiling; single ones are normal
 RANGE_TOLERANCE = 1e-6  # rounding in float32
 
@@ -53,9 +52,8 @@ def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:
         if left_out:
             reasons = ", ".join(sorted({item.reason for item in left_out}))
             text += f"; {len(left_out):,} left out by the reader: {reasons}"
-        advice = _OWNERS_CLASSES if kind == "no-label" and subject.corpus.layout else ""
         examples = [*(f"{item.id} ({item.split})" for item in left_out), *places(subject.corpus, here)]
-        yield found(kind, number, text, examples, advice)
+        yield found(kind, number, text, examples)
 
 
 def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
