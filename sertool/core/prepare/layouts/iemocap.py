@@ -18,7 +18,7 @@ Evaluation 42 (2008); the documentation that comes with the release; public read
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from sertool.core.corpora.corpus import Rating
 from sertool.core.corpora.readers import iemocap
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
-from sertool.core.formatting import first_few, plural
+from sertool.core.formatting import first_few
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
 from sertool.core.prepare.layouts.files import read_western_text
@@ -90,11 +90,20 @@ class _Turn:
 
 @dataclass
 class _Session:
-    """Files of a session: labels by turn, texts by turn, recordings by turn with their bytes."""
+    """Files of a session.
+
+    Attributes:
+        split: its split.
+        turns: turns with labels.
+        texts: text by turn.
+        untranscribed: dialogues with labels and without a transcription.
+        recordings: recording by turn, and its number of bytes.
+    """
 
     split: str
     turns: list[_Turn]
     texts: Mapping[str, str]
+    untranscribed: list[str]
     recordings: Mapping[str, tuple[Path, int]]
 
 
@@ -121,22 +130,33 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
     texts_alone = not any(session.recordings for session in sessions.values())
     if texts_alone:
         found.notes.append("no session has recordings (sentences/wav): a corpus of texts")
-    unlabelled, outside = list[str](), list[str]()
     for name, session in sessions.items():
         if not session.recordings and not texts_alone:
             found.lacks("sessions without recordings (sentences/wav)", name, session.split)
         else:
             yield from _rows(session, found, texts_alone)
-        labelled = {turn.id for turn in session.turns}
-        unlabelled += [id_ for id_ in session.recordings if id_ not in labelled]
-        for turn in session.turns:
-            outside += [
-                f"{task} {score:g} ({turn.id})" for task, score in turn.scores.items() if not LOW <= score <= HIGH
-            ]
-    if outside:
-        found.notes.append(f"scores that are not from {LOW:g} to {HIGH:g} are left out: {first_few(outside)}")
-    if unlabelled:
-        found.notes.append(f"{plural(len(unlabelled), 'recording')} without a label: {first_few(unlabelled)}")
+    _add_notes(list(sessions.values()), found)
+
+
+def _add_notes(sessions: Sequence[_Session], found: Found) -> None:
+    """Report dialogues without texts, scores beyond the scale, and recordings that nobody rated."""
+    turns = [turn for session in sessions for turn in session.turns]
+    labelled = {turn.id for turn in turns}
+    listed = {
+        "dialogues without a transcription, and so without texts": [
+            dialogue for session in sessions for dialogue in session.untranscribed
+        ],
+        f"scores that are not from {LOW:g} to {HIGH:g}, left out": [
+            f"{task} {score:g} ({turn.id})"
+            for turn in turns
+            for task, score in turn.scores.items()
+            if not LOW <= score <= HIGH
+        ],
+        "recordings without a label": [
+            id_ for session in sessions for id_ in session.recordings if id_ not in labelled
+        ],
+    }
+    found.notes += [f"{what} ({len(items):,}): {first_few(items)}" for what, items in listed.items() if items]
 
 
 def _sessions(release: Path, found: Found) -> dict[str, _Session]:
@@ -190,17 +210,13 @@ def _labels_of(turn: _Turn) -> dict[str, Label]:
 
 
 def _read(session: Path, split: str, found: Found) -> _Session:
-    turns: list[_Turn] = []
-    for path in _texts(_labels(session)):
-        turns += _turns(path, split, found)
-    texts: dict[str, str] = {}
-    transcriptions = session / "dialog" / "transcriptions"
-    if transcriptions.is_dir():
-        for path in _texts(transcriptions):
-            texts.update((match[1], match[2]) for line in _lines(path) if (match := _TRANSCRIPT.fullmatch(line)))
-    else:
-        found.notes.append(f"{session.name} has no transcriptions (dialog/transcriptions)")
-    return _Session(split, turns, texts, _recordings(session / "sentences" / "wav"))
+    labels, transcriptions = _dialogues(_labels(session)), _dialogues(session / "dialog" / "transcriptions")
+    turns = [turn for path in labels for turn in _turns(path, split, found)]
+    lines = [line for path in transcriptions for line in _lines(path)]
+    texts = {match[1]: match[2] for line in lines if (match := _TRANSCRIPT.fullmatch(line))}
+    transcribed = {path.stem for path in transcriptions}
+    untranscribed = [path.stem for path in labels if path.stem not in transcribed]
+    return _Session(split, turns, texts, untranscribed, _recordings(session / "sentences" / "wav"))
 
 
 def _recordings(folder: Path) -> dict[str, tuple[Path, int]]:
@@ -212,7 +228,7 @@ def _recordings(folder: Path) -> dict[str, tuple[Path, int]]:
     return {path.stem: (path, path.stat().st_size) for path in paths}
 
 
-def _texts(folder: Path) -> list[Path]:
+def _dialogues(folder: Path) -> list[Path]:
     """Return the files of dialogues in order; files that macOS left behind begin with a dot."""
     return sorted(path for path in folder.glob("Ses*.txt") if path.is_file())
 

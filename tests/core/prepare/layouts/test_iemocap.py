@@ -128,7 +128,7 @@ def test_missing_sessions_and_recordings_are_named_at_once(release):
 def test_recordings_without_a_label_are_a_note(release):
     labels_file(release, "Ses02F_impro01").unlink()
     notes = [warning for warning in read(release).warnings if "without a label" in warning]
-    assert notes == ["3 recordings without a label: Ses02F_impro01_F000, Ses02F_impro01_F001, Ses02F_impro01_M000"]
+    assert notes == ["recordings without a label (3): Ses02F_impro01_F000, Ses02F_impro01_F001, Ses02F_impro01_M000"]
 
 
 def test_labels_and_transcriptions_alone_are_a_corpus_of_texts(release):
@@ -139,9 +139,14 @@ def test_labels_and_transcriptions_alone_are_a_corpus_of_texts(release):
     assert "no session has recordings (sentences/wav): a corpus of texts" in table.warnings
 
 
-def test_a_session_without_transcriptions_is_said(release):
+def test_dialogues_without_a_transcription_are_named(release):
     shutil.rmtree(release / "Session4/dialog/transcriptions")
-    assert "Session4 has no transcriptions (dialog/transcriptions)" in read(release).warnings
+    (release / "Session5/dialog/transcriptions/Ses05M_script01_1b.txt").unlink()
+    notes = [warning for warning in read(release).warnings if warning.startswith("dialogues")]
+    assert notes == [
+        "dialogues without a transcription, and so without texts (7): "
+        "Ses04F_impro01, Ses04F_script01_1, Ses04F_script01_3, Ses04M_impro01, Ses04M_script01_1 and 2 more"
+    ]
 
 
 def test_awkward_lines_of_labels(release):
@@ -157,7 +162,7 @@ def test_awkward_lines_of_labels(release):
     assert row.ratings["arousal"]["E3"] == 2.5
     assert "E3" not in row.ratings["valence"]
     assert "valence" not in row.labels
-    assert "scores that are not from 1 to 5 are left out: valence 5.5 (Ses01F_impro01_F000)" in table.warnings
+    assert "scores that are not from 1 to 5, left out (1): valence 5.5 (Ses01F_impro01_F000)" in table.warnings
 
 
 def test_lines_that_are_no_label_and_foreign_emotions_are_refused(release):
