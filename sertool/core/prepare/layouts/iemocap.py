@@ -132,7 +132,7 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
         found.notes.append("no session has recordings (sentences/wav): a corpus of texts")
     for name, session in sessions.items():
         if not session.recordings and not texts_alone:
-            found.lacks("sessions without recordings (sentences/wav)", name, session.split)
+            found.lacks("no recordings (sentences/wav)", name, session.split)
         else:
             yield from _rows(session, found, texts_alone)
     _add_notes(list(sessions.values()), found)
@@ -165,9 +165,9 @@ def _sessions(release: Path, found: Found) -> dict[str, _Session]:
         session = release / name
         split = "test" if name == TEST else "train"
         if not session.is_dir():
-            found.lacks("sessions that are missing", name, split)
+            found.lacks("the session is missing", name, split)
         elif not _labels(session).is_dir():
-            found.lacks("sessions without labels (dialog/EmoEvaluation)", name, split)
+            found.lacks("no labels (dialog/EmoEvaluation)", name, split)
         else:
             sessions[name] = _read(session, split, found)
     return sessions

@@ -115,9 +115,9 @@ def test_missing_sessions_and_recordings_are_named_at_once(release):
     (wav / "Ses02F_impro01_M000.wav").write_bytes(b"")
     message = refusal(release)
     assert f"{release}: 5 problems" in message
-    assert "sessions that are missing (1): Session3" in message
-    assert "sessions without recordings (sentences/wav) (1): Session4" in message
-    assert "sessions without labels (dialog/EmoEvaluation) (1): Session5" in message
+    assert "the session is missing (1): Session3" in message
+    assert "no recordings (sentences/wav) (1): Session4" in message
+    assert "no labels (dialog/EmoEvaluation) (1): Session5" in message
     assert "no recording (1): Ses02F_impro01_F000" in message
     assert "recordings of zero bytes (1): Ses02F_impro01_M000" in message
     table = read(release, skip_bad=True)
