@@ -31,7 +31,7 @@ TableOption = Annotated[
     Path | None,
     option(
         "--table",
-        "CSV or JSON: audio, text; optional: id, speaker, start, end; - for standard input.",
+        "CSV or JSON: audio, text; optional: id, speaker, start, end, channel; - for standard input.",
         "FILE",
         dir_okay=False,
     ),
@@ -57,6 +57,7 @@ def predict(
     hop: HopOption = None,
     abstain: AbstainOption = None,
     members: options.Members = None,
+    stream: options.Stream = None,
     skip_bad: SkipOption = False,
     csv: CsvOption = None,
     raw_csv: options.RawCsv = False,
@@ -81,7 +82,8 @@ def predict(
     # Mistakes in options and tables are found before torch is imported and the model is opened.
     check_window(window, hop)
     check_abstain(abstain)
-    inputs = collect(audio or [], _read_words() if text == "-" else text, table, divided=window is not None)
+    words = _read_words() if text == "-" else text
+    inputs = collect(audio or [], words, table, divided=window is not None, stream=stream)
     read = filter(None, (output / name, table, *(clip.audio for clip in inputs.clips)))
     files = Outputs({"--csv": csv, "--jsonl": jsonl, "--json": json}, read)
     talk = console()

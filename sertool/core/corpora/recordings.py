@@ -6,13 +6,20 @@ utterances, so that it is never taken for another corpus's.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from sertool.core.corpora.corpus_content import Digest, Seconds
 from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import Content, Text, read_typed
+
+_Times = Seconds | None
+_Number = Annotated[int, Field(ge=1, lt=1000)] | None
+_Whole = tuple[Text, _Times, _Times]
+_Chosen = tuple[Text, _Times, _Times, _Number, _Number]
 
 RECORDINGS = "recordings.json"
 FORMAT = "sertool-recordings/1"
@@ -23,12 +30,13 @@ class RecordingsContent(Content):
 
     Attributes:
         utterances: hash of ``utterances.jsonl``.
-        recordings: path, start and end of each utterance's recording; null: from its beginning, to its end.
+        recordings: path, start and end of each utterance's recording; null: from its beginning, to its end. Where they
+            are given, channel and stream follow.
     """
 
     format: Literal["sertool-recordings/1"]
     utterances: Digest
-    recordings: list[tuple[Text, Seconds | None, Seconds | None]]
+    recordings: list[_Whole | _Chosen]
 
 
 def write_recordings(folder: Path, segments: Sequence[Segment], staging: Path) -> None:
@@ -45,7 +53,7 @@ def write_recordings(folder: Path, segments: Sequence[Segment], staging: Path) -
     content = {
         "format": FORMAT,
         "utterances": artifacts.sha256(folder / "utterances.jsonl"),
-        "recordings": [[str(one.path.absolute()), one.start, one.end] for one in segments],
+        "recordings": [_stored(one) for one in segments],
     }
     artifacts.write_json(staging / RECORDINGS, content)
     with artifacts.writing(folder):
@@ -68,4 +76,10 @@ def read_recordings(folder: Path) -> list[Segment]:
     content = read_typed(path, RecordingsContent, hint=hint)
     if content.utterances != artifacts.sha256(folder / "utterances.jsonl"):
         raise DataError(f"{path}: belongs to other utterances than {folder / 'utterances.jsonl'}", hint=hint)
-    return [Segment(Path(name), start, end) for name, start, end in content.recordings]
+    return [Segment(Path(name), *rest) for name, *rest in content.recordings]
+
+
+def _stored(one: Segment) -> list[Any]:
+    """Return a segment as plain data, without channel and stream where neither is given."""
+    chosen = (one.channel, one.stream)
+    return [str(one.path.absolute()), one.start, one.end, *(chosen if any(chosen) else ())]

@@ -1,14 +1,14 @@
 """Inputs of a prediction: recordings, folders, a text or a table become clips; unusable rows are listed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, Segment
 from sertool.core.formatting import cut, first_few, first_lines, plural, printable, problem_list, unicode_only
-from sertool.core.prepare.audio_paths import SUFFIXES, find_audio, why_missing
-from sertool.core.prepare.columns import LONGEST_NAME, seconds_of
+from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, find_audio, why_missing
+from sertool.core.prepare.columns import LONGEST_NAME, channel_of, seconds_of
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.records import read_records
 
@@ -26,6 +26,7 @@ class Clip:
         audio: file of the recording; None without audio.
         text: transcript; empty without text.
         speaker: name of the speaker, if known.
+        channel, stream: see :class:`~sertool.core.features.audio.Segment`.
         start, end: seconds into the recording; None for its beginning or end.
         row: row number, for a clip from a table.
     """
@@ -37,11 +38,13 @@ class Clip:
     end: float | None = None
     row: int | None = None
     speaker: str | None = None
+    channel: int | None = None
+    stream: int | None = None
 
     @property
     def segment(self) -> Segment | None:
         """The recording or the part of it; None where there is no recording."""
-        return None if self.audio is None else Segment(self.audio, self.start, self.end)
+        return None if self.audio is None else Segment(self.audio, self.start, self.end, self.channel, self.stream)
 
 
 @dataclass(frozen=True)
@@ -68,19 +71,30 @@ class Inputs:
     notes: Sequence[str] = ()
 
 
-def collect(paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False) -> Inputs:
+def collect(
+    paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool = False, stream: int | None = None
+) -> Inputs:
     """Collect all clips in order, and the rows of the table that cannot be used; opens no recording.
 
     Args:
         paths: recordings, and folders to search for recordings by file name, recursively.
         text: text of the one recording, or a text without recording.
-        table: CSV or JSON with the columns audio or text or both; optional: id (or utterance), start, end, speaker.
+        table: CSV or JSON with the columns audio or text or both; optional: id (or utterance), start, end, channel,
+            speaker.
         divided: recordings will be divided into windows, which excludes texts.
+        stream: number of the stream of sound in recordings with several, from 1; None is the first.
 
     Raises:
         UsageError: no input was given, or options contradict each other.
         DataError: the table or a folder cannot be used.
     """
+    inputs = _collect(paths, text, table, divided=divided)
+    if stream is None:
+        return inputs
+    return replace(inputs, clips=[replace(clip, stream=stream) for clip in inputs.clips])
+
+
+def _collect(paths: Sequence[Path], text: str | None, table: Path | None, *, divided: bool) -> Inputs:
     if table is not None:
         if paths or text is not None:
             raise UsageError("--table: lists all recordings and texts; leave out --text and other recordings")
@@ -132,14 +146,14 @@ def _search(folder: Path) -> tuple[list[Path], list[str]]:
     for below in sorted(folder.rglob("*")):
         inside = below.relative_to(folder)
         # macOS leaves ._x.wav beside x.wav on other systems' disks, which is not a recording.
-        if below.suffix.lower() in SUFFIXES and not _hidden(inside) and below.is_file():
+        if below.suffix.lower() in AUDIO_SUFFIXES and not _hidden(inside) and below.is_file():
             found.append(below)
         elif not below.is_dir():
             others.append(printable(cut(str(inside), LONGEST_NAME, keep_end=True)))
     passed = f"{plural(len(others), 'other file')}: {first_few(others)}" if others else ""
     if not found:
         holds = f"; it holds {passed}" if passed else ""
-        raise DataError(f"{folder}: no recordings in this folder (names ending in {', '.join(SUFFIXES)}){holds}")
+        raise DataError(f"{folder}: no recordings in this folder (names ending in {', '.join(AUDIO_SUFFIXES)}){holds}")
     if not others:
         return found, []
     return found, [f"{folder}: passed over {passed} (hidden, or without an ending of recordings that can be read)"]
@@ -180,25 +194,34 @@ def _read_table(path: Path) -> Inputs:
 
 def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip:
     given, text = record.get("audio", ""), unicode_only(record.get("text", ""))
-    name = printable(record.get("utterance") or record.get("id") or given or f"row {number}")
+    # Both sides of a call are in one file.
+    place = f"{given} {channel}" if given and (channel := record.get("channel")) else given
+    name = printable(record.get("utterance") or record.get("id") or place or f"row {number}")
     if not given and not text:
         return RefusedClip(name, f"row {number}: has neither audio nor text")
     audio = find_audio(root, given) if given else None
     if given and audio is None and (why := why_missing(given)):
         return RefusedClip(name, f"row {number}: {printable(given)}: {why}")
-    times: list[float | None] = []
-    for column in ("start", "end"):
-        value = record.get(column, "")
-        try:
-            times.append(seconds_of(column, value) if value else None)
-        except ValueError as error:
-            return RefusedClip(name, f"row {number}: {printable(str(error))}")
-    start, end = times
-    if start is not None and end is not None and end <= start:
-        return RefusedClip(name, f"row {number}: end is not after start")
+    try:
+        start, end, channel = _part(record)
+    except ValueError as error:
+        return RefusedClip(name, f"row {number}: {printable(str(error))}")
     # A file that is missing is named where it is read, together with damaged ones.
-    place = audio or (root / given if given else None)
-    return Clip(name, place, text, start, end, number, record.get("speaker") or None)
+    path = audio or (root / given if given else None)
+    return Clip(name, path, text, start, end, number, record.get("speaker") or None, channel)
+
+
+def _part(record: dict[str, str]) -> tuple[float | None, float | None, int | None]:
+    """Return start, end and channel of a row, None where it names none.
+
+    Raises:
+        ValueError: one of them cannot be used; the message is the reason.
+    """
+    start, end = (seconds_of(name, value) if (value := record.get(name)) else None for name in ("start", "end"))
+    if start is not None and end is not None and end <= start:
+        raise ValueError("end is not after start")
+    channel = record.get("channel")
+    return start, end, channel_of(channel) if channel else None
 
 
 def check_refused(refused: Sequence[RefusedClip], clips: int, *, skip_bad: bool, usable: bool) -> None:

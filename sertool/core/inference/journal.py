@@ -149,9 +149,9 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(weight).tobytes())
     for clip in clips:
-        digest.update(
-            json.dumps([clip.name, clip.text, clip.start, clip.end, clip.speaker, _file_state(clip.audio)]).encode()
-        )
+        chosen = (clip.channel, clip.stream)
+        facts = [clip.name, clip.text, clip.start, clip.end, clip.speaker, _file_state(clip.audio)]
+        digest.update(json.dumps([*facts, *(chosen if any(chosen) else ())]).encode())
     return digest.hexdigest()
 
 

@@ -13,8 +13,11 @@ SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64", ".caf"),
     *(".wave", ".bwf", ".rf64", ".snd", ".sph", ".nist", ".voc", ".ircam", ".avr", ".paf", ".svx", ".mp2", ".mpga"),
 )
-# The others cannot be read, but they are recordings: they are reported, not ignored.
-AUDIO_SUFFIXES = (*SUFFIXES, ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm", ".mkv", ".avi", ".mov")
+# The others are read by FFmpeg, with the extra media. Without it they are reported, not ignored.
+AUDIO_SUFFIXES = (
+    *(*SUFFIXES, ".m4a", ".m4b", ".mp4", ".m4v", ".aac", ".wma", ".wmv", ".asf", ".amr", ".awb", ".3gp", ".3gpp"),
+    *(".3g2", ".webm", ".mkv", ".mka", ".avi", ".mov", ".flv", ".ogv", ".mpg", ".mpeg", ".mts", ".m2ts"),
+)
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")

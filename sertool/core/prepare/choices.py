@@ -179,7 +179,7 @@ def _with_texts(
 def with_ids(header: Sequence[str], records: Records[Number]) -> tuple[list[str], Records[Number], list[str]]:
     """Make ids from the names of recordings, or from the numbers of rows, where a table has no column of ids.
 
-    Segments of one recording have their times behind its name, such as ``call1_0.5-3``.
+    Segments of one recording have their times and their channel behind its name, such as ``call1_0.5-3_left``.
     """
     if set(header) & set(ID_COLUMNS) or not set(header) & {"audio", "text"}:
         return list(header), records, []
@@ -192,5 +192,6 @@ def with_ids(header: Sequence[str], records: Records[Number]) -> tuple[list[str]
     made = []
     for (number, record), (audio, start, end), id_ in zip(records, named, file_ids(paths), strict=True):
         times = f"_{start or 0}-{end}" if start or end else ""
-        made.append((number, {**record, "id": id_ + times} if audio else record))
+        channel = f"_{given}" if (given := record.get("channel")) else ""
+        made.append((number, {**record, "id": id_ + times + channel} if audio else record))
     return [*header, "id"], made, [f"{lacks} names of the recordings"]

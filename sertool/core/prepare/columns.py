@@ -21,6 +21,8 @@ _DIALOGUE_ID, _UTTERANCE_ID = "dialogue_id", "utterance_id"
 READ = frozenset((*COLUMNS, _DIALOGUE_ID, _UTTERANCE_ID))
 LONGEST_NAME = 40  # characters of a column's name in a message
 _MOST_COMPARED = 500  # columns that are compared with the known names
+_CHANNELS = {"left": 1, "l": 1, "right": 2, "r": 2}
+_LONGEST_CHANNEL = 3  # digits
 _DECIMAL_COMMA = re.compile(r"\d+,\d+")
 _SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 
@@ -59,6 +61,19 @@ def seconds_of(column: str, value: str) -> float:
     point = value.replace(",", ".", 1)
     hint = f", did you mean {point}?" if _DECIMAL_COMMA.fullmatch(value) else ""
     raise ValueError(f"{column} {value!r} is not a number of seconds{hint}")
+
+
+def channel_of(value: str) -> int:
+    """Read the number of a channel, from 1; ``left`` is the first and ``right`` the second.
+
+    Raises:
+        ValueError: the value is none; the message names it.
+    """
+    named = _CHANNELS.get(value.lower())
+    number = named or (int(value) if value.isascii() and value.isdigit() and len(value) <= _LONGEST_CHANNEL else 0)
+    if not number:
+        raise ValueError(f"channel {value!r} is not a channel, expected 1, 2, ... or left or right")
+    return number
 
 
 def needed(header: Sequence[str]) -> set[str]:

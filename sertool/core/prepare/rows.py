@@ -19,7 +19,7 @@ from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
 from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of, spellings
 
 ID_COLUMNS = ("utterance", "id")
-COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end")
+COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end", "channel")
 _TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # written together with Chinese characters
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")  # the most serious leak first
 

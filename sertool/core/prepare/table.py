@@ -10,6 +10,7 @@ Columns, in any order and case; * marks required ones::
     text                          transcript
     speaker session dialogue video
     start end                     seconds into the file
+    channel                       1, 2, ... or left or right; default: the mean of all
 
 Other columns are ignored. A row of a ``private`` split may have no label. A table without recordings is one of texts.
 """
@@ -26,7 +27,7 @@ from sertool.core.features.audio import Segment
 from sertool.core.formatting import cut, first_few, first_lines, problem_list
 from sertool.core.prepare.audio_paths import find_audio, why_missing
 from sertool.core.prepare.choices import AS_IT_STANDS, Choices, check_needs_recordings, with_ids
-from sertool.core.prepare.columns import LONGEST_NAME, seconds_of, unused
+from sertool.core.prepare.columns import LONGEST_NAME, channel_of, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
@@ -184,7 +185,14 @@ class _Reader:
         start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
         if start is not None and end is not None and end <= start:
             findings.add("end is not after start", number)
-        return Segment(path, start, end)
+        return Segment(path, start, end, self._channel(number, record.get("channel", "")))
+
+    def _channel(self, number: int, value: str) -> int | None:
+        try:
+            return channel_of(value) if value else None
+        except ValueError as error:
+            self.findings.add(str(error), number)
+            return None
 
 
 def is_unicode(value: str) -> bool:

@@ -158,7 +158,7 @@ def _content(clip: Segment, most: int) -> tuple[bytes, str]:
         DataError: the recording cannot be read.
     """
     # A whole file of a type that browsers play is taken as it is.
-    if clip.start is None and clip.end is None and clip.path.suffix.lower() in TYPES:
+    if clip == Segment(clip.path) and clip.path.suffix.lower() in TYPES:
         try:
             with open_regular(clip.path) as file:
                 # One byte more than allowed shows that the file is too large, without reading gigabytes.
