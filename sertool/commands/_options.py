@@ -57,6 +57,10 @@ EvaluationPrecision = Annotated[
     Literal["auto", "fp32", "tf32", "bf16"] | None,
     option("--precision", "Number format of the computation. Default: fp32."),
 ]
+Stream = Annotated[
+    int | None,
+    option("--stream", "Stream of sound in files with several. Default: the first.", "N", min=1, max=999),
+]
 Graphs = Annotated[bool, option("--graphs/--no-graphs", "Record training steps as CUDA graphs (GPU only).")]
 Launcher = Annotated[
     Literal["local", "ray"], option("--launcher", "Where to run: on this machine, or on a Ray cluster.")

@@ -117,6 +117,7 @@ def prepare(
     transcribe: TranscribeOption = None,
     language: LanguageOption = None,
     workers: WorkersOption = None,
+    stream: options.Stream = None,
     skip_bad: SkipOption = False,
     dry_run: DryRunOption = False,
     device: options.Device = "auto",
@@ -128,8 +129,8 @@ def prepare(
     """Turn a table or a folder of recordings into a corpus.
 
     Columns of a table: audio or text, and label (or emotion, sentiment, score). Optional columns: utterance (or id),
-    speaker, session, dialogue, split (train, valid, test, private), start and end in seconds. Missing splits are drawn
-    at random. Run the same command again to resume an interrupted one.
+    speaker, session, dialogue, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or
+    left or right). Missing splits are drawn at random. Run the same command again to resume an interrupted one.
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
@@ -147,7 +148,7 @@ def prepare(
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
     draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale, map_texts)
     reader = opened.dataset.reader
-    source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None)
+    source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None, stream)
     if dry_run:
         return show_dry_run(source, files)
     wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language)

@@ -6,7 +6,7 @@ utterances, so that it is never taken for another corpus's.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,10 +16,7 @@ from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import Content, Text, read_typed
 
-_Times = Seconds | None
-_Number = Annotated[int, Field(ge=1, lt=1000)] | None
-_Whole = tuple[Text, _Times, _Times]
-_Chosen = tuple[Text, _Times, _Times, _Number, _Number]
+_Numbers = list[Annotated[int, Field(ge=1, lt=1000)] | None]
 
 RECORDINGS = "recordings.json"
 FORMAT = "sertool-recordings/1"
@@ -30,13 +27,15 @@ class RecordingsContent(Content):
 
     Attributes:
         utterances: hash of ``utterances.jsonl``.
-        recordings: path, start and end of each utterance's recording; null: from its beginning, to its end. Where they
-            are given, channel and stream follow.
+        recordings: path, start and end of each utterance's recording; null: from its beginning, to its end.
+        channels, streams: channel and stream of each, if any is given; null: the mean of all, and the first stream.
     """
 
     format: Literal["sertool-recordings/1"]
     utterances: Digest
-    recordings: list[_Whole | _Chosen]
+    recordings: list[tuple[Text, Seconds | None, Seconds | None]]
+    channels: _Numbers | None = None
+    streams: _Numbers | None = None
 
 
 def write_recordings(folder: Path, segments: Sequence[Segment], staging: Path) -> None:
@@ -53,7 +52,9 @@ def write_recordings(folder: Path, segments: Sequence[Segment], staging: Path) -
     content = {
         "format": FORMAT,
         "utterances": artifacts.sha256(folder / "utterances.jsonl"),
-        "recordings": [_stored(one) for one in segments],
+        "recordings": [[str(one.path.absolute()), one.start, one.end] for one in segments],
+        **_given("channels", [one.channel for one in segments]),
+        **_given("streams", [one.stream for one in segments]),
     }
     artifacts.write_json(staging / RECORDINGS, content)
     with artifacts.writing(folder):
@@ -76,10 +77,13 @@ def read_recordings(folder: Path) -> list[Segment]:
     content = read_typed(path, RecordingsContent, hint=hint)
     if content.utterances != artifacts.sha256(folder / "utterances.jsonl"):
         raise DataError(f"{path}: belongs to other utterances than {folder / 'utterances.jsonl'}", hint=hint)
-    return [Segment(Path(name), *rest) for name, *rest in content.recordings]
+    none = [None] * len(content.recordings)
+    columns = (content.recordings, content.channels or none, content.streams or none)
+    if len({len(column) for column in columns}) > 1:
+        raise DataError(f"{path}: channels and streams are not as many as the recordings", hint=hint)
+    return [Segment(Path(name), start, end, *chosen) for (name, start, end), *chosen in zip(*columns, strict=True)]
 
 
-def _stored(one: Segment) -> list[Any]:
-    """Return a segment as plain data, without channel and stream where neither is given."""
-    chosen = (one.channel, one.stream)
-    return [str(one.path.absolute()), one.start, one.end, *(chosen if any(chosen) else ())]
+def _given(name: str, numbers: list[int | None]) -> dict[str, list[int | None]]:
+    """Return a column if any of it is given, so that files without channels are those of earlier versions."""
+    return {name: numbers} if any(numbers) else {}

@@ -195,8 +195,8 @@ def _read_table(path: Path) -> Inputs:
 def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip:
     given, text = record.get("audio", ""), unicode_only(record.get("text", ""))
     # Both sides of a call are in one file.
-    place = f"{given} {channel}" if given and (channel := record.get("channel")) else given
-    name = printable(record.get("utterance") or record.get("id") or place or f"row {number}")
+    side = f" {record['channel']}" if given and record.get("channel") else ""
+    name = printable(record.get("utterance") or record.get("id") or given + side or f"row {number}")
     if not given and not text:
         return RefusedClip(name, f"row {number}: has neither audio nor text")
     audio = find_audio(root, given) if given else None

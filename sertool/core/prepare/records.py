@@ -58,8 +58,6 @@ def read_records(path: Path, findings: Findings) -> Records:
         )
     header, rows, notes = read_workbook(path, findings) if kind == SUFFIX else _read_text(path, kind, findings)
     header, rows, settled = settle(header, rows, findings)
-    if {"audio", "channel"} <= set(header):
-        findings.add("column 'channel': channels are averaged; write each into a file of its own and leave it out")
     rows, changed = plain_cells(rows)
     return Records(header, rows, (*notes, *settled, *changed))
 

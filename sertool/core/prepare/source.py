@@ -13,7 +13,7 @@ from sertool.core.prepare.layout import parse_layout
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 from sertool.core.prepare.layouts.named import named
 from sertool.core.prepare.layouts.read import read_layout, recognised
-from sertool.core.prepare.rows import Table
+from sertool.core.prepare.rows import Row, Table
 from sertool.core.prepare.scale import STORED
 from sertool.core.prepare.split_tables import has_split_tables
 from sertool.core.prepare.table import read_table
@@ -34,6 +34,7 @@ class Source:
         reader: the recipe's reader.
         skip_bad: leave out what is missing or broken.
         transcribe: texts are added later, so missing ones are not reported.
+        stream: number of the stream of sound in recordings with several, from 1; None is the first.
     """
 
     path: Path
@@ -44,12 +45,14 @@ class Source:
     reader: str
     skip_bad: bool
     transcribe: bool
+    stream: int | None = None
 
     @property
     def settings(self) -> tuple[Any, ...]:
         """Return all that decides about the table, as plain data; splits and seed are with the command."""
         paths = [path and str(path.resolve()) for path in (self.path, self.audio_root)]
-        return (*paths, self.layout, self.choices.to_json(), self.skip_bad)
+        stream = () if self.stream is None else (self.stream,)
+        return (*paths, self.layout, self.choices.to_json(), self.skip_bad, *stream)
 
 
 def read_source(source: Source) -> Table:
@@ -59,6 +62,17 @@ def read_source(source: Source) -> Table:
         UsageError: an option does not fit it.
         DataError: it has problems; all are reported at once.
     """
+    table = _read(source)
+    if source.stream is None:
+        return table
+    return replace(table, rows=tuple(_with_stream(row, source.stream) for row in table.rows))
+
+
+def _with_stream(row: Row, stream: int) -> Row:
+    return row if row.segment is None else replace(row, segment=replace(row.segment, stream=stream))
+
+
+def _read(source: Source) -> Table:
     path, draw, choices, transcribe = source.path, source.draw, source.choices, source.transcribe
     if corpus := _corpus(source):
         return _read_corpus(corpus, source)

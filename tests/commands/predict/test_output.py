@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from tones import (
@@ -69,14 +70,32 @@ def test_a_folder_is_searched_for_recordings(here):
     ) in predict("calls").stderr
     (here / "none").mkdir()
     assert refusal("none").startswith("error: none: no recordings in this folder (names ending in .wav, .flac,")
-    for name in ("memo.m4a", "call.amr.part"):
+    for name in ("memo.doc", "call.amr.part"):
         (here / "none" / name).touch()
-    assert refusal("none").endswith("; it holds 2 other files: call.amr.part, memo.m4a\n")
+    assert refusal("none").endswith("; it holds 2 other files: call.amr.part, memo.doc\n")
 
 
-def test_a_column_of_channels_is_refused(here):
-    Path("t.csv").write_text("audio,channel\n00.wav,1\n00.wav,2\n")
-    assert "column 'channel': channels are averaged; write each into a file of its own" in refusal("--table", "t.csv")
+def test_each_side_of_a_call_is_an_input(here):
+    (one, rate), (other, _) = soundfile.read("00.wav"), soundfile.read("01.wav")
+    call = np.zeros((max(len(one), len(other)), 2))
+    call[: len(one), 0], call[: len(other), 1] = one, other
+    soundfile.write("call.wav", call, rate)
+    for side in (0, 1):
+        soundfile.write(f"side{side}.wav", call[:, side], rate)
+    Path("t.csv").write_text("audio,channel\ncall.wav,left\ncall.wav,2\ncall.wav,\n")
+    sides = written("--table", "t.csv")
+    assert [own["id"] for own in sides] == ["call.wav left", "call.wav 2", "call.wav"]
+    assert [own["logits"] for own in sides[:2]] == [own["logits"] for own in written("side0.wav", "side1.wav")]
+    Path("t.csv").write_text("audio,channel\ncall.wav,3\ncall.wav,both\n")
+    assert refusal("--table", "t.csv").splitlines()[1:3] == [
+        "  t.csv: row 3: channel 'both' is not a channel, expected 1, 2, ... or left or right",
+        "  row 2: call.wav: has 2 channels, and channel 3 is asked for",
+    ]
+
+
+def test_a_stream_of_a_file_is_asked_for(here):
+    assert refusal("00.wav", "--stream", "2") == "error: 00.wav: has one stream, and stream 2 is asked for\n"
+    assert written("00.wav", "--stream", "1")[0]["logits"] == written("00.wav")[0]["logits"]
 
 
 def test_a_table_gives_ids_texts_and_segments(here):

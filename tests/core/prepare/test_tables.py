@@ -48,11 +48,11 @@ def test_all_problems_are_told_at_once(folder):
     )
 
 
-def test_a_column_of_channels_is_refused(folder):
-    told = "column 'channel': channels are averaged; write each into a file of its own and leave it out"
-    for name in ("audio", "path"):
-        text = f"utterance,{name},label,Channel\nu1,wav/a.wav,a,0\nu2,wav/a.wav,b,1\n"
-        assert refusal(folder, text).splitlines()[1] == f"  {told}"
+def test_what_is_no_channel_is_refused(folder):
+    text = "utterance,audio,label,Channel\nu1,wav/a.wav,a,0\nu2,wav/a.wav,b,middle\nu3,wav/a.wav,a,1.5\n"
+    told = "is not a channel, expected 1, 2, ... or left or right"
+    lines = [f"  row {row}: channel {cell!r} {told}" for row, cell in ((2, "0"), (3, "middle"), (4, "1.5"))]
+    assert refusal(folder, text).splitlines()[1:] == lines
 
 
 @pytest.mark.parametrize(
