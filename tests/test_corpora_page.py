@@ -17,8 +17,24 @@ from sertool.core.prepare.layouts.registry import LAYOUTS
 
 TEXT = (ROOT / "docs/corpora.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^(sertool prepare .*)$", TEXT, re.MULTILINE)))
+
+
+def made_cmu(title):
+    """Return a maker of a folder of the CMU-MultimodalSDK."""
+
+    def make(folder):
+        pytest.importorskip("h5py")
+        from made_cmu import make_sequences  # imports h5py
+
+        make_sequences(folder, title)
+
+    return make
+
+
 OTHER = [f"{who}/{mood}/u{n}.wav" for who in "abcd" for mood in ("calm", "angry") for n in (1, 2)]
 MAKERS = {
+    "CMU_MOSEI": made_cmu("MOSEI"),
+    "CMU_MOSI": made_cmu("MOSI"),
     "CREMA-D": named.make_crema_d,
     "EMO-DB": named.make_emodb,
     "EmoV-DB": named.make_emov_db,
@@ -37,7 +53,7 @@ ROWS = dict(re.findall(r"^\| `(\w[\w-]*)` \| (.*) \|$", TEXT, re.MULTILINE))
 
 def test_the_page_has_a_row_and_a_section_for_each_layout():
     assert set(ROWS) == set(LAYOUTS)
-    assert set(re.findall(r"^## `([\w-]+)`$", TEXT, re.MULTILINE)) == set(LAYOUTS)
+    assert set(re.findall("`([a-z-]+)`", " ".join(re.findall(r"^## .*$", TEXT, re.MULTILINE)))) == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

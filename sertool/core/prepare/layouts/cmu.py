@@ -114,7 +114,7 @@ def _of_sequences(corpus: CmuCorpus, named: Mapping[str, Path], files: Sequence[
             id_, split = f"{video}[{place}]", official.get(video)
             given = _labels(corpus, values)
             if split is None:
-                found.leave_out(id_, "train", _NO_SPLIT)
+                found.leave_out(id_, "private", _NO_SPLIT)
             elif given is None or not 0 <= interval[0] < interval[1] < math.inf:
                 found.lacks("labels or times out of range", id_, split)
             else:
