@@ -179,11 +179,12 @@ def _with_recordings(
         video = row.groups["video"]
         whole, part = recordings.get(video), recordings.get(f"{video}_{clip.number}") if clip else None
         segments.append(Segment(whole, start, end) if whole else Segment(part) if part else None)
-    if not any(segments) and any(f"{row.groups['video']}_1" in recordings for row, *_ in rows):
+    has_audio = any(segments)
+    if not has_audio and any(f"{row.groups['video']}_1" in recordings for row, *_ in rows):
         found.wrong(f"recordings of clips, but no {_CLIP_TABLE} or Transcript/Segmented/Combined with their times")
     empty = {segment.path for segment in segments if segment and not segment.path.stat().st_size}
     for (row, *_), segment in zip(rows, segments, strict=True):
-        if segment is None and any(segments):
+        if segment is None and has_audio:
             found.lacks("no recording", row.id, row.split)
         elif segment and segment.path in empty:
             found.lacks("recordings of zero bytes", row.id, row.split)
