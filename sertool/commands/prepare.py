@@ -58,7 +58,12 @@ LayoutOption = Annotated[
     ),
 ]
 SplitsOption = Annotated[
-    str, option("--splits", "Shares of train, valid and test, if the table has no splits.", "A,B,C")
+    str,
+    option(
+        "--splits",
+        "Shares of train, valid and test, if there are no splits; or emobox:FOLDER with EmoBox's fold files.",
+        "A,B,C|emobox:FOLDER",
+    ),
 ]
 SeedOption = Annotated[int, option("--seed", "Seed for splits that are drawn at random.", "N", min=0, max=MAX_SEED)]
 PatternOption = Annotated[
@@ -135,7 +140,7 @@ def prepare(
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
     from sertool.core.prepare.choices import parse_choices
-    from sertool.core.prepare.draw_splits import Draw, parse_shares
+    from sertool.core.prepare.emobox import parse_splits
     from sertool.core.prepare.source import Source
     from sertool.core.prepare.target import Command
     from sertool.core.recipe import load as recipes
@@ -146,7 +151,7 @@ def prepare(
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
-    draw, choices = Draw(parse_shares(splits), seed), parse_choices(pattern, map_labels, rescale, map_texts)
+    draw, choices = parse_splits(splits, seed), parse_choices(pattern, map_labels, rescale, map_texts)
     reader = opened.dataset.reader
     source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None, stream)
     if dry_run:

@@ -97,7 +97,7 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
 
 
 def group_of(utterance: Utterance, group: str) -> str | None:
-    """Return an utterance's speaker, session, video or dialogue; for ``utterance`` its split and id."""
+    """Return an utterance's speaker, session, video, dialogue or fold; for ``utterance`` its split and id."""
     if group == "utterance":
         return f"{utterance.split}/{utterance.id}"
     name: str | None = getattr(utterance, group)
@@ -171,8 +171,12 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
             raise UsageError(f"splits.folds: a {splits.group} is in two folds")
         if set(flat) != set(groups):
             raise UsageError(f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}")
+    elif splits.folds is None:  # the folds that came with the corpus
+        if len(groups) < 3:
+            raise UsageError(f"splits.group: at least 3 folds are needed, and {corpus.name} came with {len(groups)}")
+        dealt = [[name] for name in groups]
     else:
-        number = splits.folds or 0
+        number = splits.folds
         if len(groups) < number:
             fewer = f"--set splits.folds={len(groups)}" if len(groups) > 2 else None
             raise UsageError(f"splits.folds: {number} folds from {plural(len(groups), splits.group)}", hint=fewer)

@@ -149,6 +149,12 @@ KINDS: Mapping[str, Kind] = {
         )
         for group in GROUPS
     },
+    "shared-folds": Kind(
+        "warning",
+        "speakers in several folds: {}",
+        "speakers that several of the folds that came with the corpus test (EmoBox's), so that they train on them, too",
+        "say so beside figures of these folds, or cross-validate by speaker: --set splits.group=speaker",
+    ),
     "speakers-unknown": Kind(
         "warning",
         "speakers unknown",

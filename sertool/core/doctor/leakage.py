@@ -1,6 +1,6 @@
 """Leakage between train, valid and test: validation on the test split, shared speakers, videos and other groups."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 
@@ -9,7 +9,7 @@ from sertool.core.corpora.names import normal
 from sertool.core.corpora.splits import Fold
 from sertool.core.doctor.findings import Finding, found, place
 from sertool.core.doctor.subject import Subject
-from sertool.core.formatting import plural
+from sertool.core.formatting import first_few, plural
 
 _SETS = ("train", "valid", "test")
 
@@ -26,6 +26,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield found("valid-is-test", copied, text, (_pair(subject, *pair) for pair in rows))
     for group in GROUPS:
         yield from _shared(subject, group)
+    yield from _sharing_folds(subject)
 
 
 def _pair(subject: Subject, valid: int, test: int) -> str:
@@ -61,3 +62,19 @@ def _sets_of_groups(subject: Subject, fold: Fold, group: str) -> dict[str, set[s
             if value is not None:  # unknown, so it cannot be shared
                 sets[normal(value)].add(name)
     return sets
+
+
+def _sharing_folds(subject: Subject) -> Iterator[Finding]:
+    """Report the folds that came with the corpus and test speakers that other folds test, too."""
+    folds: dict[str, set[str]] = defaultdict(set)
+    for utterance in subject.corpus.utterances:
+        if utterance.fold is not None and utterance.speaker is not None:
+            folds[normal(utterance.speaker)].add(utterance.fold)
+    shared = {name: own for name, own in sorted(folds.items()) if len(own) > 1}
+    if shared:
+        counts = Counter(fold for own in shared.values() for fold in own)
+        shown = first_few((f"{fold} ({plural(counts[fold], 'speaker')})" for fold in sorted(counts)), 20)
+        text = f"folds that came with the corpus share speakers: {shown}"
+        yield found(
+            "shared-folds", len(shared), text, (f"{name} ({', '.join(sorted(shared[name]))})" for name in shared)
+        )

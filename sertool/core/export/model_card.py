@@ -174,7 +174,8 @@ def _inputs(facts: Facts) -> str:
 def _divided(facts: Facts) -> str:
     folds, splits = facts.note["folds"], facts.trained.recipe.splits
     if len(folds) > 1:
-        return f"{len(folds)} folds by {splits.group}; every fold's members are in this ensemble"
+        own = "that came with the corpus" if splits.group == "fold" else f"by {splits.group}"
+        return f"{len(folds)} folds {own}; every fold's members are in this ensemble"
     if splits.scheme == "holdout":
         return f"{folds[0]['valid']:,} utterances held out from training by {splits.group}"
     return f"{folds[0]['valid']:,} utterances of the corpus's own {in_markdown(splits.valid)} split"

@@ -38,7 +38,10 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     except ValueError:
         train = valid = test = math.nan
     if not (min(train, valid, test) > 0 and math.isclose(train + valid + test, 1, abs_tol=1e-6)):
-        raise UsageError(f"--splits {text}: expected three shares above 0 that sum to 1", hint="--splits 0.7,0.15,0.15")
+        raise UsageError(
+            f"--splits {text}: expected three shares above 0 that sum to 1",
+            hint="--splits 0.7,0.15,0.15, or emobox:FOLDER with EmoBox's fold files",
+        )
     return train, valid, test
 
 

@@ -15,6 +15,7 @@ from sertool.core.prepare.audio_paths import file_ids, is_audio_name
 from sertool.core.prepare.cells import plain_cells
 from sertool.core.prepare.choices import AS_IT_STANDS, Choices
 from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.emobox import Division
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
 from sertool.core.prepare.layout import CLASS, GENDER, SPEAKER, SPLIT, UNUSED, guess_layout, same_emotions
@@ -27,7 +28,7 @@ from sertool.core.prepare.table import is_unicode
 
 def read_folder(
     folder: Path,
-    draw: Draw | None = None,
+    draw: Division | None = None,
     layout: tuple[str, ...] | None = None,
     *,
     transcribe: bool = False,

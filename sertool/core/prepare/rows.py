@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sertool.core.corpora.corpus import GROUPS, KNOWN_OF_SPEECH, SPLITS, LeftOut, Ratings
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, first_lines, row_numbers
-from sertool.core.prepare.draw_splits import DRAWN, Draw, deal
+from sertool.core.prepare.draw_splits import DRAWN, deal
+from sertool.core.prepare.emobox import Division, FoldFiles
 from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of, spellings
 
 ID_COLUMNS = ("utterance", "id")
@@ -78,24 +79,30 @@ class Table:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw | None, *, transcribe: bool) -> Table:
+def divided(
+    path: Path, header: Sequence[str], rows: Sequence[Row], draw: Division | None, *, transcribe: bool
+) -> Table:
     """Make the table of checked rows: draw missing splits, sort rows by split, collect warnings.
 
     Args:
         path: table or folder.
         header: column names.
         rows: rows as read; those without a split are train.
-        draw: settings of the random splits; None: the splits stay as they are.
+        draw: settings of the random splits, or files that give them; None: the splits stay as they are.
         transcribe: texts are added later, so missing ones are not reported.
     """
+    drawn = ""
+    notes, left_out = list[str](), list[LeftOut]()
+    if isinstance(draw, FoldFiles):
+        rows, notes, left_out = _placed(rows, draw)
+        header, draw = [*header, "split"], draw.draw
     present = {row.split for row in rows}
     missing = [split for split in DRAWN[1:] if split not in present]
-    drawn = ""
-    notes: list[str] = []
     if draw is not None and missing and "train" in present:
         wanted = ("train", *missing)
         shares = {split: share for split, share in zip(DRAWN, draw.shares, strict=True) if split in wanted}
-        rows, drawn, notes = _draw(rows, shares, draw.seed)
+        rows, drawn, told = _draw(rows, shares, draw.seed)
+        notes += told
         if drawn and "split" in header:
             notes.append(f"there is no split {' and '.join(missing)}: drawn from train by {drawn}")
     unknown = [row.number for row in rows if "speaker" not in row.groups]
@@ -104,7 +111,18 @@ def divided(path: Path, header: Sequence[str], rows: Sequence[Row], draw: Draw |
     # If splits were not drawn by speaker for a reason, the notes already give it.
     shared = [] if drawn not in ("", "speaker") else _shared_speakers(rows)
     ordered = sorted(rows, key=lambda row: SPLITS.index(row.split))
-    return Table(path, tuple(ordered), (*_warnings(header, rows, transcribe), *notes, *shared), drawn)
+    return Table(
+        path, tuple(ordered), (*_warnings(header, rows, transcribe), *notes, *shared), drawn, left_out=tuple(left_out)
+    )
+
+
+def _placed(rows: Sequence[Row], folds: FoldFiles) -> tuple[list[Row], list[str], list[LeftOut]]:
+    """Give the rows the splits and folds of files, and leave out those that the files do not name."""
+    places, notes = folds.places([row.segment.path if row.segment else None for row in rows])
+    found = list(zip(rows, places, strict=True))
+    kept = [replace(row, split=place.split, fold=place.fold) for row, place in found if place is not None]
+    left_out = [LeftOut(row.id, row.split, "not in EmoBox's folds") for row, place in found if place is None]
+    return kept, notes, left_out
 
 
 def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[list[Row], str, list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.formatting import first_few
 from sertool.core.prepare.choices import Choices
-from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.emobox import Division, FoldFiles
 from sertool.core.prepare.folder import read_folder
 from sertool.core.prepare.layout import parse_layout
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
@@ -29,7 +29,7 @@ class Source:
         path: table or folder.
         audio_root: folder that audio paths of a table start from; None: the table's.
         layout: name of a published corpus, or the levels of a folder; None: read from the names.
-        draw: settings of the random splits, where there are none.
+        draw: settings of the random splits, where there are none, or files that give splits.
         choices: facts in names, classes renamed, scores rescaled.
         reader: the recipe's reader.
         skip_bad: leave out what is missing or broken.
@@ -40,7 +40,7 @@ class Source:
     path: Path
     audio_root: Path | None
     layout: str | None
-    draw: Draw
+    draw: Division
     choices: Choices
     reader: str
     skip_bad: bool
@@ -63,6 +63,8 @@ def read_source(source: Source) -> Table:
         DataError: it has problems; all are reported at once.
     """
     table = _read(source)
+    if isinstance(source.draw, FoldFiles):
+        table = replace(table, choices={**table.choices, "splits": source.draw.described})
     if source.stream is None:
         return table
     return replace(table, rows=tuple(_with_stream(row, source.stream) for row in table.rows))

@@ -44,6 +44,9 @@ def _task_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
         settings.append("dataset.num_classes=2")  # negative or not; 7 is the other choice
     if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
         settings.append("training.class_weights=none")  # weights are for one class per utterance
+    folds = {utterance.fold for utterance in corpus.utterances}
+    if len(folds) >= 3 and None not in folds and recipe.splits.scheme == "corpus":
+        settings += ["splits.scheme=folds", "splits.group=fold"]
     return settings
 
 

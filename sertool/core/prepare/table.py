@@ -29,6 +29,7 @@ from sertool.core.prepare.audio_paths import find_audio, why_missing
 from sertool.core.prepare.choices import AS_IT_STANDS, Choices, check_needs_recordings, with_ids
 from sertool.core.prepare.columns import LONGEST_NAME, channel_of, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.emobox import Division
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
 from sertool.core.prepare.other_names import other_names
@@ -44,7 +45,7 @@ HINT = "correct the table; nothing was written. Audio paths are relative to its 
 def read_table(
     path: Path,
     audio_root: Path | None = None,
-    draw: Draw | None = None,
+    draw: Division | None = None,
     *,
     missing_audio: bool = False,
     transcribe: bool = False,

@@ -123,8 +123,9 @@ class Splits(Section):
         "corpus",
         description="the corpus's own splits, validation cut from training, or cross-validation; the last two by group",
     )
-    group: Literal["speaker", "session", "video", "dialogue", "utterance"] = Field(
-        "speaker", description="unit that is never divided between splits (holdout, folds)"
+    group: Literal["speaker", "session", "video", "dialogue", "utterance", "fold"] = Field(
+        "speaker",
+        description="unit that is never divided between splits (holdout, folds); fold: the folds that came with it",
     )
     valid: Annotated[str, Field(min_length=1)] = Field(
         "valid", description="corpus scheme: split of the corpus used for validation"
@@ -144,8 +145,8 @@ class Splits(Section):
     folds: Annotated[int, Field(ge=1, le=10_000)] | list[Annotated[list[GroupName], Field(min_length=1)]] | None = (
         Field(
             None,
-            description="folds scheme: number of folds (left out: 5), or the test groups of each; the next "
-            "fold's groups validate",
+            description="folds scheme: number of folds (left out: 5, or all of group: fold), or the test groups of "
+            "each; the next fold's groups validate",
         )
     )
     seed: Seed = Field(1, description="seed of the random division into splits or folds")
@@ -154,7 +155,8 @@ class Splits(Section):
     @model_validator(mode="before")
     @classmethod
     def _five_folds(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("scheme") == "folds" and given.get("folds") is None:
+        by_groups = isinstance(given, dict) and given.get("scheme") == "folds" and given.get("group") != "fold"
+        if by_groups and given.get("folds") is None:
             return {**given, "folds": FOLDS}
         return given
 
@@ -162,8 +164,8 @@ class Splits(Section):
     @model_validator(mode="after")
     def _fits_scheme(self) -> "Splits":
         if self.scheme == "folds":  # fewer than 3 leave a fold nothing to train on
-            number = self.folds if isinstance(self.folds, int) else len(self.folds or [])
-            if number < 3:
+            number = len(self.folds) if isinstance(self.folds, list) else self.folds
+            if number is not None and number < 3:
                 raise ValueError("folds: at least 3 are needed (one tests, the next one validates, the rest train)")
         elif self.folds is not None:
             raise ValueError("folds: only with scheme: folds")

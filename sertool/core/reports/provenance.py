@@ -92,6 +92,8 @@ def _model(model: Model) -> str:
 def _division(recipe: Recipe, folds: int) -> str:
     splits = recipe.splits
     if splits.scheme == "folds":
+        if splits.group == "fold":
+            return f"the {folds} folds that came with the corpus"
         return f"{folds} folds by {splits.group}, seed {splits.seed}"
     if splits.scheme == "holdout":
         own = ", ".join(splits.valid_groups) if splits.valid_groups else f"{100 * splits.valid_fraction:g} %"

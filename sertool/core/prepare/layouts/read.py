@@ -1,7 +1,7 @@
 """The folder of a published corpus as a table."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sertool.core.files import artifacts
 from sertool.core.formatting import plural, problem_list
 from sertool.core.prepare.choices import AS_IT_STANDS, Choices
 from sertool.core.prepare.draw_splits import Draw
+from sertool.core.prepare.emobox import Division, FoldFiles
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
 from sertool.core.prepare.layouts.registry import LAYOUTS
 from sertool.core.prepare.layouts.rename import rename
@@ -34,7 +35,7 @@ def recognised(folder: Path) -> CorpusLayout | None:
 def read_layout(
     layout: CorpusLayout,
     folder: Path,
-    draw: Draw | None = None,
+    draw: Division | None = None,
     *,
     choices: Choices = AS_IT_STANDS,
     reader: str = "corpus",
@@ -62,11 +63,8 @@ def read_layout(
             f"{folder}: holds {layout.title}, and the recipe is for {READERS[reader].name}",
             hint=f"give a recipe for {layout.title}, or one for any corpus, such as --recipe custom",
         )
-    if reader in READERS and choices.label_map:
-        raise UsageError(
-            f"--map-labels: the recipe is for {READERS[reader].name}, whose classes are fixed",
-            hint="leave it out, or give a recipe for any corpus, such as --recipe custom",
-        )
+    if reader in READERS:
+        _check_fixed({"--map-labels": choices.label_map, "--splits": isinstance(draw, FoldFiles)}, reader)
     _check_place(layout, folder)
     found = Found()
     try:
@@ -89,8 +87,17 @@ def read_layout(
         layout=layout.name,
         classes=classes,
         ranges={task: ends for task, ends in layout.ranges.items() if any(task in row.labels for row in rows)},
-        left_out=(*found.left_out, *(found.skipped() if skip_bad else ())),
+        left_out=(*table.left_out, *found.left_out, *(found.skipped() if skip_bad else ())),
     )
+
+
+def _check_fixed(options: Mapping[str, object], reader: str) -> None:
+    """Refuse options for what a recipe for a data set of the paper fixes."""
+    if given := next((option for option, value in options.items() if value), None):
+        raise UsageError(
+            f"{given}: the recipe is for {READERS[reader].name}, whose classes and splits are the paper's",
+            hint=f"leave out {given}, or give a recipe for any corpus, such as --recipe custom",
+        )
 
 
 def _check_place(layout: CorpusLayout, folder: Path) -> None:

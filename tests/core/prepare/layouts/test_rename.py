@@ -46,5 +46,7 @@ def test_a_class_that_is_not_there_is_refused(read):
 
 def test_the_classes_of_the_paper_are_fixed(read, monkeypatch):
     monkeypatch.setitem(READERS, "fake-one", READERS["iemocap"])
-    with pytest.raises(UsageError, match="--map-labels: the recipe is for IEMOCAP, whose classes are fixed"):
+    with pytest.raises(
+        UsageError, match="--map-labels: the recipe is for IEMOCAP, whose classes and splits are the paper's"
+    ):
         read("excited=happy", reader="fake-one")
