@@ -111,7 +111,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     comparison = compare(subject.corpus)
     if comparison is not None and comparison.differs:
         number = len(comparison.differs)
-        text = f"{plural(number, 'count')} {'differs' if number == 1 else 'differ'} from {comparison.of} as published"
+        verb = "differs from the one" if number == 1 else "differ from those"
+        text = f"{plural(number, 'count')} {verb} published for {comparison.of}"
         yield found("published", number, f"{text}: {first_few(comparison.differs, SHOWN)}")
 
 

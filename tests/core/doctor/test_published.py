@@ -174,11 +174,11 @@ def test_the_finding_names_the_counts_and_the_doctor_shows_what_agrees(tmp_path)
     inspection = inspect(recipe, tmp_path / "MOSEI", data_dir=tmp_path)
     (finding,) = [one for one in inspection.findings if one.kind == "published"]
     assert (finding.severity, finding.number) == ("warning", 11)
-    assert finding.text == (
-        "11 counts differ from IEMOCAP as published: utterances of train: 9, published 8,220, utterances of test: 4, "
-        "published 1,819, speakers of train: 2, published 8, emotion neutral of train: 5, published 1,324, emotion "
-        "neutral of test: 2, published 384 and 6 more"
+    start = (
+        "11 counts differ from those published for IEMOCAP: utterances of train: 9, published 8,220, utterances of test"
     )
+    assert finding.text.startswith(start)
+    assert finding.text.endswith("emotion neutral of test: 2, published 384 and 6 more")
     assert any("[published]" in line for line in warning_lines(inspection))
     assert inspection.to_json()["published"]["differs"][2] == "speakers of train: 2, published 8"
     shown = "\n".join(line.plain for line in show(inspection, "sertool train", 200))
