@@ -12,6 +12,7 @@ KINDS = {
     "mov": ("mov", "aac", None, 64_000),
     "aac": ("adts", "aac", None, 64_000),
     "alac": ("ipod", "alac", None, None),
+    "float": ("mov", "pcm_f32le", None, None),
     "webm": ("webm", "libopus", 48_000, 32_000),
     "mkv": ("matroska", "aac", None, 64_000),
     "avi": ("avi", "libmp3lame", None, 64_000),
@@ -23,12 +24,15 @@ KINDS = {
 }
 
 
-def write_media(path: Path, *streams: np.ndarray, rate: int, kind: str, picture: bool = False) -> Path:
-    """Write streams (samples,) or (samples, channels) of float32 to one file, behind a stream of pictures if asked."""
+def write_media(path: Path, *streams: np.ndarray, rate: int, kind: str, picture: bool = False, options=None) -> Path:
+    """Write streams (samples,) or (samples, channels) of float32 to one file, behind a stream of pictures if asked.
+
+    ``options`` are those of FFmpeg's container.
+    """
     import av
 
     form, codec, own, bits = KINDS[kind]
-    with av.open(str(path), "w", format=form) as file:
+    with av.open(str(path), "w", format=form, options=options or {}) as file:
         pictures = _add_pictures(file) if picture else None
         encoders = [file.add_stream(codec, rate=own or rate, layout=_layout(samples)) for samples in streams]
         for encoder in encoders:

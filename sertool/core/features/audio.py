@@ -73,14 +73,20 @@ class Recording:
 
 
 def is_odd(path: Path) -> bool:
-    """Check for a recording whose header does not state its true length, as far as this shows without decoding it.
+    """Check for a recording that the first version of this reader read otherwise, or not at all.
+
+    That is one whose header does not state its true length, as far as this shows without decoding it, and one of a
+    format that FFmpeg decodes.
 
     Raises:
         DataError: the file cannot be read.
     """
     try:
         with open_unbuffered(path) as opened:
-            return examine(opened, os.fstat(opened.fileno()).st_size) is not None
+            return (
+                media_kind(opened.read(STARTS)) is not None
+                or examine(opened, os.fstat(opened.fileno()).st_size) is not None
+            )
     except OSError as error:
         raise artifacts.read_error(path, error) from error
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,7 +85,7 @@ class MediaSound:
 
     def __init__(self, decoder: "_Decoder", path: Path, kind: MediaKind, channel: int | None, facts: Any) -> None:
         self.rate, self.known, self.remark = int(facts["rate"]), UNKNOWN_LENGTH, ""
-        self._stated = facts["stated"]
+        self._expected = facts["expected"]
         self._decoder, self._path, self._kind, self._channel = decoder, path, kind, channel
 
     def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:
@@ -107,13 +107,12 @@ class MediaSound:
     def _finish(self, facts: Any, seconds: float, *, whole: bool) -> None:
         good, bad = facts["good"], facts["bad"]
         if bad > good:
-            raise UndecodableError(
-                self._path, self._kind, f"{bad} of its {good + bad} packets are damaged or encrypted"
-            )
-        if whole and self._stated is not None and self._stated - seconds > _TOLERANCE:
-            self.remark = f"its header states {self._stated:.4g} s, but it holds {seconds:.4g} s"
+            reason = f"damaged or encrypted: {bad} of its {good + bad} packets cannot be decoded"
+            raise UndecodableError(self._path, self._kind, reason)
+        if whole and self._expected is not None and self._expected - seconds > _TOLERANCE:
+            self.remark = f"its header states {self._expected:.4g} s, but it holds {seconds:.4g} s"
         elif bad:
-            self.remark = f"{bad} of its {good + bad} packets are damaged and were passed over"
+            self.remark = f"what is damaged was passed over: {bad} of its {good + bad} packets"
 
 
 class UndecodableError(DataError):
@@ -182,7 +181,7 @@ class _Decoder:
         command = [sys.executable, "-I", media_child.__file__, str(theirs.fileno()), str(Path(place.origin).parents[1])]
         with theirs:
             # Nothing of FFmpeg's is shown, and a Ctrl-C on the terminal is not meant for this process.
-            process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -192,7 +191,7 @@ class _Decoder:
             )
         ours.settimeout(PATIENCE)
         self.owner, self.busy, self._link = os.getpid(), False, ours
-        self.end = weakref.finalize(self, _end, process, ours)
+        self.end = weakref.finalize(self, _end, self.process, ours, self.owner)
 
     def ask(
         self, kind: bytes, form: str, one: int, other: int, handle: int | None = None
@@ -245,8 +244,8 @@ def _own_decoder() -> _Decoder:
     return decoder
 
 
-def _end(process: "subprocess.Popen[bytes]", link: socket.socket) -> None:
+def _end(process: "subprocess.Popen[bytes]", link: socket.socket, owner: int) -> None:
     link.close()
-    with suppress(OSError):
+    if os.getpid() == owner:
         process.kill()
-    process.wait()
+        process.wait()

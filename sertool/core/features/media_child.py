@@ -36,6 +36,7 @@ _CODECS = (
 )
 _OPTIONS = {"codec_whitelist": _CODECS, "protocol_whitelist": "none", "max_streams": "100"}
 _INDEXED = ("mov", "matroska")  # formats in which a place is found without reading all that is before it
+_MEASURED = ("matroska", "asf", "avi", "flv")  # formats that state about how long they are
 _FAR = 10.0  # seconds; a nearer place is reached by decoding
 _BEFORE = 1.0  # seconds that are decoded before a place, so that the decoder is exact there
 
@@ -70,6 +71,17 @@ class Media:
         if self._form != "mov" or not stream.frames or not stream.duration:
             return None
         return float(stream.duration * stream.time_base)
+
+    @property
+    def expected(self) -> float | None:
+        """Return the seconds that the file states, which may be off by a few frames; None where it does not say."""
+        stream, container = self._stream, self._container
+        if self.stated is not None or self._form not in _MEASURED:
+            return self.stated
+        if stream.duration:
+            return float(stream.duration * stream.time_base)
+        alone = len(container.streams) == 1  # the length of a film is that of its longest stream
+        return container.duration / 1e6 if alone and container.duration else None
 
     def blocks(self, first: int, last: int) -> Iterator[tuple[int, Any, int]]:
         """Yield the frames that hold the samples from ``first`` up to ``last``.
@@ -193,7 +205,7 @@ def serve(handle: int) -> None:
 
 
 def _send_header(link: socket.socket, media: Media) -> None:
-    _send(link, HEADER, json.dumps({"rate": media.rate, "stated": media.stated}).encode())
+    _send(link, HEADER, json.dumps({"rate": media.rate, "expected": media.expected}).encode())
 
 
 def _send_blocks(link: socket.socket, media: Media, first: int, last: int) -> None:

@@ -61,8 +61,14 @@ BAD = {
     "infinite": (wav(WAVE * np.inf, "DOUBLE"), "holds NaN or infinite samples"),
     "too loud": (wav(WAVE * 1e12, "DOUBLE"), "holds NaN or infinite samples"),
     "rate": (wav(WAVE, rate=50), "a sampling rate of 50 Hz, expected 100 to 1,000,000 Hz"),
-    "text": (b"hello, world, hello", "not readable as audio (Format not recognised.)"),
-    "cut header": (wav(WAVE)[:30], "not readable as audio (Error in WAV file. No 'data' chunk marker.)"),
+    "text": (
+        b"hello, world, hello",
+        "not readable as audio (Format not recognised.), expected WAV, FLAC, Ogg, MP3 or AIFF",
+    ),
+    "cut header": (
+        wav(WAVE)[:30],
+        "not readable as audio (Error in WAV file. No 'data' chunk marker.), expected WAV, FLAC, Ogg, MP3 or AIFF",
+    ),
     "empty": (b"", "the file is empty"),
 }
 
