@@ -171,11 +171,14 @@ def _cells(label: Label) -> tuple[str, ...]:
 def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> list[str]:
     """Report what is allowed but looks like a mistake."""
     warnings = []
+    in_table = any(row.number is not None for row in rows)  # else from a folder, which has no columns
     if "audio" not in header:
-        warnings.append("there is no column 'audio': a corpus of texts, for models with dataset.modalities=[text]")
+        lack = "there is no column 'audio'" if in_table else "there are no recordings"
+        warnings.append(f"{lack}: a corpus of texts, for models with dataset.modalities=[text]")
     wordless = [row.number for row in rows if not row.text and not transcribe]
     if "text" not in header and wordless:
-        warnings.append("there is no column 'text': utterances have no words (--transcribe creates them)")
+        lack = "there is no column 'text'" if in_table else "there are no texts"
+        warnings.append(f"{lack}: utterances have no words (--transcribe creates them)")
     elif wordless:
         warnings.append(f"{row_numbers(wordless)}: text is empty")
     speakers: dict[str, list[int | None]] = defaultdict(list)
@@ -184,7 +187,8 @@ def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> l
             speakers[speaker].append(row.number)
     warnings += spellings("speaker", "speakers", speakers)
     if "speaker" not in header:
-        warnings.append("there is no column 'speaker': the same voice may be in both training and test")
+        lack = "there is no column 'speaker'" if in_table else "no speakers are known"
+        warnings.append(f"{lack}: the same voice may be in both training and test")
     warnings += script_warnings([(row.number, row.text) for row in rows])
     warnings += first_lines(list(label_warnings([(row.number, row.split, row.labels) for row in rows])))
     return warnings
