@@ -1,5 +1,6 @@
 """docs/corpora.md agrees with the layouts and the published counts, and its commands work."""
 
+import json
 import re
 import shlex
 
@@ -65,10 +66,21 @@ def test_a_row_names_the_published_utterances_and_every_task(name):
         assert f"`{task}`" in ROWS[name]
 
 
+def write_folds(folder, recordings):
+    """Write two folds of EmoBox's over some recordings."""
+    for fold in (0, 1):
+        (folder / f"fold_{fold + 1}").mkdir(parents=True)
+        for split, own in (("test", recordings[fold::2]), ("train", recordings[1 - fold :: 2])):
+            lines = [json.dumps({"wav": f"downloads/{path.name}"}) + "\n" for path in own]
+            (folder / f"fold_{fold + 1}" / f"x_{split}_fold_{fold + 1}.jsonl").write_text("".join(lines))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_shown_command_works(command, tmp_path, monkeypatch):
     words = shlex.split(command)[1:]
     MAKERS[words[1]](tmp_path / words[1])
+    for folds in re.findall(r"emobox:(\S+)", command):
+        write_folds(tmp_path / folds, sorted((tmp_path / words[1]).rglob("*.wav")))
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, *([] if "--dry-run" in words else ["--workers", "1"])])
     assert result.exit_code == 0, result.output

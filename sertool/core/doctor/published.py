@@ -123,7 +123,8 @@ def _compared(corpus: Corpus, known: Published) -> Comparison:
         differs += wrong
         agrees += [kind] if pairs and not wrong else []
     hours = sum(utterance.seconds or 0.0 for utterance in corpus.utterances) / 3600
-    if known.hours is not None and all(utterance.seconds is not None for utterance in corpus.utterances):
+    complete = len(corpus.left_out) <= HOURS_TOLERANCE * len(corpus.utterances)
+    if known.hours is not None and complete and all(one.seconds is not None for one in corpus.utterances):
         if abs(hours - known.hours) <= HOURS_TOLERANCE * known.hours:
             agrees.append(f"{hours:.1f} hours")
         else:
@@ -134,8 +135,9 @@ def _compared(corpus: Corpus, known: Published) -> Comparison:
 def _pairs(corpus: Corpus, known: Published) -> Iterator[tuple[str, list[_Pair]]]:
     """Yield the counts to compare by kind."""
     utterances = Counter(utterance.split for utterance in corpus.utterances)
-    # With other splits, such as drawn ones, only the whole corpus can be compared.
-    splits = [split for split in SPLITS if split in utterances] if utterances.keys() == known.utterances.keys() else []
+    # With other splits, such as drawn ones or EmoBox's, only the whole corpus can be compared.
+    official = utterances.keys() == known.utterances.keys() and "splits" not in (corpus.choices or {})
+    splits = [split for split in SPLITS if official and split in utterances]
     left_out = Counter(item.split for item in corpus.left_out)
     yield (
         plural(len(corpus.utterances), "utterance"),

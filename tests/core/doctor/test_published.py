@@ -144,6 +144,20 @@ def test_other_splits_are_compared_as_a_whole():
     assert not any("speaker" in name for name in found.agrees)  # by split alone
 
 
+def test_folds_of_emobox_leave_a_corpus_as_published():
+    """The folds of IEMOCAP hold only utterances of the four classes, and have a validation of their own."""
+    corpus = meld()
+    rows = [n for n, one in enumerate(corpus.utterances) if one.labels["emotion"] != "neutral"]
+    left_out = [
+        LeftOut(u.id, u.split, "not in EmoBox's folds") for u in corpus.utterances if u.labels["emotion"] == "neutral"
+    ]
+    some = replace(corpus.select(rows), left_out=tuple(left_out), choices={"splits": "emobox:meld"})
+    moved = replace(some, utterances=tuple(replace(u, split="test") for u in some.utterances[:9]) + some.utterances[9:])
+    found = compare(moved)
+    assert found.differs == ()
+    assert not any("hours" in line for line in found.agrees)
+
+
 def test_renamed_classes_are_the_users_own():
     found = compare(replace(meld(), choices={"map_labels": {"joy": "neutral"}}))
     assert found.agrees == ("13,708 utterances", "260 speakers", "12.1 hours")
