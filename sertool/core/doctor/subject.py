@@ -92,7 +92,7 @@ class Subject:
     @cached_property
     def made_by(self) -> FrameMaker | None:
         """The frontend that made the audio frames; None if unknown."""
-        if self.recipe.dataset.reader != "corpus":
+        if self.recipe.dataset.reader != "corpus" and self.corpus.layout is None:
             return FRONTEND
         try:
             return open_frontend(self.corpus.frontend) if self.corpus.frontend is not None else None

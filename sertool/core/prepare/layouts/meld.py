@@ -140,8 +140,8 @@ def _add_notes(clips: Clips, read: set[tuple[str, str]], splits: Mapping[str, Pa
     fixed = [name for (split, name), clip in clips.items() if clip.fixed and (split, name) in read]
     if fixed:
         found.notes.append(
-            f"{plural(len(fixed), 'recording')} named final_videos_test... replace those of the same number, which "
-            f"hold another utterance: {first_few(fixed)}"
+            f"{plural(len(fixed), 'recording')} named final_videos_test... used in the place of those of the same "
+            f"number, which hold another utterance: {first_few(fixed)}"
         )
     miscut = [f"{name} ({split})" for split, names in _MISCUT.items() for name in names if (split, name) in clips]
     if miscut:

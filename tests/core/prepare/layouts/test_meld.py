@@ -1,6 +1,8 @@
 """MELD: its tables and clips, and the errors of its archives."""
 
 import pytest
+import soundfile
+from made_media import write_media
 from made_meld import FIXED, make_meld
 from trained_recipes import prepare_for, train_small
 
@@ -47,7 +49,7 @@ def test_known_errors_are_reported_and_never_fatal(folder):
     assert [(one.id, one.split) for one in table.left_out] == [("dia125_utt3", "train"), ("dia110_utt7", "valid")]
     notes = "\n".join(table.warnings)
     assert "1 recording without labels, not used: dia66_utt9 (dev)" in notes
-    assert f"replace those of the same number, which hold another utterance: {FIXED}" in notes
+    assert f"in the place of those of the same number, which hold another utterance: {FIXED}" in notes
     assert "known to be cut at the wrong place, and kept: dia38_utt4 (test)" in notes
     fixed = next(row for row in table.rows if (row.split, row.id) == ("test", FIXED))
     assert fixed.segment.path.name == f"final_videos_test{FIXED}.wav"
@@ -68,6 +70,18 @@ def test_conversions_in_another_folder_are_taken_before_the_clips(folder):
     (clips / "dia0_utt0.mp4").write_bytes(b"\0\0\0\x20ftypisom")
     row = next(row for row in read(folder).rows if (row.split, row.id) == ("test", "dia0_utt0"))
     assert row.segment.path == converted / "dia0_utt0.wav"
+
+
+def test_clips_are_decoded_as_they_are_unpacked(folder, tmp_path, monkeypatch):
+    pytest.importorskip("av")
+    monkeypatch.chdir(tmp_path)
+    for clip in sorted((folder / "dev_splits_complete").glob("*.wav")):
+        samples, rate = soundfile.read(clip, dtype="float32")
+        write_media(clip.with_suffix(".mp4"), samples, rate=rate, kind="mp4", picture=True)
+        clip.unlink()
+    prepare_for("meld", folder, "MELD")
+    corpus = read_corpus(tmp_path / "data/MELD")
+    assert {one.seconds for one in corpus.utterances if one.split == "valid"} == {0.2}
 
 
 def test_all_problems_are_told_at_once(folder):

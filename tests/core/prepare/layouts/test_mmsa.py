@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("h5py")  # the maker of MOSI's folders needs it
 import numpy as np
 import pandas
+from commands_run import run
 from made_cmu import make_sequences, videos_of
 from made_mmsa import FRAMES, mmsa_split, write_mmsa
 from peak_memory import PEAK
@@ -116,3 +117,4 @@ def test_the_papers_recipe_trains_on_the_frames_of_the_pickle(tmp_path, monkeypa
     assert (corpus.counts(), corpus.audio.width, corpus.frontend) == ({"train": 16, "test": 8}, 5, None)
     for recipe in ("mosi", "mosi-7-honest"):
         train_small(recipe)
+    assert "expected 80" not in run("doctor", "--recipe", "mosi").output  # values of a frame
