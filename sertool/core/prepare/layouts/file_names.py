@@ -113,7 +113,7 @@ class Names:
                 twice.append(path)
                 if first.path.suffix == path.suffix and first.path.stat().st_size != path.stat().st_size:
                     paths = (_shown(folder, each) for each in (first.path, path))
-                    found.wrong("different recordings of one name", " and ".join(paths))
+                    found.wrong("recordings of one name that differ; keep one of each", " and ".join(paths))
         self._note(folder, others, twice, found)
         return [one for _, one in sorted(named.items()) if _holds_sound(one, found)]
 

@@ -66,7 +66,7 @@ def test_a_stray_recording_among_many_is_noted(folder):
 def test_a_recording_that_is_there_twice_is_used_once(folder):
     assert any("15 recordings there twice, used once: audio_speech" in note for note in read(folder).warnings)
     write_recordings(folder, ["copy/03-01-01-01-01-01-01.wav"], seconds=0.5)
-    with pytest.raises(DataError, match=r"different recordings of one name \(1\): Actor_01/03\S+ and copy/03\S+\.wav"):
+    with pytest.raises(DataError, match=r"that differ; keep one of each \(1\): Actor_01/03\S+ and copy/03\S+\.wav"):
         read(folder)
 
 
