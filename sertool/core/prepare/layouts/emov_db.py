@@ -24,7 +24,7 @@ EMOTIONS = {
     "sleepiness": "sleepy",
 }
 GENDERS = {"bea": "female", "jenie": "female", "josh": "male", "sam": "male"}
-# The same sentence may stand under two names, so an id holds the whole name.
+# The whole name is the id: nothing promises that a sentence stands under one name only.
 _NAMES = Names(
     "EmoV-DB",
     rf"{one_of('speaker', GENDERS)}[_/][a-z]+/{one_of('emotion', EMOTIONS)}_\d+[-_]\d+_(?P<sentence>\d{{4}})",
@@ -54,8 +54,7 @@ def _texts(folder: Path, found: Found) -> dict[str, str]:
             f"there is no {_LIST}, so texts are not known (http://festvox.org/cmu_arctic/{_LIST} has them)"
         )
         return {}
-    lines = _LINE.findall(read_western_text(sentences))
-    return {number: text.replace('\\"', '"') for number, text in lines}
+    return dict(_LINE.findall(read_western_text(sentences)))
 
 
 LAYOUT = CorpusLayout(

@@ -19,6 +19,7 @@ from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, is_audio_name
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts.corpus_layout import Found
 from sertool.core.prepare.rows import Row
+from sertool.core.prepare.split_names import is_split
 
 _DEEPEST = 6  # levels of folders; corpora have up to four, and a link may lead in a circle
 _STRAY = 20  # a folder is recognised with one recording of another name among so many
@@ -78,15 +79,18 @@ class Names:
     def are_in(self, folder: Path) -> bool:
         """Check whether nearly all recordings of a folder, and at least one, have such names.
 
+        A folder that its user divided into folders of training and test is to be read as divided.
+
         Raises:
             OSError: the folder cannot be read.
         """
         fit = other = 0
         for path in _recordings(folder):
-            if self._facts(path) is None:
-                other += 1
-            else:
+            facts = self._facts(path)
+            if facts is not None and (facts.get("split") or not _divided(folder, path)):
                 fit += 1
+            else:
+                other += 1
             if other > max(_FIRST, fit):
                 return False
         return fit > 0 and other * _STRAY <= fit
@@ -94,7 +98,7 @@ class Names:
     def read(self, folder: Path, found: Found) -> list[Named]:
         """Return the recordings of a folder in the order of their ids; those of other names are noted.
 
-        A recording that is there twice is used once. A recording of zero bytes is told by ``Found.lacks``.
+        A recording that is there twice is used once. Files that hold nothing are told by ``Found.lacks``.
 
         Raises:
             OSError: the folder cannot be read.
@@ -111,7 +115,7 @@ class Names:
             first = named.setdefault(one.id, one)
             if first is not one:
                 twice.append(path)
-                if first.path.suffix == path.suffix and first.path.stat().st_size != path.stat().st_size:
+                if first.path.suffix == path.suffix and _size(first.path) != _size(path):
                     paths = (_shown(folder, each) for each in (first.path, path))
                     found.wrong("recordings of one name that differ; keep one of each", " and ".join(paths))
         self._note(folder, others, twice, found)
@@ -120,7 +124,7 @@ class Names:
     def _note(self, folder: Path, others: list[Path], twice: list[Path], found: Found) -> None:
         if others:
             shown = first_few(_shown(folder, path) for path in others)
-            found.notes.append(f"{plural(len(others), 'recording')} not used, no name of {self.title}'s: {shown}")
+            found.notes.append(f"{plural(len(others), 'recording')} not named as in {self.title}, not used: {shown}")
         if twice:
             shown = first_few(_shown(folder, path) for path in twice)
             found.notes.append(f"{plural(len(twice), 'recording')} there twice, used once: {shown}")
@@ -159,9 +163,18 @@ def _recordings(folder: Path, levels: int = _DEEPEST) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
+def _divided(folder: Path, path: Path) -> bool:
+    """Check whether one of the folders around a recording has the name of a split."""
+    return any(is_split(name) for name in path.relative_to(folder).parts[:-1])
+
+
 def _preferred_first(path: Path) -> tuple[int, Path]:
     """Sort a WAV file before a compressed one of the same name."""
     return AUDIO_SUFFIXES.index(path.suffix.lower()), path
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _shown(folder: Path, path: Path) -> str:
@@ -169,12 +182,19 @@ def _shown(folder: Path, path: Path) -> str:
 
 
 def _holds_sound(one: Named, found: Found) -> bool:
-    """Check for a file that holds nothing, as its size or first bytes show."""
-    size = one.path.stat().st_size
+    """Check for a file that holds nothing, and tell it by ``Found.lacks``."""
+    if why := _why_empty(one.path):
+        found.lacks(why, one.id, one.split or "train")
+    return not why
+
+
+def _why_empty(path: Path) -> str:
+    """Return why a file holds no sound, as its size or first bytes show; empty if it may."""
+    if not path.exists():
+        return "links that lead to no recording"
+    size = _size(path)
     if not size:
-        found.lacks("recordings of zero bytes", one.id, one.split or "train")
-        return False
-    if size <= _LONGEST_POINTER and one.path.read_bytes().startswith(_POINTER):
-        found.lacks("Git LFS pointers in the place of recordings ('git lfs pull' gets them)", one.id)
-        return False
-    return True
+        return "recordings of zero bytes"
+    if size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTER):
+        return "Git LFS pointers in the place of recordings ('git lfs pull' gets them)"
+    return ""

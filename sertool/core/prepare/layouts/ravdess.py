@@ -6,7 +6,8 @@ male if the number is odd. Source: Livingstone and Russo, PLoS ONE 13(5), 2018, 
 
 The speech holds 1,440 recordings of 24 actors, the song 1,012 of 23. Papers use the speech, so songs are used only
 where there is no speech, and videos only where there are no recordings of sound. A copy on Kaggle holds the actors
-twice, in ``audio_speech_actors_01-24`` too.
+twice, in ``audio_speech_actors_01-24`` too. ``03-01-03-01-02-01-07`` and ``03-01-03-01-02-02-07`` are one recording;
+both are kept, as in the published counts.
 """
 
 from collections import defaultdict
@@ -53,7 +54,7 @@ def _rows(folder: Path, found: Found) -> Iterator[Row]:
     used = next((kind for kind in _KINDS if kind in kinds and kind not in _SILENT), None)
     for kind, title in _KINDS.items():
         if kind in kinds and kind != used:
-            found.notes.append(f"{plural(len(kinds[kind]), 'recording')} not used, {title}")
+            found.notes.append(f"{plural(len(kinds[kind]), 'recording')} not used: {title}")
     for one in kinds.get(used or "", ()):
         actor = one.facts["actor"]
         yield one.row(

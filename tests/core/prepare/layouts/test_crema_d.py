@@ -2,7 +2,10 @@
 
 import pytest
 from made_named import make_crema_d, write_answers
+from typer.testing import CliRunner
 
+from sertool.cli import app
+from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.errors import DataError
 from sertool.core.prepare.layouts.crema_d import LAYOUT, VOICE
 from sertool.core.prepare.layouts.read import read_layout
@@ -64,3 +67,16 @@ def test_a_table_without_its_columns_is_refused(folder):
     (folder / "VideoDemographics.csv").write_text("ActorID,Age\n1001,30\n")
     with pytest.raises(DataError, match=r"VideoDemographics\.csv: lacks the columns Sex"):
         read_layout(LAYOUT, folder)
+
+
+def test_the_prepared_corpus_keeps_tasks_and_votes(folder, tmp_path):
+    run = CliRunner().invoke(app, ["prepare", str(folder), "--out", str(tmp_path / "corpus")])
+    assert run.exit_code == 0, run.output
+    assert "read as CREMA-D" in run.output
+    corpus = read_corpus(tmp_path / "corpus")
+    assert corpus.layout == "crema-d"
+    assert corpus.classes["emotion"] == corpus.classes[VOICE] == ("angry", "disgust", "fear", "happy", "neutral", "sad")
+    utterance = next(one for one in corpus.utterances if one.id == "1002_DFA_FEA_XX")
+    assert utterance.labels == {"emotion": "fear", VOICE: "fear"}
+    assert utterance.ratings[VOICE]["5"] == "fear"
+    assert (utterance.speaker, utterance.gender) == ("1002", "female")

@@ -18,9 +18,9 @@ def test_names_hold_speaker_style_and_sentence(tmp_path):
 
 def test_the_list_of_sentences_gives_the_texts(tmp_path):
     folder = make_emov_db(tmp_path / "EmoV-DB")
-    (folder / "cmuarctic.data").write_text('( arctic_a0002 "Not on this side, \\"Ann\\"." )\n( arctic_b0001 "No." )\n')
+    (folder / "cmuarctic.data").write_text('( arctic_a0002 "Not on this side, Ann." )\n( arctic_b0001 "No." )\n')
     rows = {row.id: row.text for row in read_layout(LAYOUT, folder).rows}
-    assert rows["bea_amused_1-15_0002"] == 'Not on this side, "Ann".'
+    assert rows["bea_amused_1-15_0002"] == "Not on this side, Ann."
     assert rows["bea_amused_1-15_0001"] == ""
 
 

@@ -55,10 +55,16 @@ def test_a_folder_of_two_corpora_or_of_none_is_not_recognised(folder, tmp_path):
     assert recognised(tmp_path / "empty") is None
 
 
+def test_a_folder_that_its_user_divided_is_read_as_divided(tmp_path):
+    for name in ("train", "test"):
+        make_ravdess(tmp_path / "own" / name)
+    assert recognised(tmp_path / "own") is None
+
+
 def test_a_stray_recording_among_many_is_noted(folder):
     write_recordings(folder, ["silence.wav"])
     assert recognised(folder) is RAVDESS
-    assert "1 recording not used, no name of RAVDESS's: silence.wav" in read(folder).warnings
+    assert "1 recording not named as in RAVDESS, not used: silence.wav" in read(folder).warnings
     write_recordings(folder, [f"own/{number}.wav" for number in range(9)])
     assert recognised(folder) is None
 
@@ -77,13 +83,16 @@ def test_a_compressed_copy_gives_way_to_the_wav(folder):
 
 
 def test_empty_recordings_and_pointers_are_refused_and_left_out_on_demand(folder):
-    names = [f"Actor_02/03-01-{emotion}-01-01-01-02.wav" for emotion in ("01", "02")]
+    names = [f"Actor_02/03-01-{emotion}-01-01-01-02.wav" for emotion in ("01", "02", "03")]
     (folder / names[0]).write_bytes(b"")
     (folder / names[1]).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (folder / names[2]).unlink()
+    (folder / names[2]).symlink_to("annex/of/git")
     with pytest.raises(DataError) as caught:
         read(folder)
     assert "recordings of zero bytes (1): 03-01-01-01-01-01-02" in str(caught.value)
     assert "Git LFS pointers in the place of recordings ('git lfs pull' gets them) (1): 03-01-02" in str(caught.value)
+    assert "links that lead to no recording (1): 03-01-03-01-01-01-02" in str(caught.value)
     assert "--skip-bad" in caught.value.hint
     assert {one.id for one in read(folder, skip_bad=True).left_out} == {name[9:-4] for name in names}
 
@@ -109,4 +118,4 @@ def test_a_folder_that_holds_more_is_read_on_demand(folder):
     write_recordings(folder, [f"own/{number}.wav" for number in range(9)])
     table = read(folder)
     assert len(table.rows) == 3 * 15
-    assert any(note.startswith("9 recordings not used, no name of RAVDESS's: own/0.wav") for note in table.warnings)
+    assert any(note.startswith("9 recordings not named as in RAVDESS, not used: own/0.wav") for note in table.warnings)

@@ -26,7 +26,7 @@ def test_a_name_holds_emotion_statement_and_actor(tmp_path):
     assert row.segment.path.is_file()
     assert table.drawn == "speaker"
     assert table.classes["emotion"][:2] == ("neutral", "calm")
-    assert "1 recording not used, sound of song" in table.warnings
+    assert "1 recording not used: sound of song" in table.warnings
 
 
 def test_the_published_counts(tmp_path):
@@ -50,7 +50,7 @@ def test_videos_are_used_without_recordings_of_sound_and_silent_ones_never(tmp_p
     written(tmp_path, ["Actor_01/01-01-03-01-01-01-01.mp4", "Actor_01/02-01-03-01-01-01-01.mp4"])
     table = read_layout(LAYOUT, tmp_path)
     assert [row.id for row in table.rows] == ["01-01-03-01-01-01-01"]
-    assert "1 recording not used, silent video of speech" in table.warnings
+    assert "1 recording not used: silent video of speech" in table.warnings
     (tmp_path / "Actor_01/01-01-03-01-01-01-01.mp4").unlink()
     with pytest.raises(DataError, match="no utterances of RAVDESS"):
         read_layout(LAYOUT, tmp_path)
