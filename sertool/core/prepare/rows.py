@@ -60,7 +60,7 @@ class Table:
         path: the table, or the folder used as one.
         rows: rows sorted by split, otherwise in the file's order.
         warnings: likely mistakes.
-        drawn: group that splits were drawn by, such as ``speaker``; empty if the table has all splits.
+        drawn: group that splits were drawn by, such as ``speaker``; empty where the source gives them.
         choices: the user's choices on how it was read, see :class:`~sertool.core.prepare.choices.Choices`.
         layout: name of the published corpus that the folder holds, such as ``iemocap``; empty for others.
         classes: classes by task in their usual order; those of other tasks are sorted by name.
@@ -93,7 +93,7 @@ def divided(
     """
     drawn = ""
     notes, left_out = list[str](), list[LeftOut]()
-    if isinstance(draw, FoldFiles):
+    if by_files := isinstance(draw, FoldFiles):
         rows, notes, left_out = _placed(rows, draw)
         header, draw = [*header, "split"], draw.draw
     present = {row.split for row in rows}
@@ -111,9 +111,8 @@ def divided(
     # If splits were not drawn by speaker for a reason, the notes already give it.
     shared = [] if drawn not in ("", "speaker") else _shared_speakers(rows)
     ordered = sorted(rows, key=lambda row: SPLITS.index(row.split))
-    return Table(
-        path, tuple(ordered), (*_warnings(header, rows, transcribe), *notes, *shared), drawn, left_out=tuple(left_out)
-    )
+    warnings = (*_warnings(header, rows, transcribe), *notes, *shared)
+    return Table(path, tuple(ordered), warnings, "" if by_files else drawn, left_out=tuple(left_out))
 
 
 def _placed(rows: Sequence[Row], folds: FoldFiles) -> tuple[list[Row], list[str], list[LeftOut]]:

@@ -80,12 +80,24 @@ def _read(source: Source) -> Table:
         return _read_corpus(corpus, source)
     levels = None if source.layout is None else parse_layout(source.layout)
     if path.is_dir() and not has_split_tables(path):
-        return read_folder(path, draw, levels, transcribe=transcribe, choices=choices)
+        advice = "" if levels or choices.pattern else _advice(path)
+        try:
+            table = read_folder(path, draw, levels, transcribe=transcribe, choices=choices)
+        except DataError as error:
+            raise DataError(str(error), hint=advice or error.hint) from error
+        return replace(table, warnings=(advice, *table.warnings)) if advice else table
     if levels is not None:
         raise _no_folder(path)
     return read_table(
         path, source.audio_root, draw, missing_audio=source.skip_bad, transcribe=transcribe, choices=choices
     )
+
+
+def _advice(folder: Path) -> str:
+    """Say which folders of a folder hold published corpora; empty without any."""
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    found = [f"{path} ({layout.title})" for path in inner if (layout := recognised(path))]
+    return f"to read a published corpus, give its own folder: {first_few(found)}" if found else ""
 
 
 def _corpus(source: Source) -> CorpusLayout | None:

@@ -133,6 +133,7 @@ def test_the_command_cross_validates_by_the_folds(tmp_path, monkeypatch):
     assert corpus.counts() == {"train": 3, "valid": 1, "test": 2}
     assert [(one.id, one.reason) for one in corpus.left_out] == [("u6", "not in EmoBox's folds")]
     assert corpus.choices == {"splits": "emobox:EmoBox/fold_1, fold_2, fold_3"}
+    assert "splits drawn by" not in result.stdout
     assert "there is no split valid: drawn from train by speaker" in result.stderr
     assert "splits.scheme=folds --set splits.group=fold" in result.stdout
     refused = run("in", "--out", "data/PAPER", "--recipe", "iemocap", "--splits", folds)

@@ -74,6 +74,13 @@ def test_a_folder_around_the_corpus_is_said_to_be_one(tmp_path):
     with pytest.raises(DataError, match="Fake One lies in a folder of it") as caught:
         read(tmp_path, "fake-one")
     assert caught.value.hint == f"give that folder: {tmp_path / 'inner'}"
+    advice = f"to read a published corpus, give its own folder: {tmp_path / 'inner'} (Fake One)"
+    assert read(tmp_path).warnings[0] == advice
+    for number in range(6):
+        (tmp_path / "inner" / f"u{number}.wav").unlink()
+    with pytest.raises(DataError, match="no recordings in its subfolders") as caught:
+        read(tmp_path)
+    assert caught.value.hint == advice
 
 
 def test_a_layout_is_for_folders(tmp_path):
