@@ -1,10 +1,12 @@
-"""Pickles of MOSI and MOSEI in the form of MMSA; names of videos are real, all else is invented."""
+"""Clips and pickles of MOSI and MOSEI in the form of MMSA; names of videos are real, all else is invented."""
 
+import csv
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from made_cmu import videos_of
 
 SCORES = (-2.4, 0.0, 1.0, 3.0)
@@ -44,4 +46,21 @@ def write_mmsa(folder: Path, title: str, name: str = "aligned_50.pkl", protocol:
     content["train"] |= changes
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(pickle.dumps(content, protocol))
+    return folder
+
+
+def write_clips(folder: Path, title: str, *, clips: int = 4) -> Path:
+    """Write label.csv, and WAV files in the place of the clips, of two videos of each split."""
+    rows = []
+    for place, video in enumerate(videos_of(title)):
+        for clip in range(1, clips + 1):
+            path = folder / "Raw" / video / f"{clip}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.random.default_rng(clip + 10 * place).normal(0, 0.1, 4000), 16000)
+            split, score = ("train", "valid", "test")[place // 2], SCORES[clip % len(SCORES)]
+            text = f"It was fun, number {clip}"
+            rows.append([video, clip, text, score, "", "", "", "Negative" if score < 0 else "Positive", split])
+    with (folder / "label.csv").open("w", encoding="utf-8", newline="") as file:
+        header = "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode"
+        csv.writer(file).writerows([header.split(","), *rows])
     return folder

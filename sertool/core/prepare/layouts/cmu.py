@@ -1,4 +1,4 @@
-"""CMU-MOSI and CMU-MOSEI, from the computational sequences of the CMU-MultimodalSDK or from MMSA's pickles.
+"""CMU-MOSI and CMU-MOSEI, from the computational sequences of the CMU-MultimodalSDK or from MMSA's files.
 
 Names of files, the order of the labels and the official splits are those of the SDK
 (github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK: ``standard_datasets``, and its README of each corpus). An utterance is
@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,12 +25,12 @@ from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
 from sertool.core.files.regular import open_regular_text
 from sertool.core.formatting import first_few, plural
-from sertool.core.prepare.audio_paths import SUFFIXES, is_audio_name
+from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts import mmsa
 from sertool.core.prepare.layouts.corpus_layout import Found
 from sertool.core.prepare.layouts.csd import Track, read_csd
-from sertool.core.prepare.layouts.files import files_below
+from sertool.core.prepare.layouts.files import files_below, is_video, with_recording
 from sertool.core.prepare.rows import Row
 
 PAUSE = "sp"  # the SDK's word for silence
@@ -61,7 +61,7 @@ class CmuCorpus:
         return f"CMU_{self.title}_TimestampedWords.csd"
 
     def is_there(self, folder: Path) -> bool:
-        """Check for the labels in a folder or one below it, or for MMSA's pickles in one that bears the name."""
+        """Check for the labels in a folder or one below it, or for MMSA's files in one that bears the name."""
         labels = {path.name for place in ("", "*/") for path in folder.glob(f"{place}CMU_MOS*_*Labels.csd")}
         return labels == {self.labels} or (not labels and mmsa.is_there(folder, self.title))
 
@@ -69,13 +69,13 @@ class CmuCorpus:
         """Yield the utterances of a folder, see :class:`~sertool.core.prepare.layouts.corpus_layout.CorpusLayout`."""
         files = files_below(folder)
         named = {path.name: path for path in reversed(files)}
-        pickles = [path for path in files if path.name in mmsa.NAMES]
+        others = [path for path in files if path.name in mmsa.NAMES]
         if self.labels in named:
             yield from _of_sequences(self, named, files, found)
-            if pickles:
-                found.notes.append(f"{first_few(path.name for path in pickles)} not read: {self.labels} is there")
-        elif pickles:
-            yield from mmsa.rows(pickles, folds(self.title), self.title, found)
+            if others:
+                found.notes.append(f"{first_few(path.name for path in others)} not read: {self.labels} is there")
+        elif others:
+            yield from mmsa.rows(others, files, folds(self.title), self.title, found)
 
 
 @lru_cache
@@ -171,7 +171,7 @@ def _with_recordings(
 ) -> Iterator[Row]:
     """Yield the rows with their recordings; where there are none at all, the corpus is one of texts."""
     recordings: dict[str, Path] = {}
-    for path in sorted(files, key=lambda path: not path.name.lower().endswith(SUFFIXES)):  # WAV before video
+    for path in sorted(files, key=is_video):
         if is_audio_name(path.name):
             recordings.setdefault(path.stem, path)
     segments: list[Segment | None] = []
@@ -182,11 +182,5 @@ def _with_recordings(
     has_audio = any(segments)
     if not has_audio and any(f"{row.groups['video']}_1" in recordings for row, *_ in rows):
         found.wrong(f"recordings of clips, but no {_CLIP_TABLE} or Transcript/Segmented/Combined with their times")
-    empty = {segment.path for segment in segments if segment and not segment.path.stat().st_size}
     for (row, *_), segment in zip(rows, segments, strict=True):
-        if segment is None and has_audio:
-            found.lacks("no recording", row.id, row.split)
-        elif segment and segment.path in empty:
-            found.lacks("recordings of zero bytes", row.id, row.split)
-        else:
-            yield replace(row, segment=segment)
+        yield from with_recording(row, segment, found) if has_audio else (row,)

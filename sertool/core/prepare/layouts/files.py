@@ -4,11 +4,16 @@ import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.errors import DataError
+from sertool.core.features.audio import Segment
 from sertool.core.files import artifacts
 from sertool.core.formatting import first_few
+from sertool.core.prepare.audio_paths import SUFFIXES
+from sertool.core.prepare.layouts.corpus_layout import Found
+from sertool.core.prepare.rows import Row
 from sertool.core.prepare.table_text import read_text
 
 DEPTH = 6  # levels of folders; a link to a folder above would otherwise never end
@@ -37,6 +42,25 @@ def files_below(folder: Path, depth: int = DEPTH) -> list[Path]:
 
 def _raised(error: OSError) -> None:
     raise error
+
+
+def is_video(path: Path) -> bool:
+    """Check whether a recording is of another kind than those that are read without FFmpeg; these are taken first."""
+    return not path.name.lower().endswith(SUFFIXES)
+
+
+def with_recording(row: Row, segment: Segment | None, found: Found) -> Iterator[Row]:
+    """Yield a row with its recording, unless there is none or it has zero bytes, which is reported.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    if segment is None:
+        found.lacks("no recording", row.id, row.split)
+    elif not segment.path.stat().st_size:
+        found.lacks("recordings of zero bytes", row.id, row.split)
+    else:
+        yield replace(row, segment=segment)
 
 
 def read_western_text(path: Path) -> str:

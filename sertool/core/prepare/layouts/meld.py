@@ -10,15 +10,15 @@ The errors of the clips are those that users report in the repository's issues 9
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sertool.core.corpora.readers import meld
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, plural
-from sertool.core.prepare.audio_paths import SUFFIXES, is_audio_name
+from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
-from sertool.core.prepare.layouts.files import files_below, read_csv
+from sertool.core.prepare.layouts.files import files_below, is_video, read_csv, with_recording
 from sertool.core.prepare.rows import Row
 
 CLASSES = {"emotion": meld.EMOTIONS, "sentiment": ("neutral", "positive", "negative")}
@@ -50,7 +50,7 @@ class _Clip:
     @property
     def rank(self) -> tuple[bool, bool, Path]:
         """Order of the recordings of one utterance, the one to take first: a conversion is quicker to read."""
-        return not self.fixed, not self.path.name.lower().endswith(SUFFIXES), self.path
+        return not self.fixed, is_video(self.path), self.path
 
 
 Clips = Mapping[tuple[str, str], _Clip]  # by split, as MELD names it, and name of the utterance
@@ -118,12 +118,8 @@ def _with_clip(row: Row, split: str, clips: Clips, found: Found) -> Iterator[Row
         yield row
     elif (split, row.id) in _BROKEN and (clip is None or not _is_whole(clip.path)):
         found.leave_out(row.id, row.split, "its clip is missing or damaged in every copy of MELD")
-    elif clip is None:
-        found.lacks("no recording", row.id, row.split)
-    elif not clip.path.stat().st_size:
-        found.lacks("recordings of zero bytes", row.id, row.split)
     else:
-        yield replace(row, segment=Segment(clip.path))
+        yield from with_recording(row, Segment(clip.path) if clip else None, found)
 
 
 def _is_whole(path: Path) -> bool:

@@ -8,7 +8,7 @@ MOSI = CmuCorpus("MOSI", "CMU_MOSI_Opinion_Labels.csd")
 LAYOUT = CorpusLayout(
     name="mosi",
     title="MOSI",
-    expects=f"{MOSI.labels} and {MOSI.words}, or MMSA's aligned_50.pkl or unaligned_50.pkl",
+    expects=f"{MOSI.labels} and {MOSI.words}, or MMSA's label.csv or aligned_50.pkl",
     is_there=MOSI.is_there,
     rows=MOSI.rows,
 )

@@ -1,6 +1,8 @@
 """MMSA's pickles: texts, frames without padding, scores and splits; and pickles that are none of MMSA's."""
 
 import pickle
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +14,7 @@ import numpy as np
 import pandas
 from commands_run import run
 from made_cmu import make_sequences, videos_of
-from made_mmsa import FRAMES, mmsa_split, write_mmsa
+from made_mmsa import FRAMES, mmsa_split, write_clips, write_mmsa
 from peak_memory import PEAK
 from trained_recipes import prepare_for, train_small
 
@@ -57,6 +59,35 @@ def test_the_aligned_file_is_read_before_the_other(tmp_path):
     assert any("not read: CMU_MOSI_Opinion_Labels.csd is there" in note for note in read_layout(MOSI, folder).warnings)
 
 
+def test_clips_and_their_table_are_read_before_a_pickle(tmp_path):
+    folder = write_clips(write_mmsa(tmp_path / "MOSI", "MOSI"), "MOSI")
+    assert recognised(folder) is MOSI
+    table = read_layout(MOSI, folder)
+    video = videos_of("MOSI")[0]
+    row = table.rows[0]
+    assert (row.id, row.text, row.labels) == (f"{video}_1", "It was fun, number 1", {"sentiment": 0})
+    assert row.segment.path == folder / "Raw" / video / "1.wav"
+    assert Counter(row.split for row in table.rows) == {"train": 8, "valid": 8, "test": 8}
+    assert "label.csv is read; for aligned_50.pkl, give a folder without label.csv" in table.warnings
+    row.segment.path.unlink()
+    with pytest.raises(DataError, match=rf"no recording \(1\): {re.escape(row.id)}"):
+        read_layout(MOSI, folder)
+    shutil.rmtree(folder / "Raw")
+    assert read_layout(MOSI, folder).rows[0].frames is not None
+    (folder / "aligned_50.pkl").unlink()
+    assert "a corpus of texts" in read_layout(MOSI, folder).warnings[0]
+
+
+def test_a_table_of_labels_with_other_values_is_refused(tmp_path):
+    path = write_clips(tmp_path / "MOSI", "MOSI") / "label.csv"
+    text = path.read_text()
+    path.write_text(text.replace(",train", ",dev", 1).replace(",3.0,", ",many,", 1))
+    with pytest.raises(DataError) as caught:
+        read_layout(MOSI, path.parent)
+    assert "modes that are none of train, valid and test (1): label.csv row 2: 'dev'" in str(caught.value)
+    assert "scores that are none from -3 to 3 (1)" in str(caught.value)
+
+
 def test_objects_of_other_packages_are_refused_by_name(tmp_path):
     folder = write_mmsa(tmp_path / "MOSI", "MOSI", annotations=pandas.Series(["a"]))
     with pytest.raises(DataError, match=r"names pandas\..*, which is not allowed in a data file"):
@@ -68,8 +99,8 @@ def test_objects_of_other_packages_are_refused_by_name(tmp_path):
     [
         ({"raw_text": ["a"]}, "train has 8 ids, 1 texts, 8 arrays of audio"),
         ({"audio": np.zeros((8, 3))}, r"audio of train is no array of shape \(N, T, D\)"),
-        ({"regression_labels": [9.0] * 8}, r"scores out of range \(8\)"),
-        ({"id": ["a"] * 8}, r"ids that are not video\$_\$clip"),
+        ({"regression_labels": [9.0] * 8}, r"scores that are none from -3 to 3 \(8\)"),
+        ({"id": ["a"] * 8}, r"ids that are not video\$_\$clip \(8\): a"),
         ({"id": ["a$_$1"] * 8}, r"utterances that are there twice \(1\): a_1"),
     ],
 )
