@@ -139,10 +139,9 @@ def _pairs(corpus: Corpus, known: Published) -> Iterator[tuple[str, list[_Pair]]
     official = utterances.keys() == known.utterances.keys() and "splits" not in (corpus.choices or {})
     splits = [split for split in SPLITS if official and split in utterances]
     left_out = Counter(item.split for item in corpus.left_out)
-    yield (
-        plural(len(corpus.utterances), "utterance"),
-        _beside("utterances", utterances, known.utterances, left_out, splits),
-    )
+    number = plural(len(corpus.utterances), "utterance")
+    told = f"{number} and {len(corpus.left_out):,} left out" if corpus.left_out else number
+    yield told, _beside("utterances", utterances, known.utterances, left_out, splits)
     if known.speakers is not None:
         yield _speakers(corpus, known.speakers, splits)
     renamed = "map_labels" in (corpus.choices or {})  # the user's own classes

@@ -124,7 +124,8 @@ def test_an_utterance_too_few_in_a_split():
 
 def test_an_utterance_that_was_left_out_is_no_difference():
     corpus, one = without(meld(), 0)
-    assert compare(replace(corpus, left_out=(LeftOut(one.id, "train", "broken"),))).differs == ()
+    found = compare(replace(corpus, left_out=(LeftOut(one.id, "train", "broken"),)))
+    assert (found.differs, found.agrees[0]) == ((), "13,707 utterances and 1 left out")
     found = compare(replace(corpus, left_out=(LeftOut(one.id, "test", "broken"),)))
     assert found.differs[0] == "utterances of train: 9,988, published 9,989"
 
