@@ -68,14 +68,14 @@ CLASSES = {
     SIX: ("neutral", "happy", "sad", "angry", "excited", "frustrated"),
     ALL: tuple(EMOTIONS.values()),
 }
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"(\d{1,3}(?:\.\d+)?)"
 _TURN = re.compile(
-    rf"\[[^]]*]\s+(Ses\d\d[FM]_\w+_[FM]\w+)\s+(\w+)\s+\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*]"
+    rf"\[[^]]*]\s+(Ses\d\d[FM]_\w{{1,40}}_[FM]\w{{1,9}})\s+(\w+)\s+\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*]"
 )
 _VOTE = re.compile(r"([CA])-(\w+)\s*:([^(]*)")
 _SCORE = re.compile(rf"(val|act|dom)\s+{_NUMBER}")
 # The times of some lines are missing. Lines of other form are remarks, such as "M: [LAUGHTER]".
-_TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+)\s*(?:\[[^]]*])?\s*:\s*(.*)")
+_TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+)\s*+(?:\[[^]]*])?+\s*+:\s*(.*)")
 
 
 @dataclass

@@ -51,9 +51,9 @@ CLASSES = {
 SPLITS = {"Train": "train", "Development": "valid", "Test1": "test", "Test2": "private", "Test3": "private"}
 _TABLES = ("labels_consensus.csv", "labels_concensus.csv")  # older releases misspell it
 _COLUMNS = ("FileName", "EmoClass", *SCORES, "SpkrID", "Gender", "Split_Set")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d{1,3}(?:\.\d+)?")
 _WORKER = re.compile(r"(WORKER\d+)\s*;\s*([^;]+)")
-_DETAIL = re.compile(r"([AVD])\s*:\s*(\d+(?:\.\d+)?)")
+_DETAIL = re.compile(r"([AVD])\s*:\s*(\d{1,3}(?:\.\d+)?)")
 _LETTERS = {column[3]: task for column, task in SCORES.items()}  # A, V and D in the short form of a vote
 _PODCAST = re.compile(r"MSP-PODCAST_\d+")
 
@@ -91,16 +91,22 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
         outside += [f"{name} {score:g} ({row.id})" for name, score in scores.items() if not LOW <= score <= HIGH]
         splits[row.split] += 1
         yield from _with_recording(row, recordings, found)
-    unlabelled = [id_ for id_ in recordings if id_ not in read]
-    hidden = [id_ for id_ in unlabelled if "test3" in id_.lower()]
-    for id_ in hidden:
+    hidden, unlabelled = list[str](), list[str]()
+    for id_ in recordings.keys() - read:
+        (hidden if _is_of_test3(id_) else unlabelled).append(id_)
+    for id_ in sorted(hidden):
         yield from _with_recording(Row(None, id_, "private", "", {}, {}, None), recordings, found)
     if private := splits["private"] + len(hidden):
         found.notes.append(f"{plural(private, 'recording')} of Test2 and Test3 are the split private, without labels")
-    if outside:
-        found.notes.append(f"scores that are not from {LOW:g} to {HIGH:g} are left out: {first_few(outside)}")
-    if others := [id_ for id_ in unlabelled if id_ not in set(hidden)]:
-        found.notes.append(f"{plural(len(others), 'recording')} without a label: {first_few(others)}")
+    listed = {
+        f"scores that are not from {LOW:g} to {HIGH:g}, left out": outside,
+        "recordings without a label": sorted(unlabelled),
+    }
+    found.notes += [f"{what} ({len(items):,}): {first_few(items)}" for what, items in listed.items() if items]
+
+
+def _is_of_test3(id_: str) -> bool:
+    return id_.lower().startswith("msp-podcast_test3")
 
 
 def _check_unpacked(folder: Path, found: Found) -> None:
@@ -126,6 +132,9 @@ def _labelled(
     for number, cells in read_csv(table, _COLUMNS):
         id_, split = cells["FileName"].removesuffix(".wav"), SPLITS.get(cells["Split_Set"], "")
         place = f"{table.name} row {number}"
+        if not id_:
+            found.wrong("rows without a FileName", place)
+            continue
         if not split:
             found.wrong("splits that MSP-Podcast does not have", f"{cells['Split_Set']} ({place})")
         if cells["EmoClass"] not in (*EMOTIONS, NO_AGREEMENT):

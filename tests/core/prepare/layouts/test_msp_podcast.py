@@ -91,6 +91,7 @@ def test_problems_are_named_at_once(release):
     labels = release / "Labels" / "labels_consensus.csv"
     replaced(labels, "0001_0001.wav,N,1.5", "0001_0001.wav,Q,high")
     replaced(labels, "Development\n", "Dev set\n")
+    replaced(labels, "MSP-PODCAST_0001_0005.wav", "")
     (release / "Audios/MSP-PODCAST_0001_0002.wav").write_bytes(b"")
     (release / "Audios/MSP-PODCAST_0001_0003.wav").unlink()
     with pytest.raises(DataError) as caught:
@@ -99,6 +100,7 @@ def test_problems_are_named_at_once(release):
     assert "classes that MSP-Podcast does not have (1): Q (labels_consensus.csv row 2)" in message
     assert "scores that are no number (1): EmoAct 'high' (labels_consensus.csv row 2)" in message
     assert "splits that MSP-Podcast does not have (1): Dev set (labels_consensus.csv row 32)" in message
+    assert "rows without a FileName (1): labels_consensus.csv row 6" in message
     assert "recordings of zero bytes (1): MSP-PODCAST_0001_0002" in message
     assert "no recording (1): MSP-PODCAST_0001_0003" in message
 
@@ -147,9 +149,9 @@ def test_what_is_odd_is_noted(release):
     table = read(release)
     assert "arousal" not in row_of(table, "MSP-PODCAST_0001_0001").labels
     assert "valence" not in row_of(table, "MSP-PODCAST_0001_0002").labels
-    assert "scores that are not from 1 to 7 are left out: arousal 0.5 (MSP-PODCAST_0001_0001)" in table.warnings
+    assert "scores that are not from 1 to 7, left out (1): arousal 0.5 (MSP-PODCAST_0001_0001)" in table.warnings
     assert "2 votes of labels_detailed.csv cannot be read: row 2, row 182" in table.warnings
-    assert "1 recording without a label: MSP-PODCAST_9999_0001" in table.warnings
+    assert "recordings without a label (1): MSP-PODCAST_9999_0001" in table.warnings
 
 
 def test_a_table_without_the_columns_is_refused(release):
