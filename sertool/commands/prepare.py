@@ -39,7 +39,8 @@ TableArgument = Annotated[
     typer.Argument(
         metavar="TABLE|FOLDER",
         help="CSV, Excel or JSON table with one row per utterance (- for standard input), a folder with one "
-        "sub-folder per class, a folder with one table per split, or a prepared corpus.",
+        "sub-folder per class, a published corpus as its owner hands it out, a folder with one table per split, or a "
+        "prepared corpus.",
     ),
 ]
 OutOption = Annotated[Path | None, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]

@@ -8,6 +8,8 @@ it from training at random.
 
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -144,9 +146,8 @@ def read_folds(folder: Path, draw: Draw) -> FoldFiles:
             hint=f"give the folder of the corpus, as in --splits {PREFIX}EmoBox/data/iemocap",
         )
     folds = {path.name: _read_fold(path) for path in folders}
-    tested = [name for own in folds.values() for name, split in own.items() if split == "test"]
-    if len(set(tested)) < len(tested):
-        twice = sorted({name for name in tested if tested.count(name) > 1})
+    tested = Counter(name for own in folds.values() for name, split in own.items() if split == "test")
+    if twice := sorted(name for name, number in tested.items() if number > 1):
         raise DataError(f"{folder}: {plural(len(twice), 'recording')} tested by several folds: {first_few(twice)}")
     return FoldFiles(folder, folds, draw)
 
@@ -172,7 +173,7 @@ def _read_fold(folder: Path) -> dict[str, str]:
 def _names(path: Path) -> list[str]:
     """Return the paths of recordings that the lines of a file name."""
     names = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         try:
             entry = json.loads(line) if line.strip() else None
             name = None if entry is None else entry.get("wav") or entry["audio"]
@@ -181,6 +182,8 @@ def _names(path: Path) -> list[str]:
         if name is not None and not isinstance(name, str):
             raise DataError(f"{path}: line {number} names no recording", hint="EmoBox's lines have the key wav")
         names += [name] if name else []
+    if not names:
+        raise DataError(f"{path}: names no recordings")
     return names
 
 
@@ -217,4 +220,4 @@ def _ends(path: PurePath) -> list[Words]:
 
 
 def _words(text: str) -> Words:
-    return tuple(_WORDS.findall(text.casefold()))
+    return tuple(_WORDS.findall(unicodedata.normalize("NFC", text).casefold()))

@@ -67,7 +67,8 @@ def read_folder(
     given = ["audio", *("label" if role == CLASS else role for role in roles if role != UNUSED)]
     header, records, chosen = choices.apply(given, records, findings)
     if findings:
-        raise DataError(problem_list(folder, findings.lines()), hint="rename the files, or give another --pattern")
+        option = "--pattern or --map-texts" if choices.text_map else "--pattern"
+        raise DataError(problem_list(folder, findings.lines()), hint=f"rename the files, or give another {option}")
     rows = _rows(folder, taken, [record for _, record in records], choices.scale)
     table = divided(folder, header, rows, draw or Draw(), transcribe=transcribe)
     others = [printable(str(path)) for path in sorted(set(files) - set(taken))]

@@ -59,6 +59,7 @@ def test_folds_give_each_recording_its_place(tmp_path):
         ("downloads/ravdess/Actor_18/03-01-05-01-02-01-18.wav", "Actor_18/03-01-05-01-02-01-18.wav", True),
         ("downloads/ravdess/Actor_18/03-01-05-01-02-01-18.wav", "speech/02-01-18.wav", True),
         ("downloads/ravdess/Actor_18/03-01-05-01-02-01-18.wav", "1001_DFA_ANG_18.wav", False),
+        ("downloads/oreau/Ore\u0301au_02/29a13Ja.wav", "Or\u00e9au_02/29a13Ja.wav", True),
         ("downloads/emovdb/sam_Amused/amused_1-28_0001.wav", "EmoV-DB/sam/Amused/amused_1-28_0001.wav", True),
     ],
 )
@@ -81,6 +82,7 @@ def test_a_recording_outside_the_folds_takes_no_ones_place(tmp_path):
     [
         ({}, UsageError, "holds no folders fold_1, fold_2, ..."),
         ({"fold_1": {"train": ["a.wav"]}}, DataError, "0 files for test, expected one, CORPUS_test_fold_1.jsonl"),
+        ({"fold_1": {"train": ["a.wav"], "test": []}}, DataError, "fake_test_fold_1.jsonl: names no recordings"),
         ({"fold_1": {"train": ["a.wav"], "test": ["a.wav"]}}, DataError, "1 recording in two splits: a.wav"),
         (
             {name: {"train": ["b.wav"], "test": ["a.wav"]} for name in ("fold_1", "fold_2")},
