@@ -128,6 +128,23 @@ def test_reference_files_agree_with_the_plain_unpickler(path):
         np.testing.assert_array_equal(read[key], value)
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_large_arrays_may_stay_in_the_file(protocol, tmp_path):
+    numbers, texts = np.arange(2**19, dtype=np.float32), np.full(2**17, "é" * 3)
+    content = {"n": numbers.reshape(2, -1), "small": numbers[:3], "t": texts, "text": "é" * 2**20, "end": 5}
+    path = tmp_path / "x.p"
+    path.write_bytes(pickle.dumps(content, protocol))
+    read = load_pickle(path, in_place=True)
+    assert (read["text"], read["end"]) == (content["text"], 5)
+    for name in ("n", "small", "t"):
+        np.testing.assert_array_equal(read[name], content[name])
+    assert not read["n"].flags.writeable
+    short = tmp_path / "short.p"
+    short.write_bytes(path.read_bytes()[: 2**20])
+    with pytest.raises(DataError, match="ends too early"):
+        load_pickle(short, in_place=True)
+
+
 class Call:
     """Pickles as a call of a function."""
 

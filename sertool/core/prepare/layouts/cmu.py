@@ -100,7 +100,7 @@ def _of_sequences(corpus: CmuCorpus, named: Mapping[str, Path], files: Sequence[
     """Yield the utterances of the computational sequences."""
     path = named[corpus.labels]
     labels = read_csd(path)
-    words = read_csd(named[corpus.words]) if corpus.words in named else {}
+    words = _words(named[corpus.words]) if corpus.words in named else {}
     official = folds(corpus.title)
     if not official.keys() & labels.keys():
         raise DataError(f"{path}: no video of {corpus.title}'s official splits; is it of another corpus?")
@@ -141,9 +141,18 @@ def _labels(corpus: CmuCorpus, values: NDArray[np.float64]) -> dict[str, Label] 
     return labels
 
 
+def _words(path: Path) -> dict[str, Track]:
+    """Read the words of each video."""
+    words = read_csd(path)
+    if any(len(track.texts) < len(track.intervals) for track in words.values()):
+        raise DataError(f"{path}: holds numbers, expected words")
+    return words
+
+
 def _spoken(words: Track, start: float, end: float) -> str:
     """Join the words whose middle lies within the times of an utterance; neighbours may overlap by a word."""
-    middles = words.intervals.mean(axis=1) if len(words.intervals) else np.zeros(0)
+    with np.errstate(invalid="ignore"):  # a damaged file may hold any times
+        middles = words.intervals.sum(axis=1) / 2
     inside = np.flatnonzero((start <= middles) & (middles < end))
     return " ".join(words.texts[place] for place in inside if words.texts[place] not in ("", PAUSE))
 

@@ -98,7 +98,7 @@ def _tracks(path: Path, answer: IO[bytes]) -> dict[str, Track]:
     for line in answer:
         said: Mapping[str, Any] = json.loads(line)
         if "error" in said:
-            raise DataError(f"{path}: {said['error']}", hint=said["hint"])
+            raise DataError(f"{path}: {said['error']}", hint=said["hint"] or _AGAIN)
         values, is_text = said["values"], said["kind"] == "texts"
         tracks[said["video"]] = Track(
             intervals=np.array(said["intervals"], np.float64).reshape(-1, 2),

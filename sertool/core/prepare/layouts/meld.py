@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sertool.core.corpora.readers import meld
 from sertool.core.features.audio import Segment
+from sertool.core.files.regular import read_regular
 from sertool.core.formatting import first_few, plural
 from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
@@ -124,7 +125,7 @@ def _with_clip(row: Row, split: str, clips: Clips, found: Found) -> Iterator[Row
 
 def _is_whole(path: Path) -> bool:
     """Check whether a clip was repaired: it is a conversion, or an MP4 with an index."""
-    content = path.read_bytes()
+    content = read_regular(path)
     return bool(content) and (path.suffix.lower() != ".mp4" or b"moov" in content)
 
 

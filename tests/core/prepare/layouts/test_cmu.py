@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("h5py")
 import numpy as np
 from made_cmu import SECONDS, add_clips, add_recordings, make_sequences, videos_of
-from made_csd import write_csd
+from made_csd import words, write_csd
 from trained_recipes import prepare_for, train_small
 
 from sertool.core.corpora.corpus_files import read_corpus
@@ -134,6 +134,18 @@ def test_another_corpus_and_another_form_are_refused(mosi):
         read_layout(MOSI, mosi)
     with pytest.raises(DataError, match="holds MOSI, not MOSEI"):
         read_layout(MOSEI, mosi)
+
+
+def test_words_that_are_numbers_are_refused(mosi):
+    write_csd(mosi / "CMU_MOSI_TimestampedWords.csd", "words", {videos_of("MOSI")[0]: ([[0, 1]], [[1.0]])})
+    with pytest.raises(DataError, match=r"CMU_MOSI_TimestampedWords\.csd: holds numbers, expected words"):
+        read_layout(MOSI, mosi)
+
+
+def test_words_with_odd_times_are_in_no_utterance(mosi):
+    timed = words((float("nan"), 0.2, "no"), (float("-inf"), float("inf"), "no"), (0.4, 0.5, "yes"))
+    write_csd(mosi / "CMU_MOSI_TimestampedWords.csd", "words", {videos_of("MOSI")[0]: timed})
+    assert [row.text for row in read_layout(MOSI, mosi).rows[:2]] == ["yes", ""]
 
 
 def test_the_papers_recipes_train_on_the_prepared_corpora(mosi, mosei, tmp_path, monkeypatch):
