@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 RATE = 16000
+CREMA_D = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 
 
 def write_recordings(folder: Path, names: Iterable[str], seconds: float = 0.2) -> Path:
@@ -76,9 +77,6 @@ def make_crema_d(folder: Path, actors: int = 4) -> Path:
         counts,
     )
     return folder
-
-
-CREMA_D = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 
 
 def _heard(clip: str, letter: str, view: int) -> int:

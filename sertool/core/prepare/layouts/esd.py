@@ -55,21 +55,21 @@ def _rows(folder: Path, found: Found) -> Iterator[Row]:
 def _texts(named: Iterable[Named], found: Found) -> dict[str, str]:
     """Return the texts of all speakers by id, and note speakers and recordings without them."""
     folders = {
-        one.facts["speaker"]: next(path for path in one.path.parents if path.name == one.facts["speaker"])
+        one.facts["speaker"]: next(path for path in one.path.absolute().parents if path.name == one.facts["speaker"])
         for one in named
     }
     texts: dict[str, str] = {}
-    silent = []
+    wordless = []
     for speaker, folder in sorted(folders.items()):
         path = folder / f"{speaker}.txt"
         if not path.is_file():
-            silent.append(speaker)
+            wordless.append(speaker)
             continue
         lines = (_LINE.fullmatch(line.strip()) for line in _decoded(path, int(speaker)).splitlines())
         texts |= {line[1]: line[2] for line in lines if line}
-    if silent:
-        found.notes.append(f"speakers without a file of texts: {first_few(silent)}")
-    lacking = [one.id for one in named if one.id not in texts and one.facts["speaker"] not in silent]
+    if wordless:
+        found.notes.append(f"speakers without a file of texts: {first_few(wordless)}")
+    lacking = [one.id for one in named if one.id not in texts and one.facts["speaker"] not in wordless]
     if lacking:
         found.notes.append(
             f"{plural(len(lacking), 'recording')} without a text in its speaker's file: {first_few(lacking)}"

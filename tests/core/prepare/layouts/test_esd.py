@@ -1,6 +1,7 @@
 """ESD: its names, the authors' splits where they are folders, and its texts in many encodings."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from made_named import ESD, make_esd
@@ -46,3 +47,10 @@ def test_missing_texts_are_noted(tmp_path):
     notes = read_layout(LAYOUT, folder).warnings
     assert "speakers without a file of texts: 0003" in notes
     assert any(note.startswith("4 recordings without a text in its speaker's file: 0001_001403") for note in notes)
+
+
+def test_the_folder_of_one_speaker_is_enough(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_esd(tmp_path / "ESD") / "0011")
+    table = read_layout(LAYOUT, Path())
+    assert {row.groups["speaker"] for row in table.rows} == {"0011"}
+    assert {row.text for row in table.rows} == {"He is happy", ""}
