@@ -138,7 +138,7 @@ def _read_corpus(corpus: CorpusLayout, source: Source) -> Table:
     )
     if source.layout is not None:
         return table
-    note = f"read as {corpus.title}, as --layout {corpus.name} does; --layout class, for example, reads plain folders"
+    note = f"recognised as {corpus.title} (--layout {corpus.name}); --layout class, for example, reads plain folders"
     return replace(table, warnings=(note, *table.warnings))
 
 

@@ -11,7 +11,7 @@ from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.layouts.registry import LAYOUTS
 from sertool.core.prepare.source import Source, read_source
 
-NOTE = "read as Fake One, as --layout fake-one does; --layout class, for example, reads plain folders"
+NOTE = "recognised as Fake One (--layout fake-one); --layout class, for example, reads plain folders"
 
 
 @pytest.fixture(autouse=True)
