@@ -237,8 +237,8 @@ def test_bf16_on_a_card_without_it(here, monkeypatch):
 def test_a_missing_data_folder(here):
     assert refusal("train", "--recipe", "iemocap", "--data", "elsewhere", code=1) == (
         "error: elsewhere/IEMOCAP: no such corpus\n"
-        "  try: --data names the folder that holds the data sets; "
-        "recordings of your own become one by `sertool prepare`\n"
+        "  try: --data names the folder that holds the data sets; `sertool prepare` makes one of recordings, or of a "
+        "published corpus (docs/corpora.md)\n"
     )
     (here / "data/IEMOCAP").mkdir(parents=True)
     text = refusal("train", "--recipe", "iemocap", code=1)

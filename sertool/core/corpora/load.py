@@ -155,7 +155,8 @@ def corpus_folder(path: str, data: Path) -> Path:
             return place
     raise DataError(
         f"{places[0]}: no such corpus",
-        hint="--data names the folder that holds the data sets; recordings of your own become one by `sertool prepare`",
+        hint="--data names the folder that holds the data sets; `sertool prepare` makes one of recordings, or of a "
+        "published corpus (docs/corpora.md)",
     )
 
 
