@@ -15,7 +15,7 @@ class Found:
 
     Attributes:
         notes: sentences for the user.
-        left_out: utterances that are known to be broken, and with ``--skip-bad`` those that lack something.
+        left_out: utterances that are known to be broken, and after :meth:`skip` those that lack something.
     """
 
     def __init__(self) -> None:
@@ -23,20 +23,25 @@ class Found:
         self.left_out: list[LeftOut] = []
         self._wrong: dict[str, list[str]] = defaultdict(list)
         self._lacking: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._parts: dict[str, list[str]] = defaultdict(list)
 
     def wrong(self, what: str, example: str = "") -> None:
         """Add a problem with which nothing can be prepared; all of one kind become one line."""
         self._wrong[what].append(example)
 
-    def lacks(self, what: str, example: str = "", split: str = "train") -> None:
-        """Add an utterance, or a part of the corpus, that cannot be used; ``--skip-bad`` leaves it out.
+    def lacks(self, what: str, id_: str, split: str = "train") -> None:
+        """Add an utterance that cannot be used; ``--skip-bad`` leaves it out.
 
         Args:
             what: the reason, the same for all of one kind, such as ``no recording``.
-            example: id of the utterance, or name of the part.
+            id_: id of the utterance.
             split: split of the utterance.
         """
-        self._lacking[what].append((example, split))
+        self._lacking[what].append((id_, split))
+
+    def lacks_part(self, what: str, name: str) -> None:
+        """Add a part of the corpus that is missing or broken, such as a session; ``--skip-bad`` goes on without it."""
+        self._parts[what].append(name)
 
     def leave_out(self, id_: str, split: str, reason: str) -> None:
         """Leave out an utterance that is known to be broken in every copy of the corpus."""
@@ -50,11 +55,15 @@ class Found:
     @property
     def lacking(self) -> list[str]:
         """Return a line for each kind of problem that ``--skip-bad`` leaves out."""
-        return [_line(what, [example for example, _ in found]) for what, found in self._lacking.items()]
+        return [*self._missing_parts(), *(_line(what, [id_ for id_, _ in own]) for what, own in self._lacking.items())]
 
-    def skipped(self) -> list[LeftOut]:
-        """Return the utterances that ``--skip-bad`` leaves out."""
-        return [LeftOut(id_, split, what) for what, found in self._lacking.items() for id_, split in found]
+    def skip(self) -> None:
+        """Leave out the utterances that lack something, and note the parts, as ``--skip-bad`` asks for."""
+        self.left_out += [LeftOut(id_, split, what) for what, own in self._lacking.items() for id_, split in own]
+        self.notes += [f"left out: {line}" for line in self._missing_parts()]
+
+    def _missing_parts(self) -> list[str]:
+        return [_line(what, names) for what, names in self._parts.items()]
 
 
 def _line(what: str, examples: list[str]) -> str:

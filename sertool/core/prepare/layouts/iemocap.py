@@ -132,7 +132,7 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
         found.notes.append("no session has recordings (sentences/wav): a corpus of texts")
     for name, session in sessions.items():
         if not session.recordings and not texts_alone:
-            found.lacks("no recordings (sentences/wav)", name, session.split)
+            found.lacks_part("no recordings (sentences/wav)", name)
         else:
             yield from _rows(session, found, texts_alone)
     _add_notes(list(sessions.values()), found)
@@ -165,9 +165,9 @@ def _sessions(release: Path, found: Found) -> dict[str, _Session]:
         session = release / name
         split = "test" if name == TEST else "train"
         if not session.is_dir():
-            found.lacks("the session is missing", name, split)
+            found.lacks_part("the session is missing", name)
         elif not _labels(session).is_dir():
-            found.lacks("no labels (dialog/EmoEvaluation)", name, split)
+            found.lacks_part("no labels (dialog/EmoEvaluation)", name)
         else:
             sessions[name] = _read(session, split, found)
     return sessions
@@ -247,7 +247,7 @@ def _turns(path: Path, split: str, found: Found) -> list[_Turn]:
                 found.wrong("emotions that IEMOCAP does not have", f"{emotion} ({id_})")
             turns.append(_Turn(id_, emotion, dict(zip(SCORES.values(), map(float, scores), strict=True))))
         elif line.startswith("["):
-            found.lacks("lines of labels that cannot be read", f"{path.name} line {number}", split)
+            found.lacks_part("lines of labels that cannot be read", f"{path.name} line {number}")
         elif turns and (match := _VOTE.match(line)):
             _add_rating(turns[-1].ratings, *match.groups())
     return turns

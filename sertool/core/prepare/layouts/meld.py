@@ -72,7 +72,7 @@ def _rows(folder: Path, found: Found) -> Iterator[Row]:
     read: set[tuple[str, str]] = set()
     for split in _SPLITS:
         if split not in there:
-            found.lacks("a table of utterances is missing", f"{split}{_TABLE}", _SPLITS[split])
+            found.lacks_part("a table of utterances is missing", f"{split}{_TABLE}")
         elif not any(key[0] == split for key in clips) and (archive := tables.get(f"{split}.tar.gz")):
             found.wrong("archives that are not unpacked yet (tar xzf NAME)", str(archive.relative_to(folder)))
         else:

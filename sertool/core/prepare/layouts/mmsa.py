@@ -118,7 +118,7 @@ def _of_split(path: Path, split: str, parts: Any, found: Found) -> Iterator[Row]
     """Yield the utterances of a split."""
     lacking = [name for name in _PARTS if not isinstance(parts, dict) or name not in parts]
     if lacking:
-        found.lacks(f"the split {split} lacks parts", ", ".join(lacking), split)
+        found.lacks_part(f"the split {split} lacks parts", ", ".join(lacking))
         return
     texts, audio, ids, scores = (parts[name] for name in _PARTS)
     if not isinstance(audio, np.ndarray) or audio.ndim != 3 or audio.dtype.kind not in "fiu":

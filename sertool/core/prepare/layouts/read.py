@@ -72,6 +72,7 @@ def read_layout(
     except OSError as error:
         raise artifacts.read_error(folder, error) from error
     _check(layout, folder, rows, found, skip_bad)
+    found.skip()
     header, classes = _header(rows), layout.classes
     if choices.label_map:
         rows, classes, told = rename(choices.label_map, rows, classes)
@@ -87,7 +88,7 @@ def read_layout(
         layout=layout.name,
         classes=classes,
         ranges={task: ends for task, ends in layout.ranges.items() if any(task in row.labels for row in rows)},
-        left_out=(*table.left_out, *found.left_out, *(found.skipped() if skip_bad else ())),
+        left_out=(*table.left_out, *found.left_out),
     )
 
 

@@ -84,19 +84,20 @@ def test_problems_are_reported_at_once(folder, official):
     def tell(found: Found) -> None:
         for number in range(30):
             found.lacks("no recording", f"a{number}", "test")
-        found.lacks("sessions that are missing", "Session3")
+        found.lacks_part("the session is missing", "Session3")
 
     with pytest.raises(DataError) as caught:
         read_layout(layout(*official, tell=tell), folder)
     assert str(caught.value) == (
-        f"{folder}: 2 problems\n  no recording (30): a0, a1, a2, a3, a4 and 25 more\n"
-        "  sessions that are missing (1): Session3"
+        f"{folder}: 2 problems\n  the session is missing (1): Session3\n"
+        "  no recording (30): a0, a1, a2, a3, a4 and 25 more"
     )
     assert caught.value.hint == "--skip-bad leaves out what is missing or broken"
     table = read_layout(layout(*official, tell=tell), folder, skip_bad=True)
     assert len(table.rows) == len(official)
     assert LeftOut("a0", "test", "no recording") in table.left_out
-    assert len(table.left_out) == 31
+    assert len(table.left_out) == 30
+    assert "left out: the session is missing (1): Session3" in table.warnings
 
 
 def test_what_is_wrong_is_refused_also_with_skip_bad(folder, official):
