@@ -136,7 +136,8 @@ def prepare(
 
     Columns of a table: audio or text, and label (or emotion, sentiment, score). Optional columns: utterance (or id),
     speaker, session, dialogue, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or
-    left or right). Missing splits are drawn at random. Run the same command again to resume an interrupted one.
+    left or right). Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the
+    published corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
@@ -10,7 +11,16 @@ from sertool.core.prepare.labels import BETWEEN
 from sertool.core.prepare.rows import Row, Table
 
 SHOWN = 10
-_FIRST = ("file", "start", "end", "id", "split", *KNOWN_OF_SPEECH, "fold")  # columns before those of labels and text
+_FIRST = (
+    "file",
+    "start",
+    "end",
+    "channel",
+    "id",
+    "split",
+    *KNOWN_OF_SPEECH,
+    "fold",
+)  # columns before those of labels and text
 _LEAST_TEXT = 20  # columns of a text beside the others
 
 
@@ -24,7 +34,7 @@ class DryRun:
 
     table: Table
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         """Return the first rows in the order of the source: of its rows, else of the paths of its files."""
         return sorted(self.table.rows, key=lambda row: (row.number or 0, _path(row)))[:SHOWN]
@@ -105,6 +115,7 @@ def _plain(table: Table, row: Row) -> dict[str, Any]:
         "file": _file(table, row),
         "start": segment.start if segment else None,
         "end": segment.end if segment else None,
+        "channel": segment.channel if segment else None,
         "id": row.id,
         "split": row.split,
         **{name: row.groups.get(name) for name in KNOWN_OF_SPEECH},
@@ -125,4 +136,4 @@ def _cells(table: Table, row: Row) -> dict[str, str]:
 
 
 def _shown(value: str | float) -> str:
-    return f"{value:g}" if isinstance(value, float) else value
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,5 +1,7 @@
 """Splits by group: nothing in two sets, nothing lost, and what cannot be divided is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import make_corpus, tiny_recipe
@@ -97,6 +99,23 @@ def test_named_folds_test_what_they_name_and_validate_on_the_next():
         Fold("A+D", {"train": (2, 3), "valid": (4, 5), "test": (0, 1, 6, 7)}),
         Fold("C", {"train": (0, 1, 6, 7), "valid": (2, 3), "test": (4, 5)}),
     ]
+
+
+def test_folds_that_came_with_the_corpus_test_once_each():
+    def divided(folds):
+        corpus = corpus_of([("train", "A", True)] * len(folds))
+        utterances = tuple(replace(one, fold=fold) for one, fold in zip(corpus.utterances, folds, strict=True))
+        corpus = replace(corpus, utterances=utterances)
+        return make_folds(corpus, targets_of(corpus, TASK), Splits(scheme="folds", group="fold"))
+
+    names = ["fold_1", "fold_2", "fold_3", "fold_4"]
+    folds = divided([*names, "fold_1"])
+    assert [fold.name for fold in folds] == names
+    assert folds[0].sets == {"train": (2, 3), "valid": (1,), "test": (0, 4)}
+    with pytest.raises(UsageError, match="at least 3 folds are needed, and MINE came with 2"):
+        divided(names[:2])
+    with pytest.raises(DataError, match="utterance 'u1' has no fold"):
+        divided(["fold_1", None, "fold_2"])
 
 
 def test_folds_are_of_about_equal_size():
