@@ -50,18 +50,17 @@ def answer(path: str) -> None:
 
 def _set_limits() -> None:
     """Limit memory, processor time and the size of the answer, on systems that have such limits."""
-    with suppress(ImportError, OSError, ValueError):
+    try:
         import resource
-
+    except ImportError:
+        return
+    limits = {resource.RLIMIT_CPU: PROCESSOR_SECONDS, resource.RLIMIT_FSIZE: ANSWER, resource.RLIMIT_CORE: 0}
+    with suppress(OSError):  # there is no /proc
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limits = {
-            resource.RLIMIT_AS: pages * resource.getpagesize() + MEMORY,
-            resource.RLIMIT_CPU: PROCESSOR_SECONDS,
-            resource.RLIMIT_FSIZE: ANSWER,
-            resource.RLIMIT_CORE: 0,
-        }
-        for limit, value in limits.items():
-            resource.setrlimit(limit, (value, value))
+        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + MEMORY
+    for limit, value in limits.items():
+        with suppress(OSError, ValueError):  # there is a lower one
+            resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
 
 
 def _lines(file: Any) -> Iterator[dict[str, Any]]:
