@@ -140,13 +140,13 @@ def _on_one_line(text: str) -> str:
 
 
 def row_numbers(rows: Sequence[int | None]) -> str:
-    """Name rows of a table by their numbers; None stands for a file that is no row of a table.
+    """Name rows of a table by their numbers; None stands for an utterance that is no row of a table.
 
     >>> row_numbers([3]), row_numbers([3, 5]), row_numbers([None, None])
-    ('row 3', 'rows 3, 5', '2 files')
+    ('row 3', 'rows 3, 5', '2 utterances')
     """
     if None in rows:
-        return plural(len(rows), "file")
+        return plural(len(rows), "utterance")
     return ("row " if len(rows) == 1 else "rows ") + first_few(map(str, rows), 10)
 
 

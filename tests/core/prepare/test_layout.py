@@ -226,7 +226,7 @@ def test_folders_that_look_alike_are_one_class(tmp_path):
     folder = tree(tmp_path, f"{composed}/a.wav", f"{apart}/b.wav", "froh/c.wav")
     table = read_folder(folder)
     assert {row.id: row.labels["emotion"] for row in table.rows} == {"a": "böse", "b": "böse", "c": "froh"}
-    assert table.warnings[0] == "read 1 cell in the normal form of a name: label 'bo\\u0308se' as 'böse' (1 file)"
+    assert table.warnings[0] == "read 1 cell in the normal form of a name: label 'bo\\u0308se' as 'böse' (1 utterance)"
     tree(tmp_path, f"{composed}/c.wav", f"{apart}/c.wav")
     with pytest.raises(DataError, match="look alike, and give one id"):
         read_folder(folder)

@@ -29,7 +29,7 @@ def test_classes_are_merged(read):
     assert {row.ratings["emotion"]["r2"] for row in table.rows} == {("unhappy", "odd")}
     assert all(1 <= row.labels["valence"] <= 5 for row in table.rows)
     assert table.choices == {"map_labels": {"excited": "happy", "sad": "unhappy"}}
-    told = "classes renamed by --map-labels: 'excited' as 'happy' (2 files), 'sad' as 'unhappy' (2 files)"
+    told = "classes renamed by --map-labels: 'excited' as 'happy' (2 utterances), 'sad' as 'unhappy' (2 utterances)"
     assert told in table.warnings
 
 
