@@ -72,7 +72,7 @@ def test_a_table_without_its_columns_is_refused(folder):
 def test_the_prepared_corpus_keeps_tasks_and_votes(folder, tmp_path):
     run = CliRunner().invoke(app, ["prepare", str(folder), "--out", str(tmp_path / "corpus")])
     assert run.exit_code == 0, run.output
-    assert "read as CREMA-D" in run.output
+    assert "recognised as CREMA-D" in run.output
     corpus = read_corpus(tmp_path / "corpus")
     assert corpus.layout == "crema-d"
     assert corpus.classes["emotion"] == corpus.classes[VOICE] == ("angry", "disgust", "fear", "happy", "neutral", "sad")
