@@ -11,16 +11,8 @@ from sertool.core.prepare.labels import BETWEEN
 from sertool.core.prepare.rows import Row, Table
 
 SHOWN = 10
-_FIRST = (
-    "file",
-    "start",
-    "end",
-    "channel",
-    "id",
-    "split",
-    *KNOWN_OF_SPEECH,
-    "fold",
-)  # columns before those of labels and text
+# Columns before those of labels and text.
+_FIRST = ("file", "start", "end", "channel", "id", "split", *KNOWN_OF_SPEECH, "fold")
 _LEAST_TEXT = 20  # columns of a text beside the others
 
 
