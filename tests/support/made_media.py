@@ -12,8 +12,11 @@ KINDS = {
     "mov": ("mov", "aac", None, 64_000),
     "aac": ("adts", "aac", None, 64_000),
     "alac": ("ipod", "alac", None, None),
+    "g726.wav": ("wav", "g726", 8_000, 32_000),
+    "flac.ogg": ("ogg", "flac", None, None),
+    "opus.mp4": ("mp4", "libopus", None, 32_000),
     "float": ("mov", "pcm_f32le", None, None),
-    "webm": ("webm", "libopus", 48_000, 32_000),
+    "webm": ("webm", "libopus", None, 32_000),
     "mkv": ("matroska", "aac", None, 64_000),
     "avi": ("avi", "libmp3lame", None, 64_000),
     "wma": ("asf", "wmav2", None, 64_000),
@@ -34,7 +37,9 @@ def write_media(path: Path, *streams: np.ndarray, rate: int, kind: str, picture:
     form, codec, own, bits = KINDS[kind]
     with av.open(str(path), "w", format=form, options=options or {}) as file:
         pictures = _add_pictures(file) if picture else None
-        encoders = [file.add_stream(codec, rate=own or rate, layout=_layout(samples)) for samples in streams]
+        encoders = [
+            file.add_stream(codec, rate=own or _rate(codec, rate), layout=_layout(samples)) for samples in streams
+        ]
         for encoder in encoders:
             if bits is not None:
                 encoder.bit_rate = bits
@@ -46,6 +51,11 @@ def write_media(path: Path, *streams: np.ndarray, rate: int, kind: str, picture:
                 file.mux(encoder.encode(frame))
             file.mux(encoder.encode(None))
     return path
+
+
+def _rate(codec: str, rate: int) -> int:
+    """The sampling rate that a codec is given; Opus takes only some."""
+    return rate if codec != "libopus" or rate in (8_000, 12_000, 16_000, 24_000) else 48_000
 
 
 def _layout(samples: np.ndarray) -> str:

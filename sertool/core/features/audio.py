@@ -17,6 +17,7 @@ from sertool.core.errors import DataError
 from sertool.core.features.containers import examine
 from sertool.core.features.file_parts import WHOLE, Container, Window
 from sertool.core.features.media import UndecodableError, is_installed, media_kind, open_media, shared_kind
+from sertool.core.features.resampling import Resampler
 from sertool.core.features.sounds import UNKNOWN_LENGTH, Sound, SoundFileSound, quiet
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
@@ -31,12 +32,12 @@ LONGEST = 4 * 3600  # seconds; a small file can decode to years of silence, whic
 END_TOLERANCE = 0.1  # seconds; tables often round the end of a segment up
 _RATES = (100, 1_000_000)  # Hz
 _LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit ones and damaged files do not
-_PIECE = 8192  # samples resampled at a time; with more, soxr's buffers grow anew and it is a third slower
 _FORMATS = (
     "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF, and after pip install 'sertool[media]' also M4A, MP4, "
     "WebM, AMR and others"
 )
-_UNKNOWN = (1, 4)  # libsndfile's codes for a format, or a codec in it, that it does not know
+# libsndfile's codes for a format that it does not know, and a codec in any, in WAV, and in Ogg.
+_UNKNOWN = (1, 4, 64, 161)
 
 
 @dataclass(frozen=True)
@@ -208,14 +209,12 @@ def _read(
     sound: Sound, segment: Segment, sample_rate: int, container: Container = WHOLE
 ) -> tuple[NDArray[np.float32], str]:
     """Read the samples (N,) of a segment at a sampling rate, and a remark where the length in its header is wrong."""
-    import soxr
-
     path, rate = segment.path, sound.rate
     if not _RATES[0] <= rate <= _RATES[1]:
         raise DataError(f"{path}: a sampling rate of {rate} Hz, expected {_RATES[0]} to {_RATES[1]:,} Hz")
     known = sound.known
     first, last = _bounds(segment, known, rate)
-    resampler = None if rate == sample_rate else soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
+    resampler = Resampler(rate, sound.origin, sample_rate)
     pieces: list[NDArray[np.float32]] = []
     read = 0
     for block in sound.blocks(first, last):
@@ -225,10 +224,7 @@ def _read(
         read += len(block)
         if read > LONGEST * rate:
             raise _too_long(path)
-        if resampler is None:
-            pieces.append(block)
-        else:
-            pieces += (resampler.resample_chunk(block[at : at + _PIECE]) for at in range(0, len(block), _PIECE))
+        pieces += resampler.add(block)
     if read == 0 and first:  # only decoding everything shows how long it is
         raise _outside(path, sum(map(len, sound.blocks(0, first))) / rate, "start", first / rate)
     ended = read < last - first
@@ -240,10 +236,10 @@ def _read(
         raise DataError(f"{path}: contains no samples")
     if read < SHORTEST * rate:
         raise DataError(f"{path}: lasts {1e3 * read / rate:.3g} ms, expected at least {1e3 * SHORTEST:g} ms")
-    if resampler is not None:
-        # As librosa does: soxr rounds the length down, ceil is wanted, so one zero fills up.
-        pieces += (resampler.resample_chunk(np.zeros(0, np.float32), last=True), np.zeros(1, np.float32))
-    samples = np.concatenate(pieces)[: math.ceil(read * sample_rate / rate)]
+    # As librosa does: soxr rounds the length down in each of up to two steps, ceil is wanted, so zeros fill up.
+    samples = np.concatenate([*pieces, resampler.rest(), np.zeros(2, np.float32)])[
+        : math.ceil(read * sample_rate / rate)
+    ]
     if ended or segment.end is None:
         return samples, _remark(container, first + read, rate)
     return samples, _remark(container, known, rate) if known < UNKNOWN_LENGTH else container.remark

@@ -84,8 +84,8 @@ class MediaSound:
     """
 
     def __init__(self, decoder: "_Decoder", path: Path, kind: MediaKind, channel: int | None, facts: Any) -> None:
-        self.rate, self.known, self.remark = int(facts["rate"]), UNKNOWN_LENGTH, ""
-        self._expected = facts["expected"]
+        self.rate, self.origin, self.known = int(facts["rate"]), int(facts["origin"]), UNKNOWN_LENGTH
+        self.remark, self._expected = "", facts["expected"]
         self._decoder, self._path, self._kind, self._channel = decoder, path, kind, channel
 
     def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:

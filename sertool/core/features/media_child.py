@@ -37,6 +37,7 @@ _CODECS = (
 _OPTIONS = {"codec_whitelist": _CODECS, "protocol_whitelist": "none", "max_streams": "100"}
 _INDEXED = ("mov", "matroska")  # formats in which a place is found without reading all that is before it
 _MEASURED = ("matroska", "asf", "avi", "flv")  # formats that state about how long they are
+_OPUS_RATES = (8_000, 12_000, 16_000, 24_000)
 _FAR = 10.0  # seconds; a nearer place is reached by decoding
 _BEFORE = 1.0  # seconds that are decoded before a place, so that the decoder is exact there
 
@@ -62,6 +63,7 @@ class Media:
         if first is None:
             raise RefusedError(self._why_nothing())
         self.rate: int = first.sample_rate
+        self._begins: int | None = first.pts
 
     @property
     def stated(self) -> float | None:
@@ -71,6 +73,18 @@ class Media:
         if self._form != "mov" or not stream.frames or not stream.duration:
             return None
         return float(stream.duration * stream.time_base)
+
+    @property
+    def origin(self) -> int:
+        """Return the sampling rate before the recording was encoded.
+
+        Opus decodes to 48 kHz whatever it was given. Its header states the rate of the input (RFC 7845, section 5.1),
+        and above half of that a decoder adds noise that was never recorded; libsndfile decodes Ogg files to that rate.
+        """
+        context = self._stream.codec_context
+        head = bytes(context.extradata or b"") if context.name in ("opus", "libopus") else b""
+        stated = int.from_bytes(head[12:16], "little") if head.startswith(b"OpusHead") else 0
+        return stated if stated in _OPUS_RATES else self.rate
 
     @property
     def expected(self) -> float | None:
@@ -142,8 +156,8 @@ class Media:
         self._container.close()
         self._container = self._open()
         stream, rate = self._stream, self.rate
-        if self._form in _INDEXED and first > _FAR * rate and stream.time_base:
-            begin = stream.start_time or 0
+        begin = self._begins
+        if self._form in _INDEXED and first > _FAR * rate and begin is not None:
             at = begin + round((first / rate - _BEFORE) / stream.time_base)
             with contextlib.suppress(av.FFmpegError):
                 self._container.seek(at, stream=stream)
@@ -205,7 +219,8 @@ def serve(handle: int) -> None:
 
 
 def _send_header(link: socket.socket, media: Media) -> None:
-    _send(link, HEADER, json.dumps({"rate": media.rate, "expected": media.expected}).encode())
+    facts = {"rate": media.rate, "origin": media.origin, "expected": media.expected}
+    _send(link, HEADER, json.dumps(facts).encode())
 
 
 def _send_blocks(link: socket.socket, media: Media, first: int, last: int) -> None:

@@ -25,10 +25,12 @@ class Sound(Protocol):
 
     Attributes:
         rate: sampling rate in Hz.
+        origin: sampling rate in Hz before it was encoded, which some codecs raise.
         known: samples by the header; at least :data:`UNKNOWN_LENGTH` if it does not say.
     """
 
     rate: int
+    origin: int
     known: int
 
     def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:
@@ -49,7 +51,8 @@ class SoundFileSound:
 
     def __init__(self, file: "SoundFile", path: Path, channel: int | None = None) -> None:
         check_channel(path, channel, file.channels)
-        self.rate, self.known = int(file.samplerate), int(file.frames)
+        self.rate = self.origin = int(file.samplerate)
+        self.known = int(file.frames)
         self._file, self._channel, self._seekable, self._moved = file, channel, file.seekable, False
 
     def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:

@@ -43,7 +43,7 @@ def mp3_parts(data: bytes) -> list[bytes]:
             rest = rest[128 if rest[:3] == b"TAG" else 32 + int.from_bytes(rest[12:16], "little") :]
         if rest.count(data[:2]) <= 2:  # no frames of another MP3 follow
             return [*parts, data]
-        if rest[:2] != data[:2] and rest[:3] != b"ID3":  # the header belongs to other frames
+        if end < place or (rest[:2] != data[:2] and rest[:3] != b"ID3"):  # the header belongs to other frames
             return [*parts, data[: place + 8] + MANY_FRAMES + data[place + 12 :]]
         parts.append(data[:end])
         data = rest

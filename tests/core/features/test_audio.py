@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from sertool.core.errors import DataError
 from sertool.core.features import audio as audio_files
 from sertool.core.features.audio import Segment, read_audio
+from sertool.core.features.resampling import Resampler
 
 READABLE = (
     "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF, and after pip install 'sertool[media]' also M4A, MP4, "
@@ -385,3 +386,14 @@ def test_a_damaged_file_is_read_or_refused(tmp_path_factory, kind, patches, cut)
         assert samples.numel() >= 0.01 * 22050
     assert time.process_time() - began < 10
     assert peak_mb() - before < 200
+
+
+@pytest.mark.parametrize("target", [8000, 22050, 48000])
+def test_resampling_by_way_of_another_rate_leaves_no_trace_of_blocks(target):
+    samples = np.random.default_rng(0).normal(0, 0.1, 100_000).astype(np.float32)
+    resampler = Resampler(48_000, 16_000, target)
+    pieces = [piece for at in range(0, len(samples), 7000) for piece in resampler.add(samples[at : at + 7000])]
+    expected = soxr.resample(soxr.resample(samples, 48_000, 16_000, "HQ"), 16_000, target, "HQ")
+    found = np.concatenate([*pieces, resampler.rest()])
+    assert abs(len(found) - len(expected)) <= 1
+    np.testing.assert_allclose(found[: len(expected)], expected[: len(found)], atol=1e-6)

@@ -115,6 +115,17 @@ def test_a_segment_far_into_a_file_is_that_part_of_it(tmp_path, kind):
         assert near > 0.9 if kind in ("amr", "3gp") else near > 0.98
 
 
+def test_opus_is_decoded_to_the_rate_that_was_recorded(tmp_path):
+    """Above half of that rate a decoder adds noise; libsndfile leaves it out, too."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    read = read_audio(Segment(made(tmp_path, "webm", noise)), 48_000).numpy()
+    assert len(read) == 2 * 48_000
+    power = np.abs(np.fft.rfft(read)) ** 2
+    assert power[2 * 8_400 :].sum() < 1e-7 * power.sum()
+    soundfile.write(tmp_path / "same.ogg", noise, RATE, format="OGG", subtype="OPUS")
+    assert len(read_audio(Segment(tmp_path / "same.ogg"), 48_000)) == len(read)
+
+
 def test_a_segment_outside_the_recording_is_refused(tmp_path):
     path = made(tmp_path)
     assert refusal(path, start=2.0, end=3.0) == "is 1.3 s long, but the segment's start is at 2 s"

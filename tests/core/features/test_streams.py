@@ -71,3 +71,12 @@ def test_joined_ogg_files_are_parts(subtype):
 def test_fragments_are_parts_of_their_own(content):
     assert len(mp3_parts(content)) == 1
     assert ogg_parts(content) == [content]
+
+
+@pytest.mark.parametrize("stated", [0, 1, 30])
+def test_a_header_that_states_less_than_itself_is_not_believed(stated):
+    content = bytearray(encoded(1, 16000))
+    place = max(content.find(b"Xing"), content.find(b"Info"))
+    content[place + 12 : place + 16] = stated.to_bytes(4, "big")
+    assert len(mp3_parts(bytes(content))) == 1
+    assert seconds_of(mp3_parts(bytes(content))) == pytest.approx(1, abs=0.3)
