@@ -7,6 +7,7 @@ of several joined streams as a file of its own. A file that is as its header say
 import re
 import struct
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from sertool.core.features.file_parts import Container, Part, Window
@@ -16,6 +17,10 @@ _HEAD = 4096  # bytes that are looked at first
 _OPEN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF, 0x7FFFFFFFFFFFFFFF}  # a header written before the end
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")  # programs write them behind the audio of any format
 _FLAC_TAIL = 1 << 16  # bytes; frames of FLAC files are shorter
+_BEHIND = re.compile(rb"LIST|id3 |ID3 |bext|cue |iXML|_PMX|fact|smpl|PEAK|TAG")  # that programs write behind samples
+_TAIL = 1 << 16  # bytes in which such chunks are looked for
+_MOST = 100  # places that are tried
+_ID3V1 = 128  # bytes of a tag
 _NIST_FIELD = re.compile(rb"^(\w+) -i (\d{1,15})\s*$", re.MULTILINE)
 _FLAC_START = b"fLaC\0\0\0\x22"  # with the header of the first block, which all such files have
 _PIECE = 1 << 16  # bytes searched at a time; larger pieces would be new memory each time
@@ -85,9 +90,30 @@ def _riff(file: BinaryIO, head: bytes, size: int) -> Container | None:
             joined = _joined(file, place + claimed, size)
             if joined is not None or _only_chunks(file, place + claimed, size, order):
                 return joined
+        end = _end_of_samples(file, place, size, order) if claimed in _OPEN_SIZES else size
         most = 2 ** (8 * struct.calcsize(form)) - 1
-        return _sized(field_place, struct.pack(form, min(size - place, most)), claimed, place, size)
+        return _sized(field_place, struct.pack(form, min(end - place, most)), claimed, place, size)
     return None
+
+
+def _end_of_samples(file: BinaryIO, start: int, size: int, order: str) -> int:
+    """Return the place of the first chunk or tag behind samples whose number no header states, or else the file's end.
+
+    Samples may look like the name of a chunk, but not like chunks that reach exactly to the end.
+    """
+    begin = max(start, size - _TAIL)
+    file.seek(begin)
+    tail = file.read(_TAIL)
+    for found in islice(_BEHIND.finditer(tail), _MOST):
+        place = begin + found.start()
+        if found[0] == b"TAG":
+            ends = place + _ID3V1
+        else:
+            chunks = _chunks(file, place, size, order)
+            ends = max((content + claimed for _, content, claimed in chunks), default=0)
+        if ends in (size, size - 1):  # an odd number of bytes may be filled up
+            return place
+    return size
 
 
 def _aiff(file: BinaryIO, head: bytes, size: int) -> Container | None:

@@ -170,6 +170,17 @@ def test_chunks_and_tags_behind_the_samples_are_no_sound(tmp_path):
         assert (len(heard.samples), heard.remark) == (16000, "")
 
 
+def test_chunks_behind_samples_whose_number_was_never_stated_are_no_sound(tmp_path):
+    wav, rest = bytearray(encoded("wav")), b"LIST\x04\0\0\0INFO"
+    place = wav.index(b"data") + 4
+    for size in (0, 0xFFFFFFFF):
+        wav[place : place + 4] = struct.pack("<I", size)
+        for tail in (rest, b"TAG" + bytes(125), b"id3 \x03\0\0\0abc\0", rest + b"cue \0\0\0\0"):
+            assert len(read(tmp_path, bytes(wav) + tail).samples) == RATE
+        for samples in (b"LIST" + bytes(99), b"TAG" + bytes(5), b"fact\xff\0\0\0" + bytes(8)):  # no such chunks
+            assert len(read(tmp_path, bytes(wav) + samples).samples) == RATE + len(samples) // 2
+
+
 def test_an_odd_number_of_bytes_is_filled_up(tmp_path):
     content = io.BytesIO()
     soundfile.write(content, np.zeros(1001), RATE, format="WAV", subtype="PCM_U8")
