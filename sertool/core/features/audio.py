@@ -112,9 +112,9 @@ def read_recording(segment: Segment, sample_rate: int) -> Recording:
         The mean of the channels or the one asked for, full scale at 1; ceil(n * sample_rate / rate) samples of n.
 
     Raises:
-        DataError: the file is missing, not audio, damaged, empty, needs the extra ``media``, holds NaN or infinite
-            samples, has no such channel or stream, does not reach the segment, or lasts less than 10 ms or more than 4
-            hours.
+        DataError: the file is missing, not audio, damaged, empty, holds NaN or infinite samples, has no such channel
+            or stream, does not reach the segment, or lasts less than 10 ms or more than 4 hours.
+        UsageError: it needs the extra ``media``, which is not installed.
     """
     # Imported here: training on feature files needs no soundfile, and reports that name a Segment need no torch.
     import soundfile

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.features import media_child
 from sertool.core.features.media_child import BLOCK, END, FRAME, HEADER, OPEN, READ, REFUSED, REPLY, REQUEST
 from sertool.core.features.sounds import UNKNOWN_LENGTH, check_channel, one_channel
@@ -139,10 +139,11 @@ def open_media(
         A :class:`MediaSound`.
 
     Raises:
-        DataError: PyAV is not installed, or the recording cannot be decoded.
+        DataError: the recording cannot be decoded.
+        UsageError: PyAV is not installed.
     """
     if not is_installed():
-        raise DataError(f"{path}: is {kind.title}, which needs PyAV: {HINT}")
+        raise UsageError(f"{path}: is {kind.title}, which needs PyAV", hint=HINT)
     decoder = _own_decoder()
     try:
         _, facts = next(decoder.ask(OPEN, kind.form, stream or 0, 0, file.fileno()))

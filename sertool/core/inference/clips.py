@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, Segment
+from sertool.core.features.media import HINT, is_installed
 from sertool.core.formatting import cut, first_few, first_lines, plural, printable, problem_list, unicode_only
-from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, find_audio, why_missing
+from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, SUFFIXES, find_audio, why_missing
 from sertool.core.prepare.columns import LONGEST_NAME, channel_of, seconds_of
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.records import read_records
@@ -142,21 +143,25 @@ def check_window(window: float | None, hop: float | None) -> None:
 
 def _search(folder: Path) -> tuple[list[Path], list[str]]:
     """Search a folder for recordings by their names; returns them and a note on the files that were passed over."""
+    suffixes = AUDIO_SUFFIXES if is_installed() else SUFFIXES
     found, others = list[Path](), list[str]()
     for below in sorted(folder.rglob("*")):
         inside = below.relative_to(folder)
         # macOS leaves ._x.wav beside x.wav on other systems' disks, which is not a recording.
-        if below.suffix.lower() in AUDIO_SUFFIXES and not _hidden(inside) and below.is_file():
+        if below.suffix.lower() in suffixes and not _hidden(inside) and below.is_file():
             found.append(below)
         elif not below.is_dir():
             others.append(printable(cut(str(inside), LONGEST_NAME, keep_end=True)))
     passed = f"{plural(len(others), 'other file')}: {first_few(others)}" if others else ""
     if not found:
         holds = f"; it holds {passed}" if passed else ""
-        raise DataError(f"{folder}: no recordings in this folder (names ending in {', '.join(AUDIO_SUFFIXES)}){holds}")
+        raise DataError(f"{folder}: no recordings in this folder (names ending in {', '.join(suffixes)}){holds}")
     if not others:
         return found, []
-    return found, [f"{folder}: passed over {passed} (hidden, or without an ending of recordings that can be read)"]
+    unread = tuple(set(AUDIO_SUFFIXES) - set(suffixes))
+    more = f"; {HINT} reads more of them" if any(other.lower().endswith(unread) for other in others) else ""
+    reasons = f"hidden, or without an ending of recordings that can be read{more}"
+    return found, [f"{folder}: passed over {passed} ({reasons})"]
 
 
 def _hidden(path: Path) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from sertool.core.corpora.names import normal
-from sertool.core.errors import DataError
+from sertool.core.errors import SertoolError
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_regular
 from sertool.core.formatting import readable_size
+from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.table import read_table
 from sertool.core.reports.contents import Report, ReportUtterance, RunReport
 
@@ -41,12 +42,12 @@ def find(recordings: Path, ids: Sequence[str]) -> dict[str, Segment]:
         rows = {row.id: row.segment for row in table.rows if row.segment}
         return {id_: rows[name] for id_ in ids if (name := normal(id_)) in rows}
     try:
-        found = (path for path in recordings.rglob("*") if path.suffix.lower() in TYPES)
-        files = sorted(path for path in found if path.is_file())
+        found = [path for path in recordings.rglob("*") if is_audio_name(path.name) and path.is_file()]
     except OSError as error:
         raise artifacts.read_error(recordings, error) from error
-    # In reverse order, so that of several files with the same name the first one is kept.
-    stems = {normal(path.stem): path for path in reversed(files)}
+    # Of several files with the same name the first one is kept, and one that browsers play before another.
+    files = sorted(found, key=lambda path: (path.suffix.lower() not in TYPES, path), reverse=True)
+    stems = {normal(path.stem): path for path in files}
     return {id_: Segment(stems[name]) for id_ in ids if (name := normal(id_.rpartition("/")[2])) in stems}
 
 
@@ -115,7 +116,7 @@ class _Packed:
     def _make(self, clip: Segment) -> str | None:
         try:
             content, suffix = _content(clip, self.largest)
-        except DataError as error:
+        except SertoolError as error:
             self.faults.append(str(error))  # a report without this player is better than none
             return None
         if len(content) > self.largest:

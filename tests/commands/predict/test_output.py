@@ -212,3 +212,21 @@ def test_the_demo_ends_with_a_prediction_to_try(monkeypatch, tmp_path):
     elsewhere, _ = next_commands(Path("models"), Path())
     assert Path(elsewhere.split()[5]).is_file()
     assert elsewhere.endswith(" --output models")
+
+
+def test_a_folder_with_media_needs_pyav_for_them_alone(here, monkeypatch):
+    (here / "calls").mkdir()
+    shutil.copy("00.wav", "calls/1.wav")
+    Path("calls/2.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(40))
+    with monkeypatch.context() as patched:
+        patched.setattr("sertool.core.inference.clips.is_installed", lambda: True)
+        patched.setattr("sertool.core.features.media.is_installed", lambda: False)
+        assert refusal("calls", code=2).startswith("error: calls/2.m4a: is MP4 or M4A, which needs PyAV\n")
+    monkeypatch.setattr("sertool.core.inference.clips.is_installed", lambda: False)
+    monkeypatch.setattr("sertool.core.features.media.is_installed", lambda: False)
+    assert (
+        "note: calls: passed over 1 other file: 2.m4a (hidden, or without an ending of recordings that can be "
+        "read; pip install 'sertool[media]' reads more of them)\n" in predict("calls").stderr
+    )
+    told = refusal("calls/1.wav", "calls/2.m4a", code=2)
+    assert told == "error: calls/2.m4a: is MP4 or M4A, which needs PyAV\n  try: pip install 'sertool[media]'\n"

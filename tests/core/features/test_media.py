@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from made_media import KINDS, write_media
 
-from sertool.core.errors import DataError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.features import media
 from sertool.core.features.audio import Segment, read_audio, read_recording
 
@@ -155,4 +155,7 @@ def test_ffmpeg_stays_out_of_this_process(tmp_path):
 def test_without_pyav_the_message_names_the_extra(tmp_path, monkeypatch):
     path = made(tmp_path)
     monkeypatch.setattr(media, "is_installed", lambda: False)
-    assert refusal(path) == "is MP4 or M4A, which needs PyAV: pip install 'sertool[media]'"
+    with pytest.raises(UsageError) as caught:
+        read_audio(Segment(path), RATE)
+    assert str(caught.value) == f"{path}: is MP4 or M4A, which needs PyAV"
+    assert caught.value.hint == "pip install 'sertool[media]'"
