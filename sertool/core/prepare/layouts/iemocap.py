@@ -29,7 +29,7 @@ from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
-from sertool.core.prepare.layouts.files import read_western_text
+from sertool.core.prepare.layouts.files import read_western_text, with_recording
 from sertool.core.prepare.rows import Row
 
 SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
@@ -97,14 +97,14 @@ class _Session:
         turns: turns with labels.
         texts: text by turn.
         untranscribed: dialogues with labels and without a transcription.
-        recordings: recording by turn, and its number of bytes.
+        recordings: recording by turn.
     """
 
     split: str
     turns: list[_Turn]
     texts: Mapping[str, str]
     untranscribed: list[str]
-    recordings: Mapping[str, tuple[Path, int]]
+    recordings: Mapping[str, Segment]
 
 
 def is_there(folder: Path) -> bool:
@@ -179,22 +179,17 @@ def _labels(session: Path) -> Path:
 
 def _rows(session: _Session, found: Found, texts_alone: bool) -> Iterator[Row]:
     for turn in session.turns:
-        path, size = session.recordings.get(turn.id, (None, 0))
-        if path is None and not texts_alone:
-            found.lacks("no recording", turn.id, session.split)
-        elif path is not None and not size:
-            found.lacks("recordings of zero bytes", turn.id, session.split)
-        else:
-            yield Row(
-                number=None,
-                id=turn.id,
-                split=session.split,
-                text=session.texts.get(turn.id, ""),
-                labels=_labels_of(turn),
-                groups=iemocap.groups(turn.id, session.split),
-                segment=None if path is None else Segment(path),
-                ratings=turn.ratings or None,
-            )
+        row = Row(
+            number=None,
+            id=turn.id,
+            split=session.split,
+            text=session.texts.get(turn.id, ""),
+            labels=_labels_of(turn),
+            groups=iemocap.groups(turn.id, session.split),
+            segment=None,
+            ratings=turn.ratings or None,
+        )
+        yield from (row,) if texts_alone else with_recording(row, session.recordings.get(turn.id), found)
 
 
 def _labels_of(turn: _Turn) -> dict[str, Label]:
@@ -219,13 +214,13 @@ def _read(session: Path, split: str, found: Found) -> _Session:
     return _Session(split, turns, texts, untranscribed, _recordings(session / "sentences" / "wav"))
 
 
-def _recordings(folder: Path) -> dict[str, tuple[Path, int]]:
-    """Return the recordings by turn, with their number of bytes."""
+def _recordings(folder: Path) -> dict[str, Segment]:
+    """Return the recordings by turn."""
     if not folder.is_dir():
         return {}
     # macOS leaves files like ._Ses05M_script01_1b_F000.wav behind, which hold no sound.
     paths = (path for path in sorted(folder.glob("*/Ses*.wav")) if not path.parent.name.startswith("."))
-    return {path.stem: (path, path.stat().st_size) for path in paths}
+    return {path.stem: Segment(path) for path in paths}
 
 
 def _dialogues(folder: Path) -> list[Path]:

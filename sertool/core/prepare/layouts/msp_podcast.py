@@ -12,8 +12,7 @@ public readers for the two forms of ``labels_detailed.csv``.
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, plural
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
-from sertool.core.prepare.layouts.files import files_below, read_csv, read_western_text
+from sertool.core.prepare.layouts.files import files_below, read_csv, read_western_text, with_recording
 from sertool.core.prepare.rows import Row
 
 LOW, HIGH = 1.0, 7.0  # ends of the scores
@@ -154,14 +153,10 @@ def _labelled(
         yield row, scores
 
 
-def _with_recording(row: Row, recordings: Mapping[str, Path], found: Found) -> Iterator[Row]:
+def _with_recording(row: Row, recordings: Mapping[str, Path], found: Found) -> Iterable[Row]:
+    """Return the row with its recording; without the folder of recordings, the corpus is one of texts."""
     path = recordings.get(row.id)
-    if path is None and recordings:
-        found.lacks("no recording", row.id, row.split)
-    elif path is not None and not path.stat().st_size:
-        found.lacks("recordings of zero bytes", row.id, row.split)
-    else:
-        yield row if path is None else replace(row, segment=Segment(path))
+    return with_recording(row, Segment(path) if path else None, found) if recordings else (row,)
 
 
 def _groups(id_: str, cells: Mapping[str, str]) -> dict[str, str]:
