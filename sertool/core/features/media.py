@@ -28,8 +28,8 @@ from sertool.core.features.sounds import UNKNOWN_LENGTH, check_channel, one_chan
 from sertool.core.files.signatures import foreign_kind
 
 HINT = "pip install 'sertool[media]'"
-_TOLERANCE = 0.1  # seconds by which a length in a header may differ from the true one
 PATIENCE = 120.0  # seconds without an answer, after which a recording counts as one that never ends
+_TOLERANCE = 0.1  # seconds by which a length in a header may differ from the true one
 _LARGEST = 1 << 28  # bytes of an answer
 # FFmpeg's name of the format by the kind of a file. No format is among them that names other files.
 _FORMATS = {
@@ -44,6 +44,7 @@ _FORMATS = {
 }
 # Formats that libsndfile knows, with codecs that it does not: Ogg with Speex or a video, WAV and CAF of all kinds.
 _SHARED = {b"OggS": ("Ogg", "ogg"), b"caff": ("CAF", "caf"), b"RIFF": ("WAV", "wav"), b"FORM": ("AIFF", "aiff")}
+_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip")
 _STREAM_PACKET = 188  # bytes of a packet of an MPEG transport stream, each of which begins with a G
 _TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
 _OFFSET_OF_U8 = 128
@@ -61,6 +62,8 @@ def media_kind(head: bytes) -> MediaKind | None:
     """Return the kind of a recording that libsndfile never reads, by its first bytes; None for others."""
     if head[:1] == b"G" and head[_STREAM_PACKET : _STREAM_PACKET + 1] == b"G":
         return MediaKind("MPEG transport stream", "mpegts")
+    if head[:1] == b"\0" and head[4:8] in _BOXES:  # of old QuickTime files; the first byte is of the box's size
+        return MediaKind("QuickTime", "mov")
     title = (foreign_kind(head) or ("",))[0]
     return MediaKind(title, _FORMATS[title]) if title in _FORMATS else None
 

@@ -68,6 +68,15 @@ def test_what_is_lossless_is_the_same(tmp_path):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+def test_a_quicktime_file_without_the_box_of_its_kind_is_read(tmp_path):
+    path = made(tmp_path, "mov")
+    content = path.read_bytes()
+    size = int.from_bytes(content[:4], "big")
+    assert content[4:8] == b"ftyp"
+    path.write_bytes(size.to_bytes(4, "big") + b"free" + content[8:])
+    assert len(read_audio(Segment(path), RATE)) == math.ceil(1.3 * RATE)
+
+
 def test_a_channel_is_taken_and_a_missing_one_refused(tmp_path):
     path = made(tmp_path, "m4a", np.stack([voice(), np.zeros_like(voice())], 1))
     assert read_audio(Segment(path, channel=1), RATE).abs().max() > 0.3
