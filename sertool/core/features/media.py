@@ -42,8 +42,16 @@ _FORMATS = {
     "AVI": "avi",
     "MPEG video": "mpeg",
 }
-# Formats that libsndfile knows, with codecs that it does not: Ogg with Speex or a video, WAV and CAF of all kinds.
-_SHARED = {b"OggS": ("Ogg", "ogg"), b"caff": ("CAF", "caf"), b"RIFF": ("WAV", "wav"), b"FORM": ("AIFF", "aiff")}
+# Beginnings of formats that libsndfile knows, with codecs that it does not: Ogg with Speex or a video, WAV and CAF of
+# all kinds. Behind a tag there may be AAC, as in pieces of streams.
+_SHARED = {
+    b"OggS": ("Ogg", "ogg"),
+    b"caff": ("CAF", "caf"),
+    b"RIFF": ("WAV", "wav"),
+    b"FORM": ("AIFF", "aiff"),
+    b"ID3\3": ("AAC", "aac"),
+    b"ID3\4": ("AAC", "aac"),
+}
 _BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip")
 _STREAM_PACKET = 188  # bytes of a packet of an MPEG transport stream, each of which begins with a G
 _TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
@@ -167,7 +175,8 @@ def _block(content: bytes) -> tuple[NDArray[np.float32], int]:
     if data.dtype == np.uint8:
         samples = samples.astype(np.float32) - _OFFSET_OF_U8
     scale = 1.0 if data.dtype.kind == "f" else 2.0 ** (8 * data.itemsize - 1)
-    return samples.astype(np.float32) / np.float32(scale), place
+    with np.errstate(all="ignore"):  # the caller refuses NaN and infinite values
+        return samples.astype(np.float32) / np.float32(scale), place
 
 
 class _FailedError(Exception):

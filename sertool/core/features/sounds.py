@@ -90,10 +90,10 @@ def one_channel(
     block: NDArray[np.int16] | NDArray[np.float32], channel: int | None, full_scale: float
 ) -> NDArray[np.float32]:
     """Return a channel of a block (N, channels), or the mean of all; full scale becomes 1."""
-    if channel is not None:
-        return block[:, channel - 1].astype(np.float32) / np.float32(full_scale)
-    mean = block[:, 0].astype(np.float32)
     with np.errstate(all="ignore"):  # the caller refuses NaN and infinite values
+        if channel is not None:
+            return block[:, channel - 1].astype(np.float32) / np.float32(full_scale)
+        mean = block[:, 0].astype(np.float32)
         for other in range(1, block.shape[1]):
             mean += block[:, other]
         mean /= full_scale * block.shape[1]

@@ -77,6 +77,13 @@ def test_a_quicktime_file_without_the_box_of_its_kind_is_read(tmp_path):
     assert len(read_audio(Segment(path), RATE)) == math.ceil(1.3 * RATE)
 
 
+def test_aac_behind_a_tag_is_read(tmp_path):
+    path = made(tmp_path, "aac")
+    plain = read_audio(Segment(path), RATE)
+    path.write_bytes(b"ID3\4\0\0\0\0\0\x3f" + bytes(63) + path.read_bytes())
+    np.testing.assert_array_equal(read_audio(Segment(path), RATE), plain)
+
+
 def test_a_channel_is_taken_and_a_missing_one_refused(tmp_path):
     path = made(tmp_path, "m4a", np.stack([voice(), np.zeros_like(voice())], 1))
     assert read_audio(Segment(path, channel=1), RATE).abs().max() > 0.3
