@@ -30,6 +30,7 @@ def test_the_table_of_rooms_is_the_one_that_is_tested():
 
 def test_the_table_of_changes_names_every_kind():
     assert [change.split(",")[0] for change, _ in table("Where to make a change")] == [
+        "a layout of a published corpus",
         "a reader of a published data set",
         "a metric",
         "a key of the optimizer",
