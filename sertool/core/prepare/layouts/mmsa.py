@@ -111,7 +111,11 @@ def _of_pickle(path: Path, found: Found) -> list[Row]:
     if not isinstance(content, dict) or not any(split in content for split in _SPLITS):
         holds = first_few(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise DataError(f"{path}: not one of MMSA's pickles, expected {', '.join(_SPLITS)}; it holds {holds}")
-    return [row for split in _SPLITS for row in _of_split(path, split, content.get(split, {}), found)]
+    read = [row for split in _SPLITS for row in _of_split(path, split, content.get(split, {}), found)]
+    widths = sorted({row.frames.shape[1] for row in read if row.frames is not None})
+    if len(widths) > 1:
+        raise DataError(f"{path}: frames of {first_few(map(str, widths))} values, expected one number in all splits")
+    return read
 
 
 def _of_split(path: Path, split: str, parts: Any, found: Found) -> Iterator[Row]:
@@ -121,11 +125,12 @@ def _of_split(path: Path, split: str, parts: Any, found: Found) -> Iterator[Row]
         found.lacks_part(f"the split {split} lacks parts", ", ".join(lacking))
         return
     texts, audio, ids, scores = (parts[name] for name in _PARTS)
-    if not isinstance(audio, np.ndarray) or audio.ndim != 3 or audio.dtype.kind not in "fiu":
+    if not _holds_numbers(audio) or not all(audio.shape[1:]):
         raise DataError(f"{path}: audio of {split} is no array of shape (N, T, D)")
-    if not len(texts) == len(audio) == len(ids) == len(scores):
-        raise DataError(f"{path}: {split} has {len(ids)} ids, {len(texts)} texts, {len(audio)} arrays of audio")
     lengths = _lengths(parts, audio)
+    columns = {"ids": ids, "texts": texts, "scores": scores, "lengths": lengths}
+    if wrong := [name for name, column in columns.items() if _count(column) != len(audio)]:
+        raise DataError(f"{path}: {split} has {len(audio)} arrays of audio, and not as many {first_few(wrong)}")
     for name, text, frames, length, score in zip(ids, texts, audio, lengths, scores, strict=True):
         video, between, clip = str(name).partition(_BETWEEN)
         sentiment = _score(score)
@@ -134,24 +139,40 @@ def _of_split(path: Path, split: str, parts: Any, found: Found) -> Iterator[Row]
         elif sentiment is None:
             found.lacks(_OUT_OF_RANGE, f"{video}_{clip}", split)
         else:
-            own, groups = _finite(frames[: max(int(length), 1)]), {"video": video}
+            own, groups = _finite(frames[:length]), {"video": video}
             yield Row(None, f"{video}_{clip}", split, str(text), {"sentiment": sentiment}, groups, None, frames=own)
 
 
-def _lengths(parts: Mapping[str, Any], audio: NDArray[Any]) -> Sequence[int] | NDArray[Any]:
-    """Return the number of frames of each utterance that are not padding."""
+def _holds_numbers(array: Any) -> bool:
+    """Check for an array of three dimensions that holds numbers."""
+    return isinstance(array, np.ndarray) and array.ndim == 3 and array.dtype.kind in "fiub"
+
+
+def _count(column: Any) -> int:
+    """Return the number of entries of a list; -1 for what is none."""
+    if isinstance(column, np.ndarray):
+        return column.shape[0] if column.ndim else -1
+    return len(column) if isinstance(column, list | tuple) else -1
+
+
+def _lengths(parts: Mapping[str, Any], audio: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the number of frames of each utterance that are not padding, at least 1; none if they are no numbers."""
+    tokens: Any = parts.get("text_bert")
+    given: Any = [audio.shape[1]] * len(audio)
     if "audio_lengths" in parts:
-        lengths: Sequence[int] = parts["audio_lengths"]
-        return lengths
-    tokens = parts.get("text_bert")
-    if isinstance(tokens, np.ndarray) and tokens.ndim == 3 and tokens.shape[1] == 3:
-        counts: NDArray[Any] = tokens[:, 1, :].sum(axis=1)
-        return counts
-    return [audio.shape[1]] * len(audio)
+        given = parts["audio_lengths"]
+    elif _holds_numbers(tokens) and tokens.shape[1] == 3:
+        given = tokens[:, 1, :].sum(axis=1)
+    try:
+        lengths = np.nan_to_num(np.asarray(given, np.float64)).ravel()
+    except (TypeError, ValueError):
+        return np.zeros(0, np.int64)
+    return np.clip(lengths, 1, audio.shape[1]).astype(np.int64)
 
 
 def _finite(frames: NDArray[Any]) -> NDArray[np.float32]:
     """Return frames as float32 with 0 in the place of infinite values, without a copy where there are none."""
-    single = frames.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        single = frames.astype(np.float32, copy=False)
     finite = np.isfinite(single)
     return single if finite.all() else np.where(finite, single, np.float32(0))

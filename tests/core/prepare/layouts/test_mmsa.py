@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_objects_of_other_packages_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"raw_text": ["a"]}, "train has 8 ids, 1 texts, 8 arrays of audio"),
+        ({"raw_text": ["a"]}, "train has 8 arrays of audio, and not as many texts"),
         ({"audio": np.zeros((8, 3))}, r"audio of train is no array of shape \(N, T, D\)"),
         ({"regression_labels": [9.0] * 8}, r"scores that are none from -3 to 3 \(8\)"),
         ({"id": ["a"] * 8}, r"ids that are not video\$_\$clip \(8\): a"),
@@ -107,6 +108,23 @@ def test_objects_of_other_packages_are_refused_by_name(tmp_path):
 def test_parts_that_do_not_fit_are_refused(changes, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read_layout(MOSI, write_mmsa(tmp_path / "MOSI", "MOSI", **changes))
+
+
+OF_ANY_KIND = (
+    *(None, 7, "abc", [1, 2], ["x"] * 8, [None] * 8, [float("nan")] * 8, [-3, 99, 1.5, 2, 3, 4, 5, 6], [["l"], {}] * 4),
+    *(np.array(3), np.zeros(8), np.zeros((8, 1)), np.zeros((8, 3, FRAMES)), np.full((8, 3, FRAMES), "a")),
+    *(np.full((8, FRAMES, 5), 1e300), np.full((8, FRAMES, 5), np.inf), np.zeros((8, 0, 5)), np.zeros((8, FRAMES, 7))),
+)
+
+
+@pytest.mark.parametrize("part", ["raw_text", "audio", "id", "regression_labels", "text_bert", "audio_lengths"])
+def test_parts_of_any_kind_are_read_or_refused(part, tmp_path):
+    for content in OF_ANY_KIND:
+        folder = write_mmsa(tmp_path / "MOSI", "MOSI", **{part: content})
+        with suppress(DataError):
+            table = read_layout(MOSI, folder)
+            assert {row.frames.shape[1] for row in table.rows} == {5}
+            assert all(np.isfinite(row.frames).all() and len(row.frames) for row in table.rows)
 
 
 def test_files_of_others_are_refused(tmp_path):
