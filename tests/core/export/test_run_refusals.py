@@ -185,6 +185,15 @@ def test_any_altered_setting_is_judged_or_refused_quickly(exported, script, tmp_
         assert set(feeds) <= {"tokens", "mels", "text"}
 
 
+@pytest.mark.parametrize("key", ["mel_bands", "fft_size", "window_length"])
+def test_numbers_by_which_tables_grow_are_bounded_as_in_a_recipe(key, exported, script):
+    content = json.loads((exported / "settings.json").read_text())
+    most = 1024 if key == "mel_bands" else 65536
+    for value in (most, most + 1, 1_000_000):
+        content["frontend"][key] = value
+        assert script["are_settings"](content) == (value == most)
+
+
 def test_a_result_is_never_written_over_an_input(bundle, tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(WAVE))
     for target in (tmp_path / "a.wav", bundle / "model.onnx", bundle / "settings.json"):
