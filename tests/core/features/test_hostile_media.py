@@ -151,7 +151,7 @@ def test_a_process_that_gives_no_answer_is_ended(tmp_path, monkeypatch):
 
 
 def test_a_recording_that_is_refused_while_it_is_read_leaves_nothing_behind(tmp_path):
-    """What FFmpeg still had to say of one recording is not taken for samples of the next one."""
+    """Samples that FFmpeg still had to send of one recording are not taken for those of the next one."""
     samples = np.tile(np.float32([0.1, np.nan]), RATE)
     path = write_media(tmp_path / "nan.mov", samples, rate=RATE, kind="float")
     with pytest.raises(DataError, match="holds NaN or infinite samples"):

@@ -18,14 +18,13 @@ from sertool.core.formatting import first_few, plural, printable
 from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, is_audio_name
 from sertool.core.prepare.labels import Label
 from sertool.core.prepare.layouts.corpus_layout import Found
+from sertool.core.prepare.layouts.files import why_empty
 from sertool.core.prepare.rows import Row
 from sertool.core.prepare.split_names import is_split
 
 _DEEPEST = 6  # levels of folders; corpora have up to four, and a link may lead in a circle
 _STRAY = 20  # a folder is recognised with one recording of another name among so many
 _FIRST = 100  # recordings that are enough to see that a folder holds another corpus
-_POINTER = b"version https://git-lfs"  # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
-_LONGEST_POINTER = 1024  # bytes, by the same document
 
 
 @dataclass(frozen=True)
@@ -183,18 +182,6 @@ def _shown(folder: Path, path: Path) -> str:
 
 def _holds_sound(one: Named, found: Found) -> bool:
     """Check for a file that holds nothing, and tell it by ``Found.lacks``."""
-    if why := _why_empty(one.path):
+    if why := why_empty(one.path):
         found.lacks(why, one.id, one.split or "train")
     return not why
-
-
-def _why_empty(path: Path) -> str:
-    """Return why a file holds no sound, as its size or first bytes show; empty if it may."""
-    if not path.exists():
-        return "links that lead to no recording"
-    size = _size(path)
-    if not size:
-        return "recordings of zero bytes"
-    if size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTER):
-        return "Git LFS pointers in the place of recordings ('git lfs pull' gets them)"
-    return ""

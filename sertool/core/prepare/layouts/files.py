@@ -18,6 +18,8 @@ from sertool.core.prepare.table_text import read_text
 
 DEPTH = 6  # levels of folders; a link to a folder above would otherwise never end
 _LARGEST_TEXT = 32_000_000  # bytes
+_POINTER = b"version https://git-lfs"  # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_LONGEST_POINTER = 1024  # bytes, by the same document
 
 
 def files_below(folder: Path, depth: int = DEPTH) -> list[Path]:
@@ -50,17 +52,33 @@ def is_video(path: Path) -> bool:
 
 
 def with_recording(row: Row, segment: Segment | None, found: Found) -> Iterator[Row]:
-    """Yield a row with its recording, unless there is none or it has zero bytes, which is reported.
+    """Yield a row with its recording, unless there is none or its file holds nothing, which is reported.
 
     Raises:
         OSError: the file cannot be looked at.
     """
     if segment is None:
         found.lacks("no recording", row.id, row.split)
-    elif not segment.path.stat().st_size:
-        found.lacks("recordings of zero bytes", row.id, row.split)
+    elif why := why_empty(segment.path):
+        found.lacks(why, row.id, row.split)
     else:
         yield replace(row, segment=segment)
+
+
+def why_empty(path: Path) -> str:
+    """Return why a file holds no sound, as its size or first bytes show; empty if it may.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    if not path.exists():
+        return "links that lead to no recording"
+    size = path.stat().st_size
+    if not size:
+        return "recordings of zero bytes"
+    if size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTER):
+        return "Git LFS pointers in the place of recordings ('git lfs pull' gets them)"
+    return ""
 
 
 def read_western_text(path: Path) -> str:

@@ -17,7 +17,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from sertool.core.corpora.corpus import Rating
-from sertool.core.errors import DataError
 from sertool.core.features.audio import Segment
 from sertool.core.formatting import first_few, plural
 from sertool.core.prepare.labels import Label
@@ -72,11 +71,11 @@ def rows(folder: Path, found: Found) -> Iterator[Row]:
     """Yield the recordings of the table of labels, and those of Test3.
 
     Raises:
-        DataError: the folder is no MSP-Podcast, or a file cannot be read.
+        DataError: a file cannot be read.
     """
     table = _table(folder)
     if table is None:
-        raise DataError(f"{folder}: no MSP-Podcast, expected {LAYOUT.expects}")
+        return
     _check_unpacked(folder, found)
     recordings = _recordings(folder / "Audios")
     if not recordings:

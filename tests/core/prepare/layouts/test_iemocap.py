@@ -183,7 +183,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "Session1").mkdir()
     (tmp_path / "Session1" / "a.wav").write_bytes(MAC)
     assert recognised(tmp_path) is None
-    assert refusal(tmp_path).startswith(f"{tmp_path}: no IEMOCAP_full_release, expected Session1 to Session5")
+    assert refusal(tmp_path).startswith(f"{tmp_path}: no utterances of IEMOCAP, expected Session1 to Session5")
 
 
 def test_a_full_size_release_has_the_published_counts(tmp_path):

@@ -162,5 +162,5 @@ def test_a_table_without_the_columns_is_refused(release):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     assert recognised(tmp_path) is None
-    with pytest.raises(DataError, match=r"no MSP-Podcast, expected Labels/labels_consensus.csv"):
+    with pytest.raises(DataError, match=r"no utterances of MSP-Podcast, expected Labels/labels_consensus.csv"):
         read(tmp_path)

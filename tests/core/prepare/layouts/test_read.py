@@ -1,5 +1,6 @@
 """The folder of a published corpus as a table: splits, problems, what is left out, and the corpus it becomes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ from sertool.core.corpora.corpus import LeftOut
 from sertool.core.corpora.corpus_files import read_corpus, write_corpus
 from sertool.core.corpora.load import task_for
 from sertool.core.errors import DataError, UsageError
+from sertool.core.features.audio import Segment
 from sertool.core.prepare.assemble import assemble, decode
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.layouts import read as reading
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
+from sertool.core.prepare.layouts.files import with_recording
 from sertool.core.prepare.layouts.read import read_layout, recognised
 from sertool.core.prepare.rows import Row
 from sertool.core.recipe.frontends import Frontend
@@ -151,3 +154,24 @@ def test_frames_that_came_with_the_corpus_are_kept(folder, tmp_path):
     np.testing.assert_array_equal(corpus.audio[2], frames + 2)
     assert not corpus.texts_alone
     assert corpus.frontend is None
+
+
+def test_files_that_hold_nothing_are_told_by_kind(tmp_path):
+    """The same for all layouts: a link that leads nowhere must not end the command before the others are named."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "pointer.wav").write_text(pointer)
+    (tmp_path / "link.wav").symlink_to(tmp_path / "away.wav")
+    (tmp_path / "sound.wav").write_bytes(b"RIFF")
+    found = Found()
+    kept = [
+        one
+        for name in ("empty", "pointer", "link", "sound")
+        for one in with_recording(replace(row(1), id=name), Segment(tmp_path / f"{name}.wav"), found)
+    ]
+    assert [one.id for one in kept] == ["sound"]
+    assert found.lacking == [
+        "recordings of zero bytes (1): empty",
+        "Git LFS pointers in the place of recordings ('git lfs pull' gets them) (1): pointer",
+        "links that lead to no recording (1): link",
+    ]
