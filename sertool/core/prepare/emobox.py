@@ -132,9 +132,14 @@ def read_folds(folder: Path, draw: Draw) -> FoldFiles:
         draw: settings of a draw of the splits that the files lack.
 
     Raises:
-        UsageError: the folder holds no folds.
+        UsageError: there is no such folder, or it holds no folds.
         DataError: a file is missing or cannot be read, or a recording is in two splits or tested twice.
     """
+    if not folder.is_dir():
+        raise UsageError(
+            f"--splits {PREFIX}{folder}: there is no such folder",
+            hint=f"git clone https://github.com/emo-box/EmoBox, then --splits {PREFIX}EmoBox/data/CORPUS",
+        )
     try:
         inside = [path for path in folder.iterdir() if path.is_dir() and _FOLD.fullmatch(path.name)]
     except OSError as error:

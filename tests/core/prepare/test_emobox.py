@@ -97,6 +97,13 @@ def test_files_that_are_no_folds_are_refused(tmp_path, folds, error, message):
     assert message in str(caught.value)
 
 
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        read_folds(tmp_path / "away", Draw())
+    assert str(caught.value) == f"--splits emobox:{tmp_path / 'away'}: there is no such folder"
+    assert "git clone" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("line", ["{", "[1]", '{"key": "x"}', '{"wav": 3}', "3"])
 def test_a_line_that_names_no_recording(tmp_path, line):
     path = three(tmp_path) / "fold_1" / "fake_train_fold_1.jsonl"
@@ -114,7 +121,7 @@ def test_folds_of_another_corpus_and_no_folder(tmp_path):
     folds = read_folds(three(tmp_path), Draw())
     with pytest.raises(DataError, match="none of the recordings is in these folds, such as downloads"):
         folds.places([Path("v1.wav")])
-    with pytest.raises(DataError, match="no such"):
+    with pytest.raises(UsageError, match=r"--splits emobox:gone: there is no such folder"):
         parse_splits("emobox:gone", 1)
     with pytest.raises(UsageError) as caught:
         parse_splits("emobx:x", 1)
