@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.metrics.classification import FloatArray, IntArray, metrics_of
-from sertool.core.metrics.sentiment import VALUES, ccc
+from sertool.core.metrics.moments import ccc
+from sertool.core.metrics.sentiment import VALUES
 
 
 @dataclass(frozen=True)

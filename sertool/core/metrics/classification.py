@@ -211,10 +211,12 @@ class Metric:
     Attributes:
         title: its name as the field writes it.
         is_share: True for a share, which is written in percent; otherwise it is written in its own unit.
+        higher_is_better: False for a loss or an error.
     """
 
     title: str
     is_share: bool = True
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,12 +226,10 @@ class DecisionMetric(Metric):
     Attributes:
         of_counts: computes it from counts, of all utterances or of many parts of a set at once.
         is_main: True if ``sertool ensemble`` shows it; of ``METRICS`` also, if ``training.select`` may name it.
-        higher_is_better: False for a loss.
     """
 
     of_counts: Callable[[Counts], NDArray[np.float64]]
     is_main: bool = True
-    higher_is_better: bool = True
 
     def __call__(self, targets: IntArray, predictions: IntArray, num_classes: int) -> float:
         """Return the metric of all utterances as a number from 0 to 1."""
@@ -237,7 +237,7 @@ class DecisionMetric(Metric):
 
 
 # The only lists of metrics of decisions, in the order of every table: recipes, --metric, reports and columns read them.
-# Those of sentiment scores are SCORE_METRICS in metrics/sentiment.py.
+# Those of scores are DIMENSION_METRICS in metrics/scores.py and SENTIMENT_METRICS in metrics/sentiment.py.
 METRICS: dict[str, DecisionMetric] = {
     "accuracy": DecisionMetric("accuracy", of_counts=accuracy_of),
     "uar": DecisionMetric("UAR", of_counts=uar_of),

@@ -163,18 +163,32 @@ class Jackknife:
         low, high = (share * odds / (1 - share + share * odds) for odds in (factor, 1 / max(factor, 1e-300)))
         return Estimate(value, lowest + width * low, lowest + width * high)
 
-    def difference(self, value: float, values: FloatArray, of: NDArray[Any] | None = None) -> Difference:
-        """Return a difference of shares with its interval and p-value; arguments as for ``noise``.
+    def difference(
+        self,
+        value: float,
+        values: FloatArray,
+        of: NDArray[Any] | None = None,
+        *,
+        within: Range = (-1.0, 1.0),
+    ) -> Difference:
+        """Return a difference with its interval and p-value.
 
         The p-value is below 0.05 exactly where the interval excludes 0. Two models that never differ have difference
         0, interval 0 to 0 and p-value 1.
+
+        Args:
+            value: the difference of all utterances.
+            values: the difference without each cluster and utterance, as for ``noise``.
+            of: the utterances that it is about, as for ``noise``.
+            within: lowest and highest value that it can have; by default those of a difference of shares.
         """
         if self.clusters.number >= self.fewest and value == 0 and not values.any():
             return Difference(0.0, 0.0, 0.0, 1.0)
         noise = self.noise(value, values, of)
         if noise is None:
             return Difference(value)
-        return Difference(value, max(value - noise.half, -1.0), min(value + noise.half, 1.0), noise.p(value))
+        low, high = max(value - noise.half, within[0]), min(value + noise.half, within[1])
+        return Difference(value, low, high, noise.p(value))
 
 
 def _correlation(sizes: FloatArray, over_clusters: float, over_utterances: float) -> float:

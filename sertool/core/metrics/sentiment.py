@@ -17,6 +17,8 @@ from sertool.core.metrics.calibration import probabilities
 from sertool.core.metrics.classification import FloatArray, Metric
 from sertool.core.metrics.clusters import UNITS
 from sertool.core.metrics.jackknife import SHARE
+from sertool.core.metrics.moments import ccc_of, mean_of, pearson_of, terms
+from sertool.core.metrics.scores import DIMENSION_METRICS
 
 VALUES = np.arange(-3.0, 4.0)  # score of each of seven classes
 
@@ -27,9 +29,7 @@ SCORE_METRICS: dict[str, Metric] = {
     "acc2_with_zeros": Metric("acc2, with zeros"),
     "acc2_without_zeros": Metric("acc2, without zeros"),
     "acc7": Metric("acc7"),
-    "mae": Metric("MAE", is_share=False),
-    "pearson": Metric("Pearson", is_share=False),
-    "ccc": Metric("CCC", is_share=False),
+    **{name: DIMENSION_METRICS[name] for name in ("mae", "pearson", "ccc")},
 }
 
 
@@ -57,7 +57,7 @@ def score_estimates(
     * ``acc2_without_zeros``: share with the right sign, among scores other than 0; defined where there are such scores.
     * ``acc7``: share whose class is the score rounded to a whole one, halves to the even one; for seven classes.
     * ``mae``: ``mean(|prediction - score|)``; for seven classes.
-    * ``pearson``, ``ccc``: see the functions of that name; NaN, without an interval, where nothing varies.
+    * ``pearson``, ``ccc``: see metrics/moments.py; NaN, without an interval, where nothing varies.
 
     Args:
         scores: (N,) raw labels, -3 to 3.
@@ -80,10 +80,10 @@ def score_estimates(
         rounded = np.round(scores).clip(VALUES[0], VALUES[-1])
         found["acc7"] = _share(VALUES[decided] == rounded, everything, jackknife)
         apart = np.stack([np.abs(said - scores), everything], axis=-1)
-        found["mae"] = _estimate(apart, _mean, jackknife, (0.0, 6.0))
-        columns = _moments(scores, said)
-        found["pearson"] = _estimate(columns, _pearson, jackknife, (-1.0, 1.0))
-        found["ccc"] = _estimate(columns, _ccc, jackknife, (-1.0, 1.0))
+        found["mae"] = _estimate(apart, mean_of, jackknife, (0.0, 6.0))
+        columns = terms(scores, said)
+        found["pearson"] = _estimate(columns, pearson_of, jackknife, (-1.0, 1.0))
+        found["ccc"] = _estimate(columns, ccc_of, jackknife, (-1.0, 1.0))
     return found
 
 
@@ -100,31 +100,9 @@ def score_metrics(
     return {name: estimate.value for name, estimate in found.items()}
 
 
-def pearson(targets: FloatArray, predictions: FloatArray) -> float:
-    """Return Pearson's correlation of two (N,), ``cov(x, y) / sqrt(var(x) var(y))``; NaN where one never varies.
-
-    >>> round(pearson(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])), 3)
-    1.0
-    """
-    return float(_pearson(_moments(targets, predictions).sum(0)))
-
-
-def ccc(targets: FloatArray, predictions: FloatArray) -> float:
-    """Return the concordance correlation coefficient of two (N,); NaN where neither varies.
-
-    ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2)``, with moments divided by N.
-
-    >>> round(ccc(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])), 3)  # the same but for an offset of 1
-    0.571
-
-    Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility", Biometrics 45, 1989.
-    """
-    return float(_ccc(_moments(targets, predictions).sum(0)))
-
-
 def _share(right: NDArray[np.bool_], of: NDArray[np.bool_], jackknife: Jackknife) -> Estimate:
     """Return the share of right predictions among the utterances that count."""
-    return _estimate(np.stack([right & of, of], axis=-1), _mean, jackknife, SHARE, of)
+    return _estimate(np.stack([right & of, of], axis=-1), mean_of, jackknife, SHARE, of)
 
 
 def _estimate(
@@ -137,44 +115,3 @@ def _estimate(
     """Return a figure with its interval; ``figure`` computes it from sums over utterances, (..., S) to (...)."""
     totals = np.asarray(columns.sum(0), np.float64)
     return jackknife.estimate(float(figure(totals)), figure(jackknife.totals(columns)), within, of)
-
-
-def _mean(sums: Array) -> Array:
-    total, number = np.moveaxis(sums, -1, 0)
-    return _quotient(total, number)
-
-
-def _moments(x: FloatArray, y: FloatArray) -> Array:
-    """Return (N, 7): the terms whose sums give variances, covariance and difference of means."""
-    # Centred first: the square of a large mean would take the digits of a small variance.
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    a, b = x - x.mean(), y - y.mean()
-    return np.stack([a, b, a * a, b * b, a * b, x - y, np.ones_like(x)], axis=-1)
-
-
-def _central(sums: Array) -> tuple[Array, Array, Array, Array]:
-    """Return both variances, the covariance and the difference of means, (...) each."""
-    *totals, number = np.moveaxis(sums, -1, 0)
-    a, b, aa, bb, ab, apart = (one / number for one in totals)
-    # What is left of the square by rounding counts as 0, so that a constant has no correlation rather than any.
-    variances = (
-        np.where(square - mean**2 > 1e-12 * square + 1e-20, square - mean**2, 0.0)
-        for mean, square in ((a, aa), (b, bb))
-    )
-    return *variances, ab - a * b, apart
-
-
-def _pearson(sums: Array) -> Array:
-    of_x, of_y, covariance, _ = _central(sums)
-    return _quotient(covariance, np.sqrt(of_x * of_y)).clip(-1, 1)
-
-
-def _ccc(sums: Array) -> Array:
-    of_x, of_y, covariance, apart = _central(sums)
-    both = of_x + of_y
-    return _quotient(2 * covariance, np.where(both > 0, both + apart**2, 0.0))
-
-
-def _quotient(part: Array, whole: Array) -> Array:
-    """Divide; NaN where there is nothing to divide by."""
-    return np.asarray(part / np.where(whole > 0, whole, np.nan))

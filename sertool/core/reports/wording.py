@@ -7,12 +7,13 @@ from sertool.core.metrics import FEWEST, Difference, Estimate
 from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.classification import LABEL_METRICS, Metric, metrics_of
 from sertool.core.metrics.reliability import Bin
+from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.sentiment import SCORE_METRICS
 from sertool.core.reports.compare.contents import Pair
 from sertool.core.reports.contents import MemberSpread, SetReport, TaskReport
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
-ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS}
+ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS, **DIMENSION_METRICS}
 NONE = "-"  # shown where there is nothing to show
 
 

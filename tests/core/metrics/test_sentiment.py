@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sertool.core.corpora.tasks import SEVEN, SIGN
 from sertool.core.metrics import Clusters, Estimate, Jackknife
 from sertool.core.metrics.calibration import probabilities
-from sertool.core.metrics.sentiment import ccc, pearson, score_estimates, score_of
+from sertool.core.metrics.moments import ccc, pearson
+from sertool.core.metrics.sentiment import score_estimates, score_of
 
 ALL = ["acc2_with_zeros", "acc2_without_zeros", "acc7", "mae", "pearson", "ccc"]
 HALVES = st.integers(-6, 6).map(lambda value: value / 2)
