@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sertool.core.metrics.classification import FloatArray, IntArray, metrics_of
 from sertool.core.metrics.moments import ccc
+from sertool.core.metrics.scores import score_figures
 from sertool.core.metrics.sentiment import VALUES
 
 
@@ -21,7 +22,7 @@ class Baseline:
     """Figures that need no model: the same answer for every utterance.
 
     Attributes:
-        name: the answer: ``always neutral``, or ``no label at all`` in a multi-label task.
+        name: the answer: ``always neutral``, ``no label at all`` in a multi-label task, ``always the mean`` of scores.
         metrics: metrics of decisions, by key; of scores too, where always the mean score is given.
     """
 
@@ -101,3 +102,19 @@ def baseline_scores(scores: FloatArray, num_classes: int) -> dict[str, float]:
         found["pearson"] = math.nan  # the same object always, so that equal baselines are equal
         found["ccc"] = ccc(scores, np.full(len(scores), always))
     return found
+
+
+def baseline_of_scores(targets: FloatArray, means: FloatArray) -> Baseline:
+    """Return the mean figures over scores of a model that always predicts the mean of training.
+
+    Args:
+        targets: (N, D) true scores, NaN where one is missing; one column gives the figures of one score.
+        means: (D,) mean of each score in training.
+
+    >>> own = baseline_of_scores(np.array([[1.0], [2.0], [6.0]]), np.array([3.0]))
+    >>> own.name, own.metrics["mae"], own.metrics["ccc"]
+    ('always the mean', 2.0, 0.0)
+    """
+    found = score_figures(targets, np.broadcast_to(means, targets.shape))
+    # The same NaN always, so that equal baselines are equal.
+    return Baseline("always the mean", {name: math.nan if one != one else one for name, one in found.items()})

@@ -6,6 +6,7 @@ from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import FEWEST, Difference, Estimate
 from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.classification import LABEL_METRICS, Metric, metrics_of
+from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.sentiment import SCORE_METRICS
@@ -13,7 +14,7 @@ from sertool.core.reports.compare.contents import Pair
 from sertool.core.reports.contents import MemberSpread, SetReport, TaskReport
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
-ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS, **DIMENSION_METRICS}
+ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS, **DIMENSION_METRICS, **DISTRIBUTION_METRICS}
 NONE = "-"  # shown where there is nothing to show
 
 
@@ -39,7 +40,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def figure(value: float, metric: str = "") -> str:
-    """Write a figure: shares in percent, MAE and correlations in their own unit."""
+    """Write a figure: shares in percent; errors, correlations and divergences in their own unit."""
     if value != value:  # NaN, as of a correlation with constant scores
         return "not defined"
     return percent(value, 2) if is_share(metric) else f"{value:.3f}"

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from sertool.core.metrics.baselines import baseline_metrics, baseline_name, baseline_scores, constant_decisions
+from sertool.core.metrics.baselines import (
+    baseline_metrics,
+    baseline_name,
+    baseline_of_scores,
+    baseline_scores,
+    constant_decisions,
+)
 from sertool.core.metrics.classification import LABEL_METRICS, METRICS, metrics_of
 
 CLASSES = arrays.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 4))
@@ -73,6 +79,21 @@ def test_the_mean_score_is_scikit_learns():
         "acc2_with_zeros": 0.75,
         "acc2_without_zeros": pytest.approx(2 / 3),
     }
+
+
+def test_the_mean_of_training_is_scikit_learns():
+    draw = np.random.default_rng(2)
+    trained, targets = (draw.normal([3, -10], [1, 4], (size, 2)) for size in (300, 80))
+    dummy = DummyRegressor(strategy="mean").fit(trained, trained)
+    always = dummy.predict(targets)
+    found = baseline_of_scores(targets, trained.mean(0))
+    assert found.name == "always the mean"
+    assert found.metrics["mae"] == pytest.approx(sklearn.mean_absolute_error(targets, always))
+    assert found.metrics["rmse"] == pytest.approx(sklearn.root_mean_squared_error(targets, always))
+    assert found.metrics["r2"] == pytest.approx(sklearn.r2_score(targets, always))
+    assert (found.metrics["ccc"], found.metrics["pearson"]) == (0, 0)
+    missing = np.full((3, 1), np.nan)
+    assert baseline_of_scores(missing, np.zeros(1)) == baseline_of_scores(missing, np.zeros(1))
 
 
 def test_each_kind_of_task_has_its_names():

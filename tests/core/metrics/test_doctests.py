@@ -9,10 +9,12 @@ import pytest
 # How many examples each module has, and its public functions without one. Those work on whole tables,
 # which no short example shows; they have tests of their own.
 MODULES = {
-    "metrics.baselines": (5, set()),
+    "metrics.baselines": (7, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
+    "metrics.conformal": (8, {"fit_intervals"}),
+    "metrics.distributions": (4, {"distribution_estimates", "distribution_differences"}),
     "metrics.intervals": (3, {"decision_estimates", "class_estimates", "decision_differences"}),
     "metrics.jackknife": (3, set()),
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
