@@ -42,6 +42,7 @@ TOOLS = {
     "librosa",  # the independent log-mels of tests
     "beartype",  # checks the shapes that signatures state, in tests
     "audmetric",  # the independent metrics of tests
+    "krippendorff",  # the independent alpha of tests
     "html5lib",  # tests parse the report as a browser would
     "jsonschema",  # tests check results against docs/json.md
     "pandas",  # tests of to_pandas()

@@ -10,6 +10,8 @@ import pytest
 # which no short example shows; they have tests of their own.
 MODULES = {
     "metrics.baselines": (7, set()),
+    "metrics.agreement": (14, set()),
+    "metrics.baselines": (5, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
