@@ -58,7 +58,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often the intervals of one score hold the true one.
+    """The share of the intervals of one score that hold the true one, and their width.
 
     Attributes:
         covered: share of utterances with a true score whose interval holds it.

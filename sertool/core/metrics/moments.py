@@ -152,10 +152,11 @@ def _central(sums: Array) -> tuple[Array, Array, Array, Array]:
     """Return both variances, the covariance and the difference of means, (...) each."""
     number = number_of(sums)
     a, b, aa, bb, ab, apart = (quotient(one, number) for one in np.moveaxis(sums, -1, 0)[:6])
-    return _variance(a, aa), _variance(b, bb), ab - a * b, apart
+    of_x, of_y = _variance(a, aa), _variance(b, bb)
+    return of_x, of_y, np.where((of_x == 0) | (of_y == 0), 0.0, ab - a * b), apart
 
 
 def _variance(mean: Array, square: Array) -> Array:
     # What is left of the square by rounding counts as 0, so that a constant has no correlation rather than any.
     variance = square - mean**2
-    return np.where(variance > 1e-12 * square + 1e-20, variance, 0.0)
+    return np.where(variance <= 1e-12 * square + 1e-20, 0.0, variance)
