@@ -208,8 +208,9 @@ def nominal_alpha(votes: Votes, jackknife: Jackknife | None = None, of: Mask | N
     >>> round(nominal_alpha(votes).value, 4)
     0.6316
 
-    Source: Krippendorff (2019), chapter 12; in the form of coincidences, ``1 - (n - 1) sum(d_u) / D``, where d_u are
-    the disagreeing pairs of an utterance divided by its raters less 1, and D those of all n ratings that can be paired.
+    Source: Krippendorff (2019), chapter 12, in the form of coincidences: ``1 - (sum(d_u) / n) / (D / (n (n - 1)))``,
+    where d_u are the disagreeing pairs of an utterance divided by its raters less 1, and D those of all n ratings that
+    can be paired.
     """
     return estimate(alpha_columns(votes, of), alpha_of, jackknife, CORRELATION, _counted(votes, of))
 
@@ -220,9 +221,21 @@ def alpha_columns(votes: Votes, of: Mask | None = None) -> Array:
     >>> alpha_columns(Votes.of_counts(np.array([[2, 1], [1, 0]]))).tolist()
     [[2.0, 3.0, 3.0, 2.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0]]
     """
-    terms = [votes.apart / np.maximum(votes.raters - 1, 1), votes.own, votes.raters]
+    terms = [votes.apart / np.maximum(votes.raters - 1, 1), votes.raters, votes.own]
     columns = np.concatenate([np.stack(terms, axis=-1), votes.counts], axis=-1)
     return np.where(_counted(votes, of)[:, None], columns, 0.0)
+
+
+def expected_of(sums: Array) -> Array:
+    """Return (...) how often two of all ratings differ, from sums (..., C + 3); NaN where they never do.
+
+    >>> float(expected_of(alpha_columns(Votes.of_counts(np.array([[2, 0], [0, 2]]))).sum(0)).round(3))
+    0.667
+    """
+    number, own, counts = sums[..., 1], sums[..., 2], sums[..., 3:]
+    pairs = number * (number - 1)
+    differ = _quotient(pairs - (counts**2).sum(-1) + own, pairs)
+    return np.where(differ > LIKE, differ, np.nan)
 
 
 def alpha_of(sums: Array) -> Array:
@@ -231,10 +244,24 @@ def alpha_of(sums: Array) -> Array:
     >>> round(float(alpha_of(alpha_columns(Votes.of_counts(np.array([[2, 0], [0, 2], [1, 1]]))).sum(0))), 3)
     0.444
     """
-    observed, own, number, counts = sums[..., 0], sums[..., 1], sums[..., 2], sums[..., 3:]
-    expected = number * (number - 1) - (counts**2).sum(-1) + own
-    expected = np.where(expected > LIKE * np.maximum(number, 1.0) ** 2, expected, 0.0)
-    return np.asarray(1 - (number - 1) * _quotient(observed, expected))
+    return alpha_by(sums, expected_of(sums))
+
+
+def alpha_by(sums: Array, expected: Array | float) -> Array:
+    """Return (...) alpha of parts of a set by the expected disagreement of the whole, as of its speakers.
+
+    A speaker whose utterances are all of one class, rightly, would have no alpha of his own. Alphas of parts, weighted
+    by their ratings, have the alpha of the whole as their mean.
+
+    Args:
+        sums: (..., S) sums over each part; the first term is the observed disagreement, the second counts ratings.
+        expected: disagreement that chance gives in the whole set.
+
+    >>> columns = alpha_columns(Votes.of_counts(np.array([[2, 0], [0, 2], [1, 1]])))
+    >>> alpha_by(columns, float(expected_of(columns.sum(0)))).round(3).tolist()
+    [1.0, 1.0, -0.667]
+    """
+    return np.asarray(1 - _quotient(sums[..., 0], sums[..., 1]) / expected)
 
 
 def fleiss_kappa(votes: Votes, jackknife: Jackknife | None = None, of: Mask | None = None) -> Estimate:

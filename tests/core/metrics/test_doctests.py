@@ -9,7 +9,7 @@ import pytest
 # How many examples each module has, and its public functions without one. Those work on whole tables,
 # which no short example shows; they have tests of their own.
 MODULES = {
-    "metrics.agreement": (14, set()),
+    "metrics.agreement": (17, set()),
     "metrics.baselines": (7, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
@@ -21,6 +21,7 @@ MODULES = {
     "metrics.reliability": (5, {"ece_estimate", "brier_estimate"}),
     "metrics.moments": (12, set()),
     "metrics.scores": (9, {"dimension_estimates", "mean_estimates", "score_differences", "dimension_differences"}),
+    "metrics.score_agreement": (8, set()),
     "metrics.sentiment": (2, {"score_estimates"}),
     "metrics.significance": (4, set()),
     "inference.notebook": (3, {"bars", "facts", "table"}),
