@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import synthetic_corpora
 import typer.main
 from places import ROOT
 
@@ -65,6 +66,9 @@ def test_a_shown_command_exists(page, command):
     if words[0] == "make":
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         assert {word for word in words[1:] if "=" not in word} <= targets
+        return
+    if words[:2] == ["python", "tools/synthetic_corpora.py"]:
+        synthetic_corpora.parser().parse_args(words[2:])
         return
     if words[0] != "sertool":
         assert words[:2] in (
