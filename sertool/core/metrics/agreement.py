@@ -1,4 +1,4 @@
-"""How much raters agree on classes: Krippendorff's alpha, Fleiss' kappa, and the ceiling that they set for a model.
+"""Agreement of raters on classes: Krippendorff's alpha, Fleiss' kappa, and the ceiling that they set for a model.
 
 Utterances may have different numbers of raters. One with a single rater says nothing about agreement and is left out
 (but for the expected agreement of kappa). A rater who chose several classes has one vote, split evenly among them: two

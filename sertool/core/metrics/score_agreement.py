@@ -1,4 +1,4 @@
-"""How much raters agree on a score: Krippendorff's alpha, their spread, and the ceiling that they set for a model.
+"""Agreement of raters on a score: Krippendorff's alpha, their spread, and the ceiling that they set for a model.
 
 The counterpart of :mod:`~sertool.core.metrics.agreement` for numbers, such as arousal from 1 to 7. Scores count as an
 interval scale: a difference of 2 weighs four times one of 1.
