@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sertool.core.metrics.classification import FloatArray, IntArray, metrics_of
 from sertool.core.metrics.moments import ccc
 from sertool.core.metrics.scores import score_figures
-from sertool.core.metrics.sentiment import VALUES
+from sertool.core.metrics.sentiment import VALUES, rounded
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ def baseline_scores(scores: FloatArray, num_classes: int) -> dict[str, float]:
     if other.any():
         found["acc2_without_zeros"] = float(np.mean((always > 0) == (scores[other] > 0)))
     if scored:
-        rounded = np.round(scores).clip(VALUES[0], VALUES[-1])
-        found["acc7"] = float(np.mean(np.round(always) == rounded))
+        found["acc7"] = float(np.mean(rounded(np.full(1, always), 3) == rounded(scores, 3)))
         found["mae"] = float(np.abs(always - scores).mean())
         found["pearson"] = math.nan  # the same object always, so that equal baselines are equal
         found["ccc"] = ccc(scores, np.full(len(scores), always))

@@ -9,12 +9,18 @@ from sertool.core.metrics.classification import LABEL_METRICS, Metric, metrics_o
 from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.scores import DIMENSION_METRICS
-from sertool.core.metrics.sentiment import SCORE_METRICS
+from sertool.core.metrics.sentiment import SCORE_METRICS, SENTIMENT_METRICS
 from sertool.core.reports.compare.contents import Pair
 from sertool.core.reports.contents import MemberSpread, SetReport, TaskReport
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
-ALL_METRICS: dict[str, Metric] = {**LABEL_METRICS, **SCORE_METRICS, **DIMENSION_METRICS, **DISTRIBUTION_METRICS}
+ALL_METRICS: dict[str, Metric] = {
+    **LABEL_METRICS,
+    **SENTIMENT_METRICS,
+    **SCORE_METRICS,
+    **DIMENSION_METRICS,
+    **DISTRIBUTION_METRICS,
+}
 NONE = "-"  # shown where there is nothing to show
 
 

@@ -22,7 +22,7 @@ MODULES = {
     "metrics.moments": (12, set()),
     "metrics.scores": (9, {"dimension_estimates", "mean_estimates", "score_differences", "dimension_differences"}),
     "metrics.score_agreement": (8, set()),
-    "metrics.sentiment": (2, {"score_estimates"}),
+    "metrics.sentiment": (5, {"sentiment_estimates", "score_estimates"}),
     "metrics.significance": (4, set()),
     "inference.notebook": (3, {"bars", "facts", "table"}),
     "inference.trust": (3, set()),

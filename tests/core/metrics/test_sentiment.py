@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
 
 from sertool.core.corpora.tasks import SEVEN, SIGN
 from sertool.core.metrics import Clusters, Estimate, Jackknife
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.metrics.moments import ccc, pearson
-from sertool.core.metrics.sentiment import score_estimates, score_of
+from sertool.core.metrics.sentiment import (
+    SENTIMENT_METRICS,
+    score_estimates,
+    score_of,
+    sentiment_estimates,
+    sentiment_figures,
+)
 
 ALL = ["acc2_with_zeros", "acc2_without_zeros", "acc7", "mae", "pearson", "ccc"]
 HALVES = st.integers(-6, 6).map(lambda value: value / 2)
@@ -158,3 +165,75 @@ def test_intervals_lie_within_what_can_be(seed, count, temperature):
         assert one.low is None or lowest <= one.low <= one.high <= highest
     said = probabilities(logits, "single", temperature) @ np.arange(-3.0, 4)
     assert found["mae"].value == pytest.approx(np.abs(said - scores).mean())
+
+
+# Regressed scores
+
+PREDICTED = st.integers(-14, 14).map(lambda value: value / 4)
+
+
+def written_out(scores, predictions):
+    """The metrics as published code computes them, with scikit-learn."""
+    found = {
+        "acc2_with_zeros": accuracy_score(scores >= 0, predictions >= 0),
+        "f1_with_zeros": f1_score(scores >= 0, predictions >= 0, average="weighted", zero_division=0),
+    }
+    for name, limit in (("acc7", 3), ("acc5", 2)):
+        found[name] = np.mean(np.round(np.clip(scores, -limit, limit)) == np.round(np.clip(predictions, -limit, limit)))
+    x, y = scores[scores != 0], predictions[scores != 0]
+    if len(x):
+        found["acc2_without_zeros"] = accuracy_score(x > 0, y > 0)
+        found["f1_without_zeros"] = f1_score(x > 0, y > 0, average="weighted", zero_division=0)
+    return found
+
+
+@given(st.lists(st.tuples(HALVES, PREDICTED), min_size=1, max_size=30))
+@settings(deadline=None)
+def test_regressed_scores_have_the_metrics_of_published_code(pairs):
+    scores, predictions = np.array(pairs).T
+    assert sentiment_figures(scores, predictions) == pytest.approx(written_out(scores, predictions))
+
+
+def test_regressed_scores_by_hand():
+    """Halves go to the even number; 3.4 counts as 3; a prediction of 0 is not negative, and not positive either."""
+    scores = np.array([3.0, -2.5, 1.5, 0.0, 0.0, 0.5, -0.4, math.nan])
+    predictions = np.array([3.4, -2.0, 2.5, -0.4, 0.0, 0.0, 0.0, 1.0])
+    found = sentiment_figures(scores, predictions)
+    assert list(found) == list(SENTIMENT_METRICS)
+    assert found["acc7"] == 1
+    assert found["acc5"] == 1
+    assert found["acc2_with_zeros"] == pytest.approx(5 / 7)  # wrong: 0 said -0.4, -0.4 said 0
+    assert found["acc2_without_zeros"] == pytest.approx(4 / 5)  # wrong: 0.5 said 0
+    assert found["f1_with_zeros"] == pytest.approx((5 * 0.8 + 2 * 0.5) / 7)
+    assert found["f1_without_zeros"] == pytest.approx((3 * 0.8 + 2 * 0.8) / 5)
+
+
+def test_figures_that_need_scores_other_than_zero_are_left_out_without_any():
+    found = sentiment_figures(np.array([0.0, 0.0]), np.array([-1.0, 1.0]))
+    assert found == {"acc2_with_zeros": 0.5, "f1_with_zeros": pytest.approx(2 / 3), "acc7": 0, "acc5": 0}
+    assert sentiment_figures(np.array([math.nan]), np.array([1.0])) == {}
+
+
+def test_a_model_of_classes_that_says_its_score_has_the_same_accuracies():
+    scores, logits = sample(2, 90)
+    of_classes = score_estimates(scores, logits, SEVEN, over(90, clusters=9))
+    of_scores = sentiment_estimates(scores, score_of(logits, SEVEN), over(90, clusters=9))
+    assert of_scores["acc2_with_zeros"] == of_classes["acc2_with_zeros"]
+    assert of_scores["acc2_without_zeros"] == of_classes["acc2_without_zeros"]
+    decided = logits.argmax(1) - 3.0
+    assert sentiment_estimates(scores, decided, over(90, clusters=9))["acc7"] == of_classes["acc7"]
+
+
+def test_intervals_of_regressed_scores_are_the_naive_jackknifes():
+    draw = np.random.default_rng(3)
+    scores = (draw.integers(-6, 7, 120) / 2).astype(float)
+    predictions = 0.8 * scores + draw.normal(size=120)
+    jackknife = over(120, clusters=12)
+    found = sentiment_estimates(scores, predictions, jackknife)
+    kept = [np.arange(120) % 12 != one for one in range(12)] + [np.arange(120) != row for row in range(120)]
+    left = [written_out(scores[rows], predictions[rows]) for rows in kept]
+    for name, value in written_out(scores, predictions).items():
+        of = scores != 0 if "without" in name else None
+        wanted = jackknife.estimate(value, np.array([one[name] for one in left]), (0.0, 1.0), of)
+        assert (found[name].low, found[name].high) == pytest.approx((wanted.low, wanted.high)), name
+        assert wanted.low < value < wanted.high
