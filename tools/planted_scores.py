@@ -110,16 +110,15 @@ def score_truth(plan: ScorePlan) -> dict[str, dict[str, float]]:
     the raters' own noise over their number), the largest correlation of any prediction from words and sound with the
     score is ``r = sqrt(S / (S + N))``. CCC is never above the correlation, and the signal stretched around its mean
     by ``1 / r`` reaches it, so the largest CCC is r too. The signal as it is has ``2 S / (2 S + N)``. For raters, V is
-    the variance of what all of them hear (S, speaker, utterance), E that of a rater's noise, R their number, b_i a
-    bias, B the mean square of the biases:
+    the variance of what all of them hear (S, speaker, utterance), E that of a rater's noise, R their number, B
+    the mean square of their biases:
 
-    * a rater and the mean of the others correlate with ``V / sqrt((V + E) (V + E / (R - 1)))``;
-    * their CCC is ``2 V / (2 V + E + E / (R - 1) + (b_i R / (R - 1))^2)``;
+    * of pairs of a rater and the mean of the others, pooled over raters, the covariance is ``C = V - B / (R - 1)`` and
+      the variances are ``V + E + B`` and ``V + E / (R - 1) + B / (R - 1)^2``, which give their CCC and correlation;
     * Krippendorff's alpha (interval) is ``1 - (E + B R / (R - 1)) / (V + E + B)`` for many utterances.
 
     Returns:
-        ``ccc`` (the largest), ``ccc_of_signal``; with raters also ``rater_ccc`` and ``rater_pearson``, means over
-        the raters, and ``alpha``.
+        ``ccc`` (the largest), ``ccc_of_signal``; with raters also ``rater_ccc``, ``rater_pearson`` and ``alpha``.
     """
     truth = {}
     number, error = plan.raters, plan.rater_noise**2
@@ -128,11 +127,12 @@ def score_truth(plan: ScorePlan) -> dict[str, dict[str, float]]:
         noise = heard - signal + (error / number if number else 0.0)
         truth[name] = {"ccc": math.sqrt(signal / (signal + noise)), "ccc_of_signal": 2 * signal / (2 * signal + noise)}
         if number:
-            others, apart = error / (number - 1), plan.biases * number / (number - 1)
             square = float((plan.biases**2).mean())
+            covariance = heard - square / (number - 1)
+            own, others = heard + error + square, heard + error / (number - 1) + square / (number - 1) ** 2
             truth[name] |= {
-                "rater_ccc": float((2 * heard / (2 * heard + error + others + apart**2)).mean()),
-                "rater_pearson": heard / math.sqrt((heard + error) * (heard + others)),
-                "alpha": 1 - (error + square * number / (number - 1)) / (heard + error + square),
+                "rater_ccc": 2 * covariance / (own + others),
+                "rater_pearson": covariance / math.sqrt(own * others),
+                "alpha": 1 - (error + square * number / (number - 1)) / own,
             }
     return truth

@@ -24,6 +24,9 @@ from threadpoolctl import threadpool_limits
 
 from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.features.log_mel import log_mels
+from sertool.core.metrics import Jackknife, choose_clusters
+from sertool.core.metrics.agreement import Votes, accuracy_ceiling, fleiss_kappa
+from sertool.core.metrics.score_agreement import Ratings, interval_alpha, score_ceilings
 
 SMALL = Sizes(train=60, valid=20, test=30, speakers=9)
 
@@ -94,12 +97,9 @@ def test_the_closed_forms_hold_on_many_utterances(raters):
             assert set(own) == {"ccc", "ccc_of_signal"}
             continue
         ratings = drawn.ratings[:, place]
-        others = (ratings.sum(1, keepdims=True) - ratings) / (raters - 1)
-        pairs = list(zip(ratings.T, others.T, strict=True))
-        assert np.mean([audmetric.concordance_cc(*pair) for pair in pairs]) == pytest.approx(
-            own["rater_ccc"], abs=0.004
-        )
-        assert np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs]) == pytest.approx(own["rater_pearson"], abs=0.004)
+        others = ((ratings.sum(1, keepdims=True) - ratings) / (raters - 1)).ravel()
+        assert audmetric.concordance_cc(ratings.ravel(), others) == pytest.approx(own["rater_ccc"], abs=0.004)
+        assert np.corrcoef(ratings.ravel(), others)[0, 1] == pytest.approx(own["rater_pearson"], abs=0.004)
         # Krippendorff's alpha for intervals without gaps: mean squared differences of pairs are twice the variances.
         alpha = 1 - ratings.var(1, ddof=1).mean() / ratings.var(ddof=1)
         assert alpha == pytest.approx(own["alpha"], abs=0.004)
@@ -204,6 +204,29 @@ def test_soft_targets_lead_below_majority_labels_by_what_is_stated(tmp_path):
     worse = -(shares[judged] * hard.predict_log_proba(inputs[judged])).sum(1).mean()
     assert worse > found + 0.1
     assert worse == pytest.approx(planted.truth["cross_entropy_of_majority"], abs=0.06)
+
+
+def test_agreement_and_ceilings_of_raters_are_those_that_were_planted():
+    """The package's own figures on the test utterances: their intervals over speakers hold the stated ones."""
+    planted = plant_votes(8)
+    test = [row for row, split in enumerate(planted.spoken.splits) if split == "test"]
+    jackknife = Jackknife(choose_clusters({"speaker": [str(planted.spoken.speakers[row]) for row in test]}, len(test)))
+    said = np.array([[CLASSES.index(one) for one in planted.ratings[row]["emotion"].values()] for row in test])
+    votes = Votes.of_counts((said[:, :, None] == np.arange(4)).sum(1))
+    assert within(accuracy_ceiling(votes, jackknife), planted.truth["ceiling"], 0.03)
+    assert within(fleiss_kappa(votes, jackknife), planted.truth["kappa"], 0.04)
+    planted = plant_scores(8, plan=ScorePlan(raters=4))
+    for name, truth in planted.truth.items():
+        table = np.array([list(planted.ratings[row].get(name, dict.fromkeys("1234", np.nan)).values()) for row in test])
+        ratings = Ratings.of_table(table.T)
+        ceilings = score_ceilings(ratings, jackknife)
+        assert within(ceilings["ccc"], truth["rater_ccc"], 0.04)
+        assert within(ceilings["pearson"], truth["rater_pearson"], 0.04)
+        assert within(interval_alpha(ratings, jackknife), truth["alpha"], 0.04)
+
+
+def within(estimate, truth, half):
+    return estimate.low < truth < estimate.high and estimate.high - estimate.low < 2 * half
 
 
 @pytest.mark.parametrize("plant", [plant_scores, plant_votes])
