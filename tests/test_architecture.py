@@ -25,7 +25,7 @@ ROOMS = {
     "compute": "errors formatting files",
     "recipe": "errors formatting files metrics",
     "features": "errors formatting files compute recipe",
-    "corpora": "errors formatting command_line files recipe features",
+    "corpora": "errors formatting command_line metrics files recipe features",
     "prepare": "errors formatting metrics files compute recipe features corpora",
     "doctor": "errors formatting command_line metrics files recipe features corpora",
     "fetch": "errors formatting files recipe corpora prepare",

@@ -93,6 +93,23 @@ def each_score(corpus: Corpus, task: str) -> tuple[IntArray, FloatArray]:
     return np.array([row for row, _ in pairs], np.int64), np.array([score for _, score in pairs], np.float64)
 
 
+def rated_tasks(corpus: Corpus) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each task that at least one rater rated; none for scores.
+
+    They are the corpus's own, or else all that raters named, in alphabetical order. Emotion comes first.
+    """
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[str, Rating]] = set()  # corpora have few different votes, and up to a million of them
+    for utterance in corpus.utterances:
+        for task, ratings in (utterance.ratings or {}).items():
+            for rating in ratings.values():
+                if (task, rating) not in seen:
+                    seen.add((task, rating))
+                    found.setdefault(task, set()).update(_names(rating))
+    order = sorted(found, key=lambda task: (task != "emotion", not found[task], task))
+    return {task: tuple(corpus.classes.get(task, sorted(found[task]))) for task in order}
+
+
 def _vote(rating: Rating, places: Mapping[str, int]) -> FloatArray | None:
     chosen = _chosen(rating, places)
     if not chosen:
@@ -104,5 +121,8 @@ def _vote(rating: Rating, places: Mapping[str, int]) -> FloatArray | None:
 
 def _chosen(rating: Rating, places: Mapping[str, int]) -> set[int]:
     """Return the numbers of the classes that a rater chose; empty for a score and for classes of other tasks."""
-    names = (rating,) if isinstance(rating, str) else rating if isinstance(rating, tuple) else ()
-    return {places[name] for name in names if name in places}
+    return {places[name] for name in _names(rating) if name in places}
+
+
+def _names(rating: Rating) -> tuple[str, ...]:
+    return (rating,) if isinstance(rating, str) else rating if isinstance(rating, tuple) else ()
