@@ -11,6 +11,7 @@ import pytest
 MODULES = {
     "metrics.agreement": (17, set()),
     "metrics.baselines": (7, set()),
+    "metrics.bootstrap": (5, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
