@@ -62,8 +62,7 @@ def torch_sides(trained: Trained, stack: StackModel, trial: Trial, count: int) -
             vocabularies=[own.vocabulary for own in trained.inputs],
             standardizations=[None],
             dataset=trained.recipe.dataset,
-            num_classes=len(trained.task.classes),
-            multi_label=False,
+            task=trained.task,
             device=precision.device,
         )
         for row in range(count)

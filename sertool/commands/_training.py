@@ -145,7 +145,7 @@ def describe(experiment: "Experiment") -> list[str]:
     counts = _set_sizes(experiment)
     voices = {utterance.speaker for utterance in corpus.utterances} - {None}
     speakers = f" · {len(voices)} speakers" if voices else ""
-    lines = [f"{corpus.name}{corpus.caveats} · {task.name}, {len(task.classes)} classes · {counts}{speakers}"]
+    lines = [f"{corpus.name}{corpus.caveats} · {task.shown} · {counts}{speakers}"]
     if "text" in experiment.recipe.dataset.modalities and (splitting := describe_splitting(corpus)):
         lines.append(splitting)
     lines += left_out(experiment)

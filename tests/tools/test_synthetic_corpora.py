@@ -18,7 +18,7 @@ from sertool.core.corpora.load import load_corpus
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.corpora.readers.pickles import read
 from sertool.core.corpora.seal import COUNTS
-from sertool.core.corpora.splits import targets_of
+from sertool.core.corpora.targets import targets_of
 from sertool.core.errors import DataError
 from sertool.core.runs.experiment import open_experiment
 

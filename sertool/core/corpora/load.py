@@ -14,10 +14,11 @@ from sertool.core.corpora.feature_sets import with_sets
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.corpora.readers.pickles import SYNTHETIC, PickleLayout, read
 from sertool.core.corpora.reading_errors import Report, refuse
+from sertool.core.corpora.score_tasks import rated_task, score_task
 from sertool.core.corpora.tasks import NOT_NEGATIVE, SEVEN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.recipe.schema import Recipe
+from sertool.core.recipe.schema import Dataset, Recipe
 
 # Increase it whenever a reader's result for the same files changes, so that old copies are made again.
 READER_VERSION = 2
@@ -160,8 +161,24 @@ def corpus_folder(path: str, data: Path) -> Path:
     )
 
 
-def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) -> Task:
+def task_of(dataset: Dataset, corpus: Corpus) -> Task:
     """Make the task that a recipe asks for.
+
+    Args:
+        dataset: section of the recipe.
+        corpus: the corpus, which names the classes if its reader does not.
+
+    Raises:
+        UsageError: the data set has no such task, no raters, or no such number of classes.
+    """
+    if dataset.target == "scores":
+        return score_task(dataset.task, corpus)
+    task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
+    return task if dataset.labels == "majority" else rated_task(task, dataset.labels, corpus)
+
+
+def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) -> Task:
+    """Make a task of classes, with one label for each utterance or several.
 
     Args:
         reader: name of the reader, see :func:`load_corpus`.
@@ -188,8 +205,8 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
     if task in corpus.ranges:
         low, high = corpus.ranges[task]
         raise UsageError(
-            f"dataset.task: {corpus.name}'s {task} is a score from {low:g} to {high:g}, and recipes predict classes",
-            hint=f"its classes: {', '.join(corpus.classes) or 'none'}",
+            f"dataset.task: {corpus.name}'s {task} is a score from {low:g} to {high:g}, the recipe predicts classes",
+            hint=f"--set dataset.target=scores predicts it; tasks of classes: {', '.join(corpus.classes) or 'none'}",
         )
     if not numbers:
         names = ", ".join(dict.fromkeys(name for name, _ in known)) or "none"

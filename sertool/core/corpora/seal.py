@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus import Corpus, Ratings
 from sertool.core.corpora.splits import Fold
 from sertool.core.corpora.tasks import Target
 
@@ -27,12 +27,14 @@ class Seal:
 
     Attributes:
         labels: raw labels of the hidden utterances, by position in the corpus.
+        ratings: what their raters said, by position in the corpus.
         targets: their targets, by position in the corpus.
         reads: log entries that are not written yet.
     """
 
-    labels: dict[int, Any]
+    labels: dict[int, Mapping[str, Any]]
     targets: dict[int, Target]
+    ratings: dict[int, Ratings | None]
     reads: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, reader: str, purpose: str, use: str, utterances: int) -> None:
@@ -48,7 +50,8 @@ def seal(corpus: Corpus, targets: Sequence[Target | None], folds: Sequence[Fold]
     used = {row for fold in folds for name in ("train", "valid") for row in fold.sets[name]}
     rows = sorted(tested - used)  # what some member trains or validates on cannot be hidden
     labels = {row: corpus.utterances[row].labels for row in rows}
-    return Seal(labels, {row: target for row in rows if (target := targets[row]) is not None})
+    ratings = {row: corpus.utterances[row].ratings for row in rows}
+    return Seal(labels, {row: target for row in rows if (target := targets[row]) is not None}, ratings)
 
 
 def without_labels(
@@ -56,7 +59,7 @@ def without_labels(
 ) -> tuple[Corpus, tuple[Target | None, ...]]:
     """Return the corpus and the targets with the hidden labels removed."""
     visible = tuple(None if row in hidden.labels else target for row, target in enumerate(targets))
-    return _relabelled(corpus, {row: {} for row in hidden.labels}), visible
+    return _relabelled(corpus, {row: {} for row in hidden.labels}, {}), visible
 
 
 def with_labels(
@@ -64,11 +67,13 @@ def with_labels(
 ) -> tuple[Corpus, tuple[Target | None, ...]]:
     """Return the corpus and the targets with the hidden labels restored; the caller records it by :meth:`Seal.note`."""
     visible = tuple(hidden.targets.get(row, target) for row, target in enumerate(targets))
-    return _relabelled(corpus, hidden.labels), visible
+    return _relabelled(corpus, hidden.labels, hidden.ratings), visible
 
 
-def _relabelled(corpus: Corpus, labels: Mapping[int, Mapping[str, Any]]) -> Corpus:
+def _relabelled(
+    corpus: Corpus, labels: Mapping[int, Mapping[str, Any]], ratings: Mapping[int, Ratings | None]
+) -> Corpus:
     utterances = list(corpus.utterances)
     for row, own in labels.items():
-        utterances[row] = replace(utterances[row], labels=own)
+        utterances[row] = replace(utterances[row], labels=own, ratings=ratings.get(row))
     return replace(corpus, utterances=tuple(utterances))

@@ -8,8 +8,7 @@ import numpy as np
 
 from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.names import normal
-from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
-from sertool.core.corpora.tasks import Target, Task
+from sertool.core.corpora.tasks import Target, Votes
 from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import plural
 from sertool.core.recipe.schema import Splits
@@ -33,30 +32,6 @@ class Fold:
         return not set(self.sets["valid"]).isdisjoint(self.sets.get("test", ()))
 
 
-def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Target | None]:
-    """Return the target of every utterance; None if it has none for this task.
-
-    Args:
-        corpus: the utterances.
-        task: task that names the raw label and its rule.
-        report: called for each label of the wrong kind or out of range; by default it raises the first.
-
-    Raises:
-        DataError: raised by ``report``; the message names the utterance.
-    """
-    targets: list[Target | None] = []
-    for utterance in corpus.utterances:
-        targets.append(None)
-        if task.name not in utterance.labels:
-            continue
-        try:
-            targets[-1] = task.target(utterance.labels[task.name])
-        except DataError as error:
-            message = f"{corpus.name}: utterance {utterance.id!r}: {error}"
-            report(UtteranceError(message, kind="label", split=utterance.split, id=utterance.id))
-    return targets
-
-
 def make_folds(corpus: Corpus, targets: Sequence[Target | None], splits: Splits) -> list[Fold]:
     """Divide a corpus as a recipe says; utterances without a target are left out, except the private ones.
 
@@ -75,10 +50,18 @@ def make_folds(corpus: Corpus, targets: Sequence[Target | None], splits: Splits)
     else:
         sets = {"train": "train", "valid": splits.valid, "test": splits.test}
         folds = [Fold("all", {name: tuple(by_split.get(split, ())) for name, split in sets.items()})]
+    folds = [_without_ties(fold, targets) for fold in folds]
     private = tuple(index for index, u in enumerate(corpus.utterances) if u.split == "private")
     for fold in folds:
         _check(corpus, fold, splits)
     return [Fold(fold.name, {**fold.sets, "private": private}) if private else fold for fold in folds]
+
+
+def _without_ties(fold: Fold, targets: Sequence[Target | None]) -> Fold:
+    """Leave utterances whose raters tie out of validation and test, where decisions are compared with labels."""
+    tied = {index for index, target in enumerate(targets) if isinstance(target, Votes) and target.label is None}
+    judged = {name: tuple(row for row in fold.sets[name] if row not in tied) for name in ("valid", "test")}
+    return Fold(fold.name, {**fold.sets, **judged}) if tied else fold
 
 
 def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:

@@ -1,9 +1,11 @@
 """Tasks, and the rules that turn a corpus's raw label into a target.
 
-A raw label is a class number, a class name, a score from -3 to 3, or six intensities. A task names the classes; its
-rule maps a raw label to a class index (single-label), to one 0 or 1 per class (multi-label), or to None (the
-utterance is not part of the task). Source of the published sets' rules: SYSTEM.md of the reference, cited in
-docs/reference.md.
+A raw label is a class number, a class name, a score, or six intensities. A task names the classes; its rule maps a raw
+label to a class index (single-label), to one 0 or 1 per class (multi-label), or to None (the utterance is not part of
+the task). Source of the published sets' rules: SYSTEM.md of the reference, cited in docs/reference.md.
+
+The rules ``scores``, ``votes`` and ``any`` need more of an utterance than one raw label:
+:mod:`~sertool.core.corpora.targets` has them.
 """
 
 import math
@@ -13,7 +15,24 @@ from typing import Any, Literal
 
 from sertool.core.errors import DataError
 
-Target = int | tuple[int, ...]  # a class index, or one 0 or 1 per class
+SCORES, VOTES, ANY = "scores", "votes", "any"  # rules of corpora/targets.py
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Target of an utterance with raters.
+
+    Attributes:
+        label: index of the class that counts as right; None where the raters tie.
+        shares: (C,) share of the raters that chose each class.
+    """
+
+    label: int | None
+    shares: tuple[float, ...]
+
+
+# A class index; one 0 or 1 per class; votes; or a number for each score, NaN where it is missing.
+Target = int | tuple[int, ...] | Votes | tuple[float, ...]
 SIGN = ("negative", "positive")  # of scores without zeros
 NOT_NEGATIVE = ("negative", "not negative")  # of scores with zeros
 SEVEN = ("-3", "-2", "-1", "0", "1", "2", "3")
@@ -24,19 +43,38 @@ class Task:
     """Task that a model is trained for.
 
     Attributes:
-        name: key of the raw label in the corpus, for example ``emotion`` or ``sentiment``.
-        classes: names of the classes, in the order of the logits.
-        rule: rule that turns a raw label into a target, a key of ``RULES``.
+        name: key of the raw label in the corpus, for example ``emotion`` or ``sentiment``; of several scores their
+            names, separated by ``, ``.
+        classes: names of the classes, in the order of the logits; of a task of scores the names of the scores.
+        rule: rule that turns a raw label into a target, one of ``RULE_NAMES``.
+        ranges: lowest and highest value of each score; empty for tasks of classes.
     """
 
     name: str
     classes: tuple[str, ...]
     rule: str
+    ranges: tuple[tuple[float, float], ...] = ()
 
     @property
-    def kind(self) -> Literal["single", "multi"]:
-        """``multi`` if an utterance has a 0 or 1 per class, ``single`` if it has one class."""
-        return "multi" if self.rule == "present" else "single"
+    def kind(self) -> Literal["single", "multi", "scores"]:
+        """``single``: an utterance has one class; ``multi``: a 0 or 1 per class; ``scores``: a number per score."""
+        if self.rule == SCORES:
+            return "scores"
+        return "multi" if self.rule in ("present", ANY) else "single"
+
+    @property
+    def is_soft(self) -> bool:
+        """True if the model learns the shares of the raters rather than one class."""
+        return self.rule == VOTES
+
+    @property
+    def shown(self) -> str:
+        """Name and number of classes, such as ``emotion, 4 classes``; of scores their names and ranges."""
+        if self.kind != "scores":
+            return f"{self.name}, {len(self.classes)} classes"
+        return ", ".join(
+            f"{name} {low:g} to {high:g}" for name, (low, high) in zip(self.classes, self.ranges, strict=True)
+        )
 
     def target(self, raw: Any) -> Target | None:
         """Turn a raw label into a target, or None if the task leaves such utterances out (MOSI's zeros).
@@ -47,7 +85,12 @@ class Task:
         return RULES[self.rule](raw, self.classes)
 
 
-def _number(raw: Any, low: float, high: float) -> float:
+def number_within(raw: Any, low: float, high: float) -> float:
+    """Return a raw label that is a number of a range.
+
+    Raises:
+        DataError: it is no finite number, or out of range.
+    """
     # math.isfinite would raise an OverflowError for an integer beyond the range of floats.
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not -math.inf < raw < math.inf:
         raise DataError(f"label {raw!r} is not a finite number")
@@ -57,7 +100,7 @@ def _number(raw: Any, low: float, high: float) -> float:
 
 
 def _index(raw: Any, classes: Sequence[str]) -> int:
-    value = _number(raw, 0, len(classes) - 1)
+    value = number_within(raw, 0, len(classes) - 1)
     if value != int(value):
         raise DataError(f"label {raw!r} is not a class number")
     return int(value)
@@ -77,17 +120,17 @@ def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
 
 
 def _sign(raw: Any, classes: Sequence[str]) -> int:
-    return int(_number(raw, -3, 3) >= 0)  # MOSEI counts 0 among those that are not negative
+    return int(number_within(raw, -3, 3) >= 0)  # MOSEI counts 0 among those that are not negative
 
 
 def _sign_without_zero(raw: Any, classes: Sequence[str]) -> int | None:
-    value = _number(raw, -3, 3)
+    value = number_within(raw, -3, 3)
     return None if value == 0 else int(value > 0)
 
 
 def _seven(raw: Any, classes: Sequence[str]) -> int:
     """Assign a score to the reference's seven intervals: [-3, -2), [-2, -1), [-1, 0), 0, (0, 1], (1, 2], (2, 3]."""
-    value = _number(raw, -3, 3)
+    value = number_within(raw, -3, 3)
     if value < 0:
         return 0 if value < -2 else 1 if value < -1 else 2
     return 3 if value == 0 else 4 if value <= 1 else 5 if value <= 2 else 6
@@ -96,7 +139,7 @@ def _seven(raw: Any, classes: Sequence[str]) -> int:
 def _present(raw: Any, classes: Sequence[str]) -> tuple[int, ...]:
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) != len(classes):
         raise DataError(f"label {raw!r} is not a list of {len(classes)} numbers")
-    return tuple(int(_number(value, 0, 3) > 0) for value in raw)  # MOSEI's intensities; any above 0 is present
+    return tuple(int(number_within(value, 0, 3) > 0) for value in raw)  # MOSEI's intensities; any above 0 is present
 
 
 def _name(raw: Any, classes: Sequence[str]) -> int:
@@ -115,6 +158,7 @@ RULES: dict[str, Callable[[Any, Sequence[str]], Target | None]] = {
     "present": _present,
     "name": _name,
 }
+RULE_NAMES = (*RULES, SCORES, VOTES, ANY)
 
 
 def current_names(rule: str, classes: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sertool.core.corpora.corpus import SPLITS
+from sertool.core.corpora.targets import classes_in
 from sertool.core.doctor.findings import Finding, found
 from sertool.core.doctor.subject import Subject
 from sertool.core.formatting import plural
@@ -60,8 +61,7 @@ def counts(subject: Subject) -> tuple[SplitCount, ...]:
             continue  # it can neither train nor test; private utterances need no label
         number[utterance.split] += 1
         if target is not None:
-            present = [target] if isinstance(target, int) else [c for c, there in enumerate(target) if there]
-            of_class.update((utterance.split, c) for c in present)
+            of_class.update((utterance.split, c) for c in classes_in(target, subject.task))
     left_out = Counter(item.split for item in subject.corpus.left_out if subject.corpus.layout)
     result = []
     published = {str(split): expected for split, expected in subject.recipe.expected.items()}

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sertool.core.corpora.corpus import Corpus
-from sertool.core.corpora.load import load_for, task_for
-from sertool.core.corpora.splits import Fold, make_folds, targets_of
+from sertool.core.corpora.load import load_for, task_of
+from sertool.core.corpora.splits import Fold, make_folds
 from sertool.core.corpora.splitting import describe_splitting
+from sertool.core.corpora.targets import targets_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
 from sertool.core.doctor import counts, duplicates, leakage, names, published, speakers, splitting, texts
@@ -119,7 +120,7 @@ def inspect(
         return _unread(recipe, folder, command, [*faults, error])
     dataset = recipe.dataset
     try:
-        task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
+        task = task_of(dataset, corpus)
     except UsageError:
         if faults and not corpus.utterances:  # its tasks are unknown, not wrong
             return _unread(recipe, folder, command, faults)

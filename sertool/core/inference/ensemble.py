@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
 from sertool.core.corpora.fingerprints import overlaps
+from sertool.core.corpora.ratings import votes_of
 from sertool.core.corpora.seal import DECISIONS
+from sertool.core.corpora.targets import labels_of
 from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
 from sertool.core.metrics.baselines import baseline_metrics, baseline_name
 from sertool.core.metrics.classification import METRICS, decide, metrics_of, report_table
+from sertool.core.metrics.scores import score_figures
 from sertool.core.runs.contents import read_note
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
@@ -194,13 +197,13 @@ def _pooled(experiment: Experiment, name: str) -> tuple[int, ...]:
 def _predictions(
     ensemble: Ensemble, experiment: Experiment, name: str, logits: Sequence[NDArray[np.float32]]
 ) -> Predictions:
-    labelled, kind, classes = name != "private", experiment.task.kind, experiment.task.classes
+    labelled, task, targets = name != "private", experiment.task, experiment.targets
     scores = []
     for member, part in zip(ensemble.members, logits, strict=True):
         accurate = None
-        if labelled:
-            targets = _targets(experiment, experiment.folds[member.fold].sets[name])
-            accurate = METRICS["accuracy"](targets, decide(part, kind), len(classes))
+        if labelled and task.kind != "scores":
+            own = labels_of(targets, experiment.folds[member.fold].sets[name], task.kind)
+            accurate = METRICS["accuracy"](own, decide(part, task.kind), len(task.classes))
         scores.append(MemberScore(member.name, member.fold, accurate, member.score))
     pooled = _pooled(experiment, name)
     return Predictions(
@@ -208,11 +211,14 @@ def _predictions(
         utterances=pooled,
         ids=tuple(experiment.corpus.utterances[row].id for row in pooled),
         logits=stacked(ensemble, name, logits),
-        targets=_targets(experiment, pooled) if labelled else None,
-        kind=kind,
-        classes=classes,
+        targets=labels_of(targets, pooled, task.kind) if labelled else None,
+        kind=task.kind,
+        classes=task.classes,
         members=tuple(scores),
         scores=_raw_scores(experiment, pooled) if labelled else None,
+        votes=_votes(experiment, pooled) if labelled and task.kind == "single" else None,
+        ranges=task.ranges,
+        clip=experiment.recipe.dataset.clip,
     )
 
 
@@ -224,8 +230,10 @@ def _raw_scores(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float
     return np.array(labels, np.float64)
 
 
-def _targets(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.int64]:
-    return np.array([experiment.targets[row] for row in rows], np.int64)
+def _votes(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float64] | None:
+    """Return the shares of the raters for utterances at some positions; None where the corpus holds none for them."""
+    votes = votes_of(experiment.corpus, experiment.task.name, experiment.task.classes)[list(rows)]
+    return None if np.isnan(votes).all() else votes
 
 
 def stacked(
@@ -258,7 +266,9 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: E
             "utterances": len(own.ids),
             "members": [{"name": m.name, "checkpoint": m.name, "accuracy": m.accuracy} for m in own.members],
         }
-        if own.targets is not None:
+        if own.targets is not None and own.kind == "scores":
+            entry |= _score_entry(own, size.k)
+        elif own.targets is not None:
             sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
             entry.update({name: own.metric(name, size.k) for name in metrics_of(own.kind)})
@@ -281,3 +291,12 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: E
         "size": size.table,
         "sets": sets,
     }
+
+
+def _score_entry(own: Predictions, k: int) -> dict[str, Any]:
+    """Return the figures of a set of a task of scores: of sizes, of the first k members, and of each score."""
+    assert own.targets is not None
+    values = own.ensemble_logits(k)
+    each = {name: score_figures(own.targets[:, [place]], values[:, [place]]) for place, name in enumerate(own.classes)}
+    sizes = [{"members": size, **own.figures(size)} for size in range(1, len(own.logits) + 1)]
+    return {"ensemble": sizes, **own.figures(k), "scores": each}

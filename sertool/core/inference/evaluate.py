@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
+from sertool.core.corpora.targets import class_counts
 from sertool.core.doctor.inspect import inspect_opened
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.inference.ensemble import Ensemble, check_sets, read_labels, run_members
@@ -97,7 +98,7 @@ def evaluate(
     if k is not None:
         chosen_by_user(ensemble.members, k)  # refused before anything is computed
     obstacle = _obstacle(ensemble)
-    extra = [] if obstacle or "valid" in sets else ["valid"]
+    extra = [] if _validates_nothing(ensemble) or "valid" in sets else ["valid"]
     experiment = read_labels(ensemble, sets, reader)
     results = run_members(ensemble, experiment, [*sets, *extra], precision)
     probes = {name: probe(ensemble, name, precision) for name in sets if probed and name != "private"}
@@ -156,8 +157,19 @@ def _calibrated(
     return calibrate(logits, valid.targets, valid.kind, members=names, clusters=clusters, advise=advise)
 
 
+def _validates_nothing(ensemble: Ensemble) -> bool:
+    """Check whether there is no validation apart from test that size, temperature and intervals could come from."""
+    experiment = ensemble.experiment
+    return experiment.selected_on_test or not all(fold.sets.get("valid") for fold in experiment.folds)
+
+
 def _obstacle(ensemble: Ensemble) -> str:
     """Return the reason why no temperature can be fitted; empty if it can."""
+    task = ensemble.experiment.task
+    if task.kind == "scores":
+        return "scores have no probabilities"
+    if task.is_soft:
+        return "the model learnt the shares of the raters, and a temperature for the majority would change them"
     if ensemble.experiment.selected_on_test:
         return "validation is the test split here, and a temperature is never fitted on test"
     if not all(fold.sets.get("valid") for fold in ensemble.experiment.folds):
@@ -180,11 +192,9 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
     # As sets: an utterance may be in the training set of several folds, and counts once.
     sets = {name: {row for fold in folds for row in fold.sets.get(name, ())} for name in folds[0].sets}
     targets = [experiment.targets[row] for row in sorted(sets["train"])]
-    numbers = range(len(experiment.task.classes))
-    if experiment.task.kind == "multi":
-        counts = np.array(targets, np.int64).sum(0).tolist()
-    else:
-        counts = [targets.count(number) for number in numbers]
+    counts: list[int] = []
+    if experiment.task.kind != "scores":
+        counts = class_counts(experiment.task, targets).round().astype(int).tolist()
     doctor = None
     if inspected:
         found = inspect_opened(recipe, corpus, experiment.task, experiment.targets, folds, "").findings

@@ -36,8 +36,7 @@ def tables_for(
         vocabularies=[own.vocabulary for own in trained.inputs],
         standardizations=[own.standardization for own in trained.inputs],
         dataset=trained.recipe.dataset,
-        num_classes=len(trained.task.classes),
-        multi_label=trained.task.kind == "multi",
+        task=trained.task,
         device=device,
         speakers=speakers,
     )

@@ -18,6 +18,7 @@ from sertool.core.recipe.schema import Model
 ModelT = TypeVar("ModelT", bound=nn.Module)
 StackModel: TypeAlias = MAT | MNT | LinearProbe
 
+LAST = "classifier"  # name of the last linear layer of every architecture
 FUSIONS: dict[str, type[MAT] | type[MNT]] = {"mat": MAT, "mnt": MNT}
 
 

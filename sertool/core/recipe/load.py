@@ -21,6 +21,8 @@ from sertool.core.recipe.schema import Recipe
 SUFFIXES = (".yaml", ".yml")
 # Placeholder for the folder in recipes that leave it to the user (custom), wherever they are only shown.
 USERS_PATH = "data/MYSET"
+# Keys by section that came with later versions, see :func:`resolved`.
+_LATER = {"dataset": ("words", "target", "labels", "clip"), "training": ("loss",)}
 
 
 def folder() -> Path:
@@ -108,12 +110,15 @@ def validate(content: dict[str, Any], origin: str) -> Recipe:
 def resolved(recipe: Recipe) -> str:
     """Write out the whole recipe as YAML: every key, in the schema's order. Loading that gives an equal recipe.
 
-    ``dataset.words`` is left out where it is ``auto``, and ``text_frontend`` where it is ``words``, so that recipes of
-    earlier versions keep their bytes and hashes.
+    Keys that earlier versions did not have are left out where they have their default, so that recipes of those
+    versions keep their bytes and hashes.
     """
     content = recipe.model_dump(mode="json")
-    if recipe.dataset.words == "auto":
-        del content["dataset"]["words"]
+    for section, keys in _LATER.items():
+        fields = type(getattr(recipe, section)).model_fields
+        for key in keys:
+            if getattr(getattr(recipe, section), key) == fields[key].default:
+                del content[section][key]
     if recipe.text_frontend == "words":
         del content["text_frontend"]
     return dump_yaml(content)

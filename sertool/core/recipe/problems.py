@@ -17,6 +17,7 @@ _UNIONS = {
     "splits.folds": "expected a number of folds, or a list of lists of group names",
     "splits.valid_groups": "expected a list of group names",
     "training.class_weights": "expected none, balanced, or a list with one number above 0 for each class",
+    "training.loss": "expected mse, mae, ccc, or weights of several, such as {ccc: 1, mse: 0.2}",
     "dataset.num_classes": "expected 2 or 7",
     "frontend.layer": "expected the number of a layer, last, or a list of at least 2 numbers",
     "frontend.pool": "expected a number of states, mean, or mean+std",

@@ -9,7 +9,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS
 from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
+from sertool.core.recipe.dataset import TASKS as TASKS
+from sertool.core.recipe.dataset import Dataset as Dataset
+from sertool.core.recipe.dataset import no_repeats
 from sertool.core.recipe.frontends import AudioFrontend, Frontend, SpeechEncoder, TextEncoder, TextFrontend
+from sertool.core.recipe.losses import Loss
 from sertool.core.recipe.sections import Count, Dropout, Factor, Fraction, Length, Section, Seed, Width
 
 # Speakers and sessions are often numbers, which YAML reads as such: [3, 8] means the names "3" and "8".
@@ -17,100 +21,16 @@ GroupName = Annotated[str, BeforeValidator(lambda value: str(value) if type(valu
 
 # Literals made from the table of metrics, so that pydantic's message and docs/recipes.md list its names. A type
 # checker cannot read such a literal; it sees text.
+SCORE_SELECTION = ("ccc", "mae", "pearson")  # metrics that choose among members that predict scores
 if TYPE_CHECKING:
-    MainMetric: TypeAlias = str
+    SelectMetric: TypeAlias = str
     AnyMetric: TypeAlias = str
 else:
-    MainMetric, AnyMetric = Literal[MAIN_METRICS], Literal[tuple(METRICS)]
-
-# Tasks of the published data sets with their numbers of classes; None: num_classes chooses. The readers define them
-# (corpora/readers), which this room may not import; a test compares the two.
-TASKS: dict[str, dict[str, int | None]] = {
-    "iemocap": {"emotion": 4},
-    "mosi": {"sentiment": None},
-    "mosei": {"sentiment": None, "emotion": 6},
-    "meld": {"emotion": 7, "sentiment": 3},
-    "vgaf": {"emotion": 3},
-}
-
+    SelectMetric = Literal[(*MAIN_METRICS, *SCORE_SELECTION)]
+    AnyMetric = Literal[(*METRICS, *SCORE_SELECTION)]
 
 # Architectures in the words that a user reads.
 ARCHITECTURES = {"mat": "MAT", "mnt": "MNT", "linear": "linear probe"}
-
-
-def _no_repeats(names: list[str], key: str) -> None:
-    repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if repeated is not None:
-        raise ValueError(f"{key}: {repeated!r} is given twice")
-
-
-class Dataset(Section):
-    """Corpus, task, and how much of an utterance the model is given."""
-
-    reader: Literal["iemocap", "mosi", "mosei", "meld", "vgaf", "corpus"] = Field(
-        "corpus",
-        description="format of the data: the reference's pickles of a published set, or `corpus`, sertool's own",
-    )
-    path: Annotated[str, Field(min_length=1)] = Field(
-        description="folder of the corpus: under --data, or any path; packaged:demo comes with sertool"
-    )
-    task: Annotated[str, Field(min_length=1)] = Field(
-        "emotion", description="label to predict, by its name in the corpus"
-    )
-    num_classes: Literal[2, 7] | None = Field(
-        None, description="2 or 7 for scores from -3 to 3 (MOSI, MOSEI, your own); otherwise the task decides"
-    )
-    modalities: Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)] = Field(
-        ["text", "audio"], description="inputs of the model; one that is not listed is masked out"
-    )
-    words: Literal["auto", "spaces", "characters", "zh", "ja", "th"] = Field(
-        "auto",
-        description="how `sertool prepare` splits texts into words: at spaces, into the characters of scripts without "
-        "spaces, or by spaCy's tokenizer of a language (zh, ja, th); auto: as the texts need it",
-    )
-    max_text_length: Length = Field(30, description="longest text in words, or in frames; longer ones are cut")
-    max_audio_length: Length = Field(50, description="longest recording in frames; longer ones are cut")
-    standardize: Literal["none", "corpus", "utterance", "speaker"] = Field(
-        "none",
-        description="standardize each value of the audio frames over the training frames, over the utterance, or over "
-        "all recordings of the same speaker, without their labels",
-    )
-    vectors: Annotated[str, Field(min_length=1)] = Field(
-        "none", description="word vectors: a spaCy package or path, a vocab folder, a text file, or none"
-    )
-
-    @model_validator(mode="after")
-    def _fits_reader(self) -> "Dataset":
-        if len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(f"modalities: {self.modalities[0]} is given twice")
-        if self.reader == "corpus":
-            return self
-        if self.words not in ("auto", "spaces"):
-            raise ValueError(f"words: only with reader: corpus; the data of {self.reader} hold words, not texts")
-        tasks = TASKS[self.reader]
-        if self.task not in tasks:
-            raise ValueError(f"task: reader {self.reader} knows {' and '.join(tasks)} (got {self.task!r})")
-        if tasks[self.task] is None and self.num_classes is None:
-            raise ValueError(f"num_classes: {self.reader} {self.task} needs 2 or 7")
-        if tasks[self.task] is not None and self.num_classes is not None:
-            raise ValueError(
-                f"num_classes: {self.reader} {self.task} always has {tasks[self.task]} classes; leave it out"
-            )
-        return self
-
-    @property
-    def by_training_frames(self) -> bool:
-        """Check whether a fold's training frames standardise audio: all of it, or that of speakers without figures."""
-        return self.standardize in ("corpus", "speaker")
-
-    @property
-    def by_speaker(self) -> bool:
-        """Check whether the frames of a speaker's own recordings standardise them."""
-        return self.standardize == "speaker" and "audio" in self.modalities
-
-    def known_classes(self) -> int | None:
-        """Return the number of classes of the task; None where only the corpus knows it."""
-        return TASKS.get(self.reader, {}).get(self.task) or self.num_classes
 
 
 FOLDS = 5  # of cross-validation where a recipe names none
@@ -170,10 +90,10 @@ class Splits(Section):
         elif self.folds is not None:
             raise ValueError("folds: only with scheme: folds")
         if isinstance(self.folds, list):
-            _no_repeats([name for fold in self.folds for name in fold], "folds")
+            no_repeats([name for fold in self.folds for name in fold], "folds")
         if self.valid_groups is not None and self.scheme != "holdout":
             raise ValueError("valid_groups: only with scheme: holdout")
-        _no_repeats(self.valid_groups or [], "valid_groups")
+        no_repeats(self.valid_groups or [], "valid_groups")
         if self.scheme == "holdout" and not self.valid_fraction and not self.valid_groups:
             raise ValueError("valid_fraction: 0 leaves nothing to validate on; give valid_groups or a share above 0")
         if self.test_fraction and self.scheme != "holdout":
@@ -252,8 +172,15 @@ class Training(Section):
         description="class weights of the loss: none, balanced (inverse training counts), or a list, one per class",
     )
     label_smoothing: Fraction = Field(0.0, description="share of a target that is spread evenly over all classes")
-    select: MainMetric = Field(
-        "accuracy", description="validation metric that chooses the best epoch and orders the members"
+    loss: Loss | None = Field(
+        None,
+        description="target: scores: mean squared error (mse), mean absolute error (mae), one minus the concordance "
+        "correlation of a batch (ccc), or a mixture with weights, such as `{ccc: 1, mse: 0.2}`",
+    )
+    select: SelectMetric = Field(
+        "accuracy",
+        description="validation metric that chooses the best epoch and orders the members; with target: scores ccc "
+        "(the default there), mae or pearson",
     )
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
         "auto", description="number format; auto: bf16 on a CUDA device that has it, else fp32"
@@ -272,7 +199,9 @@ class Published(Section):
     """A figure that somebody published for this data set and task."""
 
     metric: AnyMetric = Field(description="published metric")
-    value: Annotated[float, Field(ge=0, le=1)] = Field(description="its value on the test split, a fraction")
+    value: Annotated[float, Field(ge=0, le=100)] = Field(
+        description="its value on the test split; a share as a fraction, an error in the unit of the score"
+    )
     members: Count | None = Field(None, description="size of the ensemble; null: not reported")
     utterances: Count | None = Field(None, description="number of test utterances")
     source: Annotated[str, Field(min_length=1)] = Field(description="publication that reports it")
@@ -285,6 +214,14 @@ class Expected(Section):
     classes: list[Annotated[int, Field(ge=0, le=MAX_SEED)]] | None = Field(
         None, description="number of utterances in each class, in the order of the classes"
     )
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _has(section: Any, key: str, value: str) -> bool:
+    return _is_table(section) and section.get(key) == value
 
 
 class Recipe(Section):
@@ -320,6 +257,33 @@ class Recipe(Section):
         frontends = {"text": self.text_frontend, "audio": self.frontend}
         used = {name: frontends[name] for name in self.dataset.modalities}
         return {name: own.title for name, own in used.items() if isinstance(own, SpeechEncoder | TextEncoder)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_scores(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not _has(given.get("dataset"), "target", "scores"):
+            return given
+        training = given.get("training", {})
+        return {**given, "training": {"loss": "mse", "select": "ccc", **training}} if _is_table(training) else given
+
+    @model_validator(mode="after")
+    def _fits_target(self) -> "Recipe":
+        training, scored = self.training, self.dataset.target == "scores"
+        names = SCORE_SELECTION if scored else MAIN_METRICS
+        target = f"target: {self.dataset.target}"
+        if training.select not in names:
+            raise ValueError(f"training.select: {target} is selected by {', '.join(names)} (got {training.select!r})")
+        if training.loss is not None and not scored:
+            raise ValueError("training.loss: only with dataset.target: scores; classes have the cross-entropy")
+        if training.loss is None and scored:
+            raise ValueError("training.loss: scores need a loss: mse, mae, ccc, or a mixture")
+        if scored and training.class_weights != "none":
+            raise ValueError("training.class_weights: only with dataset.target: classes")
+        if scored and training.label_smoothing:
+            raise ValueError("training.label_smoothing: only with dataset.target: classes")
+        if self.dataset.labels == "any" and training.class_weights != "none":
+            raise ValueError("training.class_weights: only for tasks with one class per utterance, not labels: any")
+        return self
 
     @model_validator(mode="after")
     def _sections_agree(self) -> "Recipe":

@@ -7,6 +7,7 @@
       corpus.json                     which utterances, by hash, and how they were divided
       vocabulary.json                 of the training utterances (vocabulary-<fold>.json in cross-validation)
       standardization.json            mean and standard deviation of the training frames, if the recipe asks
+      scores.json                     mean and standard deviation of the training scores, of a task of scores
       log.jsonl                       when it was started, on what device, how long it took
       start.json                      the run that members start from, if any; see transfer_weights
       size.json                       how many members are averaged, and why; see ensemble_size
@@ -105,10 +106,18 @@ def write_inputs(folder: Path, inputs: Sequence[FoldInputs]) -> None:
         if own.standardization is not None:
             path = _fold_file(folder, "standardization", fold, len(inputs))
             artifacts.write_json(path, asdict(own.standardization))
+        if own.scores is not None:
+            artifacts.write_json(_fold_file(folder, "scores", fold, len(inputs)), asdict(own.scores))
 
 
-def read_inputs(folder: Path, folds: int, *, standardized: bool) -> list[FoldInputs]:
+def read_inputs(folder: Path, folds: int, *, standardized: bool, scores: int = 0) -> list[FoldInputs]:
     """Read what :func:`write_inputs` wrote.
+
+    Args:
+        folder: folder of the run.
+        folds: number of folds.
+        standardized: there are statistics of the training frames.
+        scores: number of scores of the task; 0 for classes.
 
     Raises:
         DataError: a file is missing or damaged.
@@ -117,13 +126,18 @@ def read_inputs(folder: Path, folds: int, *, standardized: bool) -> list[FoldInp
     for fold in range(folds):
         path = _fold_file(folder, "vocabulary", fold, folds)
         vocabulary = Vocabulary.from_json(dict(read_typed(path, VocabularyContent)), str(path))
-        standardization = _read_standardization(folder, fold, folds) if standardized else None
-        inputs.append(FoldInputs(vocabulary, standardization))
+        standardization = _read_statistics(_fold_file(folder, "standardization", fold, folds)) if standardized else None
+        own = None
+        if scores:
+            path = _fold_file(folder, "scores", fold, folds)
+            own = _read_statistics(path)
+            if len(own.mean) != scores:
+                raise DataError(f"{path}: statistics of {len(own.mean)} scores, the task has {scores}")
+        inputs.append(FoldInputs(vocabulary, standardization, own))
     return inputs
 
 
-def _read_standardization(folder: Path, fold: int, folds: int) -> Standardization:
-    path = _fold_file(folder, "standardization", fold, folds)
+def _read_statistics(path: Path) -> Standardization:
     own = read_typed(path, StandardizationContent)
     if len(own.mean) != len(own.std):
         raise DataError(f"{path}: {len(own.mean)} means and {len(own.std)} standard deviations")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sertool.core.corpora.corpus_content import FrontendNote
+from sertool.core.corpora.corpus_content import FrontendNote, Range
 from sertool.core.corpora.fingerprints import unpack
-from sertool.core.corpora.tasks import RULES, current_names
+from sertool.core.corpora.tasks import RULE_NAMES, SCORES, Task, current_names
 from sertool.core.files.typed_json import Content, Count, Plain, Text, read_typed
 from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.bounds import MAX_SEED
+from sertool.core.recipe.schema import SCORE_SELECTION
 
 RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 START_FORMAT = "sertool-start/1"
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     Rule: TypeAlias = str
     MetricName: TypeAlias = str
 else:
-    Rule = Literal[tuple(RULES)]
-    MetricName = Literal[tuple(METRICS)]
+    Rule = Literal[RULE_NAMES]
+    MetricName = Literal[(*METRICS, *SCORE_SELECTION)]
 
 
 def _hashes(text: str) -> str:
@@ -42,11 +43,14 @@ def _hashes(text: str) -> str:
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Fold = Annotated[int, Field(ge=0, le=10_000)]
 Epochs = Annotated[int, Field(ge=0, le=10_000)]
-Score = Annotated[float, Field(ge=-1, le=1)]  # -1 before the first epoch
+Score = Annotated[float, Field(ge=-1e30, le=1e30)]  # an error has a minus; the lowest before the first epoch
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+Kind = Literal["single", "multi", "scores"]
 Number = Annotated[float, Field(ge=-1e30, le=1e30)]  # sums and squares of it are finite
 FrameWidth = Annotated[int, Field(ge=0, le=2**20)]
 Hashes = Annotated[str, AfterValidator(_hashes)]
 MemberKey = tuple[Seed, Fold]
+Ranges = tuple[Range, ...]
 
 
 class FoldNote(Content):
@@ -69,6 +73,7 @@ class RunNote(Content):
     task: str
     classes: Annotated[list[str], Field(min_length=1)]
     rule: Rule
+    ranges: Ranges = ()
     audio_width: FrameWidth
     text_width: FrameWidth | None
     folds: Annotated[list[FoldNote], Field(min_length=1)]
@@ -82,9 +87,15 @@ class RunNote(Content):
     seen: list[Hashes] | None = None
 
     @property
-    def current_classes(self) -> tuple[str, ...]:
-        """Classes by the names of this version."""
-        return current_names(self.rule, self.classes)
+    def current_task(self) -> Task:
+        """Task, with the classes by the names of this version."""
+        return Task(self.task, current_names(self.rule, self.classes), self.rule, self.ranges)
+
+    @model_validator(mode="after")
+    def _a_range_each(self) -> "RunNote":
+        if len(self.ranges) != len(self.classes) * (self.rule == SCORES):
+            raise ValueError(f"ranges: {len(self.ranges)} for {len(self.classes)} scores")
+        return self
 
 
 def read_note(folder: Path) -> RunNote:
@@ -222,7 +233,7 @@ class SizeContent(Content):
     members: Annotated[list[str], Field(min_length=1)]
     left_out: list[str] = Field(default_factory=list)
     folds: Annotated[int, Field(ge=1, le=10_000)] = 1
-    kind: Literal["single", "multi"] = "single"
+    kind: Kind = "single"
 
     @model_validator(mode="after")
     def _no_more_than_there_are(self) -> "SizeContent":
@@ -274,7 +285,7 @@ class ScoreContent(Content):
 
     name: str
     fold: Fold
-    accuracy: Score | None
+    accuracy: Accuracy | None
     validation: Score
 
 
@@ -283,8 +294,10 @@ class FactsContent(Content):
 
     format: Literal["sertool-predictions/1"]
     set: str
-    kind: Literal["single", "multi"]
+    kind: Kind
     classes: list[str]
+    ranges: Ranges = ()
+    clip: bool = False
     members: list[ScoreContent]
     origin: OriginContent
     ids: list[str]

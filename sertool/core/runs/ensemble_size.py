@@ -20,10 +20,11 @@ from sertool.core.files import artifacts
 from sertool.core.files.typed_json import read_typed
 from sertool.core.formatting import plural
 from sertool.core.metrics import Clusters, Jackknife
-from sertool.core.metrics.classification import METRICS, IntArray, decide, metrics_of
-from sertool.core.metrics.intervals import counts_left
+from sertool.core.metrics.classification import METRICS, IntArray, metrics_of
+from sertool.core.metrics.scores import DIMENSION_METRICS
+from sertool.core.metrics.selection import LOWER_IS_BETTER, figure_of_score
 from sertool.core.runs.contents import SIZE_FORMAT, SizeContent
-from sertool.core.runs.predictions import Predictions
+from sertool.core.runs.predictions import Predictions, scores_left
 
 FILE = "size.json"
 ROUNDING = 1e-9  # a difference of exactly one standard error, as of one utterance, must not depend on rounding
@@ -57,7 +58,7 @@ class EnsembleSize:
         members: names of the members it was chosen among, best first within each fold.
         left_out: names of members that are never averaged, because their logits are not finite.
         folds: number of folds of cross-validation; 1 without.
-        kind: ``single`` or ``multi``, of the task, which names the metric.
+        kind: ``single``, ``multi`` or ``scores``, of the task, which names the metric.
     """
 
     k: int
@@ -105,7 +106,7 @@ def how_chosen(chosen_by: str, metric: str | None, kind: str) -> str:
     >>> how_chosen("validation", "uar", "single"), how_chosen("user", None, "single")
     ('chosen on validation by UAR', 'chosen by the user')
     """
-    by = f" by {metrics_of(kind)[metric].title}" if metric is not None else ""
+    by = f" by {title_of(metric, kind)}" if metric is not None else ""
     return {
         "validation": f"chosen on validation{by}",
         "test": f"selected on test{by}",
@@ -181,24 +182,25 @@ def choose_on_validation(
     """
     depth = len(valid.logits)
     judged = ranked_by_others(valid, clusters, metric, folds)
-    values = [judged.metric(metric, k) for k in range(1, depth + 1)]
+    values = [judged.score(metric, k) for k in range(1, depth + 1)]
     best = int(np.argmax(values)) + 1
     errors = [_standard_error(judged, best, k, clusters, metric) for k in range(1, depth + 1)]
     k = max(k for k in range(1, depth + 1) if values[best - 1] - values[k - 1] <= errors[k - 1] + ROUNDING)
-    own = f"{metrics_of(valid.kind)[metric].title} on validation is {100 * values[k - 1]:.1f} %"
+    own = f"{title_of(metric, valid.kind)} on validation is {_written(values[k - 1], metric)}"
     ranked = " ranked on other utterances"
-    highest = f"the highest, {100 * values[best - 1]:.1f} % with {plural(best, 'member')}{ranked}"
+    highest = f"{_best(metric)}, {_written(values[best - 1], metric)} with {plural(best, 'member')}{ranked}"
     over = plural(clusters.number, clusters.unit)
     if depth == 1:
         reason = ""
     elif k == best == depth:
-        reason = f"{own}, the highest"
+        reason = f"{own}, {_best(metric)}"
     elif k == best:
-        reason = f"{own} with {plural(k, 'member')}{ranked}, more than one standard error above all larger sizes"
+        reason = f"{own} with {plural(k, 'member')}{ranked}, more than one standard error better than all larger sizes"
     elif math.isinf(errors[k - 1]):
         reason = f"{own} ({highest}); {over} cannot tell sizes apart"
     else:
-        reason = f"{own}, within one standard error over {over} ({100 * errors[k - 1]:.1f} points) of {highest}"
+        error = f"{100 * errors[k - 1]:.1f} points" if valid.kind != "scores" else f"{errors[k - 1]:.3f}"
+        reason = f"{own}, within one standard error over {over} ({error}) of {highest}"
     return replace(_size(valid.members, k, "validation", metric, reason), kind=valid.kind)
 
 
@@ -218,7 +220,7 @@ def ranked_by_others(valid: Predictions, clusters: Clusters, metric: str, folds:
         folds: (N,) fold of each utterance; None without cross-validation.
     """
     assert valid.targets is not None
-    logits, number = np.empty_like(valid.logits), len(valid.classes)
+    logits = np.empty_like(valid.logits)
     folds = np.full(len(valid.ids), valid.members[0].fold) if folds is None else folds
     for fold in np.unique(folds):
         rows = np.flatnonzero(folds == fold)
@@ -227,12 +229,9 @@ def ranked_by_others(valid: Predictions, clusters: Clusters, metric: str, folds:
             index = np.arange(len(rows)) % 2
         jackknife, own = Jackknife(Clusters(index, int(index.max()) + 1, clusters.unit)), valid.logits[:, rows]
         # (E, clusters): the metric of each member without each cluster.
-        values = np.stack(
-            [
-                METRICS[metric].of_counts(counts_left(valid.targets[rows], decided, number, jackknife))
-                for decided in (decide(one, valid.kind) for one in own)
-            ]
-        )[:, : jackknife.clusters.number]
+        part = replace(valid, targets=valid.targets[rows])
+        values = np.stack([scores_left(part, one, metric, jackknife) for one in own])[:, : jackknife.clusters.number]
+        values = np.nan_to_num(values, nan=-np.inf)  # a score that is not defined without a cluster ranks last
         names = [member.name for member in valid.members if member.fold == fold][: len(own)]
         by_name = np.argsort(names)
         order = by_name[np.argsort(-values[by_name], axis=0, kind="stable")]
@@ -246,8 +245,9 @@ def choose_best(own: Predictions, metric: str, chosen_by: str = "test") -> Ensem
     On test it is for the paper's protocol alone: such figures are optimistic, and every table that shows them says so.
     """
     sizes = range(1, len(own.logits) + 1)
-    k = max(sizes, key=lambda size: (own.metric(metric, size), -size))  # -size: the smallest
-    reason = f"{metrics_of(own.kind)[metric].title} on {chosen_by} is {100 * own.metric(metric, k):.1f} %, the highest"
+    k = max(sizes, key=lambda size: (own.score(metric, size), -size))  # -size: the smallest
+    value = _written(own.score(metric, k), metric)
+    reason = f"{title_of(metric, own.kind)} on {chosen_by} is {value}, {_best(metric)}"
     reason = reason if len(own.logits) > 1 else ""
     return replace(_size(own.members, k, chosen_by, metric, reason), kind=own.kind)
 
@@ -327,6 +327,21 @@ def _size(members: Sequence[Named], k: int, chosen_by: str, metric: str | None, 
     return EnsembleSize(k, depth_of(members), chosen_by, metric, reason, names, folds=folds)
 
 
+def title_of(metric: str, kind: str) -> str:
+    """Return the title of a metric that chooses among members of a kind of task."""
+    return (DIMENSION_METRICS if kind == "scores" else metrics_of(kind))[metric].title
+
+
+def _written(score: float, metric: str) -> str:
+    """Write the figure of a score: a share in percent, a figure of scores as it is."""
+    figure = figure_of_score(score, metric)
+    return f"{100 * figure:.1f} %" if metric in METRICS else f"{figure:.3f}"
+
+
+def _best(metric: str) -> str:
+    return "the lowest" if metric in LOWER_IS_BETTER else "the highest"
+
+
 def _standard_error(own: Predictions, a: int, b: int, clusters: Clusters, metric: str) -> float:
     """Return the standard error of the difference of a metric between two sizes; infinite for a single cluster.
 
@@ -339,12 +354,8 @@ def _standard_error(own: Predictions, a: int, b: int, clusters: Clusters, metric
         return 0.0 if a == b else math.inf
     jackknife = Jackknife(clusters)
     assert own.targets is not None
-    without_a, without_b = (
-        METRICS[metric].of_counts(counts_left(own.targets, own.decisions(k), len(own.classes), jackknife))
-        for k in (a, b)
-    )
-    left = without_a - without_b
-    squares = (left - (own.metric(metric, a) - own.metric(metric, b))) ** 2
+    left = own.scores_without(metric, a, jackknife) - own.scores_without(metric, b, jackknife)
+    squares = (left - (own.score(metric, a) - own.score(metric, b))) ** 2
     parts = squares[: clusters.number], squares[clusters.number :]
     error = math.sqrt(max((len(part) - 1) / len(part) * part.sum() for part in parts))
     return error * float(stdtrit(clusters.number - 1, ndtr(1.0)))

@@ -13,16 +13,18 @@ from torch import Tensor
 
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus
 from sertool.core.corpora.feature_sets import missing_frames
-from sertool.core.corpora.load import corpus_folder, load_for, task_for
+from sertool.core.corpora.load import corpus_folder, load_for, task_of
 from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
-from sertool.core.corpora.splits import Fold, make_folds, targets_of
+from sertool.core.corpora.splits import Fold, make_folds
 from sertool.core.corpora.splitting import check_recipe
+from sertool.core.corpora.targets import class_counts, labels_of, plain, targets_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import UsageError
 from sertool.core.formatting import plural
 from sertool.core.recipe.schema import Recipe
+from sertool.core.runs.target_statistics import check_scores, fit_scores, ties_in
 from sertool.core.training.batches import Standardization, Tables, fit_speakers, fit_standardization, make_tables
 
 
@@ -38,6 +40,7 @@ class Experiment:
         folds: one fold, or several in cross-validation.
         seal: labels of the test utterances, see :mod:`~sertool.core.corpora.seal`.
         label_hash: hexadecimal hash of ids, splits, words and targets of all utterances.
+        ties: number of utterances whose raters tie, so that none of the classes is their label.
     """
 
     recipe: Recipe
@@ -47,6 +50,7 @@ class Experiment:
     folds: tuple[Fold, ...]
     seal: Seal
     label_hash: str
+    ties: int = 0
 
     def unsealed(self, reader: str, purpose: str, use: str) -> "Experiment":
         """Return the experiment with the labels of its test utterances, and note who read them.
@@ -79,10 +83,17 @@ class Experiment:
 
 @dataclass(frozen=True)
 class FoldInputs:
-    """Vocabulary and statistics of a fold's training utterances; stored with the model."""
+    """Vocabulary and statistics of a fold's training utterances; stored with the model.
+
+    Attributes:
+        vocabulary: rows of the words.
+        standardization: mean and deviation of the audio frames, if the recipe asks for them.
+        scores: mean and deviation of the targets of a task of scores.
+    """
 
     vocabulary: Vocabulary
     standardization: Standardization | None
+    scores: Standardization | None = None
 
 
 def open_experiment(recipe: Recipe, data: Path) -> Experiment:
@@ -94,7 +105,7 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     dataset = recipe.dataset
     folder = corpus_folder(dataset.path, data)
     corpus = load_for(recipe, folder)
-    task = task_for(dataset.reader, dataset.task, dataset.num_classes, corpus)
+    task = task_of(dataset, corpus)
     for missing in missing_frames(recipe, corpus, folder):
         raise UsageError(f"{folder}: {missing.text}", hint=missing.hint)
     if "text" in dataset.modalities and recipe.text_frontend == "words":
@@ -103,14 +114,17 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     folds = make_folds(corpus, targets, recipe.splits)
     hidden = seal(corpus, targets, folds)  # before anything else can see the labels of test
     visible, seen = without_labels(corpus, targets, hidden)
-    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, _label_hash(corpus, targets))
+    if task.kind == "scores":
+        check_scores(task, targets, folds, recipe.training.select)
+    label_hash = _label_hash(corpus, targets)
+    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, label_hash, ties_in(corpus, task))
 
 
 def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for utterance, target in zip(corpus.utterances, targets, strict=True):
         # JSON separates the values, so that no two different lists give the same bytes.
-        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, target]).encode())
+        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, plain(target)]).encode())
     return digest.hexdigest()
 
 
@@ -133,7 +147,10 @@ def fit_inputs(experiment: Experiment) -> list[FoldInputs]:
         standardization = None
         if experiment.recipe.dataset.by_training_frames:
             standardization = fit_standardization(experiment.corpus, train, experiment.recipe.dataset.max_audio_length)
-        fitted.append(FoldInputs(vocabulary, standardization))
+        scores = None
+        if experiment.task.kind == "scores":
+            scores = fit_scores(labels_of(experiment.targets, train, "scores"))
+        fitted.append(FoldInputs(vocabulary, standardization, scores))
     return fitted
 
 
@@ -145,10 +162,10 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
         vocabularies=[fold.vocabulary for fold in inputs],
         standardizations=[fold.standardization for fold in inputs],
         dataset=experiment.recipe.dataset,
-        num_classes=len(experiment.task.classes),
-        multi_label=experiment.task.kind == "multi",
+        task=experiment.task,
         device=device,
         speakers=experiment.speakers,
+        scores=[fold.scores for fold in inputs if fold.scores is not None],
     )
 
 
@@ -233,9 +250,8 @@ def class_weights_of(experiment: Experiment) -> Tensor | None:
         return torch.tensor([wanted] * len(experiment.folds))
     rows = []
     for fold in experiment.folds:
-        own = [target for row in fold.sets["train"] if isinstance(target := experiment.targets[row], int)]
-        counts = np.bincount(own, minlength=len(classes))
-        rows.append(len(own) / (len(classes) * np.maximum(counts, 1)))  # a class may be missing in a fold
+        counts = class_counts(experiment.task, [experiment.targets[row] for row in fold.sets["train"]])
+        rows.append(counts.sum() / (len(classes) * np.where(counts > 0, counts, 1)))  # a class may be missing in a fold
     return torch.tensor(np.array(rows), dtype=torch.float32)
 
 
@@ -253,6 +269,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "task": experiment.task.name,
         "classes": list(experiment.task.classes),
         "rule": experiment.task.rule,
+        **({"ranges": experiment.task.ranges} if experiment.task.ranges else {}),
         "audio_width": corpus.audio.width,
         "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
         "counts": corpus.counts(),

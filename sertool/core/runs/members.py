@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sertool.core.command_line import run_command
 from sertool.core.corpora.splitting import check_splitting
 from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.models.build import DataSizes, StackModel, build, check_members, load_members, outline, sizes_in
+from sertool.core.models.build import LAST, DataSizes, StackModel, build, check_members, load_members, outline, sizes_in
 from sertool.core.recipe.frontends import layers_in
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe
@@ -90,9 +92,10 @@ def open_runs(folder: Path) -> Trained:
     """
     recipe = load(str(folder / "recipe.yaml"))
     note = read_note(folder)
-    task, folds = Task(note.task, note.current_classes, note.rule), len(note.folds)
+    task, folds = note.current_task, len(note.folds)
     splitting = check_splitting(note.word_splitting, folder / CORPUS)
-    inputs = checkpoint.read_inputs(folder, folds, standardized=recipe.dataset.by_training_frames)
+    standardized = recipe.dataset.by_training_frames
+    inputs = checkpoint.read_inputs(folder, folds, standardized=standardized, scores=len(task.ranges))
     runs = list_runs(folder)
     if not runs:
         raise UsageError(
@@ -160,13 +163,15 @@ def _check_weights(trained: Trained, member: TrainedMember) -> None:
 def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel:
     """Load members into one stack; the shapes of their weights are compared before anything is built.
 
+    Members of a task of scores learnt standardised ones. Here they predict scores in their units.
+
     Raises:
         DataError: the weights do not fit the architecture; the message names one that does not.
     """
     settings = trained.recipe.model
     rows = max(own.vocabulary.rows for own in trained.inputs)
     sizes = _data_sizes(trained.recipe, rows, trained.text_width, trained.audio_width, trained.task)
-    weights = [member.weights for member in members]
+    weights = [_in_units(trained, member) for member in members]
     try:
         check_members(outline(settings, sizes), weights)
     except ValueError as error:
@@ -174,6 +179,18 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel
     model = build(settings, sizes, len(members))
     load_members(model, weights)
     return model
+
+
+def _in_units(trained: Trained, member: TrainedMember) -> dict[str, Any]:
+    """Return a member's weights; for a task of scores the last layer undoes the standardisation of the scores."""
+    scores = trained.inputs[member.fold].scores
+    weight, bias = (member.weights.get(name) for name in (f"{LAST}.weight", f"{LAST}.bias"))
+    if scores is None or weight is None or bias is None or np.shape(bias) != (len(scores.mean),):
+        return member.weights  # weights of another shape are refused when they are loaded
+    mean, std = np.array(scores.mean), np.array(scores.std)
+    # The scores are the rows of the matrix.
+    rescaled = {f"{LAST}.weight": np.asarray(weight) * std[:, None], f"{LAST}.bias": np.asarray(bias) * std + mean}
+    return member.weights | {name: values.astype(np.float32) for name, values in rescaled.items()}
 
 
 def sizes_for(experiment: Experiment, rows: int) -> DataSizes:

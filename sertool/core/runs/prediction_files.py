@@ -3,7 +3,7 @@
 ::
 
     ckpt/<name>/predictions/
-      test.safetensors           logits (E, N, C), targets, scores, and facts about run and utterances
+      test.safetensors           logits (E, N, C), targets, scores, votes, and facts about run and utterances
       test-probes.safetensors    logits of the same members with a modality masked or shuffled
 """
 
@@ -133,6 +133,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         "set": own.set,
         "kind": own.kind,
         "classes": own.classes,
+        **({"ranges": own.ranges, "clip": own.clip} if own.ranges else {}),
         "members": [asdict(member) for member in own.members],
         "origin": asdict(stored.origin),
         "ids": own.ids,
@@ -148,6 +149,8 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         arrays["targets"] = own.targets
     if own.scores is not None:
         arrays["scores"] = own.scores
+    if own.votes is not None:
+        arrays["votes"] = own.votes
     artifacts.write_arrays(set_path(folder, own.set), arrays)
 
 
@@ -228,6 +231,9 @@ def _predictions(facts: FactsContent, arrays: Mapping[str, NDArray[Any]]) -> Pre
         classes=current_names(facts.origin.rule, facts.classes),
         members=tuple(MemberScore(own.name, own.fold, own.accuracy, own.validation) for own in facts.members),
         scores=arrays.get("scores"),
+        votes=arrays.get("votes"),
+        ranges=facts.ranges,
+        clip=facts.clip,
     )
 
 
@@ -249,11 +255,28 @@ def _check(stored: StoredSet, name: str) -> None:
         raise ValueError(f"logits are {own.logits.dtype} {own.logits.shape}")
     if not len(own.logits) or len(own.utterances) != number or not all(type(row) is int for row in own.utterances):
         raise ValueError("no members, or positions that do not fit")
-    if own.targets is not None:
-        shape = (number, len(own.classes)) if own.kind == "multi" else (number,)
-        classes = 2 if own.kind == "multi" else len(own.classes)
-        whole = own.targets.dtype == np.int64 and own.targets.shape == shape
-        if not whole or own.targets.min() < 0 or own.targets.max() >= classes:
-            raise ValueError("targets do not fit")
+    if own.targets is not None and not _targets_fit(own, own.targets):
+        raise ValueError("targets do not fit")
+    if len(own.ranges) != (len(own.classes) if own.kind == "scores" else 0):
+        raise ValueError("ranges do not fit")
+    if own.votes is not None and not _are_votes(own.votes, (number, len(own.classes))):
+        raise ValueError("votes do not fit")
     if own.scores is not None and (own.scores.shape != (number,) or own.scores.dtype != np.float64):
         raise ValueError("scores do not fit")
+
+
+def _targets_fit(own: Predictions, targets: NDArray[Any]) -> bool:
+    shape = (len(own.ids),) if own.kind == "single" else (len(own.ids), len(own.classes))
+    if targets.shape != shape:
+        return False
+    if own.kind == "scores":
+        return targets.dtype == np.float64 and not np.isinf(targets).any()
+    classes = 2 if own.kind == "multi" else len(own.classes)
+    return bool(targets.dtype == np.int64 and targets.min() >= 0 and targets.max() < classes)
+
+
+def _are_votes(votes: NDArray[Any], shape: tuple[int, int]) -> bool:
+    if votes.dtype != np.float64 or votes.shape != shape:
+        return False
+    known = votes[~np.isnan(votes).any(1)]
+    return bool((known >= 0).all() and np.allclose(known.sum(1), 1))

@@ -1,5 +1,6 @@
 """Predictions of members on a set of utterances: logits of each, and decisions of the first k together."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.metrics import Jackknife
 from sertool.core.metrics.classification import decide, metrics_of, report_text
+from sertool.core.metrics.intervals import counts_left
+from sertool.core.metrics.scores import figures_left, score_figures
+from sertool.core.metrics.selection import LOWER_IS_BETTER, score_of_figure
 
 LARGEST = 1e30  # of a logit: sums of float32 beyond it overflow, so it is no more finite than NaN
 
@@ -38,44 +43,104 @@ class Predictions:
         set: ``valid``, ``test`` or ``private``.
         utterances: (N,) positions in the corpus.
         ids: (N,) utterance ids.
-        logits: (E, N, C); row k holds the k-th best member, of each utterance's own fold in cross-validation.
-        targets: (N,) or (N, C); None on an unlabelled set.
-        kind: ``single`` or ``multi``.
-        classes: names of the C classes.
+        logits: (E, N, C); row k holds the k-th best member, of each utterance's own fold in cross-validation. Of a task
+            of scores the members' predictions in the units of the scores.
+        targets: (N,) or (N, C); of a task of scores (N, C) float64 with NaN where one is missing. None on an unlabelled
+            set.
+        kind: ``single``, ``multi`` or ``scores``.
+        classes: names of the C classes, or of the scores.
         members: scores of each member.
         scores: (N,) raw labels from -3 to 3, where the task derives its classes from such labels.
+        votes: (N, C) share of the raters that chose each class, NaN where unknown; None without raters.
+        ranges: lowest and highest value of each score; empty for tasks of classes.
+        clip: predictions are cut to these ranges.
     """
 
     set: str
     utterances: tuple[int, ...]
     ids: tuple[str, ...]
     logits: NDArray[np.float32]
-    targets: NDArray[np.int64] | None
+    targets: NDArray[Any] | None
     kind: str
     classes: tuple[str, ...]
     members: tuple[MemberScore, ...]
     scores: NDArray[np.float64] | None = None
+    votes: NDArray[np.float64] | None = None
+    ranges: tuple[tuple[float, float], ...] = ()
+    clip: bool = False
 
     def ensemble_logits(self, k: int) -> NDArray[np.float32]:
-        """Average the logits of the first k members; returns (N, C)."""
+        """Average the logits, or the predicted scores, of the first k members; returns (N, C)."""
         mean: NDArray[np.float32] = self.logits[:k].mean(0)  # of logits, not of probabilities
-        return mean
+        return self._in_range(mean)
+
+    def member_logits(self, member: int) -> NDArray[np.float32]:
+        """Return the logits, or the predicted scores, of a single member; (N, C)."""
+        return self._in_range(self.logits[member])
+
+    def _in_range(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self.clip:
+            return values
+        low, high = np.array(self.ranges, np.float32).T
+        return values.clip(low, high)
 
     def decisions(self, k: int) -> NDArray[np.int64]:
         """Predict classes (N,), or 0/1 per class (N, C), from the mean logits of the first k members."""
         return decide(self.ensemble_logits(k), self.kind)
 
-    def metric(self, name: str, k: int) -> float:
-        """Compute a metric of the first k members together; ``name`` is a key of ``metrics_of(kind)``."""
+    def figures(self, k: int) -> dict[str, float]:
+        """Compute every metric of the first k members together; of scores the mean over the scores."""
+        return self._figures(self.ensemble_logits(k))
+
+    def member_figures(self, member: int) -> dict[str, float]:
+        """Compute every metric of a single member."""
+        return self._figures(self.member_logits(member))
+
+    def _figures(self, values: NDArray[np.float32]) -> dict[str, float]:
         if self.targets is None:
             raise ValueError("an unlabelled set has no metrics")
-        return metrics_of(self.kind)[name](self.targets, self.decisions(k), len(self.classes))
+        if self.kind == "scores":
+            return score_figures(self.targets, values)
+        decisions = decide(values, self.kind)
+        return {name: one(self.targets, decisions, len(self.classes)) for name, one in metrics_of(self.kind).items()}
+
+    def metric(self, name: str, k: int) -> float:
+        """Compute a metric of the first k members together, by its key in :meth:`figures`."""
+        return self.figures(k)[name]
+
+    def score(self, name: str, k: int) -> float:
+        """Compute a metric as a score by which sizes are chosen: more is better, so an error has a minus."""
+        return score_of_figure(self.metric(name, k), name)
+
+    def scores_without(self, name: str, k: int, jackknife: Jackknife) -> NDArray[np.float64]:
+        """Return the score of :meth:`score` without each cluster, then without each utterance: (G + N,)."""
+        return scores_left(self, self.ensemble_logits(k), name, jackknife)
 
     def report(self, k: int, *, numbered: bool) -> str:
         """Return scikit-learn's classification report, by class name or, as the reference printed it, ``numbered``."""
         if self.targets is None:
             raise ValueError("an unlabelled set has no report")
         return report_text(self.targets, self.decisions(k), None if numbered else self.classes)
+
+
+def scores_left(
+    own: Predictions, values: NDArray[np.float32], metric: str, jackknife: Jackknife
+) -> NDArray[np.float64]:
+    """Return a metric of some predictions as a score, without each cluster, then without each utterance: (G + N,).
+
+    Args:
+        own: predictions that hold the targets.
+        values: (N, C) logits, or predicted scores.
+        metric: key of the metric.
+        jackknife: jackknife over the utterances of ``own``.
+    """
+    assert own.targets is not None
+    if own.kind == "scores":
+        left = figures_left(own.targets, values, jackknife)[metric]
+    else:
+        counts = counts_left(own.targets, decide(values, own.kind), len(own.classes), jackknife)
+        left = metrics_of(own.kind)[metric].of_counts(counts)
+    return -left if metric in LOWER_IS_BETTER else left
 
 
 def finite_rows(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -109,8 +174,14 @@ def without(predictions: Predictions, finite: NDArray[np.bool_]) -> Predictions:
 
 
 def prediction_rows(predictions: Predictions, k: int) -> list[list[str | float]]:
-    """Return a header and a row per utterance: set, utterance, label, predicted, and a logit per class."""
-    logits, decisions = predictions.ensemble_logits(k), predictions.decisions(k)
+    """Return a header and a row per utterance: set, utterance, label, predicted, and a logit per class.
+
+    Of a task of scores: set, utterance, each score, and each prediction; empty where a score is missing.
+    """
+    logits = predictions.ensemble_logits(k)
+    if predictions.kind == "scores":
+        return _score_rows(predictions, logits)
+    decisions = predictions.decisions(k)
     rows: list[list[str | float]] = [
         ["set", "utterance", "label", "predicted", *(f"logit_{name}" for name in predictions.classes)]
     ]
@@ -118,6 +189,16 @@ def prediction_rows(predictions: Predictions, k: int) -> list[list[str | float]]
         label = "" if predictions.targets is None else _written(predictions.targets[place], predictions)
         rows.append([predictions.set, utterance, label, _written(decisions[place], predictions)])
         rows[-1] += map(float, logits[place])
+    return rows
+
+
+def _score_rows(predictions: Predictions, values: NDArray[np.float32]) -> list[list[str | float]]:
+    names = predictions.classes
+    rows: list[list[str | float]] = [["set", "utterance", *names, *(f"predicted_{name}" for name in names)]]
+    for place, utterance in enumerate(predictions.ids):
+        true = [None] * len(names) if predictions.targets is None else predictions.targets[place].tolist()
+        known = ["" if value is None or math.isnan(value) else value for value in true]
+        rows.append([predictions.set, utterance, *known, *map(float, values[place])])
     return rows
 
 

@@ -4,9 +4,11 @@ There are no loader processes: the largest corpus of the field is a few hundred 
 device once, and a member's batch is a list of row numbers.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from sertool.core.corpora.corpus import Corpus, Frames
-from sertool.core.corpora.tasks import Target
+from sertool.core.corpora.tasks import Target, Task, Votes
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.models.inputs import Inputs, lengths
 from sertool.core.recipe.schema import Dataset
@@ -39,9 +41,13 @@ class Tables:
         audio: frames.
         audio_mask: True where a frame is real.
         audio_lengths: on the CPU.
-        targets: classes, or 0/1 for each class; -1 or zeros for an utterance without a target.
+        targets: classes; or a value for each class or score, by ``kind``. An utterance without a target has -1, zeros,
+            or NaN for each score.
         mean, std: statistics of each fold's training frames, or None.
         by_fold: True for an utterance whose audio takes them; None where all do.
+        kind: ``single``, ``multi`` (0/1 for each class), ``soft`` (shares of raters), or ``scores`` (in their units).
+        labels: classes that count as right, where ``kind`` is ``soft``; -1 without one.
+        scores: mean and deviation of each fold's training scores, where ``kind`` is ``scores``.
     """
 
     text: Int64[Tensor, "V N L"] | Float[Tensor, "1 N L D"]
@@ -54,6 +60,9 @@ class Tables:
     mean: Float[Tensor, "F 1 1 M"] | None = None
     std: Float[Tensor, "F 1 1 M"] | None = None
     by_fold: Bool[Tensor, "N"] | None = None
+    kind: str = "single"
+    labels: Int64[Tensor, "N"] | None = None
+    scores: Float[Tensor, "F 2 C"] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -62,12 +71,26 @@ class Tables:
 
     def to(self, device: torch.device) -> "Tables":
         """Return the tables on another device; lengths stay on the CPU."""
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(device)
-            for name in ("text", "text_mask", "audio", "audio_mask", "targets", "mean", "std", "by_fold")
-            if (value := getattr(self, name)) is not None
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor) and name not in ("text_lengths", "audio_lengths")
         }
         return replace(self, **moved)
+
+    def targets_at(self, rows: Int64[Tensor, "E B"], folds: Int64[Tensor, "E"]) -> Tensor:
+        """Return the targets of utterances ``rows``; scores standardised by the training scores of each fold."""
+        targets = self.targets[rows]
+        if self.scores is None:
+            return targets
+        mean, std = self.scores[folds].unsqueeze(2).unbind(1)
+        return (targets - mean) / std
+
+    def in_units(self, outputs: Float[Tensor, "N C"], fold: int) -> Float[Tensor, "N C"]:
+        """Return outputs of a member of a fold in the units of the scores; the inverse of :meth:`targets_at`."""
+        assert self.scores is not None
+        statistics = self.scores[fold].to(outputs.device)
+        return outputs * statistics[1] + statistics[0]
 
     def gather(self, rows: Int64[Tensor, "E B"], folds: Sequence[int]) -> Inputs:
         """Return the inputs of utterances ``rows`` (on the CPU), member e with the vocabulary of fold ``folds[e]``."""
@@ -105,15 +128,16 @@ def make_tables(
     vocabularies: Sequence[Vocabulary],
     standardizations: Sequence[Standardization | None],
     dataset: Dataset,
-    num_classes: int,
-    multi_label: bool,
+    task: Task,
     device: torch.device,
     speakers: Mapping[str, Standardization] | None = None,
+    scores: Sequence[Standardization] = (),
 ) -> Tables:
     """Pad a corpus to the recipe's lengths and put it on the device.
 
     A modality that the recipe leaves out becomes one masked position, which the models treat as missing. With
-    ``standardize: speaker``, the audio of a speaker without statistics in ``speakers`` takes the fold's.
+    ``standardize: speaker``, the audio of a speaker without statistics in ``speakers`` takes the fold's. ``scores`` has
+    the mean and deviation of each fold's training scores.
     """
     if "text" not in dataset.modalities:
         if corpus.text_frames is not None:
@@ -150,10 +174,13 @@ def make_tables(
         audio=audio.to(device),
         audio_mask=audio_mask.to(device),
         audio_lengths=lengths(audio_mask),
-        targets=_targets(targets, num_classes, multi_label).to(device),
+        targets=_targets(targets, task).to(device),
         mean=mean,
         std=std,
         by_fold=by_fold,
+        kind="soft" if task.is_soft else task.kind,
+        labels=_labels(targets).to(device) if task.is_soft else None,
+        scores=torch.tensor([[own.mean, own.std] for own in scores]).to(device) if scores else None,
     )
 
 
@@ -247,9 +274,24 @@ def _standardize_each(audio: Tensor, mask: Tensor) -> Tensor:
     return (audio - mean) / variance.sqrt().clamp(min=1e-3) * weights
 
 
-def _targets(targets: Sequence[Target | None], num_classes: int, multi_label: bool) -> Tensor:
+def _targets(targets: Sequence[Target | None], task: Task) -> Tensor:
     """Return targets as ``Tables`` holds them."""
-    if multi_label:
-        rows = [target if isinstance(target, tuple) else (0,) * num_classes for target in targets]
-        return torch.tensor(rows, dtype=torch.float32).view(len(rows), num_classes)
-    return torch.tensor([target if isinstance(target, int) else -1 for target in targets], dtype=torch.int64)
+    number = len(task.classes)
+    if not task.is_soft and task.kind == "single":
+        return _labels(targets)
+    none = (math.nan if task.kind == "scores" else 0.0,) * number
+    rows = [_values(target) or none for target in targets]
+    return torch.tensor(rows, dtype=torch.float32).view(len(rows), number)
+
+
+def _values(target: Target | None) -> tuple[float, ...]:
+    """Return the value for each class or score; an empty tuple without any."""
+    if isinstance(target, Votes):
+        return target.shares
+    return target if isinstance(target, tuple) else ()
+
+
+def _labels(targets: Sequence[Target | None]) -> Tensor:
+    """Return the class of each utterance, -1 without one."""
+    labels = [target.label if isinstance(target, Votes) else target for target in targets]
+    return torch.tensor([label if isinstance(label, int) else -1 for label in labels], dtype=torch.int64)

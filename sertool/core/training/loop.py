@@ -19,6 +19,8 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.memory import release_memory
 from sertool.core.errors import SertoolError
 from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.metrics.scores import score_figures
+from sertool.core.metrics.selection import score_of_figure
 from sertool.core.models.build import StackModel
 from sertool.core.models.kernels import new_kernel_lines
 from sertool.core.models.layers import generator
@@ -34,7 +36,7 @@ from sertool.core.training.schedule import plan_epoch
 from sertool.core.training.steps import ClassWeights, Stack, run_steps
 
 Result = TypeVar("Result")
-NO_SCORE = -1.0  # below any score, so that the first epoch is always the best so far
+NO_SCORE = -1e30  # below any score, so that the first epoch is always the best so far
 
 
 @dataclass(frozen=True)
@@ -245,13 +247,21 @@ def validate(state: StackState, tables: Tables, settings: Training, precision: P
         folds = [member.fold for member in state.members]
         # The threads of a worker are set already, so members stay in their stack.
         logits = logits_of(state.model, tables, rows, folds, precision, side_by_side=False)
-    scores = []
-    for own, result in zip(rows, logits, strict=True):
-        targets = tables.targets[own.to(tables.device)].cpu()
-        kind = "multi" if targets.dim() == 2 else "single"
-        decisions = decide(result.numpy(), kind)
-        scores.append(METRICS[settings.select](targets.long().numpy(), decisions, result.shape[-1]))
-    return scores
+    return [
+        _score(member, result, tables, settings.select) for member, result in zip(state.members, logits, strict=True)
+    ]
+
+
+def _score(member: Member, result: Tensor, tables: Tables, select: str) -> float:
+    """Compute the validation score of a member; more is better, so an error has a minus."""
+    rows = member.valid.to(tables.device)
+    if tables.kind == "scores":
+        values = tables.in_units(result, member.fold)
+        figures = score_figures(tables.targets[rows].cpu().double().numpy(), values.double().numpy())
+        return score_of_figure(figures[select], select)
+    targets = (tables.targets if tables.labels is None else tables.labels)[rows].cpu()
+    decisions = decide(result.numpy(), "multi" if tables.kind == "multi" else "single")
+    return METRICS[select](targets.long().numpy(), decisions, result.shape[-1])
 
 
 def _outcome(state: StackState, place: int, score: float, settings: Training) -> str:

@@ -11,10 +11,12 @@ from torch import Tensor
 from sertool.core.compute.device import Precision
 from sertool.core.models.build import StackModel
 from sertool.core.models.kernels.noise import Noise
+from sertool.core.recipe.losses import weights_of
 from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
 from sertool.core.training.optimizer import StackedAdam
 from sertool.core.training.schedule import Schedule
+from sertool.core.training.score_losses import score_loss
 
 ClassWeights = Float[Tensor, "V C"] | None  # weight of each class in the loss, for each of V folds
 
@@ -49,7 +51,12 @@ class Stack:
         folds: Int64[Tensor, "E"],
     ) -> Float[Tensor, "E"]:
         """Sum each member's losses over the utterances that count (weight 1, not 0); all tensors on the device."""
-        each = losses(logits.float(), self.tables.targets[index], folds, self.settings, self.class_weights)
+        tables, settings = self.tables, self.settings
+        targets = tables.targets_at(index, folds)
+        if settings.loss is not None:
+            return score_loss(logits.float(), targets, weight, weights_of(settings.loss))
+        soft = tables.kind == "soft"
+        each = losses(logits.float(), targets, folds, settings, self.class_weights, soft=soft)
         return (each * weight).sum(1)
 
 
@@ -90,17 +97,25 @@ def losses(
     folds: Int64[Tensor, "E"],
     settings: Training,
     class_weights: Float[Tensor, "V C"] | None,
+    *,
+    soft: bool = False,
 ) -> Float[Tensor, "E B"]:
     """Compute the loss of each utterance: cross-entropy, or binary cross-entropy summed over the classes.
 
     Args:
         logits: outputs of the stack.
-        targets: classes, or 0/1 for each class.
+        targets: classes; or 0/1 for each class, with ``soft`` the share of the raters that chose it.
         folds: fold of each member; it selects the class weights.
         settings: section ``training`` of the recipe.
         class_weights: weight of each class for each of V folds, or None.
+        soft: targets are shares, whose cross-entropy with the softmax of the logits is the loss.
     """
     smoothing = settings.label_smoothing
+    if soft:
+        shares = targets * (1 - smoothing) + smoothing / targets.shape[-1]
+        if class_weights is not None:
+            shares = shares * class_weights[folds].unsqueeze(1)
+        return -(shares * F.log_softmax(logits, -1)).sum(-1)
     if targets.dim() == 3:
         # Label smoothing for two outcomes: 1 becomes 1 - s / 2, 0 becomes s / 2.
         smooth = targets * (1 - smoothing) + smoothing / 2

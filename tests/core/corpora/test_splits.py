@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
-from sertool.core.corpora.splits import Fold, group_of, make_folds, targets_of
+from sertool.core.corpora.splits import Fold, group_of, make_folds
+from sertool.core.corpora.targets import targets_of
 from sertool.core.corpora.tasks import Task
 from sertool.core.errors import DataError, UsageError
 from sertool.core.recipe.schema import Splits

@@ -43,7 +43,7 @@ def refused(**changes) -> list[str]:
         ),
         (
             {"training": {"select": "uarr"}},
-            "training.select: expected accuracy, uar or f1_weighted, did you mean 'uar'? (got \"uarr\")",
+            "training.select: expected accuracy, uar, f1_weighted, ccc, mae or pearson, did you mean 'uar'? (got \"uarr\")",
         ),
         ({"training": {"runs": 0}}, "training.runs: must be at least 1 (got 0)"),
         ({"training": {"runs": 1.5}}, "training.runs: expected a whole number (got 1.5)"),
@@ -154,7 +154,7 @@ def test_all_problems_are_told_at_once():
     assert found == [
         "model.hiden_size: unknown key, did you mean 'hidden_size'?",
         "training.runs: must be at least 1 (got 0)",
-        'training.select: expected accuracy, uar or f1_weighted (got "best")',
+        'training.select: expected accuracy, uar, f1_weighted, ccc, mae or pearson (got "best")',
         "trainig: unknown key, did you mean 'training'?",
     ]
 

@@ -1,0 +1,62 @@
+"""Statistics of training targets: what standardises scores, how often classes occur, and what cannot be learnt."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.splits import Fold
+from sertool.core.corpora.targets import labels_of
+from sertool.core.corpora.tasks import Target, Task
+from sertool.core.errors import DataError
+from sertool.core.training.batches import Standardization
+
+LEAST = 1e-9  # deviation of a score in units of its range; below it, it is constant but for rounding
+
+
+def fit_scores(targets: NDArray[np.float64]) -> Standardization:
+    """Compute mean and standard deviation of each score over training targets (N, D), NaN where one is missing."""
+    return Standardization(tuple(np.nanmean(targets, 0).tolist()), tuple(np.nanstd(targets, 0).tolist()))
+
+
+def check_scores(task: Task, targets: Sequence[Target | None], folds: Sequence[Fold], select: str) -> None:
+    """Refuse scores that are constant where something must be learnt or chosen by them.
+
+    Args:
+        task: task of the scores.
+        targets: targets of all utterances.
+        folds: training and validation sets.
+        select: metric that chooses the best epoch; correlations need two different targets in validation.
+
+    Raises:
+        DataError: a score has fewer than two different values in a fold's training or validation utterances.
+    """
+    for fold in folds:
+        where = f" of fold {fold.name}" if len(folds) > 1 else ""
+        for name, set_name in (("train", "training"), ("valid", "validation")):
+            own = labels_of(targets, fold.sets[name], "scores")
+            for score, (low, high), column in zip(task.classes, task.ranges, own.T, strict=True):
+                values = column[~np.isnan(column)]
+                if len(values) and values.std() > LEAST * (high - low):
+                    continue
+                held = f"is always {values[0]:g}" if len(values) else "is missing for all utterances"
+                if name == "train":
+                    others = [other for other in task.classes if other != score]
+                    hint = f"leave it out: --set 'dataset.task={', '.join(others)}'" if others else None
+                    raise DataError(f"{score} {held} in {set_name}{where}: nothing can be learnt from it", hint=hint)
+                if select != "mae" or not len(values):
+                    raise DataError(
+                        f"{score} {held} in {set_name}{where}: no correlation can choose the best epoch by it",
+                        hint="--set training.select=mae needs no different values"
+                        if len(values)
+                        else "other splits, for example --set splits.seed=2",
+                    )
+
+
+def ties_in(corpus: Corpus, task: Task) -> int:
+    """Count the utterances with raters that have no label for a task, because the raters tie."""
+    if task.kind == "scores":
+        return 0
+    rated = (one for one in corpus.utterances if one.split != "private" and task.name in (one.ratings or {}))
+    return sum(task.name not in one.labels for one in rated)
