@@ -139,20 +139,7 @@ def make_tables(
     ``standardize: speaker``, the audio of a speaker without statistics in ``speakers`` takes the fold's. ``scores`` has
     the mean and deviation of each fold's training scores.
     """
-    if "text" not in dataset.modalities:
-        if corpus.text_frames is not None:
-            text = torch.zeros(1, len(targets), 1, corpus.text_frames.width)
-        else:
-            text = torch.zeros(len(vocabularies), len(targets), 1, dtype=torch.int64)
-        text_mask = torch.zeros(len(targets), 1, dtype=torch.bool)
-    elif corpus.text_frames is not None:
-        padded = _pad(corpus.text_frames, dataset.max_text_length)
-        text, text_mask = padded.unsqueeze(0), _real(padded)
-    else:
-        words = [utterance.words for utterance in corpus.utterances]
-        ids = [[v.encode(w, dataset.max_text_length) for w in words] for v in vocabularies]
-        text = torch.tensor(ids, dtype=torch.int64).view(len(vocabularies), len(words), dataset.max_text_length)
-        text_mask = text[0] != 0  # id 0 is padding in every vocabulary
+    text, text_mask = _texts(corpus, vocabularies, dataset)
     use_audio = "audio" in dataset.modalities
     audio = _pad(corpus.audio, dataset.max_audio_length if use_audio else 1)
     if not use_audio:
@@ -182,6 +169,26 @@ def make_tables(
         labels=_labels(targets).to(device) if task.is_soft else None,
         scores=torch.tensor([[own.mean, own.std] for own in scores]).to(device) if scores else None,
     )
+
+
+def _texts(corpus: Corpus, vocabularies: Sequence[Vocabulary], dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """Return the texts as ``Tables`` holds them, and their mask: a masked position where the recipe leaves them out."""
+    number = len(corpus.utterances)
+    if "text" not in dataset.modalities:
+        if corpus.text_frames is not None:
+            text = torch.zeros(1, number, 1, corpus.text_frames.width)
+        else:
+            text = torch.zeros(len(vocabularies), number, 1, dtype=torch.int64)
+        text_mask = torch.zeros(number, 1, dtype=torch.bool)
+    elif corpus.text_frames is not None:
+        padded = _pad(corpus.text_frames, dataset.max_text_length)
+        text, text_mask = padded.unsqueeze(0), _real(padded)
+    else:
+        words = [utterance.words for utterance in corpus.utterances]
+        ids = [[v.encode(w, dataset.max_text_length) for w in words] for v in vocabularies]
+        text = torch.tensor(ids, dtype=torch.int64).view(len(vocabularies), len(words), dataset.max_text_length)
+        text_mask = text[0] != 0  # id 0 is padding in every vocabulary
+    return text, text_mask
 
 
 def fit_standardization(corpus: Corpus, rows: Sequence[int], max_audio_length: int) -> Standardization:

@@ -43,7 +43,8 @@ def refused(**changes) -> list[str]:
         ),
         (
             {"training": {"select": "uarr"}},
-            "training.select: expected accuracy, uar, f1_weighted, ccc, mae or pearson, did you mean 'uar'? (got \"uarr\")",
+            "training.select: expected accuracy, uar, f1_weighted, ccc, mae or pearson, "
+            "did you mean 'uar'? (got \"uarr\")",
         ),
         ({"training": {"runs": 0}}, "training.runs: must be at least 1 (got 0)"),
         ({"training": {"runs": 1.5}}, "training.runs: expected a whole number (got 1.5)"),
