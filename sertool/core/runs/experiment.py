@@ -269,7 +269,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "task": experiment.task.name,
         "classes": list(experiment.task.classes),
         "rule": experiment.task.rule,
-        **({"ranges": experiment.task.ranges} if experiment.task.ranges else {}),
+        **({"ranges": [list(own) for own in experiment.task.ranges]} if experiment.task.ranges else {}),
         "audio_width": corpus.audio.width,
         "text_width": corpus.text_frames.width if corpus.text_frames is not None else None,
         "counts": corpus.counts(),

@@ -133,6 +133,17 @@ def test_more_members_join_those_that_were_killed(tmp_path, monkeypatch, save_al
     assert not [name for name in contents(tmp_path / "run") if name.startswith("state")]
 
 
+def test_more_members_of_scores_join_the_others(tmp_path):
+    """The ranges of the scores are lists in corpus.json, and tuples in a task."""
+    corpus = make_corpus({"train": 12, "valid": 8, "test": 4})
+    rated = tuple(replace(own, labels={"valence": 1.0 + n % 5}) for n, own in enumerate(corpus.utterances))
+    data = write_tiny(tmp_path / "data", replace(corpus, utterances=rated, classes={}, ranges={"valence": (1.0, 5.0)}))
+    recipe = tiny_recipe(dataset={"target": "scores"}, training={"runs": 1, "max_epochs": 1, "select": "ccc"})
+    complete(recipe, data, tmp_path / "run", [1])
+    complete(recipe, data, tmp_path / "run", [1, 2])
+    assert sorted(run.seed for run in list_runs(tmp_path / "run")) == [1, 2]
+
+
 def test_it_says_where_it_goes_on(tmp_path, monkeypatch, save_always):
     data = write_tiny(tmp_path / "data")
     recipe = tiny_recipe(training={"max_epochs": 3, "patience": None})
