@@ -75,6 +75,7 @@ def test_a_shown_command_exists(page, command):
             ["source", ".venv/bin/activate"],
             ["python", "tools/recipe_docs.py"],
             ["python", "tools/interval_coverage.py"],
+            ["python", "tools/score_coverage.py"],
             ["pip", "install"],
         )
         return
