@@ -130,7 +130,8 @@ def plain(own: Estimate) -> dict[str, float | None]:
 
 def agreements(corpus: Corpus) -> dict[str, Agreement]:
     """Return the agreement on each task that at least one rater rated, by its name."""
-    return {task: found for task in rated_tasks(corpus) if (found := agreement_on(corpus, task)) is not None}
+    found = {task: agreement_on(corpus, task, classes) for task, classes in rated_tasks(corpus).items()}
+    return {task: own for task, own in found.items() if own is not None}
 
 
 def agreement_on(corpus: Corpus, task: str, classes: Sequence[str] | None = None) -> Agreement | None:
@@ -139,7 +140,8 @@ def agreement_on(corpus: Corpus, task: str, classes: Sequence[str] | None = None
     Args:
         corpus: the utterances with what each rater said.
         task: name of the task.
-        classes: its classes; None: those of the corpus, or else all that raters named. Votes for others do not count.
+        classes: its classes; empty for scores; None: those of the corpus, or else all that raters named. Votes for
+            others do not count.
     """
     classes = rated_tasks(corpus).get(task, ()) if classes is None else classes
     number = len(corpus.utterances)
