@@ -91,6 +91,8 @@ def _kind(field: dict[str, Any]) -> str:
     if "enum" in field or "const" in field:
         return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
     kind = field["type"]
+    if kind == "object":
+        return f"table of {_kind(field['additionalProperties'])} by {_kind(field['propertyNames'])}"
     if kind == "array":
         inner = _kind(field["items"])
         return f"list of {inner}"

@@ -29,7 +29,8 @@ OTHERS = ["iemocap-folds", "emodb", "custom"]
 ENCODERS = ["emodb-whisper", "meld-text", "custom-modern"]
 MODERN = ["iemocap-modern", "iemocap-modern-folds", "mosi-modern", "mosei-modern", "meld-modern"]
 HONEST = [f"{name}-honest" for name in PAPER]
-NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN])
+SCORES = ["mosi-score", "mosei-score", "iemocap-dimensions", "msp-podcast", "custom-scores"]
+NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN, *SCORES])
 
 
 def load(name: str) -> recipes.Recipe:
@@ -52,7 +53,7 @@ def run(*arguments: str):
 def test_these_recipes_are_shipped():
     # demo is the packaged corpus's, tested with it.
     assert [name for name in recipes.names() if name != "demo"] == NAMES
-    assert len(NAMES) == 35
+    assert len(NAMES) == 40
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,6 +54,7 @@ def prepare_start(plan: Plan, inputs: Sequence[FoldInputs], data: Path) -> tuple
                 _check_hash(start, place, plan.folder)
             return start, _seen_notes(source, check_seen(experiment, source))
     trained, seen = _open(plan.source, plan.folder, data)
+    _check_target(plan.source, trained, experiment)
     _check_sizes(plan.source, trained, experiment)
     known = source or StartSource(
         plan.source,
@@ -118,6 +119,19 @@ def _union(packed: Sequence[str]) -> frozenset[bytes]:
     return frozenset().union(*(unpack(text) for text in packed))
 
 
+def _check_target(name: str, trained: Trained, experiment: Experiment) -> None:
+    """Refuse to start a training for scores from a run for classes, and the reverse."""
+    theirs, ours = trained.task, experiment.task
+    if (theirs.kind == "scores") == (ours.kind == "scores"):
+        return
+    kinds = ("scores", "classes") if theirs.kind == "scores" else ("classes", "scores")
+    raise UsageError(
+        f"--from {name}: it predicts {kinds[0]} ({', '.join(theirs.classes)}), the recipe predicts {kinds[1]} "
+        f"({', '.join(ours.classes)})",
+        hint=f"start from a run for {kinds[1]}",
+    )
+
+
 def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
     """Refuse a source whose weights have other shapes; rows of the embedding and of the classifier may differ."""
     theirs, ours, corpus = trained.recipe, experiment.recipe, experiment.corpus
@@ -172,7 +186,8 @@ def _notes(experiment: Experiment, inputs: Sequence[FoldInputs], start: Start, t
     classes = experiment.task.classes
     known = [classes[row] for row in shared_classes(source, experiment.task)]
     new = [name for name in classes if name not in known]
-    parts += [f"classes known: {', '.join(known)}"] if known else []
+    kind = "scores" if experiment.task.kind == "scores" else "classes"
+    parts += [f"{kind} known: {', '.join(known)}"] if known else []
     parts += [f"new: {', '.join(new)}"] if new else []
     notes = [f"starting from {source.name} ({plural(number, 'member')}, best first): " + "; ".join(parts)]
     notes += [

@@ -168,7 +168,8 @@ def shared_rows(new: Vocabulary, old: Vocabulary, *, words: bool) -> dict[int, i
 
 def shared_classes(source: StartSource, task: Task) -> dict[int, int]:
     """Return the source's number of each class that it knows, by the class's own number."""
-    if source.task != task.name:  # classes of two tasks may share a name, but not a meaning
+    # Classes of two tasks may share a name, but not a meaning. Several scores together are a task, too.
+    if source.task != task.name and task.kind != "scores":
         return {}
     theirs = {_meaning(name): row for row, name in enumerate(source.classes)}
     names = map(_meaning, task.classes)
