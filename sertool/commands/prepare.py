@@ -83,6 +83,14 @@ RescaleOption = Annotated[
     str | None,
     option("--rescale", "Lowest and highest score of the table, such as 1:5. Default: -3:3.", "LOW:HIGH"),
 ]
+RangeOption = Annotated[
+    str | None,
+    option(
+        "--range",
+        "Lowest and highest score, which keep their scale: 1:5 for all scores, or arousal=1:5,valence=-1:1.",
+        "LOW:HIGH|LIST",
+    ),
+]
 TranscribeOption = Annotated[
     str | None,
     option("--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"),
@@ -117,6 +125,7 @@ def prepare(
     pattern: PatternOption = None,
     map_labels: MapLabelsOption = None,
     map_texts: MapTextsOption = None,
+    ranges: RangeOption = None,
     rescale: RescaleOption = None,
     splits: SplitsOption = "0.7,0.15,0.15",
     seed: SeedOption = 1,
@@ -134,10 +143,11 @@ def prepare(
 ) -> None:
     """Turn a table or a folder of recordings into a corpus.
 
-    Columns of a table: audio or text, and label (or emotion, sentiment, score). Optional columns: utterance (or id),
-    speaker, session, dialogue, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or
-    left or right). Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the
-    published corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
+    Columns of a table: audio or text, and label (or emotion, sentiment, score), scores (arousal, valence, dominance,
+    score_NAME) or what raters said (rater_1, ... or votes). Optional columns: utterance (or id), speaker, session,
+    dialogue, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or left or right).
+    Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the published corpus
+    that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
@@ -153,7 +163,7 @@ def prepare(
     computing = Computing(opened, device, workers, launcher, address)
     if is_prepared(table, opened):
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
-    draw, choices = parse_splits(splits, seed), parse_choices(pattern, map_labels, rescale, map_texts)
+    draw, choices = parse_splits(splits, seed), parse_choices(pattern, map_labels, rescale, map_texts, ranges)
     reader = opened.dataset.reader
     source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None, stream)
     if dry_run:

@@ -2,12 +2,13 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
 from sertool.core.corpora.names import is_missing, missing_among, normal, visible
 from sertool.core.formatting import first_few, plural, row_numbers
+from sertool.core.prepare.label_columns import EMOTION, RATERS, VOTES, holds_classes, label_column
 from sertool.core.prepare.labels import BETWEEN, SCORE, TASKS
 
 LABELS = tuple(name for name in TASKS if name != SCORE)
@@ -32,7 +33,7 @@ def plain_cells(records: Records[Number]) -> tuple[Records[Number], list[str]]:
         The rows, and sentences on the cells that were changed, with their rows.
     """
     # Most tables are plain: then their cells are looked at once for each distinct one, and no row is copied.
-    found = {column: _not_plain(column, _distinct(column, records)) for column in (*NAMES, *VALUES)}
+    found = dict(_all_not_plain(records))
     plain = {column: cells for column, cells in found.items() if cells}
     emptied: Places = defaultdict(list)
     renamed: Places = defaultdict(list)
@@ -45,19 +46,32 @@ def plain_cells(records: Records[Number]) -> tuple[Records[Number], list[str]]:
     return made, list(_notes(emptied, renamed))
 
 
-def _distinct(column: str, records: Iterable[tuple[int | None, Record]]) -> set[str]:
-    return {record[column] for _, record in records if column in record}
+def _all_not_plain(records: Records[Number]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each column with its cells that are not plain, and their plain form."""
+    own: list[str] = [name for name in (records[0][1] if records else ()) if name not in (*NAMES, *VALUES)]
+    raters: list[str] = [name for name in own if holds_classes(name)]
+    numbers: list[str] = [name for name in own if name == RATERS or (label_column(name) and name not in raters)]
+    # All raters of an utterance, and its label, choose among the same classes.
+    together = (*(name for name, task in TASKS.items() if task == EMOTION), *raters) if raters else ()
+    cells = _distinct(together, records)
+    for column in (*NAMES, *raters, VOTES):
+        known = cells if column in together else _distinct((column,), records)
+        yield column, _not_plain(column in (*LABELS, *raters), known)
+    for column in (*VALUES, *numbers):
+        yield column, dict.fromkeys(missing_among(_distinct((column,), records)) - {""}, "")
 
 
-def _not_plain(column: str, cells: set[str]) -> dict[str, str]:
-    """Return the cells of a column that are not plain, with their plain form."""
-    if column in VALUES:
-        return dict.fromkeys(missing_among(cells) - {""}, "")
+def _distinct(columns: Iterable[str], records: Iterable[tuple[int | None, Record]]) -> set[str]:
+    return {record[column] for _, record in records for column in columns if column in record}
+
+
+def _not_plain(are_classes: bool, cells: set[str]) -> dict[str, str]:
+    """Return the cells of a column of names that are not plain, with their plain form."""
     plain = {cell: normal(cell) for cell in cells}
     # Beside a class +, a - is the other class; alone it stands for a missing value.
-    signs = column in LABELS and "+" in cells
+    signs = are_classes and "+" in cells
     for cell, name in plain.items():
-        if column in LABELS and BETWEEN in name:
+        if are_classes and BETWEEN in name:
             plain[cell] = _plain_list(name)
         elif is_missing(name) and not (signs and name == "-"):
             plain[cell] = ""

@@ -1,4 +1,4 @@
-"""The user's choices on how a table or folder is read: facts in names, classes renamed, scores rescaled."""
+"""The user's choices on how a table or folder is read: facts in names, classes renamed, scales of scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from sertool.core.formatting import first_few
 from sertool.core.prepare.audio_paths import file_ids
 from sertool.core.prepare.cells import Number, Records, plain_cells
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.label_columns import SENTIMENT, label_columns
 from sertool.core.prepare.label_map import LabelMap, parse_label_map
 from sertool.core.prepare.labels import SCORE
 from sertool.core.prepare.pattern import TEXT, Pattern, fact_of, parse_pattern
+from sertool.core.prepare.ranges import NONE_STATED, Ranges, parse_ranges
 from sertool.core.prepare.rows import ID_COLUMNS
 from sertool.core.prepare.scale import STORED, Scale, parse_scale
 from sertool.core.prepare.text_map import TextMap, parse_text_map
@@ -25,14 +27,16 @@ class Choices:
     Attributes:
         pattern: facts in the names of recordings.
         label_map: classes that are merged or renamed.
-        scale: scale of the scores.
+        scale: scale of the column ``score``, which is rescaled to -3 to 3.
         text_map: sentences by the codes that names hold.
+        ranges: ranges of scores that keep their scale.
     """
 
     pattern: Pattern | None = None
     label_map: LabelMap | None = None
     scale: Scale = STORED
     text_map: TextMap | None = None
+    ranges: Ranges = NONE_STATED
 
     @property
     def files(self) -> list[Path]:
@@ -50,7 +54,17 @@ class Choices:
             made["rescale"] = [self.scale.low, self.scale.high]
         if self.text_map is not None:
             made["map_texts"] = dict(self.text_map.texts)
+        if self.ranges != NONE_STATED:
+            made["range"] = self.ranges.to_json()
         return made
+
+    def scale_of(self, task: str) -> Scale | None:
+        """Return the scale of a score in the table; None where it has none and the user stated none."""
+        return self.ranges.of(task) or (self.scale if task == SENTIMENT else None)
+
+    def stored(self, task: str, score: float) -> float:
+        """Return a score of the table as the corpus holds it: on its own scale, or rescaled to -3 to 3."""
+        return self.scale.rescaled(score) if task == SENTIMENT and self.ranges.of(task) is None else score
 
     def apply(
         self, header: Sequence[str], records: Records[Number], findings: Findings
@@ -74,10 +88,13 @@ class Choices:
         if self.label_map is not None and not findings:
             records, told = self.label_map.apply(records)
             notes += told
+        scores = label_columns(header, self.ranges.named).score_tasks
         if self.scale != STORED:
-            if SCORE not in header:
+            if SENTIMENT not in scores:
                 raise UsageError(f"--rescale: there is no column {SCORE!r}", hint="leave out --rescale")
             notes.append(f"scores from {self.scale} are rescaled to {STORED}")
+        if self.ranges != NONE_STATED:
+            self.ranges.check(scores)
         return header, records, notes
 
 
@@ -85,9 +102,13 @@ AS_IT_STANDS = Choices()
 
 
 def parse_choices(
-    pattern: str | None, label_map: str | None, scale: str | None, text_map: str | None = None
+    pattern: str | None,
+    label_map: str | None,
+    scale: str | None,
+    text_map: str | None = None,
+    ranges: str | None = None,
 ) -> Choices:
-    """Parse the options --pattern, --map-labels, --rescale and --map-texts; None where one was not given.
+    """Parse the options --pattern, --map-labels, --rescale, --map-texts and --range; None where one was not given.
 
     Raises:
         UsageError, DataError: one of them, or the file that it names, is wrong.
@@ -97,7 +118,14 @@ def parse_choices(
         None if label_map is None else parse_label_map(label_map),
         STORED if scale is None else parse_scale(scale),
         None if text_map is None else parse_text_map(text_map),
+        NONE_STATED if ranges is None else parse_ranges(ranges),
     )
+    if scale is not None and choices.ranges.of(SENTIMENT):
+        raise UsageError(
+            f"--range {ranges}: and --rescale {scale} are both about the column {SCORE!r}",
+            hint=f"--range keeps its scale and --rescale maps it to {STORED}: leave out one; "
+            "--range arousal=LOW:HIGH is about no other score",
+        )
     if choices.text_map and TEXT not in (choices.pattern.columns if choices.pattern else ()):
         raise UsageError(
             "--map-texts: no {text} in --pattern says where the names hold the code of their sentence",

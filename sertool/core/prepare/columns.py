@@ -12,6 +12,7 @@ from itertools import islice
 
 from sertool.core.corpora.names import is_missing, normal
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.label_columns import is_label_column, label_column
 from sertool.core.prepare.labels import TASKS
 from sertool.core.prepare.other_names import chosen_names, may_be_read, other_names
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS
@@ -36,12 +37,17 @@ def column_name(given: str) -> str:
 
 def is_read(name: str) -> bool:
     """Check whether the cells of a column may be read, under this name or another one."""
-    return name in READ or may_be_read(name)
+    return is_known(name) or label_column(name) is not None or may_be_read(name)
+
+
+def is_known(name: str) -> bool:
+    """Check whether a column has the usual name of one that sertool reads."""
+    return name in READ or is_label_column(name)
 
 
 def unused(header: Iterable[str]) -> list[str]:
     """Return columns whose names are none of the known ones, but may be misspelled ones: short, and not too many."""
-    others = (name for name in header if name and name not in READ and len(name) <= LONGEST_NAME)
+    others = (name for name in header if name and not is_known(name) and len(name) <= LONGEST_NAME)
     return list(islice(dict.fromkeys(others), _MOST_COMPARED))
 
 
@@ -84,7 +90,7 @@ def needed(header: Sequence[str]) -> set[str]:
 
 def check_repeated(names: Collection[str], findings: Findings) -> None:
     """Refuse columns that are read and appear twice; others may be repeated, as no one reads them."""
-    for name, count in Counter(name for name in names if name in READ).items():
+    for name, count in Counter(name for name in names if is_known(name)).items():
         if count > 1:
             findings.add(f"column {name!r} appears twice")
 

@@ -1,11 +1,12 @@
 """The first rows of a checked table or folder, to see how it is read before anything is written."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS
+from sertool.core.corpora.corpus import KNOWN_OF_SPEECH, SPLITS, Rating
 from sertool.core.formatting import GAP, aligned, cut, plural, total_width
 from sertool.core.prepare.labels import BETWEEN
 from sertool.core.prepare.rows import Row, Table
@@ -113,6 +114,10 @@ def _plain(table: Table, row: Row) -> dict[str, Any]:
         **{name: row.groups.get(name) for name in KNOWN_OF_SPEECH},
         "fold": row.fold,
         "labels": {task: list(label) if isinstance(label, tuple) else label for task, label in row.labels.items()},
+        "ratings": {
+            task: {rater: list(said) if isinstance(said, tuple) else said for rater, said in own.items()}
+            for task, own in (row.ratings or {}).items()
+        },
         "text": row.text,
     }
 
@@ -123,8 +128,18 @@ def _cells(table: Table, row: Row) -> dict[str, str]:
     labels = {
         task: BETWEEN.join(label) if isinstance(label, list) else label for task, label in plain["labels"].items()
     }
-    given = {**{name: value for name, value in plain.items() if name != "labels"}, **labels}
+    raters = {f"{task} raters": _counted(own.values()) for task, own in (row.ratings or {}).items()}
+    given = {**{name: value for name, value in plain.items() if name not in ("labels", "ratings")}, **labels, **raters}
     return {name: _shown(value) for name, value in given.items() if value not in (None, "")}
+
+
+def _counted(said: Collection[Rating]) -> str:
+    """Write scores in order, and classes with the number of raters who chose them, as in the column ``votes``."""
+    scores = [one for one in said if isinstance(one, float)]
+    if len(scores) == len(said):
+        return BETWEEN.join(map(_shown, sorted(scores)))
+    counts = Counter(" & ".join(one) if isinstance(one, tuple) else _shown(one) for one in said)
+    return BETWEEN.join(f"{name}:{number}" for name, number in sorted(counts.items()))
 
 
 def _shown(value: str | float) -> str:

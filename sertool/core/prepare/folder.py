@@ -17,11 +17,12 @@ from sertool.core.prepare.choices import AS_IT_STANDS, Choices
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.emobox import Division
 from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
+from sertool.core.prepare.label_columns import SENTIMENT
+from sertool.core.prepare.labels import SCORE, TASKS, list_columns, parse_labels
 from sertool.core.prepare.layout import CLASS, GENDER, SPEAKER, SPLIT, UNUSED, guess_layout, same_emotions
 from sertool.core.prepare.pattern import Pattern
 from sertool.core.prepare.rows import Row, Table, divided
-from sertool.core.prepare.scale import Scale
+from sertool.core.prepare.scores import ScoreColumn, own_ranges, read_scores
 from sertool.core.prepare.split_names import read_splits, split_word
 from sertool.core.prepare.table import is_unicode
 
@@ -69,14 +70,16 @@ def read_folder(
     if findings:
         option = "--pattern or --map-texts" if choices.text_map else "--pattern"
         raise DataError(problem_list(folder, findings.lines()), hint=f"rename the files, or give another {option}")
-    rows = _rows(folder, taken, [record for _, record in records], choices.scale)
-    table = divided(folder, header, rows, draw or Draw(), transcribe=transcribe)
+    scores, ranges = _scores(folder, records, choices)
+    rows = _rows(folder, taken, [record for _, record in records], scores)
+    table = divided(folder, header, rows, draw or Draw(), transcribe=transcribe, ranges=ranges)
     others = [printable(str(path)) for path in sorted(set(files) - set(taken))]
     notes = [*_layout_notes(taken, roles), *cell_notes, *chosen]
     if others:
         kind = "recording in a folder of a class" if roles else "recording"
         notes.append(f"ignored, no {kind}: {first_few(others)}")
-    return replace(table, warnings=(*notes, *table.warnings), choices=choices.to_json())
+    warnings = (*notes, *table.warnings)
+    return replace(table, warnings=warnings, choices=choices.to_json(), ranges=own_ranges(ranges))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -118,7 +121,27 @@ def _record(path: Path, roles: Sequence[str]) -> dict[str, str]:
     return {"audio": path.as_posix(), **label, **levels}
 
 
-def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, str]], scale: Scale) -> list[Row]:
+def _scores(
+    folder: Path, records: Sequence[tuple[None, Mapping[str, str]]], choices: Choices
+) -> tuple[list[float | None], dict[str, tuple[float, float]]]:
+    """Return the score in the name of each recording, and the range of scores where the user states it.
+
+    Raises:
+        DataError: a name holds no score.
+    """
+    findings = Findings()
+    column = ScoreColumn(SCORE, SENTIMENT, choices.scale_of(SENTIMENT))
+    found = read_scores([column], records, findings)[SCORE]
+    if findings:
+        raise DataError(problem_list(folder, findings.lines()), hint="--range 1:5 is for scores from 1 to 5")
+    stated = choices.ranges.of(SENTIMENT)
+    ranges = {SENTIMENT: (stated.low, stated.high)} if stated else {}
+    return [None if score is None else choices.stored(SENTIMENT, score) for score in found], ranges
+
+
+def _rows(
+    folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, str]], scores: Sequence[float | None]
+) -> list[Row]:
     """Make the rows of recordings.
 
     Raises:
@@ -127,10 +150,11 @@ def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, st
     splits = _splits(folder, paths, records)
     speakers = _speakers(records)
     lists = list_columns(records)
-    findings = Findings()
     rows, first = [], dict[tuple[str, str], Path]()
-    for path, record, split, speaker, own_id in zip(paths, records, splits, speakers, file_ids(paths), strict=True):
-        labels = parse_labels(record, lists, scale, None, findings)
+    for path, record, split, speaker, own_id, score in zip(
+        paths, records, splits, speakers, file_ids(paths), scores, strict=True
+    ):
+        labels = {**parse_labels(record, lists), **({} if score is None else {SENTIMENT: score})}
         if not labels:
             raise DataError(
                 f"{folder}: {printable(str(path))}: the name of its class stands for a missing label",
@@ -146,8 +170,6 @@ def _rows(folder: Path, paths: Sequence[Path], records: Sequence[Mapping[str, st
         if speaker:
             groups["speaker"] = speaker
         rows.append(Row(None, id_, split, record.get("text", ""), labels, groups, Segment(folder / path)))
-    if findings:
-        raise DataError(problem_list(folder, findings.lines()), hint="--rescale 1:5 is for scores from 1 to 5")
     return rows
 
 

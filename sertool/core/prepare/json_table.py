@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sertool.core.corpora.names import text_of
-from sertool.core.prepare.columns import READ, check_repeated, column_name, is_read
+from sertool.core.prepare.columns import check_repeated, column_name, is_known, is_read
 from sertool.core.prepare.findings import Findings
 
 
@@ -35,7 +35,7 @@ def read_json(text: str, findings: Findings) -> tuple[list[str], list[tuple[int,
         check_repeated(names, findings)
         record = {}
         for name, (_, value) in zip(names, content, strict=True):
-            if name in READ:
+            if is_known(name):
                 # Objects are lists here, too; Infinity is neither a name nor a time.
                 if isinstance(value, list) or (isinstance(value, float) and math.isinf(value)):
                     findings.add(f"{name} is not a text or a number", number)

@@ -10,6 +10,7 @@ from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.formatting import first_few, row_numbers
 from sertool.core.prepare.audio_paths import is_file
 from sertool.core.prepare.cells import LABELS, Number, Records
+from sertool.core.prepare.label_columns import holds_classes
 from sertool.core.prepare.labels import BETWEEN
 from sertool.core.prepare.pairs import read_pairs, split_pair
 
@@ -42,7 +43,8 @@ class LabelMap:
             UsageError: the option names a class that the rows do not have, or its file none that they have.
         """
         given = [
-            (number, {name: _parts(record[name]) for name in LABELS if record.get(name)}) for number, record in records
+            (number, {name: _parts(cell) for name, cell in record.items() if cell and _holds_classes(name)})
+            for number, record in records
         ]
         renamed, notes = self.rename(given)
         made = [
@@ -69,9 +71,10 @@ class LabelMap:
         seen: dict[str, None] = {}
         made = []
         for number, labels in rows:
-            for classes in labels.values():
-                seen.update(dict.fromkeys(classes))
-                for name in set(classes) & set(self.names):
+            given = dict.fromkeys(name for classes in labels.values() for name in classes)
+            seen.update(given)
+            for name in given:
+                if name in self.names:
                     places[name].append(number)
             made.append({name: [self.names.get(one, one) for one in classes] for name, classes in labels.items()})
         self._check([name for name in self.names if name not in places], list(filter(None, seen)))
@@ -91,6 +94,10 @@ class LabelMap:
         yield f"classes renamed by {_OPTION}: {first_few(shown, 20)}"
         if absent := [repr(name) for name in self.names if name not in places]:
             yield f"{self.file}: names classes that are not there: {first_few(absent)}"
+
+
+def _holds_classes(column: str) -> bool:
+    return column in LABELS or holds_classes(column)
 
 
 def _parts(cell: str) -> list[str]:

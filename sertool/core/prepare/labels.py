@@ -1,19 +1,15 @@
 """The labels of a table: one class, several classes, or a score, depending on column and value.
 
 A value is the name of a class. If any value of a column contains ``|``, all its values are lists of classes
-(``happy|surprised``, ``happy``, a lone ``|`` for no class). The column ``score`` holds numbers from -3 to 3, or of
-another scale that the user names.
+(``happy|surprised``, ``happy``, a lone ``|`` for no class). Columns of scores hold numbers.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from sertool.core.corpora.names import likely_several, likely_spellings
 from sertool.core.formatting import first_few, first_lines, row_numbers
-from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.scale import Scale
 
 TASKS = {"label": "emotion", "emotion": "emotion", "sentiment": "sentiment", "score": "sentiment"}
 SCORE = "score"
@@ -29,39 +25,22 @@ def list_columns(records: Iterable[Mapping[str, str]]) -> set[str]:
     return {column for record in records for column in TASKS if column != SCORE and BETWEEN in record.get(column, "")}
 
 
-def parse_labels(
-    record: Mapping[str, str], lists: Set[str], scale: Scale, number: int | None, findings: Findings
-) -> dict[str, Label]:
-    """Return the labels of a row by task.
+def parse_labels(record: Mapping[str, str], lists: Set[str]) -> dict[str, Label]:
+    """Return the classes of a row by task; scores are read by column, see :mod:`~sertool.core.prepare.scores`.
 
     Args:
         record: its cells by column; empty ones are left out.
         lists: columns that contain lists of classes.
-        scale: scale of the scores, which are rescaled to -3 to 3.
-        number: number of the row.
-        findings: receives a score that is none of the scale.
     """
     return {
-        task: _score(cell, scale, number, findings) if column == SCORE else _classes(cell) if column in lists else cell
+        task: _classes(cell) if column in lists else cell
         for column, task in TASKS.items()
-        if (cell := record.get(column))
+        if column != SCORE and (cell := record.get(column))
     }
 
 
 def _classes(cell: str) -> tuple[str, ...]:
     return tuple(sorted({part.strip() for part in cell.split(BETWEEN)} - {""}))
-
-
-def _score(cell: str, scale: Scale, number: int | None, findings: Findings) -> float:
-    try:
-        score = float(cell)
-    except ValueError:
-        score = math.nan
-    if scale.low <= score <= scale.high:
-        return scale.rescaled(score)
-    hint = "" if math.isnan(score) else " (of another scale: --rescale LOW:HIGH)"
-    findings.add(f"score is not a number from {scale}{hint}", number, repr(cell))
-    return 0.0
 
 
 def names_of(label: Label) -> tuple[str, ...]:
@@ -94,8 +73,13 @@ def stored(labels: Mapping[str, Label], classes: Mapping[str, Sequence[str]]) ->
     }
 
 
-def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
-    """Report labels that look like mistakes: spellings, a single class, too many, and classes outside training."""
+def label_warnings(rows: Sequence[Labelled], ranges: Mapping[str, tuple[float, float]] | None = None) -> Iterator[str]:
+    """Report labels that look like mistakes: spellings, a single class, too many, and classes outside training.
+
+    Args:
+        rows: labels of each row.
+        ranges: lowest and highest score by task, where they are stated.
+    """
     for task in dict.fromkeys(TASKS.values()):
         places: dict[str, list[int | None]] = defaultdict(list)
         splits: dict[str, set[str]] = defaultdict(set)
@@ -105,7 +89,8 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
                 splits[name].add(split)
         yield from spellings(task, "classes", places)
         yield from _joined(task, places)
-        yield from _one_sided(task, [label for _, _, labels in rows if isinstance(label := labels.get(task), float)])
+        if task not in (ranges or {}):
+            yield from _one_sided(task, _scores(task, rows))
         if len(places) == 1:
             yield f"{task}: there is only one class, {next(iter(places))!r}"
         if len(places) > MANY_CLASSES:
@@ -117,6 +102,14 @@ def label_warnings(rows: Sequence[Labelled]) -> Iterator[str]:
             if "train" not in splits[name] and any("train" in found for found in splits.values()):
                 where = " and ".join(sorted(splits[name]))
                 yield f"{task}: class {name!r} ({row_numbers(places[name])}) is not in train, only in {where}"
+    for task in ranges or {}:
+        scores = _scores(task, rows)
+        if len(scores) > 1 and len(set(scores)) == 1:
+            yield f"{task}: every score is {scores[0]:g}, so there is nothing to learn"
+
+
+def _scores(task: str, rows: Sequence[Labelled]) -> list[float]:
+    return [label for _, _, labels in rows if isinstance(label := labels.get(task), float)]
 
 
 def _joined(task: str, places: Mapping[str, Sequence[int | None]]) -> Iterator[str]:
@@ -135,7 +128,7 @@ def _one_sided(task: str, scores: Sequence[float]) -> Iterator[str]:
     if len(scores) > 1 and min(scores) >= 0:
         yield (
             f"{task}: no score is below 0 (they are {min(scores):g} to {max(scores):g}), so all count as not negative; "
-            "if the scale is another one, --rescale LOW:HIGH"
+            "if the scale is another one, --range LOW:HIGH keeps it and --rescale LOW:HIGH maps it to -3 to 3"
         )
 
 

@@ -22,6 +22,7 @@ from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of, 
 ID_COLUMNS = ("utterance", "id")
 COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end", "channel")
 _TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # written together with Chinese characters
+_STEPS = 6  # between the ends of a range, as from -3 to 3
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")  # the most serious leak first
 
 
@@ -80,7 +81,13 @@ class Table:
 
 
 def divided(
-    path: Path, header: Sequence[str], rows: Sequence[Row], draw: Division | None, *, transcribe: bool
+    path: Path,
+    header: Sequence[str],
+    rows: Sequence[Row],
+    draw: Division | None,
+    *,
+    transcribe: bool,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> Table:
     """Make the table of checked rows: draw missing splits, sort rows by split, collect warnings.
 
@@ -90,6 +97,7 @@ def divided(
         rows: rows as read; those without a split are train.
         draw: settings of the random splits, or files that give them; None: the splits stay as they are.
         transcribe: texts are added later, so missing ones are not reported.
+        ranges: lowest and highest score by task, where the user states them.
     """
     drawn = ""
     notes, left_out = list[str](), list[LeftOut]()
@@ -101,7 +109,7 @@ def divided(
     if draw is not None and missing and "train" in present:
         wanted = ("train", *missing)
         shares = {split: share for split, share in zip(DRAWN, draw.shares, strict=True) if split in wanted}
-        rows, drawn, told = _draw(rows, shares, draw.seed)
+        rows, drawn, told = _draw(rows, shares, draw.seed, ranges or {})
         notes += told
         if drawn and "split" in header:
             notes.append(f"there is no split {' and '.join(missing)}: drawn from train by {drawn}")
@@ -111,7 +119,7 @@ def divided(
     # If splits were not drawn by speaker for a reason, the notes already give it.
     shared = [] if drawn not in ("", "speaker") else _shared_speakers(rows)
     ordered = sorted(rows, key=lambda row: SPLITS.index(row.split))
-    warnings = (*_warnings(header, rows, transcribe), *notes, *shared)
+    warnings = (*_warnings(header, rows, transcribe, ranges or {}), *notes, *shared)
     return Table(path, tuple(ordered), warnings, "" if by_files else drawn, left_out=tuple(left_out))
 
 
@@ -124,7 +132,9 @@ def _placed(rows: Sequence[Row], folds: FoldFiles) -> tuple[list[Row], list[str]
     return kept, notes, left_out
 
 
-def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[list[Row], str, list[str]]:
+def _draw(
+    rows: Sequence[Row], shares: Mapping[str, float], seed: int, ranges: Mapping[str, tuple[float, float]]
+) -> tuple[list[Row], str, list[str]]:
     """Draw new splits for the rows of train; return the rows, the group splits are drawn by, and warnings."""
     places = [place for place, row in enumerate(rows) if row.split == "train"]
     notes: list[str] = []
@@ -146,7 +156,8 @@ def _draw(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> tuple[
             [f"{listed} cannot be drawn from so few utterances ({len(places)}): all are in train"],
         )
     classes = [
-        [(task, cell) for task, label in rows[place].labels.items() for cell in _cells(label)] for place in places
+        [(task, cell) for task, label in rows[place].labels.items() for cell in _cells(label, ranges.get(task))]
+        for place in places
     ]
     splits = dict(zip(places, deal(groups, classes, shares, seed), strict=True))
     return [replace(row, split=splits.get(place, row.split)) for place, row in enumerate(rows)], name, notes
@@ -162,12 +173,21 @@ def _group(row: Row, name: str) -> str | None:
     return f"{row.split}/{row.id}" if name == "utterance" else row.groups.get(name)
 
 
-def _cells(label: Label) -> tuple[str, ...]:
-    """Return what is spread evenly over splits: classes, or the nearest whole number to a score."""
-    return (f"{round(label)}",) if isinstance(label, float) else names_of(label)
+def _cells(label: Label, ends: tuple[float, float] | None) -> tuple[str, ...]:
+    """Return what is spread evenly over splits: classes, or the nearest of a score's steps.
+
+    These are whole numbers, or where the user states the range, which may be of any size, seven from end to end.
+    """
+    if not isinstance(label, float):
+        return names_of(label)
+    if ends is None:
+        return (f"{round(label)}",)
+    return (f"{round((label - ends[0]) / (ends[1] - ends[0]) * _STEPS)}",)
 
 
-def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> list[str]:
+def _warnings(
+    header: Sequence[str], rows: Sequence[Row], transcribe: bool, ranges: Mapping[str, tuple[float, float]]
+) -> list[str]:
     """Report what is allowed but looks like a mistake."""
     warnings = []
     in_table = any(row.number is not None for row in rows)  # else from a folder, which has no columns
@@ -189,7 +209,8 @@ def _warnings(header: Sequence[str], rows: Sequence[Row], transcribe: bool) -> l
         lack = "there is no column 'speaker'" if in_table else "no speakers are known"
         warnings.append(f"{lack}: the same voice may be in both training and test")
     warnings += script_warnings([(row.number, row.text) for row in rows])
-    warnings += first_lines(list(label_warnings([(row.number, row.split, row.labels) for row in rows])))
+    labelled = [(row.number, row.split, row.labels) for row in rows]
+    warnings += first_lines(list(label_warnings(labelled, ranges)))
     return warnings
 
 

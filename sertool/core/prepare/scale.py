@@ -33,18 +33,28 @@ class Scale:
 STORED = Scale()
 
 
-def parse_scale(text: str) -> Scale:
-    """Parse a scale such as ``1:5``.
+def scale_of(text: str) -> Scale | None:
+    """Return the scale that a text such as ``1:5`` names; None where it is not two numbers, the lower one first.
 
-    Raises:
-        UsageError: the text is not two numbers, the lower one first.
+    >>> scale_of("-1:1"), scale_of("5:1")
+    (Scale(low=-1.0, high=1.0), None)
     """
     try:
         low, high = map(float, text.split(":"))
     except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(high - low) and low < high):
+        return None
+    return Scale(low, high) if math.isfinite(high - low) and low < high else None
+
+
+def parse_scale(text: str) -> Scale:
+    """Parse the value of ``--rescale``, a scale such as ``1:5``.
+
+    Raises:
+        UsageError: the text is not two numbers, the lower one first.
+    """
+    scale = scale_of(text)
+    if scale is None:
         raise UsageError(
             f"--rescale {text}: expected the lowest and the highest score of the scale", hint="--rescale 1:5"
         )
-    return Scale(low, high)
+    return scale

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sertool.core.formatting import plural
-from sertool.core.prepare.columns import READ, column_name, needed
+from sertool.core.prepare.columns import column_name, is_known, needed
 from sertool.core.prepare.findings import Findings
 
 SEPARATORS = ",;\t|"
@@ -136,7 +136,7 @@ def _known_names(line: str, separator: str) -> tuple[int, int]:
     """Count the known names and the fields of a header."""
     fields, _ = _parsed([line], separator)
     given = line.split(separator) if isinstance(fields, str) else fields
-    return len({column_name(name) for name in given} & READ), len(given)
+    return len({name for name in map(column_name, given) if is_known(name)}), len(given)
 
 
 def _read_rows(

@@ -13,6 +13,7 @@ from sertool.core.prepare.layout import parse_layout
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 from sertool.core.prepare.layouts.named import named
 from sertool.core.prepare.layouts.read import read_layout, recognised
+from sertool.core.prepare.ranges import NONE_STATED
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.prepare.scale import STORED
 from sertool.core.prepare.split_tables import has_split_tables
@@ -109,6 +110,7 @@ def _corpus(source: Source) -> CorpusLayout | None:
     options = {
         "--pattern": source.choices.pattern is not None,
         "--rescale": source.choices.scale != STORED,
+        "--range": source.choices.ranges != NONE_STATED,
         "--audio-root": source.audio_root is not None,
     }
     given = [option for option, is_given in options.items() if is_given]

@@ -9,6 +9,7 @@ from sertool.core.formatting import first_few, printable
 from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.columns import Rows
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.label_columns import is_label_column, is_rater
 from sertool.core.prepare.records import JSON, SEPARATED, Records, read_records
 from sertool.core.prepare.rows import COLUMNS
 from sertool.core.prepare.split_names import read_splits, split_word
@@ -72,7 +73,9 @@ def read_split_tables(folder: Path, findings: Findings) -> Records:
             ranges.append(f"{name} ({split}: rows {last + table.rows[0][0]} to {rows[-1][0]})")
             last = rows[-1][0]
     _check_same_columns(folder, headers)
-    header = list(dict.fromkeys(["split", *next(iter(headers.values()))]))
+    # All have the same columns but for those of raters, who may be others in each split.
+    raters = [name for own in headers.values() for name in own if is_rater(name)]
+    header = list(dict.fromkeys(["split", *next(iter(headers.values())), *raters]))
     notes = [note if len(names) == len(headers) else f"{', '.join(names)}: {note}" for note, names in told.items()]
     return Records(header, rows, (f"read as one table: {first_few(ranges, 20)}", *notes))
 
@@ -84,8 +87,12 @@ def _placed(split: str, record: dict[str, str]) -> dict[str, str]:
     return {"split": split, **record, **numbered}
 
 
+def _is_compared(column: str) -> bool:
+    return column in COLUMNS or (is_label_column(column) and not is_rater(column))
+
+
 def _check_same_columns(folder: Path, headers: dict[str, list[str]]) -> None:
-    (first, known), *others = [(name, set(header) & set(COLUMNS)) for name, header in headers.items()]
+    (first, known), *others = [(name, set(filter(_is_compared, header))) for name, header in headers.items()]
     for name, own in others:
         if own != known:
             where, column = (first, min(known - own)) if known - own else (name, min(own - known))

@@ -6,6 +6,11 @@ Columns, in any order and case; * marks required ones::
     audio*                        file, relative to the table's folder (or another root); not needed beside text
     label* / emotion / sentiment  class name, or several separated by |; label is the task emotion
     score*                        instead of a label: a number, by default from -3 to 3, task sentiment
+    arousal / valence / dominance / score_NAME
+                                  beside or instead of a label: a number of a range that the user states
+    rater_NAME / votes            beside or instead of a label: each rater's class, or angry:3|neutral:2
+    raters                        beside votes: their number
+    arousal_rater_NAME, ...       a rater's score
     split                         train, valid (dev, val, validation), test, private; default: drawn at random
     text                          transcript
     speaker session dialogue video
@@ -17,7 +22,7 @@ Other columns are ignored. A row of a ``private`` split may have no label. A tab
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,17 +32,28 @@ from sertool.core.features.audio import Segment
 from sertool.core.formatting import cut, first_few, first_lines, problem_list
 from sertool.core.prepare.audio_paths import find_audio, why_missing
 from sertool.core.prepare.choices import AS_IT_STANDS, Choices, check_needs_recordings, with_ids
-from sertool.core.prepare.columns import LONGEST_NAME, channel_of, seconds_of, unused
+from sertool.core.prepare.columns import LONGEST_NAME, Rows, channel_of, is_known, seconds_of, unused
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.emobox import Division
 from sertool.core.prepare.findings import Findings
-from sertool.core.prepare.labels import TASKS, list_columns, parse_labels
+from sertool.core.prepare.label_columns import (
+    DIMENSIONS,
+    RATERS,
+    VOTES,
+    holds_classes,
+    label_column,
+    label_columns,
+)
+from sertool.core.prepare.labels import TASKS
 from sertool.core.prepare.other_names import other_names
+from sertool.core.prepare.ranges import EXAMPLE
 from sertool.core.prepare.records import read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
-from sertool.core.prepare.scale import Scale
+from sertool.core.prepare.scores import own_ranges
 from sertool.core.prepare.split_names import SPLIT_NAMES, is_split, read_splits
 from sertool.core.prepare.split_tables import read_split_tables
+from sertool.core.prepare.table_labels import TableLabels, read_labels
+from sertool.core.prepare.votes import expand_votes
 
 HINT = "correct the table; nothing was written. Audio paths are relative to its folder or to --audio-root"
 
@@ -71,32 +87,45 @@ def read_table(
     findings = Findings()
     table = read_split_tables(path, findings) if path.is_dir() else read_records(path, findings)
     check_needs_recordings(table.header, choices, audio_root, transcribe=transcribe)
-    header, records, chosen = choices.apply(table.header, table.rows, findings)
+    header, records = (table.header, table.rows) if labels else _without_labels(table.header, table.rows)
+    if VOTES in header and not any(map(holds_classes, header)):
+        records = expand_votes(records, findings)
+    header, records, chosen = choices.apply(header, records, findings)
     header, records, made_ids = with_ids(header, records)
     notes = (*table.notes, *chosen, *made_ids)
-    if not labels:
-        header = [name for name in header if name not in TASKS]
-        records = [(number, {name: record[name] for name in record if name not in TASKS}) for number, record in records]
     splits = read_splits(record["split"] for _, record in records if "split" in record)
     labelled = labels and any(splits.get(record.get("split", "")) != "private" for _, record in records)
-    _check_header(header, labelled, findings)
+    _check_header(header, labelled, choices.ranges.named, findings)
     if not records and not findings:
         findings.add("contains no utterances")
     root = audio_root or (path if path.is_dir() else path.parent)
     # Whether a value is a list of classes depends on the whole column, so this comes before any row.
-    lists = list_columns(record for _, record in records)
-    reader = _Reader(root, splits, lists, choices.scale, missing_audio, findings)
-    rows = [reader.row(number, record) for number, record in records]
+    found = read_labels(header, records, choices, findings)
+    reader = _Reader(root, splits, found, missing_audio, findings)
+    rows = [reader.row(place, number, record) for place, (number, record) in enumerate(records)]
     _check_ids(rows, findings)
     if findings:
         problems = problem_list(path, findings.lines())
-        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in notes)]), hint=HINT)
-    made = divided(path, header, rows, draw or Draw(), transcribe=transcribe)
-    warnings = (*_misspelled(header), *notes, *made.warnings)
+        unstated = [task for task in found.columns.score_tasks if choices.scale_of(task) is None]
+        hint = f"state the range of scores: {EXAMPLE}; nothing was written" if unstated else HINT
+        raise DataError("\n  ".join([problems, *(f"note: {note}" for note in notes)]), hint=hint)
+    made = divided(path, header, rows, draw or Draw(), transcribe=transcribe, ranges=found.ranges)
+    warnings = (*_misspelled(header), *notes, *found.notes, *made.warnings)
+    made = replace(made, classes=found.classes, ranges=own_ranges(found.ranges))
     return replace(made, warnings=warnings, choices=choices.to_json())
 
 
-def _check_header(header: list[str], labelled: bool, findings: Findings) -> None:
+def _without_labels(header: Sequence[str], records: Rows) -> tuple[list[str], Rows]:
+    """Leave out all columns of labels."""
+
+    def is_other(name: str) -> bool:
+        return name not in TASKS and name not in (VOTES, RATERS) and label_column(name) is None
+
+    kept = [(number, {name: cell for name, cell in record.items() if is_other(name)}) for number, record in records]
+    return list(filter(is_other, header)), kept
+
+
+def _check_header(header: list[str], labelled: bool, ranges: Collection[str], findings: Findings) -> None:
     if not header:
         if not findings:
             findings.add("is empty: expected a header with audio and label")
@@ -107,7 +136,7 @@ def _check_header(header: list[str], labelled: bool, findings: Findings) -> None
         near = f", did you mean {likely[0]!r}?" if likely else _nearest(["audio"], header)
         if near or "text" not in given:
             findings.add(f"missing column 'audio'{near}{_shown(header)}")
-    if labelled and not given & set(TASKS):
+    if labelled and not given & set(TASKS) and not label_columns(header, ranges).names:
         nearest = _nearest(TASKS, header)
         findings.add(f"missing column 'label', 'emotion', 'sentiment' or 'score'{nearest}{_shown(header)}")
     for one, other in (("label", "emotion"), ("sentiment", "score")):
@@ -127,8 +156,12 @@ def _nearest(wanted: Iterable[str], header: list[str]) -> str:
 
 def _misspelled(header: list[str]) -> list[str]:
     """Report columns that are not used, but have nearly the name of one that is missing."""
-    missing = set(COLUMNS) - set(header)
-    near = {name: difflib.get_close_matches(name, missing, n=1, cutoff=0.8) for name in unused(header)}
+    missing, others = set(COLUMNS) - set(header), {*DIMENSIONS, VOTES} - set(header)
+    near = {
+        name: difflib.get_close_matches(name, missing, n=1, cutoff=0.8)
+        or difflib.get_close_matches(name, others, n=1, cutoff=0.85)  # notes are no votes
+        for name in unused(header)
+    }
     lines = [f"column {name!r} is not used, did you mean {found[0]!r}?" for name, found in near.items() if found]
     return first_lines(lines)
 
@@ -140,23 +173,21 @@ class _Reader:
     Attributes:
         root: folder that audio paths are relative to.
         splits: split by its name in the table.
-        lists: columns that contain lists of classes.
-        scale: scale of the scores.
+        labels: labels of all rows.
         missing_audio: accept rows whose recording does not exist.
         findings: receives the problems of rows.
     """
 
     root: Path
     splits: Mapping[str, str]
-    lists: Set[str]
-    scale: Scale
+    labels: TableLabels
     missing_audio: bool
     findings: Findings
 
-    def row(self, number: int, record: dict[str, str]) -> Row:
+    def row(self, place: int, number: int, record: dict[str, str]) -> Row:
         """Check a row; note its problems and replace bad values by harmless ones."""
         findings = self.findings
-        if not all(is_unicode(record.get(name, "")) for name in COLUMNS):
+        if not all(is_unicode(cell) for name, cell in record.items() if is_known(name)):
             findings.add("contains half a character (a lone surrogate), which is not valid Unicode", number)
             record = {key: value for key, value in record.items() if is_unicode(value)}
         id_ = record.get("utterance") or record.get("id", "")
@@ -164,14 +195,13 @@ class _Reader:
             findings.add("the utterance has no id", number)
         path = self._path(number, record["audio"]) if "audio" in record else None
         split = _split(number, record, self.splits, findings)
-        labels = parse_labels(record, self.lists, self.scale, number, findings)
         if split != "private":
-            for column in TASKS:
-                if column in record and not record[column]:
-                    findings.add(f"{column} is empty", number)
+            for problem in self.labels.missing(record):
+                findings.add(problem, number)
         segment = self._segment(number, record, path) if path else None
         groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
-        return Row(number, id_, split, record.get("text", ""), labels, groups, segment)
+        labels, ratings = self.labels.labels[place], self.labels.ratings[place]
+        return Row(number, id_, split, record.get("text", ""), labels, groups, segment, ratings)
 
     def _path(self, number: int, audio: str) -> Path:
         path = find_audio(self.root, audio) if audio else None

@@ -29,7 +29,12 @@ MODULES = {
     "inference.trust": (3, set()),
     "prepare.audio_paths": (1, {"find_audio", "why_missing", "is_audio_name", "is_file"}),
     "prepare.pattern": (1, {"parse_pattern"}),
-    "prepare.scale": (1, {"parse_scale"}),
+    "prepare.label_columns": (3, {"is_label_column", "is_rater", "holds_classes", "label_columns"}),
+    "prepare.raters": (3, {"places_of", "tie_notes", "check_classes", "doubtful_classes"}),
+    "prepare.ranges": (1, set()),
+    "prepare.scale": (2, {"parse_scale"}),
+    "prepare.scores": (2, {"read_scores"}),
+    "prepare.votes": (1, {"expand_votes"}),
     "formatting": (14, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 

@@ -62,7 +62,7 @@ def test_the_command_writes_nothing_but_its_result(folder, monkeypatch):
     assert found["rows"][2] == {
         **dict.fromkeys(("channel", "dialogue", "video", "gender", "fold")),
         **{"file": "wav/c.wav", "start": 0.1, "end": 0.4, "id": "u3", "split": "test", "speaker": "bob"},
-        **{"session": "s2", "labels": {"emotion": "happy"}, "text": "Fine"},
+        **{"session": "s2", "labels": {"emotion": "happy"}, "ratings": {}, "text": "Fine"},
     }
 
 

@@ -124,7 +124,7 @@ def test_scores_are_rescaled(folder):
     assert {row.id: row.labels["sentiment"] for row in table.rows} == {"u1": -3.0, "u2": 0.0, "u3": 2.25}
     assert "scores from 1 to 5 are rescaled to -3 to 3" in table.warnings
     assert table.choices == {"rescale": [1.0, 5.0]}
-    with pytest.raises(DataError, match=r"rows 2, 3: score is not a number from 3.5 to 9"):
+    with pytest.raises(DataError, match=r"rows 2, 3: score is not from 3.5 to 9"):
         read_table(path, choices=parse_choices(None, None, "3.5:9"))
     with pytest.raises(UsageError, match="--rescale: there is no column 'score'"):
         read_table(write(folder, TEXT), choices=parse_choices(None, None, "1:5"))

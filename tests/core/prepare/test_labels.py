@@ -15,9 +15,7 @@ from sertool.core.corpora.load import task_for
 from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
-from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import classes_of, list_columns, parse_labels, stored
-from sertool.core.prepare.scale import STORED
 from sertool.core.prepare.table import read_table
 from sertool.core.recipe.load import load
 
@@ -133,21 +131,28 @@ def test_the_doctor_takes_all_three(folder):
         assert [finding.kind for finding in found.findings if finding.severity == "error"] == []
 
 
+OTHER_SCALE = "is not from -3 to 3 (another scale is stated by --range LOW:HIGH, or mapped by --rescale LOW:HIGH)"
+
+
 @pytest.mark.parametrize(
-    ("score", "hint"),
+    ("score", "problem"),
     [
-        ("3.5", " (of another scale: --rescale LOW:HIGH)"),
-        ("good", ""),
-        ("inf", " (of another scale: --rescale LOW:HIGH)"),
-        ("-4", " (of another scale: --rescale LOW:HIGH)"),
+        ("3.5", OTHER_SCALE),
+        ("good", "holds no numbers, expected scores from -3 to 3"),
+        ("inf", "is not a finite number"),
+        ("1e400", "is not a finite number"),
+        ("-4", OTHER_SCALE),
+        ('"2,5"', "has a decimal comma, expected a point as in 3.2"),
+        ("1_0", "holds no numbers, expected scores from -3 to 3"),
     ],
 )
-def test_a_score_outside_its_range_is_a_problem(folder, score, hint):
+def test_a_score_outside_its_range_is_a_problem(folder, score, problem):
     path = folder / "bad.csv"
     path.write_text(f"id,audio,score\nu1,1.wav,{score}\n")
     with pytest.raises(DataError) as caught:
         read_table(path)
-    assert str(caught.value) == f"{path}: 1 problem\n  row 2: score is not a number from -3 to 3{hint}: {score!r}"
+    cell = score.strip('"')
+    assert str(caught.value) == f"{path}: 1 problem\n  row 2: score {problem}: {cell!r}"
 
 
 @given(st.lists(st.text(alphabet="ab |", min_size=1), min_size=1))
@@ -155,7 +160,7 @@ def test_any_values_become_labels_that_a_corpus_can_hold(values):
     records = [{"emotion": value} for value in values]
     is_list = "emotion" in list_columns(records)
     lists = list_columns(records)
-    labels = [parse_labels(record, lists, STORED, 1, Findings()) for record in records]
+    labels = [parse_labels(record, lists) for record in records]
     classes = classes_of(labels)
     for own, value in zip(labels, values, strict=True):
         kept = stored(own, classes)["emotion"]
