@@ -71,6 +71,7 @@ NO_TORCH += [
         "runs.folder",
         "runs.predictions",
         "runs.prediction_files",
+        "runs.score_intervals",
         "runs.temperature",
         "training.history",
     )

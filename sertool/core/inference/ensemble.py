@@ -4,6 +4,7 @@ Members are ordered by validation score, best first, and the logits of the first
 k-th member of every fold predicts that fold's utterances, and the results are pooled over folds.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
+from sertool.core.corpora.agreement import ceilings_of, score_ceilings_of
 from sertool.core.corpora.fingerprints import overlaps
 from sertool.core.corpora.ratings import votes_of
 from sertool.core.corpora.seal import DECISIONS
@@ -24,6 +26,7 @@ from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
+from sertool.core.metrics import Estimate
 from sertool.core.metrics.baselines import baseline_metrics, baseline_name
 from sertool.core.metrics.classification import METRICS, decide, metrics_of, report_table
 from sertool.core.metrics.scores import score_figures
@@ -32,7 +35,7 @@ from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads
 from sertool.core.runs.members import Trained, TrainedMember, open_runs, stack_of
-from sertool.core.runs.predictions import MemberScore, Predictions
+from sertool.core.runs.predictions import MemberScore, Predictions, clipped
 from sertool.core.runs.reference import open_reference
 from sertool.core.runs.transfer_weights import read_source
 from sertool.core.training.batches import Tables
@@ -198,13 +201,6 @@ def _predictions(
     ensemble: Ensemble, experiment: Experiment, name: str, logits: Sequence[NDArray[np.float32]]
 ) -> Predictions:
     labelled, task, targets = name != "private", experiment.task, experiment.targets
-    scores = []
-    for member, part in zip(ensemble.members, logits, strict=True):
-        accurate = None
-        if labelled and task.kind != "scores":
-            own = labels_of(targets, experiment.folds[member.fold].sets[name], task.kind)
-            accurate = METRICS["accuracy"](own, decide(part, task.kind), len(task.classes))
-        scores.append(MemberScore(member.name, member.fold, accurate, member.score))
     pooled = _pooled(experiment, name)
     return Predictions(
         set=name,
@@ -214,12 +210,44 @@ def _predictions(
         targets=labels_of(targets, pooled, task.kind) if labelled else None,
         kind=task.kind,
         classes=task.classes,
-        members=tuple(scores),
+        members=_member_scores(ensemble, experiment, name, logits),
         scores=_raw_scores(experiment, pooled) if labelled else None,
         votes=_votes(experiment, pooled) if labelled and task.kind == "single" else None,
         ranges=task.ranges,
         clip=experiment.recipe.dataset.clip,
+        ceilings=_ceilings(experiment, pooled) if labelled else {},
     )
+
+
+def _member_scores(
+    ensemble: Ensemble, experiment: Experiment, name: str, logits: Sequence[NDArray[np.float32]]
+) -> tuple[MemberScore, ...]:
+    """Judge each member on its own utterances of a set; without labels it has its validation score alone."""
+    task, clip = experiment.task, experiment.recipe.dataset.clip
+    scores = []
+    for member, part in zip(ensemble.members, logits, strict=True):
+        accurate, figures = None, dict[str, float]()
+        if name != "private":
+            own = labels_of(experiment.targets, experiment.folds[member.fold].sets[name], task.kind)
+            if task.kind == "scores":
+                found = score_figures(own, clipped(part, task.ranges) if clip else part)
+                figures = {key: value for key, value in found.items() if math.isfinite(value)}
+            else:
+                accurate = METRICS["accuracy"](own, decide(part, task.kind), len(task.classes))
+        scores.append(MemberScore(member.name, member.fold, accurate, member.score, figures))
+    return tuple(scores)
+
+
+def _ceilings(experiment: Experiment, rows: Sequence[int]) -> dict[str, dict[str, Estimate]]:
+    """Return the figures of one rater against the others for some utterances, where they have several raters."""
+    corpus, task = experiment.corpus, experiment.task
+    found: dict[str, dict[str, Estimate]] = {}
+    if task.kind == "scores":
+        found = {name: score_ceilings_of(corpus, name, rows) for name in task.classes}
+    elif task.kind == "single":
+        found = {task.name: ceilings_of(corpus, task.name, task.classes, rows)}
+    known = {name: {key: one for key, one in own.items() if math.isfinite(one.value)} for name, own in found.items()}
+    return {name: own for name, own in known.items() if own}
 
 
 def _raw_scores(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float64] | None:

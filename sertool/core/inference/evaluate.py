@@ -16,6 +16,7 @@ from sertool.core.doctor.inspect import inspect_opened
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.inference.ensemble import Ensemble, check_sets, read_labels, run_members
 from sertool.core.inference.probe import probe
+from sertool.core.inference.score_intervals import fitted_intervals, obstacle_to_intervals
 from sertool.core.metrics.calibration import (
     Calibration,
     calibrate,
@@ -23,6 +24,7 @@ from sertool.core.metrics.calibration import (
     negative_log_likelihood,
 )
 from sertool.core.metrics.clusters import clusters_of
+from sertool.core.metrics.conformal import Intervals
 from sertool.core.recipe.load import resolved
 from sertool.core.runs.ensemble_size import (
     EnsembleSize,
@@ -34,6 +36,7 @@ from sertool.core.runs.ensemble_size import (
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
+from sertool.core.runs.score_intervals import write_intervals
 from sertool.core.runs.temperature import write_calibration
 from sertool.version import __version__
 
@@ -52,6 +55,9 @@ class Evaluation:
         probes: logits (E, N, C) of each probe, by set; empty without probes.
         note: reason why there is no calibration; empty if there is one.
         unstored: reason why the results could not be stored; empty if they were.
+        intervals: intervals of the scores that these members predict; None for a task of classes, and where there is
+            nothing to fit them on.
+        no_intervals: reason why a task of scores has no intervals; empty otherwise.
     """
 
     results: tuple[Predictions, ...]
@@ -60,6 +66,8 @@ class Evaluation:
     probes: Mapping[str, Mapping[str, NDArray[np.float32]]]
     note: str = ""
     unstored: str = ""
+    intervals: Intervals | None = None
+    no_intervals: str = ""
 
     @property
     def k(self) -> int:
@@ -76,11 +84,11 @@ def evaluate(
     *,
     probed: bool = False,
 ) -> Evaluation:
-    """Predict some sets with all members, choose how many to average, and store predictions, size and temperature.
+    """Predict some sets with all members, choose how many to average, and store predictions, size and calibration.
 
     The size is chosen on validation, see :func:`~sertool.core.runs.ensemble_size.choose_on_validation`; under the
     paper's protocol on test. The temperature of the averaged members is fitted on validation; in cross-validation on
-    the validation utterances of all folds, each predicted by its own fold.
+    the validation utterances of all folds, each predicted by its own fold. So are the intervals of scores.
 
     Args:
         ensemble: the members and their corpus.
@@ -97,7 +105,7 @@ def evaluate(
     check_sets(ensemble, sets)
     if k is not None:
         chosen_by_user(ensemble.members, k)  # refused before anything is computed
-    obstacle = _obstacle(ensemble)
+    obstacle, no_intervals = _obstacle(ensemble), obstacle_to_intervals(ensemble)
     extra = [] if _validates_nothing(ensemble) or "valid" in sets else ["valid"]
     experiment = read_labels(ensemble, sets, reader)
     results = run_members(ensemble, experiment, [*sets, *extra], precision)
@@ -110,6 +118,9 @@ def evaluate(
     asked = tuple(usable[: len(sets)])  # without validation that only size and temperature need
     unstored = ""
     calibration = None if obstacle else _calibrated(ensemble, experiment, size, usable)
+    intervals = None
+    if experiment.task.kind == "scores" and not no_intervals:
+        intervals = fitted_intervals(ensemble, experiment, size, usable)
     try:
         _store(ensemble, experiment, results, precision)
         for result in results:
@@ -117,11 +128,13 @@ def evaluate(
                 write_probes(ensemble.folder, result, probes[result.set])
         if calibration is not None:
             write_calibration(ensemble.folder, calibration)
+        if intervals is not None:
+            write_intervals(ensemble.folder, intervals)
         write_size(ensemble.folder, size)
     except SertoolError as error:  # a folder of the reference's checkpoints may be read-only
         unstored = f"not stored for report, predict and export: {error}"
     kept = {name: {key: logits[finite] for key, logits in own.items()} for name, own in probes.items()}
-    return Evaluation(asked, size, calibration, kept, obstacle, unstored)
+    return Evaluation(asked, size, calibration, kept, obstacle, unstored, intervals, no_intervals)
 
 
 def _size(
@@ -193,7 +206,10 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
     sets = {name: {row for fold in folds for row in fold.sets.get(name, ())} for name in folds[0].sets}
     targets = [experiment.targets[row] for row in sorted(sets["train"])]
     counts: list[int] = []
-    if experiment.task.kind != "scores":
+    means: list[float] | None = None
+    if experiment.task.kind == "scores":
+        means = np.nanmean(np.array(targets, np.float64), 0).tolist()
+    else:
         counts = class_counts(experiment.task, targets).round().astype(int).tolist()
     doctor = None
     if inspected:
@@ -218,6 +234,7 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
         train_classes=counts,
         trained=[len(fold.sets["train"]) for fold in folds],
         doctor=doctor,
+        train_means=means,
         made={
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "device": precision.reason,

@@ -19,6 +19,7 @@ from sertool.core.recipe.schema import SCORE_SELECTION
 RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 START_FORMAT = "sertool-start/1"
 CALIBRATION_FORMAT = "sertool-calibration/1"
+INTERVALS_FORMAT = "sertool-intervals/1"
 SIZE_FORMAT = "sertool-size/1"
 PREDICTIONS_FORMAT = "sertool-predictions/1"
 PROBES_FORMAT = "sertool-probes/1"
@@ -221,6 +222,26 @@ class CalibrationContent(Content):
     note: str = ""
 
 
+class IntervalsContent(Content):
+    """Content of intervals.json: half the width of the interval of each score, in its unit."""
+
+    format: Literal["sertool-intervals/1"]
+    level: Annotated[float, Field(ge=0.5, le=0.999)]
+    half: Annotated[list[Annotated[float, Field(ge=0, le=1e30)] | None], Field(min_length=1)]
+    set: str
+    utterances: Count
+    members: list[str]
+    names: list[str]
+    reasons: list[str]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "IntervalsContent":
+        if not len(self.half) == len(self.names) == len(self.reasons):
+            raise ValueError(f"names: {len(self.names)} for {len(self.half)} widths and {len(self.reasons)} reasons")
+        return self
+
+
 class SizeContent(Content):
     """Content of size.json: the number of members that the run averages."""
 
@@ -264,6 +285,7 @@ class OriginContent(Content):
     doctor: list[list[str]] | None
     made: dict[str, str]
     trained: list[Count] | None = None
+    train_means: list[Number] | None = None
 
 
 class SpokenContent(Content):
@@ -287,6 +309,15 @@ class ScoreContent(Content):
     fold: Fold
     accuracy: Accuracy | None
     validation: Score
+    figures: dict[str, Number] = Field(default_factory=dict)
+
+
+class EstimateContent(Content):
+    """A figure with its interval."""
+
+    value: Number
+    low: Number | None
+    high: Number | None
 
 
 class FactsContent(Content):
@@ -298,6 +329,7 @@ class FactsContent(Content):
     classes: list[str]
     ranges: Ranges = ()
     clip: bool = False
+    ceilings: dict[str, dict[str, EstimateContent]] = Field(default_factory=dict)
     members: list[ScoreContent]
     origin: OriginContent
     ids: list[str]

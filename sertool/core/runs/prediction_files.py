@@ -22,6 +22,7 @@ from sertool.core.corpora.tasks import current_names
 from sertool.core.errors import DataError
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import parse_typed
+from sertool.core.metrics import Estimate
 from sertool.core.runs.contents import PREDICTIONS_FORMAT, PROBES_FORMAT, FactsContent, ProbesContent
 from sertool.core.runs.predictions import MemberScore, Predictions
 
@@ -51,6 +52,7 @@ class Origin:
         doctor: findings of `sertool doctor`, as (kind, severity, text); None where it was not run.
         made: time, device, precision and versions.
         trained: training utterances of each fold; None in files of earlier versions.
+        train_means: mean of each score over the training utterances of all folds; None for classes.
     """
 
     run: str
@@ -72,6 +74,7 @@ class Origin:
     doctor: list[list[str]] | None
     made: dict[str, str]
     trained: list[int] | None = None
+    train_means: list[float] | None = None
 
     @property
     def train_sizes(self) -> tuple[int, ...]:
@@ -134,6 +137,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         "kind": own.kind,
         "classes": own.classes,
         **({"ranges": own.ranges, "clip": own.clip} if own.ranges else {}),
+        **({"ceilings": _plain(own.ceilings)} if own.ceilings else {}),
         "members": [asdict(member) for member in own.members],
         "origin": asdict(stored.origin),
         "ids": own.ids,
@@ -152,6 +156,10 @@ def write_set(folder: Path, stored: StoredSet) -> None:
     if own.votes is not None:
         arrays["votes"] = own.votes
     artifacts.write_arrays(set_path(folder, own.set), arrays)
+
+
+def _plain(ceilings: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, dict[str, float | None]]]:
+    return {task: {key: asdict(one) for key, one in figures.items()} for task, figures in ceilings.items()}
 
 
 def stored_sets(folder: Path) -> list[str]:
@@ -229,11 +237,17 @@ def _predictions(facts: FactsContent, arrays: Mapping[str, NDArray[Any]]) -> Pre
         targets=arrays.get("targets"),
         kind=facts.kind,
         classes=current_names(facts.origin.rule, facts.classes),
-        members=tuple(MemberScore(own.name, own.fold, own.accuracy, own.validation) for own in facts.members),
+        members=tuple(
+            MemberScore(own.name, own.fold, own.accuracy, own.validation, dict(own.figures)) for own in facts.members
+        ),
         scores=arrays.get("scores"),
         votes=arrays.get("votes"),
         ranges=facts.ranges,
         clip=facts.clip,
+        ceilings={
+            task: {key: Estimate(one.value, one.low, one.high) for key, one in figures.items()}
+            for task, figures in facts.ceilings.items()
+        },
     )
 
 

@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Jackknife
+from sertool.core.metrics import Estimate, Jackknife
 from sertool.core.metrics.classification import decide, metrics_of, report_text
 from sertool.core.metrics.intervals import counts_left
 from sertool.core.metrics.scores import figures_left, score_figures
@@ -25,14 +25,16 @@ class MemberScore:
     Attributes:
         name: name of its folder or file.
         fold: fold whose utterances it predicts.
-        accuracy: accuracy on them (0 to 1); None on an unlabelled set.
+        accuracy: accuracy on them (0 to 1); None on an unlabelled set and for scores.
         validation: validation score it was selected by.
+        figures: of a task of scores its figures on them by key, means over the scores; without those not defined.
     """
 
     name: str
     fold: int
     accuracy: float | None
     validation: float
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Predictions:
         votes: (N, C) share of the raters that chose each class, NaN where unknown; None without raters.
         ranges: lowest and highest value of each score; empty for tasks of classes.
         clip: predictions are cut to these ranges.
+        ceilings: figures that one rater reaches against the others here, by task or score, and key: ``accuracy`` and
+            ``uar``, or those of ``DIMENSION_METRICS``. Empty where no utterance has two raters.
     """
 
     set: str
@@ -68,6 +72,7 @@ class Predictions:
     votes: NDArray[np.float64] | None = None
     ranges: tuple[tuple[float, float], ...] = ()
     clip: bool = False
+    ceilings: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
 
     def ensemble_logits(self, k: int) -> NDArray[np.float32]:
         """Average the logits, or the predicted scores, of the first k members; returns (N, C)."""
@@ -79,10 +84,7 @@ class Predictions:
         return self._in_range(self.logits[member])
 
     def _in_range(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not self.clip:
-            return values
-        low, high = np.array(self.ranges, np.float32).T
-        return values.clip(low, high)
+        return clipped(values, self.ranges) if self.clip else values
 
     def decisions(self, k: int) -> NDArray[np.int64]:
         """Predict classes (N,), or 0/1 per class (N, C), from the mean logits of the first k members."""
@@ -121,6 +123,12 @@ class Predictions:
         if self.targets is None:
             raise ValueError("an unlabelled set has no report")
         return report_text(self.targets, self.decisions(k), None if numbered else self.classes)
+
+
+def clipped(values: NDArray[np.float32], ranges: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
+    """Cut predicted scores (N, C) to the range of each."""
+    low, high = np.array(ranges, np.float32).T
+    return values.clip(low, high)
 
 
 def scores_left(
