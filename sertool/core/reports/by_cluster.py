@@ -1,5 +1,6 @@
 """Figures cluster by cluster, as speaker by speaker: they take the place of intervals where clusters are few."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from sertool.core.metrics import Clusters, few_by_name, few_clusters
 from sertool.core.metrics.classification import METRICS, FloatArray
+from sertool.core.metrics.scores import score_figures
 from sertool.core.metrics.sentiment import score_metrics
 from sertool.core.reports.contents import ClusterRow
 
@@ -45,6 +47,22 @@ def cluster_rows(
             accuracy=METRICS["accuracy"](targets[own], decisions[own], num_classes),
             uar=METRICS["uar"](targets[own], decisions[own], num_classes),
         )
+        for name, own in few_by_name(clusters).items()
+    )
+
+
+def score_rows(targets: FloatArray, values: FloatArray, clusters: Clusters) -> tuple[ClusterRow, ...]:
+    """Return number of utterances, and the mean figures over several scores, of each cluster.
+
+    There are no rows unless clusters are too few for an interval. Accuracy and UAR, which scores do not have, are NaN.
+
+    Args:
+        targets: (N, D) true scores, NaN where one is missing.
+        values: (N, D) predicted scores.
+        clusters: the clusters of the utterances.
+    """
+    return tuple(
+        ClusterRow(name, int(own.sum()), math.nan, math.nan, score_figures(targets[own], values[own]))
         for name, own in few_by_name(clusters).items()
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sertool.core.metrics import Jackknife, clusters_of
-from sertool.core.reports.by_cluster import cluster_rows, limits_of, with_scores
+from sertool.core.reports.by_cluster import cluster_rows, limits_of, score_rows, with_scores
 from sertool.core.reports.contents import ClusterRow, ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
-from sertool.core.reports.probes import modality_use, probe_rows
+from sertool.core.reports.probes import judged_metric, modality_use, probe_rows
 from sertool.core.runs.prediction_files import Spoken
 from sertool.core.runs.predictions import Predictions
 
@@ -46,11 +46,14 @@ def details_of(
         temperature: temperature of the probabilities, of which scores are made.
     """
     assert predictions.targets is not None
-    clusters, decisions = clusters_of(spoken), predictions.decisions(k)
+    clusters, kind = clusters_of(spoken), predictions.kind
     rows = probe_rows(predictions, spoken, probes, k, Jackknife(clusters))
-    use = modality_use(rows, spoken, predictions.metric("accuracy", k), clusters, predictions.kind)
-    by_cluster = cluster_rows(predictions.targets, decisions, len(predictions.classes), clusters)
-    if predictions.scores is not None and predictions.kind == "single":  # raw scores exist for sentiment only
+    use = modality_use(rows, spoken, predictions.metric(judged_metric(kind), k), clusters, kind)
+    if kind == "scores":
+        by_cluster = score_rows(predictions.targets, predictions.ensemble_logits(k), clusters)
+    else:
+        by_cluster = cluster_rows(predictions.targets, predictions.decisions(k), len(predictions.classes), clusters)
+    if predictions.scores is not None and kind == "single":  # raw scores exist for sentiment only
         logits, classes = predictions.ensemble_logits(k), predictions.classes
         by_cluster = with_scores(by_cluster, predictions.scores, logits, classes, clusters, temperature)
     return Details(

@@ -1,6 +1,7 @@
-"""Probes: how much accuracy a model loses if a modality is masked, or shuffled between utterances."""
+"""Probes: how much accuracy, or CCC, a model loses if a modality is masked, or shuffled between utterances."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,17 +15,18 @@ from sertool.core.metrics import (
     decision_estimates,
     few_by_name,
 )
-from sertool.core.metrics.classification import METRICS, decide
+from sertool.core.metrics.classification import METRICS
+from sertool.core.metrics.scores import mean_estimates, score_differences, score_figures
 from sertool.core.reports.contents import ModalityUse, ProbeRow
 from sertool.core.reports.load import Probes
-from sertool.core.reports.wording import metric_name, percent, points_interval
+from sertool.core.reports.wording import change_interval, figure, is_share, metric_name, percent
 from sertool.core.runs.prediction_files import Spoken
 from sertool.core.runs.predictions import Predictions
 
 MODALITIES = {"text": "words", "audio": "audio"}  # modality -> what an utterance has of it
 ORDER = ("text masked", "text shuffled", "audio masked", "audio shuffled")
 USED, IGNORED, UNKNOWN = "used", "ignored", "unknown"
-RELEVANT = 0.02  # fall in accuracy that matters: a modality is ignored where the interval excludes it
+RELEVANT = 0.02  # fall in accuracy or CCC that matters: a modality is ignored where the interval excludes it
 COMMON = 0.5  # share of utterances that must have a modality, else its probes change too few of them
 
 
@@ -33,7 +35,8 @@ def probe_rows(
 ) -> tuple[ProbeRow, ...]:
     """Return one row per probe, in the order of ``ORDER``; none for a modality that no utterance has.
 
-    There is none of logits that are not finite either: they would seem to be the same with any input.
+    There is none of logits that are not finite either: they would seem to be the same with any input. Of scores the CCC
+    falls, the mean over the scores.
 
     Args:
         predictions: predictions of the set, with targets.
@@ -42,30 +45,56 @@ def probe_rows(
         k: number of averaged members.
         jackknife: jackknife over the utterances of the set.
     """
-    targets, classes = predictions.targets, len(predictions.classes)
-    assert targets is not None
-    decisions, there, accuracy = predictions.decisions(k), shares(spoken), METRICS["accuracy"]
-    logits = {name: probes[name][:k].mean(0) for name in ORDER if name in probes}  # runs may be probed in part
+    there = shares(spoken)
+    inputs = {name: replace(predictions, logits=probes[name]) for name in ORDER if name in probes}  # perhaps in part
     finite = np.isfinite(predictions.ensemble_logits(k)).all()
-    rows = []
-    for name in [one for one in logits if there[_modality(one)] and finite and np.isfinite(logits[one]).all()]:
-        probed = decide(logits[name], predictions.kind)
-        drop = decision_differences(targets, probed, decisions, classes, jackknife)["accuracy"]
-        found = decision_estimates(targets, probed, classes, jackknife)
-        rows.append(
-            ProbeRow(
-                name=name,
-                metrics={metric: found[metric] for metric in ("accuracy", "uar")},
-                drop=Estimate(drop.value, drop.low, drop.high),
-                p=drop.p,
-                by_cluster={
-                    cluster: accuracy(targets[own], decisions[own], classes)
-                    - accuracy(targets[own], probed[own], classes)
-                    for cluster, own in few_by_name(jackknife.clusters).items()
-                },
-            )
-        )
-    return tuple(rows)
+    return tuple(
+        _row(name, predictions, own, k, jackknife)
+        for name, own in inputs.items()
+        if there[_modality(name)] and finite and np.isfinite(own.ensemble_logits(k)).all()
+    )
+
+
+def _row(name: str, intact: Predictions, probed: Predictions, k: int, jackknife: Jackknife) -> ProbeRow:
+    """Judge the first k members with changed input, and compare them with the same members as they are."""
+    targets, classes = intact.targets, len(intact.classes)
+    assert targets is not None
+    metric = judged_metric(intact.kind)
+    clusters = few_by_name(jackknife.clusters)
+    if intact.kind == "scores":
+        values, own = intact.ensemble_logits(k), probed.ensemble_logits(k)
+        drop = score_differences(targets, own, values, jackknife)[metric]
+        found = mean_estimates(targets, own, jackknife)
+        falls = {
+            cluster: score_figures(targets[rows], values[rows])[metric]
+            - score_figures(targets[rows], own[rows])[metric]
+            for cluster, rows in clusters.items()
+        }
+    else:
+        decisions, decided, accuracy = intact.decisions(k), probed.decisions(k), METRICS[metric]
+        drop = decision_differences(targets, decided, decisions, classes, jackknife)[metric]
+        found = decision_estimates(targets, decided, classes, jackknife)
+        falls = {
+            cluster: accuracy(targets[rows], decisions[rows], classes) - accuracy(targets[rows], decided[rows], classes)
+            for cluster, rows in clusters.items()
+        }
+    return ProbeRow(
+        name=name,
+        metrics={one: found[one] for one in (metric, second_metric(intact.kind))},
+        drop=Estimate(drop.value, drop.low, drop.high),
+        p=drop.p,
+        by_cluster=falls,
+    )
+
+
+def judged_metric(kind: str) -> str:
+    """Return the key of the metric whose fall a probe tells: ``ccc`` of scores, else ``accuracy``."""
+    return "ccc" if kind == "scores" else "accuracy"
+
+
+def second_metric(kind: str) -> str:
+    """Return the key of the metric that is shown beside it: ``mae`` of scores, else ``uar``."""
+    return "mae" if kind == "scores" else "uar"
 
 
 def shares(spoken: Sequence[Spoken]) -> dict[str, float]:
@@ -78,21 +107,21 @@ def shares(spoken: Sequence[Spoken]) -> dict[str, float]:
 
 
 def modality_use(
-    rows: Sequence[ProbeRow], spoken: Sequence[Spoken], accuracy: float, clusters: Clusters, kind: str
+    rows: Sequence[ProbeRow], spoken: Sequence[Spoken], intact: float, clusters: Clusters, kind: str
 ) -> ModalityUse | None:
     """Say which use the model makes of text and audio; None unless both were shuffled.
 
-    A modality is ignored if the 95 % interval of the fall in accuracy lies below ``RELEVANT``, for each of its probes:
-    a fall that is not significant is no evidence that there is none. It is used if the interval of the fall lies above
-    0 where it is shuffled: masked input is unlike any in training and may do harm by that alone. Otherwise, and where
-    there are too few clusters for an interval, the probes cannot tell.
+    A modality is ignored if the 95 % interval of the fall in accuracy, or CCC, lies below ``RELEVANT``, for each of its
+    probes: a fall that is not significant is no evidence that there is none. It is used if the interval of the fall
+    lies above 0 where it is shuffled: masked input is unlike any in training and may do harm by that alone. Otherwise,
+    and where there are too few clusters for an interval, the probes cannot tell.
 
     Args:
         rows: rows of :func:`probe_rows`.
         spoken: (N,) facts about the utterances of the set.
-        accuracy: accuracy with unchanged input.
+        intact: accuracy, or CCC of scores, with unchanged input.
         clusters: the clusters of its utterances.
-        kind: ``single`` or ``multi``, of the task, which names the accuracy.
+        kind: ``single``, ``multi`` or ``scores``, of the task, which names that figure.
 
     Source: test of equivalence by an interval, D. Schuirmann, "A comparison of the two one-sided tests procedure and
     the power approach for assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and
@@ -116,19 +145,20 @@ def modality_use(
         if not common:
             why.append(f"only {percent(there[modality])} % of the utterances have {MODALITIES[modality]}")
         elif states[modality] != USED:
-            why.append(_evidence(modality, row, accuracy, kind, is_ignored=states[modality] == IGNORED))
+            why.append(_evidence(modality, row, intact, kind, is_ignored=states[modality] == IGNORED))
     sentence = _in_words(states) + (f": {'; '.join(why)}" if why else "")
     return ModalityUse(states["text"], states["audio"], sentence)
 
 
 def _falls(shuffled: Mapping[str, ProbeRow], clusters: Clusters, kind: str) -> str:
-    """Say for how many of few clusters the accuracy falls with a modality of other utterances; empty for others."""
+    """Say for how many of few clusters the figure falls with a modality of other utterances; empty for others."""
     if not clusters.few:
         return ""
+    metric = metric_name(judged_metric(kind), kind)
     counts = {name: sum(drop > 0 for drop in row.by_cluster.values()) for name, row in shuffled.items()}
     of = plural(clusters.number, clusters.unit)
     return (
-        f"; the {metric_name('accuracy', kind)} falls for {counts['text']} of {of} with the text of other utterances, "
+        f"; the {metric} falls for {counts['text']} of {of} with the text of other utterances, "
         f"for {counts['audio']} with their audio"
     )
 
@@ -157,13 +187,19 @@ def _in_words(states: Mapping[str, str]) -> str:
     return "; ".join(parts)
 
 
-def _evidence(modality: str, row: ProbeRow, accuracy: float, kind: str, *, is_ignored: bool) -> str:
-    """Write the fall in accuracy with the modality shuffled, and its interval."""
-    start = f"with the {modality} of other utterances the {metric_name('accuracy', kind)}"
+def _evidence(modality: str, row: ProbeRow, intact: float, kind: str, *, is_ignored: bool) -> str:
+    """Write the fall in accuracy, or CCC, with the modality shuffled, and its interval."""
+    metric = judged_metric(kind)
+    start = f"with the {modality} of other utterances the {metric_name(metric, kind)}"
+    shares = is_share(metric)
     if not is_ignored:
-        change = f"{'falls' if row.drop.value >= 0 else 'rises'} by {percent(abs(row.drop.value))} points"
-        return f"{start} {change} (95 % interval of the fall {points_interval(row.drop)})"
+        fell = abs(row.drop.value)
+        size = f"{percent(fell)} points" if shares else f"{fell:.3f}"
+        change = f"{'falls' if row.drop.value >= 0 else 'rises'} by {size}"
+        return f"{start} {change} (95 % interval of the fall {change_interval(row.drop, metric)})"
+    probed = row.metrics[metric].value
+    figures = (f"{percent(one)} %" if shares else figure(one, metric) for one in (probed, intact))
     return (
-        f"{start} stays at {percent(row.metrics['accuracy'].value)} % ({percent(accuracy)} % as it is), and the "
-        f"95 % interval excludes a fall of {percent(RELEVANT, 0)} points"
+        f"{start} stays at {next(figures)} ({next(figures)} as it is), and the 95 % interval excludes a fall of "
+        f"{f'{percent(RELEVANT, 0)} points' if shares else RELEVANT}"
     )

@@ -1,6 +1,7 @@
 """Figures as people write them: shares in percent, differences in points, p-values. JSON and CSV keep fractions."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import FEWEST, Difference, Estimate
@@ -9,9 +10,9 @@ from sertool.core.metrics.classification import LABEL_METRICS, Metric, metrics_o
 from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.scores import DIMENSION_METRICS
+from sertool.core.metrics.selection import figure_of_score
 from sertool.core.metrics.sentiment import SCORE_METRICS, SENTIMENT_METRICS
-from sertool.core.reports.compare.contents import Pair
-from sertool.core.reports.contents import MemberSpread, SetReport, TaskReport
+from sertool.core.reports.contents import MemberSpread, TaskReport
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
 ALL_METRICS: dict[str, Metric] = {
@@ -83,6 +84,28 @@ def points_interval(own: Difference | Estimate) -> str:
     return f"{_unsigned(own.low)} to {_unsigned(own.high)}"
 
 
+def change(value: float, metric: str = "", digits: int = 2) -> str:
+    """Write a difference with its sign: of shares in points, of other metrics in their own unit, as in "+0.031"."""
+    if is_share(metric):
+        return points(value, digits)
+    if value != value:
+        return "not defined"
+    rounded = round(value, 3)
+    return f"{rounded:+.3f}" if rounded else f"{0:.3f}"
+
+
+def change_interval(own: Difference | Estimate, metric: str = "") -> str:
+    """Write the interval of a difference, as in "-0.8 to 4.5" points or "-0.031 to 0.012"; a dash if there is none."""
+    if is_share(metric) or own.low is None or own.high is None:
+        return points_interval(own)
+    return f"{round(own.low, 3) + 0.0:.3f} to {round(own.high, 3) + 0.0:.3f}"
+
+
+def scored(score: float, metric: str) -> str:
+    """Write a score by which epochs and members are chosen, of which more is better, as the figure of its metric."""
+    return figure(figure_of_score(score, metric), metric)
+
+
 def p_value(p: float | None) -> str:
     """Write a p-value for a table; a dash if there is none."""
     if p is None or p != p:
@@ -126,7 +149,23 @@ def falls_shown(unit: str) -> str:
     return f"the last columns show the fall for each {unit}"
 
 
-def over_clusters(own: SetReport | Pair) -> str:
+class OverClusters(Protocol):
+    """Figures with intervals over clusters: see the attributes of ``SetReport``."""
+
+    @property
+    def unit(self) -> str:
+        """Kind of cluster, as ``speaker``."""
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters."""
+
+    @property
+    def unit_note(self) -> str:
+        """Caveat; may be empty."""
+
+
+def over_clusters(own: OverClusters) -> str:
     """Say over which clusters intervals are taken, with the caveat if there is one; or why there are none."""
     if own.clusters < FEWEST:
         return own.unit_note

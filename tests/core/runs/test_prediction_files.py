@@ -119,8 +119,8 @@ def damaged(folder, tmp_path, change):
         ),
         (
             lambda a, f: f["origin"].update(rule="guess"),
-            "origin.rule: expected index, index-from-one, sign, sign-without-zero, seven, present, name, scores, votes or any "
-            '(got "guess")',
+            "origin.rule: expected index, index-from-one, sign, sign-without-zero, seven, present, name, scores, votes "
+            'or any (got "guess")',
         ),
         (
             lambda a, f: f["origin"]["counts"].update(test="many"),
