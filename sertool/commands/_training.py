@@ -61,12 +61,12 @@ class _Rows:
         for member, row in epoch.rows:
             key = (member.seed, member.fold)
             self.rows[key] = row
-            self.best[key] = max(self.best.get(key, 0.0), row.score)
+            self.best[key] = max(self.best.get(key, row.score), row.score)  # the score of an error is negative
             self.first_seen.setdefault(key, (time.monotonic(), row.epoch))
         self.live.update(self._table())
 
     def _table(self) -> Table:
-        from sertool.core.reports.wording import figure, metric_name
+        from sertool.core.reports.wording import metric_name, scored
 
         settings = self.plan.experiment.recipe.training
         folds = len(self.plan.experiment.folds) > 1
@@ -84,9 +84,9 @@ class _Rows:
                 *([self.plan.experiment.folds[fold].name] if folds else []),
                 f"{row.epoch}/{settings.max_epochs}",
                 "━" * full + " " * (BAR - full),
-                f"{row.loss:.3f}",  # a loss has no unit; scores are shares, in percent
-                figure(row.score),
-                figure(self.best[seed, fold]),
+                f"{row.loss:.3f}",
+                scored(row.score, settings.select),
+                scored(self.best[seed, fold], settings.select),
                 f"{row.learning_rate:.1e}",
                 self._left((seed, fold), row, settings.max_epochs),
             )
@@ -110,23 +110,23 @@ class _Lines:
         self.talk, self.begun = talk, time.monotonic()
 
     def take(self, epoch: "Epoch") -> None:
-        from sertool.core.reports.wording import figure, metric_name
+        from sertool.core.reports.wording import metric_name, scored
 
         settings = self.plan.experiment.recipe.training
         scores = [row.score for _, row in epoch.rows]
         losses = [row.loss for _, row in epoch.rows]
         metric = metric_name(settings.select, self.plan.experiment.task.kind)
-        lowest, highest = figure(min(scores)), figure(max(scores))
-        scored = f"{lowest} - {highest}" if len(scores) > 1 else highest
+        worst, best = (scored(one, settings.select) for one in (min(scores), max(scores)))
+        figures = f"{worst} - {best}" if len(scores) > 1 else best
         line = (
             f"{self.title}epoch {epoch.number}/{settings.max_epochs} · {self._who(epoch)} · "
-            f"loss {sum(losses) / len(losses):.3f} · valid {metric} {scored} · "
+            f"loss {sum(losses) / len(losses):.3f} · valid {metric} {figures} · "
             f"lr {epoch.rows[0][1].learning_rate:.1e} · {clock(time.monotonic() - self.begun)}"
         )
         say(self.talk, line)
         for finished in epoch.finished:
-            name, best = self._name(finished.member), finished.progress.best
-            say(self.talk, f"  {name} stopped after epoch {epoch.number}, best {metric} {figure(best)}")
+            name, best = self._name(finished.member), scored(finished.progress.best, settings.select)
+            say(self.talk, f"  {name} stopped after epoch {epoch.number}, best {metric} {best}")
 
     def _who(self, epoch: "Epoch") -> str:
         members = [member for member, _ in epoch.rows]
@@ -148,7 +148,7 @@ def describe(experiment: "Experiment") -> list[str]:
     lines = [f"{corpus.name}{corpus.caveats} · {task.shown} · {counts}{speakers}"]
     if "text" in experiment.recipe.dataset.modalities and (splitting := describe_splitting(corpus)):
         lines.append(splitting)
-    lines += left_out(experiment)
+    lines += [*left_out(experiment), *_ties(experiment)]
     if experiment.selected_on_test:
         lines.append("selected on test: this recipe validates on the test utterances, as the paper did")
     return lines
@@ -161,6 +161,17 @@ def left_out(experiment: "Experiment") -> list[str]:
         return []
     listed = ", ".join(f"{reason}: {number}" for reason, number in sorted(reasons.items()))
     return [f"left out: {reasons.total()} utterances ({listed})"]
+
+
+def _ties(experiment: "Experiment") -> list[str]:
+    """Say how many utterances have raters who tie and what becomes of them, in one line; no line without any."""
+    from sertool.core.formatting import plural
+
+    labels = experiment.recipe.dataset.labels
+    if not experiment.ties or labels == "any":  # any class that a rater chose is a label
+        return []
+    fate = "they train, and are in neither validation nor test" if labels == "soft" else "left out"
+    return [f"raters tie on {plural(experiment.ties, 'utterance')}: {fate}"]
 
 
 def _set_sizes(experiment: "Experiment") -> str:

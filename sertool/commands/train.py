@@ -203,17 +203,18 @@ def describe_plan(plan: "Plan") -> str:
 
 
 def show_summary(summary: dict[str, Any]) -> list[str]:
-    """Format the result of a training as lines, scores in percent."""
+    """Format the result of a training as lines; shares in percent."""
     from sertool.core.formatting import plural
+    from sertool.core.metrics.selection import LOWER_IS_BETTER
     from sertool.core.reports.wording import figure, metric_name
 
-    scores = [member["score"] for member in summary["members"]]
-    spread = f" (sd {figure(stdev(scores))})" if len(scores) > 1 else ""
+    figures, metric = [member["score"] for member in summary["members"]], summary["select"]
+    best = min(figures) if metric in LOWER_IS_BETTER else max(figures)
+    spread = f" (sd {figure(stdev(figures), metric)})" if len(figures) > 1 else ""
     lines = [f"warning: {note} [speakers-unknown]"] if (note := summary["speakers_note"]) else []
     lines.append(
-        f"{summary['name']} · {plural(len(scores), 'member')} · "
-        f"valid {metric_name(summary['select'], summary['kind'])} "
-        f"{figure(summary['mean'])}{spread}, best {figure(max(scores))}"
+        f"{summary['name']} · {plural(len(figures), 'member')} · valid {metric_name(metric, summary['kind'])} "
+        f"{figure(summary['mean'], metric)}{spread}, best {figure(best, metric)}"
     )
     if summary["selected_on_test"]:
         lines.append("selected on test")

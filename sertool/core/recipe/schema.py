@@ -13,7 +13,7 @@ from sertool.core.recipe.dataset import TASKS as TASKS
 from sertool.core.recipe.dataset import Dataset as Dataset
 from sertool.core.recipe.dataset import no_repeats
 from sertool.core.recipe.frontends import AudioFrontend, Frontend, SpeechEncoder, TextEncoder, TextFrontend
-from sertool.core.recipe.losses import Loss
+from sertool.core.recipe.losses import Loss, weights_of
 from sertool.core.recipe.sections import Count, Dropout, Factor, Fraction, Length, Section, Seed, Width
 
 # Speakers and sessions are often numbers, which YAML reads as such: [3, 8] means the names "3" and "8".
@@ -192,7 +192,14 @@ class Training(Section):
             raise ValueError("weight_decay: only with optimizer: adamw")
         if self.seed + self.runs - 1 > MAX_SEED:  # run i has seed + i
             raise ValueError(f"seed: the last run's would be above {MAX_SEED}")
+        if self.needs_batches and self.batch_size == 1:
+            raise ValueError("batch_size: loss ccc needs batches of at least 2; one utterance has no correlation")
         return self
+
+    @property
+    def needs_batches(self) -> bool:
+        """Check whether the loss holds a correlation, which is one of a whole batch."""
+        return self.loss is not None and "ccc" in weights_of(self.loss)
 
 
 class Published(Section):

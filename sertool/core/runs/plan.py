@@ -18,7 +18,6 @@ from sertool.core.models.build import outline
 from sertool.core.recipe.bounds import MAX_MEMBERS
 from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.recipe.load import load
-from sertool.core.recipe.losses import weights_of
 from sertool.core.recipe.schema import Model, Training
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
@@ -178,7 +177,7 @@ def parted(precision: Precision, settings: Training, size: int, threads: int) ->
     if precision.device.type == "cuda" or size > 1:
         return precision
     parts = max(1, min(threads, settings.batch_size // PART_UTTERANCES))
-    if settings.loss is not None and "ccc" in weights_of(settings.loss):
+    if settings.needs_batches:
         parts = 1  # a correlation needs the whole batch
     return replace(precision, parts=parts, part_threads=threads // parts)
 

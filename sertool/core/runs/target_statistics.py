@@ -10,6 +10,7 @@ from sertool.core.corpora.splits import Fold
 from sertool.core.corpora.targets import labels_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import DataError
+from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Standardization
 
 LEAST = 1e-9  # deviation of a score in units of its range; below it, it is constant but for rounding
@@ -52,6 +53,23 @@ def check_scores(task: Task, targets: Sequence[Target | None], folds: Sequence[F
                         if len(values)
                         else "other splits, for example --set splits.seed=2",
                     )
+
+
+def loss_notes(settings: Training, folds: Sequence[Fold]) -> list[str]:
+    """Say where the last batch of an epoch is too small for the correlation that the loss holds.
+
+    Args:
+        settings: section ``training`` of the recipe.
+        folds: training sets.
+    """
+    short = sum(len(fold.sets["train"]) % settings.batch_size == 1 for fold in folds)
+    if not settings.needs_batches or not short:
+        return []
+    where = f" in {short} of {len(folds)} folds" if len(folds) > 1 else ""
+    return [
+        f"the last batch of an epoch holds 1 utterance{where}: too few for a correlation, so its squared error counts "
+        "instead"
+    ]
 
 
 def ties_in(corpus: Corpus, task: Task) -> int:

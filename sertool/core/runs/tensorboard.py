@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sertool.core.errors import UsageError
 from sertool.core.files import artifacts
+from sertool.core.metrics.selection import figure_of_score
 from sertool.core.runs.checkpoint import run_folder
 from sertool.core.runs.folder import read_history
 from sertool.core.runs.plan import Plan
@@ -89,7 +90,8 @@ class _Writer:
         for row in rows:
             if row.epoch <= self.last:
                 continue
-            values = {"loss": row.loss, f"valid/{self.select}": row.score, "learning_rate": row.learning_rate}
+            figure = figure_of_score(row.score, self.select)
+            values = {"loss": row.loss, f"valid/{self.select}": figure, "learning_rate": row.learning_rate}
             summary = Summary(value=[Summary.Value(tag=tag, simple_value=one) for tag, one in values.items()])
             events.append({"step": row.epoch, "summary": summary})
             self.last = row.epoch

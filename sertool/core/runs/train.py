@@ -22,6 +22,7 @@ from sertool.core.corpora.seal import DECISIONS
 from sertool.core.errors import SertoolError
 from sertool.core.files import artifacts
 from sertool.core.files.locks import locked
+from sertool.core.metrics.selection import figure_of_score
 from sertool.core.models import kernels
 from sertool.core.recipe.load import resolved
 from sertool.core.runs import checkpoint
@@ -40,6 +41,7 @@ from sertool.core.runs.group import Resumed as Resumed
 from sertool.core.runs.group_files import GroupFiles, sweep
 from sertool.core.runs.members import sizes_of
 from sertool.core.runs.plan import Plan, check_fits, parted
+from sertool.core.runs.target_statistics import loss_notes
 from sertool.core.runs.transfer import prepare_start
 from sertool.core.runs.transfer_weights import WEIGHTS, Start, forget_start, write_start
 from sertool.core.training.loop import Epoch
@@ -81,7 +83,7 @@ def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launche
         weights = class_weights_of(experiment)
         vectors, notes = embedding_tables(experiment, inputs, data) if plan.unfinished else ([], [])
         origin = None
-        notes += speaker_notes(experiment)
+        notes += [*speaker_notes(experiment), *loss_notes(experiment.recipe.training, experiment.folds)]
         if plan.source is not None and plan.unfinished:
             origin, start_notes = prepare_start(plan, inputs, data)
             notes += start_notes
@@ -170,12 +172,17 @@ def _log(plan: Plan, precision: Precision, seconds: float) -> None:
 
 
 def training_summary(plan: Plan) -> dict[str, object]:
-    """Summarise a training as plain data: each member's best validation score, their mean and standard deviation."""
-    experiment = plan.experiment
+    """Summarise a training as plain data: each member's best figure on validation, their mean and standard deviation.
+
+    A figure is that of the metric that selects, so an error has no minus as a run's score has.
+    """
+    experiment, select = plan.experiment, plan.experiment.recipe.training.select
     wanted = {(member.seed, member.fold) for member in plan.members}
     runs = [run for run in list_runs(plan.folder) if (run.seed, run.fold) in wanted]
-    scores = np.array([run.score for run in runs])
-    spread = f" (sd {scores.std(ddof=1):.3f})" if len(scores) > 1 else ""
+    figures = [figure_of_score(run.score, select) for run in runs]
+    best = figure_of_score(max(run.score for run in runs), select)
+    mean = float(np.mean(figures))
+    spread = f" (sd {np.std(figures, ddof=1):.3f})" if len(runs) > 1 else ""
     return {
         "name": plan.folder.name,
         "dataset": experiment.corpus.name,
@@ -187,19 +194,19 @@ def training_summary(plan: Plan) -> dict[str, object]:
         "synthetic": experiment.corpus.synthetic,
         "speakers_note": experiment.corpus.speakers_note,
         "kind": experiment.task.kind,
-        "select": experiment.recipe.training.select,
+        "select": select,
         "members_trained": len(runs),
-        "mean": float(scores.mean()),
-        "text": f"{scores.mean():.3f}{spread}, best {scores.max():.3f}",
+        "mean": mean,
+        "text": f"{mean:.3f}{spread}, best {best:.3f}",
         "members": [
             {
                 "name": run.folder.name,
                 "run": run.folder.name,
                 "seed": run.seed,
                 "fold": run.fold,
-                "score": run.score,
+                "score": own,
                 "epochs": run.epochs,
             }
-            for run in runs
+            for run, own in zip(runs, figures, strict=True)
         ],
     }
