@@ -5,6 +5,7 @@ several classes splits one vote evenly among them. Classes that the task does no
 none of the task's classes has no vote, and one who chose others beside has one vote among the task's.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sertool.core.corpora.corpus import Corpus, Rating
 
 FloatArray = NDArray[np.float64]
+ROUNDING = 1e-9  # shares of one vote, such as thirds, do not add up exactly
 IntArray = NDArray[np.int64]
 
 
@@ -126,3 +128,18 @@ def _chosen(rating: Rating, places: Mapping[str, int]) -> set[int]:
 
 def _names(rating: Rating) -> tuple[str, ...]:
     return (rating,) if isinstance(rating, str) else rating if isinstance(rating, tuple) else ()
+
+
+def favourites(ratings: Mapping[str, Rating]) -> set[str]:
+    """Return the class that most raters of an utterance chose, or those that tie; all classes that they named count.
+
+    >>> sorted(favourites({"ann": "sad", "bob": ("angry", "sad"), "cas": "bored", "dan": "bored"}))
+    ['bored']
+    """
+    votes: dict[str, float] = defaultdict(float)
+    for said in ratings.values():
+        names = (said,) if isinstance(said, str) else said if isinstance(said, tuple) else ()
+        for name in names:
+            votes[name] += 1 / len(names)
+    most = max(votes.values(), default=0.0)
+    return {name for name, number in votes.items() if number > most - ROUNDING}

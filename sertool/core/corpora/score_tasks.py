@@ -66,7 +66,7 @@ def rated_task(task: Task, labels: str, corpus: Corpus) -> Task:
         )
     if not any(task.name in (utterance.ratings or {}) for utterance in corpus.utterances):
         raise UsageError(
-            f"dataset.labels: {corpus.name} holds no raters' votes for {task.name}",
+            f"dataset.labels: {corpus.name} holds no votes of raters for {task.name}",
             hint="--set dataset.labels=majority; `sertool prepare` reads votes from the columns rater_1, rater_2, ... "
             "or votes",
         )

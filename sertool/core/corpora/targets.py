@@ -1,14 +1,14 @@
 """Targets of utterances: from a raw label by the rule of the task, from several scores, or from what raters said."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.corpus import Corpus, Utterance
-from sertool.core.corpora.ratings import shares_of
+from sertool.core.corpora.corpus import Corpus, Rating, Utterance
+from sertool.core.corpora.ratings import favourites, shares_of
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
 from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Target, Task, Votes, number_within
 from sertool.core.errors import DataError
@@ -49,14 +49,24 @@ def target_of(utterance: Utterance, task: Task) -> Target | None:
     if task.rule not in (VOTES, ANY):
         return None if raw is None else task.target(raw)
     label = None if raw is None else _index(raw, task)
+    if label is None and not raters_tie(raters, task.classes):
+        return None
     shares = shares_of(raters, task.classes)
     if shares is None:  # without raters, or where they chose none of the classes, the label counts as a single rater
-        if label is None:
-            return None
+        assert label is not None, "raters that tie chose classes of the task"
         shares = np.eye(len(task.classes))[label]
     if task.rule == ANY:
         return tuple(int(share > 0) for share in shares)
     return Votes(label, tuple(map(float, shares)))
+
+
+def raters_tie(raters: Mapping[str, Rating], classes: Sequence[str]) -> bool:
+    """Check whether the classes that most raters chose are all classes of a task.
+
+    An utterance without a label is part of a task only then: where most raters chose a class that the task lacks, what
+    the others said does not make it an utterance of the task.
+    """
+    return bool(chosen := favourites(raters)) and chosen <= set(classes)
 
 
 def _scores(utterance: Utterance, task: Task) -> tuple[float, ...] | None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.splits import Fold
-from sertool.core.corpora.targets import labels_of
+from sertool.core.corpora.targets import labels_of, raters_tie
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import DataError
 from sertool.core.recipe.schema import Training
@@ -76,5 +76,5 @@ def ties_in(corpus: Corpus, task: Task) -> int:
     """Count the utterances with raters that have no label for a task, because the raters tie."""
     if task.kind == "scores":
         return 0
-    rated = (one for one in corpus.utterances if one.split != "private" and task.name in (one.ratings or {}))
-    return sum(task.name not in one.labels for one in rated)
+    unlabelled = (one for one in corpus.utterances if one.split != "private" and task.name not in one.labels)
+    return sum(raters_tie((one.ratings or {}).get(task.name, {}), task.classes) for one in unlabelled)

@@ -197,9 +197,7 @@ def _labels_of(turn: _Turn) -> dict[str, Label]:
     if turn.emotion not in EMOTIONS:
         return dict(scores)
     name = EMOTIONS[turn.emotion]
-    # The paper, and most others since, count excited as happy where they use four classes.
-    four = "happy" if name == "excited" else name
-    classes = {FOUR: four, SIX: name, ALL: name}
+    classes = {FOUR: _of_four(name), SIX: name, ALL: name}
     return {**{task: own for task, own in classes.items() if own in CLASSES[task]}, **scores}
 
 
@@ -254,8 +252,15 @@ def _add_rating(ratings: dict[str, dict[str, Rating]], kind: str, rater: str, sa
             ratings.setdefault(SCORES[name], {})[rater] = float(value)
         return
     votes = [VOTES[vote] for part in says.split(";") if (vote := part.strip().lower()) in VOTES]
-    if votes:
-        ratings.setdefault(ALL, {})[rater] = votes[0] if len(votes) == 1 else tuple(votes)
+    for task in (ALL, SIX, FOUR):
+        own = list(dict.fromkeys(map(_of_four, votes) if task == FOUR else votes))
+        if own:
+            ratings.setdefault(task, {})[rater] = own[0] if len(own) == 1 else tuple(own)
+
+
+def _of_four(name: str) -> str:
+    """Return the class of the four: the paper, and most others since, count excited as happy where they use four."""
+    return "happy" if name == "excited" else name
 
 
 LAYOUT = CorpusLayout(

@@ -202,6 +202,7 @@ def _ratings(path: Path, found: Found) -> dict[str, Ratings]:
         own = ratings.setdefault(cells["FileName"].removesuffix(".wav"), {})
         # The same few names and numbers come a million times, so each is kept in memory once.
         own.setdefault(ALL, {})[sys.intern(worker)] = _vote(emotion)
+        own[EIGHT] = own[FOUR] = own[ALL]  # votes for classes that these lack do not count
         for task, score in scores.items():
             own.setdefault(task, {})[sys.intern(worker)] = _number(score)
     if unread:

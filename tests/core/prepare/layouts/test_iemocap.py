@@ -71,6 +71,8 @@ def test_the_rows_of_a_small_release(made):
     assert row.segment.path == made / "Session5/sentences/wav/Ses05M_script01_1b/Ses05M_script01_1b_F000.wav"
     assert row.ratings == {
         "emotion-all": {"E2": "excited", "E3": "excited", "E4": ("sad", "excited"), "F5": "excited"},
+        "emotion-6": {"E2": "excited", "E3": "excited", "E4": ("sad", "excited"), "F5": "excited"},
+        "emotion": {"E2": "happy", "E3": "happy", "E4": ("sad", "happy"), "F5": "happy"},
         "valence": {"E3": 1.0, "E4": 3.0, "F5": 3.0},
         "arousal": {"E3": 2.0, "E4": 3.0, "F5": 2.0},
         "dominance": {"E3": 3.0, "F5": 3.0},

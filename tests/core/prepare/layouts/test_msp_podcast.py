@@ -59,8 +59,9 @@ def test_the_rows_of_a_small_release(made):
 def test_the_votes_of_both_forms(form, tmp_path):
     row = row_of(read(make_msp_podcast(tmp_path, form)), "MSP-PODCAST_0005_0009")
     workers = [f"WORKER0000000{number}" for number in (1, 2, 3)]
+    votes = dict(zip(workers, ("other", "other", "neutral"), strict=True))
     assert row.ratings == {
-        "emotion-all": dict(zip(workers, ("other", "other", "neutral"), strict=True)),
+        **dict.fromkeys(("emotion", "emotion-4", "emotion-all"), votes),
         "valence": dict(zip(workers, (1.0, 2.0, 3.0), strict=True)),
         "arousal": dict.fromkeys(workers, 2.0),
         "dominance": dict.fromkeys(workers, 4.0),
