@@ -9,7 +9,10 @@ from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import NOT_NEGATIVE
 from sertool.core.prepare.assemble import Preparation
+from sertool.core.recipe.dataset import ALL_SCORES, score_names
 from sertool.core.recipe.schema import Recipe
+
+CUSTOM, CUSTOM_SCORES = "custom", "custom-scores"  # recipes for a corpus of a table
 
 
 def tasks_of(corpus: Corpus) -> list[str]:
@@ -18,9 +21,18 @@ def tasks_of(corpus: Corpus) -> list[str]:
     return sorted(names, key=lambda name: (name != "emotion", name in corpus.ranges, name))
 
 
-def predicted_tasks(corpus: Corpus) -> list[str]:
-    """Return the tasks that a recipe can predict: those of :func:`tasks_of` but scores on a scale of their own."""
-    return [task for task in tasks_of(corpus) if task not in corpus.ranges]
+def predicted_tasks(corpus: Corpus, recipe: Recipe) -> list[str]:
+    """Return the tasks that a recipe can predict: of classes, scores on a scale of their own are none."""
+    known = tasks_of(corpus)
+    if recipe.dataset.target == "scores":
+        return [task for task in known if task not in corpus.classes]
+    return [task for task in known if task not in corpus.ranges]
+
+
+def recipe_for(corpus: Corpus, recipe: str) -> str:
+    """Return the recipe for a corpus of a table: ``custom-scores`` in the place of ``custom`` for scores alone."""
+    alone = bool(corpus.ranges) and all(task in corpus.ranges for task in tasks_of(corpus))
+    return CUSTOM_SCORES if recipe == CUSTOM and alone else recipe
 
 
 def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
@@ -35,15 +47,21 @@ def training_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
 
 def _task_settings(corpus: Corpus, recipe: Recipe) -> list[str]:
     """Return the settings of the task; a recipe for a data set of the paper has them all."""
-    known = predicted_tasks(corpus)
+    known = predicted_tasks(corpus, recipe)
     if not known:
         return []
-    task = recipe.dataset.task if recipe.dataset.task in known else known[0]
-    settings = [] if task == recipe.dataset.task else [f"dataset.task={task}"]
-    if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
-        settings.append("dataset.num_classes=2")  # negative or not; 7 is the other choice
-    if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
-        settings.append("training.class_weights=none")  # weights are for one class per utterance
+    settings = []
+    if recipe.dataset.target == "scores":
+        named = score_names(recipe.dataset.task)
+        if named != (ALL_SCORES,) and not set(named) <= set(known):
+            settings.append(f"dataset.task={ALL_SCORES}")
+    else:
+        task = recipe.dataset.task if recipe.dataset.task in known else known[0]
+        settings += [] if task == recipe.dataset.task else [f"dataset.task={task}"]
+        if _kind(corpus, task) == "score" and recipe.dataset.num_classes is None:
+            settings.append("dataset.num_classes=2")  # negative or not; 7 is the other choice
+        if _kind(corpus, task) == "multi" and recipe.training.class_weights != "none":
+            settings.append("training.class_weights=none")  # weights are for one class per utterance
     folds = {utterance.fold for utterance in corpus.utterances}
     if len(folds) >= 3 and None not in folds and recipe.splits.scheme == "corpus":
         settings += ["splits.scheme=folds", "splits.group=fold"]

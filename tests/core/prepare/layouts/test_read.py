@@ -142,7 +142,7 @@ def test_the_corpus_keeps_layout_ranges_ratings_and_the_order_of_classes(folder,
         "valence": {"r1": 2.0},
     }
     assert task_for("iemocap", "emotion", None, corpus).target("angry") == 3
-    with pytest.raises(UsageError, match=r"valence is a score from 1 to 5, and recipes predict classes"):
+    with pytest.raises(UsageError, match=r"valence is a score from 1 to 5, the recipe predicts classes"):
         task_for("corpus", "valence", 7, corpus)
 
 
