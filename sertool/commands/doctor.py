@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from sertool.commands import _options as options
+from sertool.commands._agreement import agreement_line, agreement_lines
 from sertool.commands._kernels import compare_kernels, kernel_state
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs, recipe_inputs
@@ -99,7 +100,7 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
         width: longest line, in columns.
     """
     lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection), *_published(inspection, width)]
-    lines += _words(inspection, width)
+    lines += [*_words(inspection, width), *_raters(inspection, width)]
     if not inspection.findings:
         lines += ["", "nothing found"]
     texts = [Text(line) for line in lines]
@@ -151,6 +152,17 @@ def _words(inspection: "Inspection", width: int) -> list[str]:
     if (own := inspection.test_words) is not None:
         known, distinct = share(own.known, own.words), share(own.distinct_known, own.distinct)
         lines += wrapped(f"test words known from training: {known}, {distinct} different ones", width, "  ")
+    return ["", *lines] if lines else []
+
+
+def _raters(inspection: "Inspection", width: int) -> list[str]:
+    """Say how much raters agree: on the recipe's task in a few lines, on each other one in one."""
+    own = {inspection.task, *inspection.classes}  # the classes of a task of several scores are their names
+    lines = []
+    for task, agreement in inspection.agreement.items():
+        first, *more = agreement_lines(agreement) if task in own else [agreement_line(agreement)]
+        lines += wrapped(first, width, "  ")
+        lines += [line for part in more for line in wrapped(part, width, "    ", "  ")]
     return ["", *lines] if lines else []
 
 

@@ -9,6 +9,7 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from sertool.commands import _options as options
+from sertool.commands._agreement import agreement_lines
 from sertool.commands._console import counting
 from sertool.commands._dry_run import show_dry_run
 from sertool.commands._feature_sets import Computing, add_frames, is_prepared, sets_to_json, show_sets
@@ -19,10 +20,11 @@ from sertool.core.formatting import plural
 from sertool.core.recipe.bounds import MAX_SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
+    from sertool.core.corpora.agreement import Agreement
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.add_sets import AddedSet
     from sertool.core.prepare.assemble import Decoded, Preparation
@@ -290,21 +292,23 @@ def _report(
     files: Outputs,
 ) -> None:
     """Print the counts, what the doctor found and the next command, and write them as JSON if asked to."""
+    from sertool.core.corpora.agreement import agreements
     from sertool.core.prepare.summary import summary
 
-    result = summary(preparation, table_warnings)
+    agreement = agreements(preparation.corpus)
+    result = summary(preparation, table_warnings, agreement)
     settings, inspection = inspect_prepared(preparation.corpus, recipe, overrides, out)
     findings = [finding.to_json() for finding in inspection.findings] if inspection else []
     named = {"corpus": str(out), "dataset": preparation.corpus.name}
     added = {"feature_sets": sets_to_json(sets)} if sets else {}
     files.write_json("--json", "preparation", {**named, **result, **added, "findings": findings})
-    _show(files.console(), result, out)
+    _show(files.console(), result, out, agreement.values())
     show_sets(sets, out)
     files.show(next_lines(preparation.corpus, inspection, recipe, settings, out))
 
 
-def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
-    """Print what the corpus holds: a summary, the origin of its splits, and a table per task."""
+def _show(console: "Console", result: dict[str, Any], out: Path, agreement: "Iterable[Agreement]") -> None:
+    """Print what the corpus holds: a summary, the origin of its splits, a table per task, and how raters agree."""
     parts = [f"{result['utterances']} utterances"]
     if result["seconds"]:
         parts.append(f"{result['seconds'] / 60:.1f} minutes")
@@ -325,6 +329,8 @@ def _show(console: "Console", result: dict[str, Any], out: Path) -> None:
             grid.add_row(name, *map(_figure, (splits[split][name] for split in splits)))
         grid.add_row("all", *map(str, counts["labelled"].values()))
         console.print(grid)
+    for own in agreement:
+        console.print("\n  ".join(agreement_lines(own)), markup=False, soft_wrap=True)
 
 
 def _figure(value: float | None) -> str:

@@ -1,7 +1,7 @@
 """Agreement of a corpus's raters on each task, by class and by speaker, and the ceilings that they set for models."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,24 +128,25 @@ def plain(own: Estimate) -> dict[str, float | None]:
     return {"value": own.value if math.isfinite(own.value) else None, "low": own.low, "high": own.high}
 
 
-def agreements(corpus: Corpus) -> dict[str, Agreement]:
-    """Return the agreement on each task that at least one rater rated, by its name."""
-    return {task: found for task in rated_tasks(corpus) if (found := agreement_on(corpus, task)) is not None}
+def agreements(corpus: Corpus, leave_out: Collection[str] = ()) -> dict[str, Agreement]:
+    """Return the agreement on each task that at least one rater rated, by its name, but for those to leave out."""
+    rated = {task: classes for task, classes in rated_tasks(corpus).items() if task not in leave_out}
+    found = {task: agreement_on(corpus, task, classes) for task, classes in rated.items()}
+    return {task: own for task, own in found.items() if own is not None}
 
 
-def agreement_on(corpus: Corpus, task: str, classes: Sequence[str] | None = None) -> Agreement | None:
+def agreement_on(corpus: Corpus, task: str, classes: Sequence[str]) -> Agreement | None:
     """Return how much raters agree on a task; None where nobody rated it.
 
     Args:
         corpus: the utterances with what each rater said.
         task: name of the task.
-        classes: its classes; None: those of the corpus, or else all that raters named. Votes for others do not count.
+        classes: its classes; votes for others do not count. Where nobody chose any of them, raters' scores count.
     """
-    classes = rated_tasks(corpus).get(task, ()) if classes is None else classes
     number = len(corpus.utterances)
-    if classes:
-        of, said = each_vote(corpus, task, classes)
-        return _on_classes(corpus, task, tuple(classes), Votes(of, said, number)) if len(of) else None
+    of, said = each_vote(corpus, task, classes)
+    if len(of):
+        return _on_classes(corpus, task, tuple(classes), Votes(of, said, number))
     of, scores = each_score(corpus, task)
     return _on_scores(corpus, task, Ratings(of, scores, number)) if len(of) else None
 

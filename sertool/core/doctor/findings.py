@@ -134,6 +134,12 @@ KINDS: Mapping[str, Kind] = {
         "texts that occur with several labels, where the text says next to nothing about the label",
         "train on the recordings alone: --set 'dataset.modalities=[audio]'",
     ),
+    "raters-disagree": Kind(
+        "warning",
+        "raters disagree",
+        "utterances that several people rated who hardly agree: Krippendorff's alpha is below 0.2",
+        "train on what each rater said: --set dataset.labels=soft; and compare accuracy with the ceiling of the raters",
+    ),
     "selected-on-test": Kind(
         "warning",
         "selected on test",

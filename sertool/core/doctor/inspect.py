@@ -1,10 +1,11 @@
 """The inspection of a corpus: all checks, one after the other, and a one-line summary."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sertool.core.corpora.agreement import Agreement
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.load import load_for, task_of
 from sertool.core.corpora.splits import Fold, make_folds
@@ -12,7 +13,7 @@ from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.targets import targets_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
-from sertool.core.doctor import counts, duplicates, leakage, names, published, speakers, splitting, texts
+from sertool.core.doctor import counts, duplicates, leakage, names, published, raters, speakers, splitting, texts
 from sertool.core.doctor import reader_errors as reading
 from sertool.core.doctor import vectors as words
 from sertool.core.doctor.counts import SplitCount
@@ -27,7 +28,7 @@ from sertool.core.recipe.schema import Recipe
 
 NAMED = 4  # findings that the summary names
 # Findings that decide what figures will be worth, so they are told in full before any time is spent on training.
-TOLD = ("published", "speakers-unknown", "few-speakers", "text-cannot-tell")
+TOLD = ("published", "speakers-unknown", "few-speakers", "text-cannot-tell", "raters-disagree")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Inspection:
         words: sentence on the splitting of texts in scripts without spaces; empty without any.
         caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
         published: the corpus compared with its owner's counts; None where none are known.
+        agreement: agreement of raters by task, of each task of the corpus that anyone rated.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Inspection:
     words: str = ""
     caveats: str = ""
     published: Comparison | None = None
+    agreement: Mapping[str, Agreement] = field(default_factory=dict)
 
     def number(self, severity: Severity) -> int:
         """Return the number of findings of a severity."""
@@ -87,6 +90,7 @@ class Inspection:
             "counts": [split.to_json() for split in self.counts],
             "as_published": self.as_published,
             **({"published": self.published.to_json()} if self.published else {}),
+            **({"agreement": {task: own.to_json() for task, own in self.agreement.items()}} if self.agreement else {}),
             "test_words": self.test_words.to_json() if self.test_words else None,
             "words": self.words,
             "errors": self.number("error"),
@@ -132,7 +136,8 @@ def inspect(
     except (DataError, UsageError) as error:
         subject = replace(subject, undivided=error)  # a finding; the other checks still run
     # Counted for people who look at the corpus, not before each training.
-    return replace(_inspection(subject, command, vectors, data_dir), test_words=splitting.known_words(subject))
+    own = _inspection(subject, command, vectors, data_dir)
+    return replace(own, test_words=splitting.known_words(subject), agreement=subject.agreements)
 
 
 def _unread(recipe: Recipe, folder: Path, command: str, faults: Sequence[DataError]) -> Inspection:
@@ -165,7 +170,19 @@ def inspect_opened(
 def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -> Inspection:
     checks: list[Iterable[Finding]] = [
         module.check(subject)
-        for module in (reading, counts, published, names, texts, leakage, speakers, content, splitting, duplicates)
+        for module in (
+            reading,
+            counts,
+            published,
+            names,
+            texts,
+            raters,
+            leakage,
+            speakers,
+            content,
+            splitting,
+            duplicates,
+        )
     ]
     if vectors:
         checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sertool.core.corpora.agreement import Agreement, agreement_on, agreements
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.fingerprints import hash_each
 from sertool.core.corpora.readers.pickles import FRONTEND
@@ -73,6 +74,19 @@ class Subject:
             if set(valid).isdisjoint(test) and contents == Counter(self.contents[row] for row in test):
                 return len(valid) if set(contents) - {None} else 0  # silence alone proves no copy
         return 0
+
+    @cached_property
+    def agreement(self) -> dict[str, Agreement]:
+        """Agreement of raters on the task, by its name; of several scores on each. Empty without ratings."""
+        names = self.task.classes if self.task.kind == "scores" else (self.task.name,)
+        found = {name: agreement_on(self.corpus, name, self.task.classes) for name in names}
+        return {name: own for name, own in found.items() if own is not None}
+
+    @cached_property
+    def agreements(self) -> dict[str, Agreement]:
+        """Agreement of raters on all tasks of the corpus, the recipe's own first."""
+        others = agreements(self.corpus, leave_out=tuple(self.agreement))
+        return {**self.agreement, **others}
 
     @cached_property
     def faulty(self) -> frozenset[tuple[str, str, str]]:

@@ -90,6 +90,24 @@ class Votes:
         """(N,) the sum of each rater's agreement with himself: 1 for a single class, 1/k for k classes."""
         return np.asarray(np.bincount(self.of, (self.said**2).sum(1), self.number), np.float64)
 
+    @cached_property
+    def left_out(self) -> Array:
+        """(N, 2 C) the terms of :func:`ceiling_columns`."""
+        classes = self.said.shape[1]
+        columns = np.zeros((self.number, 2 * classes))
+        rows = np.flatnonzero(self.compared[self.of])
+        if not len(rows):
+            return columns
+        of, said = self.of[rows], self.said[rows]
+        others = self.counts[of] - said
+        most = others >= others.max(1, keepdims=True) - LIKE
+        asked = most.sum(1) == 1
+        of, said, majority = of[asked], said[asked], most[asked].argmax(1)
+        weights = 1 / self.raters[of]
+        np.add.at(columns, (of, majority), weights * said[np.arange(len(said)), majority])
+        np.add.at(columns, (of, classes + majority), weights)
+        return columns
+
     def rest(self, number: int) -> "Votes":
         """Return the votes for a class or any other: two columns, the class and the rest.
 
@@ -132,20 +150,7 @@ def ceiling_columns(votes: Votes, of: Mask | None = None) -> Array:
     >>> ceiling_columns(Votes.of_counts(np.array([[3, 0], [2, 1], [1, 0]]))).round(3).tolist()
     [[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.333, 0.0], [0.0, 0.0, 0.0, 0.0]]
     """
-    classes = votes.said.shape[1]
-    columns = np.zeros((votes.number, 2 * classes))
-    rows = np.flatnonzero(_counted(votes, of)[votes.of])
-    if not len(rows):
-        return columns
-    whose, said = votes.of[rows], votes.said[rows]
-    others = votes.counts[whose] - said
-    most = others >= others.max(1, keepdims=True) - LIKE
-    asked = most.sum(1) == 1
-    whose, said, majority = whose[asked], said[asked], most[asked].argmax(1)
-    weights = 1 / votes.raters[whose]
-    np.add.at(columns, (whose, majority), weights * said[np.arange(len(said)), majority])
-    np.add.at(columns, (whose, classes + majority), weights)
-    return columns
+    return np.where(_counted(votes, of)[:, None], votes.left_out, 0.0)
 
 
 def accuracy_ceiling(votes: Votes, jackknife: Jackknife | None = None, of: Mask | None = None) -> Estimate:

@@ -1,10 +1,11 @@
 """Counts of a prepared corpus, and the settings to train on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, stdev
 from typing import Any
 
+from sertool.core.corpora.agreement import Agreement
 from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.tasks import NOT_NEGATIVE
@@ -76,8 +77,16 @@ def _kind(corpus: Corpus, task: str) -> str:
     return "multi" if isinstance(next(labels, None), list) else "single"
 
 
-def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the counts of a preparation as plain data, for tables and JSON."""
+def summary(
+    preparation: Preparation, table_warnings: Sequence[str] = (), agreement: Mapping[str, Agreement] | None = None
+) -> dict[str, Any]:
+    """Return the counts of a preparation as plain data, for tables and JSON.
+
+    Args:
+        preparation: the corpus that was made.
+        table_warnings: warnings of its source.
+        agreement: agreement of raters by task.
+    """
     corpus = preparation.corpus
     words = describe_splitting(corpus)
     return {
@@ -88,6 +97,7 @@ def summary(preparation: Preparation, table_warnings: Sequence[str] = ()) -> dic
             task: _figures(corpus, task) if task in corpus.ranges else _counts(corpus, task)
             for task in tasks_of(corpus)
         },
+        **({"agreement": {task: own.to_json() for task, own in agreement.items()}} if agreement else {}),
         "frames": len(corpus.audio.flat),
         "seconds": _seconds(corpus.utterances),
         "seconds_by_split": {split: _seconds(_of(corpus, split)) for split in corpus.counts()},

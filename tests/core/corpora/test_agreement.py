@@ -48,13 +48,13 @@ def test_tasks_with_raters_come_with_their_classes():
 def test_numbers_of_raters_and_ties_are_counted():
     corpus = rated()
     own = [one.ratings["emotion"] for one in corpus.utterances if one.ratings]
-    found = agreement_on(corpus, "emotion").raters
+    found = agreement_on(corpus, "emotion", CLASSES).raters
     sizes = [len(votes) for votes in own]
     assert (found.utterances, found.alone) == (sum(size > 1 for size in sizes), sizes.count(1))
     assert (found.ratings, found.fewest, found.most) == (sum(sizes), min(sizes), max(sizes))
     assert found.mean == pytest.approx(np.mean(sizes))
     assert found.ties == sum("emotion" not in one.labels for one in corpus.utterances if one.ratings) > 0
-    scores = agreement_on(corpus, "arousal").raters
+    scores = agreement_on(corpus, "arousal", ()).raters
     assert scores == replace(found, ties=None)
 
 
@@ -86,7 +86,7 @@ def votes_of(corpus, keep=lambda one: True):
 
 def test_parts_are_the_figures_of_their_utterances():
     corpus = rated()
-    found = agreement_on(corpus, "emotion")
+    found = agreement_on(corpus, "emotion", CLASSES)
     assert set(found.by_speaker) == {f"s{number}" for number in range(6)}
     for name, part in found.by_speaker.items():
         own = votes_of(corpus, lambda one, name=name: one.speaker == name)
@@ -105,7 +105,7 @@ def test_parts_are_the_figures_of_their_utterances():
     for number, name in enumerate(CLASSES):
         assert found.by_class[name].alpha.value == pytest.approx(nominal_alpha(whole.rest(number)).value)
         assert found.by_class[name].alpha.low is not None
-    arousal = agreement_on(corpus, "arousal")
+    arousal = agreement_on(corpus, "arousal", ())
     part = arousal.by_speaker["s1"]
     own = [one.ratings["arousal"] for one in corpus.utterances if one.speaker == "s1" and one.ratings]
     apart = [
@@ -124,8 +124,8 @@ def test_unknown_speakers_count_and_are_not_shown():
             replace(one, speaker=one.speaker if row % 2 else None) for row, one in enumerate(corpus.utterances)
         ),
     )
-    found = agreement_on(unknown, "emotion")
-    assert found.alpha.value == pytest.approx(agreement_on(corpus, "emotion").alpha.value)
+    found = agreement_on(unknown, "emotion", CLASSES)
+    assert found.alpha.value == pytest.approx(agreement_on(corpus, "emotion", CLASSES).alpha.value)
     assert "unknown" in found.clusters.note
     assert None not in found.by_speaker
     assert "" not in found.by_speaker
@@ -139,7 +139,7 @@ def test_a_json_file_takes_all_of_it():
     assert plain["arousal"]["kind"] == "scores"
     assert plain["emotion"]["ceilings"]["accuracy"]["value"] == found["emotion"].ceilings["accuracy"].value
     alone = rated(missing=0.0, raters=1)
-    own = agreement_on(alone, "emotion")
+    own = agreement_on(alone, "emotion", CLASSES)
     assert own.raters.utterances == 0
     assert own.raters.alone == 96
     assert math.isnan(own.alpha.value)
@@ -153,8 +153,8 @@ def test_the_examples_run():
 
 def test_without_ratings_there_is_no_agreement():
     assert agreements(make_corpus()) == {}
-    assert agreement_on(make_corpus(), "emotion") is None
-    assert agreement_on(rated(), "sentiment") is None
+    assert agreement_on(make_corpus(), "emotion", CLASSES) is None
+    assert agreement_on(rated(), "sentiment", ()) is None
     assert agreement_on(rated(), "emotion", ["bored"]) is None
 
 
@@ -180,13 +180,13 @@ def test_the_ceiling_of_a_set_of_scores():
     rows = [row for row, one in enumerate(corpus.utterances) if one.split == "test"]
     found = score_ceilings_of(corpus, "arousal", rows)
     own = [one for one in corpus.utterances if one.split == "test"]
-    wanted = agreement_on(replace(corpus, utterances=tuple(own)), "arousal").ceilings
+    wanted = agreement_on(replace(corpus, utterances=tuple(own)), "arousal", ()).ceilings
     assert {name: one.value for name, one in found.items()} == pytest.approx(
         {n: one.value for n, one in wanted.items()}
     )
     pairs = [(row, score) for row, one in enumerate(own) for score in (one.ratings or {}).get("arousal", {}).values()]
     alpha = interval_alpha(Ratings(np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]), len(own)))
-    assert agreement_on(replace(corpus, utterances=tuple(own)), "arousal").alpha.value == pytest.approx(alpha.value)
+    assert agreement_on(replace(corpus, utterances=tuple(own)), "arousal", ()).alpha.value == pytest.approx(alpha.value)
 
 
 def test_nobody_rated_a_set():
