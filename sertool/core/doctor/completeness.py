@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.corpora.tasks import ANY, VOTES
 from sertool.core.doctor.findings import Finding, found, place, places
 from sertool.core.doctor.subject import Subject
 from sertool.core.features.frontend import FrameMaker
@@ -74,7 +75,17 @@ def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
 
 
 def _labelled(subject: Subject) -> NDArray[np.bool_]:
-    return np.array([subject.task.name in utterance.labels for utterance in subject.corpus.utterances], np.bool_)
+    """Return (N,): True for utterances with a label of the task, at least one of its scores, or votes to learn from."""
+    task = subject.task
+    names = task.classes if task.kind == "scores" else (task.name,)
+    targets = subject.targets if task.rule in (VOTES, ANY) else [None] * len(subject.corpus.utterances)
+    return np.array(
+        [
+            target is not None or any(name in utterance.labels for name in names)
+            for utterance, target in zip(subject.corpus.utterances, targets, strict=True)
+        ],
+        np.bool_,
+    )
 
 
 def _of_others(subject: Subject) -> NDArray[np.bool_]:

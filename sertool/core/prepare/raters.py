@@ -5,11 +5,11 @@ A rater who chose several classes splits one vote among them, as in :mod:`~serto
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from statistics import fmean
 
 from sertool.core.corpora.corpus import Rating
 from sertool.core.corpora.names import likely_spellings
+from sertool.core.corpora.ratings import favourites
 from sertool.core.formatting import first_few, row_numbers
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.label_columns import EMOTION
@@ -41,14 +41,8 @@ def majority(chosen: Mapping[str, Rating]) -> str | None:
     >>> majority({"1": "sad", "2": "angry", "3": "sad"}), majority({"1": "sad", "2": "angry"})
     ('sad', None)
     """
-    votes: dict[str, Fraction] = defaultdict(Fraction)
-    for rating in chosen.values():
-        names = _names(rating)
-        for name in names:
-            votes[name] += Fraction(1, len(names))
-    most = max(votes.values(), default=0)
-    winners = [name for name, number in votes.items() if number == most]
-    return winners[0] if len(winners) == 1 else None
+    most = favourites(chosen)
+    return min(most) if len(most) == 1 else None
 
 
 def mean_score(scores: Iterable[float]) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from scored_corpora import scored_corpus, scored_recipe, voted_corpus, voted_recipe
 
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.corpora.corpus_files import write_corpus
@@ -51,3 +52,20 @@ def test_in_a_corpus_of_the_users_own_they_lack_a_label(tmp_path):
 
 def test_scores_of_another_scale_come_last():
     assert tasks_of(made(None)) == ["emotion", "emotion-6", "arousal"]
+
+
+def test_a_score_or_votes_to_learn_from_are_a_label(tmp_path):
+    scored, voted = scored_corpus(), voted_corpus()
+    ties = sum(not utterance.labels for utterance in voted.utterances)
+    assert ties
+    bare = replace(scored, utterances=(replace(scored.utterances[0], labels={}), *scored.utterances[1:]))
+    for name, corpus, recipe, number in (
+        ("scored", scored, scored_recipe(), None),
+        ("bare", bare, scored_recipe(), 1),
+        ("soft", voted, voted_recipe("soft"), None),
+        ("majority", voted, voted_recipe("majority"), ties),
+    ):
+        write_corpus(corpus, tmp_path / name)
+        found = inspect(recipe, tmp_path / name, vectors=False, data_dir=tmp_path).findings
+        counts = {one.kind: one.number for one in found}
+        assert counts.get("no-label") == number, name
