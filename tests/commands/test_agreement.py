@@ -72,7 +72,7 @@ def test_listeners_of_crema_d(here):
 
 def test_raters_of_iemocap(here):
     shown, agreement = prepared(make_iemocap(here))
-    assert list(agreement) == ["emotion-all", "arousal", "dominance", "valence"]
+    assert list(agreement) == ["emotion", "emotion-6", "emotion-all", "arousal", "dominance", "valence"]
     assert agreement["emotion-all"]["kind"] == "classes"
     assert agreement["valence"]["kind"] == "scores"
     # The made raters differ in arousal on every utterance in the same way, and never in dominance.
@@ -85,7 +85,7 @@ def test_raters_of_iemocap(here):
 
 def test_workers_of_msp_podcast(here):
     shown, agreement = prepared(make_msp_podcast(here))
-    assert list(agreement) == ["emotion-all", "arousal", "dominance", "valence"]
+    assert list(agreement) == ["emotion", "emotion-4", "emotion-all", "arousal", "dominance", "valence"]
     assert (
         agreement["emotion-all"]["ties"] == 5
     )  # a recording of each podcast of train, valid and Test1 has no majority
@@ -136,7 +136,7 @@ def test_the_doctor_finds_a_score_whose_raters_hardly_agree(here):
     changes = ["dataset.target=scores", "dataset.task=valence,dominance", "training.select=ccc"]
     changes += ["training.class_weights=none", "training.label_smoothing=0"]  # custom's are of classes
     told, agreement = inspected(*(word for change in changes for word in ("--set", change)))
-    assert list(agreement) == ["valence", "dominance", "emotion-all", "arousal"]
+    assert list(agreement) == ["valence", "dominance", "emotion", "emotion-6", "emotion-all", "arousal"]
     told = " ".join(told.split())
     assert "ceiling: one rater has CCC -0.52 (-0.58 to -0.46), MAE 0.86 (0.73 to 0.98) against the mean" in told
     assert "warning: raters hardly agree on valence: Krippendorff's alpha is -0.34" in told
