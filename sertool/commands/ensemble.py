@@ -1,21 +1,24 @@
 """``sertool ensemble``: average the members of a run and evaluate the result."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs, corpus_inputs
+from sertool.commands._score_figures import ceiling_lines, interval_lines, member_lines, score_lines, vote_lines
 from sertool.commands._training import left_out
-from sertool.core.formatting import padded, plural
+from sertool.core.formatting import padded, plural, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sertool.core.inference.ensemble import Ensemble
     from sertool.core.inference.evaluate import Evaluation
+    from sertool.core.inference.figures import ScoreFigures, VoteFigures
     from sertool.core.reports.details import Details
     from sertool.core.runs.ensemble_size import EnsembleSize
     from sertool.core.runs.predictions import Predictions
@@ -53,9 +56,8 @@ def ensemble(
     from sertool.core.compute.device import choose
     from sertool.core.errors import SertoolError
     from sertool.core.files.csv_text import csv_text
-    from sertool.core.inference.ensemble import open_ensemble, result_table
-    from sertool.core.inference.evaluate import calibration_table, evaluate
-    from sertool.core.reports.data_files import plain
+    from sertool.core.inference.ensemble import open_ensemble
+    from sertool.core.inference.evaluate import evaluate
     from sertool.core.runs.ensemble_size import read_size
 
     files = Outputs({"--csv": csv, "--json": json}, [output / name])
@@ -71,25 +73,101 @@ def ensemble(
     evaluation = evaluate(opened, list(wanted), members, chosen, "sertool ensemble", probed=probe)
     results, k = evaluation.results, evaluation.k
     files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
-    details = {own.set: _details(opened, own, evaluation) for own in results if own.targets is not None}
-    table = result_table(opened, results, evaluation.size)
-    for one, own in details.items():
-        if probe and own.use is None:
-            say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
-        table["sets"][one] |= plain(own)
-    files.write_json("--json", "evaluation", {**table, "calibration": calibration_table(evaluation)})
-    shown = [line for own in results for line in (*show(opened, own, k), *show_details(details.get(own.set), own, k))]
-    stored = bool(details) and not evaluation.unstored  # a report is of labelled splits
+    judged = {own.set: judge(opened, own, evaluation) for own in results if own.targets is not None}
+    for one in [one for one, own in judged.items() if probe and own.details.use is None]:
+        say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
+    files.write_json("--json", "evaluation", _table(opened, evaluation, judged))
+    shown = [line for own in results for line in show(opened, own, k, judged.get(own.set))]
+    stored = bool(judged) and not evaluation.unstored  # a report is of labelled splits
     following = [f"next: {run_command('report', output / name, data=data)}"] * stored
-    files.show([*shown, *show_size(evaluation, before), show_calibration(evaluation), *following])
+    scores = {one: own.scores for one, own in judged.items() if own.scores is not None}
+    scored = opened.experiment.task.kind == "scores"
+    trust = interval_lines(evaluation, scores) if scored else [show_calibration(evaluation)]
+    files.show([*shown, *show_size(evaluation, before), *trust, *following])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
 
 
-def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
-    """Format the result of a set as lines: each member, each size of the ensemble, and the chosen size per class."""
+@dataclass(frozen=True)
+class Judged:
+    """Facts about a labelled set beside the metrics of decisions.
+
+    Attributes:
+        details: its clusters and probes.
+        scores: figures of predicted scores; None for a task of classes.
+        votes: figures beside raters' votes; None without votes.
+        table: both of these as plain data, for JSON.
+    """
+
+    details: "Details"
+    scores: "ScoreFigures | None" = None
+    votes: "VoteFigures | None" = None
+    table: "Mapping[str, Any]" = field(default_factory=dict)
+
+
+def judge(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> Judged:
+    """Compute what is shown of a labelled set beside the metrics of decisions."""
+    from sertool.core.inference.evaluate import spoken_of
+    from sertool.core.inference.figures import score_figures_of, score_table, vote_figures_of, vote_table
+    from sertool.core.metrics import clusters_of
+    from sertool.core.reports.data_files import plain
+    from sertool.core.reports.details import details_of
+    from sertool.core.runs.target_statistics import training_means
+
+    experiment, k = opened.experiment, evaluation.k
+    spoken, probes = spoken_of(experiment, result.utterances), dict(evaluation.probes.get(result.set, {}))
+    modalities, folds = experiment.recipe.dataset.modalities, len(experiment.folds)
+    temperature = evaluation.calibration.temperature if evaluation.calibration else 1.0
+    details = details_of(result, spoken, probes, k, modalities, folds, temperature=temperature)
+    clusters = clusters_of(spoken)
+    if result.kind == "scores":
+        means = training_means(experiment.targets, experiment.folds)
+        scores = score_figures_of(result, k, clusters, means, evaluation.intervals)
+        return Judged(details, scores, None, plain(score_table(result, scores)))
+    votes = vote_figures_of(result, k, clusters, temperature)
+    return Judged(details, None, votes, {"distribution": plain(vote_table(votes))} if votes else {})
+
+
+def _table(opened: "Ensemble", evaluation: "Evaluation", judged: "Mapping[str, Judged]") -> dict[str, Any]:
+    """Return everything as plain data, for JSON."""
+    from sertool.core.inference.ensemble import result_table
+    from sertool.core.inference.evaluate import calibration_table
+    from sertool.core.inference.score_intervals import intervals_table
+    from sertool.core.reports.data_files import plain
+
+    table = result_table(opened, evaluation.results, evaluation.size)
+    for one, own in judged.items():
+        table["sets"][one] |= plain(own.details) | own.table
+    coverage = {one: own.scores.coverage for one, own in judged.items() if own.scores is not None}
+    table["calibration"] = calibration_table(evaluation)
+    table["intervals"] = intervals_table(evaluation.intervals, evaluation.no_intervals, coverage)
+    return table
+
+
+def show(opened: "Ensemble", result: "Predictions", k: int, judged: "Judged | None") -> list[str]:
+    """Format the result of a set as lines: each member, each size of the ensemble, the chosen size, and the details.
+
+    Args:
+        opened: the members and their corpus.
+        result: predictions of the set.
+        k: number of averaged members.
+        judged: facts about the set; None for a set without labels.
+    """
+    lines = _heading(opened, result)
+    if judged is None:
+        saved = f"--csv FILE saves the predictions of {plural(k, 'member')}"
+        return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]
+    if judged.scores is not None:
+        lines += member_lines(result, opened.experiment.recipe.training.select, k)
+        lines += [*score_lines(result, judged.scores, k), *ceiling_lines(result)]
+    else:
+        lines += [*_decisions(opened, result, k), *_figures(result, k), *vote_lines(judged.votes)]
+    return [*lines, *show_details(judged.details, result, k)]
+
+
+def _heading(opened: "Ensemble", result: "Predictions") -> list[str]:
+    """Name the run and the set, and say what its user should know."""
     from sertool.core.reports.provenance import input_notes
-    from sertool.core.reports.wording import figure, metric_name
 
     experiment = opened.experiment
     corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
@@ -104,12 +182,16 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
         )
     if note := experiment.corpus.speakers_note:
         lines.append(f"warning: {note} [speakers-unknown]")
-    if result.targets is None:
-        saved = f"--csv FILE saves the predictions of {plural(k, 'member')}"
-        return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]
+    return lines
+
+
+def _decisions(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
+    """Format the accuracy of each member and of each size of the ensemble, and the chosen size per class."""
+    from sertool.core.reports.wording import figure, metric_name
+
     accuracy = metric_name("accuracy", result.kind)
     accuracies = ["" if one.accuracy is None else figure(one.accuracy) for one in result.members]
-    lines += ["", *padded([["member", *(one.name for one in result.members)], [accuracy, *accuracies]])]
+    lines = ["", *padded([["member", *(one.name for one in result.members)], [accuracy, *accuracies]])]
     sizes = range(1, len(result.logits) + 1)
     averaged = [
         ["averaged", *map(str, sizes)],
@@ -126,8 +208,7 @@ def show(opened: "Ensemble", result: "Predictions", k: int) -> list[str]:
     if numbered:
         named = ", ".join(f"{number} {name}" for number, name in enumerate(result.classes))
         lines.append(f"classes: {named}")
-    lines += ["", result.report(k, numbered=numbered)]
-    return [*lines, *_figures(result, k)]
+    return [*lines, "", result.report(k, numbered=numbered)]
 
 
 def _figures(result: "Predictions", k: int) -> list[str]:
@@ -149,51 +230,45 @@ def _figures(result: "Predictions", k: int) -> list[str]:
     ]
 
 
-def _details(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> "Details":
-    from sertool.core.inference.evaluate import spoken_of
-    from sertool.core.reports.details import details_of
-
-    experiment = opened.experiment
-    spoken, probes = spoken_of(experiment, result.utterances), dict(evaluation.probes.get(result.set, {}))
-    modalities, folds = experiment.recipe.dataset.modalities, len(experiment.folds)
-    temperature = evaluation.calibration.temperature if evaluation.calibration else 1.0
-    return details_of(result, spoken, probes, evaluation.k, modalities, folds, temperature=temperature)
-
-
-def show_details(details: "Details | None", result: "Predictions", k: int) -> list[str]:
+def show_details(details: "Details", result: "Predictions", k: int) -> list[str]:
     """Format as lines the figures of each cluster if there are few, and what a masked or shuffled modality costs."""
-    from sertool.core.formatting import printable
-    from sertool.core.reports.wording import falls_shown, figure, metric_name, points_interval
+    from sertool.core.reports.probes import judged_metric, second_metric
+    from sertool.core.reports.wording import figure, metric_name, over_clusters
 
-    if details is None:
+    if not details.by_cluster:
+        lines = [over_clusters(details)] if result.kind == "scores" else []
+        return [*lines, *_probes(details, result, k)]
+    rows = details.by_cluster
+    keys = judged_metric(result.kind), second_metric(result.kind)
+    own = [one.scores if result.kind == "scores" else {"accuracy": one.accuracy, "uar": one.uar} for one in rows]
+    columns = [
+        [details.unit, *(printable(one.name) for one in rows)],
+        ["utterances", *(f"{one.utterances:,}" for one in rows)],
+        *([metric_name(key, result.kind), *(figure(one[key], key) for one in own)] for key in keys),
+    ]
+    return ["", *padded(columns), details.unit_note, *_probes(details, result, k)]
+
+
+def _probes(details: "Details", result: "Predictions", k: int) -> list[str]:
+    """Format by how much the accuracy, or CCC, falls with each probe, and the verdict; no line without probes."""
+    from sertool.core.reports.probes import judged_metric
+    from sertool.core.reports.wording import change_interval, falls_shown, figure, metric_name
+
+    rows, metric = details.probes, judged_metric(result.kind)
+    if not rows:
         return []
-    lines = []
-    accuracy, uar = (metric_name(name, result.kind) for name in ("accuracy", "uar"))
-    names = [printable(one.name) for one in details.by_cluster]
-    if names:
-        columns = [
-            [details.unit, *names],
-            ["utterances", *(f"{one.utterances:,}" for one in details.by_cluster)],
-            [accuracy, *(figure(one.accuracy) for one in details.by_cluster)],
-            [uar, *(figure(one.uar) for one in details.by_cluster)],
-        ]
-        lines += ["", *padded(columns), details.unit_note]
-    if details.probes:
-        rows = details.probes
-        columns = [
-            [PROBED, "as it is", *(row.name for row in rows)],
-            [
-                accuracy,
-                *map(figure, (result.metric("accuracy", k), *(row.metrics["accuracy"].value for row in rows))),
-            ],
-            ["falls by", "", *(figure(row.drop.value) for row in rows)],
-        ]
-        falls = [list(row.by_cluster.values()) for row in rows]
-        columns += [[name, "", *(figure(one[place]) for one in falls)] for place, name in enumerate(names)]
-        columns += [] if names else [["95 % interval", "", *(points_interval(row.drop) for row in rows)]]
-        lines += ["", *padded(columns), *([falls_shown(details.unit)] if names else [])]
-        lines += [details.use.sentence] if details.use else []
-    return lines
+    figures = [result.metric(metric, k), *(row.metrics[metric].value for row in rows)]
+    columns = [
+        [PROBED, "as it is", *(row.name for row in rows)],
+        [metric_name(metric, result.kind), *(figure(one, metric) for one in figures)],
+        ["falls by", "", *(figure(row.drop.value, metric) for row in rows)],
+    ]
+    for one in details.by_cluster:
+        columns.append([printable(one.name), "", *(figure(row.by_cluster[one.name], metric) for row in rows)])
+    if not details.by_cluster:
+        columns.append(["95 % interval", "", *(change_interval(row.drop, metric) for row in rows)])
+    lines = ["", *padded(columns), *([falls_shown(details.unit)] if details.by_cluster else [])]
+    return [*lines, details.use.sentence] if details.use else lines
 
 
 def show_size(evaluation: "Evaluation", before: "EnsembleSize | None") -> list[str]:

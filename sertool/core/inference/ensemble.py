@@ -5,7 +5,7 @@ k-th member of every fold predicts that fold's utterances, and the results are p
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.experiment import Experiment, corpus_note, open_experiment, tables_of
 from sertool.core.runs.folder import check_folder, log_reads
 from sertool.core.runs.members import Trained, TrainedMember, open_runs, stack_of
-from sertool.core.runs.predictions import MemberScore, Predictions, clipped
+from sertool.core.runs.predictions import MemberScore, Predictions, clipped, finite_rows
 from sertool.core.runs.reference import open_reference
 from sertool.core.runs.transfer_weights import read_source
 from sertool.core.training.batches import Tables
@@ -229,10 +229,10 @@ def _member_scores(
         accurate, figures = None, dict[str, float]()
         if name != "private":
             own = labels_of(experiment.targets, experiment.folds[member.fold].sets[name], task.kind)
-            if task.kind == "scores":
+            if task.kind == "scores" and finite_rows(part[None]).all():  # arithmetic with infinity warns
                 found = score_figures(own, clipped(part, task.ranges) if clip else part)
                 figures = {key: value for key, value in found.items() if math.isfinite(value)}
-            else:
+            elif task.kind != "scores":
                 accurate = METRICS["accuracy"](own, decide(part, task.kind), len(task.classes))
         scores.append(MemberScore(member.name, member.fold, accurate, member.score, figures))
     return tuple(scores)
@@ -286,18 +286,25 @@ def stacked(
     return np.stack([join(parts) for parts in ranks])
 
 
+def _member_entry(one: MemberScore) -> dict[str, Any]:
+    """Return a member as plain data: its accuracy, or of scores the figures that are defined."""
+    entry = {"name": one.name, "checkpoint": one.name, "accuracy": one.accuracy}
+    return {**entry, "figures": dict(one.figures)} if one.figures else entry
+
+
 def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: EnsembleSize) -> dict[str, Any]:
-    """Return the result as plain data, for ``--json``; accuracies are fractions."""
+    """Return the result as plain data, for ``--json``: shares as fractions, errors in the units of the scores."""
     sets: dict[str, Any] = {}
     for own in predictions:
         entry: dict[str, Any] = {
             "utterances": len(own.ids),
-            "members": [{"name": m.name, "checkpoint": m.name, "accuracy": m.accuracy} for m in own.members],
+            "members": [_member_entry(one) for one in own.members],
         }
+        sizes = range(1, len(own.logits) + 1)
         if own.targets is not None and own.kind == "scores":
-            entry |= _score_entry(own, size.k)
+            entry["ensemble"] = [{"members": k, **finite(own.figures(k))} for k in sizes]
+            entry |= finite(own.figures(size.k))
         elif own.targets is not None:
-            sizes = range(1, len(own.logits) + 1)
             entry["ensemble"] = [{"members": k, "accuracy": own.metric("accuracy", k)} for k in sizes]
             entry.update({name: own.metric(name, size.k) for name in metrics_of(own.kind)})
             answer = baseline_name(own.targets, own.classes)
@@ -321,10 +328,10 @@ def result_table(ensemble: Ensemble, predictions: Sequence[Predictions], size: E
     }
 
 
-def _score_entry(own: Predictions, k: int) -> dict[str, Any]:
-    """Return the figures of a set of a task of scores: of sizes, of the first k members, and of each score."""
-    assert own.targets is not None
-    values = own.ensemble_logits(k)
-    each = {name: score_figures(own.targets[:, [place]], values[:, [place]]) for place, name in enumerate(own.classes)}
-    sizes = [{"members": size, **own.figures(size)} for size in range(1, len(own.logits) + 1)]
-    return {"ensemble": sizes, **own.figures(k), "scores": each}
+def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """Return figures by key as plain data for JSON; None where one is not defined.
+
+    >>> finite({"ccc": 0.5, "r2": float("nan")})
+    {'ccc': 0.5, 'r2': None}
+    """
+    return {key: value if math.isfinite(value) else None for key, value in figures.items()}

@@ -37,6 +37,7 @@ from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.score_intervals import write_intervals
+from sertool.core.runs.target_statistics import training_means
 from sertool.core.runs.temperature import write_calibration
 from sertool.version import __version__
 
@@ -205,11 +206,8 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
     # As sets: an utterance may be in the training set of several folds, and counts once.
     sets = {name: {row for fold in folds for row in fold.sets.get(name, ())} for name in folds[0].sets}
     targets = [experiment.targets[row] for row in sorted(sets["train"])]
-    counts: list[int] = []
-    means: list[float] | None = None
-    if experiment.task.kind == "scores":
-        means = np.nanmean(np.array(targets, np.float64), 0).tolist()
-    else:
+    scored, counts = experiment.task.kind == "scores", list[int]()
+    if not scored:
         counts = class_counts(experiment.task, targets).round().astype(int).tolist()
     doctor = None
     if inspected:
@@ -234,7 +232,7 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
         train_classes=counts,
         trained=[len(fold.sets["train"]) for fold in folds],
         doctor=doctor,
-        train_means=means,
+        train_means=training_means(experiment.targets, folds) if scored else None,
         made={
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "device": precision.reason,

@@ -1,6 +1,6 @@
 """Intervals of an ensemble's predicted scores: fitted on validation, and their coverage on each set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def coverage_of(own: Predictions, k: int, intervals: Intervals, jackknife: Jackk
 
 
 def intervals_table(
-    intervals: Intervals | None, reason: str, coverage: dict[str, dict[str, Coverage]]
+    intervals: Intervals | None, reason: str, coverage: Mapping[str, Mapping[str, Coverage]]
 ) -> dict[str, Any] | None:
     """Return the intervals as plain data, for ``--json``; None for a task of classes.
 

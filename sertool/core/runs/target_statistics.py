@@ -21,6 +21,13 @@ def fit_scores(targets: NDArray[np.float64]) -> Standardization:
     return Standardization(tuple(np.nanmean(targets, 0).tolist()), tuple(np.nanstd(targets, 0).tolist()))
 
 
+def training_means(targets: Sequence[Target | None], folds: Sequence[Fold]) -> list[float]:
+    """Return the mean of each score over the utterances that train in any fold."""
+    rows = sorted({row for fold in folds for row in fold.sets["train"]})
+    means: list[float] = np.nanmean(labels_of(targets, rows, "scores"), 0).tolist()
+    return means
+
+
 def check_scores(task: Task, targets: Sequence[Target | None], folds: Sequence[Fold], select: str) -> None:
     """Refuse scores that are constant where something must be learnt or chosen by them.
 
