@@ -115,9 +115,7 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
 def headline(inspection: "Inspection") -> str:
     """Format name, task, utterances per split and number of speakers as one line."""
     parts = [inspection.name + inspection.caveats]
-    of_scores = inspection.task == ", ".join(inspection.classes)  # their names are the task's
-    number = f", {len(inspection.classes)} classes" if inspection.classes and not of_scores else ""
-    parts.append(inspection.task + number)
+    parts.append(inspection.shown or inspection.task)
     parts += [f"{split.split} {split.utterances:,}" for split in inspection.counts] or ["nothing could be read"]
     if inspection.speakers:
         parts.append(f"{inspection.speakers:,} speakers")

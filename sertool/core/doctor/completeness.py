@@ -1,11 +1,11 @@
-"""Utterances that lack text, audio or a label, are silent, clipped or out of range, or are cut."""
+"""Utterances that lack text, audio or a label, whose raters tie, are silent, clipped or out of range, or are cut."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.tasks import ANY, VOTES
+from sertool.core.corpora.ratings import favourites
 from sertool.core.doctor.findings import Finding, found, place, places
 from sertool.core.doctor.subject import Subject
 from sertool.core.features.frontend import FrameMaker
@@ -19,10 +19,11 @@ RANGE_TOLERANCE = 1e-6  # rounding in float32
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Report utterances that are left out, lack something, are silent or clipped, or are cut."""
+    """Report utterances that are left out, lack something, have no majority, are silent or clipped, or are cut."""
     yield from _left_out(subject)
     for kind in _REASONS:
         yield from _lacking(subject, kind)
+    yield from _tied(subject)
     yield from _of_other_tasks(subject)
     yield from _silent(subject)
     if subject.made_by is not None:
@@ -66,7 +67,8 @@ def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
         lengths, fault = subject.audio.lengths, "width"
     elif kind == "no-label":
         private = np.array([utterance.split == "private" for utterance in corpus.utterances], np.bool_)
-        lengths, fault = np.array(_labelled(subject) | private | _of_others(subject), np.int64), "label"
+        held = _labelled(subject) | private | _ties(subject) | _of_others(subject)
+        lengths, fault = np.array(held, np.int64), "label"
     else:
         return np.zeros(len(corpus.utterances), np.bool_)
     if not lengths.any() and subject.has_unread_files:
@@ -75,29 +77,41 @@ def _lacks(subject: Subject, kind: str) -> NDArray[np.bool_]:
 
 
 def _labelled(subject: Subject) -> NDArray[np.bool_]:
-    """Return (N,): True for utterances with a label of the task, at least one of its scores, or votes to learn from."""
-    task = subject.task
-    names = task.classes if task.kind == "scores" else (task.name,)
-    targets = subject.targets if task.rule in (VOTES, ANY) else [None] * len(subject.corpus.utterances)
-    return np.array(
-        [
-            target is not None or any(name in utterance.labels for name in names)
-            for utterance, target in zip(subject.corpus.utterances, targets, strict=True)
-        ],
-        np.bool_,
-    )
+    """Return (N,): True for utterances with a target, be it only raters' votes, or with a label that is refused."""
+    names = set(subject.task.classes if subject.task.kind == "scores" else (subject.task.name,))
+    pairs = zip(subject.corpus.utterances, subject.targets, strict=True)
+    return np.array([own is not None or not names.isdisjoint(one.labels) for one, own in pairs], np.bool_)
+
+
+def _ties(subject: Subject) -> NDArray[np.bool_]:
+    """Return (N,): True for utterances without a target because their raters tie."""
+    name, classes = subject.task.name, set(subject.task.classes)
+    chosen = [favourites((one.ratings or {}).get(name, {})) for one in subject.corpus.utterances]
+    ties = np.array([len(own) > 1 and own <= classes for own in chosen], np.bool_)
+    return np.asarray(ties & ~_labelled(subject))
+
+
+def _tied(subject: Subject) -> Iterator[Finding]:
+    if rows := _rows(_ties(subject)):
+        text = f"{plural(len(rows), 'utterance')} without a majority: the raters tie"
+        yield found("raters-tie", len(rows), text, places(subject.corpus, rows))
 
 
 def _of_others(subject: Subject) -> NDArray[np.bool_]:
     """Return (N,): True for utterances of a published corpus that have labels, but none of the recipe's task."""
     if subject.corpus.layout is None:
         return np.zeros(len(subject.corpus.utterances), np.bool_)
-    return ~_labelled(subject) & np.array([bool(one.labels) for one in subject.corpus.utterances], np.bool_)
+    return (
+        ~_labelled(subject)
+        & ~_ties(subject)
+        & np.array([bool(one.labels) for one in subject.corpus.utterances], np.bool_)
+    )
 
 
 def _of_other_tasks(subject: Subject) -> Iterator[Finding]:
     if rows := _rows(_of_others(subject)):
-        text = f"{plural(len(rows), 'utterance')} without a class of {subject.task.name}, with labels of other tasks"
+        what = "score" if subject.task.kind == "scores" else "class"
+        text = f"{plural(len(rows), 'utterance')} without a {what} of {subject.task.name}, with labels of other tasks"
         yield found("other-task", len(rows), text, places(subject.corpus, rows))
 
 

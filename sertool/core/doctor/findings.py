@@ -205,6 +205,13 @@ KINDS: Mapping[str, Kind] = {
         "utterances outside the private split without a label of the task",
         "label them; they are used neither for training nor for testing",
     ),
+    "raters-tie": Kind(
+        "warning",
+        "{} without a majority",
+        "utterances without a label of their own whose raters tie, so that no class has the majority",
+        "--set dataset.labels=soft trains on what the raters said; otherwise they are used neither for training nor "
+        "for testing",
+    ),
     "silent": Kind(
         "warning",
         "{} silent",

@@ -50,6 +50,7 @@ class Inspection:
         caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
         published: the corpus compared with its owner's counts; None where none are known.
         agreement: agreement of raters by task, of each task of the corpus that anyone rated.
+        shown: the task and its number of classes, or the scores with their ranges, for people.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Inspection:
     caveats: str = ""
     published: Comparison | None = None
     agreement: Mapping[str, Agreement] = field(default_factory=dict)
+    shown: str = ""
 
     def number(self, severity: Severity) -> int:
         """Return the number of findings of a severity."""
@@ -204,6 +206,7 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
         words=describe_splitting(corpus) if subject.uses("text") else "",
         caveats=corpus.caveats,
         published=compare(corpus),
+        shown=printable(subject.task.shown),
     )
 
 

@@ -17,7 +17,7 @@ from sertool.core.formatting import plural
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Report names that count as different ones but look alike, those that are none, and likely spellings of one."""
-    names: dict[str, Sequence[str]] = {"class": subject.task.classes}
+    names: dict[str, Sequence[str]] = {"class": subject.task.classes if subject.task.kind != "scores" else ()}
     for group in GROUPS:
         names[group] = sorted({getattr(utterance, group) for utterance in subject.corpus.utterances} - {None})
     if examples := [line for group, own in names.items() for line in _doubtful(group, own)]:

@@ -1,11 +1,15 @@
-"""Texts that say nothing about the label, because each of them is spoken with many labels.
+"""Texts that say nothing about the label, because each of them is spoken with many labels, or many scores.
 
 Recordings of actors are often of this kind: every emotion is played with every sentence, so a model of the text has
 nothing to learn.
 """
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sertool.core.corpora.tasks import Target
 from sertool.core.doctor.findings import Finding, found
@@ -20,8 +24,11 @@ Labels = Counter[Target]
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Report texts from which the label cannot be told."""
+    """Report texts from which neither the label nor any score can be told."""
     if not subject.uses("text") or subject.corpus.text_frames is not None:
+        return
+    if subject.task.kind == "scores":
+        yield from _of_scores(subject)
         return
     labels: dict[tuple[str, ...], Labels] = defaultdict(Counter)
     for utterance, target in zip(subject.corpus.utterances, subject.targets, strict=True):
@@ -38,6 +45,48 @@ def check(subject: Subject) -> Iterator[Finding]:
     text = f"the text cannot tell: {each} occurs with {number} labels{others}"
     examples = (f"{cut(' '.join(words), _LONGEST)!r}: {len(own)} labels" for words, own in several.items())
     yield found("text-cannot-tell", len(several), text, examples)
+
+
+def _of_scores(subject: Subject) -> Iterator[Finding]:
+    rows = [row for row, target in enumerate(subject.targets) if subject.corpus.utterances[row].words and target]
+    texts = [subject.corpus.utterances[row].words for row in rows]
+    scores = np.array([subject.targets[row] for row in rows], np.float64).reshape(len(rows), -1)
+    shares = [share for column in scores.T if (share := variance_explained(texts, column)) is not None]
+    if not shares or max(shares) >= AVOIDED:
+        return
+    often = {words: number for words, number in Counter(texts).items() if number > 1}
+    each = f"each of {len(often):,} texts" if len(often) > 1 else "the same text"
+    text = f"the text cannot tell: {each} occurs with scores that differ almost as much as all of them do"
+    examples = (f"{cut(' '.join(words), _LONGEST)!r}: {number} utterances" for words, number in often.items())
+    yield found("text-cannot-tell", len(often), text, examples)
+
+
+def variance_explained(texts: Sequence[Hashable], scores: NDArray[np.float64]) -> float | None:
+    """Return the share of the variance of a score that lies between texts.
+
+    The variance within a text is that of its utterances, of n - 1. A text that occurs once has none, and so counts as
+    one that tells: nothing shows that it does not. Where each text occurs equally often, the share is the intraclass
+    correlation of a one-way analysis of variance but for terms of the order of one over the number of texts.
+
+    Args:
+        texts: N texts.
+        scores: (N,) scores, NaN where one is missing.
+
+    Returns:
+        The share, which chance may make negative; None where the scores do not differ.
+
+    >>> variance_explained(["no", "no", "yes", "yes"], np.array([1.0, 1.0, 2.0, 2.0]))
+    1.0
+    """
+    groups = defaultdict[Hashable, list[float]](list)
+    for text, score in zip(texts, scores.tolist(), strict=True):
+        if not math.isnan(score):
+            groups[text].append(score)
+    known = scores[~np.isnan(scores)]
+    if len(known) < 2 or not np.ptp(known):
+        return None
+    within = sum(len(own) * float(np.var(own, ddof=1)) for own in groups.values() if len(own) > 1)
+    return 1 - within / (len(known) * float(np.var(known, ddof=1)))
 
 
 def errors_avoided(labels: Mapping[tuple[str, ...], Labels]) -> float | None:
