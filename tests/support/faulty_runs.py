@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from builders import tiny_recipe
+from stored_scores import make_scores
 from stored_sets import changed, make_origin, make_set, shuffled, write_run
 
 from sertool.core.reports.contents import RunReport
+from sertool.core.reports.score_findings import SCORE_KINDS
 
 PAPER = tiny_recipe(protocol="paper")
 PAPERS = make_origin(PAPER, selected_on_test=True)
@@ -24,6 +26,9 @@ def text(run: RunReport, kind: str) -> str:
 
 def planted(kind: str, folder: Path) -> None:
     """A run with one thing wrong."""
+    if kind in SCORE_KINDS:
+        planted_scores(kind, folder)
+        return
     test, valid, options = make_set("test"), make_set("valid", 200), {}
     own, random = test.predictions, np.random.default_rng(1)
     if kind == "miscalibrated":
@@ -77,3 +82,20 @@ def made_by(kind: str):
     if kind == "seen-in-test":
         return make_origin(started_from="earlier", seen_in_test=12)
     return make_origin(doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]])
+
+
+def planted_scores(kind: str, folder: Path) -> None:
+    """A run of scores with one thing wrong."""
+    test, valid = make_scores("test"), make_scores("valid", 200)
+    own = test.predictions
+    if kind == "regresses-to-mean":
+        test, valid = (make_scores(name, slope=0.3, noise=0.2) for name in ("test", "valid"))
+    elif kind == "predicts-the-mean":
+        test, valid = (make_scores(name, slope=0.0) for name in ("test", "valid"))
+    elif kind == "under-covered":
+        test = make_scores("test", noise=0.8)
+    elif kind == "speaker-bias":
+        logits = own.logits.copy()
+        logits[:, [one.speaker == "test-3" for one in test.spoken], 0] += 0.6
+        test = changed(test, logits=logits)
+    write_run(folder, test, valid)

@@ -7,8 +7,8 @@ import numpy as np
 from sertool.core.metrics import Estimate
 from sertool.core.metrics.baselines import Baseline
 from sertool.core.metrics.reliability import Bin, Point
+from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.contents import (
-    CalibrationRow,
     ClassRow,
     DifferenceRow,
     MemberRow,

@@ -127,7 +127,7 @@ def write_run(
         if probes is not None:
             write_probes(folder, stored.predictions, probes(stored))
         own = stored.predictions
-        if own.set == "valid" and calibrated:
+        if own.set == "valid" and calibrated and own.kind != "scores":
             names = [member.name for member in own.members]
             logits = own.ensemble_logits(len(own.logits))
             write_calibration(
@@ -152,7 +152,8 @@ def _size(sets: Sequence[StoredSet], finite: np.ndarray) -> EnsembleSize:
     on_test = origin.protocol == "paper" or origin.selected_on_test
     clusters = None if on_test else clusters_of(by_name["valid"].spoken if "valid" in by_name else ())
     left_out = divided(sets[0].predictions.members, finite)[1]
-    return replace(choose_size(usable, "accuracy", clusters), left_out=left_out)
+    select = "ccc" if sets[0].predictions.kind == "scores" else "accuracy"
+    return replace(choose_size(usable, select, clusters), left_out=left_out)
 
 
 def report(folder: Path, *names: str, **options) -> Report:

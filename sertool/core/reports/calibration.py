@@ -16,7 +16,7 @@ from sertool.core.metrics.reliability import (
     reliability,
     risk_coverage,
 )
-from sertool.core.reports.contents import CalibrationRow
+from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.ensemble_size import first_of_folds
 

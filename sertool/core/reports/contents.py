@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from sertool.core.metrics import Estimate
 from sertool.core.metrics.baselines import Baseline
-from sertool.core.metrics.reliability import Bin, Point
+from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.linear_row import LinearRow
+from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance, ScoreSlice, VotesRow
 from sertool.core.training.history import MemberEpoch
 
 
@@ -39,7 +40,7 @@ class Size:
 
 @dataclass(frozen=True)
 class MemberRow:
-    """A single member: the validation score it was selected by, and its metrics on its own utterances of the set."""
+    """A single member: the validation figure it was selected by, and its metrics on its own utterances of the set."""
 
     name: str
     fold: int
@@ -67,37 +68,6 @@ class ClassRow:
     predicted: int
     train: int | None
     published: int | None
-
-
-@dataclass(frozen=True)
-class CalibrationRow:
-    """Calibration of the probabilities after the logits were divided by the temperature.
-
-    Attributes:
-        temperature: fitted on validation; None if uncalibrated, and then nothing was divided.
-        ece: expected calibration error.
-        ece_expected: the error that a perfectly calibrated model with the same confidences would show.
-        p: how often such a model would show an error this large; a small p means miscalibrated. None where there are
-            too few clusters to tell.
-        brier: Brier score, from 0 to 2.
-        nll: mean negative log-likelihood in nats.
-        confidence, accuracy: mean of each; a model with the first above the second is overconfident.
-        bins: the reliability diagram.
-        risk: accuracy at several degrees of coverage.
-        uncalibrated: reason why there is no temperature; empty if there is one.
-    """
-
-    temperature: float | None
-    ece: Estimate
-    ece_expected: float
-    p: float | None
-    brier: Estimate
-    nll: float
-    confidence: float
-    accuracy: float
-    bins: tuple[Bin, ...]
-    risk: tuple[Point, ...]
-    uncalibrated: str = ""
 
 
 @dataclass(frozen=True)
@@ -210,19 +180,24 @@ class SetReport:
         unit, clusters, unit_note: the unit of the intervals (as ``speaker``), their number, and a caveat.
         by_cluster: the figures of each cluster where there are too few for intervals; otherwise empty.
         k: number of averaged members for everything below.
-        kind: ``single`` or ``multi``.
+        kind: ``single``, ``multi`` or ``scores``.
         metrics: figures of the k members: accuracy, uar, f1_macro and f1_weighted; in a multi-label task also
-            exact_match, f1_micro and hamming, and accuracy is that of single labels.
-        scores: sentiment tasks only: acc2_with_zeros, acc2_without_zeros, acc7, mae, pearson, ccc.
+            exact_match, f1_micro and hamming, and accuracy is that of single labels. Of scores ccc, pearson, mae, rmse
+            and r2, each the mean over the scores.
+        scores: of a score from -3 to 3, predicted by classes or as the only score: the field's accuracies and F1; by
+            classes mae, pearson and ccc, too.
         sizes: the first 1, 2, ... E members averaged.
         members: every single member.
         spread: spread over single members, by metric.
-        classes: every class.
-        confusion: (C, C) counts, a row per label; None in a multi-label task.
+        classes: every class; empty for scores.
+        confusion: (C, C) counts, a row per label; None in a multi-label task and for scores.
         baseline: figures of always the same answer.
-        calibration: None if it was not computed.
-        slices, probes, rows: empty if nothing is known.
+        calibration: None if it was not computed, and for scores.
+        slices, probes, rows: empty if nothing is known; scores have ``score_slices`` and ``scored`` instead of slices
+            and rows.
         use: what the probes show; None without probes, or where the set has one modality only.
+        dimensions: every score; empty for classes.
+        votes: what raters' votes tell of the probabilities; None where no votes are known.
     """
 
     set: str
@@ -247,6 +222,10 @@ class SetReport:
     probes: tuple[ProbeRow, ...]
     use: ModalityUse | None
     rows: tuple[ReportUtterance, ...]
+    dimensions: tuple[DimensionRow, ...] = ()
+    score_slices: tuple[ScoreSlice, ...] = ()
+    scored: tuple[ScoredUtterance, ...] = ()
+    votes: VotesRow | None = None
 
 
 @dataclass(frozen=True)
@@ -257,8 +236,8 @@ class RunReport:
         name: name of the folder.
         recipe: name of the recipe.
         dataset, task: data set and task of the predictions.
-        kind: ``single`` or ``multi``.
-        class_names: classes in the order of the logits.
+        kind: ``single``, ``multi`` or ``scores``.
+        class_names: classes in the order of the logits; names of scores.
         architecture: ``mat``, ``mnt`` or ``linear``.
         protocol: ``paper`` or ``honest``.
         stamp: ``selected on test: `` and what was; empty if nothing was.
@@ -269,7 +248,7 @@ class RunReport:
         chosen_by: what chose k, see :class:`~sertool.core.runs.ensemble_size.EnsembleSize`.
         sets: figures by set, ``valid`` and ``test``.
         findings: findings, most severe first.
-        histories: training epochs by member.
+        histories: training epochs by member; an epoch's score is the figure of ``select``, an error as it is.
         reads: accesses to the test labels, by time.
         data_hash: hash of corpus and splits.
         provenance: everything else, in the order of the page.
@@ -358,8 +337,8 @@ class DifferenceRow:
 class TaskReport:
     """The table of a data set and task: published figures, those of the runs under both protocols, the differences.
 
-    ``kind`` is ``single`` or ``multi``. ``missing`` has a line for each expected recipe that has no result, with what
-    to do about it.
+    ``kind`` is ``single``, ``multi`` or ``scores``. ``missing`` has a line for each expected recipe that has no
+    result, with what to do about it.
     """
 
     dataset: str

@@ -3,37 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from sertool.core.metrics import Estimate
-from sertool.core.reports.contents import CalibrationRow, Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.calibration_row import CalibrationRow
+from sertool.core.reports.contents import Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.csv_rows import CsvRow, estimate, estimates, values
 from sertool.core.reports.linear_row import LinearRow
-
-
-class CsvRow(NamedTuple):
-    """A figure; the fields are the columns of the CSV file, which scripts of users rely on.
-
-    ``what`` is published, ensemble, score, size, member, mean, sd, cluster, class, confusion, baseline, calibration,
-    bin, risk, slice, probe, probe by cluster, linear probe or difference; ``name`` is the member, class, slice and so
-    on. ``low`` and ``high`` are the ends of the 95 % interval over ``clusters`` of ``unit``. Shares are fractions, not
-    percent.
-    """
-
-    run: str = ""
-    dataset: str = ""
-    task: str = ""
-    protocol: str = ""
-    selected_on_test: str = ""
-    set: str = ""
-    k: int | str = ""
-    what: str = ""
-    name: str = ""
-    metric: str = ""
-    value: float | int | str = ""
-    low: float | str = ""
-    high: float | str = ""
-    unit: str = ""
-    clusters: int | str = ""
+from sertool.core.reports.score_rows import score_rows
 
 
 def figure_rows(report: Report) -> Iterator[tuple[str | float | int, ...]]:
@@ -61,7 +38,7 @@ def _task_rows(task: TaskReport) -> Iterator[CsvRow]:
             what="difference",
             name=f"{row.paper} - {row.honest}",
         )
-        yield _estimate(pair, row.metric, row.difference)
+        yield estimate(pair, row.metric, row.difference)
         if row.p is not None:
             yield pair._replace(metric=f"{row.metric} p", value=row.p)
 
@@ -78,36 +55,35 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
         unit=own.unit,
         clusters=own.clusters,
     )
-    yield from _estimates(base._replace(what="ensemble"), own.metrics)
-    yield from _estimates(base._replace(what="score"), own.scores)
+    yield from estimates(base._replace(what="ensemble"), own.metrics)
+    yield from estimates(base._replace(what="score"), own.scores)
     if run.linear is not None and own.set == "test":
         yield from _linear_rows(base, run.name, run.linear)
     plain = base._replace(unit="", clusters="")  # of figures without an interval
     for size in own.sizes:
-        yield from _values(plain._replace(what="size", k=size.k), size.metrics)
+        yield from values(plain._replace(what="size", k=size.k), size.metrics)
     yield from _member_rows(plain, run, own)
     yield from _class_rows(base, run, own)
     for one in own.by_cluster:
         named = plain._replace(what="cluster", name=one.name)
-        yield from _values(
-            named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar, **one.scores}
-        )
-    yield from _values(plain._replace(what="baseline", name=own.baseline.name), own.baseline.metrics)
+        yield from values(named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar, **one.scores})
+    yield from values(plain._replace(what="baseline", name=own.baseline.name), own.baseline.metrics)
+    yield from score_rows(base, own)
     if own.calibration is not None:
         yield from _calibration_rows(base, own.calibration)
     for part in own.slices:
         named = base._replace(what="slice", name=f"{part.kind}: {part.name}", clusters=part.clusters)
-        yield _estimate(named, "accuracy", part.accuracy)
+        yield estimate(named, "accuracy", part.accuracy)
         rest = {"utterances": part.size, "accuracy to the rest": part.difference}
         rest |= {} if part.p is None else {"p": part.p}
-        yield from _values(named._replace(unit="", clusters=""), rest | {"weak": int(part.weak)})
+        yield from values(named._replace(unit="", clusters=""), rest | {"weak": int(part.weak)})
     fell = "accuracy falls by"
     for probe in own.probes:
         named = base._replace(what="probe", name=probe.name)
-        yield from _estimates(named, probe.metrics)
-        yield _estimate(named, fell, probe.drop)
+        yield from estimates(named, probe.metrics)
+        yield estimate(named, fell, probe.drop)
         bare = named._replace(unit="", clusters="")
-        yield from _values(bare, {} if probe.p is None else {"p": probe.p})
+        yield from values(bare, {} if probe.p is None else {"p": probe.p})
         for cluster, drop in probe.by_cluster.items():
             yield bare._replace(what="probe by cluster", name=f"{probe.name}: {cluster}", metric=fell, value=drop)
 
@@ -118,7 +94,7 @@ def _linear_rows(base: CsvRow, name: str, linear: LinearRow) -> Iterator[CsvRow]
         yield bare._replace(what="linear probe", name=linear.name, k=linear.k, metric=one.metric, value=one.linear)
         difference = Estimate(one.difference.value, one.difference.low, one.difference.high)
         named = base._replace(what="difference", name=f"{name} - {linear.name}")
-        yield _estimate(named, one.metric, difference)
+        yield estimate(named, one.metric, difference)
         if one.difference.p is not None:
             yield named._replace(metric=f"{one.metric} p", value=one.difference.p, unit="", clusters="")
 
@@ -131,7 +107,7 @@ def _member_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRo
     single = base._replace(k=1, what="member")
     for member in own.members:
         figures = {f"validation {run.select}": member.validation, **member.metrics}
-        yield from _values(single._replace(name=member.name), figures)
+        yield from values(single._replace(name=member.name), figures)
     for metric, spread in own.spread.items():
         yield single._replace(what="mean", metric=metric, value=spread.mean)
         if spread.sd is not None:
@@ -141,10 +117,10 @@ def _member_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRo
 def _class_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     for one in own.classes:
         named = base._replace(what="class", name=one.name)
-        yield from _estimates(named, {"precision": one.precision, "recall": one.recall, "f1": one.f1})
+        yield from estimates(named, {"precision": one.precision, "recall": one.recall, "f1": one.f1})
         counts = {name: getattr(one, name) for name in ("support", "predicted", "train", "published")}
         known = {name: count for name, count in counts.items() if count is not None}
-        yield from _values(named._replace(unit="", clusters=""), known)
+        yield from values(named._replace(unit="", clusters=""), known)
     for label, counts_of in zip(run.class_names, own.confusion or (), strict=False):
         for decided, number in zip(run.class_names, counts_of, strict=True):
             yield base._replace(
@@ -154,36 +130,21 @@ def _class_rows(base: CsvRow, run: RunReport, own: SetReport) -> Iterator[CsvRow
 
 def _calibration_rows(base: CsvRow, own: CalibrationRow) -> Iterator[CsvRow]:
     named = base._replace(what="calibration")
-    yield from _estimates(named, {"ece": own.ece, "brier": own.brier})
+    yield from estimates(named, {"ece": own.ece, "brier": own.brier})
     plain = named._replace(unit="", clusters="")
     figures = {"ece expected": own.ece_expected, "nll": own.nll}
     figures |= {} if own.p is None else {"p": own.p}
     figures |= {"mean probability": own.confidence, "accuracy": own.accuracy}
     figures |= {"calibrated": 0.0} if own.temperature is None else {"calibrated": 1.0, "temperature": own.temperature}
-    yield from _values(plain, figures)
+    yield from values(plain, figures)
     for place, one in enumerate(own.bins):  # bins are numbered from the least confident
         own_bin = plain._replace(what="bin", name=f"{place}")
         share = Estimate(one.accuracy, one.low, one.high)
-        yield _estimate(own_bin._replace(unit="decision", clusters=one.count), "accuracy", share)
+        yield estimate(own_bin._replace(unit="decision", clusters=one.count), "accuracy", share)
         yield own_bin._replace(metric="mean probability", value=one.confidence)
     for point in own.risk:
         at = plain._replace(what="risk", name=f"{point.threshold!r}")
-        yield from _values(at, {"coverage": point.coverage, "accuracy": point.accuracy})
-
-
-def _estimates(base: CsvRow, figures: Mapping[str, Estimate]) -> Iterator[CsvRow]:
-    for metric, own in figures.items():
-        yield _estimate(base, metric, own)
-
-
-def _estimate(base: CsvRow, metric: str, own: Estimate) -> CsvRow:
-    low, high = ("" if bound is None else bound for bound in (own.low, own.high))
-    return base._replace(metric=metric, value=own.value, low=low, high=high)
-
-
-def _values(base: CsvRow, figures: Mapping[str, float | int]) -> Iterator[CsvRow]:
-    for metric, value in figures.items():
-        yield base._replace(metric=metric, value=value)
+        yield from values(at, {"coverage": point.coverage, "accuracy": point.accuracy})
 
 
 def to_json(report: Report) -> dict[str, Any]:

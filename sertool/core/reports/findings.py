@@ -8,12 +8,14 @@ from sertool.core.doctor.findings import KINDS as INSPECTED
 from sertool.core.doctor.findings import SEVERITIES, Severity
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics import FEWEST, Estimate
+from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.choose import stamp
-from sertool.core.reports.contents import CalibrationRow, ReportFinding, SetReport, SliceRow
+from sertool.core.reports.contents import ReportFinding, SetReport, SliceRow
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.provenance import NORMALISED
+from sertool.core.reports.score_findings import SCORE_KINDS, score_findings
 from sertool.core.reports.wording import interval, metric_name, p_equals, percent
 from sertool.core.runs.ensemble_size import EnsembleSize
 
@@ -42,7 +44,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "miscalibrated": ("warning", "the calibration error is significantly, and by 3 points, too large"),
     "ignores-audio": ("warning", f"the audio of other utterances costs no accuracy: less than {MATTERS} points"),
     "ignores-text": ("warning", f"the text of other utterances costs no accuracy: less than {MATTERS} points"),
-    "weak-slice": ("warning", "a slice is significantly, and by more than 5 points, below the rest"),
+    **SCORE_KINDS,
+    "weak-slice": ("warning", "a slice is significantly, and by 5 points or 5 % of the range, worse than the rest"),
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
     "normalised-by-speaker": ("note", NORMALISED),
@@ -116,6 +119,10 @@ def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
     where = own.set  # findings of several sets would be mixed up without it
     if own.unit_note:
         yield _found("few-clusters" if own.clusters < FEWEST else "other-clusters", own.unit_note)
+    if own.kind == "scores":
+        yield from (_found(kind, f"{where}: {text}") for kind, text in score_findings(own))
+        yield from _ignoring(own)
+        return
     if better := _chance(own):
         yield _found("no-better-than-majority", f"{where}: {better}")
     # A class without utterances here need not be predicted.

@@ -20,6 +20,7 @@ from sertool.core.files.typed_json import read_typed_lines
 from sertool.core.files.yaml_file import parse_yaml
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.metrics.conformal import Intervals
 from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
 from sertool.core.reports.label_reads import LabelRead
@@ -53,6 +54,7 @@ class Loaded:
         reads: accesses to the test labels.
         seconds: training time of all commands together; None if the log does not have it.
         calibration: calibration stored with the run.
+        intervals: intervals of scores stored with the run.
         size: number of averaged members stored with the run.
         problems: a sentence for each file that could not be read.
     """
@@ -70,6 +72,7 @@ class Loaded:
     reads: tuple[LabelRead, ...]
     seconds: float | None
     calibration: Calibration | None
+    intervals: Intervals | None
     size: EnsembleSize | None
     problems: tuple[str, ...]
 
@@ -138,6 +141,7 @@ def load_run(folder: Path) -> Loaded:
         reads=reads,
         seconds=seconds,
         calibration=calibration,
+        intervals=None,
         size=size,
         problems=tuple(problems),
     )

@@ -1,5 +1,6 @@
 """Provenance of a run's figures, as texts in the order to show them, and the commands that reproduce them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sertool.core.command_line import command_line
@@ -34,12 +35,13 @@ def input_notes(recipe: Recipe) -> list[str]:
     return notes + [NORMALISED] * recipe.dataset.by_speaker
 
 
-def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, str]:
+def provenance(run: Loaded, calibration: Mapping[str, str], size: EnsembleSize) -> dict[str, str]:
     """Collect what a reader needs to compare these figures with others, by name.
 
     Args:
         run: the run.
-        calibration: origin of the temperature, or why the run is uncalibrated.
+        calibration: origin of the temperature, or why the run is uncalibrated, by name; of scores their ranges, and
+            the origin of their intervals.
         size: number of averaged members.
     """
     origin, recipe = run.origin, run.recipe
@@ -71,7 +73,7 @@ def provenance(run: Loaded, calibration: str, size: EnsembleSize) -> dict[str, s
         "started from": origin.started_from or "random numbers",
         "seconds of training": "" if run.seconds is None else f"{run.seconds:,.0f}",
         "size": size.explained,
-        "calibration": calibration,
+        **calibration,
         "doctor": doctor or "no findings",
         "predicted": made.pop("time", ""),
         **made,

@@ -1,16 +1,21 @@
 """The report of one run, from the files in its folder."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sertool.core.metrics.selection import figure_of_score
 from sertool.core.reports.calibration import find_scaling
 from sertool.core.reports.choose import choose_size, stamp
-from sertool.core.reports.contents import RunReport
+from sertool.core.reports.contents import RunReport, SetReport
 from sertool.core.reports.findings import findings_of
 from sertool.core.reports.load import Loaded, load_run
 from sertool.core.reports.provenance import caveats, commands, provenance
+from sertool.core.reports.score_intervals import find_intervals
+from sertool.core.reports.score_sets import score_set_report
 from sertool.core.reports.sets import set_report
 from sertool.core.runs.ensemble_size import EnsembleSize
+from sertool.core.training.history import MemberEpoch
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,8 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
     """
     run = load_run(folder)
     choice = choose_size(run)
-    # Calibration depends on k: a temperature is fitted for the average of exactly these members.
-    scaling = find_scaling(run, choice.k)
-    sets = {name: set_report(run, name, choice.k, scaling) for name in run.sets}
-    calibration = scaling.note if scaling.temperature else f"uncalibrated: {scaling.note}"
     origin, own = run.origin, run.main.predictions
+    sets, calibration = _sets(run, choice.k)
     # How many checkpoints of the reference there should be is not known.
     expected = len(own.members) if run.is_reference else run.recipe.training.runs * origin.folds
     report = RunReport(
@@ -60,7 +62,7 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
         chosen_by=choice.chosen_by,
         sets=sets,
         findings=findings_of(run, sets, choice, expected),
-        histories=run.histories,
+        histories={name: _in_figures(epochs, run) for name, epochs in run.histories.items()},
         reads=run.reads,
         data_hash=origin.data_hash,
         provenance=provenance(run, calibration, choice),
@@ -69,6 +71,35 @@ def report_run(folder: Path, data: Path, command: str = "") -> Reported:
         encoders=run.recipe.encoders,
     )
     return Reported(run, choice, report)
+
+
+def _sets(run: Loaded, k: int) -> tuple[dict[str, SetReport], dict[str, str]]:
+    """Return the figures of each set, and for the provenance what makes sure of the predictions, by name.
+
+    Temperature and intervals depend on k: they are fitted for the average of exactly these members.
+    """
+    if run.main.predictions.kind == "scores":
+        intervals = find_intervals(run, k)
+        none = "" if intervals.fitted else "none: "
+        return {name: score_set_report(run, name, k, intervals) for name in run.sets}, {
+            "scores": _ranges(run),
+            "intervals": f"{none}{intervals.note}",
+        }
+    scaling = find_scaling(run, k)
+    sets = {name: set_report(run, name, k, scaling) for name in run.sets}
+    return sets, {"calibration": scaling.note if scaling.temperature else f"uncalibrated: {scaling.note}"}
+
+
+def _ranges(run: Loaded) -> str:
+    own = run.main.predictions
+    named = [f"{name} from {low:g} to {high:g}" for name, (low, high) in zip(own.classes, own.ranges, strict=True)]
+    return ", ".join(named) + "; predictions are cut to these ranges" * own.clip
+
+
+def _in_figures(epochs: Sequence[MemberEpoch], run: Loaded) -> tuple[MemberEpoch, ...]:
+    """Return epochs whose score is the figure that it stands for: that of an error has a minus in the files."""
+    select = run.recipe.training.select
+    return tuple(replace(one, score=figure_of_score(one.score, select)) for one in epochs)
 
 
 def task_name(run: Loaded) -> str:

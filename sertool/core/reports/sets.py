@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sertool.core.metrics import Estimate, Jackknife, class_estimates, clusters_of, decision_estimates
 from sertool.core.metrics.baselines import Baseline, baseline_metrics, baseline_name, baseline_scores
 from sertool.core.metrics.calibration import confidences, probabilities
-from sertool.core.metrics.classification import confusion, decide, metrics_of
+from sertool.core.metrics.classification import confusion, decide
+from sertool.core.metrics.selection import figure_of_score
 from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import Scaling, calibration_row
@@ -16,6 +17,7 @@ from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, Rep
 from sertool.core.reports.details import details_of
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.slices import rightness, slice_rows
+from sertool.core.reports.votes import votes_row
 from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import Predictions
 
@@ -38,7 +40,7 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
     scores: Mapping[str, Estimate] = {}
     if own.scores is not None and own.kind == "single":  # raw scores exist for sentiment only
         scores = score_estimates(own.scores, logits, own.classes, jackknife, temperature=temperature)
-    alone = [_metrics(own, decide(one, own.kind)) for one in own.logits]
+    alone = [own.member_figures(member) for member in range(len(own.logits))]
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
     details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds, temperature=temperature)
     return SetReport(
@@ -50,15 +52,16 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         kind=own.kind,
         metrics=decision_estimates(targets, decisions, number, jackknife),
         scores=scores,
-        sizes=tuple(Size(size, _metrics(own, own.decisions(size))) for size in range(1, len(own.logits) + 1)),
-        members=_members(own, alone),
-        spread={metric: _spread([figures[metric] for figures in alone]) for metric in alone[0]},
+        sizes=sizes_of(own),
+        members=member_rows(own, alone, run.recipe.training.select),
+        spread=spread_of(alone),
         classes=_classes(run, own, decisions, expected, jackknife),
         confusion=_confusion(own, decisions),
         baseline=_baseline(own, bool(scores)),
         calibration=calibration_row(logits, targets, own.kind, scaling, jackknife),
         slices=slice_rows(stored, rightness(targets, decisions), jackknife),
         rows=_utterances(stored, k, temperature),
+        votes=votes_row(own, k, temperature, jackknife),
     )
 
 
@@ -75,9 +78,9 @@ def published_counts(recipe: Recipe, name: str) -> Expected | None:
     return published.get(split)  # None as well for a split without published counts
 
 
-def _metrics(own: Predictions, decisions: NDArray[np.int64]) -> dict[str, float]:
-    assert own.targets is not None
-    return {name: metric(own.targets, decisions, len(own.classes)) for name, metric in metrics_of(own.kind).items()}
+def sizes_of(own: Predictions) -> tuple[Size, ...]:
+    """Return the figures of the first 1, 2, ... E members, averaged."""
+    return tuple(Size(size, own.figures(size)) for size in range(1, len(own.logits) + 1))
 
 
 def _baseline(own: Predictions, scored: bool) -> Baseline:
@@ -89,22 +92,32 @@ def _baseline(own: Predictions, scored: bool) -> Baseline:
     return Baseline(baseline_name(own.targets, own.classes), metrics)
 
 
-def _members(own: Predictions, alone: Sequence[Mapping[str, float]]) -> tuple[MemberRow, ...]:
-    """Return the single members; in cross-validation each one sees its own fold, and only its accuracy is stored."""
+def member_rows(own: Predictions, alone: Sequence[Mapping[str, float]], select: str) -> tuple[MemberRow, ...]:
+    """Return the single members; in cross-validation each one sees its own fold, and only its accuracy is stored.
+
+    Args:
+        own: predictions of all members.
+        alone: figures of each row of logits.
+        select: metric that chose their epochs.
+    """
     # Without folds there is one row of logits per member; with folds a row joins members of all folds.
     if len(alone) == len(own.members):
         figures = list(alone)
     else:
         figures = [{} if one.accuracy is None else {"accuracy": one.accuracy} for one in own.members]
     return tuple(
-        MemberRow(one.name, one.fold, one.validation, metrics)
+        MemberRow(one.name, one.fold, figure_of_score(one.validation, select), metrics)
         for one, metrics in zip(own.members, figures, strict=True)
     )
 
 
-def _spread(values: Sequence[float]) -> MemberSpread:
-    """Return mean and deviation over members; in cross-validation the k-th members of all folds count as one."""
-    return MemberSpread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
+def spread_of(alone: Sequence[Mapping[str, float]]) -> dict[str, MemberSpread]:
+    """Return mean and deviation over members by metric; the k-th members of all folds count as one."""
+    columns = {metric: [figures[metric] for figures in alone] for metric in alone[0]}
+    return {
+        metric: MemberSpread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
+        for metric, values in columns.items()
+    }
 
 
 def _classes(

@@ -21,7 +21,9 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
+    """A slice: the kind, the name and (N,) True for the utterances that are in it."""
+
     kind: str
     name: str
     mask: Mask
@@ -41,12 +43,12 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], jackknife: Jackkni
         right: (N,) share of each utterance's decisions that are right; 0 or 1 in a single-label task.
         jackknife: jackknife over the utterances of the set.
     """
-    parts = list(_slices_of(stored))
+    parts = list(slices_of(stored))
     rows, tested = [], []
     for number, part in enumerate(parts):
         row, p = _row(part, right, jackknife)
         rows.append(row)
-        if p is not None and not _is_few_speakers(part, stored):
+        if p is not None and not is_few_speakers(part, stored):
             tested.append((number, p))
     # Only slices that were tested count in the correction.
     for (number, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
@@ -54,7 +56,7 @@ def slice_rows(stored: StoredSet, right: NDArray[np.float64], jackknife: Jackkni
     return tuple(rows)
 
 
-def _row(part: _Part, right: NDArray[np.float64], jackknife: Jackknife) -> tuple[SliceRow, float | None]:
+def _row(part: Part, right: NDArray[np.float64], jackknife: Jackknife) -> tuple[SliceRow, float | None]:
     """Return the figures of a slice, and the one-sided p-value that it is not below the rest; None without a test."""
     mask, clusters = part.mask, jackknife.clusters
     inside, outside = right[mask], right[~mask]
@@ -88,7 +90,7 @@ def _row(part: _Part, right: NDArray[np.float64], jackknife: Jackknife) -> tuple
     return row, found.p / 2 if difference < 0 else 1 - found.p / 2
 
 
-def _is_few_speakers(part: _Part, stored: StoredSet) -> bool:
+def is_few_speakers(part: Part, stored: StoredSet) -> bool:
     """Check whether a gender, or the other one, is only a few speakers, whose habits could pass for the gender's."""
     speakers: tuple[set[str], set[str]] = (set(), set())
     for inside, one in zip(part.mask, stored.spoken, strict=True):
@@ -97,7 +99,7 @@ def _is_few_speakers(part: _Part, stored: StoredSet) -> bool:
     return part.kind == "gender" and 0 < min(map(len, speakers)) < FEWEST
 
 
-def _slices_of(stored: StoredSet) -> Iterator[_Part]:
+def slices_of(stored: StoredSet) -> Iterator[Part]:
     """Yield all slices that are neither empty nor the whole set."""
     spoken, own = stored.spoken, stored.predictions
     speakers = [one.speaker for one in spoken]
@@ -113,18 +115,20 @@ def _slices_of(stored: StoredSet) -> Iterator[_Part]:
     yield from _thirds("words", words, words > 0)
     seconds = np.array([math.nan if one.seconds is None else one.seconds for one in spoken])
     yield from _thirds("seconds", seconds, np.isfinite(seconds))
+    if own.kind == "scores":
+        return  # the residuals by range are their slices by target
     assert own.targets is not None
     for number, name in enumerate(own.classes):
         has = own.targets[:, number] > 0 if own.kind == "multi" else own.targets == number
         yield from _part("class", name, has)
 
 
-def _part(kind: str, name: str, mask: Mask) -> Iterator[_Part]:
+def _part(kind: str, name: str, mask: Mask) -> Iterator[Part]:
     if mask.any() and not mask.all():
-        yield _Part(kind, name, mask)
+        yield Part(kind, name, mask)
 
 
-def _thirds(kind: str, values: NDArray[np.float64], known: Mask) -> Iterator[_Part]:
+def _thirds(kind: str, values: NDArray[np.float64], known: Mask) -> Iterator[Part]:
     """Yield three slices of about equal size by length, of the utterances whose length is known."""
     if not known.any():
         return

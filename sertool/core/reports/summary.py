@@ -10,14 +10,16 @@ from sertool.core.reports.contents import PublishedRow, Report, ReportFinding, R
 from sertool.core.reports.wording import (
     capitalised,
     figure,
+    goal,
+    headline,
     interval,
     is_share,
+    listed,
     metric_name,
     named_baselines,
     utterances_of,
 )
 
-HEADLINE = ("accuracy", "uar")  # metrics of every summary; published ones follow
 MANY = 20  # runs that a sentence names
 FEW = 2  # findings that a sentence quotes
 SEVERITIES = ("error", "warning", "note")
@@ -46,10 +48,9 @@ def _trained(run: RunReport, task: TaskReport | None) -> str:
     known = [row.train for row in task.ours if row.run == run.name and row.train] if task else []
     number = f"{utterances_of(known[0])} of " if known else ""
     data = f"{run.dataset} ({run.caveats})" if run.caveats else run.dataset
-    goal = run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes"
     named = [name + (f" ({run.encoders[name]})" if name in run.encoders else "") for name in run.modalities]
     inputs = f", from {' and '.join(named)}" if named else ""
-    return f"{run.name} is {many}, trained on {number}{data} for {goal}{inputs}."
+    return f"{run.name} is {many}, trained on {number}{data} for {goal(run)}{inputs}."
 
 
 def _score(run: RunReport, task: TaskReport | None) -> str:
@@ -59,13 +60,16 @@ def _score(run: RunReport, task: TaskReport | None) -> str:
     published = _published(task)
     figures: Mapping[str, Estimate] = {**test.metrics, **test.scores}
     known = {name: own for name, own in figures.items() if own.value == own.value}  # without what is not defined
-    names = [name for name in dict.fromkeys([*HEADLINE, *published]) if name in known]
-    reached = _listed([_reached(name, figures[name], published.get(name), run.kind) for name in names])
+    names = [name for name in dict.fromkeys([*headline(run.kind), *published]) if name in known]
+    reached = listed([_reached(name, figures[name], published.get(name), run.kind) for name in names])
+    means = f", means over {plural(len(test.dimensions), 'score')}" if len(test.dimensions) > 1 else ""
     stamp = f"; {run.stamp}" if run.stamp else ""
-    constant = _listed([_reached(name, Estimate(test.baseline.metrics[name]), None, run.kind) for name in HEADLINE])
+    constant = listed(
+        [_reached(name, Estimate(test.baseline.metrics[name]), None, run.kind) for name in headline(run.kind)]
+    )
     baseline = f"; {test.baseline.name} reaches {constant}"
     nothing = "" if any(name in known for name in published) else "; no figure is published for comparison"
-    return f"On {plural(test.utterances, 'test utterance')} it reaches {reached}{stamp}{baseline}{nothing}."
+    return f"On {plural(test.utterances, 'test utterance')} it reaches {reached}{means}{stamp}{baseline}{nothing}."
 
 
 def _reached(name: str, own: Estimate, published: float | None, kind: str) -> str:
@@ -77,10 +81,6 @@ def _reached(name: str, own: Estimate, published: float | None, kind: str) -> st
 
 def _with_unit(value: float, metric: str) -> str:
     return figure(value, metric) + " %" * is_share(metric)
-
-
-def _share(value: float) -> str:
-    return _with_unit(value, "accuracy")
 
 
 def _published(task: TaskReport | None) -> dict[str, float]:
@@ -101,7 +101,7 @@ def _worry(findings: Sequence[ReportFinding]) -> str:
 def counted(findings: Sequence[ReportFinding]) -> str:
     """Count findings by severity, as in ``1 warning and 2 notes``; empty if there are none."""
     counts = {name: sum(one.severity == name for one in findings) for name in SEVERITIES}
-    return _listed([plural(count, name) for name, count in counts.items() if count])
+    return listed([plural(count, name) for name, count in counts.items() if count])
 
 
 def _runs(runs: Sequence[RunReport]) -> str:
@@ -116,23 +116,25 @@ def _scores(report: Report) -> str:
     for task in report.tasks:
         runs = [run for run in report.runs if "test" in run.sets and _task_of(run, [task])]
         if runs:
-            name = metric_name("accuracy", task.kind)
-            parts.append(f"{task.dataset} · {task.task}, {name}: {', '.join(_accuracies(task, runs))}")
+            metric = headline(task.kind)[0]
+            name = metric_name(metric, task.kind)
+            parts.append(f"{task.dataset} · {task.task}, {name}: {', '.join(_main_figures(task, runs, metric))}")
     return f"On test: {'; '.join(parts)}." if parts else "None of them has been evaluated on test."
 
 
-def _accuracies(task: TaskReport, runs: Sequence[RunReport]) -> list[str]:
-    """Write the accuracy of every run, of always the same answer, and as published."""
+def _main_figures(task: TaskReport, runs: Sequence[RunReport], metric: str) -> list[str]:
+    """Write the main figure of every run, that of always the same answer, and the published one."""
     own = [
-        f"{run.name} {_share(run.sets['test'].metrics['accuracy'].value)}" + (f" ({run.stamp})" if run.stamp else "")
+        f"{run.name} {_with_unit(run.sets['test'].metrics[metric].value, metric)}"
+        + (f" ({run.stamp})" if run.stamp else "")
         for run in runs
     ]
-    constants = [f"{name} {_share(one.metrics['accuracy'])}" for name, one in named_baselines(task)]
-    published = _published(task).get("accuracy")
+    constants = [f"{name} {_with_unit(one.metrics[metric], metric)}" for name, one in named_baselines(task)]
+    published = _published(task).get(metric)
     return [
         first_few(own, MANY),
         *constants,
-        *([f"published {_share(published)}"] if published is not None else []),
+        *([f"published {_with_unit(published, metric)}"] if published is not None else []),
     ]
 
 
@@ -145,8 +147,3 @@ def _worries(report: Report) -> str:
     if report.problems:
         parts.append(f"{plural(len(report.problems), 'run or file', 'runs or files')} left out of this report")
     return f"To worry about: {'; '.join(parts)}." if parts else f"{NOTHING}."
-
-
-def _listed(items: Sequence[str]) -> str:
-    """List items in a sentence, as in ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 
 from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
+from sertool.core.metrics.scores import score_differences
 from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.reports.choose import note
 from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
@@ -50,12 +51,17 @@ def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]
     return TaskReport(
         dataset=key[0],
         task=key[1],
-        kind=next((run.report.kind for run in runs), "single"),
+        kind=next((run.report.kind for run in runs), _kind_of(missing)),
         published=tuple(published),
         ours=tuple(_our_row(run) for run in runs if "test" in run.report.sets),
         differences=tuple(row for pair in pairs for row in _differences(*pair)),
         missing=tuple(one.text for one in missing),
     )
+
+
+def _kind_of(missing: Sequence[Missing]) -> str:
+    """Return the kind of a task that has no run yet, as far as it changes the table."""
+    return "scores" if any(one.recipe.dataset.target == "scores" for one in missing) else "single"
 
 
 def _our_row(run: Reported) -> OurRow:
@@ -111,16 +117,17 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
     targets = [_targets(run)[row] for run, row in zip((paper, honest), rows, strict=True)]
     if not shared or tests[0].predictions.classes != tests[1].predictions.classes:
         return _unpaired(paper, honest), ["the test utterances differ, so there is no interval"]
-    if not np.array_equal(targets[0], targets[1]):
+    if not np.array_equal(targets[0], targets[1], equal_nan=tests[0].predictions.kind == "scores"):
         return _unpaired(paper, honest), ["the labels of the same utterances differ, so there is no interval"]
-    decided = [
-        test.predictions.decisions(run.choice.k)[row]
-        for test, run, row in zip(tests, (paper, honest), rows, strict=True)
-    ]
     # Paired: both runs leave out the same clusters, so utterances that are hard for both cancel out.
     jackknife = Jackknife(clusters_of([tests[0].spoken[row] for row in rows[0]]))
-    number = len(tests[0].predictions.classes)
-    found = decision_differences(targets[0], decided[1], decided[0], number, jackknife)
+    own_p, own_h = (run.loaded.sets["test"].predictions for run in (paper, honest))
+    if own_p.kind == "scores":
+        values = own_h.ensemble_logits(honest.choice.k)[rows[1]], own_p.ensemble_logits(paper.choice.k)[rows[0]]
+        found = score_differences(targets[0], *values, jackknife)
+    else:
+        decided = own_h.decisions(honest.choice.k)[rows[1]], own_p.decisions(paper.choice.k)[rows[0]]
+        found = decision_differences(targets[0], *decided, len(own_p.classes), jackknife)
     all_shared = all(len(test.predictions.ids) == len(shared) for test in tests)
     notes = [] if all_shared else [f"over the {len(shared):,} utterances that both runs cover"]
     own = paper.report.sets["test"]

@@ -11,16 +11,15 @@ from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.selection import figure_of_score
-from sertool.core.metrics.sentiment import SCORE_METRICS, SENTIMENT_METRICS
-from sertool.core.reports.contents import MemberSpread, TaskReport
+from sertool.core.metrics.sentiment import SENTIMENT_METRICS
+from sertool.core.reports.contents import MemberSpread, RunReport, TaskReport
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
 ALL_METRICS: dict[str, Metric] = {
     **LABEL_METRICS,
-    **SENTIMENT_METRICS,
-    **SCORE_METRICS,
-    **DIMENSION_METRICS,
     **DISTRIBUTION_METRICS,
+    **DIMENSION_METRICS,
+    **SENTIMENT_METRICS,
 }
 NONE = "-"  # shown where there is nothing to show
 
@@ -30,10 +29,45 @@ def metric_name(metric: str, kind: str) -> str:
 
     Args:
         metric: its key.
-        kind: ``single`` or ``multi``, of the task: accuracy of several labels at a time is another figure.
+        kind: ``single``, ``multi`` or ``scores``, of the task: accuracy of several labels at a time is another figure.
     """
     own = metrics_of(kind).get(metric) or ALL_METRICS.get(metric)
     return own.title if own else metric
+
+
+def headline(kind: str) -> tuple[str, str]:
+    """Return the metrics of every summary of a kind of task.
+
+    >>> headline("scores")
+    ('ccc', 'mae')
+    """
+    return ("ccc", "mae") if kind == "scores" else ("accuracy", "uar")
+
+
+def in_percent(kind: str) -> bool:
+    """Check whether the main figures of a kind of task are shares, written in percent; those of scores are not."""
+    return kind != "scores"
+
+
+def is_error(metric: str) -> bool:
+    """Check whether a metric is an error or a loss, of which less is better."""
+    return metric in ALL_METRICS and not ALL_METRICS[metric].higher_is_better
+
+
+def goal(run: RunReport) -> str:
+    """Name what a run predicts: ``emotion, 4 classes``, or ``scores of arousal and valence``."""
+    if run.kind == "scores":
+        return f"{'the score' if len(run.class_names) == 1 else 'scores of'} {listed(run.class_names)}"
+    return run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes"
+
+
+def listed(items: Sequence[str]) -> str:
+    """List items in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
 def capitalised(text: str) -> str:
@@ -59,7 +93,18 @@ def interval(own: Estimate | Bin, metric: str = "") -> str:
         return NONE
     if is_share(metric):
         return f"{percent(own.low)} - {percent(own.high)}"
-    return f"{own.low:.3f} - {own.high:.3f}"
+    # A dash before a minus would be misread.
+    return f"{own.low:.3f} {'to' if own.low < 0 else '-'} {own.high:.3f}"
+
+
+def reached_of(metric: str, own: Estimate, ceiling: Estimate, kind: str) -> str:
+    """Write a figure beside the one that a rater reaches, as in ``accuracy: 61.00 % of a ceiling of 68.00 %``."""
+    parts = [
+        f"{figure(one.value, metric)}{' %' * is_share(metric)}"
+        + ("" if one.low is None else f" ({interval(one, metric)})")
+        for one in (own, ceiling)
+    ]
+    return f"{metric_name(metric, kind)}: {parts[0]} of a ceiling of {parts[1]}: one rater against the others' majority"
 
 
 def spread(own: MemberSpread | None, metric: str = "") -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.formatting import INTERVAL, plural
 from sertool.core.recipe.schema import ARCHITECTURES
+from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.contents import (
-    CalibrationRow,
     ClassRow,
     Report,
     RunReport,
@@ -17,10 +17,14 @@ from sertool.core.reports.contents import (
 )
 from sertool.core.reports.linear_row import LinearRow
 from sertool.core.reports.text.blocks import Section, Table, without_empty
+from sertool.core.reports.text.score_sections import score_slice_table, score_tables, votes_table
 from sertool.core.reports.wording import (
     NONE,
+    change,
+    change_interval,
     falls_shown,
     figure,
+    goal,
     interval,
     metric_name,
     over_clusters,
@@ -63,11 +67,14 @@ def run_section(run: RunReport, *, full: bool) -> Section:
 def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
     """Return metrics, classes, calibration, slices and probes of a set; if ``full`` also members, sizes and counts."""
     beside = [_linear(run, own, run.linear)] if run.linear is not None and own.set == "test" else []
-    tables = [_metrics(run, own), *beside, *([_by_cluster(own)] if own.by_cluster else []), _classes(own, full=full)]
+    tables = [_metrics(run, own), *beside, *([_by_cluster(own)] if own.by_cluster else [])]
+    tables += [votes_table(own, own.votes)] if own.votes is not None else []
+    tables += score_tables(own, full=full) if own.kind == "scores" else [_classes(own, full=full)]
     tables += _details(run, own) if full else []
     if own.calibration is not None:
         tables.append(Table(notes=tuple(_calibration(own.calibration))))
     tables += [_slices(own, full=full)] if own.slices else []
+    tables += [score_slice_table(own, full=full)] if own.score_slices else []
     tables += [_probes(own)] if own.probes else []
     tables = [without_empty(table) for table in tables]
     if not full:
@@ -83,7 +90,7 @@ def _title(run: RunReport) -> str:
     parts = [
         run.name,
         data,
-        run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes",
+        goal(run),
         f"{ARCHITECTURES[run.architecture]}, {_members(run)}{folds}",
         run.stamp or run.protocol,
     ]
@@ -115,8 +122,9 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
         for name, value in (*own.metrics.items(), *own.scores.items())
     ]
     notes = [over_clusters(own)]
-    scored = ", and always the mean score" if own.scores else ""
+    scored = ", and always the mean score" if own.scores and own.kind != "scores" else ""
     notes.append(f"baseline: {own.baseline.name}{scored}")
+    notes += [f"means over {plural(len(own.dimensions), 'score')}"] if len(own.dimensions) > 1 else []
     header = ("", f"k = {own.k}", INTERVAL, "baseline", "members, mean ± sd")
     return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
 
@@ -125,10 +133,10 @@ def _linear(run: RunReport, own: SetReport, linear: LinearRow) -> Table:
     rows = [
         (
             metric_name(one.metric, own.kind),
-            figure(one.run),
-            figure(one.linear),
-            points(one.difference.value),
-            points_interval(one.difference),
+            figure(one.run, one.metric),
+            figure(one.linear, one.metric),
+            change(one.difference.value, one.metric),
+            change_interval(one.difference, one.metric),
             p_value(one.difference.p),
         )
         for one in linear.figures
@@ -150,7 +158,7 @@ def _by_cluster(own: SetReport) -> Table:
 
 
 def _short(run: RunReport, own: SetReport) -> Table:
-    figures = [f"{metric_name(name, own.kind)} {figure(value.value)}" for name, value in own.metrics.items()]
+    figures = [f"{metric_name(name, own.kind)} {figure(value.value, name)}" for name, value in own.metrics.items()]
     title = f"{own.set} · {plural(own.utterances, 'utterance')} · {' · '.join(figures)}"
     return Table(f"{title} · {run.stamp}" if run.stamp else title)
 
@@ -292,7 +300,7 @@ def _details(run: RunReport, own: SetReport) -> list[Table]:
 def _size_table(own: SetReport) -> Table:
     names = list(own.sizes[0].metrics) if own.sizes else []
     rows = [
-        (f"{one.k}", *(figure(one.metrics[name]) for name in names), "chosen" if one.k == own.k else "")
+        (f"{one.k}", *(figure(one.metrics[name], name) for name in names), "chosen" if one.k == own.k else "")
         for one in own.sizes
     ]
     return Table(
@@ -307,8 +315,8 @@ def _member_table(run: RunReport, own: SetReport) -> Table:
         (
             one.name,
             *([f"{one.fold}"] if folds else []),
-            figure(one.validation),
-            *(figure(one.metrics[name]) if name in one.metrics else "" for name in names),
+            figure(one.validation, run.select),
+            *(figure(one.metrics[name], name) if name in one.metrics else "" for name in names),
         )
         for one in own.members
     ]

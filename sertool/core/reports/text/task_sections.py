@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sertool.core.formatting import INTERVAL, plural
 from sertool.core.metrics import Estimate
 from sertool.core.metrics.classification import metrics_of
+from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.reports.contents import (
     DifferenceRow,
     OurRow,
@@ -13,18 +14,17 @@ from sertool.core.reports.contents import (
 )
 from sertool.core.reports.text.blocks import Rows, Section, Table, without_empty
 from sertool.core.reports.wording import (
+    change,
+    change_interval,
     figure,
+    headline,
     interval,
     metric_name,
     named_baselines,
     p_equals,
-    points,
-    points_interval,
     spread,
     utterances_of,
 )
-
-ALWAYS = ("accuracy", "uar")  # shown in every table; a terminal adds only metrics that are published
 
 
 def task_section(task: TaskReport, *, full: bool) -> Section:
@@ -35,8 +35,10 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         full: True for every metric, with the spread over members.
     """
     published = [row.metric for row in task.published]
-    known = dict.fromkeys([*metrics_of(task.kind), *(metric for own in task.ours for metric in own.metrics)])
-    metrics = [metric for metric in known if full or metric in ALWAYS or metric in published]
+    first = DIMENSION_METRICS if task.kind == "scores" else metrics_of(task.kind)
+    known = dict.fromkeys([*first, *(metric for own in task.ours for metric in own.metrics)])
+    # A terminal has no room for more than the main metrics, and those that are published.
+    metrics = [metric for metric in known if full or metric in (*headline(task.kind), *published)]
     header = ["", "protocol"]
     for metric in metrics:
         header += [metric_name(metric, task.kind), INTERVAL, *(["mean ± sd"] if full else [])]
@@ -121,10 +123,14 @@ def _difference_rows(task: TaskReport, metrics: Sequence[str], *, full: bool) ->
         pairs.setdefault((own.paper, own.honest), {})[own.metric] = own
     rows, notes = [], []
     for (paper, honest), figures in pairs.items():
-        name, cells = f"{paper} - {honest}", []
+        name = f"{paper} - {honest}"
+        cells: list[str] = []
         for metric in metrics:
             row = figures.get(metric)
-            cells += [points(row.difference.value), points_interval(row.difference)] if row else ["", ""]
+            if row is None:
+                cells += ["", ""]
+            else:
+                cells += [change(row.difference.value, metric), change_interval(row.difference, metric)]
             cells += [""] if full else []
         rows.append((name, "difference", *cells))
         shown = [figures[metric] for metric in metrics if metric in figures]

@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from sertool.core.reports import wording
 from sertool.core.reports.html.isolation import visible
+from sertool.core.reports.scales import nice_step
 
 Pair = tuple[float, float]
 
@@ -119,12 +120,6 @@ class Scale:
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [place * step for place in range(first, last + 1)]
-
-
-def nice_step(least: float) -> float:
-    """Return the smallest step that is 1, 2 or 5 times a power of ten and not below ``least``."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
 def span(values: Iterable[float], *, least: float, floor: float, ceiling: float) -> Pair:

@@ -1,0 +1,100 @@
+"""An ensemble of predicted scores on one labelled set: mean figures, each score, members, slices, utterances."""
+
+import numpy as np
+
+from sertool.core.metrics import Jackknife, clusters_of
+from sertool.core.metrics.baselines import Baseline, baseline_of_scores
+from sertool.core.metrics.scores import mean_estimates
+from sertool.core.reports.by_cluster import limits_of
+from sertool.core.reports.contents import SetReport
+from sertool.core.reports.dimensions import dimension_rows
+from sertool.core.reports.load import Loaded
+from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance
+from sertool.core.reports.score_intervals import ScoreIntervals
+from sertool.core.reports.score_slices import score_slices
+from sertool.core.reports.sets import member_rows, published_counts, sizes_of, spread_of
+from sertool.core.runs.prediction_files import StoredSet
+from sertool.core.runs.predictions import Predictions
+
+
+def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) -> SetReport:
+    """Evaluate the first k members of a run of scores on one of its sets.
+
+    Args:
+        run: the run.
+        name: name of the set, a key of ``run.sets``.
+        k: number of averaged members.
+        intervals: intervals of these members.
+    """
+    stored = run.sets[name]
+    own, clusters = stored.predictions, clusters_of(stored.spoken)
+    jackknife = Jackknife(clusters)
+    assert own.targets is not None
+    expected = published_counts(run.recipe, name)
+    alone = [own.member_figures(member) for member in range(len(own.logits))]
+    dimensions = dimension_rows(own, k, stored.spoken, intervals, jackknife)
+    only = dimensions[0] if len(dimensions) == 1 else None
+    return SetReport(
+        set=name,
+        utterances=len(own.ids),
+        published_utterances=expected.utterances if expected else None,
+        unit=clusters.unit,
+        clusters=clusters.number,
+        unit_note=limits_of(clusters, own.set, folds=stored.origin.folds),
+        by_cluster=(),
+        probes=(),
+        use=None,
+        k=k,
+        kind=own.kind,
+        metrics=mean_estimates(own.targets, own.ensemble_logits(k), jackknife),
+        scores=only.sentiment if only else {},
+        sizes=sizes_of(own),
+        members=member_rows(own, alone, run.recipe.training.select),
+        spread=spread_of(alone),
+        classes=(),
+        confusion=None,
+        baseline=_baseline(own, only),
+        calibration=None,
+        slices=(),
+        rows=(),
+        dimensions=dimensions,
+        score_slices=score_slices(stored, k, jackknife),
+        scored=_utterances(stored, k),
+    )
+
+
+def _baseline(own: Predictions, only: DimensionRow | None) -> Baseline:
+    """Return the figures of always the mean of each score on this set; of a single score with those of sentiment."""
+    assert own.targets is not None
+    known = np.isfinite(own.targets)
+    sums = np.where(known, own.targets, 0.0).sum(0)
+    found = baseline_of_scores(own.targets, sums / np.maximum(known.sum(0), 1))
+    return Baseline(found.name, {**found.metrics, **(only.baseline if only else {})})
+
+
+def _utterances(stored: StoredSet, k: int) -> tuple[ScoredUtterance, ...]:
+    own = stored.predictions
+    assert own.targets is not None
+    values = np.asarray(own.ensemble_logits(k), np.float64)
+    widths = np.array([high - low for low, high in own.ranges])
+    shares = np.abs(values - own.targets) / widths
+    known = np.isfinite(shares)
+    largest = np.where(known, shares, -1.0).max(1)
+    spread = own.logits.std(0, ddof=1).tolist() if len(own.logits) > 1 else None
+    return tuple(
+        ScoredUtterance(
+            id=id_,
+            text=one.text,
+            speaker=one.speaker,
+            dialogue=one.dialogue,
+            true=tuple(None if value != value else value for value in true),
+            predicted=tuple(said),
+            residual=float(share) if share >= 0 else None,
+            spread=tuple(spread[row]) if spread is not None else None,
+            seconds=one.seconds,
+            words=one.words,
+        )
+        for row, (id_, one, true, said, share) in enumerate(
+            zip(own.ids, stored.spoken, own.targets.tolist(), values.tolist(), largest.tolist(), strict=True)
+        )
+    )
