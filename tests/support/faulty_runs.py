@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from builders import tiny_recipe
-from stored_scores import make_scores
+from scored_sets import make_score_set
 from stored_sets import changed, make_origin, make_set, shuffled, write_run
 
 from sertool.core.reports.contents import RunReport
@@ -86,16 +86,16 @@ def made_by(kind: str):
 
 def planted_scores(kind: str, folder: Path) -> None:
     """A run of scores with one thing wrong."""
-    test, valid = make_scores("test"), make_scores("valid", 200)
+    test, valid = make_score_set("test"), make_score_set("valid", 200)
     own = test.predictions
     if kind == "regresses-to-mean":
-        test, valid = (make_scores(name, slope=0.3, noise=0.2) for name in ("test", "valid"))
+        test, valid = (make_score_set(name, slope=0.3, noise=0.04) for name in ("test", "valid"))
     elif kind == "predicts-the-mean":
-        test, valid = (make_scores(name, slope=0.0) for name in ("test", "valid"))
+        test, valid = (make_score_set(name, slope=0.0) for name in ("test", "valid"))
     elif kind == "under-covered":
-        test = make_scores("test", noise=0.8)
+        test = make_score_set("test", noise=0.25)
     elif kind == "speaker-bias":
         logits = own.logits.copy()
-        logits[:, [one.speaker == "test-3" for one in test.spoken], 0] += 0.6
+        logits[:, [one.speaker == "test-3" for one in test.spoken], 0] += 0.8
         test = changed(test, logits=logits)
     write_run(folder, test, valid)

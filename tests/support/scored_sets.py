@@ -8,15 +8,16 @@ from scored_corpora import RANGES, scored_recipe
 from stored_sets import MEMBERS, make_origin, make_set
 
 from sertool.core.metrics.scores import score_figures
+from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.prediction_files import Origin, StoredSet
 from sertool.core.runs.predictions import MemberScore, Predictions
 
 
-def score_origin(scores: Sequence[str] = ("valence", "arousal"), **changes) -> Origin:
+def score_origin(scores: Sequence[str] = ("valence", "arousal"), recipe: Recipe | None = None, **changes) -> Origin:
     """Describe a clean run that predicts scores; ``changes`` replace fields."""
     means = [sum(RANGES[name]) / 2 for name in scores]
     fields = {"task": ", ".join(scores), "rule": "scores", "train_classes": [], "train_means": means, **changes}
-    return make_origin(scored_recipe(), **fields)
+    return make_origin(recipe or scored_recipe(), **fields)
 
 
 def make_score_set(
@@ -24,6 +25,7 @@ def make_score_set(
     number: int = 400,
     *,
     noise: float = 0.15,
+    slope: float = 1.0,
     scores: Sequence[str] = ("valence", "arousal"),
     origin: Origin | None = None,
     members: int = MEMBERS,
@@ -37,6 +39,7 @@ def make_score_set(
         name: name of the set.
         number: number of utterances.
         noise: its standard deviation, as a share of each score's range.
+        slope: what is left of a true score's distance from the middle of its range; 0 predicts always the middle.
         scores: names of ``RANGES``.
         origin: origin of the predictions.
         members: number of members, each with noise of its own beside that of all.
@@ -49,7 +52,8 @@ def make_score_set(
     low, high = np.array([RANGES[one] for one in scores]).T
     targets = low + (high - low) * truth.beta(2, 2, (number, len(scores)))
     shared, own = (random.normal(0, noise, shape) for shape in (targets.shape, (members, *targets.shape)))
-    values = (targets + (shared + own / 2) * (high - low)).astype(np.float32)
+    told = (low + high) / 2 + slope * (targets - (low + high) / 2)
+    values = (told + (shared + own / 2) * (high - low)).astype(np.float32)
     if missing:
         targets[::missing, -1] = np.nan
     judged = [score_figures(targets, one) for one in values]

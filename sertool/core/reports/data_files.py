@@ -10,6 +10,7 @@ from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.contents import Report, RunReport, SetReport, TaskReport
 from sertool.core.reports.csv_rows import CsvRow, estimate, estimates, values
 from sertool.core.reports.linear_row import LinearRow
+from sertool.core.reports.probes import judged_metric
 from sertool.core.reports.score_rows import score_rows
 
 
@@ -66,7 +67,8 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     yield from _class_rows(base, run, own)
     for one in own.by_cluster:
         named = plain._replace(what="cluster", name=one.name)
-        yield from values(named, {"utterances": one.utterances, "accuracy": one.accuracy, "uar": one.uar, **one.scores})
+        decided = {} if own.kind == "scores" else {"accuracy": one.accuracy, "uar": one.uar}
+        yield from values(named, {"utterances": one.utterances, **decided, **one.scores})
     yield from values(plain._replace(what="baseline", name=own.baseline.name), own.baseline.metrics)
     yield from score_rows(base, own)
     if own.calibration is not None:
@@ -77,7 +79,7 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
         rest = {"utterances": part.size, "accuracy to the rest": part.difference}
         rest |= {} if part.p is None else {"p": part.p}
         yield from values(named._replace(unit="", clusters=""), rest | {"weak": int(part.weak)})
-    fell = "accuracy falls by"
+    fell = f"{judged_metric(own.kind)} falls by"
     for probe in own.probes:
         named = base._replace(what="probe", name=probe.name)
         yield from estimates(named, probe.metrics)

@@ -16,7 +16,7 @@ from sertool.core.metrics.sentiment import RANGE, sentiment_estimates, sentiment
 from sertool.core.reports.scales import nice_step
 from sertool.core.reports.score_contents import DimensionRow, IntervalRow, Moments, RangeBin, SpeakerResidual
 from sertool.core.reports.score_intervals import ScoreIntervals
-from sertool.core.runs.prediction_files import Spoken
+from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import Predictions
 
 PARTS = 10  # of the range of a score at most: more would hold too few utterances each
@@ -30,22 +30,23 @@ Array = NDArray[np.float64]
 
 
 def dimension_rows(
-    own: Predictions, k: int, spoken: Sequence[Spoken], intervals: ScoreIntervals, jackknife: Jackknife
+    stored: StoredSet, k: int, intervals: ScoreIntervals, means: Array, jackknife: Jackknife
 ) -> tuple[DimensionRow, ...]:
     """Return the figures of each score.
 
     Args:
-        own: predictions of scores on a set, with targets.
+        stored: predictions of scores on a set, with targets.
         k: number of averaged members.
-        spoken: (N,) facts about the utterances.
         intervals: intervals of the averaged members.
+        means: (D,) mean of each score in training, for the baseline.
         jackknife: jackknife over the utterances.
     """
+    own = stored.predictions
     assert own.targets is not None
     targets, values = own.targets, np.asarray(own.ensemble_logits(k), np.float64)
     covered = _interval_rows(own, values, intervals, jackknife)
-    speakers = _by_speaker(targets, values, [one.speaker for one in spoken], own.ranges)
-    columns = zip(own.classes, own.ranges, targets.T, values.T, covered, speakers, strict=True)
+    speakers = _by_speaker(targets, values, [one.speaker for one in stored.spoken], own.ranges)
+    columns = zip(own.classes, own.ranges, targets.T, values.T, means, covered, speakers, strict=True)
     return tuple(
         DimensionRow(
             name=name,
@@ -54,24 +55,22 @@ def dimension_rows(
             utterances=int(np.isfinite(true).sum()),
             metrics=dimension_estimates(true, said, jackknife),
             sentiment=sentiment_estimates(true, said, jackknife) if (low, high) == RANGE else {},
-            baseline=_baseline(true, (low, high)),
+            baseline=_baseline(true, float(mean), (low, high)),
             true=_moments(true[np.isfinite(true)]),
             predicted=_moments(said[np.isfinite(true)]),
             intervals=coverage,
             speakers=by_speaker,
             bins=tuple(_bins(true, said, (low, high), jackknife)),
+            ceilings=own.ceilings.get(name, {}),
         )
-        for name, (low, high), true, said, coverage, by_speaker in columns
+        for name, (low, high), true, said, mean, coverage, by_speaker in columns
     )
 
 
-def _baseline(true: Array, within: tuple[float, float]) -> dict[str, float]:
-    """Return the figures of always the mean of these utterances: no constant has a smaller squared error."""
-    if not np.isfinite(true).any():
-        return {}
-    mean = np.array([np.nanmean(true)])
-    found = dict(baseline_of_scores(true[:, None], mean).metrics)
-    return found | sentiment_figures(true, np.full(len(true), mean[0])) if within == RANGE else found
+def _baseline(true: Array, mean: float, within: tuple[float, float]) -> dict[str, float]:
+    """Return the figures of always the mean of training."""
+    found = dict(baseline_of_scores(true[:, None], np.array([mean])).metrics)
+    return found | sentiment_figures(true, np.full(len(true), mean)) if within == RANGE else found
 
 
 def _moments(scores: Array) -> Moments:

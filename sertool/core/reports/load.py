@@ -29,6 +29,7 @@ from sertool.core.runs.ensemble_size import EnsembleSize, read_size
 from sertool.core.runs.folder import LOG, list_runs, read_history
 from sertool.core.runs.prediction_files import Origin, StoredSet, read_probes, read_set, set_path
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
+from sertool.core.runs.score_intervals import read_intervals
 from sertool.core.runs.temperature import read_calibration
 from sertool.core.training.history import MemberEpoch
 
@@ -122,9 +123,11 @@ def load_run(folder: Path) -> Loaded:
         raise DataError(f"{folder.name}: {which} logits that are not finite")
     sets = {name: replace(stored, predictions=without(stored.predictions, finite)) for name, stored in sets.items()}
     reads, seconds = read_log(folder, problems)
-    calibration, size = None, None
+    calibration, intervals, size = None, None, None
     with noting(problems):
         calibration = read_calibration(folder)
+    with noting(problems):
+        intervals = read_intervals(folder)
     with noting(problems):
         size = read_size(folder)
     return Loaded(
@@ -141,7 +144,7 @@ def load_run(folder: Path) -> Loaded:
         reads=reads,
         seconds=seconds,
         calibration=calibration,
-        intervals=None,
+        intervals=intervals,
         size=size,
         problems=tuple(problems),
     )

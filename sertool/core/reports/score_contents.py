@@ -81,7 +81,7 @@ class DimensionRow:
         utterances: number of utterances with a true score.
         metrics: ccc, pearson, mae, rmse and r2.
         sentiment: the field's accuracies and F1 of a score from -3 to 3; empty for others.
-        baseline: metrics of always the mean of these utterances.
+        baseline: metrics of always the mean of training.
         true, predicted: moments of both scores, over the utterances with a true one.
         intervals: conformal intervals.
         speakers: residuals by speaker, in the order of their means; empty where no speaker is known.

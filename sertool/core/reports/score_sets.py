@@ -1,12 +1,13 @@
 """An ensemble of predicted scores on one labelled set: mean figures, each score, members, slices, utterances."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sertool.core.metrics import Jackknife, clusters_of
 from sertool.core.metrics.baselines import Baseline, baseline_of_scores
 from sertool.core.metrics.scores import mean_estimates
-from sertool.core.reports.by_cluster import limits_of
 from sertool.core.reports.contents import SetReport
+from sertool.core.reports.details import details_of
 from sertool.core.reports.dimensions import dimension_rows
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance
@@ -27,23 +28,20 @@ def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) 
         intervals: intervals of these members.
     """
     stored = run.sets[name]
-    own, clusters = stored.predictions, clusters_of(stored.spoken)
-    jackknife = Jackknife(clusters)
+    own, jackknife = stored.predictions, Jackknife(clusters_of(stored.spoken))
     assert own.targets is not None
     expected = published_counts(run.recipe, name)
     alone = [own.member_figures(member) for member in range(len(own.logits))]
-    dimensions = dimension_rows(own, k, stored.spoken, intervals, jackknife)
+    means = _means(stored)
+    dimensions = dimension_rows(stored, k, intervals, means, jackknife)
+    modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
+    details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds)
     only = dimensions[0] if len(dimensions) == 1 else None
     return SetReport(
         set=name,
         utterances=len(own.ids),
         published_utterances=expected.utterances if expected else None,
-        unit=clusters.unit,
-        clusters=clusters.number,
-        unit_note=limits_of(clusters, own.set, folds=stored.origin.folds),
-        by_cluster=(),
-        probes=(),
-        use=None,
+        **vars(details),
         k=k,
         kind=own.kind,
         metrics=mean_estimates(own.targets, own.ensemble_logits(k), jackknife),
@@ -53,7 +51,7 @@ def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) 
         spread=spread_of(alone),
         classes=(),
         confusion=None,
-        baseline=_baseline(own, only),
+        baseline=_baseline(own, means, only),
         calibration=None,
         slices=(),
         rows=(),
@@ -63,12 +61,20 @@ def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) 
     )
 
 
-def _baseline(own: Predictions, only: DimensionRow | None) -> Baseline:
-    """Return the figures of always the mean of each score on this set; of a single score with those of sentiment."""
+def _means(stored: StoredSet) -> NDArray[np.float64]:
+    """Return (D,) the mean of each score in training; that of this set where it is not stored."""
+    targets = stored.predictions.targets
+    assert targets is not None
+    if stored.origin.train_means is not None:
+        return np.array(stored.origin.train_means)
+    known = np.isfinite(targets)
+    return np.asarray(np.where(known, targets, 0.0).sum(0) / np.maximum(known.sum(0), 1))
+
+
+def _baseline(own: Predictions, means: NDArray[np.float64], only: DimensionRow | None) -> Baseline:
+    """Return the figures of always these means of the scores; of a single score with those of sentiment."""
     assert own.targets is not None
-    known = np.isfinite(own.targets)
-    sums = np.where(known, own.targets, 0.0).sum(0)
-    found = baseline_of_scores(own.targets, sums / np.maximum(known.sum(0), 1))
+    found = baseline_of_scores(own.targets, means)
     return Baseline(found.name, {**found.metrics, **(only.baseline if only else {})})
 
 

@@ -27,4 +27,5 @@ def votes_row(own: Predictions, k: int, temperature: float, jackknife: Jackknife
         metrics=distribution_estimates(votes, probabilities(own.ensemble_logits(k), own.kind, temperature), jackknife),
         baseline=distribution_figures(votes, always),
         entropy=float(cross_entropy(votes[known], votes[known]).mean()),
+        ceilings=next(iter(own.ceilings.values()), {}),  # of its only task
     )

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from report_pages import rows_of
 from scipy import stats
+from scored_corpora import scored_recipe
+from scored_sets import make_score_set, score_origin
 from sklearn import metrics as sklearn
-from stored_scores import make_scores, scores_origin, scores_recipe
 from stored_sets import changed, only, report, write_run
 
 from sertool.core.files.csv_text import csv_text
@@ -21,7 +22,7 @@ from sertool.core.reports.text.terminal import show
 @pytest.fixture
 def scored(tmp_path):
     """A folder with one clean run of two scores."""
-    write_run(tmp_path / "tiny", make_scores("test"), make_scores("valid", 200))
+    write_run(tmp_path / "tiny", make_score_set("test", missing=7), make_score_set("valid", 200))
     return tmp_path
 
 
@@ -33,7 +34,7 @@ def known_of(stored, place, k=3):
 
 
 def test_each_score_has_the_figures_of_other_packages(scored):
-    stored, test = make_scores("test"), only(scored).sets["test"]
+    stored, test = make_score_set("test", missing=7), only(scored).sets["test"]
     assert (test.kind, test.classes, test.confusion, test.calibration, test.rows) == ("scores", (), None, None, ())
     for place, one in enumerate(test.dimensions):
         true, said = known_of(stored, place)
@@ -50,7 +51,10 @@ def test_each_score_has_the_figures_of_other_packages(scored):
         assert one.utterances == len(true)
         assert (one.true.mean, one.true.sd) == pytest.approx((true.mean(), true.std()))
         assert (one.predicted.mean, one.predicted.sd) == pytest.approx((said.mean(), said.std()), abs=1e-6)
-        assert [one.baseline[name] for name in ("ccc", "pearson", "r2")] == pytest.approx([0, 0, 0])
+        mean = stored.origin.train_means[place]
+        assert one.baseline["mae"] == pytest.approx(np.abs(true - mean).mean())
+        assert one.baseline["r2"] == pytest.approx(sklearn.r2_score(true, np.full(len(true), mean)))
+        assert (one.baseline["ccc"], one.baseline["pearson"]) == (0, 0)
     assert [one.utterances for one in test.dimensions] == [400, 342]
     for name, mean in test.metrics.items():
         assert mean.value == pytest.approx(np.mean([one.metrics[name].value for one in test.dimensions]))
@@ -64,8 +68,8 @@ def test_members_and_sizes_have_the_mean_figures(scored):
 
 
 def test_an_error_that_selects_is_shown_as_it_is(tmp_path):
-    origin = scores_origin(scores_recipe(training={"select": "mae"}))
-    sets = [make_scores(name, origin=origin) for name in ("test", "valid")]
+    origin = score_origin(recipe=scored_recipe(training={"select": "mae"}))
+    sets = [make_score_set(name, origin=origin) for name in ("test", "valid")]
     members = [replace(one, validation=-0.4) for one in sets[0].predictions.members]  # stored with a minus
     write_run(tmp_path / "tiny", *(changed(one, members=tuple(members)) for one in sets))
     (tmp_path / "tiny" / "run-1").mkdir()
@@ -77,7 +81,7 @@ def test_an_error_that_selects_is_shown_as_it_is(tmp_path):
 
 
 def test_residuals_by_speaker_are_students_and_in_order(scored):
-    stored, test = make_scores("test"), only(scored).sets["test"]
+    stored, test = make_score_set("test", missing=7), only(scored).sets["test"]
     true, said = known_of(stored, 0)
     speakers = np.array([one.speaker for one in stored.spoken])
     rows = test.dimensions[0].speakers
@@ -94,9 +98,9 @@ def test_residuals_by_speaker_are_students_and_in_order(scored):
 
 
 def test_residuals_by_range_show_regression_to_the_mean(tmp_path):
-    write_run(tmp_path / "tiny", make_scores("test", slope=0.3, noise=0.2), make_scores("valid", 200))
+    write_run(tmp_path / "tiny", make_score_set("test", slope=0.3, noise=0.04), make_score_set("valid", 200))
     bins = only(tmp_path).sets["test"].dimensions[0].bins
-    true, said = known_of(make_scores("test", slope=0.3, noise=0.2), 0)
+    true, said = known_of(make_score_set("test", slope=0.3, noise=0.04), 0)
     assert [(one.low, one.high) for one in bins] == [(1 + place / 2, 1.5 + place / 2) for place in range(8)]
     assert sum(one.utterances for one in bins) == 400
     assert bins[0].residual.low > 0 > bins[-1].residual.high
@@ -108,7 +112,8 @@ def test_residuals_by_range_show_regression_to_the_mean(tmp_path):
 def test_intervals_are_fitted_on_validation_and_judged_on_test(scored):
     run = only(scored)
     for place, one in enumerate(run.sets["test"].dimensions):
-        valid, test = (known_of(make_scores(name, number), place) for name, number in (("valid", 200), ("test", 400)))
+        valid = known_of(make_score_set("valid", 200), place)
+        test = known_of(make_score_set("test", missing=7), place)
         apart = np.sort(np.abs(valid[0] - valid[1]))
         half = apart[math.ceil((len(apart) + 1) * 0.9) - 1]
         assert one.intervals.half == pytest.approx(half)
@@ -116,24 +121,24 @@ def test_intervals_are_fitted_on_validation_and_judged_on_test(scored):
         assert one.intervals.width < 2 * half  # cut to the range
     assert [one.intervals.covered for one in run.sets["valid"].dimensions] == [None, None]
     assert run.provenance["intervals"] == "intervals of 90 %, fitted on validation for the first 3 members"
-    assert run.provenance["scores"] == "arousal from 1 to 5, valence from 1 to 5"
+    assert run.provenance["scores"] == "valence from 1 to 5, arousal from 0 to 10"
 
 
 def test_intervals_are_never_fitted_on_test(tmp_path):
-    origin = scores_origin(scores_recipe(protocol="paper"), selected_on_test=True)
-    write_run(tmp_path / "tiny", *(make_scores(name, origin=origin) for name in ("test", "valid")))
+    origin = score_origin(recipe=scored_recipe(protocol="paper"), selected_on_test=True)
+    write_run(tmp_path / "tiny", *(make_score_set(name, origin=origin) for name in ("test", "valid")))
     run = only(tmp_path)
     assert run.provenance["intervals"].startswith("none: validation is the test split")
     assert run.sets["test"].dimensions[0].intervals.half is None
 
 
 def test_a_slice_with_a_larger_error_is_weak(tmp_path):
-    test = make_scores("test")
+    test = make_score_set("test")
     logits, random = test.predictions.logits.copy(), np.random.default_rng(3)
     women = np.array([one.gender == "f" for one in test.spoken])
-    logits[:, women] += random.normal(0, 1, (women.sum(), 2))
+    logits[:, women] += random.normal(0, 2, (women.sum(), 2))
     test = changed(test, logits=logits)
-    write_run(tmp_path / "tiny", test, make_scores("valid", 200))
+    write_run(tmp_path / "tiny", test, make_score_set("valid", 200))
     run = only(tmp_path)
     rows = {(one.kind, one.name): one for one in run.sets["test"].score_slices}
     own = test.predictions
@@ -148,23 +153,22 @@ def test_a_slice_with_a_larger_error_is_weak(tmp_path):
 
 
 def test_a_sentiment_score_has_the_fields_accuracies(tmp_path):
-    names, ranges = ("sentiment",), [(-3.0, 3.0)]
-    sets = [make_scores(name, names=names, ranges=ranges) for name in ("test", "valid")]
+    sets = [make_score_set(name, scores=("sentiment",)) for name in ("test", "valid")]
     write_run(tmp_path / "tiny", *sets)
     test = only(tmp_path).sets["test"]
     true, said = known_of(sets[0], 0)
     assert test.scores["acc7"].value == pytest.approx(np.mean(np.round(true) == np.round(said.clip(-3, 3))))
     assert test.scores["acc2_without_zeros"].value == pytest.approx(np.mean((true > 0) == (said > 0)))
     assert test.dimensions[0].sentiment == test.scores
-    assert test.baseline.metrics["acc2_with_zeros"] == pytest.approx(max(np.mean(true >= 0), np.mean(true < 0)))
+    assert test.baseline.metrics["acc2_with_zeros"] == pytest.approx(np.mean(true >= 0))  # the mean of training is 0
     (task,) = report(tmp_path).tasks
     assert (task.kind, "acc5" in task.ours[0].metrics) == ("scores", True)
 
 
 def test_the_largest_residual_comes_first(scored):
-    stored, test = make_scores("test"), only(scored).sets["test"]
+    stored, test = make_score_set("test", missing=7), only(scored).sets["test"]
     own = stored.predictions
-    shares = np.nanmax(np.abs(own.ensemble_logits(3) - own.targets) / 4, axis=1)
+    shares = np.nanmax(np.abs(own.ensemble_logits(3) - own.targets) / (4, 10), axis=1)
     rows = sorted(test.scored, key=lambda one: one.order)
     assert rows[0].id == own.ids[int(shares.argmax())]
     assert rows[0].residual == pytest.approx(shares.max())
@@ -173,9 +177,9 @@ def test_the_largest_residual_comes_first(scored):
 
 
 def test_protocols_are_compared_in_the_units_of_the_scores(tmp_path):
-    paper = scores_origin(scores_recipe(protocol="paper"), selected_on_test=True)
-    write_run(tmp_path / "a", *(make_scores(name, noise=0.4, origin=paper) for name in ("test", "valid")))
-    write_run(tmp_path / "b", make_scores("test"), make_scores("valid"))
+    paper = score_origin(recipe=scored_recipe(protocol="paper"), selected_on_test=True)
+    write_run(tmp_path / "a", *(make_score_set(name, noise=0.1, origin=paper) for name in ("test", "valid")))
+    write_run(tmp_path / "b", make_score_set("test"), make_score_set("valid"))
     made = report(tmp_path)
     rows = {row.metric: row for row in made.tasks[0].differences}
     figures = {run.name: run.sets["test"].metrics for run in made.runs}
@@ -193,12 +197,12 @@ def test_texts_and_files_show_scores_in_their_units(scored):
     assert f"it reaches {ccc} CCC (95 % interval " in made.summary[1]
     assert f"{mae} MAE" in made.summary[1]
     assert ", means over 2 scores; always the mean reaches 0.000 CCC and " in made.summary[1]
-    assert "trained on 800 utterances of TINY for scores of arousal and valence" in made.summary[0]
+    assert "trained on 800 utterances of TINY for scores of valence and arousal" in made.summary[0]
     assert f"CCC      {ccc}" in "\n".join(show(made, 120))
-    assert "**test · residuals of valence by speaker" in to_markdown(made)
+    assert "**test · residuals of arousal by speaker" in to_markdown(made)
     rows = rows_of(csv_text(figure_rows(made)))
     found = {(row["what"], row["name"], row["metric"]): row for row in rows if row["set"] == "test"}
-    assert float(found["dimension", "valence", "ccc"]["value"]) == test.dimensions[1].metrics["ccc"].value
-    assert float(found["speaker", "arousal: test-3", "residual"]["clusters"]) == 40
+    assert float(found["dimension", "arousal", "ccc"]["value"]) == test.dimensions[1].metrics["ccc"].value
+    assert float(found["speaker", "valence: test-3", "residual"]["clusters"]) == 40
     content = to_json(made)["runs"][0]["sets"]["test"]
     assert content["scored"][0]["true"] == [pytest.approx(made.runs[0].sets["test"].scored[0].true[0]), None]

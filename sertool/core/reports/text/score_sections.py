@@ -46,7 +46,7 @@ def _dimensions(own: SetReport) -> Table:
             figure(one.metrics["pearson"].value, "pearson"),
             figure(one.metrics["mae"].value, "mae"),
             interval(one.metrics["mae"], "mae"),
-            figure(one.baseline["mae"], "mae") if one.baseline else NONE,
+            figure(one.baseline["mae"], "mae"),
             f"{one.true.mean:.2f} ± {one.true.sd:.2f}",
             f"{one.predicted.mean:.2f} ± {one.predicted.sd:.2f}",
         )

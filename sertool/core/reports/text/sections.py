@@ -16,6 +16,7 @@ from sertool.core.reports.contents import (
     SliceRow,
 )
 from sertool.core.reports.linear_row import LinearRow
+from sertool.core.reports.probes import judged_metric, second_metric
 from sertool.core.reports.text.blocks import Section, Table, without_empty
 from sertool.core.reports.text.score_sections import score_slice_table, score_tables, votes_table
 from sertool.core.reports.wording import (
@@ -32,7 +33,6 @@ from sertool.core.reports.wording import (
     p_value,
     percent,
     points,
-    points_interval,
     spread,
 )
 from sertool.core.runs.ensemble_size import how_chosen
@@ -147,7 +147,7 @@ def _linear(run: RunReport, own: SetReport, linear: LinearRow) -> Table:
 
 
 def _by_cluster(own: SetReport) -> Table:
-    names = ["accuracy", "uar", *own.scores]
+    names = list(own.metrics) if own.kind == "scores" else ["accuracy", "uar", *own.scores]
     rows = []
     for one in own.by_cluster:
         values = {"accuracy": one.accuracy, "uar": one.uar, **one.scores}
@@ -236,22 +236,25 @@ def _slice(own: SliceRow, *, full: bool) -> tuple[str, ...]:
 
 
 def _probes(own: SetReport) -> Table:
-    names = [name for name in ("accuracy", "uar") if name in own.metrics]
+    first, second = judged_metric(own.kind), second_metric(own.kind)
+    names = [name for name in (first, second) if name in own.metrics]
     # Where clusters are too few for an interval, the fall in each of them stands in its place.
     clusters = [one.name for one in own.by_cluster]
     header = [
         "input",
         *(metric_name(name, own.kind) for name in names),
-        f"{metric_name('accuracy', own.kind)} falls by",
+        f"{metric_name(first, own.kind)} falls by",
         *(clusters or [INTERVAL, "p"]),
     ]
-    rows = [("as it is", *(figure(own.metrics[name].value) for name in names), *[""] * (len(header) - len(names) - 1))]
+    rows = [
+        ("as it is", *(figure(own.metrics[name].value, name) for name in names), *[""] * (len(header) - len(names) - 1))
+    ]
     for one in own.probes:
-        figures = [figure(one.metrics[name].value) if name in one.metrics else NONE for name in names]
-        beside = [points_interval(one.drop), p_value(one.p)]
+        figures = [figure(one.metrics[name].value, name) if name in one.metrics else NONE for name in names]
+        beside = [change_interval(one.drop, first), p_value(one.p)]
         if clusters:
-            beside = [points(one.by_cluster[name], 1) for name in clusters]
-        rows.append((one.name, *figures, points(one.drop.value), *beside))
+            beside = [change(one.by_cluster[name], first, 1) for name in clusters]
+        rows.append((one.name, *figures, change(one.drop.value, first), *beside))
     notes = [falls_shown(own.unit)] if clusters else []
     notes += [own.use.sentence] if own.use is not None else []
     return Table("text and audio", tuple(header), tuple(rows), tuple(notes))
