@@ -29,6 +29,10 @@ def classes_chosen(cells: Mapping[str, str]) -> dict[str, Rating]:
     """
     found: dict[str, Rating] = {}
     for rater, cell in cells.items():
+        if BETWEEN not in cell:
+            if cell:
+                found[rater] = cell
+            continue
         names = tuple(sorted({part.strip() for part in cell.split(BETWEEN)} - {""}))
         if names:
             found[rater] = names[0] if len(names) == 1 else names

@@ -187,7 +187,7 @@ class _Reader:
     def row(self, place: int, number: int, record: dict[str, str]) -> Row:
         """Check a row; note its problems and replace bad values by harmless ones."""
         findings = self.findings
-        if not all(is_unicode(cell) for name, cell in record.items() if is_known(name)):
+        if not all(cell.isascii() or is_unicode(cell) or not is_known(name) for name, cell in record.items()):
             findings.add("contains half a character (a lone surrogate), which is not valid Unicode", number)
             record = {key: value for key, value in record.items() if is_unicode(value)}
         id_ = record.get("utterance") or record.get("id", "")
