@@ -28,7 +28,7 @@ def rated(*own, task="emotion"):
 
 
 def test_the_examples_run():
-    assert doctest.testmod(ratings) == (0, 2)
+    assert doctest.testmod(ratings) == (0, 3)
 
 
 @pytest.mark.parametrize(
