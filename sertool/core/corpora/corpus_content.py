@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from sertool.core.corpora.corpus import LeftOut, Utterance
 from sertool.core.files.typed_json import Content, Count, RootContent
@@ -94,6 +94,14 @@ class Header(Content):
     layout: str | None = None
     ranges: dict[str, Range] = Field(default_factory=dict)
     sha256: dict[FileName, Digest] | None = None
+
+    @field_validator("ranges")
+    @classmethod
+    def _no_classes(cls, ranges: dict[str, Range], info: ValidationInfo) -> dict[str, Range]:
+        both = [name for name in ranges if name in info.data.get("classes", ())]
+        if both:
+            raise ValueError(f"{both[0]!r} is a task of classes")
+        return ranges
 
     @property
     def files(self) -> set[FileName]:

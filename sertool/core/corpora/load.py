@@ -206,11 +206,16 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
         low, high = corpus.ranges[task]
         raise UsageError(
             f"dataset.task: {corpus.name}'s {task} is a score from {low:g} to {high:g}, the recipe predicts classes",
-            hint=f"--set dataset.target=scores predicts it; tasks of classes: {', '.join(corpus.classes) or 'none'}",
+            hint="a recipe for scores, such as custom-scores, predicts it; tasks of classes: "
+            f"{', '.join(corpus.classes) or 'none'}",
         )
     if not numbers:
         names = ", ".join(dict.fromkeys(name for name, _ in known)) or "none"
-        raise UsageError(f"dataset.task: {corpus.name} has no task {task!r}", hint=f"its tasks: {names}")
+        scored = f"; a recipe for scores, such as custom-scores, predicts {', '.join(corpus.ranges)}"
+        raise UsageError(
+            f"dataset.task: {corpus.name} has no task {task!r}",
+            hint=f"its tasks: {names}{scored if corpus.ranges else ''}",
+        )
     if num_classes in numbers:
         return known[task, num_classes]
     if num_classes is None:

@@ -1,11 +1,30 @@
 """Tasks of scores, and tasks whose labels are what several raters said."""
 
 from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.ratings import shares_of
 from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Task
-from sertool.core.errors import UsageError, did_you_mean
-from sertool.core.recipe.dataset import ALL_SCORES, score_names
+from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.recipe.dataset import ALL_SCORES, is_score_name, score_names
 
 MINUS_3_TO_3 = (-3.0, 3.0)  # range of a score that states none, as MOSI's and MOSEI's
+LARGEST = 1e9
+OTHER_UNIT = "write the scores in another unit, or as differences from a typical one"
+# Widths of a range: figures have few decimals, and metrics take a deviation below 1e-10 for rounding; as a share of the
+# larger end, float32 hardly tells apart what is closer.
+NARROWEST, NARROWEST_SHARE = 1e-3, 1e-6
+
+
+def range_problem(low: float, high: float) -> str:
+    """Say why a model, which computes in float32, cannot predict scores of a range; empty where it can.
+
+    >>> range_problem(1, 5), range_problem(-1e12, 0), range_problem(0, 1e-6)
+    ('', 'goes beyond 1e+09', 'is too narrow, expected a width of at least 0.001')
+    """
+    largest = max(abs(low), abs(high))
+    if largest > LARGEST:
+        return f"goes beyond {LARGEST:g}"
+    least = max(NARROWEST, NARROWEST_SHARE * largest)
+    return f"is too narrow, expected a width of at least {least:g}" if high - low < least else ""
 
 
 def ranges_in(corpus: Corpus) -> dict[str, tuple[float, float]]:
@@ -27,6 +46,7 @@ def score_task(task: str, corpus: Corpus) -> Task:
 
     Raises:
         UsageError: the corpus has no such score.
+        DataError: the score has a name or a range that cannot be used.
     """
     ranges = ranges_in(corpus)
     held = f"its scores: {', '.join(ranges) or 'none'}"
@@ -34,17 +54,25 @@ def score_task(task: str, corpus: Corpus) -> Task:
     if not names:
         raise UsageError(
             f"dataset.target: {corpus.name} has no scores",
-            hint=f"--set dataset.target=classes; its classes: {', '.join(corpus.classes) or 'none'}",
+            hint=f"a recipe for classes, such as custom, fits; its tasks: {', '.join(corpus.classes) or 'none'}",
         )
     for name in names:
         if name in corpus.classes:
             raise UsageError(
                 f"dataset.task: {corpus.name}'s {name} is a task of classes, and the recipe predicts scores",
-                hint=f"--set dataset.target=classes predicts it; {held}",
+                hint=f"a recipe for classes, such as custom, predicts it; {held}",
             )
         if name not in ranges:
             near = did_you_mean(name, list(ranges))
             raise UsageError(f"dataset.task: {corpus.name} has no score {name!r}{near}", hint=held)
+        if not is_score_name(name):
+            raise DataError(
+                f"{corpus.name}: no recipe can name its score {name!r}",
+                hint=f"rename it in the corpus: no commas, no spaces around it, and not {ALL_SCORES!r}",
+            )
+        if problem := range_problem(*ranges[name]):
+            low, high = ranges[name]
+            raise DataError(f"{corpus.name}: the range of {name}, {low!r} to {high!r}, {problem}", hint=OTHER_UNIT)
     return Task(", ".join(names), names, SCORES, tuple(ranges[name] for name in names))
 
 
@@ -58,16 +86,25 @@ def rated_task(task: Task, labels: str, corpus: Corpus) -> Task:
 
     Raises:
         UsageError: the corpus holds no ratings of the task, or the task is none of class names.
+        DataError: the raters chose none of its classes.
     """
     if task.rule != "name":
         raise UsageError(
             f"dataset.labels: {labels} needs a task with one class per utterance, and {task.name} is none",
             hint="--set dataset.labels=majority",
         )
-    if not any(task.name in (utterance.ratings or {}) for utterance in corpus.utterances):
+    rated = [ratings for one in corpus.utterances if (ratings := (one.ratings or {}).get(task.name))]
+    if not rated:
         raise UsageError(
             f"dataset.labels: {corpus.name} holds no votes of raters for {task.name}",
             hint="--set dataset.labels=majority; `sertool prepare` reads votes from the columns rater_1, rater_2, ... "
             "or votes",
+        )
+    # Otherwise every label would silently count as a single rater.
+    if all(shares_of(ratings, task.classes) is None for ratings in rated):
+        raise DataError(
+            f"dataset.labels: the raters of {corpus.name} chose none of the classes of {task.name}: "
+            f"{', '.join(task.classes)}",
+            hint="--set dataset.labels=majority trains on the labels",
         )
     return Task(task.name, task.classes, VOTES if labels == "soft" else ANY)

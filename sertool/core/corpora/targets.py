@@ -71,7 +71,7 @@ def raters_tie(raters: Mapping[str, Rating], classes: Sequence[str]) -> bool:
 
 def _scores(utterance: Utterance, task: Task) -> tuple[float, ...] | None:
     values = [
-        number_within(utterance.labels[name], low, high) if name in utterance.labels else math.nan
+        number_within(utterance.labels[name], low, high, name) if name in utterance.labels else math.nan
         for name, (low, high) in zip(task.classes, task.ranges, strict=True)
     ]
     return None if all(map(math.isnan, values)) else tuple(values)

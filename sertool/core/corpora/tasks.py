@@ -85,17 +85,17 @@ class Task:
         return RULES[self.rule](raw, self.classes)
 
 
-def number_within(raw: Any, low: float, high: float) -> float:
+def number_within(raw: Any, low: float, high: float, name: str = "label") -> float:
     """Return a raw label that is a number of a range.
 
     Raises:
-        DataError: it is no finite number, or out of range.
+        DataError: it is no finite number, or out of range; the message calls it ``name``.
     """
     # math.isfinite would raise an OverflowError for an integer beyond the range of floats.
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not -math.inf < raw < math.inf:
-        raise DataError(f"label {raw!r} is not a finite number")
+        raise DataError(f"{name} {raw!r} is not a finite number")
     if not low <= raw <= high:
-        raise DataError(f"label {raw!r} is out of range, expected {low:g} to {high:g}")
+        raise DataError(f"{name} {raw!r} is out of range, expected {low:g} to {high:g}")
     return float(raw)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sertool.core.corpora.names import normal
+from sertool.core.corpora.score_tasks import OTHER_UNIT, range_problem
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.formatting import first_few
 from sertool.core.prepare.label_columns import ALL, folded, task_of
@@ -15,7 +16,6 @@ from sertool.core.prepare.scale import Scale, scale_of
 
 OPTION = "--range"
 EXAMPLE = f"{OPTION} 1:5 for all scores, or {OPTION} arousal=1:5,valence=-1:1"
-_LARGEST = 1e9  # models compute in float32, which would not tell larger scores apart
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,8 @@ def parse_ranges(text: str) -> Ranges:
         scale = scale_of(ends)
         if scale is None or (equals and not task):
             raise UsageError(f"{OPTION} {text}: {part!r} is not the lowest and the highest score", hint=EXAMPLE)
-        if max(abs(scale.low), abs(scale.high)) > _LARGEST:
-            raise UsageError(
-                f"{OPTION} {text}: {part!r} goes beyond {_LARGEST:g}", hint="divide the scores by a number"
-            )
+        if problem := range_problem(scale.low, scale.high):
+            raise UsageError(f"{OPTION} {text}: {part!r} {problem}", hint=OTHER_UNIT)
         if task in named or (not equals and others is not None):
             raise UsageError(f"{OPTION} {text}: two ranges for {task or 'all scores'}", hint="keep one of them")
         if equals:

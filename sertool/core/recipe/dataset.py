@@ -34,6 +34,15 @@ def score_names(task: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in task.split(","))
 
 
+def is_score_name(name: str) -> bool:
+    """Check whether the key ``task`` can name a score of this name.
+
+    >>> is_score_name("arousal"), is_score_name("a, b"), is_score_name("all")
+    (True, False, False)
+    """
+    return name != ALL_SCORES and bool(name) and score_names(name) == (name,) and name.isprintable()
+
+
 def no_repeats(names: list[str], key: str) -> None:
     """Refuse names of which one is given twice."""
     repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)

@@ -31,8 +31,10 @@ def problem_message(origin: object, error: ValidationError, model: type[BaseMode
     entries: dict[tuple[Any, ...], Any] = {}
     for entry in error.errors(include_url=False):
         entries.setdefault(_place(entry), entry)
-    lines = [_line(entry, model) for entry in islice(entries.values(), LINES)]
-    return problem_list(origin, lines, len(entries))
+    # A rule about several keys has a line for each of them.
+    told = [_line(entry, model).split("\n") for entry in islice(entries.values(), LINES)]
+    number = len(entries) + sum(len(lines) - 1 for lines in told)
+    return problem_list(origin, [line for lines in told for line in lines][:LINES], number)
 
 
 def _place(entry: Any) -> tuple[Any, ...]:

@@ -277,19 +277,22 @@ class Recipe(Section):
     def _fits_target(self) -> "Recipe":
         training, scored = self.training, self.dataset.target == "scores"
         names = SCORE_SELECTION if scored else MAIN_METRICS
-        target = f"target: {self.dataset.target}"
+        wrong = []
         if training.select not in names:
-            raise ValueError(f"training.select: {target} is selected by {', '.join(names)} (got {training.select!r})")
+            target = f"target: {self.dataset.target}"
+            wrong.append(f"training.select: {target} is selected by {', '.join(names)} (got {training.select!r})")
         if training.loss is not None and not scored:
-            raise ValueError("training.loss: only with dataset.target: scores; classes have the cross-entropy")
+            wrong.append("training.loss: only with dataset.target: scores; classes have the cross-entropy")
         if training.loss is None and scored:
-            raise ValueError("training.loss: scores need a loss: mse, mae, ccc, or a mixture")
+            wrong.append("training.loss: scores need a loss: mse, mae, ccc, or a mixture")
         if scored and training.class_weights != "none":
-            raise ValueError("training.class_weights: only with dataset.target: classes")
+            wrong.append("training.class_weights: only with dataset.target: classes")
         if scored and training.label_smoothing:
-            raise ValueError("training.label_smoothing: only with dataset.target: classes")
+            wrong.append("training.label_smoothing: only with dataset.target: classes")
         if self.dataset.labels == "any" and training.class_weights != "none":
-            raise ValueError("training.class_weights: only for tasks with one class per utterance, not labels: any")
+            wrong.append("training.class_weights: only for tasks with one class per utterance, not labels: any")
+        if wrong:
+            raise ValueError("\n".join(wrong))  # all at once: whoever changes the target of a recipe changes them all
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,8 @@ from sertool.core.errors import DataError
 from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Standardization
 
-LEAST = 1e-9  # deviation of a score in units of its range; below it, it is constant but for rounding
+# Deviation of a score as a share of its largest value: models compute in float32, where less is rounding.
+LEAST = 1e-6
 
 
 def fit_scores(targets: NDArray[np.float64]) -> Standardization:
@@ -38,28 +39,37 @@ def check_scores(task: Task, targets: Sequence[Target | None], folds: Sequence[F
         select: metric that chooses the best epoch; correlations need two different targets in validation.
 
     Raises:
-        DataError: a score has fewer than two different values in a fold's training or validation utterances.
+        DataError: a score has fewer than two different values in a fold's training or validation utterances, or values
+            that float32 hardly tells apart.
     """
     for fold in folds:
         where = f" of fold {fold.name}" if len(folds) > 1 else ""
         for name, set_name in (("train", "training"), ("valid", "validation")):
             own = labels_of(targets, fold.sets[name], "scores")
-            for score, (low, high), column in zip(task.classes, task.ranges, own.T, strict=True):
+            for score, column in zip(task.classes, own.T, strict=True):
                 values = column[~np.isnan(column)]
-                if len(values) and values.std() > LEAST * (high - low):
+                held = _sameness(values)
+                if not held or (name == "valid" and select == "mae" and len(values)):
                     continue
-                held = f"is always {values[0]:g}" if len(values) else "is missing for all utterances"
-                if name == "train":
-                    others = [other for other in task.classes if other != score]
-                    hint = f"leave it out: --set 'dataset.task={', '.join(others)}'" if others else None
-                    raise DataError(f"{score} {held} in {set_name}{where}: nothing can be learnt from it", hint=hint)
-                if select != "mae" or not len(values):
-                    raise DataError(
-                        f"{score} {held} in {set_name}{where}: no correlation can choose the best epoch by it",
-                        hint="--set training.select=mae needs no different values"
-                        if len(values)
-                        else "other splits, for example --set splits.seed=2",
-                    )
+                others = ", ".join(other for other in task.classes if other != score)
+                hint = f"leave it out: --set 'dataset.task={others}'" if others else None
+                meaning = "nothing can be learnt from it"
+                if name == "valid" and len(values):
+                    meaning = "no correlation can choose the best epoch by it"
+                    hint = "--set training.select=mae needs no different values"
+                elif name == "valid":
+                    meaning = "no epoch can be chosen by it"
+                raise DataError(f"{score} {held} in {set_name}{where}: {meaning}", hint=hint)
+
+
+def _sameness(values: NDArray[np.float64]) -> str:
+    """Say why nothing can be learnt from the known values of a score; empty where they differ."""
+    if not len(values):
+        return "is missing for all utterances"
+    if values.std() > LEAST * np.abs(values).max():
+        return ""
+    low, high = values.min(), values.max()
+    return f"is always {low:g}" if low == high else f"differs by {high - low:g} around {values.mean():g} and no more"
 
 
 def loss_notes(settings: Training, folds: Sequence[Fold]) -> list[str]:

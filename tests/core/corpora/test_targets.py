@@ -63,9 +63,9 @@ def test_scores_are_in_the_order_of_the_task_and_nan_where_one_is_missing():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"arousal": 5.5}, "label 5.5 is out of range, expected 1 to 5"),
-        ({"arousal": "high"}, "label 'high' is not a finite number"),
-        ({"arousal": True}, "label True is not a finite number"),
+        ({"arousal": 5.5}, "arousal 5.5 is out of range, expected 1 to 5"),
+        ({"arousal": "high"}, "arousal 'high' is not a finite number"),
+        ({"arousal": True}, "arousal True is not a finite number"),
         ({"arousal": 10**400}, "is out of range|is not a finite number"),
     ],
 )
