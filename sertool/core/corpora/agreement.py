@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.ratings import each_score, each_vote, rated_tasks
+from sertool.core.corpora.targets import raters_tie
 from sertool.core.metrics import Clusters, Estimate, Jackknife, clusters_of
 from sertool.core.metrics import agreement as classes_of
 from sertool.core.metrics import score_agreement as scores_of
@@ -141,12 +142,14 @@ def agreement_on(corpus: Corpus, task: str, classes: Sequence[str]) -> Agreement
     Args:
         corpus: the utterances with what each rater said.
         task: name of the task.
-        classes: its classes; votes for others do not count. Where nobody chose any of them, raters' scores count.
+        classes: its classes; votes for others do not count, nor do utterances without a label whose raters favour
+            another class. Where nobody chose any of them, raters' scores count.
     """
     number = len(corpus.utterances)
     of, said = each_vote(corpus, task, classes)
     if len(of):
-        return _on_classes(corpus, task, tuple(classes), Votes(of, said, number))
+        kept = np.array([_is_of(one, task, classes) for one in corpus.utterances], np.bool_)[of]
+        return _on_classes(corpus, task, tuple(classes), Votes(of[kept], said[kept], number)) if kept.any() else None
     of, scores = each_score(corpus, task)
     return _on_scores(corpus, task, Ratings(of, scores, number)) if len(of) else None
 
@@ -167,17 +170,15 @@ def ceilings_of(corpus: Corpus, task: str, classes: Sequence[str], rows: Sequenc
     Returns:
         ``accuracy`` and ``uar``; NaN where no utterance has two raters.
     """
-    of, said = each_vote(corpus, task, classes)
-    votes = Votes(of, said, len(corpus.utterances))
     utterances = corpus.utterances
     places = {(utterances[row].split, utterances[row].speaker) for row in rows}
-    tied = np.flatnonzero((votes.raters > 0) & (majorities(votes) < 0)).tolist()
-    beside = {
+    tied = {
         row
-        for row in tied
-        if task not in utterances[row].labels and (utterances[row].split, utterances[row].speaker) in places
+        for row, one in enumerate(utterances)
+        if task not in one.labels and (one.split, one.speaker) in places and _is_of(one, task, classes)
     }
-    chosen = sorted({*rows, *beside})
+    chosen = sorted({*rows, *tied})
+    of, said = each_vote(corpus, task, classes)
     of, kept = _moved(of, chosen, len(utterances))
     jackknife = Jackknife(clusters_of([utterances[row] for row in chosen]))
     return _class_ceilings(Votes(of, said[kept], len(chosen)), jackknife)
@@ -195,6 +196,11 @@ def score_ceilings_of(corpus: Corpus, task: str, rows: Sequence[int]) -> dict[st
     of, kept = _moved(of, rows, len(corpus.utterances))
     jackknife = Jackknife(clusters_of([corpus.utterances[row] for row in rows]))
     return scores_of.score_ceilings(Ratings(of, said[kept], len(rows)), jackknife)
+
+
+def _is_of(utterance: Utterance, task: str, classes: Sequence[str]) -> bool:
+    """Check whether an utterance belongs to a task: it has a label, or its raters tie between classes of the task."""
+    return task in utterance.labels or raters_tie((utterance.ratings or {}).get(task, {}), classes)
 
 
 def _moved(of: IntArray, rows: Sequence[int], number: int) -> tuple[IntArray, Mask]:

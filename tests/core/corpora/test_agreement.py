@@ -175,6 +175,23 @@ def test_the_ceiling_of_a_set_counts_the_ties_beside_it():
     assert ceilings_of(corpus, "emotion", CLASSES, some)["accuracy"].value == accuracy_ceiling(own).value
 
 
+def test_utterances_of_a_class_that_the_task_lacks_do_not_count():
+    """Most raters heard boredom, which is no class of the task; what is left of the votes is no tie of its classes."""
+    corpus = rated(raters=3, missing=0.0)
+    bored = {"a": "bored", "b": "bored", "c": "sad", "d": "angry"}
+    first = next(row for row, one in enumerate(corpus.utterances) if one.split == "test")
+    other = replace(corpus.utterances[first], id="other", labels={}, ratings={"emotion": bored})
+    more = replace(corpus, utterances=(*corpus.utterances, other))
+    rows = [row for row, one in enumerate(corpus.utterances) if one.split == "test" and "emotion" in one.labels]
+    own, same = agreement_on(more, "emotion", CLASSES), agreement_on(corpus, "emotion", CLASSES)
+    assert (own.raters, own.alpha.value) == (same.raters, same.alpha.value)
+    assert ceilings_of(more, "emotion", CLASSES, rows) == ceilings_of(corpus, "emotion", CLASSES, rows)
+    everything = agreement_on(more, "emotion", [*CLASSES, "bored"])
+    assert everything.raters.utterances == same.raters.utterances + 1
+    alone = replace(corpus, utterances=(other,))
+    assert agreement_on(alone, "emotion", CLASSES) is None
+
+
 def test_the_ceiling_of_a_set_of_scores():
     corpus = rated()
     rows = [row for row, one in enumerate(corpus.utterances) if one.split == "test"]
