@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sertool.core.formatting import padded, plural, printable
+from sertool.core.formatting import aligned, padded, plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,8 +34,11 @@ def member_lines(result: "Predictions", metric: str, k: int) -> list[str]:
     ]
 
 
-def score_lines(result: "Predictions", figures: "ScoreFigures", k: int) -> list[str]:
-    """Format the figures of each score, their mean, and the baseline, as a table; then the field's for -3 to 3."""
+def score_lines(result: "Predictions", figures: "ScoreFigures", k: int, width: int | None) -> list[str]:
+    """Format the figures of each score, their mean, and the baseline, as a table; then the field's for -3 to 3.
+
+    Columns that do not fit into ``width`` go below; None: all fit.
+    """
     from sertool.core.metrics.scores import DIMENSION_METRICS
     from sertool.core.reports.wording import figure, metric_name
 
@@ -50,7 +53,9 @@ def score_lines(result: "Predictions", figures: "ScoreFigures", k: int) -> list[
         columns.append([metric_name(key, result.kind), *(figure(one.value, key) for one in own), baseline])
         if key in WITH_INTERVALS:
             columns += _intervals(own, key)
-    lines = ["", f"figures of {plural(k, 'member')}; errors are in the units of the scores", "", *padded(columns)]
+    header, *cells = zip(*columns, strict=True)
+    lines = ["", f"figures of {plural(k, 'member')}; errors are in the units of the scores", ""]
+    lines += aligned(header, cells, width)
     lines.append(f"baseline: {figures.baseline.name} of training" + (", the mean over the scores" if several else ""))
     for name, found in figures.sentiment.items():
         lines += ["", *_sentiment(name, found, figures.constant[name])]
@@ -87,7 +92,7 @@ def _interval(one: "Estimate", key: str) -> str:
 
 def vote_lines(figures: "VoteFigures | None") -> list[str]:
     """Format how near probabilities are to the raters' votes, and the accuracy beside the ceiling of the raters."""
-    from sertool.core.reports.wording import figure, interval, metric_name
+    from sertool.core.reports.wording import BETTER_THAN_ONE, figure, interval, metric_name
 
     if figures is None:
         return []
@@ -101,9 +106,11 @@ def vote_lines(figures: "VoteFigures | None") -> list[str]:
     ]
     if figures.ceiling is not None:
         ends = f" ({interval(figures.ceiling)})" if figures.ceiling.low is not None else ""
+        above = figures.accuracy > figures.ceiling.value
+        beside = ", above the ceiling of" if above else " of a ceiling of"
         lines.append(
-            f"accuracy {figure(figures.accuracy)} of a ceiling of {figure(figures.ceiling.value)}{ends}: how often one "
-            "rater chooses what most of the others chose"
+            f"accuracy {figure(figures.accuracy)}{beside} {figure(figures.ceiling.value)}{ends}: how often one rater "
+            f"chooses what most of the others chose{BETTER_THAN_ONE * above}"
         )
     return lines
 
@@ -136,12 +143,12 @@ def interval_lines(evaluation: "Evaluation", figures: "Mapping[str, ScoreFigures
     if half:
         title = f"{100 * intervals.level:g} % intervals: {', '.join(half)}"
         source = f"(from {plural(intervals.utterances, 'validation utterance')})"
-        held = [
+        lines.append("; ".join([f"{title} {source}", *filter(None, [intervals.note])]))
+        lines += [
             f"on {name} they cover {_held(own)}"
             for name, own in figures.items()
             if name != intervals.set and own.coverage  # that of validation is no finding: they were fitted on it
         ]
-        lines.append("; ".join([f"{title} {source}", *held, *filter(None, [intervals.note])]))
     why = zip(intervals.names, intervals.reasons, strict=True)
     return [*lines, *(f"intervals: none for {printable(name)}: {reason}" for name, reason in why if reason)]
 

@@ -1,5 +1,7 @@
 """``sertool ensemble``: average the members of a run and evaluate the result."""
 
+import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +13,7 @@ from sertool.commands._options import option
 from sertool.commands._outputs import Outputs, corpus_inputs
 from sertool.commands._score_figures import ceiling_lines, interval_lines, member_lines, score_lines, vote_lines
 from sertool.commands._training import left_out
-from sertool.core.formatting import padded, plural, printable
+from sertool.core.formatting import padded, plural, printable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 
 PROBED = "reading or listening?"
+NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 
 
 def ensemble(
@@ -77,13 +80,16 @@ def ensemble(
     for one in [one for one, own in judged.items() if probe and own.details.use is None]:
         say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
     files.write_json("--json", "evaluation", _table(opened, evaluation, judged))
-    shown = [line for own in results for line in show(opened, own, k, judged.get(own.set))]
+    # In a pipe or a file nothing is divided.
+    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    shown = [line for own in results for line in show(opened, own, k, judged.get(own.set), width)]
     stored = bool(judged) and not evaluation.unstored  # a report is of labelled splits
     following = [f"next: {run_command('report', output / name, data=data)}"] * stored
     scores = {one: own.scores for one, own in judged.items() if own.scores is not None}
     scored = opened.experiment.task.kind == "scores"
     trust = interval_lines(evaluation, scores) if scored else [show_calibration(evaluation)]
-    files.show([*shown, *show_size(evaluation, before), *trust, *following])
+    told = [part for line in [*show_size(evaluation, before), *trust] for part in wrapped(line, width)]
+    files.show([*shown, *told, *following])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
 
@@ -144,7 +150,9 @@ def _table(opened: "Ensemble", evaluation: "Evaluation", judged: "Mapping[str, J
     return table
 
 
-def show(opened: "Ensemble", result: "Predictions", k: int, judged: "Judged | None") -> list[str]:
+def show(
+    opened: "Ensemble", result: "Predictions", k: int, judged: "Judged | None", width: int | None = None
+) -> list[str]:
     """Format the result of a set as lines: each member, each size of the ensemble, the chosen size, and the details.
 
     Args:
@@ -152,6 +160,7 @@ def show(opened: "Ensemble", result: "Predictions", k: int, judged: "Judged | No
         result: predictions of the set.
         k: number of averaged members.
         judged: facts about the set; None for a set without labels.
+        width: columns of the terminal; None: no table is divided and no sentence wrapped.
     """
     lines = _heading(opened, result)
     if judged is None:
@@ -159,9 +168,12 @@ def show(opened: "Ensemble", result: "Predictions", k: int, judged: "Judged | No
         return [*lines, "", f"this set has no labels, so there is nothing to evaluate; {saved}"]
     if judged.scores is not None:
         lines += member_lines(result, opened.experiment.recipe.training.select, k)
-        lines += [*score_lines(result, judged.scores, k), *ceiling_lines(result)]
+        lines += score_lines(result, judged.scores, k, width)
+        told = ceiling_lines(result)
     else:
-        lines += [*_decisions(opened, result, k), *_figures(result, k), *vote_lines(judged.votes)]
+        lines += [*_decisions(opened, result, k), *_figures(result, k)]
+        told = vote_lines(judged.votes)
+    lines += [part for line in told for part in wrapped(line, width)]
     return [*lines, *show_details(judged.details, result, k)]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import audmetric
@@ -98,7 +99,7 @@ def test_figures_are_those_of_the_averaged_members(here):
     assert f"       2  {mean['ccc']:.3f}  <- report" in lines
     assert "averaged    CCC" in lines
     assert not any(
-        "%" in line or "accuracy" in line for line in lines if "intervals" not in line and "95 %" not in line
+        "%" in line or "accuracy" in line for line in lines if not re.search("intervals|95 %|they cover", line)
     )
     ceiling = own["ceilings"]["valence"]
     assert any(
@@ -133,8 +134,8 @@ def test_intervals_are_told_with_their_coverage_on_test(here):
         ends = f" ({100 * found['low']:.1f} - {100 * found['high']:.1f})" if found["low"] is not None else ""
         parts.append(f"{100 * held.mean():.1f} % of {name}{ends}")
     half = ", ".join(f"{name} ±{width:.3f}" for name, width in own["half_widths"].items())
-    told = f"90 % intervals: {half} (from 30 validation utterances); on test they cover {', '.join(parts)}"
-    assert lines[-2] == told
+    told = f"90 % intervals: {half} (from 30 validation utterances)"
+    assert lines[-3:-1] == [told, f"on test they cover {', '.join(parts)}"]
     assert own["coverage"]["valid"]["valence"]["value"] >= 0.9
 
 
@@ -310,7 +311,10 @@ def test_probabilities_are_compared_with_votes_and_accuracy_with_the_ceiling(her
     assert f"cross-entropy {own['cross_entropy']:.3f} (" in line
     assert f"Jensen-Shannon divergence {own['jsd']:.3f} (" in line
     [line] = [line for line in lines if line.startswith("accuracy ") and "ceiling" in line]
-    assert line.startswith(f"accuracy {100 * own['accuracy']:.2f} of a ceiling of {100 * own['ceiling']:.2f} (")
+    assert own["accuracy"] > own["ceiling"]  # the planted raters differ, and words tell what most of them say
+    beside = f"accuracy {100 * own['accuracy']:.2f}, above the ceiling of {100 * own['ceiling']:.2f} ("
+    assert line.startswith(beside)
+    assert line.endswith("; a model that learns from all raters may do better than one of them")
     assert table["intervals"] is None
 
 

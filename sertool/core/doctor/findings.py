@@ -206,7 +206,7 @@ KINDS: Mapping[str, Kind] = {
         "label them; they are used neither for training nor for testing",
     ),
     "raters-tie": Kind(
-        "warning",
+        "note",
         "{} without a majority",
         "utterances without a label of their own whose raters tie, so that no class has the majority",
         "--set dataset.labels=soft trains on what the raters said; otherwise they are used neither for training nor "

@@ -97,6 +97,9 @@ def interval(own: Estimate | Bin, metric: str = "") -> str:
     return f"{own.low:.3f} {'to' if own.low < 0 else '-'} {own.high:.3f}"
 
 
+BETTER_THAN_ONE = "; a model that learns from all raters may do better than one of them"
+
+
 def reached_of(metric: str, own: Estimate, ceiling: Estimate, kind: str) -> str:
     """Write a figure beside the one that a rater reaches, as in ``accuracy: 61.00 % of a ceiling of 68.00 %``."""
     parts = [
@@ -104,7 +107,12 @@ def reached_of(metric: str, own: Estimate, ceiling: Estimate, kind: str) -> str:
         + ("" if one.low is None else f" ({interval(one, metric)})")
         for one in (own, ceiling)
     ]
-    return f"{metric_name(metric, kind)}: {parts[0]} of a ceiling of {parts[1]}: one rater against the others' majority"
+    above = own.value > ceiling.value
+    beside = ", above the ceiling of" if above else " of a ceiling of"
+    return (
+        f"{metric_name(metric, kind)}: {parts[0]}{beside} {parts[1]}: one rater against the others' majority"
+        f"{BETTER_THAN_ONE * above}"
+    )
 
 
 def spread(own: MemberSpread | None, metric: str = "") -> str:
