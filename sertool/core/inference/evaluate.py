@@ -38,7 +38,7 @@ from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.score_intervals import write_intervals
 from sertool.core.runs.target_statistics import training_means
-from sertool.core.runs.temperature import write_calibration
+from sertool.core.runs.temperature import SHARES, write_calibration
 from sertool.version import __version__
 
 _FIGURES = ("ece_before", "ece_after", "nll_before", "nll_after")
@@ -183,7 +183,7 @@ def _obstacle(ensemble: Ensemble) -> str:
     if task.kind == "scores":
         return "scores have no probabilities"
     if task.is_soft:
-        return "the model learnt the shares of the raters, and a temperature for the majority would change them"
+        return SHARES
     if ensemble.experiment.selected_on_test:
         return "validation is the test split here, and a temperature is never fitted on test"
     if not all(fold.sets.get("valid") for fold in ensemble.experiment.folds):

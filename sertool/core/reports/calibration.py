@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.corpora.tasks import VOTES
 from sertool.core.formatting import plural
 from sertool.core.metrics import Jackknife
 from sertool.core.metrics.calibration import calibrate, confidences, negative_log_likelihood
@@ -19,6 +20,7 @@ from sertool.core.metrics.reliability import (
 from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.ensemble_size import first_of_folds
+from sertool.core.runs.temperature import SHARES
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
     stored validation set. If validation is the test split there is none: a temperature is never fitted on test.
     """
     members = f"the first {plural(k, 'member')}"
+    if run.origin.rule == VOTES:
+        return Scaling(None, SHARES)
     if run.origin.selected_on_test:  # validation is test
         return Scaling(None, "validation is the test split, and a temperature is never fitted on test")
     names = [one.name for one in first_of_folds(run.main.predictions.members, k)]
@@ -86,8 +90,9 @@ def calibration_row(
     expected, p = ece_expected(logits, targets, kind, used)
     confidence, right = confidences(logits, targets, kind, used)
     bins = reliability(logits, targets, kind, used)
-    if jackknife.clusters.few:
-        # The test and these intervals take decisions as independent, which those of a few speakers are not.
+    if jackknife.clusters.few or scaling.note == SHARES:
+        # The test and these intervals take decisions as independent, which those of a few speakers are not. Of a model
+        # of votes the share of the raters is not the chance that the majority is right, so that nothing is tested.
         p, bins = None, [replace(one, low=None, high=None) for one in bins]
     return CalibrationRow(
         temperature=temperature,

@@ -15,7 +15,7 @@ class CalibrationRow:
         ece: expected calibration error.
         ece_expected: the error that a perfectly calibrated model with the same confidences would show.
         p: how often such a model would show an error this large; a small p means miscalibrated. None where there are
-            too few clusters to tell.
+            too few clusters to tell, and for a model of raters' votes.
         brier: Brier score, from 0 to 2.
         nll: mean negative log-likelihood in nats.
         confidence, accuracy: mean of each; a model with the first above the second is overconfident.

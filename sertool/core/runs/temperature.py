@@ -10,6 +10,8 @@ from sertool.core.runs.contents import CALIBRATION_FORMAT, CalibrationContent
 
 FILE = "calibration.json"
 UNCHECKED = "its temperature was fitted by an older sertool, without a check; `sertool ensemble` fits and checks it"
+# The probabilities of a model of raters' votes are shares of the raters, not the chance that the majority is right.
+SHARES = "the model estimates the shares of the raters that choose each class, and no temperature is fitted to shares"
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
