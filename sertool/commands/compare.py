@@ -12,7 +12,6 @@ from sertool.commands._completion import run_names
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 
-METRICS = "accuracy,uar,f1_weighted"
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 
 
@@ -27,17 +26,20 @@ def compare(
         str, option("--split", "Split whose predictions are compared.", "test|valid", ("--set", "--sets"))
     ] = "test",
     metric: Annotated[
-        str,
+        str | None,
         option(
             "--metric",
-            "Metrics: accuracy, uar, f1_macro, f1_weighted; of several labels also exact_match, f1_micro.",
+            "Metrics: accuracy, uar, f1_macro, f1_weighted; of several labels also exact_match, f1_micro; beside votes "
+            "of raters cross_entropy, jsd; of scores ccc, pearson, mae, rmse, r2. Default: the usual ones of the task.",
             "M,...",
         ),
-    ] = METRICS,
-    flips: Annotated[int, option("--flips", "Number of flipped utterances to show.", "N", min=0, max=1_000_000)] = 10,
+    ] = None,
+    flips: Annotated[
+        int, option("--flips", "Number of flipped utterances or scores to show.", "N", min=0, max=1_000_000)
+    ] = 10,
     csv: Annotated[
         Path | None,
-        option("--csv", "Write all flipped utterances to this file.", "FILE", dir_okay=False),
+        option("--csv", "Write all flipped utterances, or all scores, to this file.", "FILE", dir_okay=False),
     ] = None,
     raw_csv: options.RawCsv = False,
     json: options.Json = None,
@@ -46,8 +48,8 @@ def compare(
     """Test whether one run is better than another.
 
     Shows differences with their intervals over speakers, significance tests, and the utterances that flipped: those
-    that only one of the two runs predicts correctly. Works from stored predictions: first run
-    sertool ensemble --name NAME --split test.
+    that only one of the two runs predicts correctly, or the scores whose error changes most. Works from stored
+    predictions: first run sertool ensemble --name NAME --split test.
     """
     from sertool.core.files.csv_text import csv_text
     from sertool.core.reports.compare.data_files import flip_rows, to_json
@@ -55,7 +57,8 @@ def compare(
     from sertool.core.reports.compare.terminal import show
 
     files = Outputs({"--csv": csv, "--json": json}, [output / name for name in names])
-    comparison = compare_runs(names, output, split, [part.strip() for part in metric.split(",")])
+    metrics = None if metric is None else [part.strip() for part in metric.split(",")]
+    comparison = compare_runs(names, output, split, metrics)
     # In a pipe or a file nothing is cut or divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
     files.write("--csv", csv_text(flip_rows(comparison), raw=raw_csv))

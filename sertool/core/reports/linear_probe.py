@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from sertool.core.command_line import run_command
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.formatting import first_few, plural
-from sertool.core.metrics.classification import metrics_of
+from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
+from sertool.core.metrics.selection import LOWER_IS_BETTER
 from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.reports.compare.contents import MetricRow, Pair
-from sertool.core.reports.compare.pairs import COMPARED, compare_judged, verdict
+from sertool.core.reports.compare.pairs import comparable, compare_judged, verdict
 from sertool.core.reports.compare.runs import Judged, judge, open_contender
 from sertool.core.reports.linear_row import LinearFigure, LinearRow
 from sertool.core.reports.load import Loaded, as_sentence
 from sertool.core.reports.provenance import input_notes
-from sertool.core.reports.wording import metric_name, points, points_interval
+from sertool.core.reports.wording import change, change_interval, is_share, metric_name
 from sertool.core.runs.folder import LINEAR
 
 
@@ -53,7 +54,7 @@ def linear_named(run: Loaded, name: str) -> LinearRow:
 def _row(run: Loaded, linear: Loaded) -> LinearRow:
     _check(run, linear)
     own, probe = judge(run, "test"), judge(linear, "test")
-    metrics = [name for name in metrics_of(own.stored.predictions.kind) if name in COMPARED]
+    metrics = [name for name in comparable(own.stored.predictions.kind) if name not in DISTRIBUTION_METRICS]
     (pair,) = compare_judged([probe, own], metrics).pairs
     if pair.only_a or pair.only_b:
         raise DataError(
@@ -61,14 +62,17 @@ def _row(run: Loaded, linear: Loaded) -> LinearRow:
             f"{pair.only_b:,} only in the second",
             hint=f"evaluate both on the same corpus: {run_command('ensemble', linear.folder, '--split', 'valid,test')}",
         )
-    judged = next(row for row in pair.metrics if row.metric == run.recipe.training.select)
+    rows = [row for row in pair.metrics if not row.score]  # of several scores the means
+    judged = next(row for row in rows if row.metric == run.recipe.training.select)
     # This metric was chosen before any test label was read, so its p-value is not corrected for the others.
-    found = "cannot tell" if pair.by_cluster else verdict(judged.difference, judged.difference.p, tests=1)
+    lower = judged.metric in LOWER_IS_BETTER
+    told = verdict(judged.difference, judged.difference.p, tests=1, lower_is_better=lower)
+    found = "cannot tell" if pair.by_cluster else told
     return LinearRow(
         name=linear.name,
         k=probe.contender.k,
         members=probe.contender.members,
-        figures=tuple(LinearFigure(row.metric, row.b, row.a, row.difference) for row in pair.metrics),
+        figures=tuple(LinearFigure(row.metric, row.b, row.a, row.difference) for row in rows),
         judged_by=judged.metric,
         verdict=found,
         sentence=_sentence(run, own, pair, judged, found),
@@ -92,14 +96,19 @@ def _check(run: Loaded, linear: Loaded) -> None:
 def _sentence(run: Loaded, own: Judged, pair: Pair, judged: MetricRow, found: str) -> str:
     """Say whether the architecture is worth its parameters, with the difference in the metric of the verdict."""
     model = "the fusion" if len(run.recipe.dataset.modalities) > 1 else f"the {run.recipe.model.title}"
-    difference = judged.difference
-    between = "" if difference.low is None else f" (95 % interval {points_interval(difference)})"
-    figures = f"{metric_name(judged.metric, own.stored.predictions.kind)} {points(difference.value, 1)} points{between}"
+    difference, metric = judged.difference, judged.metric
+    between = "" if difference.low is None else f" (95 % interval {change_interval(difference, metric)})"
+    size = f"{change(difference.value, metric, 1)}{' points' * is_share(metric)}"
+    figures = f"{metric_name(metric, own.stored.predictions.kind)} {size}{between}"
     if pair.by_cluster:
-        higher = sum(one.b[judged.metric] > one.a[judged.metric] for one in pair.by_cluster)
+        lower = metric in LOWER_IS_BETTER
+        better = sum(
+            (one.b[metric] < one.a[metric]) if lower else (one.b[metric] > one.a[metric]) for one in pair.by_cluster
+        )
         of = plural(pair.clusters, pair.unit)
         return (
-            f"{of} cannot tell whether {model} is better than its linear probe: {figures}, higher for {higher} of {of}"
+            f"{of} cannot tell whether {model} is better than its linear probe: {figures}, "
+            f"{'lower' if lower else 'higher'} for {better} of {of}"
         )
     if found == "better":
         return f"{model} earns its keep beside its linear probe: {figures}"

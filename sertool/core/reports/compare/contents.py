@@ -8,6 +8,7 @@ from sertool.core.metrics import Difference, McNemar
 RIGHT_TO_WRONG = "right -> wrong"
 WRONG_TO_RIGHT = "wrong -> right"
 WRONG_TO_WRONG = "wrong -> wrong"
+NEARER, FARTHER, AS_NEAR = "nearer", "farther", "as near"  # of predicted scores, to the true one
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class MetricRow:
     """A metric of two runs on the utterances that both cover.
 
     Attributes:
-        metric: a key of ``metrics_of`` the kind of task.
+        metric: a key of ``metrics_of`` the kind of task, of ``DIMENSION_METRICS`` for scores, or of
+            ``DISTRIBUTION_METRICS`` beside raters' votes.
         a, b: the metric of each run.
-        baseline: the metric of always the same answer.
+        baseline: the metric of always the same answer: of scores the mean of training, beside votes their mean.
         difference: b - a, with its paired interval over clusters and the p-value of no difference.
         holm: this p-value, corrected for all metrics and pairs of the comparison.
         verdict: ``better``, ``worse``, ``not shown to be better`` and the like.
+        score: name of the score that it is about; empty for the mean over all scores, and for classes.
     """
 
     metric: str
@@ -55,6 +58,7 @@ class MetricRow:
     difference: Difference
     holm: float | None
     verdict: str
+    score: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,10 @@ class ClusterPair:
 
 @dataclass(frozen=True)
 class Flip:
-    """An utterance for which two runs predict differently; classes by name, several joined by ``|``."""
+    """An utterance for which two runs predict differently; classes by name, several joined by ``|``.
+
+    Of scores, ``score`` names the one that target and predictions are of; it is empty for classes.
+    """
 
     id: str
     speaker: str | None
@@ -78,6 +85,7 @@ class Flip:
     a: str
     b: str
     change: str
+    score: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,11 @@ class Pair:
         by_cluster: the figures of each cluster where there are too few for intervals; otherwise empty.
         metrics: every metric.
         mcnemar: exact test of their decisions, which assumes that these are independent; without a p-value where there
-            are too few clusters.
+            are too few clusters. None for scores.
         mcnemar_holm: its p-value, corrected for all pairs; None without one.
-        cohens_h: effect size of the difference in accuracy.
-        flips: utterances for which they predict differently, in the order of the set.
+        cohens_h: effect size of the difference in accuracy; None for scores.
+        flips: utterances for which they predict differently, in the order of the set; of scores every true one, those
+            first whose error changes most.
         notes: caveats on the comparison, one sentence each.
     """
 
@@ -109,9 +118,9 @@ class Pair:
     unit_note: str
     by_cluster: tuple[ClusterPair, ...]
     metrics: tuple[MetricRow, ...]
-    mcnemar: McNemar
+    mcnemar: McNemar | None
     mcnemar_holm: float | None
-    cohens_h: float
+    cohens_h: float | None
     flips: tuple[Flip, ...]
     notes: tuple[str, ...]
 
@@ -127,8 +136,8 @@ class Comparison:
     Attributes:
         dataset, task, set: what they were evaluated on.
         caveats: caveats on the data, as ``synthetic speech``; often empty.
-        kind: ``single`` or ``multi``.
-        class_names: classes in the order of the logits.
+        kind: ``single``, ``multi`` or ``scores``.
+        class_names: classes in the order of the logits; names of the scores.
         contenders: the runs, in the order given.
         pairs: the first run with each of the others.
         tests: number of p-values in Holm's correction of the metrics.

@@ -3,28 +3,43 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.command_line import run_command
+from sertool.core.corpora.tasks import VOTES
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.formatting import plural
+from sertool.core.metrics.calibration import probabilities
+from sertool.core.reports.calibration import find_scaling
 from sertool.core.reports.choose import choose_size, note, stamp
 from sertool.core.reports.compare.contents import Contender
 from sertool.core.reports.load import SETS, Loaded, load_run
 from sertool.core.reports.provenance import input_notes
 from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import StoredSet, set_path
+from sertool.core.runs.predictions import Predictions
+
+MAJORITY = "name"  # rule of a label by class name
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A run with its stored set and the decisions of its averaged members, (N,) or (N, C)."""
+    """A run with its stored set, and what its averaged members predict.
+
+    Attributes:
+        contender: name and members of the run.
+        stored: its predictions.
+        decisions: (N,) or (N, C) decisions; of scores (N, C) predicted scores.
+        probabilities: (N, C) probabilities as `sertool predict` gives them; None where the set holds no raters' votes.
+    """
 
     contender: Contender
     stored: StoredSet
-    decisions: NDArray[np.int64]
+    decisions: NDArray[Any]
+    probabilities: NDArray[np.float64] | None = None
 
 
 def open_contender(name: str, output: Path, set_name: str) -> Loaded:
@@ -72,28 +87,58 @@ def judge(run: Loaded, set_name: str) -> Judged:
         stamp=stamp(run, choice),
         notes=tuple(_notes(run, note(run, choice), set_name)),
     )
-    return Judged(contender, stored, stored.predictions.decisions(choice.k))
+    own = stored.predictions
+    if own.kind == "scores":
+        return Judged(contender, stored, own.ensemble_logits(choice.k))
+    return Judged(contender, stored, own.decisions(choice.k), _probabilities(run, stored, choice.k))
+
+
+def _probabilities(run: Loaded, stored: StoredSet, k: int) -> NDArray[np.float64] | None:
+    own = stored.predictions
+    if own.votes is None:
+        return None
+    # A model that learnt the shares of raters has no temperature, see inference/evaluate.py.
+    scaling = None if stored.origin.rule == VOTES else find_scaling(run, k)
+    temperature = 1.0 if scaling is None or scaling.temperature is None else scaling.temperature
+    return probabilities(own.ensemble_logits(k), own.kind, temperature)
 
 
 def check_together(a: Judged, b: Judged) -> None:
     """Refuse two runs that cannot be compared.
 
     Raises:
-        UsageError: they have different data sets, tasks or classes.
+        UsageError: they have different data sets, tasks, classes or scores, or one predicts classes, the other scores.
     """
-    names = a.contender.name, b.contender.name
+    names, (own, other) = (a.contender.name, b.contender.name), (a.stored.predictions, b.stored.predictions)
+    scored = [one.kind == "scores" for one in (own, other)]
+    if any(scored) and not all(scored):
+        kinds = ["scores" if one else "classes" for one in scored]
+        raise UsageError(
+            f"{names[0]} predicts {kinds[0]} and {names[1]} predicts {kinds[1]}: they cannot be compared",
+            hint="compare runs of the same task on the same data set",
+        )
     # Each of these would make the runs answer different questions.
     for what, *values in (
         ("data sets", a.stored.origin.dataset, b.stored.origin.dataset),
-        ("tasks", a.stored.origin.task, b.stored.origin.task),
-        ("classes", _listed(a.stored.predictions.classes), _listed(b.stored.predictions.classes)),
-        ("rules for labels", a.stored.origin.rule, b.stored.origin.rule),
+        ("scores" if all(scored) else "tasks", a.stored.origin.task, b.stored.origin.task),
+        ("classes", _listed(own.classes), _listed(other.classes)),
+        ("ranges of scores", _ranges(own), _ranges(other)),
+        ("rules for labels", _rule(a), _rule(b)),
     ):
         if values[0] != values[1]:
             raise UsageError(
                 f"{names[0]} and {names[1]} have different {what}: {values[0]} and {values[1]}",
                 hint="compare runs of the same task on the same data set",
             )
+
+
+def _ranges(own: Predictions) -> str:
+    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in zip(own.classes, own.ranges, strict=False))
+
+
+def _rule(own: Judged) -> str:
+    """Return the rule of the labels that decisions are compared with: a soft run is judged by majority labels, too."""
+    return MAJORITY if own.stored.origin.rule == VOTES else own.stored.origin.rule
 
 
 def _listed(classes: Sequence[str]) -> str:

@@ -1,7 +1,11 @@
 """A comparison as lines of text for a terminal."""
 
 from sertool.core.formatting import aligned, cut, plural, printable, wrapped
+from sertool.core.metrics import McNemar
 from sertool.core.reports.compare.contents import (
+    AS_NEAR,
+    FARTHER,
+    NEARER,
     RIGHT_TO_WRONG,
     WRONG_TO_RIGHT,
     WRONG_TO_WRONG,
@@ -11,13 +15,14 @@ from sertool.core.reports.compare.contents import (
     Pair,
 )
 from sertool.core.reports.wording import (
+    change,
+    change_interval,
     figure,
+    is_share,
     metric_name,
     over_clusters,
     p_equals,
     p_value,
-    points,
-    points_interval,
 )
 from sertool.core.runs.ensemble_size import how_chosen
 
@@ -39,7 +44,7 @@ def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
     names = {own.name: chr(ord("A") + place) for place, own in enumerate(comparison.contenders)}
     parts = [
         comparison.dataset + (f" ({comparison.caveats})" if comparison.caveats else ""),
-        f"{comparison.task}, {len(comparison.class_names)} classes",
+        comparison.task if comparison.kind == "scores" else f"{comparison.task}, {len(comparison.class_names)} classes",
         comparison.set,
         *([plural(comparison.pairs[0].utterances, "utterance")] if len(comparison.pairs) == 1 else []),
     ]
@@ -74,16 +79,18 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     lines.append("")
     by = f" by {pair.unit}"
     for row in pair.metrics:
-        lines += wrapped(f"{metric_name(row.metric, comparison.kind)}: {verdict(row, by)}", width)
+        lines += wrapped(f"{_name(comparison, row)}: {verdict(row, by)}", width)
     lines += [""] if pair.metrics else []
     lines += _by_cluster(comparison, pair, names, width)
     lines += wrapped(over_clusters(pair) if pair.by_cluster else f"paired {over_clusters(pair)}", width)
     if many:
         lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
-    lines += wrapped(_mcnemar(comparison, pair, a, b), width)
-    size = next(word for limit, word in SIZES if abs(pair.cohens_h) < limit)
-    accuracy = metric_name("accuracy", comparison.kind)
-    lines += wrapped(f"effect size of the {accuracy}: Cohen's h {pair.cohens_h:.2f}, {size}", width)
+    if pair.mcnemar is not None:
+        lines += wrapped(_mcnemar(comparison, pair, pair.mcnemar, a, b), width)
+    if pair.cohens_h is not None:
+        size = next(word for limit, word in SIZES if abs(pair.cohens_h) < limit)
+        accuracy = metric_name("accuracy", comparison.kind)
+        lines += wrapped(f"effect size of the {accuracy}: Cohen's h {pair.cohens_h:.2f}, {size}", width)
     for note in pair.notes:
         lines += wrapped(f"note: {printable(note)}", width)
     return lines
@@ -93,37 +100,52 @@ def _by_cluster(comparison: Comparison, pair: Pair, names: dict[str, str], width
     """Show every metric cluster by cluster; nothing where there are enough for intervals."""
     a, b = names[pair.a], names[pair.b]
     lines = []
-    for metric in [row.metric for row in pair.metrics if pair.by_cluster]:
+    for row in [row for row in pair.metrics if pair.by_cluster and not row.score]:
+        metric = row.metric
         rows = [
-            [name, f"{one.utterances:,}", figure(one.a[metric]), figure(one.b[metric]), points(difference)]
+            [
+                name,
+                f"{one.utterances:,}",
+                figure(one.a[metric], metric),
+                figure(one.b[metric], metric),
+                change(difference, metric),
+            ]
             for one in pair.by_cluster
             for name, difference in [(printable(one.name), one.b[metric] - one.a[metric])]
         ]
         lines += [
-            f"{metric_name(metric, comparison.kind)} by {pair.unit}",
+            f"{_name(comparison, row)} by {pair.unit}",
             *aligned(["", "utterances", a, b, f"{b} - {a}"], rows, width),
         ]
         lines.append("")
     return lines
 
 
+def _name(comparison: Comparison, row: MetricRow) -> str:
+    """Name a metric, with the score that it is of, or ``mean`` where there are several."""
+    name = metric_name(row.metric, comparison.kind)
+    if comparison.kind != "scores" or len(comparison.class_names) == 1:
+        return name
+    return f"{name}, {printable(row.score) or 'mean'}"
+
+
 def _row(comparison: Comparison, row: MetricRow, *, many: bool) -> list[str]:
-    own = row.difference
-    figures = [figure(row.a), figure(row.b), figure(row.baseline), points(own.value), points_interval(own)]
-    cells = [metric_name(row.metric, comparison.kind), *figures]
+    own, metric = row.difference, row.metric
+    figures = [figure(one, metric) for one in (row.a, row.b, row.baseline)]
+    cells = [_name(comparison, row), *figures, change(own.value, metric), change_interval(own, metric)]
     return [*cells, p_value(own.p), *([p_value(row.holm)] if many else [])]
 
 
 def verdict(row: MetricRow, by: str) -> str:
     """Write the difference of a metric, as in "+1.9 points, interval -0.8 to 4.5 by speaker: better"."""
-    own = row.difference
-    interval = points_interval(own)
-    between = f", interval {interval}{by}" if own.low is not None else ""
-    return f"{points(own.value, 1)} points{between}: {row.verdict}"
+    own, metric = row.difference, row.metric
+    between = f", interval {change_interval(own, metric)}{by}" if own.low is not None else ""
+    unit = " points" * is_share(metric)
+    return f"{change(own.value, metric, 1)}{unit}{between}: {row.verdict}"
 
 
-def _mcnemar(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
-    test, what = pair.mcnemar, "decisions" if comparison.kind == "multi" else "utterances"
+def _mcnemar(comparison: Comparison, pair: Pair, test: McNemar, a: str, b: str) -> str:
+    what = "decisions" if comparison.kind == "multi" else "utterances"
     several = len(comparison.pairs) > 1
     counts = f"only {a} is right {plural(test.only_a, 'time')}, only {b} {plural(test.only_b, 'time')}"
     if test.p is None or pair.mcnemar_holm is None:
@@ -133,15 +155,28 @@ def _mcnemar(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
 
 
 def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> list[str]:
-    changes = [WRONG_TO_RIGHT, RIGHT_TO_WRONG, *([WRONG_TO_WRONG] if pair.count(WRONG_TO_WRONG) else [])]
-    counts = [f"{pair.count(change):,} {change}" for change in changes]
+    scored = bool(pair.flips and pair.flips[0].score)
+    others = AS_NEAR if scored else WRONG_TO_WRONG
+    changes = [NEARER, FARTHER] if scored else [WRONG_TO_RIGHT, RIGHT_TO_WRONG]
+    counts = [f"{pair.count(one):,} {one}" for one in [*changes, *([others] if pair.count(others) else [])]]
     a, b = names[pair.a], names[pair.b]
-    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}", width)
+    what = " to the true score" * scored
+    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}{what}", width)
     shown = pair.flips[:flips]
     if not shown:
         return lines
-    rows = [[flip.id, flip.change, *(_decision(own, width) for own in (flip.target, flip.a, flip.b))] for flip in shown]
-    grid = aligned(["utterance", "change", "label", a, b], rows, width, fixed=2)
+    several = len({flip.score for flip in pair.flips}) > 1
+    rows = [
+        [
+            flip.id,
+            *([printable(flip.score)] if several else []),
+            flip.change,
+            *(_decision(own, width) for own in (flip.target, flip.a, flip.b)),
+        ]
+        for flip in shown
+    ]
+    header = ["utterance", *(["score"] if several else []), "change", "true" if scored else "label", a, b]
+    grid = aligned(header, rows, width, fixed=2 + several)
     # The text is the last column, cut to what the others leave; it is left out if they are shown in several parts.
     room = None if width is None else width - max(map(len, grid)) - 2
     if (room is None or room >= LEAST_TEXT) and len(grid) == len(shown) + 1:
