@@ -104,14 +104,14 @@ def _check_kind(metrics: Sequence[str], kind: str) -> None:
     """Refuse metrics that runs of a kind of task do not have; ``cross_entropy`` and ``jsd`` need votes besides."""
     known = comparable(kind)
     if unfit := [metric for metric in metrics if metric not in known]:
-        of = (
-            "of no scores"
-            if kind == "scores"
-            else "of scores"
-            if unfit[0] in DIMENSION_METRICS
-            else "of multi-label tasks"
-        )
-        raise UsageError(f"--metric {unfit[0]}: is a metric {of}; expected one of {', '.join(known)}")
+        of = "multi-label tasks"
+        if kind == "scores":
+            of = "classes"
+        elif unfit[0] in DIMENSION_METRICS:
+            of = "scores"
+        elif unfit[0] in DISTRIBUTION_METRICS:
+            of = "tasks with one class per utterance"
+        raise UsageError(f"--metric {unfit[0]}: is a metric of {of}; expected one of {', '.join(known)}")
 
 
 def comparable(kind: str) -> tuple[str, ...]:
