@@ -84,7 +84,7 @@ def figure(value: float, metric: str = "") -> str:
     """Write a figure: shares in percent; errors, correlations and divergences in their own unit."""
     if value != value:  # NaN, as of a correlation with constant scores
         return "not defined"
-    return percent(value, 2) if is_share(metric) else f"{value:.3f}"
+    return percent(value, 2) if is_share(metric) else f"{round(value, 3) + 0.0:.3f}"  # adding 0 turns -0.0 into 0.0
 
 
 def interval(own: Estimate | Bin, metric: str = "") -> str:
