@@ -85,10 +85,8 @@ def ensemble(
     shown = [line for own in results for line in show(opened, own, k, judged.get(own.set), width)]
     stored = bool(judged) and not evaluation.unstored  # a report is of labelled splits
     following = [f"next: {run_command('report', output / name, data=data)}"] * stored
-    scores = {one: own.scores for one, own in judged.items() if own.scores is not None}
-    scored = opened.experiment.task.kind == "scores"
-    trust = interval_lines(evaluation, scores) if scored else [show_calibration(evaluation)]
-    told = [part for line in [*show_size(evaluation, before), *trust] for part in wrapped(line, width)]
+    told = [*show_size(evaluation, before), *_trust(opened, evaluation, judged)]
+    told = [part for line in told for part in wrapped(line, width)]
     files.show([*shown, *told, *following])
     if evaluation.unstored:
         raise SertoolError(evaluation.unstored)
@@ -109,6 +107,13 @@ class Judged:
     scores: "ScoreFigures | None" = None
     votes: "VoteFigures | None" = None
     table: "Mapping[str, Any]" = field(default_factory=dict)
+
+
+def _trust(opened: "Ensemble", evaluation: "Evaluation", judged: "Mapping[str, Judged]") -> list[str]:
+    """Say what tells how far predictions can be trusted: intervals of scores, or calibrated probabilities."""
+    if opened.experiment.task.kind != "scores":
+        return [show_calibration(evaluation)]
+    return interval_lines(evaluation, {one: own.scores for one, own in judged.items() if own.scores is not None})
 
 
 def judge(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> Judged:
