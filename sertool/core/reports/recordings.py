@@ -15,6 +15,7 @@ from sertool.core.formatting import readable_size
 from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.table import read_table
 from sertool.core.reports.contents import Report, ReportUtterance, RunReport
+from sertool.core.reports.score_contents import ScoredUtterance
 
 TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
 LARGEST = 300_000  # bytes of an embedded recording: ten seconds at 16 kHz and 16 bit
@@ -88,8 +89,12 @@ def _is_demo(run: RunReport) -> bool:
     return run.dataset == "demo" and "synthetic" in run.caveats
 
 
-def _rows(run: RunReport) -> list[ReportUtterance]:
-    return [row for own in run.sets.values() for row in own.rows]
+def _rows(run: RunReport) -> list[ReportUtterance | ScoredUtterance]:
+    rows: list[ReportUtterance | ScoredUtterance] = []
+    for own in run.sets.values():
+        rows += [*own.rows]
+        rows += [*own.scored]
+    return rows
 
 
 def _most_severe_first(report: Report) -> Iterator[tuple[RunReport, str]]:

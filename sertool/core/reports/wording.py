@@ -1,5 +1,6 @@
 """Figures as people write them: shares in percent, differences in points, p-values. JSON and CSV keep fractions."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -52,6 +53,17 @@ def in_percent(kind: str) -> bool:
 def is_error(metric: str) -> bool:
     """Check whether a metric is an error or a loss, of which less is better."""
     return metric in ALL_METRICS and not ALL_METRICS[metric].higher_is_better
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Return the lowest and highest value of a metric; infinite where there is none.
+
+    >>> bounds_of("accuracy"), bounds_of("ccc"), bounds_of("mae")
+    ((0.0, 1.0), (-1.0, 1.0), (0.0, inf))
+    """
+    if metric in DIMENSION_METRICS:
+        return DIMENSION_METRICS[metric].within
+    return (0.0, math.inf) if metric == "cross_entropy" else (0.0, 1.0)
 
 
 def goal(run: RunReport) -> str:

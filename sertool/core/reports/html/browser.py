@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from sertool.core.reports.contents import ReportUtterance
 from sertool.core.reports.html.isolation import visible
+from sertool.core.reports.score_contents import ScoredUtterance
 
 # Rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript.
 PAGE = 50
@@ -33,7 +34,7 @@ class Pool:
         self._speakers, self._dialogues, self._recordings = Names(), Names(), Names()
         self._places: dict[tuple[Any, ...], int] = {}
 
-    def place(self, row: ReportUtterance) -> int:
+    def place(self, row: ReportUtterance | ScoredUtterance) -> int:
         """Return the place of an utterance, which is added if it is new."""
         speaker, dialogue = self._speakers.place(row.speaker), self._dialogues.place(row.dialogue)
         # Label and prediction are not in it: they belong to a run.

@@ -11,9 +11,10 @@ from markupsafe import Markup
 from sertool.core.formatting import plural
 from sertool.core.reports import wording
 from sertool.core.reports.contents import Report
-from sertool.core.reports.html import figures, isolation, views
+from sertool.core.reports.html import figures, isolation, score_browser, views
 from sertool.core.reports.html.browser import PAGE, Pool
 from sertool.core.reports.html.side_by_side import side_by_side
+from sertool.core.reports.probes import judged_metric
 from sertool.core.reports.summary import counted
 from sertool.core.runs.ensemble_size import how_chosen
 from sertool.core.training.history import best_epoch, went_back
@@ -78,8 +79,8 @@ def _environment() -> Environment:
     environment.filters |= {
         "figure": lambda value, metric="": _typeset(wording.figure(value, metric)),
         "interval": lambda own, metric="": _typeset(wording.interval(own, metric)),
-        "points": lambda value: _typeset(wording.points(value, 1)),  # one decimal, as the intervals have
-        "points_interval": lambda own: _typeset(wording.points_interval(own)),
+        "change": lambda value, metric="": _typeset(wording.change(value, metric, 1)),  # as the intervals
+        "change_interval": lambda own, metric="": _typeset(wording.change_interval(own, metric)),
         "p_value": lambda p: _typeset(wording.p_value(p)),
         "p_equals": lambda p: wording.p_equals(p).replace(" ", "\u00a0"),  # stays on one line
         "metric": wording.metric_name,
@@ -94,7 +95,9 @@ def _environment() -> Environment:
         "percent": lambda value: "–" if value != value else wording.percent(value),
     }
     environment.globals |= {"figures": figures, "views": views, "counted": counted, "side_by_side": side_by_side}
-    environment.globals |= {"best_epoch": best_epoch, "went_back": went_back}
+    environment.globals |= {"best_epoch": best_epoch, "went_back": went_back, "in_percent": wording.in_percent}
+    environment.globals |= {"headline": wording.headline, "goal": wording.goal, "reached_of": wording.reached_of}
+    environment.globals |= {"judged": judged_metric, "is_error": wording.is_error, "score_browser": score_browser}
     return environment
 
 

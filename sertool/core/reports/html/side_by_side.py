@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import RunReport, SetReport, TaskReport
 from sertool.core.reports.html.views import RunView, SetView, columns_of
+from sertool.core.reports.probes import judged_metric
 from sertool.core.reports.wording import (
     NONE,
     capitalised,
+    change,
+    change_interval,
     figure,
+    headline,
+    in_percent,
     interval,
     metric_name,
     percent,
-    points,
-    points_interval,
 )
 
 Cell = tuple[str, str]  # a figure and what is written small below it
@@ -41,11 +44,13 @@ def side_by_side(views: Sequence[RunView], task: TaskReport) -> SideBySide | Non
     )
     if len(runs) < 2:
         return None
+    in_points = ", in points" * in_percent(task.kind)
     reports, tests = [view.own for view, _ in runs], [view.own for _, view in runs]
     groups = {
         "Figures": _figures(tests, task.kind),
         "Recall by class": _recall(reports, tests),
-        f"{capitalised(metric_name('accuracy', task.kind))} falls by, in points": _falls(tests),
+        "Each score": _scores(tests),
+        f"{capitalised(metric_name(judged_metric(task.kind), task.kind))} falls by{in_points}": _falls(tests),
         "Probabilities": [("calibration error", tuple(map(_calibration, tests)))],
         "Slices": [("weak slices", tuple(map(_weak, tests)))],
     }
@@ -83,16 +88,28 @@ def _recalled(own: Estimate | None) -> Cell:
     return percent(own.value), "" if own.low is None else interval(own)
 
 
+def _scores(tests: Sequence[SetReport]) -> list[Row]:
+    """Return rows with CCC and MAE of each score of any run, in the order of the first run that has it."""
+    found = [{one.name: one.metrics for one in test.dimensions} for test in tests]
+    names = dict.fromkeys(name for own in found for name in own)
+    return [
+        (
+            f"{name}, {metric_name(metric, 'scores')}",
+            tuple(_estimated(own[name][metric], metric) if name in own else EMPTY for own in found),
+        )
+        for name in names
+        for metric in headline("scores")
+    ]
+
+
 def _falls(tests: Sequence[SetReport]) -> list[Row]:
-    falls = [{row.name: row.drop for row in test.probes} for test in tests]
+    falls = [{row.name: _fall(row.drop, judged_metric(test.kind)) for row in test.probes} for test in tests]
     names = dict.fromkeys(name for own in falls for name in own)
-    return [(name, tuple(_fall(own.get(name)) for own in falls)) for name in names]
+    return [(name, tuple(own.get(name, EMPTY) for own in falls)) for name in names]
 
 
-def _fall(drop: Estimate | None) -> Cell:
-    if drop is None:
-        return EMPTY
-    return points(drop.value, 1), "" if drop.low is None else points_interval(drop)
+def _fall(drop: Estimate, metric: str) -> Cell:
+    return change(drop.value, metric, 1), "" if drop.low is None else change_interval(drop, metric)
 
 
 def _calibration(test: SetReport) -> Cell:
@@ -102,4 +119,5 @@ def _calibration(test: SetReport) -> Cell:
 
 
 def _weak(test: SetReport) -> Cell:
-    return (f"{sum(row.weak for row in test.slices)}", f"of {len(test.slices)}") if test.slices else EMPTY
+    weak = [row.weak for row in test.slices] or [row.weak for row in test.score_slices]
+    return (f"{sum(weak)}", f"of {len(weak)}") if weak else EMPTY

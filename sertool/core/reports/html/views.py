@@ -20,8 +20,10 @@ from sertool.core.reports.contents import (
 from sertool.core.reports.html import figures
 from sertool.core.reports.html.browser import PAGE, PRINTED, Pool, browser_data
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup
+from sertool.core.reports.html.score_browser import score_browser_data
 from sertool.core.reports.label_reads import LabelRead
-from sertool.core.reports.wording import ALL_METRICS, metric_name
+from sertool.core.reports.score_contents import ScoredUtterance, ScoreSlice
+from sertool.core.reports.wording import ALL_METRICS, headline, in_percent, metric_name
 
 SETS = ("test", "valid")  # shown in this order; others follow
 SEVERITIES = {
@@ -38,19 +40,26 @@ SLICES = {
     "class": "label",
     "speaker": "speaker",
 }
-Kinds = list[tuple[str, list[SliceRow]]]
+AnySlice = SliceRow | ScoreSlice
+Kinds = list[tuple[str, list[AnySlice]]]
 SHOWN = 12  # slices of a kind that are shown at once; if there are more, the kind is folded away
 
 
 @dataclass(frozen=True)
 class SetView:
-    """A set of a run: the first rows of its error browser, and all rows as JSON."""
+    """A set of a run: the first rows of its error browser, of scores those of ``scored``, and all rows as JSON."""
 
     own: SetReport
     place: str  # anchor in the page
     rows: tuple[ReportUtterance, ...]
+    scored: tuple[ScoredUtterance, ...]
     data: Markup
     players: bool
+
+    @property
+    def listed(self) -> int:
+        """Number of utterances in the error browser."""
+        return len(self.own.rows) + len(self.own.scored)
 
 
 @dataclass(frozen=True)
@@ -75,9 +84,13 @@ def run_views(report: Report, pool: Pool) -> list[RunView]:
 
 
 def _set_view(run: RunReport, own: SetReport, place: str, pool: Pool, recordings: Mapping[str, str]) -> SetView:
+    if own.kind == "scores":
+        scored = sorted(own.scored, key=lambda row: row.order)
+        data = score_browser_data(scored, own.dimensions, pool, recordings)
+        return SetView(own, place, (), tuple(scored[:PAGE]), data, any(row.id in recordings for row in scored))
     rows = sorted(own.rows, key=lambda row: row.order)
     data = browser_data(rows, run.class_names, len(own.sizes), pool, recordings)
-    return SetView(own, place, tuple(rows[:PAGE]), data, any(row.id in recordings for row in rows))
+    return SetView(own, place, tuple(rows[:PAGE]), (), data, any(row.id in recordings for row in rows))
 
 
 def findings_by_severity(
@@ -141,7 +154,23 @@ def forest_of(report: Report, metric: str) -> Markup | None:
         published = next((row.value for row in task.published if row.metric == metric), None)
         if rows:
             groups.append(FigureGroup(f"{task.dataset} · {task.task}", published, rows))
-    return figures.forest(groups, title_of(report, metric)) if groups else None
+    return figures.forest(groups, metric, title_of(report, metric)) if groups else None
+
+
+def drawn_metrics(report: Report) -> tuple[str, ...]:
+    """Return the metrics whose intervals are drawn for all runs: the main ones of each kind of task that has a run."""
+    kinds = [task.kind for task in report.tasks if task.ours]
+    return tuple(dict.fromkeys(metric for kind in sorted(kinds, key="scores".__eq__) for metric in headline(kind)))
+
+
+def has_shares(report: Report) -> bool:
+    """Check whether a report has figures that are written in percent, beside those of scores."""
+    return any(in_percent(task.kind) for task in report.tasks)
+
+
+def has_scores(report: Report) -> bool:
+    """Check whether a report has figures of predicted scores."""
+    return any(not in_percent(task.kind) for task in report.tasks)
 
 
 def title_of(report: Report, metric: str) -> str:
@@ -150,7 +179,7 @@ def title_of(report: Report, metric: str) -> str:
     return metric_name(metric, "multi" if kinds == {"multi"} else "single")
 
 
-def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
+def slices_by_kind(rows: Sequence[AnySlice]) -> tuple[Kinds, Kinds]:
     """Group slices by kind. Return the kinds to show at once, and those with so many slices that they are folded."""
     kinds = [*SLICES, *dict.fromkeys(row.kind for row in rows if row.kind not in SLICES)]
     groups = [(SLICES.get(kind, kind), [row for row in rows if row.kind == kind]) for kind in kinds]
@@ -161,6 +190,11 @@ def slices_by_kind(rows: Sequence[SliceRow]) -> tuple[Kinds, Kinds]:
 def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, float]]:
     """Return the four most probable classes, as script.js does."""
     return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
+
+
+def pairs_of(own: SetReport, place: int) -> list[tuple[float, float]]:
+    """Return true and predicted score of each utterance that has both, of one of the scores of a set."""
+    return [(true, row.predicted[place]) for row in own.scored if (true := row.true[place]) is not None]
 
 
 def alike(reads: Sequence[LabelRead]) -> list[tuple[LabelRead, int, LabelRead]]:

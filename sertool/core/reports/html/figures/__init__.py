@@ -10,10 +10,12 @@ from sertool.core.reports.html.figures.forest import (
     shared_scale,
 )
 from sertool.core.reports.html.figures.matrices import FEW, bar, confusion_matrix, reliability
+from sertool.core.reports.html.figures.scores import MOST, range_residuals, scatter, speaker_residuals
 from sertool.core.reports.html.figures.training import NAMED, loss_curves, score_curves
 
 __all__ = [
     "FEW",
+    "MOST",
     "NAMED",
     "DrawnInterval",
     "FigureGroup",
@@ -22,10 +24,13 @@ __all__ = [
     "forest",
     "interval_cell",
     "loss_curves",
+    "range_residuals",
     "reliability",
     "risk_curve",
     "scale_cell",
+    "scatter",
     "score_curves",
     "shared_scale",
     "size_curve",
+    "speaker_residuals",
 ]

@@ -10,6 +10,7 @@ from sertool.core.reports.contents import Size
 from sertool.core.reports.html.figures.drawing import (
     Pair,
     Scale,
+    Unit,
     bottom_axis,
     counted,
     element,
@@ -23,6 +24,7 @@ from sertool.core.reports.html.figures.drawing import (
     polyline,
     span,
 )
+from sertool.core.reports.wording import is_share
 
 WIDTH, HEIGHT = 460, 270  # of a figure, in pixels
 LEFT, RIGHT, TOP, BOTTOM = 44, 444, 26, 226  # edges of the plot, which leave room for ticks and names
@@ -30,6 +32,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 444, 26, 226  # edges of the plot, which leave ro
 
 def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, name: str) -> Markup:
     """Draw a metric of the first k members on each set; a line and a word mark the chosen k."""
+    unit = Unit(metric, name)
     curves = {
         key: [(size.k, value) for size in sizes if math.isfinite(value := size.metrics.get(metric, math.nan))]
         for key, sizes in sets.items()
@@ -38,9 +41,9 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
     last = max((k for points in curves.values() for k, _ in points), default=1)
     x = Scale(1, max(last, 2), LEFT + 10, RIGHT - 10)
     # At least 4 points high, so that noise of a tenth of a point does not look like a trend.
-    y = Scale(*span(values, least=0.04, floor=0.0, ceiling=1.0), BOTTOM, TOP)
+    y = Scale(*unit.span(values, least=0.04), BOTTOM, TOP)
     ticks = counted(last)
-    parts = left_axis(y, LEFT, RIGHT, f"{name}, %")
+    parts = left_axis(y, LEFT, RIGHT, unit.axis, [unit.tick(tick) for tick in y.ticks(5)])
     parts += bottom_axis(x, BOTTOM, "members averaged (k)", ticks, [str(tick) for tick in ticks])
     # The word is on the side of the line that has room.
     late = x(chosen) > (LEFT + RIGHT) / 2
@@ -56,10 +59,11 @@ def size_curve(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, nam
     ]
     for place, (key, points) in enumerate(curves.items()):  # dots only up to 12: more would touch each other
         drawn = [(x(k), y(value)) for k, value in points]
-        tips = [f"{key}, k = {k}: {percent(value)} %" for k, value in points]
+        share = " %" * is_share(metric)
+        tips = [f"{key}, k = {k}: {unit.written(value)}{share}" for k, value in points]
         parts += _curve(drawn, tips, place, dots=last <= 12)
         parts += _legend(RIGHT - 60 * (len(curves) - place), place, key)
-    ends = [f"{key}: {percent(points[0][1])} at k = 1, {percent(points[-1][1])} at k = {points[-1][0]}"
+    ends = [f"{key}: {unit.written(points[0][1])} at k = 1, {unit.written(points[-1][1])} at k = {points[-1][0]}"
             for key, points in curves.items() if points]  # fmt: skip
     title = f"{name} against the number of members"
     return figure(WIDTH, HEIGHT, title, "; ".join([*ends, f"k = {chosen} was chosen"]), parts)

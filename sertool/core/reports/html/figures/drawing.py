@@ -124,7 +124,7 @@ class Scale:
 
 def span(values: Iterable[float], *, least: float, floor: float, ceiling: float) -> Pair:
     """Return round ends around the finite values, at least ``least`` apart, between ``floor`` and ``ceiling``."""
-    finite = [value for value in values if math.isfinite(value)] or [floor]  # without data
+    finite = [value for value in values if math.isfinite(value)] or [floor if math.isfinite(floor) else 0.0]
     step = nice_step(max(max(finite) - min(finite), least) / 8)
     # A value next to zero divided by the step is zero, so that the rounded end would leave it out.
     low = max(floor, min(step * math.floor(min(finite) / step), min(finite)))
@@ -139,6 +139,46 @@ def span(values: Iterable[float], *, least: float, floor: float, ceiling: float)
 def percent(value: float) -> str:
     """Write a share in percent for a tick, without a decimal zero."""
     return wording.percent(value).removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a metric on an axis: percent of a share, the metric's own unit otherwise.
+
+    Attributes:
+        metric: key of the metric.
+        name: its name.
+    """
+
+    metric: str
+    name: str
+
+    def written(self, value: float) -> str:
+        """Write a value in full, as in a tip."""
+        if wording.is_share(self.metric):
+            return percent(value)
+        return "not defined" if value != value else f"{value:.3f}".replace("-", "−")
+
+    def tick(self, value: float) -> str:
+        """Write a round value for a tick."""
+        if wording.is_share(self.metric):
+            return percent(value)
+        return f"{value:.6g}".replace("-", "−") if round(value, 9) else "0"
+
+    @property
+    def axis(self) -> str:
+        """Name of the axis, with the unit, and a warning where less is better."""
+        if wording.is_share(self.metric):
+            return f"{self.name}, %"
+        return f"{self.name}, lower is better" if wording.is_error(self.metric) else self.name
+
+    def span(self, values: Iterable[float], least: float) -> Pair:
+        """Return round ends around the values, at least ``least`` apart; of an error that share of the largest."""
+        finite = [value for value in values if math.isfinite(value)]
+        if wording.is_error(self.metric):
+            least *= max((abs(value) for value in finite), default=1.0) or 1.0
+        low, high = wording.bounds_of(self.metric)
+        return span(finite, least=least, floor=low, ceiling=high)
 
 
 def left_axis(scale: Scale, left: float, right: float, name: str, texts: Sequence[str] | None = None) -> list[Markup]:

@@ -9,6 +9,7 @@ from sertool.core.metrics import Estimate
 from sertool.core.reports import wording
 from sertool.core.reports.html.figures.drawing import (
     Scale,
+    Unit,
     bottom_axis,
     cell,
     element,
@@ -16,10 +17,8 @@ from sertool.core.reports.html.figures.drawing import (
     label,
     line,
     mark,
-    percent,
     polygon,
     shortened,
-    span,
 )
 
 # Pixels. Name and figures of a row stand above its interval, so that the figure is as narrow as a phone.
@@ -46,11 +45,18 @@ class FigureGroup:
     rows: tuple[DrawnInterval, ...]
 
 
-def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
-    """Draw one estimate per row, with a dashed line at the published figure and open marks if selected on test."""
+def forest(groups: Sequence[FigureGroup], metric: str, name: str) -> Markup:
+    """Draw one estimate per row, with a dashed line at the published figure and open marks if selected on test.
+
+    Args:
+        groups: rows of each task.
+        metric: key of the metric, which says its unit.
+        name: its name.
+    """
+    unit = Unit(metric, name)
     values = [value for group in groups for row in group.rows for value in _ends(row.estimate)]
     published = [group.published for group in groups if group.published is not None]
-    scale = Scale(*span([*values, *published], least=0.1, floor=0.0, ceiling=1.0), *PLOT)
+    scale = Scale(*unit.span([*values, *published], least=0.1), *PLOT)
     bottom = TOP + sum(HEAD + ROW * len(group.rows) for group in groups) + 4
     ticks = scale.ticks(6)
     parts = [line(scale(tick), TOP, scale(tick), bottom, "grid") for tick in ticks]
@@ -61,32 +67,37 @@ def forest(groups: Sequence[FigureGroup], metric: str) -> Markup:
         if group.published is not None:
             x = scale(group.published)
             parts.append(line(x, y + HEAD, x, y + HEAD + ROW * len(group.rows), "published"))
-            said.append(f"{group.name}: published {percent(group.published)}")
-            parts.append(label(WIDTH, y + 16, f"published {percent(group.published)}", "tick", "end"))
+            said.append(f"{group.name}: published {unit.written(group.published)}")
+            parts.append(label(WIDTH, y + 16, f"published {unit.written(group.published)}", "tick", "end"))
         y += HEAD
         for row in group.rows:
-            said.append(f"{row.name}{', selected on test' * row.is_open}: {written(row.estimate)}")
+            said.append(f"{row.name}{', selected on test' * row.is_open}: {written(row.estimate, metric)}")
             parts += [
                 label(0, y + 14, shortened(row.name, NAME)),
-                label(WIDTH, y + 14, written(row.estimate), "figures", "end"),
+                label(WIDTH, y + 14, written(row.estimate, metric), "figures", "end"),
                 mark(said[-1], *_mark(row.estimate, scale, y + 28, row.is_open)),
             ]
             y += ROW
-    parts += bottom_axis(scale, bottom, f"{metric}, %", ticks, [percent(tick) for tick in ticks])
-    return figure(WIDTH, bottom + 40, f"{metric} of every run on test", "; ".join(said), parts)
+    parts += bottom_axis(scale, bottom, unit.axis, ticks, [unit.tick(tick) for tick in ticks])
+    return figure(WIDTH, bottom + 40, f"{name} of every run on test", "; ".join(said), parts)
 
 
-def written(estimate: Estimate) -> str:
-    """Write an estimate in percent, as ``71.9 [66.2, 77.0]``."""
-    if estimate.low is None or estimate.high is None:
-        return wording.percent(estimate.value)
-    return "{} [{}, {}]".format(*map(wording.percent, (estimate.value, estimate.low, estimate.high)))
+def written(estimate: Estimate, metric: str = "") -> str:
+    """Write an estimate, of a share in percent, as ``71.9 [66.2, 77.0]``."""
+    unit = Unit(metric, "")
+    values = (estimate.value, estimate.low, estimate.high)
+    found = [
+        (wording.percent(value) if wording.is_share(metric) else unit.written(value))
+        for value in values
+        if value is not None
+    ]
+    return found[0] if len(found) < len(values) else "{} [{}, {}]".format(*found)
 
 
-def shared_scale(estimates: Iterable[Estimate], *others: float, floor: float = 0.0) -> Scale:
+def shared_scale(estimates: Iterable[Estimate], *others: float, metric: str = "") -> Scale:
     """Return a scale that all intervals of a table share, so that their places can be compared."""
     values = [value for estimate in estimates for value in _ends(estimate)]
-    return Scale(*span([*values, *others], least=0.1, floor=floor, ceiling=1.0), 8, CELL - 8)
+    return Scale(*Unit(metric, "").span([*values, *others], least=0.1), 8, CELL - 8)
 
 
 def interval_cell(estimate: Estimate, scale: Scale, reference: float, *, weak: bool = False) -> Markup:
@@ -96,13 +107,13 @@ def interval_cell(estimate: Estimate, scale: Scale, reference: float, *, weak: b
     return cell(CELL, CELL_HEIGHT, line(across, 0, across, CELL_HEIGHT, "reference"), *mark)
 
 
-def scale_cell(scale: Scale) -> Markup:
+def scale_cell(scale: Scale, metric: str = "") -> Markup:
     """Draw the scale of such cells for the head of the table."""
-    ticks = scale.ticks(3)
+    ticks, unit = scale.ticks(3), Unit(metric, "")
     # The labels at the ends are anchored there, so that none is cut off.
     anchors = ["start", *["middle"] * (len(ticks) - 2), "end"]
     places = zip(ticks, anchors, strict=False)
-    labels = [label(scale(tick), 11, percent(tick), "tick", at) for tick, at in places]
+    labels = [label(scale(tick), 11, unit.tick(tick), "tick", at) for tick, at in places]
     return cell(CELL, 14, *labels)
 
 

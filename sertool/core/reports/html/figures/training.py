@@ -9,6 +9,7 @@ from sertool.core.formatting import plural
 from sertool.core.reports.html.figures.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from sertool.core.reports.html.figures.drawing import (
     Scale,
+    Unit,
     bottom_axis,
     counted,
     element,
@@ -17,7 +18,6 @@ from sertool.core.reports.html.figures.drawing import (
     label,
     left_axis,
     mark,
-    percent,
     polygon,
     polyline,
     shortened,
@@ -42,26 +42,33 @@ def loss_curves(histories: Histories) -> Markup:
     return _training(histories, "loss", scale, "mean training loss", said, lambda loss: f"{loss:.3g}")
 
 
-def score_curves(histories: Histories, metric: str) -> Markup:
-    """Draw the validation score of every member over epochs, with its best epoch and where the learning rate fell."""
+def score_curves(histories: Histories, metric: str, name: str) -> Markup:
+    """Draw the validation figure of every member over epochs, with its best epoch and where the learning rate fell."""
     scores = [epoch.score for epochs in histories.values() for epoch in epochs]
-    scale = Scale(*span(scores, least=0.1, floor=0.0, ceiling=1.0), BOTTOM, TOP)
+    unit = Unit(metric, f"validation {name}")
+    scale = Scale(*unit.span(scores, least=0.1), BOTTOM, TOP)
     best = [
-        f"{name}: best {percent(found.score)} in epoch {found.epoch}"
+        f"{name}: best {unit.written(found.score)} in epoch {found.epoch}"
         for name, epochs in histories.items()
         if (found := best_epoch(epochs))
     ]
-    return _training(histories, "score", scale, f"validation {metric}, %", "; ".join(best), percent)
+    return _training(histories, "score", scale, unit.axis, "; ".join(best), unit.written, unit.tick)
 
 
 def _training(
-    histories: Histories, field: str, y: Scale, name: str, said: str, written: Callable[[float], str]
+    histories: Histories,
+    field: str,
+    y: Scale,
+    name: str,
+    said: str,
+    written: Callable[[float], str],
+    tick: Callable[[float], str] | None = None,
 ) -> Markup:
     last = max((epoch.epoch for epochs in histories.values() for epoch in epochs), default=1)
     x = Scale(1, max(last, 2), LEFT + 10, RIGHT - 10)
     ticks = counted(last)
-    parts = left_axis(y, LEFT, RIGHT, name, [written(tick) for tick in y.ticks(5)])
-    parts += bottom_axis(x, BOTTOM, "epoch", ticks, [str(tick) for tick in ticks])
+    parts = left_axis(y, LEFT, RIGHT, name, [(tick or written)(at) for at in y.ticks(5)])
+    parts += bottom_axis(x, BOTTOM, "epoch", ticks, [str(at) for at in ticks])
     marks, named = [], len(histories) <= NAMED
     for place, (member, every) in enumerate(histories.items()):
         epochs = [epoch for epoch in every if math.isfinite(getattr(epoch, field))]

@@ -4,12 +4,6 @@
   const PAGE = 50;
   const PRINTED = 20; // as in style.css
   const pool = JSON.parse(document.getElementById("pool").textContent);
-  const SORTS = {
-    confidence: (row) => row[4],
-    members: (row) => row[5],
-    words: (row) => pool.utterances[row[0]][5],
-    seconds: (row) => pool.utterances[row[0]][4],
-  };
 
   function make(tag, text, className) {
     const node = document.createElement(tag);
@@ -36,10 +30,23 @@
     return audio;
   }
 
+  // The utterances of a set with their classes; a row of the data is as in browser.py.
   class Browser {
+    sorts = {
+      confidence: (row) => row[4],
+      members: (row) => row[5],
+      words: (row) => pool.utterances[row[0]][5],
+      seconds: (row) => pool.utterances[row[0]][4],
+    };
+    order = ", wrong predictions first, the most confident at the top";
+
     constructor(root) {
       const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
       Object.assign(this, { root, data, shown: data.rows, page: 0, sort: null, falling: true });
+    }
+
+    start() {
+      const { root } = this;
       this.form = root.querySelector("form");
       this.body = root.querySelector("tbody");
       this.heads = [...root.querySelectorAll("th[data-sort]")];
@@ -48,21 +55,27 @@
       this.update();
       this.form.hidden = false;
       root.querySelector(".pages").hidden = false;
+      return this;
+    }
+
+    fill(name, places, texts) {
+      for (const place of [...new Set(places)].filter((place) => place >= 0).sort((a, b) => texts[a] < texts[b] ? -1 : 1)) {
+        const option = make("option", texts[place] || "none");
+        option.value = place;
+        option.dir = "auto";
+        this.form.elements[name].append(option);
+      }
+    }
+
+    fillChoices() {
+      const { labels, rows } = this.data;
+      this.fill("target", rows.map((row) => row[1]), labels);
+      this.fill("decision", rows.map((row) => row[2]), labels);
     }
 
     fillForm() {
-      const { labels, rows } = this.data;
-      const fill = (name, places, texts) => {
-        for (const place of [...new Set(places)].filter((place) => place >= 0).sort((a, b) => texts[a] < texts[b] ? -1 : 1)) {
-          const option = make("option", texts[place] || "none");
-          option.value = place;
-          option.dir = "auto";
-          this.form.elements[name].append(option);
-        }
-      };
-      fill("speaker", rows.map((row) => pool.utterances[row[0]][2]), pool.speakers);
-      fill("target", rows.map((row) => row[1]), labels);
-      fill("decision", rows.map((row) => row[2]), labels);
+      this.fill("speaker", this.data.rows.map((row) => pool.utterances[row[0]][2]), pool.speakers);
+      this.fillChoices();
       this.form.addEventListener("input", () => this.update());
       this.form.addEventListener("submit", (event) => event.preventDefault());
       this.form.querySelector("button").addEventListener("click", () => {
@@ -96,13 +109,12 @@
       const is = (name, value) => !wanted[name] || Number(wanted[name]) === value;
       this.shown = this.data.rows.filter((row) => {
         const [id, said, speaker] = pool.utterances[row[0]];
-        return is("speaker", speaker) && is("target", row[1]) && is("decision", row[2]) && is("right", row[3])
-          && is("recording", Number(row[6] >= 0))
+        return is("speaker", speaker) && this.keeps(row, is, wanted)
           && (!text || said.toLowerCase().includes(text) || id.toLowerCase().includes(text));
       });
-      if (this.sort) {
-        const value = SORTS[this.sort];
-        const sign = this.falling ? -1 : 1;
+      if (this.sort || this.chosenOrder(wanted)) {
+        const value = this.sorts[this.sort] ?? this.chosenOrder(wanted);
+        const sign = this.falling || !this.sort ? -1 : 1;
         const known = (row) => value(row) !== null;
         this.shown.sort((a, b) => known(b) - known(a) || sign * (value(a) - value(b)));
       }
@@ -114,6 +126,15 @@
       }
       this.page = 0;
       this.show();
+    }
+
+    keeps(row, is) {
+      return is("target", row[1]) && is("decision", row[2]) && is("right", row[3]) && is("recording", Number(row[6] >= 0));
+    }
+
+    // The order of the rows where no column is sorted by; null for that of the data.
+    chosenOrder() {
+      return null;
     }
 
     // Shows the utterances of one label and prediction, by name.
@@ -130,7 +151,7 @@
       const rows = this.shown.slice(first, first + PAGE);
       this.body.replaceChildren(...rows.map((row) => this.row(row)));
       const count = this.shown.length.toLocaleString("en");
-      const order = this.sort ? "" : ", wrong predictions first, the most confident at the top";
+      const order = this.sort ? "" : this.order;
       this.root.querySelector(".status").textContent = rows.length
         ? `${first + 1} to ${first + rows.length} of ${count}${order}.` : "No utterance matches.";
       const pages = Math.max(1, Math.ceil(this.shown.length / PAGE));
@@ -142,10 +163,9 @@
       this.root.querySelector(".pages span").textContent = `page ${this.page + 1} of ${pages}`;
     }
 
-    row([place, target, decision, right, confidence, members, recording, ...probabilities]) {
-      const [id, text, speaker, dialogue, seconds, words] = pool.utterances[place];
-      const { labels, classes } = this.data;
-      const row = make("tr", undefined, right ? "" : "wrong");
+    // The first two cells: what was said, and by whom.
+    utterance(place, recording) {
+      const [id, text, speaker, dialogue] = pool.utterances[place];
       const head = make("th");
       head.scope = "row";
       const said = make("span", text || "(no text)", "said");
@@ -154,12 +174,19 @@
       if (recording >= 0) head.append(player(recording, id));
       const who = named("td", speaker < 0 ? "–" : pool.speakers[speaker]);
       if (dialogue >= 0) who.append(named("small", pool.dialogues[dialogue]));
+      return [head, who];
+    }
+
+    row([place, target, decision, right, confidence, members, recording, ...probabilities]) {
+      const [seconds, words] = pool.utterances[place].slice(4);
+      const { labels, classes } = this.data;
+      const row = make("tr", undefined, right ? "" : "wrong");
       const decided = make("td", right ? "✓ " : "✗ ");
       const most = probabilities.map((value, at) => [value, at]).sort((a, b) => b[0] - a[0]).slice(0, 4);
       const shares = make("small");
       most.forEach(([value, at], place) => shares.append(place ? " · " : "", make("bdi", classes[at]), ` ${percent(value)}`));
       decided.append(make("bdi", labels[decision] || "none"), shares);
-      row.append(head, who, named("td", labels[target] || "none"), decided);
+      row.append(...this.utterance(place, recording), named("td", labels[target] || "none"), decided);
       for (const value of [percent(confidence), `${members} of ${this.data.members}`, words, seconds === null ? "–" : seconds.toFixed(1)]) {
         row.append(make("td", value, "n"));
       }
@@ -167,8 +194,87 @@
     }
   }
 
+  // The utterances of a set with their scores; a row of the data is as in score_browser.py.
+  class ScoreBrowser extends Browser {
+    order = ", the largest residual first";
+    sorts = {
+      residual: (row) => this.residual(row),
+      spread: (row) => this.spread(row),
+      words: (row) => pool.utterances[row[0]][5],
+      seconds: (row) => pool.utterances[row[0]][4],
+    };
+
+    fillChoices() {
+      const { scores } = this.data;
+      this.fill("score", scores.map((_, place) => place), scores);
+    }
+
+    // The places of the scores that the reader looks at.
+    places() {
+      const chosen = this.form.elements.score.value;
+      return chosen === "" ? this.data.scores.map((_, place) => place) : [Number(chosen)];
+    }
+
+    // Predicted minus true score, as a share of the range; null where the true one is missing.
+    apart(row, place) {
+      const { scores, widths } = this.data;
+      const [known, said] = [row[2 + place], row[2 + scores.length + place]];
+      return known === null ? null : (said - known) / widths[place];
+    }
+
+    // The residual that is furthest from 0, with its sign.
+    furthest(row) {
+      const known = this.places().map((place) => this.apart(row, place)).filter((one) => one !== null);
+      return known.length ? known.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a)) : null;
+    }
+
+    residual(row) {
+      const found = this.furthest(row);
+      return found === null ? null : Math.abs(found);
+    }
+
+    spread(row) {
+      const known = row.slice(2 + 2 * this.data.scores.length);
+      return known.length ? Math.max(...this.places().map((place) => known[place])) : null;
+    }
+
+    keeps(row, is, wanted) {
+      return is("recording", Number(row[1] >= 0)) && (!wanted.side || Number(wanted.side) === Math.sign(this.furthest(row) ?? 0));
+    }
+
+    chosenOrder() {
+      return (row) => this.residual(row);
+    }
+
+    row(row) {
+      const { scores } = this.data;
+      const [seconds, words] = pool.utterances[row[0]].slice(4);
+      const minus = (text) => text.replace("-", "−");
+      const told = make("td");
+      scores.forEach((name, place) => {
+        const [known, said] = [row[2 + place], row[2 + scores.length + place]];
+        const one = make("div");
+        one.append(make("bdi", name), minus(` ${known === null ? "–" : known.toFixed(2)}`), minus(` → ${said.toFixed(2)}`));
+        const apart = Number((said - known).toFixed(2));
+        if (known !== null) one.append(" ", make("span", minus(`${apart > 0 ? "+" : ""}${apart.toFixed(2)}`), "apart"));
+        told.append(one);
+      });
+      const [residual, spread] = [this.residual(row), this.spread(row)];
+      const cells = make("tr");
+      cells.append(...this.utterance(row[0], row[1]), told);
+      for (const value of [
+        residual === null ? "–" : (100 * residual).toFixed(1), spread === null ? "–" : spread.toFixed(2), words, seconds === null ? "–" : seconds.toFixed(1),
+      ]) {
+        cells.append(make("td", value, "n"));
+      }
+      return cells;
+    }
+  }
+
   const browsers = new Map();
-  for (const root of document.querySelectorAll(".browser")) browsers.set(`#${root.dataset.list}`, new Browser(root));
+  for (const root of document.querySelectorAll(".browser")) {
+    browsers.set(`#${root.dataset.list}`, new (root.dataset.kind === "scores" ? ScoreBrowser : Browser)(root).start());
+  }
 
   // A cell of a confusion matrix is a link to the list of utterances, which then shows those of the cell.
   for (const link of document.querySelectorAll("svg a.mark")) {
