@@ -77,7 +77,7 @@ def test_a_forest_has_a_row_a_run_and_a_line_at_what_was_published():
         DrawnInterval("calls", Estimate(0.7, 0.6, 0.8), is_open=False),
         DrawnInterval("calls-paper", Estimate(0.75, 0.65, 0.85), is_open=True),
     )
-    figure = figures.forest([FigureGroup("CALLS · emotion", 0.72, rows)], "UAR")
+    figure = figures.forest([FigureGroup("CALLS · emotion", 0.72, rows)], "uar", "UAR")
     assert xml(figure)[1].text == (
         "CALLS · emotion: published 72; calls: 70.0 [60.0, 80.0]; calls-paper, selected on test: 75.0 [65.0, 85.0]"
     )
@@ -90,7 +90,9 @@ def test_a_forest_has_a_row_a_run_and_a_line_at_what_was_published():
 def test_a_forest_of_any_figures_is_drawn(values, published):
     rows = tuple(DrawnInterval("a", Estimate(value, *((0.0, value) if value > 0.5 else ())), False) for value in values)
     assert inside(
-        figures.forest([FigureGroup("x", published, (*rows, DrawnInterval("b", Estimate(math.nan), True)))], "UAR")
+        figures.forest(
+            [FigureGroup("x", published, (*rows, DrawnInterval("b", Estimate(math.nan), True)))], "uar", "UAR"
+        )
     )
 
 
@@ -136,7 +138,7 @@ def test_training_curves_mark_the_best_epoch_and_where_the_rate_fell():
         "run-1": epochs("better", "went back", "better", "worse", "went back, stopped"),
         "run-2": epochs("better"),
     }
-    figure = figures.score_curves(histories, "UAR")
+    figure = figures.score_curves(histories, "uar", "UAR")
     assert xml(figure)[1].text == "run-1: best 50 in epoch 3; run-2: best 50 in epoch 1"
     assert len(classes(figure, "member")) == 3  # a line of run-1, two of the legend: run-2 is a single dot
     assert (len(classes(figure, "dot")), len(classes(figure, "drop"))) == (2, 2)
@@ -158,7 +160,7 @@ def test_training_curves_mark_the_best_epoch_and_where_the_rate_fell():
 )
 def test_training_curves_of_nearly_nothing_are_drawn(histories):
     assert inside(figures.loss_curves(histories))
-    assert inside(figures.score_curves(histories, "UAR"))
+    assert inside(figures.score_curves(histories, "uar", "UAR"))
 
 
 def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
@@ -179,7 +181,7 @@ def test_a_reliability_diagram_has_a_point_and_a_count_a_bin():
 @pytest.mark.parametrize("number", [0, 10, 11, 50])
 def test_training_curves_of_any_number_of_members_are_drawn(number):
     histories = {f"fold-{place}-run-1": epochs("better", "worse", "better") for place in range(number)}
-    figure = figures.score_curves(histories, "UAR")
+    figure = figures.score_curves(histories, "uar", "UAR")
     assert inside(figure)
     assert len(classes(figure, "mark")) == (3 * number if number <= 10 else number)
     legend = [text for text in texts(figure) if text.startswith("fold")]

@@ -1,4 +1,4 @@
-"""Each figure of a set, a run or a task as a matplotlib figure. Axes are in percent, as papers write shares."""
+"""Each figure of a set, a run or a task as a matplotlib figure. Axes of shares are in percent, as papers write them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from sertool.core.metrics import Estimate
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.contents import ClassRow, Size, TaskReport
 from sertool.core.reports.figures.style import COLOURS, COLUMN, DASHES, GREY, MARKS, new_figure
-from sertool.core.reports.wording import capitalised, figure, is_share, metric_name
+from sertool.core.reports.wording import capitalised, figure, is_error, is_share, metric_name
 from sertool.core.training.history import MemberEpoch, best_epoch
 
 if TYPE_CHECKING:
@@ -92,24 +92,24 @@ def sizes_chart(sets: Mapping[str, Sequence[Size]], chosen: int, metric: str, ki
         axes.plot(*zip(*known, strict=True), label=name, **_look(place))
     axes.axvline(chosen, color=GREY, linestyle=":", label=f"k = {chosen}, reported")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="members averaged, k", ylabel=_unit(metric, kind))
+    axes.set(xlabel="members averaged, k", ylabel=unit_of(metric, kind))
     axes.grid(visible=True, axis="y")
     axes.legend()
     return plot
 
 
-def training_chart(histories: Mapping[str, Sequence[MemberEpoch]], field: str, name: str) -> "Figure":
+def training_chart(histories: Mapping[str, Sequence[MemberEpoch]], field: str, name: str, scale: float = 1) -> "Figure":
     """Draw a value of each member over epochs, with a mark at the epoch whose weights were kept.
 
     Args:
         histories: epochs by member.
         field: attribute of an epoch: ``loss`` or ``score``.
         name: name of the axis.
+        scale: factor of the values, 100 for percent.
     """
     from matplotlib.ticker import MaxNLocator
 
     plot, axes = new_figure(2.4)
-    scale = 100 if field == "score" else 1
     few = len(histories) <= TOLD_APART
     for place, (member, epochs) in enumerate(histories.items()):
         look = _look(place) if few else {"color": COLOURS[0], "alpha": 0.3}
@@ -154,7 +154,7 @@ def forest_chart(task: TaskReport, metric: str) -> "Figure":
         axes.set_title(f"dashed: published, {figure(published, metric)}", loc="right", fontsize=6, color=GREY)
     axes.set_yticks(range(len(rows)), [row.run for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(_unit(metric, task.kind))
+    axes.set_xlabel(unit_of(metric, task.kind))
     axes.grid(visible=True, axis="x")
     return plot
 
@@ -194,6 +194,8 @@ def _percent(value: float, metric: str) -> float:
     return 100 * value if is_share(metric) else value
 
 
-def _unit(metric: str, kind: str) -> str:
-    """Name an axis: the metric, and percent where it is a share."""
-    return capitalised(metric_name(metric, kind)) + (", %" if is_share(metric) else "")
+def unit_of(metric: str, kind: str, before: str = "") -> str:
+    """Name an axis: the metric, percent where it is a share, and a warning where less is better."""
+    lower = ", lower is better" if is_error(metric) else ""
+    name = f"{before}{metric_name(metric, kind)}" if before else capitalised(metric_name(metric, kind))
+    return name + (", %" if is_share(metric) else lower)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from sertool.core.errors import UsageError
 from sertool.core.formatting import file_name, first_few
-from sertool.core.reports.contents import Report, RunReport, TaskReport
-from sertool.core.reports.figures import charts
+from sertool.core.reports.contents import Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.figures import charts, score_charts
 from sertool.core.reports.figures.style import GREY, print_style
-from sertool.core.reports.wording import ALL_METRICS, metric_name
+from sertool.core.reports.wording import ALL_METRICS, is_share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,20 +117,36 @@ def _of_run(run: RunReport) -> Iterator[PrintFigure]:
     folder, stamp = file_name(run.name), " · ".join(part for part in (run.stamp, run.caveats) if part)
     make = partial(PrintFigure, stamp=stamp)
     if any(run.histories.values()):
-        score = f"validation {metric_name(run.select, run.kind)}, %"
+        score = charts.unit_of(run.select, run.kind, "validation ")
         yield make(
             f"{folder}/training-loss", draw=partial(charts.training_chart, run.histories, "loss", "training loss")
         )
-        yield make(f"{folder}/training-score", draw=partial(charts.training_chart, run.histories, "score", score))
+        scale = 100 if is_share(run.select) else 1
+        draw = partial(charts.training_chart, run.histories, "score", score, scale)
+        yield make(f"{folder}/training-score", draw=draw)
     sizes = {name: own.sizes for name, own in run.sets.items() if len(own.sizes) > 1}
     if sizes:
         chosen = next(iter(run.sets.values())).k
         yield make(f"{folder}/members", draw=partial(charts.sizes_chart, sizes, chosen, run.select, run.kind))
     for name, own in run.sets.items():
         before = f"{folder}/{file_name(name)}"
-        yield make(f"{before}-classes", draw=partial(charts.classes_chart, own.classes))
+        if own.classes:
+            yield make(f"{before}-classes", draw=partial(charts.classes_chart, own.classes))
+        yield from _of_scores(own, before, make)
         if own.confusion is not None:
             yield make(f"{before}-confusion", draw=partial(charts.confusion_chart, own.confusion, run.class_names))
         if own.calibration is not None:
             yield make(f"{before}-reliability", draw=partial(charts.reliability_chart, own.calibration.bins))
             yield make(f"{before}-risk", draw=partial(charts.risk_chart, own.calibration.risk))
+
+
+def _of_scores(own: SetReport, before: str, make: Callable[..., PrintFigure]) -> Iterator[PrintFigure]:
+    for place, one in enumerate(own.dimensions):
+        pairs = [(true, row.predicted[place]) for row in own.scored if (true := row.true[place]) is not None]
+        name = f"{before}-{file_name(one.name)}"
+        if pairs:
+            yield make(f"{name}-scatter", draw=partial(score_charts.scatter_chart, one, pairs))
+        if one.bins:
+            yield make(f"{name}-ranges", draw=partial(score_charts.range_chart, one))
+        if one.speakers:
+            yield make(f"{name}-speakers", draw=partial(score_charts.speaker_chart, one))
