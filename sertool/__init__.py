@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from sertool.core.errors import DataError, SertoolError, UsageError
+    from sertool.core.inference.prediction import Prediction
     from sertool.core.inference.predictor import Predictor
-    from sertool.core.inference.results import Prediction, PredictionList
+    from sertool.core.inference.results import PredictionList
 
 __all__ = [
     "DataError",
@@ -27,7 +28,7 @@ __all__ = [
 
 _PLACES = {
     "DataError": "sertool.core.errors",
-    "Prediction": "sertool.core.inference.results",
+    "Prediction": "sertool.core.inference.prediction",
     "PredictionList": "sertool.core.inference.results",
     "Predictor": "sertool.core.inference.predictor",
     "SertoolError": "sertool.core.errors",

@@ -9,10 +9,11 @@ from sertool.commands._console import console, counting, say
 from sertool.commands._outputs import Outputs
 from sertool.commands._predictions import json_lines
 from sertool.core.formatting import plural
-from sertool.core.inference.results import Prediction, prediction_rows
+from sertool.core.inference.prediction import Prediction, check_abstaining
+from sertool.core.inference.results import Cells, prediction_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sertool.core.compute.device import Precision
     from sertool.core.compute.jobs import Launcher
@@ -69,14 +70,15 @@ class PredictionJob:
         Raises:
             DataError: inputs cannot be used, and they may not be left out. Of a job with results that grow the others
                 are in the results; else nothing was predicted.
-            UsageError: another job was cut off that wrote to the same file.
+            UsageError: another job was cut off that wrote to the same file, or ``abstain`` is given for scores.
         """
         from sertool.core.files.csv_text import csv_text
 
+        check_abstaining(abstain, self.opened.ranges, "--abstain")
         if self.is_long and any(option in files for option in GROWING):
             return self._grow(files, abstain, raw=raw)
         predictions, bad = self._read_first()
-        files.write("--csv", csv_text(prediction_rows(self.opened.classes, predictions, abstain), raw=raw))
+        files.write("--csv", csv_text(self._rows(predictions, abstain), raw=raw))
         files.write("--jsonl", json_lines(predictions, abstain))
         return predictions, bad
 
@@ -111,12 +113,12 @@ class PredictionJob:
                     say(console(), f"resuming: {done:,} of {plural(len(self.inputs.clips), 'input')} are done")
             add = {option: stack.enter_context(files.growing(option)) for option in GROWING if option in files}
             if "--csv" in add:
-                add["--csv"](csv_text(prediction_rows(self.opened.classes, [], abstain)))
+                add["--csv"](csv_text(self._rows([], abstain)))
 
             def written() -> "Iterator[PredictedShard]":
                 for shard in self._shards(journal):
                     if "--csv" in add:
-                        _, *rows = prediction_rows(self.opened.classes, shard.predictions, abstain)
+                        _, *rows = self._rows(shard.predictions, abstain)
                         add["--csv"](csv_text(rows, raw=raw))
                     if "--jsonl" in add:
                         add["--jsonl"](json_lines(shard.predictions, abstain))
@@ -127,6 +129,9 @@ class PredictionJob:
             if journal is not None:
                 journal.end()
             return result
+
+    def _rows(self, predictions: "Sequence[Prediction]", abstain: float | None) -> list[Cells]:
+        return prediction_rows(self.opened.classes, predictions, abstain, scores=bool(self.opened.ranges))
 
     def _shards(self, journal: "Journal | None" = None) -> "Iterator[PredictedShard]":
         from sertool.core.inference.shards import predict_shards

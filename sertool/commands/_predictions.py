@@ -6,22 +6,25 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sertool.core.formatting import LINES, cut, first_lines, padded, printable, total_width
+from sertool.core.inference.notebook import Track
+from sertool.core.inference.prediction import Prediction, percent
 from sertool.core.inference.results import (
     NAMES,
-    Prediction,
     answer_columns,
     count_answers,
     have_times,
     how_calibrated,
-    percent,
+    score_columns,
     share_columns,
 )
 
 if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
     from sertool.core.inference.predictor import Predictor
+    from sertool.core.metrics.conformal import Intervals
 
 BAR, SHORT_BAR = 20, 10  # columns of a bar for probability 1
+TRACK = 25  # columns of the range of a score
 LEAST_NAME = 20  # columns that names get before the classes' own columns go
 
 
@@ -32,7 +35,7 @@ def show(
     width: int | None,
     places: Sequence[str] = (),
 ) -> list[str]:
-    """Format predictions as lines: bars of all classes for one prediction, a table for several.
+    """Format predictions as lines: bars of all classes or scores for one prediction, a table for several.
 
     Args:
         opened: the model that made them.
@@ -47,7 +50,7 @@ def show(
         return [_title(opened, predictions), *_bars(predictions[0], abstain)]
     limit = LINES if width is not None and len(predictions) > SHARD else None
     names = {own.name for own in predictions}
-    # All classes if they fit beside a name of readable length, else the two most probable ones.
+    # All classes if they fit beside a name of readable length, else the two most probable ones; or all intervals.
     grid = _grid(opened, predictions, abstain, limit, every=True)
     if width is not None and _least_width(grid) > width:
         grid = _grid(opened, predictions, abstain, limit, every=False)
@@ -74,11 +77,35 @@ def _title(opened: "Predictor", predictions: Sequence[Prediction]) -> str:
 
 def _bars(own: Prediction, abstain: float | None) -> list[str]:
     lines = [own.title, *([printable(own.text)] if own.text else []), ""]
+    if own.ranges and not own.uninformed:
+        return [*lines, *_tracks(own)]
     if not own.uninformed:
         width = max(map(len, own.probabilities))
         lines += [f"{name:<{width}}  {percent(p):>5} %  {_bar(p, BAR)}".rstrip() for name, p in own.ranking.items()]
         lines.append("")
     return [*lines, own.sentence(abstain)]
+
+
+def _tracks(own: Prediction) -> list[str]:
+    """Draw each score on its range, with its interval."""
+    columns: list[list[str]] = [[], [], [], []]
+    for name, value in own.scores.items():
+        low, high = own.ranges[name]
+        track = _track(Track(name, value, own.intervals.get(name, (value, value)), (low, high), ""))
+        cells = (printable(name), own.written(name), own.written_interval(name), f"{low:g} {track} {high:g}")
+        for column, cell in zip(columns, cells, strict=True):
+            column.append(cell)
+    begins = [cell.index(" ") for cell in columns[3]]
+    columns[3] = [" " * (max(begins) - begin) + cell for begin, cell in zip(begins, columns[3], strict=True)]
+    # padded() takes the first row for a header.
+    return padded([["", *column] for column in columns if any(column)])[1:]
+
+
+def _track(own: Track) -> str:
+    first, value, last = (round(share * (TRACK - 1)) for share in own.shares)
+    line = ["━" if first <= place <= last else "─" for place in range(TRACK)]
+    line[value] = "●"
+    return "".join(line)
 
 
 def _bar(probability: float, width: int) -> str:
@@ -88,7 +115,12 @@ def _bar(probability: float, width: int) -> str:
 def _grid(
     opened: "Predictor", predictions: Sequence[Prediction], abstain: float | None, limit: int | None, *, every: bool
 ) -> list[list[str]]:
-    """Build header and rows: with the probability of every class, or with a bar and the second most probable class."""
+    """Build header and rows: with the probability of every class, or with a bar and the second most probable class.
+
+    Of scores with their intervals, or without.
+    """
+    if opened.ranges:
+        return score_columns(opened.classes, predictions, limit, intervals=every)
     answers = answer_columns(predictions, abstain, limit)
     if every:
         others = share_columns(opened.classes, predictions, limit)
@@ -101,7 +133,7 @@ def _bar_and_second(own: Prediction) -> list[str]:
     if own.uninformed:
         return ["", ""]
     second = " ".join(f"{name} {percent(p)}" for name, p in [*own.ranking.items()][1:2])
-    return [_bar(own.probability, SHORT_BAR), second]
+    return [_bar(own.probability or 0.0, SHORT_BAR), second]
 
 
 def _columns(grid: list[list[str]]) -> list[list[str]]:
@@ -141,22 +173,36 @@ def predictions_table(
     refused: Sequence["RefusedClip"],
 ) -> dict[str, Any]:
     """Return everything as plain data; the predicted class is included even if the answer is unsure."""
-    calibration = opened.calibration
+    calibration, intervals = opened.calibration, opened.intervals
     return {
         "name": opened.trained.name,
         "dataset": opened.trained.corpus,
         "synthetic": opened.trained.synthetic,
         "machine_text": opened.trained.machine_text,
         "task": opened.trained.task.name,
+        "kind": opened.trained.task.kind,
         "classes": list(opened.classes),
+        "ranges": {name: list(ends) for name, ends in opened.ranges.items()} or None,
         "members": list(opened.members),
         "size": opened.size.table,
         "calibrated": not opened.uncalibrated,
         "uncalibrated": opened.uncalibrated,
         "temperature": None if calibration is None else calibration.temperature,
+        "intervals": None if intervals is None else _intervals_table(intervals),
         "abstain": abstain,
         "predictions": [_entry(own, abstain) for own in predictions],
         "left_out": [{"id": item.name, "reason": item.reason} for item in refused],
+    }
+
+
+def _intervals_table(own: "Intervals") -> dict[str, Any]:
+    """Return the intervals of scores as plain data: how wide they are, and what they were fitted on."""
+    return {
+        "level": own.level,
+        "half": dict(zip(own.names, own.half, strict=True)),
+        "utterances": own.utterances,
+        "reasons": {name: reason for name, reason in zip(own.names, own.reasons, strict=True) if reason},
+        "note": own.note,
     }
 
 
@@ -168,4 +214,5 @@ def json_lines(predictions: Sequence[Prediction], abstain: float | None) -> str:
 
 def _entry(own: Prediction, abstain: float | None) -> dict[str, Any]:
     fields = asdict(own)
+    del fields["ranges"]  # the same for all
     return {"id": fields.pop("name"), "unsure": own.unsure(abstain), **fields}

@@ -21,7 +21,20 @@ from sertool.core.formatting import escaped
 STDOUT = "standard output"
 SUBSTITUTE = "sertool.substitute"  # name of the error handler below
 # Signs of our own tables and sentences, for an encoding that lacks them; every other sign becomes a question mark.
-PLAIN = {"·": "-", "━": "=", "…": "...", "–": "-", "−": "-", "—": "-", "±": "+-", "≠": "!=", "→": "->", "’": "'"}
+PLAIN = {
+    "·": "-",
+    "━": "=",
+    "─": "-",
+    "●": "o",
+    "…": "...",
+    "–": "-",
+    "−": "-",
+    "—": "-",
+    "±": "+-",
+    "≠": "!=",
+    "→": "->",
+    "’": "'",
+}
 # Progress bars of libraries begin with the return of the cursor, or only move it between several bars.
 _BAR = re.compile(r"\r|(?:\x1b\[A)+\Z")
 

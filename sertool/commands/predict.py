@@ -1,4 +1,4 @@
-"""``sertool predict``: predict the classes of recordings and texts with a trained ensemble."""
+"""``sertool predict``: predict the classes or the scores of recordings and texts with a trained ensemble."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ from sertool.commands._outputs import Outputs
 from sertool.commands._prediction_jobs import PredictionJob
 from sertool.commands._predictions import left_out, predictions_table, show
 from sertool.core.formatting import printable
-from sertool.core.inference.results import Prediction
+from sertool.core.inference.prediction import Prediction
 
 if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
@@ -71,11 +71,11 @@ def predict(
     address: options.Address = None,
     gpus_each: options.Gpus = 1.0,
 ) -> None:
-    """Predict the classes of recordings, texts, or both.
+    """Predict the classes or the scores of recordings, texts, or both.
 
-    Shows the predicted class and the probability of every class. All inputs are read first: if one of them cannot be
-    used, the command stops before anything is predicted. With more than 512 inputs, --csv and --jsonl grow while the
-    command works; the same command goes on after it was cut off.
+    Shows the predicted class and the probability of every class, or each score with its interval. All inputs are read
+    first: if one of them cannot be used, the command stops before anything is predicted. With more than 512 inputs,
+    --csv and --jsonl grow while the command works; the same command goes on after it was cut off.
     """
     from sertool.core.inference.clips import check_window, collect
 

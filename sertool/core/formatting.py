@@ -1,5 +1,6 @@
 """Human-readable text: outside text made safe, plurals, sizes, short lists, wrapped lines, aligned columns."""
 
+import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -88,6 +89,16 @@ def share(part: int, whole: int) -> str:
     """
     percent = 100 * part / max(whole, 1)
     return f"{percent:.0f} % of {whole:,}" if percent >= 1 else f"under 1 % of {whole:,}"
+
+
+def in_range(value: float, low: float, high: float) -> str:
+    """Write a value with as many decimals as three significant digits of its range have.
+
+    >>> in_range(3.4159, 1, 5), in_range(-0.004, -1, 1), in_range(57.31, 0, 100)
+    ('3.42', '0.00', '57.3')
+    """
+    decimals = 3 - math.ceil(math.log10(high - low))
+    return f"{value:z.{min(max(decimals, 0), 12)}f}"
 
 
 def readable_size(size: float) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -141,7 +142,8 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
     settings = [__version__, resolved(trained.recipe), trained.task.classes, opened.members, temperature]
     settings += [precision.name, str(precision.device), listener.window, listener.hop, trained.word_splitting]
     notes = [note for note in (trained.frontend, trained.text_frontend) if note is not None]  # with hashes of encoders
-    digest.update(json.dumps([*settings, *notes], default=str).encode())
+    fitted = [asdict(opened.intervals)] if opened.intervals is not None else []
+    digest.update(json.dumps([*settings, *notes, *fitted], default=str).encode())
     for fold in trained.inputs:
         digest.update(json.dumps(list(fold.vocabulary.index)).encode())
     for member in opened.size.chosen(trained.members):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from sertool.core.formatting import first_few, first_lines, plural, printable
 from sertool.core.inference.clips import Clip
 from sertool.core.inference.passages import Listener
+from sertool.core.inference.prediction import Prediction, lacks_what
 from sertool.core.inference.predictor import Predictor
-from sertool.core.inference.results import Prediction
 from sertool.core.inference.trust import UNSURE, in_words
 
 
@@ -17,18 +17,25 @@ def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predicti
     lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []
     lines += [f"warning: {line}" for line in first_lines(_remarks(predictions))]
     lines += [f"note: {line}" for line in (*_inputs(listener, clips, predictions), *_lacking(opened, predictions))]
-    if opened.calibration is None:
+    return [*lines, *(f"note: {line}" for line in _trust(opened))]
+
+
+def _trust(opened: Predictor) -> list[str]:
+    """Say why probabilities are uncalibrated or scores have no interval, or within which limits they are and have."""
+    certainty, own = opened.certainty, opened.intervals or opened.calibration
+    if own is None and not opened.trained.task.is_soft:
         members, trained = len(opened.members), opened.trained
         index = f" --members {opened.size.k}" * (opened.size.chosen_by == "user")
-        lines.append(
-            "note: uncalibrated: no temperature was fitted for "
-            f"{'this member' if members == 1 else f'these {members} members'}; "
-            f"sertool ensemble --name {trained.name}{index} fits one, if there is validation to fit it on"
-        )
-    elif opened.uncalibrated:
-        lines.append(f"note: uncalibrated: {opened.uncalibrated}")
-    elif opened.calibration.note:
-        lines.append(f"note: interval of the temperature: {opened.calibration.note}")
+        who = "this member" if members == 1 else f"these {members} members"
+        fits = f"for {who}; sertool ensemble --name {trained.name}{index} fits"
+        if opened.ranges:
+            return [f"without intervals: none were fitted {fits} them, if there is validation to fit them on"]
+        return [f"uncalibrated: no temperature was fitted {fits} one, if there is validation to fit it on"]
+    if opened.uncalibrated:
+        return [f"{lacks_what(opened.ranges)}: {opened.uncalibrated}"]
+    lines = [f"no interval of {name}: {reason}" for name, reason in certainty.reasons.items()]
+    if own is not None and own.note:
+        lines.append(f"{'intervals' if opened.ranges else 'interval of the temperature'}: {own.note}")
     return lines
 
 
@@ -39,7 +46,7 @@ def _lacking(opened: Predictor, predictions: Sequence[Prediction]) -> list[str]:
         if own.lacking and (own.uninformed or not opened.uncalibrated):
             groups.setdefault((own.uninformed, own.lacking), []).append(own)
     return [
-        f"{_of(some, predictions)}: {UNSURE if uninformed else 'uncalibrated'}: {in_words(lacking)}"
+        f"{_of(some, predictions)}: {UNSURE if uninformed else lacks_what(opened.ranges)}: {in_words(lacking)}"
         for (uninformed, lacking), some in groups.items()
     ]
 

@@ -17,22 +17,23 @@ from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend, open_text_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import printable
+from sertool.core.inference.certainty import Certainty, claims, read_certainty, withdrawn
 from sertool.core.inference.frontends import Frontends
 from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.inference.notebook import box, facts, line
 from sertool.core.inference.passages import Listener, Passage
-from sertool.core.inference.results import Prediction, PredictionList
+from sertool.core.inference.prediction import Prediction, Range, lacks_what
+from sertool.core.inference.results import PredictionList
 from sertool.core.inference.speakers import Speakers, fit_passages
-from sertool.core.inference.trust import UNSURE, Lack, in_words, lack_of
-from sertool.core.metrics.calibration import Calibration, probabilities, why_uncalibrated
-from sertool.core.metrics.classification import decide
+from sertool.core.inference.trust import Lack, in_words, lack_of
+from sertool.core.metrics.calibration import Calibration
+from sertool.core.metrics.conformal import Intervals
 from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
 from sertool.core.runs.ensemble_size import EnsembleSize, size_for
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
 from sertool.core.runs.reference import open_reference
-from sertool.core.runs.temperature import read_calibration
 
 # Clips whose passages are predicted together. A cluster divides its work at the same clips, because the padding of a
 # batch changes results by rounding errors.
@@ -53,20 +54,15 @@ class Predictor:
         trained: all members, recipe, task and vocabularies.
         size: number of members that are averaged, in each fold, and where it comes from.
         members: names of the members that are averaged.
-        calibration: temperature of these members, or why validation cannot tell it; None if `sertool ensemble` has
-            stored none for them.
-        uncalibrated: reason why no prediction is calibrated; empty if they are.
+        certainty: temperature or intervals of these members, or why there are none.
     """
 
-    def __init__(
-        self, trained: Trained, size: EnsembleSize, calibration: Calibration | None, precision: Precision
-    ) -> None:
+    def __init__(self, trained: Trained, size: EnsembleSize, certainty: Certainty, precision: Precision) -> None:
         chosen = size.chosen(trained.members)
         self.trained = trained
         self.size = size
         self.members = tuple(member.name for member in chosen)
-        self.calibration = calibration if calibration and calibration.fits(self.members) else None
-        self.uncalibrated = why_uncalibrated(self.calibration)
+        self.certainty = certainty
         self._folds = [member.fold for member in chosen]
         # Each fold has the words of its own training set.
         self._words = [trained.inputs[fold].vocabulary.index for fold in sorted(set(self._folds))]
@@ -79,8 +75,29 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the logits."""
+        """Names of the classes, in the order of the logits; or of the scores."""
         return self.trained.task.classes
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """Lowest and highest value of each score; empty for classes."""
+        task = self.trained.task
+        return dict(zip(task.classes, task.ranges, strict=True)) if task.ranges else {}
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Temperature of the members, or why validation cannot tell it; None if there is none, and for scores."""
+        return self.certainty.calibration
+
+    @property
+    def intervals(self) -> Intervals | None:
+        """Half the widths of the intervals of scores; None if there are none, and for classes."""
+        return self.certainty.intervals
+
+    @property
+    def uncalibrated(self) -> str:
+        """Reason why no prediction is calibrated, or why no score has an interval; else empty."""
+        return self.certainty.uncalibrated
 
     @property
     def title(self) -> str:
@@ -92,22 +109,22 @@ class Predictor:
     @property
     def calibrated_on(self) -> str:
         """Words for the utterances that predictions are calibrated on; empty if no prediction is calibrated."""
-        if self.calibration is None or self.uncalibrated:
-            return ""
-        return f"calibrated on {self.calibration.utterances} validation utterances"
+        return self.certainty.words
 
     def __repr__(self) -> str:
-        parts = self.title, self.calibrated_on or "uncalibrated", ", ".join(self.classes)
+        what = self.trained.task.shown if self.ranges else ", ".join(self.classes)
+        parts = self.title, self.calibrated_on or lacks_what(self.ranges), what
         return printable(f"<Predictor {' · '.join(parts)}>")
 
     def _repr_html_(self) -> str:
         """Name the model, its classes and its inputs for a notebook."""
+        names, sure = ("scores", "intervals") if self.ranges else ("classes", "probabilities")
         pairs = {
             "corpus": self.trained.corpus,
-            "classes": ", ".join(self.classes),
+            names: self.trained.task.shown if self.ranges else ", ".join(self.classes),
             "inputs": " and ".join(self.trained.recipe.dataset.modalities),
             "members": self.size.explained,
-            "probabilities": self.calibrated_on or f"uncalibrated: {self.uncalibrated}",
+            sure: self.calibrated_on or f"{lacks_what(self.ranges)}: {self.uncalibrated}",
         }
         return box([line(self.title, strong=True), facts(pairs.items())])
 
@@ -183,7 +200,7 @@ class Predictor:
             passages = list(listen_to(listener, audio, text, speaker, sample_rate))
         predictions = self.predict_passages(passages)  # outside the lock, which it takes itself
         several = are_several(audio, text) or window is not None
-        return PredictionList(predictions, self.classes) if several else predictions[0]
+        return PredictionList(predictions, self.classes, self.ranges) if several else predictions[0]
 
     def listener(self, window: float | None = None, hop: float | None = None) -> Listener:
         """Return what makes passages of clips for this model; see there about windows."""
@@ -201,30 +218,18 @@ class Predictor:
         return [prediction for part in _parts(passages) for prediction in self._predict(part, speakers)]
 
     def _predict(self, passages: Sequence[Passage], speakers: Speakers) -> Iterator[Prediction]:
-        task = self.trained.task
-        logits = self._logits(passages, speakers)
-        temperature = self.calibration.temperature if self.calibration else 1.0
-        shares = probabilities(logits, task.kind, temperature)
-        decisions = decide(logits, task.kind)
-        reads = "text" in self.trained.recipe.dataset.modalities
-        for place, passage in enumerate(passages):
-            best = int(logits[place].argmax())  # a temperature does not change the order
-            if task.kind == "multi":
-                labels = tuple(name for name, yes in zip(task.classes, decisions[place], strict=True) if yes)
-            else:
-                labels = (task.classes[best],)
+        logits, dataset = self._logits(passages, speakers), self.trained.recipe.dataset
+        reads = "text" in dataset.modalities
+        each = claims(logits, self.trained.task, self.certainty, clip=dataset.clip)
+        for passage, mean, claim in zip(passages, logits, each, strict=True):
             unknown = self._unknown(passage.words) if reads else ()
             lack = self._lack(passage, unknown)
-            outside = f"outside what was calibrated: {in_words(lack.parts)}" if lack.parts else ""
+            outside = f"outside what {self._fitted}: {in_words(lack.parts)}" if lack.parts else ""
             uncalibrated = self.uncalibrated or outside
             yield Prediction(
                 name=passage.name,
-                label=UNSURE if lack.uninformed else task.classes[best],
-                labels=() if lack.uninformed else labels,
-                probability=float(shares[place, best]),
-                probabilities=dict(zip(task.classes, shares[place].tolist(), strict=True)),
                 calibrated=not uncalibrated,
-                logits=tuple(logits[place].tolist()),
+                logits=tuple(mean.tolist()),
                 text=passage.text,
                 start=passage.start,
                 end=passage.end,
@@ -237,7 +242,12 @@ class Predictor:
                 lacking=lack.parts,
                 uninformed=lack.uninformed,
                 speaker=passage.speaker if passage.speaker in speakers else None,
+                **withdrawn(claim, uninformed=lack.uninformed, outside=bool(lack.parts)),
             )
+
+    @property
+    def _fitted(self) -> str:
+        return "the intervals were fitted on" if self.ranges else "was calibrated"
 
     def _seen(self, words: Sequence[str]) -> Sequence[str]:
         return words[: self.trained.recipe.dataset.max_text_length]
@@ -318,7 +328,9 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
         check_folder(folder, folder.parent)
         trained = open_runs(folder)
     _check(trained)
-    return Predictor(trained, size_for(folder, trained.members, index), read_calibration(folder), precision)
+    size = size_for(folder, trained.members, index)
+    members = [member.name for member in size.chosen(trained.members)]
+    return Predictor(trained, size, read_certainty(folder, trained.task, members), precision)
 
 
 def _check(trained: Trained) -> None:

@@ -11,12 +11,12 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.jobs import Job, Launcher, Lost, Share, Waiting, describe_placement
 from sertool.core.features.extract import unseen_error
 from sertool.core.formatting import plural
+from sertool.core.inference.certainty import Certainty
 from sertool.core.inference.clips import Clip, RefusedClip
 from sertool.core.inference.passages import Listener, Passage
+from sertool.core.inference.prediction import Prediction
 from sertool.core.inference.predictor import SHARD, Predictor
-from sertool.core.inference.results import Prediction
 from sertool.core.inference.speakers import Speakers, fit_passages
-from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained
 from sertool.core.training.logits import is_small
@@ -50,7 +50,7 @@ class ShardPrediction:
 
     trained: Trained
     size: EnsembleSize
-    calibration: Calibration | None
+    certainty: Certainty
     precision: Precision
     listener: Listener
     folder: Path
@@ -59,7 +59,7 @@ class ShardPrediction:
     def open(self) -> Callable[[Shard], Iterator[PredictedShard]]:
         """Open the model on a worker and return a function that predicts a shard."""
         # Once per worker: it serves all shards that come to it.
-        opened = Predictor(self.trained, self.size, self.calibration, self.precision)
+        opened = Predictor(self.trained, self.size, self.certainty, self.precision)
 
         def do(shard: Shard) -> Iterator[PredictedShard]:
             yield self.predict(opened, shard)
@@ -132,7 +132,7 @@ def predict_shards(
     """
     journal = journal or Journal()
     shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
-    work = ShardPrediction(opened.trained, opened.size, opened.calibration, precision, listener, Path.cwd())
+    work = ShardPrediction(opened.trained, opened.size, opened.certainty, precision, listener, Path.cwd())
     if listener.recipe.dataset.by_speaker and len(shards) > 1:
         work = replace(work, speakers=_speakers(listener, clips, precision, tell))
     if launcher is not None:

@@ -19,6 +19,7 @@ from tones import (
 )
 
 import sertool
+from sertool.core.inference.certainty import Certainty
 from sertool.core.inference.predictor import Predictor
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.ensemble_size import all_members
@@ -45,7 +46,7 @@ def test_members_of_all_folds_are_averaged_each_with_its_own_vocabulary(here):
     assert len({tuple(own.vocabulary.index.items()) for own in opened.inputs}) == 3
     text = "sky sea word0 word1"
     alone = [
-        Predictor(replace(opened, members=(member,)), all_members([member], ""), None, CPU)
+        Predictor(replace(opened, members=(member,)), all_members([member], ""), Certainty(), CPU)
         .predict("00.wav", text)
         .logits
         for member in opened.members

@@ -22,7 +22,7 @@ from sertool.commands._outputs import Outputs
 from sertool.commands._predictions import show
 from sertool.commands.demo import next_commands
 from sertool.core.corpora.tasks import Task
-from sertool.core.inference.results import Prediction
+from sertool.core.inference.prediction import Prediction
 
 
 def test_one_recording_and_its_words(here):
@@ -85,7 +85,9 @@ def test_each_side_of_a_call_is_an_input(here):
     Path("t.csv").write_text("audio,channel\ncall.wav,left\ncall.wav,2\ncall.wav,\n")
     sides = written("--table", "t.csv")
     assert [own["id"] for own in sides] == ["call.wav left", "call.wav 2", "call.wav"]
-    assert [own["logits"] for own in sides[:2]] == [own["logits"] for own in written("side0.wav", "side1.wav")]
+    alone = written("side0.wav", "side1.wav")
+    for side, file in zip(sides, alone, strict=False):  # in batches of other sizes, which change the last digits
+        assert side["logits"] == pytest.approx(file["logits"], abs=1e-6)
     Path("t.csv").write_text("audio,channel\ncall.wav,3\ncall.wav,both\n")
     assert refusal("--table", "t.csv").splitlines()[1:3] == [
         "  t.csv: row 3: channel 'both' is not a channel, expected 1, 2, ... or left or right",

@@ -23,7 +23,7 @@ import sertool
 from sertool.core.errors import SertoolError, UsageError
 from sertool.core.inference.clips import check_window
 from sertool.core.inference.passages import windows
-from sertool.core.inference.results import Prediction
+from sertool.core.inference.prediction import Prediction
 
 
 def test_from_python(here):

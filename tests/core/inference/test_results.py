@@ -16,7 +16,8 @@ from report_pages import HOSTILE
 from sertool.core.errors import UsageError
 from sertool.core.files.csv_text import csv_text
 from sertool.core.formatting import printable
-from sertool.core.inference.results import Prediction, PredictionList, prediction_rows
+from sertool.core.inference.prediction import Prediction
+from sertool.core.inference.results import PredictionList, prediction_rows
 
 CLASSES = ("happy", "sad", "calm")
 SHARES = (0.25, 0.7, 0.05)
@@ -157,3 +158,74 @@ def test_without_pandas_the_message_names_it(monkeypatch):
     with pytest.raises(UsageError, match="to_pandas: pandas is needed and not installed") as raised:
         many(made()).to_pandas()
     assert raised.value.hint == "pip install pandas"
+
+
+RANGES = {"valence": (1.0, 5.0), "arousal": (-1.0, 1.0)}
+
+
+def scored(name: str = "a.wav", *, ranges=RANGES, **more) -> Prediction:
+    """A prediction of two scores, of which the first has an interval."""
+    values = dict(zip(ranges, (3.456, -0.0004), strict=True))
+    own = {"label": "", "scores": values, "intervals": {next(iter(ranges)): (2.1, 4.812)}} | more
+    claim = {"labels": (), "probability": None, "probabilities": {}, "calibrated": bool(own["intervals"])}
+    return Prediction(name=name, logits=(3.456, -0.0004), ranges=ranges, **claim, **own)
+
+
+def guess(name: str = "b.wav") -> Prediction:
+    lacking = ("no text", "no sound")
+    return scored(name, label="unsure", scores={}, intervals={}, lacking=lacking, uninformed=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [
+        (scored(), "<Prediction a.wav: valence 3.46 (2.10 to 4.81), arousal 0.00>"),
+        (scored(intervals={}), "<Prediction a.wav: valence 3.46, arousal 0.00, without intervals>"),
+        (scored(start=0.5, end=2.0), "<Prediction a.wav · 0.5 s to 2 s: valence 3.46 (2.10 to 4.81), arousal 0.00>"),
+        (
+            scored(scores={"valence": 120.0, "arousal": 1.5}),
+            "<Prediction a.wav: valence 120.00 (2.10 to 4.81), arousal 1.50>",
+        ),
+    ],
+)
+def test_scores_are_written_with_the_digits_of_their_range(own, text):
+    assert repr(own) == text
+
+
+def test_a_list_of_scores_in_a_notebook():
+    own = PredictionList([scored(), scored("c.wav", intervals={}), guess()], tuple(RANGES), RANGES)
+    assert shown(own) == [
+        "with intervals, but for the 1 marked *",
+        "recording", "", "valence", "interval", "arousal",
+        "a.wav", "", "3.46 ", "2.10 to 4.81", "0.00 ",
+        "c.wav", "", "3.46*", "", "0.00*",
+        "b.wav", "unsure", "", "", "",
+        "3 predictions: mean valence 3.46, arousal 0.00 · unsure 1",
+    ]  # fmt: skip
+    assert shown(PredictionList([], tuple(RANGES), RANGES)) == ["recording", "valence", "arousal", "0 predictions"]
+    assert shown(PredictionList([guess()], tuple(RANGES), RANGES))[0] == "without intervals"
+
+
+def test_a_score_beyond_its_range_is_drawn_at_its_end():
+    html = scored(scores={"valence": 7.0, "arousal": -9.0}, intervals={"valence": (6.0, 8.0)})._repr_html_()
+    assert re.findall(r"margin-left:([0-9.]+)%", html) == ["100.0", "0.0", "0.0", "0.0"]
+
+
+@settings(max_examples=50)
+@given(bad=st.text(min_size=1) | st.sampled_from(HOSTILE))
+def test_no_name_of_a_score_becomes_markup(bad):
+    ranges = {f"{bad}{place}": (0.0, 1.0) for place in range(2)}
+    own = scored(bad, ranges=ranges, text=bad, uncalibrated=bad)
+    line = printable(bad)
+    assert shown(own)[2:-1] == [f"{line}0", "3.456 (2.100 to 4.812)", f"{line}1", "0.000"]
+    assert shown(PredictionList([own], tuple(ranges), ranges))[2] == f"{line}0"
+
+
+def test_rows_of_scores_leave_empty_what_there_is_not():
+    rows = prediction_rows(tuple(RANGES), [scored(), guess()], None, scores=True)
+    assert rows == [
+        ["id", "start", "end", "calibrated", "valence", "valence_low", "valence_high", "arousal", "arousal_low",
+         "arousal_high"],
+        ["a.wav", None, None, "yes", 3.456, 2.1, 4.812, -0.0004, None, None],
+        ["b.wav", None, None, "no", None, None, None, None, None, None],
+    ]  # fmt: skip
