@@ -63,10 +63,31 @@ class FoldNote(Content):
     test: Count | None = None
 
 
+class EstimateContent(Content):
+    """A figure with its interval."""
+
+    value: Number
+    low: Number | None
+    high: Number | None
+
+
+class RatersContent(Content):
+    """Raters of a score or a task: their numbers, and figures of their agreement, see runs/raters.py."""
+
+    utterances: Count
+    one_rater: Count
+    mean: Number
+    fewest: Count
+    most: Count
+    agreement: dict[str, EstimateContent]
+    ceilings: dict[str, EstimateContent]
+
+
 class RunNote(Content):
     """Content of a run's corpus.json: the data of the run.
 
     Attributes:
+        raters: raters of each score, or of the task, by name; empty where the corpus does not tell who rated.
         frontend, text_frontend: notes of the encoders that made its frames; None for log-mels and words.
     """
 
@@ -86,6 +107,7 @@ class RunNote(Content):
     frontend: FrontendNote | None = None
     text_frontend: FrontendNote | None = None
     seen: list[Hashes] | None = None
+    raters: dict[str, RatersContent] = Field(default_factory=dict)
 
     @property
     def current_task(self) -> Task:
@@ -310,14 +332,6 @@ class ScoreContent(Content):
     accuracy: Accuracy | None
     validation: Score
     figures: dict[str, Number] = Field(default_factory=dict)
-
-
-class EstimateContent(Content):
-    """A figure with its interval."""
-
-    value: Number
-    low: Number | None
-    high: Number | None
 
 
 class FactsContent(Content):

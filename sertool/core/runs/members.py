@@ -171,7 +171,7 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel
     settings = trained.recipe.model
     rows = max(own.vocabulary.rows for own in trained.inputs)
     sizes = _data_sizes(trained.recipe, rows, trained.text_width, trained.audio_width, trained.task)
-    weights = [_in_units(trained, member) for member in members]
+    weights = [in_units(trained, member) for member in members]
     try:
         check_members(outline(settings, sizes), weights)
     except ValueError as error:
@@ -181,7 +181,7 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel
     return model
 
 
-def _in_units(trained: Trained, member: TrainedMember) -> dict[str, Any]:
+def in_units(trained: Trained, member: TrainedMember) -> dict[str, Any]:
     """Return a member's weights; for a task of scores the last layer undoes the standardisation of the scores."""
     scores = trained.inputs[member.fold].scores
     weight, bias = (member.weights.get(name) for name in (f"{LAST}.weight", f"{LAST}.bias"))

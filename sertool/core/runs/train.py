@@ -41,6 +41,7 @@ from sertool.core.runs.group import Resumed as Resumed
 from sertool.core.runs.group_files import GroupFiles, sweep
 from sertool.core.runs.members import sizes_of
 from sertool.core.runs.plan import Plan, check_fits, parted
+from sertool.core.runs.raters import raters_note
 from sertool.core.runs.target_statistics import loss_notes
 from sertool.core.runs.transfer import prepare_start
 from sertool.core.runs.transfer_weights import WEIGHTS, Start, forget_start, write_start
@@ -122,7 +123,8 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
         # Validation on test reads its labels, so the log says so before the first epoch.
         experiment.seal.note("sertool train", "selected the best epoch on them", DECISIONS, len(experiment.tested))
     log_reads(folder, experiment.seal)
-    artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), "seen": seen})
+    raters = {"raters": found} if (found := raters_note(experiment)) else {}
+    artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), **raters, "seen": seen})
     checkpoint.write_inputs(folder, inputs)
     sweep(plan)
     # The weights to start from are copied before the first epoch: the earlier run may change or go afterwards.
