@@ -12,7 +12,6 @@ from sertool.core.formatting import readable_size
 
 if TYPE_CHECKING:
     from sertool.core.export.export import Exported
-    from sertool.core.export.quantise import Loss
 
 
 def export(
@@ -63,26 +62,38 @@ def show(done: "Exported") -> list[str]:
     last = done.compared[-1]  # the model as it will be used: with the frontend, if it is included
     largest = max(own.largest for own in done.compared)
     frontend = "; with and without the frontend" * (len(done.compared) > 1)
-    count, differing = sum(own.utterances for own in done.compared), sum(own.differing for own in done.compared)
-    # Encoders whose weights have less than 32 bits may change some.
-    decisions = f"{differing} of {count} decisions differ" if differing else f"all {count} decisions equal"
-    calibrated = "uncalibrated" if done.uncalibrated else f"temperature {done.temperature:.3g}"
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in done.sizes.items())
     lines = [
-        f"{done.folder} · {done.name}, {done.size}, {calibrated}",
-        f"largest difference of logits to PyTorch {largest:.1e}, {decisions} "
+        f"{done.folder} · {done.name}, {done.size}, {_sure(done)}",
+        f"largest difference of {'scores' if last.scores else 'logits'} to PyTorch {largest:.1e}{_equal(done)} "
         f"({'; '.join(own.source for own in done.compared)})",
         f"one utterance: onnxruntime {last.onnx_ms:.1f} ms, PyTorch {last.torch_ms:.1f} ms (median, CPU{frontend})",
         f"holds {sizes}",
     ]
     for loss, weights in ((done.loss, "int8"), (done.encoder_loss, f"encoders in {done.encoder_bits}")):
         if loss is not None:
-            points = "not measured"  # there may be no validation utterances to measure it on
-            if loss.points is not None:
-                points = f"{loss.points:+.1f} points on {loss.utterances} validation utterances"
-            lines.append(f"loss of accuracy by {weights}: {points}")
+            # There may be no validation utterances to measure it on.
+            on = f" on {loss.utterances} validation utterances" if loss.full else ""
+            what = "change" if done.kind == "scores" else "loss of accuracy"
+            lines.append(f"{what} by {weights}: {loss.short}{on}")
     example = ["--text", "good morning"] if done.words else ["--help"]  # there may be no recording at hand
     return [*lines, f"next: {shlex.join(['python', str(done.folder / 'run.py'), *example])}"]
+
+
+def _sure(done: "Exported") -> str:
+    """Say whether probabilities are calibrated, or scores have intervals."""
+    if done.kind == "scores":
+        return "without intervals" if done.uncalibrated else f"intervals of {100 * (done.intervals or 0):g} %"
+    return "uncalibrated" if done.uncalibrated else f"temperature {done.temperature:.3g}"
+
+
+def _equal(done: "Exported") -> str:
+    """Say how many decisions are equal; scores are no decisions, and their difference is a share of their range."""
+    if done.kind == "scores":
+        return " of their range"
+    count, differing = sum(own.utterances for own in done.compared), sum(own.differing for own in done.compared)
+    # Encoders whose weights have less than 32 bits may change some.
+    return f", {differing} of {count} decisions differ" if differing else f", all {count} decisions equal"
 
 
 def result_table(done: "Exported") -> dict[str, Any]:
@@ -92,9 +103,11 @@ def result_table(done: "Exported") -> dict[str, Any]:
         "name": done.name,
         "dataset": done.dataset,
         "task": done.task,
+        "kind": done.kind,
         "members": done.members,
         "size": done.size.table,
         "temperature": done.temperature,
+        "intervals": done.intervals,
         "uncalibrated": done.uncalibrated,
         "checks": [
             {
@@ -107,19 +120,8 @@ def result_table(done: "Exported") -> dict[str, Any]:
             }
             for own in done.compared
         ],
-        "int8": _loss_table(done.loss, "int8"),
+        "int8": None if done.loss is None else done.loss.table("int8"),
         "encoders": done.encoder_bits,
-        "encoders_loss": _loss_table(done.encoder_loss, "encoders"),
+        "encoders_loss": None if done.encoder_loss is None else done.encoder_loss.table("encoders"),
         "bytes": done.sizes,
-    }
-
-
-def _loss_table(loss: "Loss | None", weights: str) -> dict[str, Any] | None:
-    if loss is None:
-        return None
-    return {
-        "accuracy": loss.full,
-        f"accuracy_{weights}": loss.int8,
-        "points": loss.points,
-        "utterances": loss.utterances,
     }

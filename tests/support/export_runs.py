@@ -37,12 +37,16 @@ def make_trained(
     text_width=None,
     audio_width=5,
     layers=0,
+    ranges=(),
     **dataset,
 ) -> Trained:
     """Random members; fold f has a vocabulary of its own, in another order and of another size.
 
-    With ``layers``, audio frames hold so many layers of an encoder.
+    With ``layers``, audio frames hold so many layers of an encoder. With ``ranges``, the classes are scores, which each
+    fold standardises by its own mean and deviation.
     """
+    if ranges:
+        rule, dataset = "scores", {"target": "scores", **dataset}
     encoder = {"frontend": {"model": "here", "layer": list(range(layers))}} if layers else {}
     recipe = tiny_recipe(
         dataset=dataset,
@@ -58,7 +62,9 @@ def make_trained(
             tuple(random.uniform(0.5, 2, audio_width).tolist()),
         )
         given = statistics if recipe.dataset.by_training_frames else None
-        inputs.append(FoldInputs(Vocabulary.build([words]), given))
+        middles = tuple((low + high) / 2 + fold for low, high in ranges)
+        scores = Standardization(middles, tuple((high - low) / 4 for low, high in ranges)) if ranges else None
+        inputs.append(FoldInputs(Vocabulary.build([words]), given, scores))
     found = []
     for fold, own in enumerate(inputs):
         model = build(
@@ -76,7 +82,7 @@ def make_trained(
         if layers:
             model.audio_encoder.mix.weight.data.normal_(generator=torch.Generator().manual_seed(fold))
         found += [TrainedMember(f"run-{m}-{fold}", fold, 0.5, member_state(model, m)) for m in range(members)]
-    task = Task("emotion", CLASSES, rule)
+    task = Task(", ".join(CLASSES) if ranges else "emotion", CLASSES, rule, ranges)
     return Trained("made", recipe, task, tuple(inputs), tuple(found), audio_width, text_width, "TINY", False)
 
 

@@ -16,8 +16,8 @@ from sertool.core.errors import SertoolError
 from sertool.core.export import check, speech_encoder, text_encoder
 from sertool.core.export.check import Array, BundleComparison, Feeds, Trial
 from sertool.core.export.encoder_graphs import speech_graph, speech_settings, text_graph, text_settings
+from sertool.core.export.losses import Loss, loss_between, not_measured
 from sertool.core.export.onnx_file import MODEL
-from sertool.core.export.quantise import Loss
 from sertool.core.export.source import Opened
 from sertool.core.export.traced import write
 from sertool.core.export.written import Bits, Brought
@@ -28,7 +28,6 @@ from sertool.core.features.encoders.speech import SpeechFrames
 from sertool.core.features.encoders.text import TextFrames
 from sertool.core.files import artifacts
 from sertool.core.inference.frontends import Frontends
-from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.models.build import StackModel
 
 # Frames are rounded to 16 bits, and rounding doubles a difference in the last bit of 32 a thousandfold.
@@ -50,14 +49,13 @@ class _Chain:
             self.text = text_encoder.TextEncoder(session, settings["text"], folder)
 
     def logits(self, feeds: Feeds, wave: Tensor | None, text: str) -> Array:
-        """Return the logits (1, C) of a recording and a text; ``feeds`` hold the inputs that no encoder makes."""
+        """Return logits or scores (1, C) of a recording and a text; ``feeds`` hold the inputs that no encoder makes."""
         given = dict(feeds)
         if self.speech is not None and wave is not None:
             given["mels"] = stored(self.speech.frames(wave.numpy())).astype(np.float32)[None]
         if self.text is not None:
             given["text"] = stored(self.text.frames(text)).astype(np.float32)[None]
-        found: Array = self.model.run(["logits"], given)[0]
-        return found
+        return check.onnx_logits(self.model, [given])
 
 
 def bring(
@@ -153,14 +151,14 @@ def _compare(opened: Opened, stack: StackModel, trial: Trial, frontends: Fronten
     source = f"{len(heard) - 1} recordings of the demo" if heard else f"{len(utterances)} texts"
     source = f"their words with {source}" if heard and reads else source
     theirs = np.concatenate([onnx_one(place) for place in places])
-    return check.compared(theirs, logits(places), (onnx_one, torch_one), f"{source}, encoded", trained.task.kind)
+    return check.compared(theirs, logits(places), (onnx_one, torch_one), f"{source}, encoded", trained.task)
 
 
 def _loss(opened: Opened, trial: Trial, plain: Array, frontends: Frontends, chain: _Chain, data: Path) -> Loss:
     """Measure the accuracy that encoders of less precision cost, on validation utterances and their recordings."""
     places = trial.labelled
     if not places:
-        return Loss(None, None, 0)
+        return not_measured()
     corpus = trial.corpus.select(places)
     waves: list[Tensor | None] = [None] * len(places)
     if _hears(frontends):
@@ -168,16 +166,12 @@ def _loss(opened: Opened, trial: Trial, plain: Array, frontends: Frontends, chai
             segments = read_recordings(own_folder(corpus_folder(opened.trained.recipe.dataset.path, data)))
             waves = [read_audio(segments[trial.rows[place]], frontends.audio.sample_rate) for place in places]
         except SertoolError as error:
-            return Loss(None, None, 0, f"the corpus's recordings are not available ({error})")
+            return not_measured(f"the corpus's recordings are not available ({error})")
     texts = [text_of(own).strip() for own in corpus.utterances]
     feeds = _feeds(opened, corpus, waves, frontends)
-    found = [chain.logits(*given) for given in zip(feeds, waves, texts, strict=True)]
-    targets = np.array([trial.targets[place] for place in places], np.int64)
-    kind, classes = opened.trained.task.kind, len(opened.trained.task.classes)
-    full, less = (
-        METRICS["accuracy"](targets, decide(own, kind), classes) for own in (plain[places], np.concatenate(found))
-    )
-    return Loss(full, less, len(places))
+    found = np.concatenate([chain.logits(*given) for given in zip(feeds, waves, texts, strict=True)])
+    targets, trained = [trial.targets[place] for place in places], opened.trained
+    return loss_between(targets, plain[places], found, trained.task, clip=trained.recipe.dataset.clip)
 
 
 def _hears(frontends: Frontends) -> bool:

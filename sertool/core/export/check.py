@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sertool.core.compute.device import choose
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
-from sertool.core.corpora.tasks import Target
+from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import SertoolError
 from sertool.core.features.audio import Segment, read_audio
 from sertool.core.features.frontend import open_frontend
@@ -25,7 +25,7 @@ from sertool.core.runs.experiment import Experiment
 from sertool.core.runs.members import Trained, TrainedMember
 
 # Float32 sums in another order differ by about 1e-6 at these sizes; a wrong layer or mask by far more than 1e-4.
-TOLERANCE = 1e-4  # largest accepted difference of a logit
+TOLERANCE = 1e-4  # largest accepted difference of a logit, or of a score as a share of its range
 MOST = 200  # utterances of a corpus that are compared
 TIMED = 20  # utterances among them that are timed
 CLIPS = Path(__file__).parent.parent / "corpora" / "demo" / "clips"
@@ -62,11 +62,12 @@ class BundleComparison:
 
     Attributes:
         source: description of the utterances.
-        largest: largest difference of a logit.
+        largest: largest difference of a logit, or of a score as a share of its range.
         differing: number of utterances with another prediction.
         utterances: number of utterances.
         onnx_ms, torch_ms: median time for one utterance, in ms.
-        logits: logits (N, C) of the graph.
+        logits: logits, or predicted scores, (N, C) of the graph.
+        scores: scores were compared.
     """
 
     source: str
@@ -76,6 +77,7 @@ class BundleComparison:
     onnx_ms: float
     torch_ms: float
     logits: Array
+    scores: bool = False
 
 
 def make_trial(trained: Trained, experiment: Experiment | None) -> Trial:
@@ -175,7 +177,7 @@ def feeds_of(trained: Trained, trial: Trial, waveforms: Sequence[Array] | None =
 def torch_logits(
     trained: Trained, stack: StackModel, members: Sequence[TrainedMember], trial: Trial
 ) -> Callable[[Sequence[int]], Array]:
-    """Return a function from positions of utterances to mean logits (N, C), as ``sertool predict`` computes them."""
+    """Return a function from positions of utterances to mean logits or scores (N, C), as ``sertool predict`` does."""
     precision = choose("cpu", "fp32")
     tables = tables_for(trained, trial.corpus, precision.device)
     folds = [member.fold for member in members]
@@ -190,38 +192,43 @@ def open_session(path: Path) -> Any:
 
 
 def onnx_logits(session: Any, feeds: Sequence[Feeds]) -> Array:
-    """Compute logits (N, C) with the graph, one utterance at a time."""
-    return np.concatenate([session.run(["logits"], one)[0] for one in feeds])
+    """Compute logits, or scores, (N, C) with the graph, one utterance at a time."""
+    return np.concatenate([_run_one(session, feeds, place) for place in range(len(feeds))])
 
 
 def compare(
-    session: Any, feeds: Sequence[Feeds], logits: Callable[[Sequence[int]], Array], trial: Trial, kind: str
+    session: Any, feeds: Sequence[Feeds], logits: Callable[[Sequence[int]], Array], trial: Trial, task: Task
 ) -> BundleComparison:
     """Predict all utterances of a trial with the graph and with PyTorch, whose ``logits`` are given."""
     count = len(feeds)
     theirs, ours = onnx_logits(session, feeds), logits(range(count))
     onnx_one = partial(_run_one, session, feeds)
-    return compared(theirs, ours, (onnx_one, lambda place: logits([place])), trial.source, kind)
+    return compared(theirs, ours, (onnx_one, lambda place: logits([place])), trial.source, task)
 
 
 def compared(
-    theirs: Array, ours: Array, timed: tuple[Callable[[int], object], Callable[[int], object]], source: str, kind: str
+    theirs: Array, ours: Array, timed: tuple[Callable[[int], object], Callable[[int], object]], source: str, task: Task
 ) -> BundleComparison:
-    """Compare the logits (N, C) of graphs with those of PyTorch.
+    """Compare the logits, or the scores, (N, C) of graphs with those of PyTorch.
 
     Args:
         theirs: logits of the graphs.
         ours: logits of PyTorch.
         timed: functions that predict the utterance at a position, with the graphs and with PyTorch.
         source: description of the utterances.
-        kind: kind of the task.
+        task: the task.
     """
     count = len(theirs)
     places = np.linspace(0, count - 1, min(TIMED, count)).round().astype(int).tolist()
     onnx_ms, torch_ms = ([_milliseconds(partial(call, place)) for place in places] for call in timed)
-    differing = (decide(theirs, kind) != decide(ours, kind)).reshape(count, -1).any(1)
+    scores, units = task.kind == "scores", np.ones(len(task.classes))
+    differing = np.zeros(count, bool)
+    if scores:
+        units = np.array([high - low for low, high in task.ranges])
+    else:
+        differing = (decide(theirs, task.kind) != decide(ours, task.kind)).reshape(count, -1).any(1)
     # A comparison with NaN is always false, so it would pass as equal.
-    largest = float(np.abs(theirs - ours).max()) if np.isfinite(theirs).all() else float("inf")
+    largest = float((np.abs(theirs - ours) / units).max()) if np.isfinite(theirs).all() else float("inf")
     return BundleComparison(
         source=source,
         largest=largest,
@@ -230,11 +237,14 @@ def compared(
         onnx_ms=statistics.median(onnx_ms),
         torch_ms=statistics.median(torch_ms),
         logits=theirs,
+        scores=scores,
     )
 
 
-def _run_one(session: Any, feeds: Sequence[Feeds], place: int) -> object:
-    return session.run(["logits"], feeds[place])
+def _run_one(session: Any, feeds: Sequence[Feeds], place: int) -> Array:
+    first = session.get_outputs()[0].name  # logits, or scores
+    found: Array = session.run([first], feeds[place])[0]
+    return found
 
 
 def require_equal(found: BundleComparison, tolerance: float | None = None) -> None:
@@ -242,15 +252,16 @@ def require_equal(found: BundleComparison, tolerance: float | None = None) -> No
 
     Args:
         found: the comparison.
-        tolerance: largest accepted difference of a logit. Default: 1e-4.
+        tolerance: largest accepted difference of a logit, or of a score as a share of its range. Default: 1e-4.
 
     Raises:
-        SertoolError: a logit differs by more, or a predicted class differs.
+        SertoolError: a logit or a score differs by more, or a predicted class differs.
     """
     accepted = TOLERANCE if tolerance is None else tolerance
     if found.largest > accepted:
+        what, unit = ("scores", " of their range") if found.scores else ("logits", "")
         raise SertoolError(
-            f"export: the graph's logits differ from PyTorch's by {found.largest:.1e}, at most {accepted:.0e} is "
+            f"export: the graph's {what} differ from PyTorch's by {found.largest:.1e}{unit}, at most {accepted:.0e} is "
             f"accepted ({found.source}); nothing was written",
             hint="this is a bug in sertool or in the installed onnxruntime; `sertool doctor` shows the versions",
         )

@@ -13,8 +13,9 @@ from sertool.core.export import check as check
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.encoder_facts import encoders_of
 from sertool.core.export.files import FORMAT, SETTINGS, write_texts
+from sertool.core.export.losses import Loss, require_small_loss
 from sertool.core.export.onnx_file import MODEL, save
-from sertool.core.export.quantise import Loss, measure_loss, quantise, require_small_loss
+from sertool.core.export.quantise import measure_loss, quantise
 from sertool.core.export.source import Opened, log_mel_of, open_trained
 from sertool.core.export.written import Bits, Written
 from sertool.core.features.frontend import open_frontend
@@ -32,15 +33,16 @@ class Exported:
     Attributes:
         folder: folder of the bundle.
         name: name of the ensemble.
-        dataset, task: what it was trained on.
+        dataset, task, kind: what it was trained on.
         members: number of members that are averaged, over all folds.
         size: number of members of each fold, and where it comes from.
-        temperature: temperature of the probabilities.
-        uncalibrated: reason why they are not calibrated; empty if they are.
+        temperature: temperature of the probabilities; None for scores.
+        intervals: level of the intervals of scores; None without any, and for classes.
+        uncalibrated: reason why probabilities are not calibrated, or why no score has an interval; else empty.
         compared: comparisons with PyTorch, on the corpus and, with the frontend, on recordings.
-        loss: accuracy lost by the 8-bit graph; None without one.
+        loss: accuracy, or CCC and MAE, lost by the 8-bit graph; None without one.
         encoder_bits: precision of the pretrained encoders in the bundle; None without any.
-        encoder_loss: accuracy lost by encoders of less precision than 32 bits; None without them.
+        encoder_loss: the same lost by encoders of less precision than 32 bits; None without them.
         sizes: size of each file in bytes.
         words: the bundle predicts from texts, with or without a recording.
     """
@@ -49,9 +51,11 @@ class Exported:
     name: str
     dataset: str
     task: str
+    kind: str
     members: int
     size: EnsembleSize
-    temperature: float
+    temperature: float | None
+    intervals: float | None
     uncalibrated: str
     compared: tuple[BundleComparison, ...]
     loss: Loss | None
@@ -94,8 +98,7 @@ def export(
     _require("onnx", "onnxruntime")
     _check_target(out, force)
     opened = open_trained(name, output, data, index)
-    trained = opened.trained
-    in_graph, bits = _frontends(trained, encoder) if with_frontend or encoder else (False, None)
+    in_graph, bits = _frontends(opened.trained, encoder) if with_frontend or encoder else (False, None)
     with _new_folder(out) as folder:
         written = _write_models(opened, folder, in_graph, int8, bits, data)
         if written.loss is not None and not force:
@@ -103,21 +106,28 @@ def export(
         if written.brought and written.brought.loss is not None and not force:
             require_small_loss(written.brought.loss, f"--encoder {encoder}")
         write_texts(opened, folder, in_graph, written)
-    sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
+    return _exported(opened, out, written, bits)
+
+
+def _exported(opened: Opened, folder: Path, written: Written, bits: Bits | None) -> Exported:
+    """Describe the bundle in a folder."""
+    trained, certainty = opened.trained, opened.certainty
     return Exported(
-        folder=out,
+        folder=folder,
         name=trained.name,
         dataset=trained.corpus,
         task=trained.task.name,
+        kind=trained.task.kind,
         members=len(opened.members),
         size=opened.size,
-        temperature=opened.temperature,
-        uncalibrated=opened.uncalibrated,
+        temperature=None if trained.task.kind == "scores" else opened.temperature,
+        intervals=certainty.intervals.level if certainty.intervals else None,
+        uncalibrated=certainty.uncalibrated,
         compared=written.compared,
         loss=written.loss,
         encoder_bits=bits,
         encoder_loss=written.brought.loss if written.brought else None,
-        sizes=sizes,
+        sizes={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
         words="text" in trained.recipe.dataset.modalities and (trained.text_width is None or bits is not None),
     )
 
@@ -217,20 +227,20 @@ def _write_models(opened: Opened, folder: Path, in_graph: bool, int8: bool, bits
     """
     from sertool.core.export.onnx_ensemble import ensemble_model  # onnx is an extra
 
-    trained, members, kind = opened.trained, opened.members, opened.trained.task.kind
+    trained, members, task = opened.trained, opened.members, opened.trained.task
     stack = stack_of(trained, members)
     trial = check.make_trial(trained, opened.experiment)
     feeds = check.feeds_of(trained, trial)
     model = folder / MODEL
     external = save(ensemble_model(trained, members, opened.temperature, with_frontend=False), model)
     logits = check.torch_logits(trained, stack, members, trial)
-    compared = [check.compare(check.open_session(model), feeds, logits, trial, kind)]
+    compared = [check.compare(check.open_session(model), feeds, logits, trial, task)]
     check.require_equal(compared[0])
     loss = None
     if int8:
         quantise(model, folder / INT8, external=external)
-        classes = len(trained.task.classes)
-        loss = measure_loss(folder / INT8, compared[0].logits, trial, feeds, kind, classes)
+        clip = trained.recipe.dataset.clip
+        loss = measure_loss(folder / INT8, compared[0].logits, trial, feeds, task, clip=clip)
     if in_graph:
         # The graph without the frontend has been compared on the corpus; the bundle holds the other one alone.
         for path in folder.iterdir():
@@ -248,6 +258,6 @@ def _write_models(opened: Opened, folder: Path, in_graph: bool, int8: bool, bits
         heard, waveforms = check.with_recordings(trained, trial)
         logits = check.torch_logits(trained, stack, members, heard)
         feeds = check.feeds_of(trained, heard, waveforms)
-        compared.append(check.compare(check.open_session(model), feeds, logits, heard, kind))
+        compared.append(check.compare(check.open_session(model), feeds, logits, heard, task))
         check.require_equal(compared[1])
     return Written(tuple(compared), loss, brought)

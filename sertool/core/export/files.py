@@ -10,8 +10,9 @@ from typing import Any
 from sertool.core.corpora import words
 from sertool.core.corpora.words import REMOVED, TYPOGRAPHIC
 from sertool.core.export.encoder_facts import encoders_of
+from sertool.core.export.figures import measure
 from sertool.core.export.model_card import Facts, write_card
-from sertool.core.export.source import Opened, log_mel_of, measure
+from sertool.core.export.source import Opened, log_mel_of
 from sertool.core.export.written import Written
 from sertool.core.features import streams
 from sertool.core.files import artifacts
@@ -39,15 +40,16 @@ def write_texts(
     """
     trained, experiment = opened.trained, opened.experiment
     encoders = written.brought.settings if written.brought else {}
-    task = trained.task
-    artifacts.write_json(folder / "labels.json", {"kind": task.kind, "classes": list(task.classes)})
+    artifacts.write_json(folder / "labels.json", _labels(opened))
     if _has_words(trained):
         rows = [dict(own.vocabulary.index) for own in trained.inputs]
         artifacts.write_text(folder / "vocabulary.json", json.dumps(rows, ensure_ascii=False) + "\n")
     splits = _has_words(trained) and trained.word_splitting is not None
     if splits:
         artifacts.write_text(folder / "words.py", Path(words.__file__).read_text(encoding="utf-8"))
-    artifacts.write_text(folder / "run.py", script(in_graph=in_graph, splits=splits, encoders=encoders))
+    scores = trained.task.kind == "scores"
+    text = script(in_graph=in_graph, splits=splits, encoders=encoders, scores=scores)
+    artifacts.write_text(folder / "run.py", text)
     facts = Facts(
         trained=trained,
         members=opened.members,
@@ -58,7 +60,7 @@ def write_texts(
         started_from=opened.ensemble.started_from if opened.ensemble else None,
         seen_in_test=opened.ensemble.seen_in_test if opened.ensemble else 0,
         figure=measure(opened),
-        calibration=opened.calibration,
+        certainty=opened.certainty,
         compared=written.compared,
         loss=written.loss,
         with_frontend=in_graph,
@@ -70,17 +72,32 @@ def write_texts(
     artifacts.write_json(folder / SETTINGS, _settings(opened, in_graph, encoders, hashes))
 
 
-def script(*, in_graph: bool, splits: bool = False, encoders: Collection[str] = ()) -> str:
+def _labels(opened: Opened) -> dict[str, Any]:
+    """Return the classes; of scores their names with their ranges, and half the widths of their intervals."""
+    task, intervals = opened.trained.task, opened.certainty.intervals
+    content: dict[str, Any] = {"kind": task.kind, "classes": list(task.classes)}
+    if task.kind == "scores":
+        content["ranges"] = [list(own) for own in task.ranges]
+        content["clip"] = opened.trained.recipe.dataset.clip
+        content["level"] = None if intervals is None else intervals.level
+        content["half_widths"] = [None] * len(task.classes) if intervals is None else list(intervals.half)
+    return content
+
+
+def script(*, in_graph: bool, splits: bool = False, encoders: Collection[str] = (), scores: bool = False) -> str:
     """Return ``run.py``: the template without the lines for other graphs and words, with the code that it shares.
 
     Args:
         in_graph: the graph makes log-mel frames of a waveform.
         splits: words.py splits texts; without it they are split at spaces.
         encoders: modalities whose frames a pretrained encoder of the bundle makes.
+        scores: the model predicts scores, not classes.
     """
-    parts = ("mels", "graph", "spaces", "splits", "words", "encoders", "speech encoder", "text encoder")
+    frontends = ("mels", "graph", "encoders", "speech encoder", "text encoder")
+    parts = (*frontends, "spaces", "splits", "words", "classes", "scores")
     left_out = ["mels" if in_graph or encoders else "graph", "spaces" if splits else "splits"]
     left_out.append("words" if "text" in encoders else "text encoder")
+    left_out.append("classes" if scores else "scores")
     left_out += [] if encoders else ["encoders"]
     left_out += [] if "audio" in encoders else ["speech encoder"]
     lines, skip = [], False
@@ -118,8 +135,8 @@ def _settings(opened: Opened, in_graph: bool, encoders: Mapping[str, Any], hashe
         "members": [member.name for member in opened.members],
         "size": opened.size.table,
         "ensemble": str(opened.size),
-        "temperature": opened.temperature,
-        "uncalibrated": opened.uncalibrated,
+        **({} if trained.task.kind == "scores" else {"temperature": opened.temperature}),
+        "uncalibrated": opened.certainty.uncalibrated,
         "modalities": sorted(recipe.dataset.modalities),
         "max_text_length": recipe.dataset.max_text_length,
         "max_audio_length": recipe.dataset.max_audio_length,

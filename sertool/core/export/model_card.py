@@ -7,18 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sertool.core.corpora.tasks import ANY
 from sertool.core.corpora.words import LANGUAGES
+from sertool.core.export.card_figures import (
+    bits_text,
+    differences_text,
+    figures_text,
+    int8_text,
+    raters_row,
+    sure_row,
+    validation_text,
+)
 from sertool.core.export.check import BundleComparison
 from sertool.core.export.encoder_facts import encoder_licences, encoder_rows, encoders_of
-from sertool.core.export.quantise import Loss
-from sertool.core.export.source import Figure, log_mel_of
+from sertool.core.export.figures import Figure, ScoreFigures
+from sertool.core.export.losses import Loss
+from sertool.core.export.source import log_mel_of
 from sertool.core.export.written import Brought
 from sertool.core.features.frontend import open_frontend
 from sertool.core.features.log_mel import LogMel
 from sertool.core.formatting import in_markdown, plural, printable
-from sertool.core.metrics import FEWEST, few_clusters
-from sertool.core.metrics.calibration import Calibration
-from sertool.core.metrics.classification import metrics_of
+from sertool.core.inference.certainty import Certainty
 from sertool.core.recipe.schema import Model
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.runs.members import Trained, TrainedMember
@@ -62,9 +71,9 @@ class Facts:
         started_from: run whose weights the members started from; None if they were random, or it is not known.
         seen_in_test: number of test utterances that this run was trained or selected on.
         figure: figures on test; None without the corpus or without labelled test utterances.
-        calibration: calibration of the probabilities.
+        certainty: calibration of the probabilities, or intervals of the scores.
         compared: comparisons with PyTorch.
-        loss: accuracy lost by the 8-bit graph; None without one.
+        loss: accuracy, or CCC and MAE, lost by the 8-bit graph; None without one.
         with_frontend: the graph takes a waveform.
         brought: the pretrained encoders in the bundle; None without any.
     """
@@ -77,8 +86,8 @@ class Facts:
     selected_on_test: bool
     started_from: str | None
     seen_in_test: int
-    figure: Figure | None
-    calibration: Calibration | None
+    figure: Figure | ScoreFigures | None
+    certainty: Certainty
     compared: Sequence[BundleComparison]
     loss: Loss | None
     with_frontend: bool
@@ -88,8 +97,7 @@ class Facts:
 def write_card(facts: Facts, files: Sequence[str]) -> str:
     """Write the card as Markdown; ``files`` are the names of the bundle's files."""
     trained = facts.trained
-    recipe, dataset, classes = trained.recipe, trained.recipe.dataset, in_markdown(", ".join(trained.task.classes))
-    single = trained.task.kind == "single"
+    recipe, dataset, task = trained.recipe, trained.recipe.dataset, trained.task
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=in_markdown(trained.name),
         about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({in_markdown(recipe.about)}).",
@@ -98,7 +106,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         machine_text="- Some or all of the transcripts in its training data were made by speech recognition.\n"
         * trained.machine_text,
         inputs=_inputs(facts),
-        answers=f"{'one of' if single else 'any of'} {classes}",
+        answers=_answers(trained),
         model=f"{plural(len(facts.members), 'member')}{' averaged' * (len(facts.members) > 1)}, "
         + _model(recipe.model),
         size=in_markdown(facts.size.explained),
@@ -107,17 +115,19 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         + " utterances",
         divided=_divided(facts),
         protocol=_protocol(facts),
-        calibration=_calibration(facts.calibration),
+        sure=sure_row(facts.certainty, dict(zip(task.classes, task.ranges, strict=True)) if task.ranges else {}),
+        raters=raters_row(facts.note.get("raters", {}), trained),
         figures=_figures(facts),
-        validation=_validation(facts),
+        validation=validation_text(trained, [member.score for member in facts.members]),
         compared=", and on ".join(in_markdown(own.source) for own in facts.compared),
-        largest=f"{max(own.largest for own in facts.compared):.1e}",
-        predictions=_differing(facts.compared),
-        int8=_int8(facts.loss) + _bits(facts.brought),
+        differences=differences_text(facts.compared),
+        int8=int8_text(facts.loss) + _bits(facts.brought),
+        purpose=_purpose(trained),
+        missing="there are no intervals" if task.ranges else "its probabilities are uncalibrated",
         encoders=encoder_rows(trained),
         licences=encoder_licences(trained, brought=facts.brought is not None),
         modalities=" or ".join(dataset.modalities),
-        forced="one of its classes, also where none fits" if single else "each class by itself, a yes above one half",
+        forced=_forced(trained),
         limit=_limit(trained),
         audio_limit=_audio_limit(facts) + _speakers(facts),
         source=f"The corpus says of itself: {in_markdown(facts.source)}." if facts.source else "",
@@ -193,89 +203,49 @@ def _protocol(facts: Facts) -> str:
     return f"{facts.trained.recipe.protocol}: nothing was selected on test{started}"
 
 
-def _calibration(calibration: Calibration | None) -> str:
-    if calibration is None:
-        return "uncalibrated (temperature 1); `sertool ensemble` fits a temperature"
-    if not calibration.calibrated:
-        return f"uncalibrated (temperature 1): {calibration.reason}"
-    return (
-        f"temperature {calibration.temperature:.3g}, fitted on {calibration.utterances:,} {calibration.set} "
-        f"utterances; calibration error there {100 * calibration.ece_before:.1f} % before, "
-        f"{100 * calibration.ece_after:.1f} % after{f'; {calibration.note}' * bool(calibration.note)}"
-    )
-
-
 def _figures(facts: Facts) -> str:
-    figure = facts.figure
-    if figure is None:
+    if facts.figure is None:
         command = _code(f"sertool ensemble --name {facts.trained.name} --split test")
         return f"On test: not measured; {command} measures it."
-    folds = ", each by the members of its own fold" if len(facts.note["folds"]) > 1 else ""
     optimistic = facts.selected_on_test or facts.seen_in_test > 0
-    selected = " Members were selected or trained on these utterances, so the figures are optimistic." * optimistic
-    uar, accuracy = (metrics_of(facts.trained.task.kind)[name].title for name in ("uar", "accuracy"))
-    constant = figure.baseline.metrics
-    unknown = f"**Speakers unknown:** {in_markdown(figure.speakers_note)}.\n\n" if figure.speakers_note else ""
-    return (
-        f"{unknown}On {figure.utterances:,} test utterances{folds}: "
-        f"{uar} {100 * figure.uar:.1f} % ({_interval(figure)}), "
-        f"{accuracy} {100 * figure.accuracy:.1f} %. Baseline, {in_markdown(figure.baseline.name)}: "
-        f"{uar} {100 * constant['uar']:.1f} %, {accuracy} {100 * constant['accuracy']:.1f} %.{selected}"
-    )
+    return figures_text(facts.figure, facts.trained, len(facts.note["folds"]), optimistic=optimistic)
 
 
-def _interval(figure: Figure) -> str:
-    own = figure.interval
-    if own.clusters < FEWEST:
-        each = ", ".join(f"{100 * uar:.1f}" for uar in figure.by_cluster)
-        by_cluster = f"; by {own.unit} {each} %" if each else ""
-        return few_clusters(own.clusters, own.unit, "test", advise=False) + by_cluster
-    if own.low is None or own.high is None:
-        return "no interval can be given"
-    note = f"; {in_markdown(figure.note)}" if figure.note else ""
-    clusters = plural(own.clusters, own.unit)
-    return f"95 % interval {100 * own.low:.1f} to {100 * own.high:.1f} %, over {clusters}{note}"
+def _answers(trained: Trained) -> str:
+    """Name what comes out."""
+    task, classes = trained.task, in_markdown(", ".join(trained.task.classes))
+    if task.kind == "scores":
+        cut = "cut to these ranges" if trained.recipe.dataset.clip else "not cut to these ranges"
+        return f"{in_markdown(task.shown)}; {cut}"
+    if task.is_soft:
+        return f"the share of raters that choose each of {classes}"
+    if task.rule == ANY:
+        return f"any of {classes}: those that at least one rater chose"
+    return f"{'one of' if task.kind == 'single' else 'any of'} {classes}"
 
 
-def _validation(facts: Facts) -> str:
-    scores = [member.score for member in facts.members]
-    # The reference's checkpoints hold their scores in percent.
-    worst, best = (value / 100 if max(scores) > 1 else value for value in (min(scores), max(scores)))
-    metric = metrics_of(facts.trained.task.kind)[facts.trained.recipe.training.select].title
-    return (
-        f"On validation, where each member's best epoch was chosen: {metric} {100 * worst:.1f} to "
-        f"{100 * best:.1f} % by member."
-    )
+def _forced(trained: Trained) -> str:
+    """Say what is predicted for an utterance that is like none of the training."""
+    if trained.task.kind == "scores":
+        return "a score for every utterance, also where none can be told"
+    if trained.task.kind == "multi":
+        return "each class by itself, a yes above one half"
+    return "one of its classes, also where none fits"
 
 
-def _int8(loss: Loss | None) -> str:
-    if loss is None:
-        return ""
-    if loss.int8 is None or loss.full is None:
-        return "\nThe accuracy lost by `model.int8.onnx` was not measured."
-    return (
-        f"\n`model.int8.onnx` has accuracy {100 * loss.int8:.1f} % on {loss.utterances} validation utterances, "
-        f"the full graph {100 * loss.full:.1f} %."
-    )
-
-
-def _differing(compared: Sequence[BundleComparison]) -> str:
-    """Say how many predictions differ; encoders whose weights have less than 32 bits may change some."""
-    differing, count = sum(own.differing for own in compared), sum(own.utterances for own in compared)
-    return f"{differing} of {count} predictions differ" if differing else "every prediction is the same"
+def _purpose(trained: Trained) -> str:
+    """Say what the model predicts, and by whose judgement."""
+    if trained.task.kind == "scores":
+        what = "the scores that raters would give an utterance for how it sounds and reads"
+    elif trained.task.is_soft:
+        what = "the share of raters who would choose each class for how an utterance sounds and reads"
+    else:
+        what = "which of its classes an utterance sounds and reads like"
+    return f"The model predicts {what}, according to the labels of its training data."
 
 
 def _bits(brought: Brought | None) -> str:
-    if brought is None or brought.bits == "fp32":
-        return ""
-    said = f"The encoders' weights are stored in {brought.bits}"
-    loss = brought.loss
-    if loss is None or loss.int8 is None or loss.full is None:
-        return f"\n{said}; the accuracy that this costs was not measured."
-    return (
-        f"\n{said}: accuracy {100 * loss.int8:.1f} % on {loss.utterances} validation utterances, "
-        f"{100 * loss.full:.1f} % with 32 bits."
-    )
+    return "" if brought is None or brought.bits == "fp32" else bits_text(brought.bits, brought.loss)
 
 
 def _speakers(facts: Facts) -> str:

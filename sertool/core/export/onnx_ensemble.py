@@ -16,7 +16,7 @@ from sertool.core.export.onnx_inputs import (
 from sertool.core.export.onnx_model import average, member_logits
 from sertool.core.formatting import plural
 from sertool.core.recipe.frontends import Frontend
-from sertool.core.runs.members import Trained, TrainedMember
+from sertool.core.runs.members import Trained, TrainedMember, in_units
 
 
 def ensemble_model(
@@ -26,7 +26,8 @@ def ensemble_model(
 
     Inputs, for the modalities of the recipe: ``tokens`` (B, L) int64, or (V, B, L) if cross-validation gives V
     vocabularies, or ``text`` (B, L, D) frames; ``mels`` (B, T, M), or with the frontend ``waveform`` (samples,), one
-    recording per call. Outputs: ``logits`` (B, C), the mean over members, and ``probabilities`` (B, C).
+    recording per call. Outputs: ``logits`` (B, C), the mean over members, and ``probabilities`` (B, C); of a task of
+    scores ``scores`` (B, D) alone, the mean over members in the units of the scores, not clipped.
 
     Args:
         trained: recipe, task, vocabularies and statistics.
@@ -37,16 +38,21 @@ def ensemble_model(
     graph = Graph()
     text, audio = _sequences(graph, trained, with_frontend)
     logits = [
-        member_logits(graph, text, audio, member.weights, member.fold, trained.recipe.model) for member in members
+        member_logits(graph, text, audio, in_units(trained, member), member.fold, trained.recipe.model)
+        for member in members
     ]
     mean = average(graph, logits)
+    title = f"{trained.name}: {plural(len(members), 'member')}, {', '.join(trained.task.classes)}"
+    classes = len(trained.task.classes)
+    if trained.task.kind == "scores":
+        graph.output("scores", mean, FLOAT, ["batch", classes])
+        return graph.model(title)
     scaled = graph.add("Div", mean, graph.scalar(temperature))
     multi = trained.task.kind == "multi"
     shares = graph.add("Sigmoid", scaled) if multi else graph.add("Softmax", scaled, axis=-1)
-    classes = len(trained.task.classes)
     graph.output("logits", mean, FLOAT, ["batch", classes])
     graph.output("probabilities", shares, FLOAT, ["batch", classes])
-    return graph.model(f"{trained.name}: {plural(len(members), 'member')}, {', '.join(trained.task.classes)}")
+    return graph.model(title)
 
 
 def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Sequences, Sequences]:

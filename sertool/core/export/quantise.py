@@ -2,39 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.errors import SertoolError, UsageError
+from sertool.core.corpora.tasks import Task
 from sertool.core.export.check import Feeds, Trial, onnx_logits, open_session
-from sertool.core.metrics.classification import METRICS, decide
-
-MOST_LOSS = 0.5  # points of accuracy, less than two seeds usually differ by
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Accuracy of both graphs on the same utterances, as fractions; None without labelled utterances.
-
-    Attributes:
-        full, int8: accuracy of the full graph, and of the one with weights of less precision.
-        utterances: number of utterances.
-        why: reason why it was not measured.
-    """
-
-    full: float | None
-    int8: float | None
-    utterances: int
-    why: str = "the corpus is not available"
-
-    @property
-    def points(self) -> float | None:
-        """Loss in points of accuracy; negative for a gain."""
-        # Rounded, so that one utterance of 200 costs half a point and no more.
-        return None if self.full is None or self.int8 is None else round(100 * (self.full - self.int8), 6)
+from sertool.core.export.losses import Loss, loss_between, not_measured
 
 
 def quantise(source: Path, target: Path, *, external: bool) -> None:
@@ -85,37 +60,11 @@ def write_int8(
 
 
 def measure_loss(
-    path: Path, full: NDArray[np.float32], trial: Trial, feeds: list[Feeds], kind: str, classes: int
+    path: Path, full: NDArray[np.float32], trial: Trial, feeds: list[Feeds], task: Task, *, clip: bool
 ) -> Loss:
-    """Compare the accuracy of the 8-bit graph with that of the full graph's logits (N, C) on labelled utterances."""
+    """Compare what the 8-bit graph reaches on labelled utterances with the full graph's logits (N, C) or scores."""
     rows = trial.labelled
     if not rows:
-        return Loss(None, None, 0)
-    logits = onnx_logits(open_session(path), [feeds[row] for row in rows])
-    targets = np.array([trial.targets[row] for row in rows], np.int64)
-    before, after = (METRICS["accuracy"](targets, decide(own, kind), classes) for own in (full[rows], logits))
-    return Loss(before, after, len(rows))
-
-
-def require_small_loss(loss: Loss, option: str = "--int8") -> None:
-    """Refuse weights of less precision that lose accuracy, or whose loss is not known.
-
-    Args:
-        loss: the accuracies.
-        option: option that asked for them.
-
-    Raises:
-        SertoolError: more than half a point of accuracy is lost.
-        UsageError: there are no labelled utterances to measure it on.
-    """
-    if loss.points is None:
-        raise UsageError(
-            f"{option}: its loss of accuracy was not measured, {loss.why}; nothing was written",
-            hint="--data names the folder that holds the corpora; --force writes it anyway",
-        )
-    if loss.points > MOST_LOSS:
-        raise SertoolError(
-            f"{option}: loses {loss.points:.1f} points of accuracy on {loss.utterances} validation utterances, at most "
-            f"{MOST_LOSS} is accepted; nothing was written",
-            hint=f"leave {option} out; --force writes it anyway",
-        )
+        return not_measured()
+    less = onnx_logits(open_session(path), [feeds[row] for row in rows])
+    return loss_between([trial.targets[row] for row in rows], full[rows], less, task, clip=clip)

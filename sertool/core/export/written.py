@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sertool.core.export.check import BundleComparison
-from sertool.core.export.quantise import Loss
+from sertool.core.export.losses import Loss
 
 Bits = Literal["fp32", "fp16", "int8"]  # precision of the weights of pretrained encoders
 

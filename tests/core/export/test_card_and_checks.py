@@ -20,12 +20,15 @@ from sertool.core.corpora.tasks import Task
 from sertool.core.errors import SertoolError
 from sertool.core.export import check as bundle_check
 from sertool.core.export import export as exporting
-from sertool.core.export import quantise as quantising
+from sertool.core.export import figures as export_figures
+from sertool.core.export import losses as lost
 from sertool.core.export import source as export_source
 from sertool.core.export.check import feeds_of, make_trial
+from sertool.core.export.figures import Figure
 from sertool.core.export.model_card import Facts, write_card
-from sertool.core.export.source import Figure, open_trained
+from sertool.core.export.source import open_trained
 from sertool.core.formatting import escaped, in_markdown
+from sertool.core.inference.certainty import Certainty
 from sertool.core.inference.ensemble import open_ensemble, predict_sets
 from sertool.core.metrics import Interval
 from sertool.core.metrics.baselines import Baseline
@@ -82,8 +85,8 @@ def test_figures_of_a_bundle_are_measured_without_speakers(tmp_path, monkeypatch
         seen.append({own.speaker for own in ensemble.experiment.corpus.utterances})
         return predict_sets(ensemble, *others)
 
-    monkeypatch.setattr(export_source, "predict_sets", predict)
-    figure = export_source.measure(open_trained("tiny", tmp_path / "ckpt", tmp_path / "data", None))
+    monkeypatch.setattr(export_figures, "predict_sets", predict)
+    figure = export_figures.measure(open_trained("tiny", tmp_path / "ckpt", tmp_path / "data", None))
     assert seen == [{None}]
     assert figure.interval.unit == "speaker"  # the intervals still are by speaker
 
@@ -94,8 +97,8 @@ def make_facts(trained, name: str, figure: Figure | None) -> Facts:
     return Facts(
         trained=trained, members=trained.members, size=all_members(trained.members, name),
         note={"counts": {name: 24}, "folds": [{"valid": 12}]}, source=name,
-        selected_on_test=False, started_from=name, seen_in_test=0, figure=figure, calibration=None, compared=[compared],
-        loss=None, with_frontend=False,
+        selected_on_test=False, started_from=name, seen_in_test=0, figure=figure, certainty=Certainty(),
+        compared=[compared], loss=None, with_frontend=False,
     )  # fmt: skip
 
 
@@ -208,8 +211,8 @@ def test_other_data_of_the_same_name_are_not_taken_for_those_it_was_trained_on(s
 
 
 def test_eight_bits_that_cost_too_much_are_refused(shop, tmp_path, monkeypatch):
-    loss = quantising.Loss(0.75, 0.7, 12)
-    monkeypatch.setattr(exporting, "measure_loss", lambda *_: loss)
+    loss = lost.Loss({"accuracy": 0.75}, {"accuracy": 0.7}, 12)
+    monkeypatch.setattr(exporting, "measure_loss", lambda *_, **__: loss)
     result = run(shop, "--out", str(tmp_path / "b"), "--int8")
     assert result.exit_code == 1
     assert message(result) == (
@@ -226,9 +229,9 @@ def test_eight_bits_that_cost_too_much_are_refused(shop, tmp_path, monkeypatch):
 
 
 def test_one_utterance_of_two_hundred_costs_half_a_point():
-    loss = quantising.Loss(191 / 200, 190 / 200, 200)
+    loss = lost.Loss({"accuracy": 191 / 200}, {"accuracy": 190 / 200}, 200)
     assert loss.points == 0.5
-    quantising.require_small_loss(loss)
+    lost.require_small_loss(loss)
 
 
 def test_eight_bits_are_smaller_and_near(shop, tmp_path):
@@ -287,7 +290,7 @@ def test_nan_is_no_agreement(monkeypatch):
     trained, session, _ = everyday()
     trial = make_trial(trained, None)
     wrong_graphs(monkeypatch, lambda logits: logits * np.float32("nan"))
-    found = bundle_check.compare(session, feeds_of(trained, trial), judge_of(trained, trial), trial, "single")
+    found = bundle_check.compare(session, feeds_of(trained, trial), judge_of(trained, trial), trial, trained.task)
     assert found.largest == float("inf")
     with pytest.raises(SertoolError, match="differ from PyTorch's by inf"):
         bundle_check.require_equal(found)

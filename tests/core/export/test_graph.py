@@ -18,6 +18,7 @@ from sertool.core.features.log_mel import log_mels
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.recipe.frontends import Frontend
 
+RANGES = ((1.0, 5.0), (-1.0, 1.0), (0.0, 10.0))
 KINDS = {
     "mat": {},
     "mnt": {"architecture": "mnt"},
@@ -40,6 +41,9 @@ KINDS = {
     "speakers' statistics": {"folds": 2, "standardize": "speaker"},
     "text as frames": {"text_width": 3},
     "text as frames left out": {"text_width": 3, "modalities": ["audio"]},
+    "scores": {"ranges": RANGES},
+    "scores mnt, folds that standardise in their own way": {"ranges": RANGES, "folds": 2, "architecture": "mnt"},
+    "scores linear": {"ranges": RANGES, "architecture": "linear", "folds": 2},
 }
 
 

@@ -158,11 +158,10 @@ def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> 
     scored = bool(pair.flips and pair.flips[0].score)
     others = AS_NEAR if scored else WRONG_TO_WRONG
     changes = [NEARER, FARTHER] if scored else [WRONG_TO_RIGHT, RIGHT_TO_WRONG]
-    behind = {NEARER: " to the true score", FARTHER: " from it"}
-    named = [*changes, *([others] if pair.count(others) else [])]
-    counts = [f"{pair.count(one):,} {one}{behind.get(one, '')}" for one in named]
+    counts = [f"{pair.count(one):,} {one}" for one in [*changes, *([others] if pair.count(others) else [])]]
     a, b = names[pair.a], names[pair.b]
-    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}", width)
+    what = " to the true score" * scored
+    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}{what}", width)
     shown = pair.flips[:flips]
     if not shown:
         return lines
