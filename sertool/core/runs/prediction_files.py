@@ -284,7 +284,10 @@ def _targets_fit(own: Predictions, targets: NDArray[Any]) -> bool:
     if targets.shape != shape:
         return False
     if own.kind == "scores":
-        return targets.dtype == np.float64 and not np.isinf(targets).any()
+        if targets.dtype != np.float64 or len(own.ranges) != len(own.classes):
+            return False
+        low, high = np.array(own.ranges).T
+        return bool((np.isnan(targets) | ((targets >= low) & (targets <= high))).all())
     classes = 2 if own.kind == "multi" else len(own.classes)
     return bool(targets.dtype == np.int64 and targets.min() >= 0 and targets.max() < classes)
 

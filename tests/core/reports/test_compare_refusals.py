@@ -8,6 +8,7 @@ import pytest
 from compared_runs import TARGETS, decided, refusal, run, stored, worse_and_better, wrong
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scored_sets import make_score_set, make_voted_set
 from stored_sets import changed, make_origin, write_run
 
 from sertool.core.runs.prediction_files import set_path
@@ -92,12 +93,16 @@ def test_another_format(here):
     )
 
 
+SETS = {"classes": decided(wrong({1})), "scores": make_score_set(number=40), "votes": make_voted_set(number=40)}
+
+
+@pytest.mark.parametrize("kind", SETS)
 @settings(deadline=None, max_examples=40)
-@given(st.data())
-def test_damaged_files_are_refused_in_a_message(tmp_path_factory, data):
+@given(data=st.data())
+def test_damaged_files_are_refused_in_a_message(tmp_path_factory, kind, data):
     folder = tmp_path_factory.mktemp("damaged")
     for name in ("a", "b"):
-        write_run(folder / name, decided(wrong({1})))
+        write_run(folder / name, SETS[kind])
     path = set_path(folder / "b", "test")
     content = bytearray(path.read_bytes())
     if data.draw(st.booleans()):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from builders import tiny_recipe
 from report_pages import parsed, text_of
+from scored_corpora import scored_recipe
+from scored_sets import make_score_set, score_origin
 from stored_sets import changed, make_origin, make_set, report, write_run
 
 from sertool.core.errors import DataError, UsageError
@@ -135,3 +137,29 @@ def test_other_utterances_or_another_architecture_are_refused(tmp_path):
         report(tmp_path, "tiny", linear="nothing")
     with pytest.raises(UsageError, match="is the linear probe of one run, expected one --name"):
         report(tmp_path, "tiny", "mnt", linear="tiny-linear")
+
+
+@pytest.mark.parametrize(("select", "name", "sign"), [("ccc", "CCC", "+"), ("mae", "MAE", "-")])
+@pytest.mark.parametrize("speakers", [10, 3])
+def test_a_model_of_scores_is_judged_by_its_metric_in_its_units(tmp_path, select, name, sign, speakers):
+    recipes = [scored_recipe(training={"select": select}, model={"architecture": one}) for one in ("mat", "linear")]
+    for folder, noise, recipe in zip(("tiny", "tiny-linear"), (0.1, 0.25), recipes, strict=True):
+        origin = score_origin(recipe=recipe)
+        sets = [
+            make_score_set(one, noise=noise, origin=origin, missing=9, speakers=speakers) for one in ("test", "valid")
+        ]
+        write_run(tmp_path / folder, *sets)
+    linear = beside(tmp_path)
+    assert [one.metric for one in linear.figures] == ["ccc", "pearson", "mae", "rmse", "r2"]
+    judged = next(one for one in linear.figures if one.metric == select)
+    assert judged.difference.value == pytest.approx(judged.run - judged.linear)
+    told = f"its linear probe: {name} {sign}{abs(judged.difference.value):.3f}"
+    if speakers == 3:
+        word = "higher" if select == "ccc" else "lower"
+        assert linear.sentence == (
+            f"3 speakers cannot tell whether the fusion is better than {told}, {word} for 3 of 3 speakers"
+        )
+        return
+    assert linear.verdict == "better"
+    interval = f"{judged.difference.low:.3f} to {judged.difference.high:.3f}"
+    assert linear.sentence == f"the fusion earns its keep beside {told} (95 % interval {interval})"

@@ -56,7 +56,7 @@ def test_a_size_that_is_clearly_worse_is_not_taken():
     assert (own.k, own.available, own.chosen_by, own.metric) == (1, 2, "validation", "accuracy")
     assert own.reason == (
         "accuracy on validation is 100.0 % with 1 member ranked on other utterances, "
-        "more than one standard error above all larger sizes"
+        "more than one standard error better than all larger sizes"
     )
     assert str(own) == "1 member, chosen on validation by accuracy"
 
