@@ -95,7 +95,7 @@ def assert_moves(lines, targets, of_a, of_b, a) -> None:
     ranges = np.array([high - low for low, high in a.predictions.ranges])
     change = (np.abs(of_b - targets) - np.abs(of_a - targets)) / ranges
     nearer, farther = (change < 0).sum(), (change > 0).sum()
-    first = lines.index(f"from A to B: {nearer} nearer · {farther} farther to the true score")
+    first = lines.index(f"from A to B: {nearer} nearer to the true score · {farther} farther from it")
     order = np.argsort(-np.abs(np.nan_to_num(change)).ravel(), kind="stable")
     moves = rows_of(Path("c.csv"))
     assert list(moves[0]) == [

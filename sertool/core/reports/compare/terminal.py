@@ -158,10 +158,11 @@ def _flips(pair: Pair, names: dict[str, str], width: int | None, flips: int) -> 
     scored = bool(pair.flips and pair.flips[0].score)
     others = AS_NEAR if scored else WRONG_TO_WRONG
     changes = [NEARER, FARTHER] if scored else [WRONG_TO_RIGHT, RIGHT_TO_WRONG]
-    counts = [f"{pair.count(one):,} {one}" for one in [*changes, *([others] if pair.count(others) else [])]]
+    behind = {NEARER: " to the true score", FARTHER: " from it"}
+    named = [*changes, *([others] if pair.count(others) else [])]
+    counts = [f"{pair.count(one):,} {one}{behind.get(one, '')}" for one in named]
     a, b = names[pair.a], names[pair.b]
-    what = " to the true score" * scored
-    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}{what}", width)
+    lines = wrapped(f"from {a} to {b}: {' · '.join(counts)}", width)
     shown = pair.flips[:flips]
     if not shown:
         return lines
