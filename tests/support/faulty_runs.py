@@ -9,7 +9,8 @@ from scored_sets import make_score_set
 from stored_sets import changed, make_origin, make_set, shuffled, write_run
 
 from sertool.core.reports.contents import RunReport
-from sertool.core.reports.score_findings import SCORE_KINDS
+from sertool.core.reports.score_findings import SCORE_KINDS, SCORE_NOTES
+from sertool.core.runs.prediction_files import StoredSet
 
 PAPER = tiny_recipe(protocol="paper")
 PAPERS = make_origin(PAPER, selected_on_test=True)
@@ -26,7 +27,7 @@ def text(run: RunReport, kind: str) -> str:
 
 def planted(kind: str, folder: Path) -> None:
     """A run with one thing wrong."""
-    if kind in SCORE_KINDS:
+    if kind in (*SCORE_KINDS, *SCORE_NOTES):
         planted_scores(kind, folder)
         return
     test, valid, options = make_set("test"), make_set("valid", 200), {}
@@ -98,4 +99,14 @@ def planted_scores(kind: str, folder: Path) -> None:
         logits = own.logits.copy()
         logits[:, [one.speaker == "test-3" for one in test.spoken], 0] += 0.8
         test = changed(test, logits=logits)
+    elif kind == "text-alone":
+        write_run(folder, test, valid, probes=_text_alone)
+        return
     write_run(folder, test, valid)
+
+
+def _text_alone(stored: StoredSet) -> dict[str, np.ndarray]:
+    """Probes of a model that needs the text for both scores, and the audio for arousal alone."""
+    logits, other = stored.predictions.logits, shuffled(stored)
+    audio = np.stack([logits[..., 0], other[..., 1]], axis=-1)
+    return {"text masked": other, "text shuffled": other, "audio masked": audio, "audio shuffled": audio}

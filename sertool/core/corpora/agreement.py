@@ -171,17 +171,31 @@ def ceilings_of(corpus: Corpus, task: str, classes: Sequence[str], rows: Sequenc
         ``accuracy`` and ``uar``; NaN where no utterance has two raters.
     """
     utterances = corpus.utterances
-    places = {(utterances[row].split, utterances[row].speaker) for row in rows}
-    tied = {
-        row
-        for row, one in enumerate(utterances)
-        if task not in one.labels and (one.split, one.speaker) in places and _is_of(one, task, classes)
-    }
-    chosen = sorted({*rows, *tied})
+    chosen = sorted({*rows, *tied_beside(corpus, task, classes, rows)})
     of, said = each_vote(corpus, task, classes)
     of, kept = _moved(of, chosen, len(utterances))
     jackknife = Jackknife(clusters_of([utterances[row] for row in chosen]))
     return _class_ceilings(Votes(of, said[kept], len(chosen)), jackknife)
+
+
+def tied_beside(corpus: Corpus, task: str, classes: Sequence[str], rows: Sequence[int]) -> list[int]:
+    """Return the positions of utterances whose raters tie, of the same split and speaker as some utterances.
+
+    They have no label, so they are in no validation or test set.
+
+    Args:
+        corpus: the utterances with labels and ratings.
+        task: name of the task.
+        classes: its classes.
+        rows: positions of the utterances, as of a test set.
+    """
+    utterances = corpus.utterances
+    places = {(utterances[row].split, utterances[row].speaker) for row in rows}
+    return [
+        row
+        for row, one in enumerate(utterances)
+        if task not in one.labels and (one.split, one.speaker) in places and _is_of(one, task, classes)
+    ]
 
 
 def score_ceilings_of(corpus: Corpus, task: str, rows: Sequence[int]) -> dict[str, Estimate]:

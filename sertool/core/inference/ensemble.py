@@ -17,7 +17,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
-from sertool.core.corpora.agreement import ceilings_of, score_ceilings_of
+from sertool.core.corpora.agreement import ceilings_of, score_ceilings_of, tied_beside
 from sertool.core.corpora.fingerprints import overlaps
 from sertool.core.corpora.ratings import votes_of
 from sertool.core.corpora.seal import DECISIONS
@@ -202,6 +202,7 @@ def _predictions(
 ) -> Predictions:
     labelled, task, targets = name != "private", experiment.task, experiment.targets
     pooled = _pooled(experiment, name)
+    votes = _votes(experiment, pooled) if labelled and task.kind == "single" else None
     return Predictions(
         set=name,
         utterances=pooled,
@@ -212,10 +213,11 @@ def _predictions(
         classes=task.classes,
         members=_member_scores(ensemble, experiment, name, logits),
         scores=_raw_scores(experiment, pooled) if labelled else None,
-        votes=_votes(experiment, pooled) if labelled and task.kind == "single" else None,
+        votes=votes,
         ranges=task.ranges,
         clip=experiment.recipe.dataset.clip,
         ceilings=_ceilings(experiment, pooled) if labelled else {},
+        ties=None if votes is None else len(tied_beside(experiment.corpus, task.name, task.classes, pooled)),
     )
 
 

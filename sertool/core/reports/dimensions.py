@@ -11,8 +11,10 @@ from sertool.core.metrics.baselines import baseline_of_scores
 from sertool.core.metrics.conformal import coverage_estimates
 from sertool.core.metrics.jackknife import LEVEL
 from sertool.core.metrics.moments import mean_of
-from sertool.core.metrics.scores import dimension_estimates
+from sertool.core.metrics.scores import dimension_differences, dimension_estimates
 from sertool.core.metrics.sentiment import RANGE, sentiment_estimates, sentiment_figures
+from sertool.core.reports.load import Probes
+from sertool.core.reports.probes import COMMON, shares
 from sertool.core.reports.scales import nice_step
 from sertool.core.reports.score_contents import DimensionRow, IntervalRow, Moments, RangeBin, SpeakerResidual
 from sertool.core.reports.score_intervals import ScoreIntervals
@@ -65,6 +67,29 @@ def dimension_rows(
         )
         for name, (low, high), true, said, mean, coverage, by_speaker in columns
     )
+
+
+def falls_of(stored: StoredSet, probes: Probes, k: int, jackknife: Jackknife) -> list[dict[str, Estimate]]:
+    """Return for each score by how much its CCC falls with each probe, as far as a modality is common.
+
+    Args:
+        stored: predictions of scores on a set, with targets.
+        probes: logits (E, N, D) by probe.
+        k: number of averaged members.
+        jackknife: jackknife over the utterances.
+    """
+    own, common = stored.predictions, shares(stored.spoken)
+    assert own.targets is not None
+    found: list[dict[str, Estimate]] = [{} for _ in own.classes]
+    for name, logits in probes.items():
+        if common[name.partition(" ")[0]] < COMMON:
+            continue
+        intact, probed = own.ensemble_logits(k), replace(own, logits=logits).ensemble_logits(k)
+        for place, falls in enumerate(found):
+            true, changed, said = (one[:, place] for one in (own.targets, probed, intact))
+            fell = dimension_differences(true, changed, said, jackknife)["ccc"]
+            falls[name] = Estimate(fell.value, fell.low, fell.high)
+    return found
 
 
 def _baseline(true: Array, mean: float, within: tuple[float, float]) -> dict[str, float]:

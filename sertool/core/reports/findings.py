@@ -15,7 +15,7 @@ from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.provenance import NORMALISED
-from sertool.core.reports.score_findings import SCORE_KINDS, score_findings
+from sertool.core.reports.score_findings import SCORE_KINDS, SCORE_NOTES, score_findings
 from sertool.core.reports.wording import interval, metric_name, p_equals, percent
 from sertool.core.runs.ensemble_size import EnsembleSize
 
@@ -46,6 +46,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "ignores-text": ("warning", f"the text of other utterances costs no accuracy: less than {MATTERS} points"),
     **SCORE_KINDS,
     "weak-slice": ("warning", "a slice is significantly, and by 5 points or 5 % of the range, worse than the rest"),
+    **SCORE_NOTES,
     "few-members": ("note", "fewer members have finished than the recipe asks for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
     "normalised-by-speaker": ("note", NORMALISED),

@@ -87,6 +87,7 @@ class DimensionRow:
         speakers: residuals by speaker, in the order of their means; empty where no speaker is known.
         bins: residuals by range of the true score; parts without utterances are left out.
         ceilings: the same metrics of one rater against the mean of the others; empty where they are not known.
+        falls: by how much the CCC falls with changed input, by probe; empty without probes.
     """
 
     name: str
@@ -102,6 +103,7 @@ class DimensionRow:
     speakers: tuple[SpeakerResidual, ...]
     bins: tuple[RangeBin, ...]
     ceilings: Mapping[str, Estimate] = field(default_factory=dict)
+    falls: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from sertool.core.formatting import first_few, plural
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import SetReport
 from sertool.core.reports.dimensions import BIAS
+from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.score_contents import DimensionRow, ScoreSlice, SpeakerResidual
 from sertool.core.reports.wording import change, change_interval, figure, interval, p_equals, percent
 
@@ -32,6 +33,12 @@ SCORE_KINDS: Mapping[str, tuple[str, str]] = {
         f"the scores of a speaker are significantly, and by {percent(BIAS, 0)} % of the range, too high or too low",
     ),
 }
+SCORE_NOTES: Mapping[str, tuple[str, str]] = {
+    "text-alone": (
+        "note",
+        f"text alone explains a score: the audio of other utterances, or none, costs a CCC of less than {RELEVANT}",
+    ),
+}
 
 
 def score_findings(own: SetReport) -> Iterator[tuple[str, str]]:
@@ -41,6 +48,8 @@ def score_findings(own: SetReport) -> Iterator[tuple[str, str]]:
             yield "predicts-the-mean", chance
         elif 0 < one.predicted.sd < NARROW * one.true.sd:
             yield "regresses-to-mean", _narrow(one)
+        if not chance and text_alone(one) and not (own.use is not None and own.use.audio == IGNORED):
+            yield "text-alone", _text_alone(one)
         if under := _under(one):
             yield "under-covered", under
         if biased := [speaker for speaker in one.speakers if speaker.biased]:
@@ -65,6 +74,20 @@ def _narrow(own: DimensionRow) -> str:
     return (
         f"{own.name}: the predictions have a standard deviation of {own.predicted.sd:.3f}, the true scores of "
         f"{own.true.sd:.3f}: low ones are predicted too high, and high ones too low"
+    )
+
+
+def text_alone(own: DimensionRow) -> bool:
+    """Check whether the 95 % interval excludes that the audio matters to a score, shuffled and masked."""
+    falls = [fall for name, fall in own.falls.items() if name.startswith("audio")]
+    return len(falls) > 1 and all(fall.high is not None and fall.high < RELEVANT for fall in falls)
+
+
+def _text_alone(own: DimensionRow) -> str:
+    fall = own.falls["audio shuffled"]
+    return (
+        f"{own.name}: the text alone explains it: with the audio of other utterances the CCC falls by "
+        f"{figure(fall.value, 'ccc')} (95 % interval {change_interval(fall, 'ccc')})"
     )
 
 

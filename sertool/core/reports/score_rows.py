@@ -32,6 +32,8 @@ def _dimension(base: CsvRow, own: DimensionRow) -> Iterator[CsvRow]:
     yield from values(named, facts)
     yield from values(named._replace(what="baseline", name=f"{own.name}: always the mean"), own.baseline)
     yield from estimates(named._replace(what="one rater"), own.ceilings)
+    for name, fall in own.falls.items():
+        yield estimate(named._replace(what="probe", name=f"{own.name}: {name}"), "ccc falls by", fall)
     yield from _intervals(named, own)
     for part in own.bins:
         within = base._replace(what="range", name=f"{own.name}: {part.low:g} to {part.high:g}")

@@ -1,5 +1,7 @@
 """An ensemble of predicted scores on one labelled set: mean figures, each score, members, slices, utterances."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +10,7 @@ from sertool.core.metrics.baselines import Baseline, baseline_of_scores
 from sertool.core.metrics.scores import mean_estimates
 from sertool.core.reports.contents import SetReport
 from sertool.core.reports.details import details_of
-from sertool.core.reports.dimensions import dimension_rows
+from sertool.core.reports.dimensions import dimension_rows, falls_of
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance
 from sertool.core.reports.score_intervals import ScoreIntervals
@@ -33,9 +35,18 @@ def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) 
     expected = published_counts(run.recipe, name)
     alone = [own.member_figures(member) for member in range(len(own.logits))]
     means = _means(stored)
-    dimensions = dimension_rows(stored, k, intervals, means, jackknife)
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
-    details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds)
+    probes = run.probes.get(name, {})
+    details = details_of(own, stored.spoken, probes, k, modalities, folds)
+    kept = {row.name: probes[row.name] for row in details.probes} if len(modalities) > 1 else {}
+    dimensions = tuple(
+        replace(one, falls=falls)
+        for one, falls in zip(
+            dimension_rows(stored, k, intervals, means, jackknife),
+            falls_of(stored, kept, k, jackknife),
+            strict=True,
+        )
+    )
     only = dimensions[0] if len(dimensions) == 1 else None
     return SetReport(
         set=name,

@@ -28,4 +28,5 @@ def votes_row(own: Predictions, k: int, temperature: float, jackknife: Jackknife
         baseline=distribution_figures(votes, always),
         entropy=float(cross_entropy(votes[known], votes[known]).mean()),
         ceilings=next(iter(own.ceilings.values()), {}),  # of its only task
+        ties=own.ties,
     )

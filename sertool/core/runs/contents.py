@@ -344,6 +344,7 @@ class FactsContent(Content):
     ranges: Ranges = ()
     clip: bool = False
     ceilings: dict[str, dict[str, EstimateContent]] = Field(default_factory=dict)
+    ties: Count | None = None
     members: list[ScoreContent]
     origin: OriginContent
     ids: list[str]

@@ -138,6 +138,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         "classes": own.classes,
         **({"ranges": own.ranges, "clip": own.clip} if own.ranges else {}),
         **({"ceilings": _plain(own.ceilings)} if own.ceilings else {}),
+        **({"ties": own.ties} if own.ties is not None else {}),
         "members": [asdict(member) for member in own.members],
         "origin": asdict(stored.origin),
         "ids": own.ids,
@@ -248,6 +249,7 @@ def _predictions(facts: FactsContent, arrays: Mapping[str, NDArray[Any]]) -> Pre
             task: {key: Estimate(one.value, one.low, one.high) for key, one in figures.items()}
             for task, figures in facts.ceilings.items()
         },
+        ties=facts.ties,
     )
 
 

@@ -58,6 +58,7 @@ class Predictions:
         clip: predictions are cut to these ranges.
         ceilings: figures that one rater reaches against the others here, by task or score, and key: ``accuracy`` and
             ``uar``, or those of ``DIMENSION_METRICS``. Empty where no utterance has two raters.
+        ties: utterances of the same split and speakers that are in no set because their raters tie; None if unknown.
     """
 
     set: str
@@ -73,6 +74,7 @@ class Predictions:
     ranges: tuple[tuple[float, float], ...] = ()
     clip: bool = False
     ceilings: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    ties: int | None = None
 
     def ensemble_logits(self, k: int) -> NDArray[np.float32]:
         """Average the logits, or the predicted scores, of the first k members; returns (N, C)."""

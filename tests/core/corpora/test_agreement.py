@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import CLASSES, make_corpus
+from scored_corpora import voted_corpus
 
 from sertool.core.corpora import agreement
-from sertool.core.corpora.agreement import agreement_on, agreements, ceilings_of, score_ceilings_of
+from sertool.core.corpora.agreement import agreement_on, agreements, ceilings_of, score_ceilings_of, tied_beside
 from sertool.core.corpora.ratings import rated_tasks, shares_of
 from sertool.core.metrics import Jackknife, clusters_of
 from sertool.core.metrics.agreement import Votes, accuracy_ceiling, nominal_alpha
@@ -210,3 +211,16 @@ def test_nobody_rated_a_set():
     corpus = make_corpus()
     assert all(math.isnan(one.value) for one in ceilings_of(corpus, "emotion", CLASSES, [0, 1]).values())
     assert all(math.isnan(one.value) for one in score_ceilings_of(corpus, "arousal", [0, 1]).values())
+
+
+def test_ties_are_counted_beside_the_utterances_of_their_speakers():
+    corpus = voted_corpus()
+    rows = [row for row, one in enumerate(corpus.utterances) if one.split == "test" and "emotion" in one.labels]
+    tied = [row for row, one in enumerate(corpus.utterances) if one.split == "test" and "emotion" not in one.labels]
+    assert tied
+    assert tied_beside(corpus, "emotion", CLASSES, rows) == tied
+    speaker = corpus.utterances[tied[0]].speaker
+    others = [row for row in rows if corpus.utterances[row].speaker != speaker]
+    assert tied_beside(corpus, "emotion", CLASSES, others) == [
+        row for row in tied if corpus.utterances[row].speaker != speaker
+    ]

@@ -27,6 +27,7 @@ def score_tables(own: SetReport, *, full: bool) -> list[Table]:
     tables = [_dimensions(own)]
     if full:
         tables.append(_figures(own))
+        tables += [_falls(own)] if len(own.dimensions) > 1 and any(one.falls for one in own.dimensions) else []
         tables += [_ranges(one) for one in own.dimensions if one.bins]
         tables += [_speakers(one) for one in own.dimensions if one.speakers]
     if notes := [sentence for one in own.dimensions for sentence in _covered(one)]:
@@ -82,6 +83,15 @@ def _figures(own: SetReport) -> Table:
 def _rater(one: DimensionRow, name: str) -> tuple[str, str]:
     found = one.ceilings.get(name)
     return (NONE, NONE) if found is None else (figure(found.value, name), interval(found, name))
+
+
+def _falls(own: SetReport) -> Table:
+    rows = [
+        (one.name, name, change(fall.value, "ccc"), change_interval(fall, "ccc"))
+        for one in own.dimensions
+        for name, fall in one.falls.items()
+    ]
+    return Table("each score and its input", ("score", "input", "CCC falls by", INTERVAL), tuple(rows))
 
 
 def _ranges(own: DimensionRow) -> Table:
