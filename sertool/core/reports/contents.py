@@ -349,6 +349,16 @@ class TaskReport:
     missing: tuple[str, ...] = ()
     kind: str = "single"
 
+    @property
+    def name(self) -> str:
+        """Name of the task in titles; a single score is told apart from classes of it, as of MOSI's sentiment."""
+        return f"{self.task} score" if self.kind == "scores" and "," not in self.task else self.task
+
+    def holds(self, run: RunReport) -> bool:
+        """Check whether a run belongs into this table: one of the data set and task, and of scores or of classes."""
+        scored = (run.kind == "scores") == (self.kind == "scores")
+        return scored and (run.dataset, run.task) == (self.dataset, self.task)
+
 
 @dataclass(frozen=True)
 class Report:

@@ -46,7 +46,7 @@ def latex_files(report: Report) -> Iterator[tuple[str, str]]:
         section = task_section(task, full=False)  # all metrics with their spread would be wider than a page
         (table,) = section.tables
         if table.rows:
-            name = file_name(f"{task.dataset}-{task.task}")
+            name = file_name(f"{task.dataset}-{task.name}")
             yield f"{name}.tex", _float(table, name, [section.title], [*table.notes], report)
     for run in report.runs:
         for own in run.sets.values():

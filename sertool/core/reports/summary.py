@@ -37,7 +37,7 @@ def summary(report: Report) -> tuple[str, ...]:
 
 
 def _task_of(run: RunReport, tasks: Iterable[TaskReport]) -> TaskReport | None:
-    return next((one for one in tasks if (one.dataset, one.task) == (run.dataset, run.task)), None)
+    return next((one for one in tasks if one.holds(run)), None)
 
 
 def _trained(run: RunReport, task: TaskReport | None) -> str:
@@ -118,7 +118,7 @@ def _scores(report: Report) -> str:
         if runs:
             metric = headline(task.kind)[0]
             name = metric_name(metric, task.kind)
-            parts.append(f"{task.dataset} · {task.task}, {name}: {', '.join(_main_figures(task, runs, metric))}")
+            parts.append(f"{task.dataset} · {task.name}, {name}: {', '.join(_main_figures(task, runs, metric))}")
     return f"On test: {'; '.join(parts)}." if parts else "None of them has been evaluated on test."
 
 

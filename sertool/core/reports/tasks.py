@@ -14,24 +14,31 @@ from sertool.core.reports.expected import Missing
 from sertool.core.reports.provenance import trained_on
 from sertool.core.reports.run import Reported
 
-Task = tuple[str, str]  # data set and task
+Task = tuple[str, str, bool]  # data set and task, and whether it predicts scores
 
 
 def task_reports(runs: Sequence[Reported], missing: Sequence[Missing]) -> tuple[TaskReport, ...]:
-    """Return one table per data set and task, in the order of the runs, then of the missing results."""
-    keys = [_key(run) for run in runs] + [(one.dataset, one.task) for one in missing]
+    """Return one table per data set and task, in the order of the runs, then of the missing results.
+
+    Scores have a table of their own where other runs predict classes of the same label.
+    """
+    keys = [_key(run) for run in runs] + [_key_of(one) for one in missing]
     return tuple(
         _task_report(
             key,
             [run for run in runs if _key(run) == key],
-            [one for one in missing if (one.dataset, one.task) == key],
+            [one for one in missing if _key_of(one) == key],
         )
         for key in dict.fromkeys(keys)
     )
 
 
 def _key(run: Reported) -> Task:
-    return run.report.dataset, run.report.task
+    return run.report.dataset, run.report.task, run.report.kind == "scores"
+
+
+def _key_of(one: Missing) -> Task:
+    return one.dataset, one.task, one.recipe.dataset.target == "scores"
 
 
 def _task_report(key: Task, runs: Sequence[Reported], missing: Sequence[Missing]) -> TaskReport:

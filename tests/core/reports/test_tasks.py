@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from builders import tiny_recipe
 from faulty_runs import PAPERS
+from scored_sets import make_score_set
 from stored_sets import changed, make_origin, make_set, report, write_run
 
 from sertool.core.metrics.classification import METRICS
@@ -15,6 +16,7 @@ from sertool.core.recipe.load import load
 from sertool.core.reports.build import build_report
 from sertool.core.reports.contents import Report
 from sertool.core.reports.html.page import render
+from sertool.core.reports.latex import latex_files
 from sertool.core.reports.text.markdown import to_markdown
 from sertool.core.reports.text.terminal import show
 
@@ -184,3 +186,23 @@ def test_the_log_tells_class_counts_from_decisions(tmp_path):
     assert "the test labels were counted, without any decision, by sertool train, x" in lines
     (often,) = (one for one in built.runs[0].findings if one.kind == "read-often")
     assert "evaluation 2 times" in often.text
+
+
+def test_scores_and_classes_of_one_label_have_a_table_each(tmp_path):
+    """As MOSI's sentiment, which some recipes predict as seven classes and others as a score."""
+    write_run(tmp_path / "regressed", make_score_set(scores=("sentiment",)))
+    write_run(tmp_path / "decided", make_set(origin=make_origin(task="sentiment")))
+    own = report(tmp_path)
+    assert {(task.task, task.name, task.kind) for task in own.tasks} == {
+        ("sentiment", "sentiment", "single"),
+        ("sentiment", "sentiment score", "scores"),
+    }
+    for task in own.tasks:
+        assert [row.run for row in task.ours] == ["regressed" if task.kind == "scores" else "decided"]
+    shown = "\n".join(show(own, 120))
+    assert "TINY · sentiment · test" in shown
+    assert "TINY · sentiment score · test" in shown
+    assert 'class="side"' not in render(own)  # there is nothing to set side by side
+    paths = [path for path, _ in latex_files(own)]
+    assert len(paths) == len(set(paths))
+    assert {"TINY-sentiment.tex", "TINY-sentiment-score.tex"} <= set(paths)

@@ -108,7 +108,7 @@ def _of_task(task: TaskReport) -> Iterator[PrintFigure]:
     for metric in ALL_METRICS:
         rows = [row for row in task.ours if metric in row.metrics]
         if rows:
-            name = file_name(f"{task.dataset}-{task.task}-{metric}")
+            name = file_name(f"{task.dataset}-{task.name}-{metric}")
             stamp = "open marks: selected on test" if any(row.stamp for row in rows) else ""
             yield PrintFigure(name, stamp, partial(charts.forest_chart, task, metric))
 

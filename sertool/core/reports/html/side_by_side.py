@@ -35,13 +35,7 @@ class SideBySide:
 
 def side_by_side(views: Sequence[RunView], task: TaskReport) -> SideBySide | None:
     """Set the runs of a task beside each other; None if fewer than two have been evaluated on test."""
-    runs = tuple(
-        (view, own)
-        for view in views
-        if (view.own.dataset, view.own.task) == (task.dataset, task.task)
-        for own in view.sets
-        if own.own.set == "test"
-    )
+    runs = tuple((view, own) for view in views if task.holds(view.own) for own in view.sets if own.own.set == "test")
     if len(runs) < 2:
         return None
     in_points = ", in points" * in_percent(task.kind)

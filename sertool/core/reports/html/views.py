@@ -153,7 +153,7 @@ def forest_of(report: Report, metric: str) -> Markup | None:
         # Of several published figures the first one, which is the recipe's main source.
         published = next((row.value for row in task.published if row.metric == metric), None)
         if rows:
-            groups.append(FigureGroup(f"{task.dataset} · {task.task}", published, rows))
+            groups.append(FigureGroup(f"{task.dataset} · {task.name}", published, rows))
     return figures.forest(groups, metric, title_of(report, metric)) if groups else None
 
 

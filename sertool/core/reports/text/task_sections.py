@@ -56,7 +56,7 @@ def task_section(task: TaskReport, *, full: bool) -> Section:
         notes=(*notes, *their_notes, *(f"missing: {line}" for line in task.missing)),
     )
     warnings = tuple(("warning", f"{own.run}: {own.warning} [speakers-unknown]") for own in task.ours if own.warning)
-    return Section(f"{task.dataset} · {task.task} · test", "", warnings, (without_empty(table),))
+    return Section(f"{task.dataset} · {task.name} · test", "", warnings, (without_empty(table),))
 
 
 def _published(
