@@ -45,6 +45,17 @@ def text_outside_figures(node):
             yield child.tail or ""
 
 
+def not_isolated(node, inside=False):
+    """The texts from right to left in no element of their own direction; figures isolate theirs by the style."""
+    if node.tag in (SVG + "svg", SPACE + "script", SPACE + "title"):
+        return
+    inside = inside or node.tag == SPACE + "bdi" or node.get("dir") == "auto"
+    own = [node.text or "", *(child.tail or "" for child in node)]
+    yield from (text for text in own if not inside and re.search("[\u0590-\u08ff]", text))
+    for child in node:
+        yield from not_isolated(child, inside)
+
+
 def data_of(tree):
     """The pool, and the data of every browser."""
     scripts = [node for node in of(tree, "script") if node.get("type") == "application/json"]

@@ -18,6 +18,7 @@ from report_pages import (
     SVG,
     data_of,
     hostile_report,
+    not_isolated,
     of,
     parsed,
     text_of,
@@ -325,17 +326,6 @@ def test_direction_signs_are_spelled_out_wherever_a_name_stands():
     assert (pool["speakers"], pool["dialogues"], data["classes"]) == ([shown], [shown], [shown] * 4)
     assert data["labels"] == [shown, f"{shown} 2"]
     assert sorted(one[0] for one in pool["utterances"]) == [f"{shown}{place}" for place in range(6)]
-
-
-def not_isolated(node, inside=False):
-    """The texts from right to left in no element of their own direction; figures isolate theirs by the style."""
-    if node.tag in (SVG + "svg", SPACE + "script", SPACE + "title"):
-        return
-    inside = inside or node.tag == SPACE + "bdi" or node.get("dir") == "auto"
-    own = [node.text or "", *(child.tail or "" for child in node)]
-    yield from (text for text in own if not inside and re.search("[\u0590-\u08ff]", text))
-    for child in node:
-        yield from not_isolated(child, inside)
 
 
 @pytest.mark.parametrize("name", ["غضب 1", "שמח", "کتاب\u200cخانه"])

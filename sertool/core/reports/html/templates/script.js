@@ -255,7 +255,7 @@
         const [known, said] = [row[2 + place], row[2 + scores.length + place]];
         const one = make("div");
         one.append(make("bdi", name), minus(` ${known === null ? "–" : known.toFixed(2)}`), minus(` → ${said.toFixed(2)}`));
-        const apart = Number((said - known).toFixed(2));
+        const apart = Number((said - known).toFixed(2)) || 0; // no sign where it is shown as zero
         if (known !== null) one.append(" ", make("span", minus(`${apart > 0 ? "+" : ""}${apart.toFixed(2)}`), "apart"));
         told.append(one);
       });
