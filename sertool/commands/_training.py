@@ -110,14 +110,16 @@ class _Lines:
         self.talk, self.begun = talk, time.monotonic()
 
     def take(self, epoch: "Epoch") -> None:
+        from sertool.core.metrics.selection import LOWER_IS_BETTER
         from sertool.core.reports.wording import metric_name, scored
 
         settings = self.plan.experiment.recipe.training
         scores = [row.score for _, row in epoch.rows]
         losses = [row.loss for _, row in epoch.rows]
         metric = metric_name(settings.select, self.plan.experiment.task.kind)
-        worst, best = (scored(one, settings.select) for one in (min(scores), max(scores)))
-        figures = f"{worst} - {best}" if len(scores) > 1 else best
+        ends = [scored(one, settings.select) for one in (min(scores), max(scores))]
+        lowest, highest = ends[::-1] if settings.select in LOWER_IS_BETTER else ends
+        figures = f"{lowest} - {highest}" if len(scores) > 1 else highest
         line = (
             f"{self.title}epoch {epoch.number}/{settings.max_epochs} · {self._who(epoch)} · "
             f"loss {sum(losses) / len(losses):.3f} · valid {metric} {figures} · "

@@ -341,3 +341,25 @@ def test_sets_without_raters_and_several_labels_have_no_distribution(here):
     lines, table = evaluated()
     assert "distribution" not in table["sets"]["test"]
     assert not any("votes" in line for line in lines)
+
+
+def test_clipped_predictions_stay_within_the_range_everywhere(here):
+    write_scored(here, scored_corpus(missing=0), dataset={"clip": True}, training={"max_epochs": 3})
+    trained()
+    # Far off, so that clipping shows: the last layer's bias moves all predictions of arousal up.
+    for path in Path("ckpt/tiny").glob("run-*/model.safetensors"):
+        arrays, metadata = artifacts.read_arrays(path)
+        bias = next(name for name in arrays if name.endswith("bias") and arrays[name].shape == (2,))
+        moved = {**arrays, bias: arrays[bias] + np.array([0, 2], np.float32)}
+        artifacts.write_arrays(path, moved, metadata)
+    lines, table = evaluated("--members", "2", "--csv", "p.csv")
+    true, said = table_of("p.csv", ("valence", "arousal"))
+    assert (said[:, 1].max(), said[:, 1].min() >= 0) == (10.0, True)
+    assert table["sets"]["test"]["scores"]["arousal"] == pytest.approx(figures(true[:, 1], said[:, 1]), abs=1e-6)
+    stored = read_set(here / "ckpt/tiny", "test").predictions
+    assert stored.logits[..., 1].max() > 10
+    low, high = np.array(stored.ranges).T
+    for member, values in zip(table["sets"]["test"]["members"], stored.logits, strict=True):
+        mae = np.abs(values.clip(low, high) - true).mean(0).mean()
+        assert member["figures"]["mae"] == pytest.approx(mae, rel=1e-6)
+    assert cells(lines, "arousal")[1] == f"{table['sets']['test']['scores']['arousal']['ccc']:.3f}"

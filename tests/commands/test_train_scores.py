@@ -48,8 +48,8 @@ def test_figures_of_validation_are_no_percentages_and_errors_have_no_minus(here,
         rf"epoch \d/6 · 2 members · loss \d\.\d+ · valid {name} (\d\.\d\d\d) - (\d\.\d\d\d) · ", done.stderr
     )
     assert len(epochs) == 6
-    for worse, better in epochs:
-        assert sign * float(worse) <= sign * float(better)
+    for lowest, highest in epochs:
+        assert float(lowest) <= float(highest)
     for seed, figure in zip((1, 2), figures, strict=True):
         assert f"  seed {seed} stopped after epoch 6, best {name} {figure:.3f}\n" in done.stderr
 
