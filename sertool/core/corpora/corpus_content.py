@@ -54,7 +54,8 @@ def _range(values: tuple[float, float]) -> tuple[float, float]:
 
 
 Range = Annotated[tuple[float, float], AfterValidator(_range)]
-RaterSays = str | Annotated[float, Field(allow_inf_nan=False)] | tuple[str, ...]
+LARGEST_SCORE = 1e9  # models compute in float32, which would not tell larger ones apart
+RaterSays = str | Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)] | tuple[str, ...]
 
 
 class LeftOutEntry(Content):

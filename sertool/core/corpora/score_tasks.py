@@ -1,13 +1,13 @@
 """Tasks of scores, and tasks whose labels are what several raters said."""
 
 from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus_content import LARGEST_SCORE
 from sertool.core.corpora.ratings import shares_of
 from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Task
 from sertool.core.errors import DataError, UsageError, did_you_mean
 from sertool.core.recipe.dataset import ALL_SCORES, is_score_name, score_names
 
 MINUS_3_TO_3 = (-3.0, 3.0)  # range of a score that states none, as MOSI's and MOSEI's
-LARGEST = 1e9
 OTHER_UNIT = "write the scores in another unit, or as differences from a typical one"
 # Widths of a range: figures have few decimals, and metrics take a deviation below 1e-10 for rounding; as a share of the
 # larger end, float32 hardly tells apart what is closer.
@@ -21,8 +21,8 @@ def range_problem(low: float, high: float) -> str:
     ('', 'goes beyond 1e+09', 'is too narrow, expected a width of at least 0.001')
     """
     largest = max(abs(low), abs(high))
-    if largest > LARGEST:
-        return f"goes beyond {LARGEST:g}"
+    if largest > LARGEST_SCORE:
+        return f"goes beyond {LARGEST_SCORE:g}"
     least = max(NARROWEST, NARROWEST_SHARE * largest)
     return f"is too narrow, expected a width of at least {least:g}" if high - low < least else ""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sertool.core.corpora.corpus import Corpus, Rating, Utterance
 from sertool.core.corpora.ratings import favourites, shares_of
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
-from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Target, Task, Votes, number_within
+from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Target, Task, Votes, number_within, shown
 from sertool.core.errors import DataError
 
 
@@ -79,7 +79,7 @@ def _scores(utterance: Utterance, task: Task) -> tuple[float, ...] | None:
 
 def _index(raw: object, task: Task) -> int:
     if raw not in task.classes:
-        raise DataError(f"label {raw!r} is not one of {', '.join(task.classes)}")
+        raise DataError(f"label {shown(raw)} is not one of {', '.join(task.classes)}")
     return task.classes.index(str(raw))
 
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sertool.core.errors import DataError
+from sertool.core.formatting import cut
 
+LONGEST = 60  # characters of a raw label in a message
 SCORES, VOTES, ANY = "scores", "votes", "any"  # rules of corpora/targets.py
 
 
@@ -85,6 +87,15 @@ class Task:
         return RULES[self.rule](raw, self.classes)
 
 
+def shown(raw: Any) -> str:
+    """Write a raw label for a message; a file may hold one of any length.
+
+    >>> shown("sad"), len(shown("s" * 1000))
+    ("'sad'", 60)
+    """
+    return cut(repr(raw), LONGEST)
+
+
 def number_within(raw: Any, low: float, high: float, name: str = "label") -> float:
     """Return a raw label that is a number of a range.
 
@@ -93,16 +104,16 @@ def number_within(raw: Any, low: float, high: float, name: str = "label") -> flo
     """
     # math.isfinite would raise an OverflowError for an integer beyond the range of floats.
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not -math.inf < raw < math.inf:
-        raise DataError(f"{name} {raw!r} is not a finite number")
+        raise DataError(f"{name} {shown(raw)} is not a finite number")
     if not low <= raw <= high:
-        raise DataError(f"{name} {raw!r} is out of range, expected {low:g} to {high:g}")
+        raise DataError(f"{name} {shown(raw)} is out of range, expected {low:g} to {high:g}")
     return float(raw)
 
 
 def _index(raw: Any, classes: Sequence[str]) -> int:
     value = number_within(raw, 0, len(classes) - 1)
     if value != int(value):
-        raise DataError(f"label {raw!r} is not a class number")
+        raise DataError(f"label {shown(raw)} is not a class number")
     return int(value)
 
 
@@ -113,9 +124,9 @@ def _index_from_one(raw: Any, classes: Sequence[str]) -> int:
     except ValueError:
         number = None
     if number is None:
-        raise DataError(f"label {raw!r} is not a class number from 1 to {len(classes)}")
+        raise DataError(f"label {shown(raw)} is not a class number from 1 to {len(classes)}")
     if not 1 <= number <= len(classes):
-        raise DataError(f"label {raw!r} is out of range, expected 1 to {len(classes)}")
+        raise DataError(f"label {shown(raw)} is out of range, expected 1 to {len(classes)}")
     return number - 1
 
 
@@ -138,13 +149,13 @@ def _seven(raw: Any, classes: Sequence[str]) -> int:
 
 def _present(raw: Any, classes: Sequence[str]) -> tuple[int, ...]:
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) != len(classes):
-        raise DataError(f"label {raw!r} is not a list of {len(classes)} numbers")
+        raise DataError(f"label {shown(raw)} is not a list of {len(classes)} numbers")
     return tuple(int(number_within(value, 0, 3) > 0) for value in raw)  # MOSEI's intensities; any above 0 is present
 
 
 def _name(raw: Any, classes: Sequence[str]) -> int:
     if raw not in classes:
-        raise DataError(f"label {raw!r} is not one of {', '.join(classes)}")
+        raise DataError(f"label {shown(raw)} is not one of {', '.join(classes)}")
     return classes.index(raw)
 
 

@@ -10,17 +10,23 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 from alterations import VALUES, alter
 from builders import make_corpus, tiny_recipe
+from scored_corpora import scored_corpus, scored_recipe, voted_corpus, voted_recipe
 
 from sertool.core.corpora.corpus import CachedVocabulary, Frames, LeftOut
 from sertool.core.corpora.corpus_files import read_corpus, write_corpus
 from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import DataError, SertoolError
-from sertool.core.runs.experiment import fit_inputs, open_experiment
+from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
 
 MEMORY, SECONDS = 60 << 20, 5  # for a corpus of a few kilobytes
+SIZES = {"train": 8, "valid": 4, "test": 4}
 ALTERATIONS = [pytest.param(first, 60, marks=() if first == 0 else pytest.mark.slow) for first in range(0, 2040, 60)]
+
+
+RATED = (scored_recipe(training={"loss": "ccc"}), voted_recipe("soft"), voted_recipe("any"))
 
 
 def full_corpus():
@@ -45,11 +51,34 @@ def full_corpus():
     )
 
 
+def rated_corpus():
+    """A corpus with scores and votes of raters, one of whom named several classes, and with folds."""
+    scores, votes = scored_corpus(SIZES, raters=2), voted_corpus(SIZES)
+    both = [
+        replace(
+            one,
+            labels={**one.labels, **other.labels},
+            ratings={**one.ratings, "emotion": {**other.ratings["emotion"], "eve": ("happy", "sad")}},
+            fold=str(n % 3),
+        )
+        for n, (one, other) in enumerate(zip(scores.utterances, votes.utterances, strict=True))
+    ]
+    return replace(scores, utterances=tuple(both), classes=votes.classes)
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "TINY"
     write_corpus(full_corpus(), folder)
     assert use(folder) == []
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rated") / "TINY"
+    write_corpus(rated_corpus(), folder)
+    assert use(folder, *RATED) == []
     return folder
 
 
@@ -61,26 +90,50 @@ def without_hashes(folder: Path) -> None:
     path.write_text(json.dumps(header))
 
 
-def use(folder: Path) -> list[str]:
+def use(folder: Path, *recipes) -> list[str]:
     """Read a corpus as training does and as the doctor does; return the messages of what was refused."""
-    recipe, refused = tiny_recipe(), []
-    for do in (
-        lambda: fit_inputs(open_experiment(recipe, folder.parent)),
-        lambda: inspect(recipe, folder, data_dir=folder.parent),
-    ):
-        try:
-            do()
-        except SertoolError as error:
-            refused.append(str(error))
+    refused = []
+    for recipe in recipes or (tiny_recipe(),):
+        for do in (learn, look):
+            try:
+                do(recipe, folder)
+            except SertoolError as error:
+                refused.append(str(error))
     return refused
+
+
+def learn(recipe, folder: Path) -> None:
+    """Read a corpus as training does; what is learnt from it and what standardises it are numbers."""
+    experiment = open_experiment(recipe, folder.parent)
+    inputs = fit_inputs(experiment)
+    if recipe.dataset.target == "classes" and recipe.dataset.labels == "majority":
+        return
+    tables = tables_of(experiment, inputs, torch.device("cpu"))
+    assert torch.isfinite(tables.targets[list(experiment.folds[0].sets["train"])]).any(0).all()
+    if tables.scores is not None:
+        assert torch.isfinite(tables.scores).all()
+        assert (tables.scores[:, 1] > 0).all()
+
+
+def look(recipe, folder: Path) -> None:
+    """Inspect the corpus as the doctor does, with the agreement of its raters."""
+    inspect(recipe, folder, data_dir=folder.parent)
 
 
 @pytest.mark.parametrize(("first", "number"), ALTERATIONS)
 def test_an_altered_corpus_is_used_or_refused(first, number, written, tmp_path):
-    names = sorted(path.name for path in written.iterdir())
+    check(written, sorted(path.name for path in written.iterdir()), range(first, first + number), tmp_path)
+
+
+@pytest.mark.parametrize(("first", "number"), ALTERATIONS)
+def test_an_altered_corpus_of_scores_and_raters_is_used_or_refused(first, number, rated, tmp_path):
+    check(rated, ["utterances.jsonl", "utterances.jsonl", "corpus.json"], range(first, first + number), tmp_path, RATED)
+
+
+def check(written: Path, names: list[str], seeds: range, tmp_path: Path, recipes: tuple = ()) -> None:
     tracemalloc.start()
     try:
-        for seed in range(first, first + number):
+        for seed in seeds:
             random = Random(seed)
             folder = tmp_path / "TINY"
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +143,7 @@ def test_an_altered_corpus_is_used_or_refused(first, number, written, tmp_path):
             tracemalloc.reset_peak()
             begun = time.process_time()
             try:
-                refused = use(folder)
+                refused = use(folder, *recipes)
             except Exception as error:
                 raise AssertionError(f"alteration {seed}: {done}") from error
             assert all(len(message) < 8000 and message.count("\n") <= 30 for message in refused), done
@@ -112,7 +165,9 @@ def test_with_hashes_every_altered_file_is_refused(name, written, tmp_path):
             assert str(folder) in str(caught.value), done
 
 
-@pytest.mark.parametrize("key", ["name", "source", "frontend", "classes", "left_out", "synthetic", "utterances"])
+@pytest.mark.parametrize(
+    "key", ["name", "ranges", "source", "frontend", "classes", "left_out", "synthetic", "utterances"]
+)
 def test_every_value_in_the_place_of_a_key_of_corpus_json(key, written, tmp_path):
     folder = tmp_path / "TINY"
     shutil.copytree(written, folder)
