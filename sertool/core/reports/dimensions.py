@@ -115,9 +115,9 @@ def _interval_rows(
     for half, reason, coverage in zip(fitted.half, fitted.reasons, found, strict=True):
         if coverage is None or here or not np.isfinite(coverage.covered.value):
             why = reason or ("fitted on these utterances" if here else "no true scores")
-            yield IntervalRow(fitted.level, half, None, None, why)
+            yield IntervalRow(fitted.level, half, None, None, why, fitted.utterances)
         else:
-            yield IntervalRow(fitted.level, half, coverage.covered, coverage.width)
+            yield IntervalRow(fitted.level, half, coverage.covered, coverage.width, validated=fitted.utterances)
 
 
 def _by_speaker(

@@ -24,6 +24,7 @@ class IntervalRow:
         covered: share that does hold it; None without intervals, and on the set that they were fitted on.
         width: mean width, cut to the range of the score; None as ``covered``.
         reason: why there are no intervals, or no share; empty otherwise.
+        validated: number of validation utterances that they were fitted on; 0 without intervals.
     """
 
     level: float
@@ -31,6 +32,7 @@ class IntervalRow:
     covered: Estimate | None
     width: float | None
     reason: str = ""
+    validated: int = 0
 
 
 @dataclass(frozen=True)

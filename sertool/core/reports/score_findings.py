@@ -1,5 +1,6 @@
 """Findings on predicted scores: what a reader of their figures must not miss, by kind."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from sertool.core.formatting import first_few, plural
@@ -15,6 +16,7 @@ from sertool.core.reports.wording import change, change_interval, figure, interv
 NARROW = 0.5
 # Share by which intervals may miss their level: which speakers are in validation alone moves the coverage by so much.
 UNDER = 0.03
+WIDE = 1.96  # standard errors to the end of an interval
 FEW = 3  # speakers that a finding names
 
 # Kind -> severity and meaning, as in findings.KINDS.
@@ -92,10 +94,17 @@ def _text_alone(own: DimensionRow) -> str:
 
 
 def _under(own: DimensionRow) -> str:
+    """Say that intervals hold the true score too seldom; empty if chance, or too small a validation set, may be why.
+
+    Intervals fitted on n utterances hold the next true scores with a share that is itself a matter of chance, with
+    variance ``level (1 - level) / (n + 2)``: V. Vovk, "Conditional Validity of Inductive Conformal Predictors", ACML
+    2012.
+    """
     found = own.intervals
-    if found.covered is None or found.covered.high is None:
+    if found.covered is None or found.covered.high is None or found.covered.value >= found.level - UNDER:
         return ""
-    if found.covered.high >= found.level or found.covered.value >= found.level - UNDER:
+    fitted = WIDE * math.sqrt(found.level * (1 - found.level) / (found.validated + 2))
+    if found.covered.value + math.hypot(found.covered.high - found.covered.value, fitted) >= found.level:
         return ""
     return (
         f"{own.name}: intervals of {percent(found.level, 0)} % hold the true score of only "

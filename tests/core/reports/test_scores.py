@@ -14,7 +14,10 @@ from sklearn import metrics as sklearn
 from stored_sets import changed, only, report, write_run
 
 from sertool.core.files.csv_text import csv_text
+from sertool.core.metrics import Estimate
 from sertool.core.reports.data_files import figure_rows, to_json
+from sertool.core.reports.score_contents import IntervalRow
+from sertool.core.reports.score_findings import score_findings
 from sertool.core.reports.text.markdown import to_markdown
 from sertool.core.reports.text.terminal import show
 
@@ -206,3 +209,18 @@ def test_texts_and_files_show_scores_in_their_units(scored):
     assert float(found["speaker", "valence: test-3", "residual"]["clusters"]) == 40
     content = to_json(made)["runs"][0]["sets"]["test"]
     assert content["scored"][0]["true"] == [pytest.approx(made.runs[0].sets["test"].scored[0].true[0]), None]
+
+
+def test_a_small_validation_set_may_be_why_intervals_hold_too_little(scored):
+    test = only(scored).sets["test"]
+    covered = Estimate(0.84, 0.78, 0.89)
+
+    def found(validated):
+        intervals = IntervalRow(0.9, 1.0, covered, 1.8, validated=validated)
+        changed = replace(test, dimensions=(replace(test.dimensions[0], intervals=intervals),))
+        return dict(score_findings(changed)).get("under-covered")
+
+    assert found(20) is None
+    assert found(20_000) == (
+        "valence: intervals of 90 % hold the true score of only 84.0 % (78.0 - 89.0) of the utterances"
+    )
