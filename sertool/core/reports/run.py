@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sertool.core.corpora.tasks import ANY
 from sertool.core.metrics.selection import figure_of_score
 from sertool.core.reports.calibration import find_scaling
 from sertool.core.reports.choose import choose_size, stamp
@@ -103,6 +104,11 @@ def _in_figures(epochs: Sequence[MemberEpoch], run: Loaded) -> tuple[MemberEpoch
 
 
 def task_name(run: Loaded) -> str:
-    """Return the task, with the number of classes if the recipe sets it: ``emotion``, ``sentiment, 7 classes``."""
+    """Return the task, with the number of classes if the recipe sets it: ``emotion``, ``sentiment, 7 classes``.
+
+    Several labels, all that any rater chose, are another task than the one that most chose.
+    """
+    if run.origin.rule == ANY:
+        return f"{run.origin.task}, any rater"
     number = run.recipe.dataset.num_classes
     return run.origin.task if number is None else f"{run.origin.task}, {number} classes"

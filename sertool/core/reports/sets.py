@@ -93,7 +93,7 @@ def _baseline(own: Predictions, scored: bool) -> Baseline:
 
 
 def member_rows(own: Predictions, alone: Sequence[Mapping[str, float]], select: str) -> tuple[MemberRow, ...]:
-    """Return the single members; in cross-validation each one sees its own fold, and only its accuracy is stored.
+    """Return the single members; in cross-validation with what is stored of each one on its own fold.
 
     Args:
         own: predictions of all members.
@@ -104,7 +104,8 @@ def member_rows(own: Predictions, alone: Sequence[Mapping[str, float]], select: 
     if len(alone) == len(own.members):
         figures = list(alone)
     else:
-        figures = [{} if one.accuracy is None else {"accuracy": one.accuracy} for one in own.members]
+        accuracies = [{} if one.accuracy is None else {"accuracy": one.accuracy} for one in own.members]
+        figures = [one.figures or accuracy for one, accuracy in zip(own.members, accuracies, strict=True)]
     return tuple(
         MemberRow(one.name, one.fold, figure_of_score(one.validation, select), metrics)
         for one, metrics in zip(own.members, figures, strict=True)

@@ -20,6 +20,7 @@ from sertool.core.reports.score_contents import IntervalRow
 from sertool.core.reports.score_findings import score_findings
 from sertool.core.reports.text.markdown import to_markdown
 from sertool.core.reports.text.terminal import show
+from sertool.core.runs.predictions import MemberScore
 
 
 @pytest.fixture
@@ -224,3 +225,30 @@ def test_a_small_validation_set_may_be_why_intervals_hold_too_little(scored):
     assert found(20_000) == (
         "valence: intervals of 90 % hold the true score of only 84.0 % (78.0 - 89.0) of the utterances"
     )
+
+
+def test_members_of_folds_have_their_figures_on_their_own_fold(tmp_path):
+    origin = score_origin(recipe=scored_recipe(splits={"scheme": "folds", "folds": 3}), folds=3)
+    figures = {"ccc": 0.5, "mae": 1.25}
+    members = tuple(
+        MemberScore(f"run-{seed}-{fold}", fold, None, 0.6, figures) for seed in (1, 2, 3) for fold in range(3)
+    )
+    sets = (changed(make_score_set(name, origin=origin), members=members) for name in ("test", "valid"))
+    write_run(tmp_path / "tiny", *sets)
+    test = only(tmp_path).sets["test"]
+    assert [member.metrics for member in test.members] == [figures] * 9
+    assert (len(test.sizes), test.spread["ccc"].sd > 0) == (3, True)
+
+
+def test_a_linear_probe_of_scores_is_judged_by_the_metric_that_selected(tmp_path):
+    linear = score_origin(recipe=scored_recipe(model={"architecture": "linear"}, training={"select": "mae"}))
+    own = score_origin(recipe=scored_recipe(training={"select": "mae"}))
+    write_run(tmp_path / "tiny", *(make_score_set(name, noise=0.1, origin=own) for name in ("test", "valid")))
+    write_run(tmp_path / "tiny-linear", *(make_score_set(name, origin=linear) for name in ("test", "valid")))
+    run = next(run for run in report(tmp_path).runs if run.name == "tiny")
+    mae = next(row for row in run.linear.figures if row.metric == "mae")
+    assert (run.linear.judged_by, run.linear.verdict) == ("mae", "better")
+    assert run.linear.sentence.startswith("the fusion earns its keep beside its linear probe: MAE -")
+    assert mae.difference.value == pytest.approx(mae.run - mae.linear)
+    text = to_markdown(report(tmp_path, "tiny"))
+    assert f"| MAE | {mae.run:.3f} | {mae.linear:.3f} | {mae.difference.value:.3f} |" in text.replace("\\", "")

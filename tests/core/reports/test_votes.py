@@ -7,7 +7,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
 from scipy.stats import entropy
 from scored_sets import make_voted_set
-from stored_sets import changed, make_set, only, report, write_run
+from stored_sets import changed, make_origin, make_set, only, report, write_run
 
 from sertool.core.files.csv_text import csv_text
 from sertool.core.metrics import Estimate
@@ -91,3 +91,12 @@ def test_the_contents_lead_to_the_votes(voted):
     links = {node.get("href") for node in of(tree, "a")}
     assert "run-1-test-votes" in places
     assert "#run-1-test-votes" in links
+
+
+def test_labels_of_any_rater_have_a_table_of_their_own(tmp_path):
+    write_run(tmp_path / "majority", *(make_voted_set(name) for name in ("test", "valid")))
+    several = make_origin(rule="any")
+    write_run(tmp_path / "several", *(make_set(name, kind="multi", origin=several) for name in ("test", "valid")))
+    made = report(tmp_path)
+    tables = {(task.task, task.kind): [row.run for row in task.ours] for task in made.tasks}
+    assert tables == {("emotion", "single"): ["majority"], ("emotion, any rater", "multi"): ["several"]}

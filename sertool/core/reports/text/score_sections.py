@@ -53,9 +53,9 @@ def _dimensions(own: SetReport) -> Table:
         )
         for one in own.dimensions
     ]
-    figures = ("CCC", INTERVAL, "Pearson", "MAE", INTERVAL, "baseline")
+    figures = ("CCC", INTERVAL, "Pearson", "MAE", INTERVAL, "baseline MAE")
     header = ("score", "range", "utterances", *figures, "true", "predicted")
-    notes = ("baseline: MAE of always the mean; true and predicted: mean ± standard deviation of the scores",)
+    notes = ("true and predicted: mean ± standard deviation of the scores",)
     return Table("scores", header, tuple(rows), notes)
 
 
