@@ -55,6 +55,7 @@ FILES = {
     "pieces.py": "divides long inputs of an encoder",
     "README.md": "this page",
 }
+SCORES = "the scores, in the order of the outputs, with their ranges and half the widths of their intervals"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
     """Write the card as Markdown; ``files`` are the names of the bundle's files."""
     trained = facts.trained
     recipe, dataset, task = trained.recipe, trained.recipe.dataset, trained.task
+    described = FILES | ({"labels.json": SCORES} if task.ranges else {})
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=in_markdown(trained.name),
         about=f"An ensemble exported by sertool from the recipe `{recipe.name}` ({in_markdown(recipe.about)}).",
@@ -132,7 +134,7 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         audio_limit=_audio_limit(facts) + _speakers(facts),
         source=f"The corpus says of itself: {in_markdown(facts.source)}." if facts.source else "",
         needs=_needs(facts.trained, files),
-        files="\n".join(f"- `{name}`: {FILES[name]}" for name in sorted(files)),
+        files="\n".join(f"- `{name}`: {described[name]}" for name in sorted(files)),
     )
 
 
