@@ -13,7 +13,7 @@ from sertool.core.reports.contents import Report, RunReport, SetReport
 from sertool.core.reports.text.blocks import Table
 from sertool.core.reports.text.sections import set_tables
 from sertool.core.reports.text.task_sections import task_section
-from sertool.core.reports.wording import NONE, capitalised, over_clusters
+from sertool.core.reports.wording import NONE, capitalised, in_percent, over_clusters
 from sertool.core.runs.ensemble_size import how_chosen
 
 WIDE = 5  # columns; a table with more of them spans both columns of a paper
@@ -47,7 +47,8 @@ def latex_files(report: Report) -> Iterator[tuple[str, str]]:
         (table,) = section.tables
         if table.rows:
             name = file_name(f"{task.dataset}-{task.name}")
-            yield f"{name}.tex", _float(table, name, [section.title], [*table.notes], report)
+            notes = [*table.notes, units_of(task.kind)]
+            yield f"{name}.tex", _float(table, name, [section.title], notes, report)
     for run in report.runs:
         for own in run.sets.values():
             for name, table in _named(own, set_tables(run, own, full=True)):
@@ -78,7 +79,12 @@ def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
     over = over_clusters(own)
     if INTERVAL in table.header and over not in table.notes:
         notes.append(over)
-    return [*notes, *table.notes]
+    return [*notes, *table.notes, units_of(run.kind)]
+
+
+def units_of(kind: str) -> str:
+    """Say in which units the figures of a kind of task are."""
+    return "shares in percent" if in_percent(kind) else "errors in the units of the scores, shares in percent"
 
 
 def _float(table: Table, label: str, subject: list[str], notes: list[str], report: Report) -> str:
@@ -86,7 +92,7 @@ def _float(table: Table, label: str, subject: list[str], notes: list[str], repor
     width = len(table.header)
     environment = "table*" if width > WIDE else "table"
     made = f"made on {report.made}"
-    caption = f"{': '.join(subject)}. {capitalised('; '.join((*notes, 'shares in percent', made)))}"
+    caption = f"{': '.join(subject)}. {capitalised('; '.join((*notes, made)))}"
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
     head = " & ".join(in_latex("95 % interval" if name == INTERVAL else name) for name in table.header)
     lines = [

@@ -1,13 +1,17 @@
 """Figures of predicted scores in a report: means, each score, residuals, coverage, slices, the table beside others."""
 
+import json
 import math
 from dataclasses import replace
 
 import audmetric
+import jsonschema
 import numpy as np
 import pytest
+from json_results import schemas
 from report_pages import rows_of
 from scipy import stats
+from score_example import scores_report
 from scored_corpora import scored_recipe
 from scored_sets import make_score_set, score_origin
 from sklearn import metrics as sklearn
@@ -252,3 +256,11 @@ def test_a_linear_probe_of_scores_is_judged_by_the_metric_that_selected(tmp_path
     assert mae.difference.value == pytest.approx(mae.run - mae.linear)
     text = to_markdown(report(tmp_path, "tiny"))
     assert f"| MAE | {mae.run:.3f} | {mae.linear:.3f} | {mae.difference.value:.3f} |" in text.replace("\\", "")
+
+
+def test_json_of_scores_and_votes_is_as_the_page_says(tmp_path):
+    content = {"format": "sertool-report/1", **to_json(scores_report(tmp_path))}
+    schema = schemas()["sertool-report/1"]
+    jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(content, allow_nan=False)))
+    kinds = {run["name"]: run["kind"] for run in content["runs"]}
+    assert kinds == {"scores": "scores", "narrow": "scores", "votes": "single"}
