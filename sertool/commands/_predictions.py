@@ -199,7 +199,7 @@ def _intervals_table(own: "Intervals") -> dict[str, Any]:
     """Return the intervals of scores as plain data: how wide they are, and what they were fitted on."""
     return {
         "level": own.level,
-        "half": dict(zip(own.names, own.half, strict=True)),
+        "half_widths": dict(zip(own.names, own.half, strict=True)),
         "utterances": own.utterances,
         "reasons": {name: reason for name, reason in zip(own.names, own.reasons, strict=True) if reason},
         "note": own.note,

@@ -138,7 +138,7 @@ def test_files_hold_scores_and_the_ends_of_intervals(here):
         whole["scores"]["valence"],
         *whole["intervals"]["valence"],
     ]
-    half, score = table["intervals"]["half"]["arousal"], whole["scores"]["arousal"]
+    half, score = table["intervals"]["half_widths"]["arousal"], whole["scores"]["arousal"]
     assert whole["intervals"]["arousal"] == pytest.approx([score - half, score + half])
     assert (rows[1]["calibrated"], rows[1]["arousal_low"]) == ("no", "")
     assert part["uncalibrated"] == "outside what the intervals were fitted on: no audio"
@@ -229,7 +229,7 @@ def test_intervals_of_too_few_utterances_are_explained(tmp_path, monkeypatch):
     ) in said.stderr
     table = written(CLIP, *WORDS)
     assert (table["calibrated"], list(table["predictions"][0]["intervals"])) == (True, ["valence"])
-    assert table["intervals"]["half"]["arousal"] is None
+    assert table["intervals"]["half_widths"]["arousal"] is None
     assert set(table["intervals"]["reasons"]) == {"arousal"}
 
 

@@ -1,6 +1,7 @@
 """Bundles with pretrained encoders: from recordings and texts to decisions, without PyTorch."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -27,25 +28,25 @@ from tiny_encoders import save_speech_encoder, save_text_encoder
 SPOKEN = ("the sky is up", "never the sea today")
 
 
-def make_shop(folder, speech: str | None, text: str | None):
-    """Train a model on tones and their texts, with the frames of tiny encoders."""
+def make_shop(folder, speech: str | None, text: str | None, *, scores: bool = False):
+    """Train a model on tones and their texts, with the frames of tiny encoders; on scores of arousal, or on classes."""
     rows = []
     for number in range(30):
         wave = tone(0.4 + number % 4 * 0.2, number % 2 == 0, number)
         soundfile.write(folder / f"{number:02}.wav", wave, RATE)
-        rows.append(
-            f"u{number},{number:02}.wav,{SPOKEN[number % 2]},{('high', 'low')[number % 2]},s{number // 2 % 5}\n"
-        )
-    (folder / "tones.csv").write_text(TABLE + "".join(rows))
-    content = yaml.safe_load(RECIPE % ("", HOLDOUT))
+        label = f"{1 + number % 2 * 3 + number % 5 / 5}" if scores else ("high", "low")[number % 2]
+        rows.append(f"u{number},{number:02}.wav,{SPOKEN[number % 2]},{label},s{number // 2 % 5}\n")
+    header = TABLE.replace("label", "arousal") if scores else TABLE
+    (folder / "tones.csv").write_text(header + "".join(rows))
+    content = yaml.safe_load(RECIPE % (", target: scores" if scores else "", HOLDOUT))
     if speech:
         content["frontend"] = {"model": str(save_speech_encoder(speech, folder / "speech")), "pool": 4}
     if text:
         content["text_frontend"] = {"model": str(save_text_encoder(text, folder / "text")), "layer": [0, -1]}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content))
-    recipe = ["--recipe", str(folder / "recipe.yaml")]
+    recipe, ranges = ["--recipe", str(folder / "recipe.yaml")], ["--range", "1:5"] if scores else []
     for words in (
-        ["prepare", str(folder / "tones.csv"), "--out", str(folder / "data/TONES"), *recipe],
+        ["prepare", str(folder / "tones.csv"), "--out", str(folder / "data/TONES"), *recipe, *ranges],
         ["train", *recipe, "--name", "tones", *places(folder)],
     ):
         done = run(*words)
@@ -171,6 +172,29 @@ def test_a_chain_that_differs_is_not_written(shop, traced, tmp_path, monkeypatch
     assert done.exit_code == 1
     assert message(done).startswith("error: export: the graph's logits differ from PyTorch's by ")
     assert not (tmp_path / "b").exists()
+
+
+def test_scores_come_from_recordings_too(tmp_path):
+    folder = tmp_path / "scored"
+    folder.mkdir()
+    make_shop(folder, None, "bert", scores=True)
+    assert run("ensemble", "--name", "tones", *places(folder)).exit_code == 0
+    done = export(folder, "--out", str(tmp_path / "b"), "--encoder", "fp16", "--json", str(tmp_path / "x.json"))
+    assert done.exit_code == 0, done.output
+    assert re.search(
+        r"\nchange by encoders in fp16: CCC [+-]0\.\d{3}, MAE \S+ on 6 validation utterances\n", done.stdout
+    )
+    loss = json.loads((tmp_path / "x.json").read_text())["encoders_loss"]
+    assert loss["utterances"] == 6
+    assert loss["mae_encoders"] == pytest.approx(loss["mae"], abs=0.01)
+    assert "The encoders' weights are stored in fp16: CCC " in (tmp_path / "b/README.md").read_text()
+    model, script = sertool.load("tones", output=folder / "ckpt"), load_script(tmp_path / "b")
+    session = script["open_session"]()
+    for number in (0, 1):
+        recording, text = str(folder / f"{number:02}.wav"), SPOKEN[number]
+        found, wanted = script["answer"](session, recording, text), model.predict(recording, text)
+        assert found["scores"] == pytest.approx(wanted.scores, abs=0.02)
+        assert found["calibrated"] == wanted.calibrated
 
 
 def test_without_the_encoders_a_bundle_takes_their_frames(shop, tmp_path):
