@@ -25,7 +25,7 @@ MODULES = {
     "metrics.score_agreement": (8, set()),
     "metrics.sentiment": (5, {"sentiment_estimates", "score_estimates"}),
     "metrics.significance": (4, set()),
-    "inference.notebook": (3, {"bars", "facts", "table"}),
+    "inference.notebook": (4, {"bars", "facts", "table", "tracks"}),
     "inference.trust": (3, set()),
     "prepare.audio_paths": (1, {"find_audio", "why_missing", "is_audio_name", "is_file"}),
     "prepare.pattern": (1, {"parse_pattern"}),
@@ -35,7 +35,7 @@ MODULES = {
     "prepare.scale": (2, {"parse_scale"}),
     "prepare.scores": (2, {"read_scores"}),
     "prepare.votes": (1, {"expand_votes"}),
-    "formatting": (14, {"first_lines", "wrapped", "aligned", "total_width"}),
+    "formatting": (15, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 
 

@@ -64,7 +64,8 @@ def test_an_epoch_is_that_of_the_plain_steps(tmp_path, architecture, sections):
     for ours, theirs in zip(static, plain, strict=True):
         assert [member.name for member, _ in ours.rows] == [member.name for member, _ in theirs.rows]
         for (_, own), (_, other) in zip(ours.rows, theirs.rows, strict=True):
-            assert own.loss == pytest.approx(other.loss, rel=1e-4)
+            # Rounding differs by processor, and training makes it larger.
+            assert own.loss == pytest.approx(other.loss, rel=5e-4)
             assert own.learning_rate == pytest.approx(other.learning_rate, rel=1e-6)
             assert (own.score, own.outcome) == (other.score, other.outcome)
         # Weights are not compared: a key's bias has no gradient but rounding, which Adam turns into steps.

@@ -72,12 +72,16 @@ def rows_of(trained):
     return {(member.name, row.epoch): (row.loss, row.score) for epoch in trained for member, row in epoch.rows}
 
 
+SHORT = {"max_epochs": 2}
 CASES = {
-    "mse": {"training": {"loss": "mse"}},
-    "mae": {"training": {"loss": "mae", "select": "mae"}},
-    "ccc": {"training": {"loss": "ccc", "batch_size": 7}},
-    "mixture in folds": {"splits": FOLDED, "training": {"loss": {"ccc": 1.0, "mse": 0.2}, "select": "pearson"}},
-    "onecycle": {"training": {"loss": "ccc", "schedule": "onecycle", "optimizer": "adamw", "clip_norm": 0.1}},
+    "mse": {"training": {**SHORT, "loss": "mse"}},
+    "mae": {"training": {**SHORT, "loss": "mae", "select": "mae"}},
+    "ccc": {"training": {**SHORT, "loss": "ccc", "batch_size": 7}},
+    "mixture in folds": {
+        "splits": FOLDED,
+        "training": {**SHORT, "loss": {"ccc": 1.0, "mse": 0.2}, "select": "pearson"},
+    },
+    "onecycle": {"training": {**SHORT, "loss": "ccc", "schedule": "onecycle", "optimizer": "adamw", "clip_norm": 0.1}},
 }
 
 
@@ -203,7 +207,7 @@ def test_ratings_of_test_are_sealed_with_the_labels(tmp_path):
 
 
 def test_stack_and_fixed_shapes_train_soft_targets_alike(tmp_path):
-    recipe = tiny_recipe(model=NO_DROPOUT, dataset={"labels": "soft"}, training={"class_weights": "balanced"})
+    recipe = tiny_recipe(model=NO_DROPOUT, dataset={"labels": "soft"}, training={**SHORT, "class_weights": "balanced"})
     plain, static = (rows_of(epochs(tmp_path / w, recipe, p, rated_corpus())) for w, p in (("a", CPU), ("b", STATIC)))
     for key, (loss, _) in plain.items():
         assert static[key][0] == pytest.approx(loss, rel=1e-4)
