@@ -14,6 +14,7 @@ from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.selection import figure_of_score
 from sertool.core.metrics.sentiment import SENTIMENT_METRICS
 from sertool.core.reports.contents import MemberSpread, RunReport, TaskReport
+from sertool.core.reports.score_contents import SpeakerResidual
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
 ALL_METRICS: dict[str, Metric] = {
@@ -125,6 +126,13 @@ def reached_of(metric: str, own: Estimate, ceiling: Estimate, kind: str) -> str:
         f"{metric_name(metric, kind)}: {parts[0]}{beside} {parts[1]}: one rater against the others' majority"
         f"{BETTER_THAN_ONE * above}"
     )
+
+
+def speakers_at_ends(speakers: Sequence[SpeakerResidual], most: int) -> tuple[Sequence[SpeakerResidual], int]:
+    """Return the speakers at both ends of the order, at most so many, and the number of those between."""
+    if len(speakers) <= most:
+        return speakers, 0
+    return [*speakers[: most // 2], *speakers[-(most // 2) :]], len(speakers) - most // 2 * 2
 
 
 def spread(own: MemberSpread | None, metric: str = "") -> str:

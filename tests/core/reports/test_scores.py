@@ -20,6 +20,7 @@ from stored_sets import changed, only, report, write_run
 from sertool.core.files.csv_text import csv_text
 from sertool.core.metrics import Estimate
 from sertool.core.reports.data_files import figure_rows, to_json
+from sertool.core.reports.html.page import render
 from sertool.core.reports.score_contents import IntervalRow
 from sertool.core.reports.score_findings import score_findings
 from sertool.core.reports.text.markdown import to_markdown
@@ -264,3 +265,23 @@ def test_json_of_scores_and_votes_is_as_the_page_says(tmp_path):
     jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(content, allow_nan=False)))
     kinds = {run["name"]: run["kind"] for run in content["runs"]}
     assert kinds == {"scores": "scores", "narrow": "scores", "votes": "single"}
+
+
+def test_published_figures_stand_beside_ours_in_their_units(tmp_path):
+    published = [
+        {"metric": "mae", "value": 0.551, "source": "a paper"},
+        {"metric": "pearson", "value": 0.888, "source": "a paper"},
+    ]
+    origin = score_origin(("sentiment",), recipe=scored_recipe(published=published))
+    sets = (make_score_set(name, scores=("sentiment",), origin=origin) for name in ("test", "valid"))
+    write_run(tmp_path / "tiny", *sets)
+    made = report(tmp_path)
+    mae = made.runs[0].sets["test"].metrics["mae"].value
+    lines = "\n".join(show(made, 140))
+    row = next(line.split() for line in lines.splitlines() if line.startswith("published "))
+    assert row[1:] == ["0.888", "0.551"]
+    assert f"{mae:.3f} MAE (95 % interval" in made.summary[1]
+    assert "published: 0.551)" in made.summary[1]
+    page = render(made)
+    assert "published 0.551" in page
+    assert "MAE, lower is better" in page

@@ -150,8 +150,8 @@ def test_at_most_two_thousand_points_are_drawn_evenly_and_the_page_says_so(tmp_p
     write_run(tmp_path / "big", make_score_set("test", 2500), make_score_set("valid", 200))
     made = report(tmp_path)
     page = render(made)
-    assert page.count('class="points"') == 4
-    drawn = [len(re.findall(r"M[\d.]+ [\d.]+h0", path)) for path in re.findall(r'd="([^"]*)" class="points"', page)]
+    assert page.count('class="points') == 4
+    drawn = [len(re.findall(r"M[\d.]+ [\d.]+h0", path)) for path in re.findall(r'd="([^"]*)" class="points', page)]
     assert drawn == [MOST, MOST, 200, 200]
     text = text_of(parsed(page)).replace("\u00a0", " ")
     assert "2,000 of 2,500 utterances are drawn, spread evenly over the true scores." in text

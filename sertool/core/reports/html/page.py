@@ -98,6 +98,7 @@ def _environment() -> Environment:
     environment.globals |= {"best_epoch": best_epoch, "went_back": went_back, "in_percent": wording.in_percent}
     environment.globals |= {"headline": wording.headline, "goal": wording.goal, "reached_of": wording.reached_of}
     environment.globals |= {"judged": judged_metric, "is_error": wording.is_error, "score_browser": score_browser}
+    environment.globals |= {"speakers_at_ends": wording.speakers_at_ends}
     return environment
 
 

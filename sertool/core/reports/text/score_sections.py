@@ -1,10 +1,8 @@
 """Tables of predicted scores and of raters' votes on a set, for a terminal and for files."""
 
-from collections.abc import Sequence
-
 from sertool.core.formatting import INTERVAL, plural
 from sertool.core.reports.contents import SetReport
-from sertool.core.reports.score_contents import DimensionRow, IntervalRow, ScoreSlice, SpeakerResidual, VotesRow
+from sertool.core.reports.score_contents import DimensionRow, IntervalRow, ScoreSlice, VotesRow
 from sertool.core.reports.text.blocks import Table
 from sertool.core.reports.wording import (
     NONE,
@@ -17,6 +15,7 @@ from sertool.core.reports.wording import (
     p_value,
     percent,
     reached_of,
+    speakers_at_ends,
 )
 
 SPEAKERS = 40  # in a file's table of residuals, the largest ones at both ends
@@ -110,7 +109,7 @@ def _ranges(own: DimensionRow) -> Table:
 
 
 def _speakers(own: DimensionRow) -> Table:
-    shown, left = ends_of(own.speakers, SPEAKERS)
+    shown, left = speakers_at_ends(own.speakers, SPEAKERS)
     rows = [
         (
             one.name,
@@ -127,13 +126,6 @@ def _speakers(own: DimensionRow) -> Table:
     notes += [f"{plural(left, 'speaker')} between these are in the files"] if left else []
     header = ("speaker", "utterances", "mean residual", INTERVAL, "median", "p", "")
     return Table(f"residuals of {own.name} by speaker", header, tuple(rows), tuple(notes))
-
-
-def ends_of(speakers: Sequence[SpeakerResidual], most: int) -> tuple[Sequence[SpeakerResidual], int]:
-    """Return the speakers at both ends of the order, at most so many, and the number of those between."""
-    if len(speakers) <= most:
-        return speakers, 0
-    return [*speakers[: most // 2], *speakers[-(most // 2) :]], len(speakers) - most // 2 * 2
 
 
 def _covered(own: DimensionRow) -> list[str]:

@@ -24,9 +24,10 @@ from sertool.core.reports.html.figures.drawing import (
     span,
 )
 from sertool.core.reports.score_contents import DimensionRow, SpeakerResidual
-from sertool.core.reports.wording import change, change_interval
+from sertool.core.reports.wording import change, change_interval, speakers_at_ends
 
 MOST = 2000  # points of a scatter: more would make the page large, and would cover each other
+FEW_POINTS = 400  # fewer of them hardly cover each other, and are drawn darker
 WIDTH = 460  # of a figure, in pixels
 LEFT, RIGHT, TOP = 44, 444, 26  # edges of the plot, which leave room for ticks and names
 SIDE = RIGHT - LEFT  # a scatter is square, as both axes are the same scale
@@ -60,7 +61,8 @@ def scatter(own: DimensionRow, pairs: Sequence[Pair]) -> Markup:
     parts = left_axis(y, LEFT, RIGHT, "predicted", [f"{tick:g}" for tick in y.ticks(5)])
     parts += bottom_axis(x, TOP + SIDE, f"true {shortened(own.name, NAME)}", ticks, texts)
     points = "".join(f"M{number(x(true))} {number(y(said))}h0" for true, said in drawn)
-    parts += [element("path", d=points, class_="points"), line(x(low), y(low), x(high), y(high), "identity")]
+    dots = "points few" if len(drawn) < FEW_POINTS else "points"
+    parts += [element("path", d=points, class_=dots), line(x(low), y(low), x(high), y(high), "identity")]
     pearson = own.metrics["pearson"].value
     slope = pearson * own.predicted.sd / own.true.sd if own.true.sd > 0 and math.isfinite(pearson) else math.nan
     if math.isfinite(slope):
@@ -102,10 +104,7 @@ def range_residuals(own: DimensionRow) -> Markup:
 
 def speaker_residuals(own: DimensionRow) -> Markup:
     """Draw the mean residual of each speaker with its interval and median, in order; of many those at both ends."""
-    shown, between = own.speakers, 0
-    if len(own.speakers) > SPEAKERS:
-        shown = (*own.speakers[: SPEAKERS // 2], *own.speakers[-SPEAKERS // 2 :])
-        between = len(own.speakers) - len(shown)
+    shown, between = speakers_at_ends(own.speakers, SPEAKERS)
     ends = [end for one in shown for end in (one.mean.value, one.mean.low, one.mean.high, one.median)]
     left = 30 + 7 * max((len(shortened(one.name, NAME)) for one in shown), default=0)
     x = Scale(*_around_zero(ends, own), left, RIGHT)
