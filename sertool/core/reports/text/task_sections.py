@@ -71,7 +71,7 @@ def _published(
         name = f"published {number}" if len(groups) > 1 else "published"
         cells = []
         for metric in metrics:
-            cells += [figure(figures[metric].value) if metric in figures else "", ""]  # no interval
+            cells += [figure(figures[metric].value, metric) if metric in figures else "", ""]  # no interval
             cells += [""] if full else []  # no spread was published
         rows.append((name, "" if members is None else plural(members, "member"), *cells))
         on = next((row.utterances for row in figures.values() if row.utterances), None)
