@@ -91,6 +91,13 @@ def set_to(value: object, split: str, name: str = "valence"):
             CORRECT,
         ),
         (
+            "id,text,speaker,score_id",
+            ("2", "4"),
+            ("--range", "1:5"),
+            ["column 'score_id': 'id' cannot be the name of a score, rename the column"],
+            CORRECT,
+        ),
+        (
             'id,text,speaker,"score_a,b"',
             ("2", "4"),
             ("--range", "1:5"),
@@ -264,19 +271,32 @@ def test_a_score_that_is_the_same_in_one_fold_is_refused_with_the_fold(here):
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("all", "'all'"), ("a,b", "'a,b'"), (" a", "' a'"), ("", "''"), ("a\nb", "'a\\nb'")],
+    [("all", "'all'"), ("id", "'id'"), ("a,b", "'a,b'"), (" a", "' a'"), ("", "''"), ("a\nb", "'a\\nb'")],
 )
-def test_a_score_that_no_recipe_can_name_is_refused(here, name, told):
+def test_a_score_that_nothing_can_name_is_refused(here, name, told):
     corpus = changed(scored_corpus(), lambda _, one: {name: one.labels["valence"]})
     write_scored(here, replace(corpus, ranges={name: (1.0, 5.0)}))
     assert refusal(*TRAIN, code=1) == (
-        f"error: TINY: no recipe can name its score {told}\n"
-        "  try: rename it in the corpus: no commas, no spaces around it, and not 'all'\n"
+        f"error: TINY: {told} cannot be the name of a score\n"
+        "  try: rename it in the corpus: no commas, no spaces around it, and not all, set, utterance, id, start, end, "
+        "calibrated\n"
     )
 
 
+def test_two_scores_never_share_a_column_of_results(here):
+    corpus = changed(
+        scored_corpus(), lambda _, one: {"mood": one.labels["valence"], "mood_low": 1 + len(one.words) / 4}
+    )
+    write_scored(here, replace(corpus, ranges={"mood": (1.0, 5.0), "mood_low": (1.0, 5.0)}))
+    assert refusal(*TRAIN, code=1) == (
+        "error: TINY: 'mood_low' cannot be the name of a score beside 'mood': tables of results have a column of this "
+        "name\n  try: rename it in the corpus, or predict it alone: --set 'dataset.task=...'\n"
+    )
+    assert run(*TRAIN, "--set", "dataset.task=mood_low", "--set", "training.max_epochs=1").exit_code == 0
+
+
 def test_a_score_may_have_any_other_name(here):
-    for number, name in enumerate(("Größe", "how warm", "a:b", "utterance", "set", "<b>", "100 %")):
+    for number, name in enumerate(("Größe", "how warm", "a:b", "<b>", "100 %", "=1+1")):
         corpus = changed(scored_corpus(), lambda _, one, name=name: {name: one.labels["valence"]})
         write_scored(here, replace(corpus, ranges={name: (1.0, 5.0)}), training={"runs": 1, "max_epochs": 1})
         done = run(*TRAIN, "--set", f"dataset.task={name}", "--name", f"run{number}")

@@ -1,11 +1,13 @@
 """Tasks of scores, and tasks whose labels are what several raters said."""
 
+from collections.abc import Sequence
+
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_content import LARGEST_SCORE
 from sertool.core.corpora.ratings import shares_of
 from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Task
 from sertool.core.errors import DataError, UsageError, did_you_mean
-from sertool.core.recipe.dataset import ALL_SCORES, is_score_name, score_names
+from sertool.core.recipe.dataset import ALL_SCORES, NO_SCORES, is_score_name, score_names
 
 MINUS_3_TO_3 = (-3.0, 3.0)  # range of a score that states none, as MOSI's and MOSEI's
 OTHER_UNIT = "write the scores in another unit, or as differences from a typical one"
@@ -67,13 +69,26 @@ def score_task(task: str, corpus: Corpus) -> Task:
             raise UsageError(f"dataset.task: {corpus.name} has no score {name!r}{near}", hint=held)
         if not is_score_name(name):
             raise DataError(
-                f"{corpus.name}: no recipe can name its score {name!r}",
-                hint=f"rename it in the corpus: no commas, no spaces around it, and not {ALL_SCORES!r}",
+                f"{corpus.name}: {name!r} cannot be the name of a score",
+                hint=f"rename it in the corpus: no commas, no spaces around it, and not {', '.join(NO_SCORES)}",
             )
         if problem := range_problem(*ranges[name]):
             low, high = ranges[name]
             raise DataError(f"{corpus.name}: the range of {name}, {low!r} to {high!r}, {problem}", hint=OTHER_UNIT)
+    _check_columns(names, corpus)
     return Task(", ".join(names), names, SCORES, tuple(ranges[name] for name in names))
+
+
+def _check_columns(names: Sequence[str], corpus: Corpus) -> None:
+    """Refuse a score that is named as a column of results is which belongs to another score."""
+    for name in names:
+        for column in (f"{name}_low", f"{name}_high", f"predicted_{name}"):
+            if column in names:
+                raise DataError(
+                    f"{corpus.name}: {column!r} cannot be the name of a score beside {name!r}: tables of results have "
+                    "a column of this name",
+                    hint="rename it in the corpus, or predict it alone: --set 'dataset.task=...'",
+                )
 
 
 def rated_task(task: Task, labels: str, corpus: Corpus) -> Task:

@@ -12,18 +12,19 @@ from functools import lru_cache
 
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.labels import SCORE, TASKS
+from sertool.core.recipe.dataset import ALL_SCORES, NO_SCORES
 
 EMOTION, SENTIMENT = "emotion", "sentiment"  # the task of raters' classes, and that of the column score
 DIMENSIONS = ("arousal", "valence", "dominance")
 VOTES, RATERS = "votes", "raters"
-ALL = "all"  # of recipes and of --range: every score
+ALL = ALL_SCORES  # of --range: every score
 LONGEST = 40  # characters of the name of a score
 
 _BETWEEN = re.compile(r"[ _-]+")
 _OF_SCORE = "score_"
 _RATER = re.compile(r"(?:(.+)_)?rater(?:_(.+)|(\d+))")
 _NAME = re.compile(rf"\w{{1,{LONGEST}}}")
-_NO_SCORES = frozenset((*TASKS, ALL))  # names that mean something else
+_NO_SCORES = frozenset((*TASKS, *NO_SCORES))  # names that mean something else
 # Last words of columns about a rater, which do not hold what the rater said.
 _ABOUT = (
     *("id", "ids", "name", "names", "count", "counts", "number", "comment", "comments", "note", "notes"),

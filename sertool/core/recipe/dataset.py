@@ -18,6 +18,8 @@ TASKS: dict[str, dict[str, int | None]] = {
 
 
 ALL_SCORES = "all"  # as a task: every score of the corpus
+# Names that no score has: tables of results have columns of these names beside those of the scores.
+NO_SCORES = (ALL_SCORES, "set", "utterance", "id", "start", "end", "calibrated")
 
 
 def _listed(task: Any) -> Any:
@@ -35,12 +37,12 @@ def score_names(task: str) -> tuple[str, ...]:
 
 
 def is_score_name(name: str) -> bool:
-    """Check whether the key ``task`` can name a score of this name.
+    """Check whether the key ``task`` and tables of results can name a score so.
 
     >>> is_score_name("arousal"), is_score_name("a, b"), is_score_name("all")
     (True, False, False)
     """
-    return name != ALL_SCORES and bool(name) and score_names(name) == (name,) and name.isprintable()
+    return name not in NO_SCORES and bool(name) and score_names(name) == (name,) and name.isprintable()
 
 
 def no_repeats(names: list[str], key: str) -> None:

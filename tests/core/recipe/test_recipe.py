@@ -244,7 +244,8 @@ KEYS = st.sampled_from(
         }
     )
 )
-SECTION = st.dictionaries(KEYS | TEXT, CONTENT | st.sampled_from(["holdout", "folds", "adamw", 0.5, 3]), max_size=5)
+WORTHWHILE = ["holdout", "folds", "adamw", 0.5, 3, "scores", "all", "a, b", "soft", True, "ccc", {"ccc": 1, "mse": 0.2}]
+SECTION = st.dictionaries(KEYS | TEXT, CONTENT | st.sampled_from(WORTHWHILE), max_size=5)
 
 
 @QUICK
@@ -255,21 +256,36 @@ def test_any_content_is_a_recipe_or_refused(content):
         assert recipe.validate(parse_yaml(recipe.resolved(made), "again"), "again") == made
 
 
+FACTOR = st.floats(1e-6, 1e6)
+NAME = TEXT.filter(bool) | WORDS.filter(bool)
+SCORE = NAME.map(lambda text: text.replace(",", ";").strip()).filter(bool)
+MIXTURE = st.dictionaries(st.sampled_from(["mse", "mae", "ccc"]), FACTOR, min_size=1)
+
+
+@st.composite
+def whole_targets(draw):
+    """What a recipe predicts: keyword arguments of the sections dataset and training, and a published metric."""
+    if draw(st.booleans()):
+        names = st.lists(SCORE, min_size=1, max_size=4, unique=True).map(", ".join) | st.just("all")
+        dataset = {"target": "scores", "task": draw(names), "clip": draw(st.booleans())}
+        loss = draw(st.sampled_from(["mse", "mae", "ccc"]) | MIXTURE)
+        return dataset, {"loss": loss, "select": draw(st.sampled_from(["ccc", "mae", "pearson"]))}, "mae"
+    labels = draw(st.sampled_from(["majority", "soft", "any"]))
+    weights = st.just("balanced") | st.lists(FACTOR, min_size=2, max_size=3)
+    training = {"class_weights": draw(weights if labels != "any" else st.just("none"))}
+    return {"task": draw(NAME), "labels": labels}, training, "uar"
+
+
 @st.composite
 def whole_recipes(draw):
     """Recipes that are valid by construction, with awkward texts and numbers."""
-    fraction, factor = st.floats(0, 1, exclude_max=True), st.floats(1e-6, 1e6)
-    name = TEXT.filter(bool) | WORDS.filter(bool)
+    fraction, name = st.floats(0, 1, exclude_max=True), NAME
+    dataset, training, metric = draw(whole_targets())
     group = st.lists(name, min_size=1, max_size=2)
     return Recipe(
         name="x",
         about=draw(name),
-        dataset=Dataset(
-            path=draw(name),
-            task=draw(name),
-            vectors=draw(name),
-            max_text_length=draw(st.integers(1, 100_000)),
-        ),
+        dataset=Dataset(path=draw(name), vectors=draw(name), max_text_length=draw(st.integers(1, 100_000)), **dataset),
         frontend=Frontend(trim_db=draw(st.none() | st.floats(0.01, 1000)), preemphasis=draw(fraction)),
         splits=Splits(
             scheme="folds",
@@ -283,11 +299,11 @@ def whole_recipes(draw):
         else Splits(scheme="holdout", valid_fraction=draw(st.floats(1e-9, 0.4)), valid_groups=None),
         training=Training(
             learning_rate=draw(st.floats(1e-12, 1e30)),
-            class_weights=draw(st.just("balanced") | st.lists(factor, min_size=2, max_size=3)),
             patience=draw(st.none() | st.integers(1, 9)),
+            **training,
         ),
         choices=draw(st.lists(TEXT, max_size=2)),
-        published=[Published(metric="uar", value=draw(st.floats(0, 1)), source=draw(name))],
+        published=[Published(metric=metric, value=draw(st.floats(0, 1)), source=draw(name))],
         expected={"test": Expected(utterances=3, classes=[1, 2])},
     )
 
