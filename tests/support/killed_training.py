@@ -77,15 +77,14 @@ class Process:
         return time.monotonic() - begun
 
 
-def kill_and_resume(tmp_path, kills, *extra, splits=None, processes=False):
+LONG = {**UNEVEN, "max_epochs": 60, "patience": 40, "max_decays": 9}
+
+
+def kill_and_resume(tmp_path, kills, *extra, splits=None, processes=False, recipe=None, corpus=None):
     """Kill a training ``kills`` times, then let it end: every file is as it is without a kill."""
-    recipe = tiny_recipe(
-        splits=splits or {},
-        model=DROPOUT,
-        training={**UNEVEN, "max_epochs": 60, "patience": 40, "max_decays": 9},
-    )
+    recipe = recipe or tiny_recipe(splits=splits or {}, model=DROPOUT, training=LONG)
     artifacts.write_text(tmp_path / "tiny.yaml", resolved(recipe))
-    write_tiny(tmp_path / "data")
+    write_tiny(tmp_path / "data", corpus)
     process = Process(tmp_path, *extra, processes=processes)
     whole = process.finish("whole")
     # A process spends most of its time importing torch, so the waits are long enough to kill some while they train.

@@ -17,6 +17,7 @@ import torch
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 from cluster_jobs import invoke, needs_ray
 from counting import Counted, Counting
+from scored_corpora import scored_corpus, scored_recipe, voted_corpus, voted_recipe
 
 from sertool.core.compute import ray_launcher
 from sertool.core.compute.jobs import Began, Share, Waiting
@@ -149,6 +150,25 @@ def test_a_killed_driver_goes_on_from_the_folder(tmp_path, launcher, monkeypatch
     assert list((tmp_path / "far/state").iterdir())
     rest = list(train_recipe(planned(data, tmp_path / "far", [1, 2], 1), data, CPU, launcher))
     assert [event.epoch for event in rest if isinstance(event, Resumed)]
+    assert contents(tmp_path / "far") == contents(tmp_path / "one")
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["scores", "votes"])
+def test_scores_and_votes_train_as_in_one_process(tmp_path, launcher, kind):
+    sizes = {"train": 25, "valid": 12, "test": 9}
+    corpus = scored_corpus(sizes) if kind == "scores" else voted_corpus(sizes)
+    folds = {"scheme": "folds", "folds": 3}
+    recipe = (
+        scored_recipe(training={**UNEVEN, "loss": {"ccc": 1.0, "mse": 0.2}}, splits=folds)
+        if kind == "scores"
+        else voted_recipe("soft", training=UNEVEN)
+    )
+    data = write_tiny(tmp_path / "data", corpus)
+    for name, where in (("one", None), ("far", launcher)):
+        plan = plan_training(open_experiment(recipe, data), tmp_path / name, [1, 2], 1, CPU)
+        list(train_recipe(plan, data, CPU, where))
     assert contents(tmp_path / "far") == contents(tmp_path / "one")
 
 

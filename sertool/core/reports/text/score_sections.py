@@ -47,8 +47,7 @@ def _dimensions(own: SetReport) -> Table:
             figure(one.metrics["mae"].value, "mae"),
             interval(one.metrics["mae"], "mae"),
             figure(one.baseline["mae"], "mae"),
-            f"{one.true.mean:.2f} ± {one.true.sd:.2f}",
-            f"{one.predicted.mean:.2f} ± {one.predicted.sd:.2f}",
+            *(f"{of.mean:.2f} ± {of.sd:.2f}" if one.utterances else NONE for of in (one.true, one.predicted)),
         )
         for one in own.dimensions
     ]
