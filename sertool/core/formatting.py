@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 LINES = 20  # lines of a list that are shown
 INTERVAL = "95 %"  # header of a column that belongs to the one before it
+LONGEST_NAME = 60  # characters of a name in a message
 GAP = 2  # columns between cells
 SHORTEST = 10  # columns that remain of a name that is cut
 FIGURE = frozenset("0123456789+-<")  # first characters of a cell that is a figure
@@ -126,6 +127,15 @@ def first_few(items: Iterable[str], limit: int = 5) -> str:
     items = [_on_one_line(item) for item in items]
     more = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def names_of(names: Iterable[str]) -> str:
+    """List names that stand in a file in a sentence: a file may hold any number of them, each of any length.
+
+    >>> names_of(["happy", "sad"]), names_of([])
+    ('happy, sad', 'none')
+    """
+    return first_few((cut(name, LONGEST_NAME) for name in names), LINES) or "none"
 
 
 def first_lines(lines: list[str], total: int | None = None) -> list[str]:

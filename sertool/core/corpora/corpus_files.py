@@ -30,6 +30,7 @@ from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
 from sertool.core.files.artifacts import read_text, writing
 from sertool.core.files.typed_json import parse_typed, read_typed
+from sertool.core.formatting import names_of
 
 _LARGEST = 1 << 30  # bytes of utterances.jsonl; the largest published sets have some MB
 
@@ -250,7 +251,7 @@ def _check_frames(path: Path, number: int) -> Frames:
 def _read_named(path: Path, *names: str) -> list[NDArray[Any]]:
     arrays, _ = artifacts.read_arrays(path)
     if set(arrays) != set(names):
-        raise DataError(f"{path}: holds {', '.join(sorted(arrays))}, expected {' and '.join(names)}")
+        raise DataError(f"{path}: holds {names_of(sorted(arrays))}, expected {' and '.join(names)}")
     return [arrays[name] for name in names]
 
 

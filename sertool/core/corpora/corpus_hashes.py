@@ -11,6 +11,7 @@ from sertool.core.corpora.corpus_content import Header
 from sertool.core.corpora.reading_errors import Report
 from sertool.core.errors import DataError
 from sertool.core.files.regular import open_regular
+from sertool.core.formatting import names_of
 
 _HINT = (
     "it is damaged or of another corpus: make the corpus again; "
@@ -32,7 +33,7 @@ def verifying(folder: Path, header: Header, report: Report) -> Iterator[None]:
         return
     stated = header.sha256
     if stated.keys() != header.files:
-        names = ", ".join(sorted(stated.keys() ^ header.files))
+        names = names_of(sorted(stated.keys() ^ header.files))
         report(DataError(f"{folder / 'corpus.json'}: sha256 does not fit the corpus's files ({names})", hint=_HINT))
     # In a thread: it takes the time of a second core, while this one parses the utterances.
     pool = ThreadPoolExecutor(1)

@@ -18,6 +18,7 @@ from sertool.core.corpora.score_tasks import rated_task, score_task
 from sertool.core.corpora.tasks import NOT_NEGATIVE, SEVEN, Task
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.files import artifacts
+from sertool.core.formatting import names_of
 from sertool.core.recipe.schema import Dataset, Recipe
 
 # Increase it whenever a reader's result for the same files changes, so that old copies are made again.
@@ -207,11 +208,11 @@ def task_for(reader: str, task: str, num_classes: int | None, corpus: Corpus) ->
         raise UsageError(
             f"dataset.task: {corpus.name}'s {task} is a score from {low:g} to {high:g}, the recipe predicts classes",
             hint="a recipe for scores, such as custom-scores, predicts it; tasks of classes: "
-            f"{', '.join(corpus.classes) or 'none'}",
+            f"{names_of(corpus.classes)}",
         )
     if not numbers:
-        names = ", ".join(dict.fromkeys(name for name, _ in known)) or "none"
-        scored = f"; a recipe for scores, such as custom-scores, predicts {', '.join(corpus.ranges)}"
+        names = names_of(dict.fromkeys(name for name, _ in known))
+        scored = f"; a recipe for scores, such as custom-scores, predicts {names_of(corpus.ranges)}"
         raise UsageError(
             f"dataset.task: {corpus.name} has no task {task!r}",
             hint=f"its tasks: {names}{scored if corpus.ranges else ''}",

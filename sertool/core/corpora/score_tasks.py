@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_content import LARGEST_SCORE
 from sertool.core.corpora.ratings import shares_of
-from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Task
+from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Task, shown
 from sertool.core.errors import DataError, UsageError, did_you_mean
+from sertool.core.formatting import names_of
 from sertool.core.recipe.dataset import ALL_SCORES, NO_SCORES, is_score_name, score_names
 
 MINUS_3_TO_3 = (-3.0, 3.0)  # range of a score that states none, as MOSI's and MOSEI's
@@ -51,12 +52,12 @@ def score_task(task: str, corpus: Corpus) -> Task:
         DataError: the score has a name or a range that cannot be used.
     """
     ranges = ranges_in(corpus)
-    held = f"its scores: {', '.join(ranges) or 'none'}"
+    held = f"its scores: {names_of(ranges)}"
     names = tuple(ranges) if task == ALL_SCORES else score_names(task)
     if not names:
         raise UsageError(
             f"dataset.target: {corpus.name} has no scores",
-            hint=f"a recipe for classes, such as custom, fits; its tasks: {', '.join(corpus.classes) or 'none'}",
+            hint=f"a recipe for classes, such as custom, fits; its tasks: {names_of(corpus.classes)}",
         )
     for name in names:
         if name in corpus.classes:
@@ -66,10 +67,10 @@ def score_task(task: str, corpus: Corpus) -> Task:
             )
         if name not in ranges:
             near = did_you_mean(name, list(ranges))
-            raise UsageError(f"dataset.task: {corpus.name} has no score {name!r}{near}", hint=held)
+            raise UsageError(f"dataset.task: {corpus.name} has no score {shown(name)}{near}", hint=held)
         if not is_score_name(name):
             raise DataError(
-                f"{corpus.name}: {name!r} cannot be the name of a score",
+                f"{corpus.name}: {shown(name)} cannot be the name of a score",
                 hint=f"rename it in the corpus: no commas, no spaces around it, and not {', '.join(NO_SCORES)}",
             )
         if problem := range_problem(*ranges[name]):
@@ -85,8 +86,8 @@ def _check_columns(names: Sequence[str], corpus: Corpus) -> None:
         for column in (f"{name}_low", f"{name}_high", f"predicted_{name}"):
             if column in names:
                 raise DataError(
-                    f"{corpus.name}: {column!r} cannot be the name of a score beside {name!r}: tables of results have "
-                    "a column of this name",
+                    f"{corpus.name}: {shown(column)} cannot be the name of a score beside {shown(name)}: tables of "
+                    "results have a column of this name",
                     hint="rename it in the corpus, or predict it alone: --set 'dataset.task=...'",
                 )
 
@@ -119,7 +120,7 @@ def rated_task(task: Task, labels: str, corpus: Corpus) -> Task:
     if all(shares_of(ratings, task.classes) is None for ratings in rated):
         raise DataError(
             f"dataset.labels: the raters of {corpus.name} chose none of the classes of {task.name}: "
-            f"{', '.join(task.classes)}",
+            f"{names_of(task.classes)}",
             hint="--set dataset.labels=majority trains on the labels",
         )
     return Task(task.name, task.classes, VOTES if labels == "soft" else ANY)

@@ -10,7 +10,7 @@ from sertool.core.corpora.corpus import Corpus, Utterance
 from sertool.core.corpora.names import normal
 from sertool.core.corpora.tasks import Target, Votes
 from sertool.core.errors import DataError, UsageError
-from sertool.core.formatting import plural
+from sertool.core.formatting import names_of, plural
 from sertool.core.recipe.schema import Splits
 
 
@@ -153,7 +153,7 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
         if len(set(flat)) < len(flat):
             raise UsageError(f"splits.folds: a {splits.group} is in two folds")
         if set(flat) != set(groups):
-            raise UsageError(f"splits.folds: no fold tests {splits.group} {', '.join(sorted(set(groups) - set(flat)))}")
+            raise UsageError(f"splits.folds: no fold tests {splits.group} {names_of(sorted(set(groups) - set(flat)))}")
     elif splits.folds is None:  # the folds that came with the corpus
         if len(groups) < 3:
             raise UsageError(f"splits.group: at least 3 folds are needed, and {corpus.name} came with {len(groups)}")

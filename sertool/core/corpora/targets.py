@@ -12,6 +12,7 @@ from sertool.core.corpora.ratings import favourites, shares_of
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
 from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Target, Task, Votes, number_within, shown
 from sertool.core.errors import DataError
+from sertool.core.formatting import names_of
 
 
 def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Target | None]:
@@ -79,7 +80,7 @@ def _scores(utterance: Utterance, task: Task) -> tuple[float, ...] | None:
 
 def _index(raw: object, task: Task) -> int:
     if raw not in task.classes:
-        raise DataError(f"label {shown(raw)} is not one of {', '.join(task.classes)}")
+        raise DataError(f"label {shown(raw)} is not one of {names_of(task.classes)}")
     return task.classes.index(str(raw))
 
 

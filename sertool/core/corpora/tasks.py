@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sertool.core.errors import DataError
-from sertool.core.formatting import cut
+from sertool.core.formatting import LONGEST_NAME, cut, names_of
 
-LONGEST = 60  # characters of a raw label in a message
 SCORES, VOTES, ANY = "scores", "votes", "any"  # rules of corpora/targets.py
 
 
@@ -93,7 +92,7 @@ def shown(raw: Any) -> str:
     >>> shown("sad"), len(shown("s" * 1000))
     ("'sad'", 60)
     """
-    return cut(repr(raw), LONGEST)
+    return cut(repr(raw), LONGEST_NAME)
 
 
 def number_within(raw: Any, low: float, high: float, name: str = "label") -> float:
@@ -155,7 +154,7 @@ def _present(raw: Any, classes: Sequence[str]) -> tuple[int, ...]:
 
 def _name(raw: Any, classes: Sequence[str]) -> int:
     if raw not in classes:
-        raise DataError(f"label {shown(raw)} is not one of {', '.join(classes)}")
+        raise DataError(f"label {shown(raw)} is not one of {names_of(classes)}")
     return classes.index(raw)
 
 

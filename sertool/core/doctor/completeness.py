@@ -9,7 +9,7 @@ from sertool.core.corpora.ratings import favourites
 from sertool.core.doctor.findings import Finding, found, place, places
 from sertool.core.doctor.subject import Subject
 from sertool.core.features.frontend import FrameMaker
-from sertool.core.formatting import plural, share
+from sertool.core.formatting import names_of, plural, share
 
 # Reasons that the reader of the reference's layout gives for leaving an utterance out, by kind of finding.
 _REASONS = {"no-text": "no words in ", "no-audio": "no audio in ", "no-label": "no label in "}
@@ -52,7 +52,7 @@ def _lacking(subject: Subject, kind: str) -> Iterator[Finding]:
     if number := len(left_out) + len(here):
         text = f"{plural(number, 'utterance')} {_TEXTS[kind]}"
         if left_out:
-            reasons = ", ".join(sorted({item.reason for item in left_out}))
+            reasons = names_of(sorted({item.reason for item in left_out}))
             text += f"; {len(left_out):,} left out by the reader: {reasons}"
         examples = [*(f"{item.id} ({item.split})" for item in left_out), *places(subject.corpus, here)]
         yield found(kind, number, text, examples)

@@ -9,7 +9,7 @@ from sertool.core.corpora.names import normal
 from sertool.core.corpora.splits import Fold
 from sertool.core.doctor.findings import Finding, found, place
 from sertool.core.doctor.subject import Subject
-from sertool.core.formatting import first_few, plural
+from sertool.core.formatting import first_few, names_of, plural
 
 _SETS = ("train", "valid", "test")
 
@@ -76,5 +76,5 @@ def _sharing_folds(subject: Subject) -> Iterator[Finding]:
         shown = first_few((f"{fold} ({plural(counts[fold], 'speaker')})" for fold in sorted(counts)), 20)
         text = f"folds that came with the corpus share speakers: {shown}"
         yield found(
-            "shared-folds", len(shared), text, (f"{name} ({', '.join(sorted(shared[name]))})" for name in shared)
+            "shared-folds", len(shared), text, (f"{name} ({names_of(sorted(shared[name]))})" for name in shared)
         )

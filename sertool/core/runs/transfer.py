@@ -8,7 +8,7 @@ from sertool.core.corpora.fingerprints import seen_by_fold, unpack
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import note_of
 from sertool.core.files.reference_checkpoints import is_reference_folder
-from sertool.core.formatting import plural
+from sertool.core.formatting import names_of, plural
 from sertool.core.recipe.frontends import TextEncoder, layers_in
 from sertool.core.runs.contents import CORPUS, read_note
 from sertool.core.runs.experiment import Experiment, FoldInputs
@@ -126,8 +126,8 @@ def _check_target(name: str, trained: Trained, experiment: Experiment) -> None:
         return
     kinds = ("scores", "classes") if theirs.kind == "scores" else ("classes", "scores")
     raise UsageError(
-        f"--from {name}: it predicts {kinds[0]} ({', '.join(theirs.classes)}), the recipe predicts {kinds[1]} "
-        f"({', '.join(ours.classes)})",
+        f"--from {name}: it predicts {kinds[0]} ({names_of(theirs.classes)}), the recipe predicts {kinds[1]} "
+        f"({names_of(ours.classes)})",
         hint=f"start from a run for {kinds[1]}",
     )
 
