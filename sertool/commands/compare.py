@@ -30,7 +30,8 @@ def compare(
         option(
             "--metric",
             "Metrics: accuracy, uar, f1_macro, f1_weighted; of several labels also exact_match, f1_micro; beside votes "
-            "of raters cross_entropy, jsd; of scores ccc, pearson, mae, rmse, r2. Default: the usual ones of the task.",
+            "of raters cross_entropy, jsd; of scores ccc, pearson, mae, rmse, r2; of scores from -3 to 3 also acc2, "
+            "f1 (both with and without zeros), acc7, acc5. Default: the usual ones of the task.",
             "M,...",
         ),
     ] = None,

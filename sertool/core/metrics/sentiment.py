@@ -95,7 +95,7 @@ def sentiment_estimates(scores: FloatArray, predictions: FloatArray, jackknife: 
         The metrics that are defined: without a score other than 0 those with zeros, acc7 and acc5; without any score
         none.
     """
-    return {name: figure.estimate(jackknife) for name, figure in _figures(scores, predictions).items()}
+    return {name: figure.estimate(jackknife) for name, figure in sentiment_parts(scores, predictions).items()}
 
 
 def sentiment_figures(scores: FloatArray, predictions: FloatArray) -> dict[str, float]:
@@ -105,7 +105,28 @@ def sentiment_figures(scores: FloatArray, predictions: FloatArray) -> dict[str, 
     >>> found["acc2_with_zeros"], found["acc2_without_zeros"], found["acc7"], found["acc5"]
     (0.75, 1.0, 0.5, 1.0)
     """
-    return {name: figure.value for name, figure in _figures(scores, predictions).items()}
+    return {name: figure.value for name, figure in sentiment_parts(scores, predictions).items()}
+
+
+def sentiment_parts(scores: FloatArray, predictions: FloatArray) -> dict[str, Figure]:
+    """Return the metrics of :func:`sentiment_estimates` as sums over utterances, for intervals and tests of any kind.
+
+    >>> found = sentiment_parts(np.array([-2.0, 0.0, 1.0]), np.array([-1.0, 1.0, 1.0]))
+    >>> found["acc2_without_zeros"].columns.sum(0).tolist()  # right ones, and those that count
+    [2.0, 2.0]
+    """
+    x, y = np.asarray(scores, np.float64), np.asarray(predictions, np.float64)
+    known = np.isfinite(x)
+    other = known & (x != 0)
+    found = {
+        "acc2_with_zeros": _share(*_not_negative(x, y), known),
+        "acc2_without_zeros": _share(*_positive(x, y), other),
+        "f1_with_zeros": _f1(*_not_negative(x, y), known),
+        "f1_without_zeros": _f1(*_positive(x, y), other),
+        "acc7": _share(rounded(x, 3), rounded(y, 3), known),
+        "acc5": _share(rounded(x, 2), rounded(y, 2), known),
+    }
+    return {name: figure for name, figure in found.items() if figure.of.any()}
 
 
 def score_of(logits: FloatArray, classes: Sequence[str], temperature: float = 1.0) -> Array | None:
@@ -180,22 +201,6 @@ def rounded(scores: FloatArray, limit: int) -> Array:
     [-3.0, -2.0, 0.0, 2.0]
     """
     return np.round(np.asarray(scores, np.float64).clip(-limit, limit))
-
-
-def _figures(scores: FloatArray, predictions: FloatArray) -> dict[str, Figure]:
-    """Return the metrics of ``SENTIMENT_METRICS`` that are defined for these scores (N,) and predictions (N,)."""
-    x, y = np.asarray(scores, np.float64), np.asarray(predictions, np.float64)
-    known = np.isfinite(x)
-    other = known & (x != 0)
-    found = {
-        "acc2_with_zeros": _share(*_not_negative(x, y), known),
-        "acc2_without_zeros": _share(*_positive(x, y), other),
-        "f1_with_zeros": _f1(*_not_negative(x, y), known),
-        "f1_without_zeros": _f1(*_positive(x, y), other),
-        "acc7": _share(rounded(x, 3), rounded(y, 3), known),
-        "acc5": _share(rounded(x, 2), rounded(y, 2), known),
-    }
-    return {name: figure for name, figure in found.items() if figure.of.any()}
 
 
 def _not_negative(scores: Array, predictions: Array) -> tuple[Mask, Mask]:

@@ -8,8 +8,9 @@ from sertool.core.formatting import first_few, plural
 from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.selection import LOWER_IS_BETTER
 from sertool.core.recipe.differences import INPUT, differences
+from sertool.core.reports.compare.asked import comparable
 from sertool.core.reports.compare.contents import MetricRow, Pair
-from sertool.core.reports.compare.pairs import comparable, compare_judged, verdict
+from sertool.core.reports.compare.pairs import compare_judged, verdict
 from sertool.core.reports.compare.runs import Judged, judge, open_contender
 from sertool.core.reports.linear_row import LinearFigure, LinearRow
 from sertool.core.reports.load import Loaded, as_sentence

@@ -159,10 +159,10 @@ def points_interval(own: Difference | Estimate) -> str:
 
 def change(value: float, metric: str = "", digits: int = 2) -> str:
     """Write a difference with its sign: of shares in points, of other metrics in their own unit, as in "+0.031"."""
-    if is_share(metric):
-        return points(value, digits)
     if value != value:
         return "not defined"
+    if is_share(metric):
+        return points(value, digits)
     rounded = round(value, 3)
     return f"{rounded:+.3f}" if rounded else f"{0:.3f}"
 

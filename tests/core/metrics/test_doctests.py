@@ -11,7 +11,7 @@ import pytest
 MODULES = {
     "metrics.agreement": (17, set()),
     "metrics.baselines": (7, set()),
-    "metrics.bootstrap": (5, set()),
+    "metrics.bootstrap": (9, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
     "metrics.clusters": (5, {"clusters_of"}),
@@ -23,7 +23,7 @@ MODULES = {
     "metrics.moments": (12, set()),
     "metrics.scores": (9, {"dimension_estimates", "mean_estimates", "score_differences", "dimension_differences"}),
     "metrics.score_agreement": (8, set()),
-    "metrics.sentiment": (5, {"sentiment_estimates", "score_estimates"}),
+    "metrics.sentiment": (7, {"sentiment_estimates", "score_estimates"}),
     "metrics.significance": (4, set()),
     "inference.notebook": (4, {"bars", "facts", "table", "tracks"}),
     "inference.trust": (3, set()),

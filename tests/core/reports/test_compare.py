@@ -74,7 +74,7 @@ def test_the_whole_output(here):
         "weighted F1: +7.5 points, interval -0.9 to 16.0 by speaker: not shown to be better",
         "",
         "paired intervals over 8 speakers",
-        "Holm: p corrected for all 3 tests above",
+        "Holm: p corrected for 3 tests, one for each p of the table",
         "McNemar's exact test: only A is right 1 time, only B 4 times: p = 0.375; it assumes independent utterances",
         "effect size of the accuracy: Cohen's h 0.18, below what counts as small",
         "",
@@ -155,7 +155,7 @@ def test_three_runs_are_compared_with_the_first_and_corrected_together(here):
     lines = result.stdout.splitlines()
     assert "B against A: 40 utterances" in lines
     assert "C against A: 40 utterances" in lines
-    assert lines.count("Holm: p corrected for all 4 tests above") == 2
+    assert lines.count("Holm: p corrected for 4 tests, one for each p of the 2 pairs") == 2
     pairs = json.loads(Path("out.json").read_text())["pairs"]
     assert [(pair["a"], pair["b"]) for pair in pairs] == [("a", "b"), ("a", "c")]
     rows = [row for pair in pairs for row in pair["metrics"]]

@@ -34,7 +34,8 @@ def test_unknown_metrics_and_sets(here):
     worse_and_better()
     assert refusal("a", "b", "--metric", "acuracy", code=2) == (
         "error: --metric acuracy: expected one of accuracy, exact_match, uar, f1_macro, f1_micro, "
-        "f1_weighted, cross_entropy, jsd, ccc, pearson, mae, rmse, r2, did you mean 'accuracy'?\n"
+        "f1_weighted, cross_entropy, jsd, ccc, pearson, mae, rmse, r2, acc2, f1, acc2_with_zeros, acc2_without_zeros, "
+        "f1_with_zeros, f1_without_zeros, acc7, acc5, did you mean 'accuracy'?\n"
     )
     assert refusal("a", "b", "--metric", "uar,uar", code=2) == "error: --metric uar: is given twice\n"
     assert refusal("a", "b", "--split", "private", code=2) == "error: --split private: expected one of test, valid\n"

@@ -22,7 +22,8 @@ from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.distributions import distribution_differences
 from sertool.core.metrics.jackknife import Jackknife
 from sertool.core.recipe.load import resolved
-from sertool.core.reports.compare.pairs import comparable, compare, verdict
+from sertool.core.reports.compare.asked import comparable
+from sertool.core.reports.compare.pairs import compare, verdict
 from sertool.core.runs.prediction_files import read_set
 from sertool.core.runs.temperature import write_calibration
 

@@ -41,12 +41,12 @@ class MetricRow:
     """A metric of two runs on the utterances that both cover.
 
     Attributes:
-        metric: a key of ``metrics_of`` the kind of task, of ``DIMENSION_METRICS`` for scores, or of
-            ``DISTRIBUTION_METRICS`` beside raters' votes.
+        metric: a key of ``metrics_of`` the kind of task, of ``DIMENSION_METRICS`` or ``SENTIMENT_METRICS`` for scores,
+            or of ``DISTRIBUTION_METRICS`` beside raters' votes.
         a, b: the metric of each run.
         baseline: the metric of always the same answer: of scores the mean of training, beside votes their mean.
         difference: b - a, with its paired interval over clusters and the p-value of no difference.
-        holm: this p-value, corrected for all metrics and pairs of the comparison.
+        holm: this p-value, corrected for all tests of the comparison: the rows of all pairs that have a p-value.
         verdict: ``better``, ``worse``, ``not shown to be better`` and the like.
         score: name of the score that it is about; empty for the mean over all scores, and for classes.
     """
@@ -140,7 +140,8 @@ class Comparison:
         class_names: classes in the order of the logits; names of the scores.
         contenders: the runs, in the order given.
         pairs: the first run with each of the others.
-        tests: number of p-values in Holm's correction of the metrics.
+        tests: number of p-values in Holm's correction: one for each row of each pair that has one. The mean over
+            scores counts as each score does. McNemar's tests are corrected apart.
     """
 
     dataset: str

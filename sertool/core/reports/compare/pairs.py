@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from sertool.core.corpora.tasks import VOTES
-from sertool.core.errors import UsageError, did_you_mean
+from sertool.core.errors import UsageError
 from sertool.core.formatting import plural
 from sertool.core.metrics import Difference, clusters_of, cohens_h, holm
-from sertool.core.metrics.classification import LABEL_METRICS, metrics_of
+from sertool.core.metrics.classification import LABEL_METRICS
 from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
-from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.selection import LOWER_IS_BETTER
 from sertool.core.reports.by_cluster import limits_of
+from sertool.core.reports.compare.asked import check_fit, check_names, chosen
 from sertool.core.reports.compare.contents import Comparison, Pair
 from sertool.core.reports.compare.decisions import (
     decision_metrics,
@@ -31,12 +31,6 @@ from sertool.core.reports.compare.votes import SharedVotes, votes_of
 from sertool.core.reports.provenance import caveats, trained_on
 from sertool.core.runs.predictions import Predictions
 
-COMPARED = tuple(name for name, metric in LABEL_METRICS.items() if metric.higher_is_better)  # metrics of decisions
-USUAL = {
-    "single": ("accuracy", "uar", "f1_weighted"),
-    "multi": ("accuracy", "uar", "f1_weighted"),
-    "scores": ("ccc", "mae"),
-}
 SIGNIFICANT = 0.05  # corrected p-value of a verdict
 
 
@@ -47,7 +41,7 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
         names: names of two or more runs, folders in ``output``.
         output: the folder of the trained models.
         set_name: ``valid`` or ``test``.
-        metrics: keys of metrics, see :func:`comparable`; None: the usual ones of the task.
+        metrics: names of metrics, see :mod:`~sertool.core.reports.compare.asked`; None: the usual ones of the task.
 
     Raises:
         UsageError: fewer than two runs, a run given twice or missing, an unknown metric, or runs of different data
@@ -68,7 +62,7 @@ def compare_judged(runs: Sequence[Judged], metrics: Sequence[str] | None) -> Com
     first, *others = runs
     for other in others:
         check_together(first, other)
-    _check_kind(metrics or (), first.stored.predictions.kind)
+    check_fit(metrics or (), first.stored.predictions)
     pairs = corrected([_pair(first, other, metrics) for other in others])
     own = first.stored
     return Comparison(
@@ -88,55 +82,10 @@ def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
     if len(names) < 2:
         only = f"only {', '.join(names)} is given"
         raise UsageError(f"two runs or more are needed, {only}", hint="sertool compare A B")
-    for what, given in (("run", names), ("--metric", metrics)):
-        twice = next((one for place, one in enumerate(given) if one in given[:place]), None)
-        if twice is not None:
-            raise UsageError(f"{what} {twice}: is given twice")
-    known = (*COMPARED, *DISTRIBUTION_METRICS, *DIMENSION_METRICS)
-    for metric in metrics:
-        if metric not in known:
-            raise UsageError(
-                f"--metric {metric}: expected one of {', '.join(known)}{did_you_mean(metric, list(known))}"
-            )
-
-
-def _check_kind(metrics: Sequence[str], kind: str) -> None:
-    """Refuse metrics that runs of a kind of task do not have; ``cross_entropy`` and ``jsd`` need votes besides."""
-    known = comparable(kind)
-    if unfit := [metric for metric in metrics if metric not in known]:
-        of = "multi-label tasks"
-        if kind == "scores":
-            of = "classes"
-        elif unfit[0] in DIMENSION_METRICS:
-            of = "scores"
-        elif unfit[0] in DISTRIBUTION_METRICS:
-            of = "tasks with one class per utterance"
-        raise UsageError(f"--metric {unfit[0]}: is a metric of {of}; expected one of {', '.join(known)}")
-
-
-def comparable(kind: str) -> tuple[str, ...]:
-    """Return the keys of the metrics that can be compared of runs of a kind of task.
-
-    >>> comparable("scores")
-    ('ccc', 'pearson', 'mae', 'rmse', 'r2')
-    """
-    if kind == "scores":
-        return tuple(DIMENSION_METRICS)
-    of_votes = tuple(DISTRIBUTION_METRICS) if kind == "single" else ()
-    return (*(name for name in COMPARED if name in metrics_of(kind)), *of_votes)
-
-
-def _chosen(metrics: Sequence[str] | None, kind: str, voted: bool) -> tuple[str, ...]:
-    """Return the metrics to compare: those asked for, or the usual ones of a kind of task.
-
-    Raises:
-        UsageError: a metric needs votes of raters, and there are none.
-    """
-    if metrics is None:
-        return USUAL[kind] + (tuple(DISTRIBUTION_METRICS) if voted else ())
-    if not voted and (unfit := [name for name in metrics if name in DISTRIBUTION_METRICS]):
-        raise UsageError(f"--metric {unfit[0]}: needs votes of raters, and the runs hold none for the same utterances")
-    return tuple(metrics)
+    twice = next((one for place, one in enumerate(names) if one in names[:place]), None)
+    if twice is not None:
+        raise UsageError(f"run {twice}: is given twice")
+    check_names(metrics)
 
 
 def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None) -> Pair:
@@ -147,7 +96,7 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None) -> Pair:
     if votes is not None and not votes.alike:
         notes = (*notes, "the runs hold different votes of raters, so probabilities are not compared with votes")
         votes = None
-    chosen = _chosen(metrics, own.kind, votes is not None)
+    names = chosen(metrics, own, voted=votes is not None)
     folds = max(one.contender.folds for one in (a, b))
     pair = Pair(
         a=a.contender.name,
@@ -167,7 +116,7 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None) -> Pair:
         notes=notes,
     )
     # Correction and verdict are filled in by ``corrected``, when the tests of all pairs are known.
-    return _scored(pair, a, shared, chosen) if own.kind == "scores" else _decided(pair, own, shared, chosen, votes)
+    return _scored(pair, a, shared, names) if own.kind == "scores" else _decided(pair, own, shared, names, votes)
 
 
 def _scored(pair: Pair, a: Judged, shared: Shared, metrics: Sequence[str]) -> Pair:
@@ -176,8 +125,8 @@ def _scored(pair: Pair, a: Judged, shared: Shared, metrics: Sequence[str]) -> Pa
     always = np.nanmean(shared.targets, 0) if means is None else np.array(means)
     return replace(
         pair,
-        by_cluster=scores_by_cluster(shared, clusters, metrics),
-        metrics=score_metric_rows(shared, clusters, metrics, own.classes, always),
+        by_cluster=scores_by_cluster(shared, clusters, metrics, own.ranges),
+        metrics=score_metric_rows(shared, clusters, metrics, own.classes, own.ranges, always),
         flips=moves_of(shared, own.classes, own.ranges),
     )
 

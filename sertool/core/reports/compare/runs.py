@@ -122,7 +122,7 @@ def check_together(a: Judged, b: Judged) -> None:
         ("data sets", a.stored.origin.dataset, b.stored.origin.dataset),
         ("scores" if all(scored) else "tasks", a.stored.origin.task, b.stored.origin.task),
         ("classes", _listed(own.classes), _listed(other.classes)),
-        ("ranges of scores", _ranges(own), _ranges(other)),
+        ("ranges of scores", ranges_of(own), ranges_of(other)),
         ("rules for labels", _rule(a), _rule(b)),
     ):
         if values[0] != values[1]:
@@ -132,7 +132,8 @@ def check_together(a: Judged, b: Judged) -> None:
             )
 
 
-def _ranges(own: Predictions) -> str:
+def ranges_of(own: Predictions) -> str:
+    """Name the scores of a run with their ranges, as ``valence 1 to 5, arousal 0 to 10``."""
     return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in zip(own.classes, own.ranges, strict=False))
 
 

@@ -84,7 +84,8 @@ def _pair(comparison: Comparison, pair: Pair, names: dict[str, str], width: int 
     lines += _by_cluster(comparison, pair, names, width)
     lines += wrapped(over_clusters(pair) if pair.by_cluster else f"paired {over_clusters(pair)}", width)
     if many:
-        lines += wrapped(f"Holm: p corrected for all {comparison.tests} tests above", width)
+        of = f"the {len(comparison.pairs)} pairs" if several else "the table"
+        lines += wrapped(f"Holm: p corrected for {comparison.tests} tests, one for each p of {of}", width)
     if pair.mcnemar is not None:
         lines += wrapped(_mcnemar(comparison, pair, pair.mcnemar, a, b), width)
     if pair.cohens_h is not None:
@@ -140,7 +141,7 @@ def verdict(row: MetricRow, by: str) -> str:
     """Write the difference of a metric, as in "+1.9 points, interval -0.8 to 4.5 by speaker: better"."""
     own, metric = row.difference, row.metric
     between = f", interval {change_interval(own, metric)}{by}" if own.low is not None else ""
-    unit = " points" * is_share(metric)
+    unit = " points" * (is_share(metric) and own.value == own.value)
     return f"{change(own.value, metric, 1)}{unit}{between}: {row.verdict}"
 
 
@@ -150,7 +151,8 @@ def _mcnemar(comparison: Comparison, pair: Pair, test: McNemar, a: str, b: str) 
     counts = f"only {a} is right {plural(test.only_a, 'time')}, only {b} {plural(test.only_b, 'time')}"
     if test.p is None or pair.mcnemar_holm is None:
         return f"{counts}; McNemar's test assumes independent {what}, which those of one {pair.unit} are not"
-    corrected = f", {p_equals(pair.mcnemar_holm)} by Holm over {len(comparison.pairs)} pairs" * several
+    tests = sum(one.mcnemar_holm is not None for one in comparison.pairs)  # pairs with few clusters have none
+    corrected = f", {p_equals(pair.mcnemar_holm)} by Holm over {plural(tests, 'pair')}" * several
     return f"McNemar's exact test: {counts}: {p_equals(test.p)}{corrected}; it assumes independent {what}"
 
 
