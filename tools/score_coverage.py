@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from tables_in_docs import with_table
 
 from sertool.core.metrics import Clusters, Jackknife
-from sertool.core.metrics.bootstrap import bootstrap_differences
+from sertool.core.metrics.bootstrap import bootstrap_differences, sentiment_differences
 from sertool.core.metrics.conformal import fit_half_widths
 from sertool.core.metrics.scores import DIMENSION_METRICS, dimension_differences, dimension_estimates, mean_estimates
 
@@ -32,6 +32,9 @@ TESTS = {
     ("ccc", "bootstrap"): "CCC, bootstrap",
     ("mae", "jackknife"): "MAE, jackknife",
     ("mae", "bootstrap"): "MAE, bootstrap",
+    ("acc7", "bootstrap"): "acc7, bootstrap",
+    ("acc2_with_zeros", "bootstrap"): "acc2, bootstrap",
+    ("f1_with_zeros", "bootstrap"): "F1, bootstrap",
 }
 
 Array = NDArray[np.float64]
@@ -109,9 +112,13 @@ def measured(number: int, correlation: float, trials: int) -> dict[str, float]:
             assert one.low is not None
             assert one.high is not None
             counted[title] += one.low <= wanted[title] <= one.high
+        second = b[:, 0]
         tested = {
-            "jackknife": dimension_differences(*first, b[:, 0], jackknife),
-            "bootstrap": bootstrap_differences(targets[:, :1], a[:, :1], b[:, :1], clusters, trial, draws=DRAWS),
+            "jackknife": dimension_differences(*first, second, jackknife),
+            "bootstrap": {
+                **bootstrap_differences(targets[:, :1], a[:, :1], b[:, :1], clusters, trial, draws=DRAWS),
+                **sentiment_differences(*first, second, clusters, trial, draws=DRAWS),
+            },
         }
         for (name, by), title in TESTS.items():
             p = tested[by][name].p
