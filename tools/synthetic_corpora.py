@@ -22,7 +22,8 @@ from planted_scores import ScorePlan
 from planted_votes import VotePlan
 from synthetic_content import CORPORA, Generated, Voices, utterances, word_vectors
 
-from sertool.core.corpora.readers.pickles import SYNTHETIC, VECTORS, VOCABULARY
+from sertool.core.corpora.corpus import SYNTHETIC
+from sertool.core.corpora.readers.pickles import VECTORS, VOCABULARY
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.words import clean_words
 from sertool.core.errors import DataError, SertoolError

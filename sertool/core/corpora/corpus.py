@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sertool.core.formatting import plural
 SPLITS = ("train", "valid", "test", "private")  # in the order of tables
 GROUPS = ("speaker", "session", "dialogue", "video")
 KNOWN_OF_SPEECH = (*GROUPS, "gender")  # optional texts of an utterance
+SYNTHETIC = "SYNTHETIC"  # name of a file that marks a folder of generated data
 
 Rating = str | float | tuple[str, ...]  # a class, a score, or several classes
 Ratings = Mapping[str, Mapping[str, Rating]]  # by task and rater
@@ -189,6 +191,11 @@ class Corpus:
             audio=self.audio.take(indices),
             text_frames=self.text_frames.take(indices) if self.text_frames else None,
         )
+
+
+def is_generated(folder: Path) -> bool:
+    """Tell whether a folder holds data that a program generated, which every figure then says."""
+    return (folder / SYNTHETIC).is_file()
 
 
 def caveats_of(utterances: Sequence[object], *, synthetic: bool, machine_text: bool) -> str:

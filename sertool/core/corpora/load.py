@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sertool.core.corpora.corpus import Corpus
+from sertool.core.corpora.corpus import SYNTHETIC, Corpus, is_generated
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
 from sertool.core.corpora.feature_sets import with_sets
 from sertool.core.corpora.readers.layouts import LAYOUTS
-from sertool.core.corpora.readers.pickles import SYNTHETIC, PickleLayout, read
+from sertool.core.corpora.readers.pickles import PickleLayout, read
 from sertool.core.corpora.reading_errors import Report, refuse
 from sertool.core.corpora.score_tasks import rated_task, score_task
 from sertool.core.corpora.tasks import NOT_NEGATIVE, SEVEN, Task
@@ -134,7 +134,7 @@ def _is_copy_of(note: Any, fingerprint: dict[str, Any]) -> bool:
 
 def _fingerprint(folder: Path, layout: PickleLayout) -> dict[str, Any]:
     files = {}
-    marker = [SYNTHETIC] if (folder / SYNTHETIC).is_file() else []
+    marker = [SYNTHETIC] if is_generated(folder) else []
     for name in [*layout.sources(folder), *marker]:
         status = (folder / name).stat()
         files[name] = [status.st_size, status.st_mtime_ns]

@@ -7,7 +7,7 @@ from itertools import compress
 
 import numpy as np
 
-from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance, is_generated
 from sertool.core.corpora.splitting import AUTO, choose_splitting
 from sertool.core.corpora.words import split_words
 from sertool.core.errors import DataError
@@ -186,6 +186,7 @@ def assemble(
         choices=table.choices or None,
         layout=table.layout or None,
         ranges=table.ranges,
+        synthetic=is_generated(table.path if table.path.is_dir() else table.path.parent),
     )
     silent = [
         row

@@ -11,7 +11,7 @@ from recorded_tables import FRONTEND, GOOD, RATE, SETTINGS, prepare, run, write
 from typer.testing import CliRunner
 
 from sertool.cli import app as sertool_app
-from sertool.core.corpora.corpus import LeftOut
+from sertool.core.corpora.corpus import SYNTHETIC, LeftOut
 from sertool.core.corpora.corpus_files import read_corpus
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment, read_audio
@@ -43,6 +43,13 @@ def test_a_table_becomes_a_corpus(folder):
     assert corpus.source == "table.csv"
     segment = log_mels(read_audio(Segment(folder / "wav" / "c.wav", 0.1, 0.4), RATE), FRONTEND)
     assert np.array_equal(corpus.audio[3], segment.numpy())
+
+
+def test_a_table_of_generated_speech_stays_marked(folder):
+    table = read_table(write(folder, GOOD))
+    assert not prepare(table, FRONTEND, "mine").corpus.synthetic
+    (folder / SYNTHETIC).touch()
+    assert prepare(table, FRONTEND, "mine").corpus.synthetic
 
 
 def test_json_lines_say_the_same(folder):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance
+from sertool.core.corpora.corpus import CachedVocabulary, Corpus, Frames, LeftOut, Utterance, is_generated
 from sertool.core.corpora.corpus_files import check_vocabulary
 from sertool.core.corpora.reading_errors import Kind, Report, UtteranceError, refuse, reporting
 from sertool.core.corpora.tasks import Task
@@ -28,8 +28,6 @@ from sertool.core.recipe.frontends import Frontend
 FRONTEND = LogMel(Frontend())  # the settings' defaults are those that the published frames were made with
 VOCABULARY = "token_to_ix.pkl"
 VECTORS = "train_glove.npy"
-# A file of this name marks generated data, which tables then call "synthetic".
-SYNTHETIC = "SYNTHETIC"
 # Most bytes of a file's utterances together: float16 doubles in size as float32, and a word that the file spells out
 # once can be repeated by two bytes (a pickle's memo).
 MOST_TIMES, MOST_BYTES = 4, 2**24
@@ -123,7 +121,7 @@ def read(folder: Path, layout: PickleLayout, report: Report = refuse) -> Corpus:
         vocabulary=vocabulary,
         numbering=parts.numbering,
         source=f"{layout.name} in the reference's layout",
-        synthetic=(folder / SYNTHETIC).is_file(),
+        synthetic=is_generated(folder),
     )
 
 
