@@ -4,6 +4,8 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,7 +81,14 @@ NO_TORCH += [
 HEAVY = ("torch", "spacy", "matplotlib", "sklearn", "librosa", "scipy", "safetensors", "numpy", "pydantic")
 
 
-def imports(name: str, *, everywhere: bool) -> set[str]:
+@cache
+def tree(name: str) -> ast.Module:
+    """Parse a module, once for all tests."""
+    return ast.parse(MODULES[name].read_text())
+
+
+@cache
+def imports(name: str, *, everywhere: bool) -> frozenset[str]:
     """Collect the full names of a module's imports; ``everywhere`` adds those in functions and for type checkers."""
     found: set[str] = set()
 
@@ -97,11 +106,18 @@ def imports(name: str, *, everywhere: bool) -> set[str]:
                     continue
                 walk(child)
 
-    walk(ast.parse(MODULES[name].read_text()))
-    return found
+    walk(tree(name))
+    return frozenset(found)
 
 
-def top(names: set[str]) -> set[str]:
+def called_in(name: str) -> Iterator[tuple[str, ast.Call]]:
+    """Yield all calls in a module, each with the text of what is called."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def top(names: Collection[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
@@ -137,23 +153,23 @@ def test_every_room_is_in_the_table_and_stands_below_those_it_imports():
         above.add(room)
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_imports_run_one_way(name):
-    own = {module for module in imports(name, everywhere=True) if module.startswith("sertool")}
-    allowed = {room_of(name), *ROOMS.get(room_of(name), "").split()}
-    outside = {module for module in own if room_of(module) not in allowed and module != "sertool.version"}
-    assert not outside
+# A loop, and not a test for each module: thousands of tests take longer than what they check.
+def test_imports_run_one_way():
+    for name in CORE:
+        own = {module for module in imports(name, everywhere=True) if module.startswith("sertool")}
+        allowed = {room_of(name), *ROOMS.get(room_of(name), "").split()}
+        outside = {module for module in own if room_of(module) not in allowed and module != "sertool.version"}
+        assert not outside, name
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_the_core_knows_no_command_and_never_prints(name):
-    found = imports(name, everywhere=True)
-    assert not {module for module in found if module.startswith(("sertool.commands", "sertool.cli"))}
-    assert not top(found) & {"typer", "click", "rich", "tqdm"}
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-        assert called not in ("print", "input", "breakpoint", "eval", "exec", "exit", "sys.exit")
-        assert not called.startswith(("sys.stdout", "sys.stderr"))
+def test_the_core_knows_no_command_and_never_prints():
+    for name in CORE:
+        found = imports(name, everywhere=True)
+        assert not {module for module in found if module.startswith(("sertool.commands", "sertool.cli"))}, name
+        assert not top(found) & {"typer", "click", "rich", "tqdm"}, name
+        for called, _ in called_in(name):
+            assert called not in ("print", "input", "breakpoint", "eval", "exec", "exit", "sys.exit"), name
+            assert not called.startswith(("sys.stdout", "sys.stderr")), name
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -199,9 +215,9 @@ def test_the_core_has_no_circles():
     assert not left, f"these import each other: {sorted(left)}"
 
 
-@pytest.mark.parametrize("name", NO_TORCH)
-def test_these_need_no_torch(name):
-    assert not top(closure(name)) & {"torch", "spacy", "sklearn", "matplotlib", "librosa"}
+def test_these_need_no_torch():
+    for name in NO_TORCH:
+        assert not top(closure(name)) & {"torch", "spacy", "sklearn", "matplotlib", "librosa"}, name
 
 
 def test_importing_them_really_loads_no_torch():
@@ -213,35 +229,35 @@ def test_importing_them_really_loads_no_torch():
     assert json.loads(done.stdout) == []
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_files_and_functions_are_short(name):
-    text = MODULES[name].read_text()
-    assert len(text.splitlines()) <= 400
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno - node.lineno < 60, node.name
+def test_files_and_functions_are_short():
+    for name, path in MODULES.items():
+        assert len(path.read_text().splitlines()) <= 400, name
+        for node in ast.walk(tree(name)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{name}: {node.name}"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_docstrings_stand_alone(name):
+def test_docstrings_stand_alone():
     """None begins with a word that makes sense beside the signature only, as in "Of each member"."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = (ast.get_docstring(node) or "").partition(" ")[0]
-            assert first not in ("What", "How", "Whether", "Of", "That", "Those", "Who", "Whose", "It", "Same"), node
-            assert not (ast.get_docstring(node) or "").startswith("The same "), node
+    for name in MODULES:
+        for node in ast.walk(tree(name)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node) or ""
+                alone = ("What", "How", "Whether", "Of", "That", "Those", "Who", "Whose", "It", "Same")
+                assert text.partition(" ")[0] not in alone, f"{name}: {text}"
+                assert not text.startswith("The same "), f"{name}: {text}"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_pickle_is_read_or_written_freely(name):
+def test_no_pickle_is_read_or_written_freely():
     """The restricted unpickler is the one place that knows pickle, for torch's files too."""
-    found = imports(name, everywhere=True)
     # process_worker reads what its own parent sent, through a socket or a file that no other process has.
     own = ("sertool.core.files.unpickler", "sertool.core.files.pickles", "sertool.core.compute.process_worker")
-    if name not in own:
-        assert not top(found) & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-        assert called != "torch.load"
-        if called in ("np.load", "numpy.load"):
-            assert {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}["allow_pickle"] == "False"
+    for name in MODULES:
+        if name not in own:
+            found = top(imports(name, everywhere=True))
+            assert not found & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}, name
+        for called, node in called_in(name):
+            assert called != "torch.load", name
+            if called in ("np.load", "numpy.load"):
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert given["allow_pickle"] == "False", name
