@@ -89,8 +89,8 @@ KINDS: Mapping[str, Kind] = {
     "label": Kind(
         "error",
         "{} with invalid label",
-        "utterances whose label is not one of the task's",
-        "correct the label, or name the task it belongs to with --set dataset.task=NAME",
+        "utterances whose label, or a rater's score, is not one of the task's",
+        "correct it, or name the task it belongs to with --set dataset.task=NAME",
     ),
     "valid-is-test": Kind(
         "error",
@@ -138,7 +138,15 @@ KINDS: Mapping[str, Kind] = {
         "warning",
         "raters disagree",
         "utterances that several people rated who hardly agree: Krippendorff's alpha is below 0.2",
-        "train on what each rater said: --set dataset.labels=soft; and compare accuracy with the ceiling of the raters",
+        "train on what each rater said: --recipe custom-votes, or --set dataset.labels=soft in another recipe; and "
+        "compare accuracy with the ceiling of the raters",
+    ),
+    "shares-distorted": Kind(
+        "warning",
+        "shares of the raters distorted",
+        "settings of the recipe that keep a model of raters' votes from learning their shares as they are",
+        "leave the shares as they are: --set training.class_weights=none --set training.label_smoothing=0, as the "
+        "recipe custom-votes does",
     ),
     "selected-on-test": Kind(
         "warning",
@@ -209,8 +217,8 @@ KINDS: Mapping[str, Kind] = {
         "note",
         "{} without a majority",
         "utterances without a label of their own whose raters tie, so that no class has the majority",
-        "--set dataset.labels=soft trains on what the raters said; otherwise they are used neither for training nor "
-        "for testing",
+        "--recipe custom-votes, or --set dataset.labels=soft in another recipe, trains on what the raters said; "
+        "otherwise they are used neither for training nor for testing",
     ),
     "silent": Kind(
         "warning",

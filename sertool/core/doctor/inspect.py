@@ -28,7 +28,7 @@ from sertool.core.recipe.schema import Recipe
 
 NAMED = 4  # findings that the summary names
 # Findings that decide what figures will be worth, so they are told in full before any time is spent on training.
-TOLD = ("published", "speakers-unknown", "few-speakers", "text-cannot-tell", "raters-disagree")
+TOLD = ("published", "speakers-unknown", "few-speakers", "text-cannot-tell", "raters-disagree", "shares-distorted")
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def tie_notes(tied: Numbers, rated: int) -> list[str]:
     they, their = ("it has", "its") if len(tied) == 1 else ("they have", "their")
     return [
         f"the raters tie on {len(tied):,} of {rated:,} utterances ({row_numbers(tied)}): {they} no majority label; "
-        f"dataset.labels=soft trains on {their} votes"
+        f"--recipe custom-votes trains on {their} votes"
     ]
 
 

@@ -66,6 +66,40 @@ def test_a_label_that_is_missing_although_raters_agree_is_no_tie(tmp_path):
     assert (kinds["no-label"], kinds["raters-tie"]) == (1, ties)
 
 
+def test_a_raters_score_out_of_range_is_an_error_as_a_label_is(tmp_path):
+    corpus = scored_corpus(raters=3)
+    utterances = list(corpus.utterances)
+    for row, said in ((3, 9.0), (8, -0.5)):
+        ratings = {**utterances[row].ratings, "valence": {**utterances[row].ratings["valence"], "bob": said}}
+        utterances[row] = replace(utterances[row], ratings=ratings)
+    inspection = inspected(replace(corpus, utterances=tuple(utterances)), tmp_path, "custom-scores")
+    (finding,) = (one for one in inspection.findings if one.kind == "label")
+    assert finding.text == (
+        "2 utterances whose label, or a rater's score, is not one of the task's; the first: TINY: utterance 'train3': "
+        "rater 'bob': valence 9.0 is out of range, expected 1 to 5"
+    )
+    assert finding.examples == ("train3 (train)", "train8 (train)")
+
+
+def test_settings_that_distort_the_shares_of_votes_are_told(tmp_path):
+    corpus, soft = voted_corpus(), "dataset.labels=soft"
+    (finding,) = (one for one in inspected(corpus, tmp_path, "custom", soft).findings if one.kind == "shares-distorted")
+    assert (finding.severity, finding.number) == ("warning", 2)
+    assert finding.text == (
+        "training.class_weights: balanced and training.label_smoothing: 0.1 distort the shares of the raters that "
+        "dataset.labels: soft is to teach"
+    )
+    remedy = [part for part in finding.advice.split() if "=" in part]
+    for recipe, changes, number in (
+        ("custom", (soft, "training.class_weights=[2, 2, 2]"), 1),
+        ("custom", (soft, "training.class_weights=[1, 2, 1]"), 2),
+        ("custom", (soft, *(one.rstrip(",") for one in remedy)), None),
+        ("custom-votes", (), None),
+        ("custom", (), None),
+    ):
+        assert found(inspected(corpus, tmp_path, recipe, *changes)).get("shares-distorted") == number, changes
+
+
 def test_names_of_scores_are_no_classes(tmp_path):
     corpus = scored_corpus()
     names = {"valence": "arousal_a", "arousal": "Arousal a"}
