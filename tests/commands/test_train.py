@@ -50,6 +50,8 @@ def test_a_run_from_recipe_to_result(here):
         "vocabulary.json",
         "log.jsonl",
     }
+    log = [json.loads(line) for line in (here / "ckpt/mine/log.jsonl").read_text().splitlines()]
+    assert [entry["asked"] for entry in log if "asked" in entry] == [2]
 
     result = run(
         "ensemble",

@@ -242,7 +242,7 @@ class RunReport:
         protocol: ``paper`` or ``honest``.
         stamp: ``selected on test: `` and what was; empty if nothing was.
         caveats: ``synthetic speech`` and the like; often empty.
-        members, expected_members: number over all folds, finished and by the recipe.
+        members, expected_members: number over all folds, finished and asked for.
         folds: number of folds of cross-validation; 1 without.
         select: metric that chose the epochs, the order of the members and k.
         chosen_by: what chose k, see :class:`~sertool.core.runs.ensemble_size.EnsembleSize`.

@@ -47,7 +47,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     **SCORE_KINDS,
     "weak-slice": ("warning", "a slice is significantly, and by 5 points or 5 % of the range, worse than the rest"),
     **SCORE_NOTES,
-    "few-members": ("note", "fewer members have finished than the recipe asks for"),
+    "few-members": ("note", "fewer members have finished than --members or --seeds, or else the recipe, asked for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
     "normalised-by-speaker": ("note", NORMALISED),
     "other-clusters": ("note", "the intervals are not over speakers"),
@@ -57,20 +57,17 @@ KINDS: Mapping[str, tuple[str, str]] = {
 MISCALIBRATED = (0.01, 0.03)
 
 
-def findings_of(
-    run: Loaded, sets: Mapping[str, SetReport], choice: EnsembleSize, expected: int
-) -> tuple[ReportFinding, ...]:
+def findings_of(run: Loaded, sets: Mapping[str, SetReport], choice: EnsembleSize) -> tuple[ReportFinding, ...]:
     """Return all findings of a run, most severe first. They concern test, or validation if no test set is stored.
 
     Args:
         run: the run.
         sets: its figures by set.
         choice: the chosen number of members.
-        expected: number of members that the recipe asks for, over all folds.
     """
     main = next(iter(sets.values()))
     # A second set would repeat most findings, so that they would be read less.
-    found = [*_of_data(run, choice), *_of_members(run, expected), *_of_set(run, main)]
+    found = [*_of_data(run, choice), *_of_members(run), *_of_set(run, main)]
     # Under the paper's protocol the choices are made on test, so one more read tells nothing new.
     if not run.is_optimistic:
         found += _read_often(run.reads)
@@ -104,14 +101,13 @@ def _of_data(run: Loaded, choice: EnsembleSize) -> Iterator[ReportFinding]:
         yield _found("selected-on-test", text)
 
 
-def _of_members(run: Loaded, expected: int) -> Iterator[ReportFinding]:
+def _of_members(run: Loaded) -> Iterator[ReportFinding]:
     if run.left_out:
         number, names = f"{len(run.left_out)} of {run.predicted}", ", ".join(run.left_out)
         yield _found("nan-logits", f"{number} members have no finite logits and are left out: {names}")
-    # The reference's folder has the checkpoints that a user put there: no number is expected.
-    if run.predicted < expected and not run.is_reference:
-        text = f"only {run.predicted} of the {expected} members that the recipe asks for have finished"
-        yield _found("few-members", text)
+    if run.predicted < run.expected:
+        verb = "has" if run.predicted == 1 else "have"
+        yield _found("few-members", f"only {run.predicted} of {plural(run.expected, 'member')} {verb} finished")
     if len(run.main.predictions.logits) == 1:
         yield _found("one-member", "only one member: the variation between seeds is unknown")
 

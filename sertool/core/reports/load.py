@@ -54,6 +54,7 @@ class Loaded:
         histories: training epochs by member.
         reads: accesses to the test labels.
         seconds: training time of all commands together; None if the log does not have it.
+        asked: number of members that the last training was asked for, over all folds; None if the log does not have it.
         calibration: calibration stored with the run.
         intervals: intervals of scores stored with the run.
         size: number of averaged members stored with the run.
@@ -72,6 +73,7 @@ class Loaded:
     histories: Mapping[str, tuple[MemberEpoch, ...]]
     reads: tuple[LabelRead, ...]
     seconds: float | None
+    asked: int | None
     calibration: Calibration | None
     intervals: Intervals | None
     size: EnsembleSize | None
@@ -91,6 +93,16 @@ class Loaded:
     def is_reference(self) -> bool:
         """True if the members are checkpoints of the reference, not runs of sertool."""
         return self.main.predictions.members[0].name.endswith(".pkl")
+
+    @property
+    def expected(self) -> int:
+        """Number of members over all folds that the last training was asked for, or else the recipe.
+
+        It is at least the number of predicted members: whoever trains five and later asks for two has all five.
+        """
+        if self.is_reference:  # how many checkpoints there should be is not known
+            return len(self.main.predictions.members)
+        return max(self.predicted, self.asked or self.recipe.training.runs * self.origin.folds)
 
 
 def load_run(folder: Path) -> Loaded:
@@ -122,7 +134,7 @@ def load_run(folder: Path) -> Loaded:
         which = f"all {predicted} members have" if predicted > 1 else "its only member has"
         raise DataError(f"{folder.name}: {which} logits that are not finite")
     sets = {name: replace(stored, predictions=without(stored.predictions, finite)) for name, stored in sets.items()}
-    reads, seconds = read_log(folder, problems)
+    reads, seconds, asked = read_log(folder, problems)
     calibration, intervals, size = None, None, None
     with noting(problems):
         calibration = read_calibration(folder)
@@ -143,6 +155,7 @@ def load_run(folder: Path) -> Loaded:
         histories=read_histories(folder, problems),
         reads=reads,
         seconds=seconds,
+        asked=asked,
         calibration=calibration,
         intervals=intervals,
         size=size,
@@ -248,18 +261,20 @@ def read_histories(folder: Path, problems: list[str]) -> dict[str, tuple[MemberE
     return found
 
 
-def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], float | None]:
-    """Read the accesses to the test labels, and the seconds of training."""
+def read_log(folder: Path, problems: list[str]) -> tuple[tuple[LabelRead, ...], float | None, int | None]:
+    """Read the accesses to the test labels, the seconds of training, and the members that the last one was to have."""
     path = folder / LOG
     if not path.is_file():
         problems.append(f"{path}: no such file, so it is unknown who read the test labels")
-        return (), None
+        return (), None, None
     with noting(problems):
         entries = read_typed_lines(path, LogEntry)
         reads = [_read(entry, path) for entry in entries if entry.read == READ]
         seconds = [entry.seconds for entry in entries if entry.seconds is not None]
-        return tuple(reads), sum(seconds) if seconds else None  # a line for each command that trained
-    return (), None
+        asked = [entry.asked for entry in entries if entry.asked]
+        # A line for each command that trained.
+        return tuple(reads), sum(seconds) if seconds else None, asked[-1] if asked else None
+    return (), None, None
 
 
 def _read(entry: LogEntry, path: Path) -> LabelRead:

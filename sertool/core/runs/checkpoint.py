@@ -8,7 +8,7 @@
       vocabulary.json                 of the training utterances (vocabulary-<fold>.json in cross-validation)
       standardization.json            mean and standard deviation of the training frames, if the recipe asks
       scores.json                     mean and standard deviation of the training scores, of a task of scores
-      log.jsonl                       when it was started, on what device, how long it took
+      log.jsonl                       members asked for, reads of test labels, end, device and seconds of trainings
       start.json                      the run that members start from, if any; see transfer_weights
       size.json                       how many members are averaged, and why; see ensemble_size
       state/group-<k>.safetensors     a stack in training; gone when it is done

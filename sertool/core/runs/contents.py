@@ -214,7 +214,7 @@ class StartContent(Content):
 
 
 class LogEntry(Content):
-    """A line of log.jsonl: a training, or a look at test labels."""
+    """A line of log.jsonl: the members that a training was asked for, its end, or a look at test labels."""
 
     read: Plain = None
     time: Plain = "?"
@@ -223,6 +223,7 @@ class LogEntry(Content):
     use: Plain = None
     utterances: Count | None = None
     seconds: Annotated[float, Field(ge=0, le=1e12)] | None = None
+    asked: Count | None = None
 
 
 class CalibrationContent(Content):

@@ -122,6 +122,8 @@ def _write_description(plan: Plan, inputs: Sequence[FoldInputs], origin: Start |
     if experiment.selected_on_test and plan.unfinished:
         # Validation on test reads its labels, so the log says so before the first epoch.
         experiment.seal.note("sertool train", "selected the best epoch on them", DECISIONS, len(experiment.tested))
+    # --members and --seeds may ask for others than the recipe, and a killed training never comes to its last entry.
+    append_log(folder, [{"asked": len(plan.members)}])
     log_reads(folder, experiment.seal)
     raters = {"raters": found} if (found := raters_note(experiment)) else {}
     artifacts.write_json(folder / "corpus.json", {**corpus_note(experiment), **raters, "seen": seen})

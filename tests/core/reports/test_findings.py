@@ -1,5 +1,6 @@
 """Findings of a report: what is wrong with a run is named, with its figures; what is right is not."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ TEXTS = {
     "seen-in-test": "earlier, from which it started, was trained or selected on 12 test utterances",
     "shared-speakers": "as told",
     "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
-    "few-members": "only 2 of the 3 members that the recipe asks for have finished",
+    "few-members": "only 2 of 3 members have finished",
     "one-member": "only one member: the variation between seeds is unknown",
     "other-clusters": "only 2 speakers: the interval is over 9 videos, and says nothing about other speakers",
     "few-clusters": "3 test speakers: too few for an interval (5 are needed); cross-validate with "
@@ -48,6 +49,29 @@ def test_what_is_wrong_is_named_by_its_kind(tmp_path, kind):
         "miscalibrated": {"weak-slice"},
     }
     assert set(kinds(run)) <= {kind} | beside.get(kind, set())
+
+
+@pytest.mark.parametrize(
+    ("asked", "left", "said"),
+    [
+        ([2], 2, None),
+        ([5, 2], 2, None),
+        ([2, 5], 2, "only 2 of 5 members have finished"),
+        ([4], 1, "only 1 of 4 members has finished"),
+        ([2], 3, None),
+        ([], 2, "only 2 of 3 members have finished"),
+    ],
+)
+def test_members_are_few_if_the_last_training_was_asked_for_more(tmp_path, asked, left, said):
+    """The recipe has three, and counts for logs of earlier versions, which do not say what was asked."""
+    test = make_set("test")
+    own = test.predictions
+    write_run(tmp_path / "tiny", changed(test, logits=own.logits[:left], members=own.members[:left]))
+    with (tmp_path / "tiny/log.jsonl").open("a") as file:
+        file.writelines(json.dumps({"asked": number}) + "\n" for number in asked)
+    run = only(tmp_path)
+    assert [one.text for one in run.findings if one.kind == "few-members"] == ([said] if said else [])
+    assert run.expected_members == max([left, *(asked or [3])[-1:]])
 
 
 def test_miscalibration_says_which_way(tmp_path):
