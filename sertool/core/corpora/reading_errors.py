@@ -19,7 +19,7 @@ class UtteranceError(DataError):
     Args:
         message: file, utterance, and what was expected.
         kind: ``words`` are not texts, frames have another ``width`` or type, frames are ``non-finite``, or the
-            ``label`` is not one of the task's.
+            ``label`` or what a rater said is not one of the task's.
         split: split of the utterance.
         id: id of the utterance.
     """

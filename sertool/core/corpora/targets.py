@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sertool.core.corpora.corpus import Corpus, Rating, Utterance
 from sertool.core.corpora.ratings import favourites, shares_of
 from sertool.core.corpora.reading_errors import Report, UtteranceError, refuse
-from sertool.core.corpora.tasks import ANY, SCORES, VOTES, Target, Task, Votes, number_within, shown
+from sertool.core.corpora.tasks import ANY, SCORED, SCORES, VOTES, Target, Task, Votes, number_within, shown
 from sertool.core.errors import DataError
 from sertool.core.formatting import names_of
 
@@ -21,7 +21,8 @@ def targets_of(corpus: Corpus, task: Task, report: Report = refuse) -> list[Targ
     Args:
         corpus: the utterances.
         task: task that names the raw label and its rule.
-        report: called for each label of the wrong kind or out of range; by default it raises the first.
+        report: called for each label or rater's score of the wrong kind or out of range; by default it raises the
+            first.
 
     Raises:
         DataError: raised by ``report``; the message names the utterance.
@@ -41,11 +42,13 @@ def target_of(utterance: Utterance, task: Task) -> Target | None:
     """Return the target of an utterance; None if it has none for this task.
 
     Raises:
-        DataError: a label is of the wrong kind or out of range.
+        DataError: a label or a rater's score is of the wrong kind or out of range.
     """
     if task.rule == SCORES:
         return _scores(utterance, task)
     raters = (utterance.ratings or {}).get(task.name, {})
+    if task.rule in SCORED:
+        _check_ratings(raters, task.name, -3, 3)
     raw = utterance.labels.get(task.name)
     if task.rule not in (VOTES, ANY):
         return None if raw is None else task.target(raw)
@@ -71,11 +74,20 @@ def raters_tie(raters: Mapping[str, Rating], classes: Sequence[str]) -> bool:
 
 
 def _scores(utterance: Utterance, task: Task) -> tuple[float, ...] | None:
+    for name, (low, high) in zip(task.classes, task.ranges, strict=True):
+        _check_ratings((utterance.ratings or {}).get(name, {}), name, low, high)
     values = [
         number_within(utterance.labels[name], low, high, name) if name in utterance.labels else math.nan
         for name, (low, high) in zip(task.classes, task.ranges, strict=True)
     ]
     return None if all(map(math.isnan, values)) else tuple(values)
+
+
+def _check_ratings(ratings: Mapping[str, Rating], name: str, low: float, high: float) -> None:
+    """Refuse a rater's score out of range, which alpha and the ceilings would count; a class named instead does not."""
+    for rater, said in ratings.items():
+        if isinstance(said, int | float) and not low <= said <= high:
+            number_within(said, low, high, f"rater {shown(rater)}: {name}")
 
 
 def _index(raw: object, task: Task) -> int:

@@ -14,7 +14,7 @@ _TEXTS = {
     "words": "whose words are not a list of texts",
     "width": "whose frames differ in form from the others",
     "non-finite": "with NaN or infinite values",
-    "label": "whose label is not one of the task's",
+    "label": "whose label, or a rater's score, is not one of the task's",
 }
 
 

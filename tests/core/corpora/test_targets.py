@@ -1,6 +1,7 @@
 """Targets of utterances with raters, and of scores."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,22 @@ def test_scores_are_in_the_order_of_the_task_and_nan_where_one_is_missing():
 def test_a_score_that_cannot_be_is_told(labels, message):
     with pytest.raises(DataError, match=message):
         target_of(scored(**labels), SCORES)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "said", "message"),
+    [
+        (SCORES, "valence", 1.25, "rater 'ann': valence 1.25 is out of range, expected -1 to 1"),
+        (SCORES, "valence", math.nan, "rater 'ann': valence nan is not a finite number"),
+        (Task("sentiment", ("a", "b"), "sign"), "sentiment", -4, "rater 'ann': sentiment -4 is out of range, "),
+    ],
+)
+def test_a_raters_score_that_cannot_be_is_told_as_a_label_is(task, name, said, message):
+    utterance = Utterance("u", "train", "", (), {name: 0.5}, ratings={name: {"bob": 0.5, "ann": said}})
+    with pytest.raises(DataError, match=f"^{message}"):
+        target_of(utterance, task)
+    allowed = {name: {"bob": 0.5, "ann": "bored"}, "warmth": {"ann": 900.0}}  # no score, and no score of the task
+    assert target_of(replace(utterance, ratings=allowed), task) is not None
 
 
 def test_counts_and_labels_of_each_kind():

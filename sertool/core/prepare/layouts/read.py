@@ -9,7 +9,7 @@ from sertool.core.corpora.corpus import KNOWN_OF_SPEECH
 from sertool.core.corpora.readers.layouts import LAYOUTS as READERS
 from sertool.core.errors import DataError, UsageError
 from sertool.core.files import artifacts
-from sertool.core.formatting import plural, problem_list
+from sertool.core.formatting import first_few, plural, problem_list
 from sertool.core.prepare.choices import AS_IT_STANDS, Choices
 from sertool.core.prepare.draw_splits import Draw
 from sertool.core.prepare.emobox import Division, FoldFiles
@@ -73,6 +73,7 @@ def read_layout(
         raise artifacts.read_error(folder, error) from error
     _check(layout, folder, rows, found, skip_bad)
     found.skip()
+    rows = _within_ranges(layout, rows, found)
     header, classes = _header(rows), layout.classes
     if choices.label_map:
         rows, classes, told = rename(choices.label_map, rows, classes)
@@ -133,6 +134,29 @@ def _check(layout: CorpusLayout, folder: Path, rows: Sequence[Row], found: Found
         raise DataError(problem_list(folder, [*found.refused, *found.lacking]), hint=hint)
     if not rows:
         raise DataError(f"{folder}: no utterances of {layout.title}, expected {layout.expects}")
+
+
+def _within_ranges(layout: CorpusLayout, rows: Sequence[Row], found: Found) -> list[Row]:
+    """Leave out raters' scores beyond the ends of their scale, as training would refuse them, and note each."""
+    kept, outside = list[Row](), list[str]()
+    for row in rows:
+        wrong = {
+            (task, rater): said
+            for task, (low, high) in layout.ranges.items()
+            for rater, said in (row.ratings or {}).get(task, {}).items()
+            if isinstance(said, int | float) and not low <= said <= high
+        }
+        if wrong:
+            outside += [f"{task} {said:g} by {rater} ({row.id})" for (task, rater), said in wrong.items()]
+            ratings = {
+                task: {rater: said for rater, said in own.items() if (task, rater) not in wrong}
+                for task, own in (row.ratings or {}).items()
+            }
+            row = replace(row, ratings={task: own for task, own in ratings.items() if own} or None)
+        kept.append(row)
+    if outside:
+        found.notes.append(f"raters' scores out of range, left out ({len(outside):,}): {first_few(outside)}")
+    return kept
 
 
 def _header(rows: Sequence[Row]) -> list[str]:

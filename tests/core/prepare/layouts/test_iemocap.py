@@ -157,6 +157,7 @@ def test_awkward_lines_of_labels(release):
     replaced(path, "C-E2:\tNeutral;\t()", "C-E2:\tNeutral state;Puzzled;\t(a (b); c)")
     replaced(path, "A-E3:\tval 1; act 2; dom  3;", "A-E3:\tval ; act 2.5; dom")
     replaced(path, "[2.0000, 2.5000, 3.0000]", "[5.5000, 2.5000, 3.0000]")
+    replaced(path, "A-E4:\tval 3; act 3;", "A-E4:\tval 9; act 0.5;")
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n").replace(b"(calm)", b"(\x93calm\x94)"))
     table = read(release)
     row = next(row for row in table.rows if row.id == "Ses01F_impro01_F000")
@@ -165,6 +166,9 @@ def test_awkward_lines_of_labels(release):
     assert row.ratings["arousal"]["E3"] == 2.5
     assert "E3" not in row.ratings["valence"]
     assert "valence" not in row.labels
+    assert not any("E4" in own for task, own in row.ratings.items() if task in ("valence", "arousal"))
+    left_out = "valence 9 by E4 (Ses01F_impro01_F000), arousal 0.5 by E4 (Ses01F_impro01_F000)"
+    assert f"raters' scores out of range, left out (2): {left_out}" in table.warnings
     assert "scores that are not from 1 to 5, left out (1): valence 5.5 (Ses01F_impro01_F000)" in table.warnings
 
 
