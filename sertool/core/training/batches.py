@@ -295,7 +295,7 @@ def _values(target: Target | None) -> tuple[float, ...]:
     """Return the value for each class or score; an empty tuple without any."""
     if isinstance(target, Votes):
         return target.shares
-    return target if isinstance(target, tuple) else ()
+    return tuple(map(float, target)) if isinstance(target, tuple) else ()
 
 
 def _labels(targets: Sequence[Target | None]) -> Tensor:

@@ -18,11 +18,7 @@ ONE_OF_EACH = [
 ]
 ROOMS = [
     *("tests/core/models", "--ignore=tests/core/models/kernels", "tests/core/training", "tests/core/inference"),
-    *("tests/commands/test_ensemble.py", "tests/commands/predict"),
-    # A user may give a whole number of seconds, and the checker does not count an int as a float; or a wrong type.
-    "--deselect=tests/commands/predict/test_python.py::test_the_example_of_the_docs_runs",
-    "--deselect=tests/commands/predict/test_python.py::test_any_window_divides_or_is_refused",
-    "--deselect=tests/commands/predict/test_python.py::test_mistakes_in_opening_a_model",
+    *(f"tests/commands/predict/test_{name}.py" for name in ("encoders", "numbers", "scores", "windows")),
 ]
 
 
