@@ -38,10 +38,10 @@ demo: $(VENV)/.installed  ## set everything up and train on the packaged demo co
 	$(BIN)/sertool demo
 
 test: $(VENV)/.installed-dev  ## run all tests except the slow ones
-	$(BIN)/pytest -n $(TEST_WORKERS) -m "not slow"
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m "not slow"
 
-test-slow: $(VENV)/.installed-dev  ## run the tests that take more than ten seconds each, except those on real corpora
-	$(BIN)/pytest -m "slow and not data"
+test-slow: $(VENV)/.installed-dev  ## run the tests that take long, except those on real corpora
+	$(BIN)/pytest -n $(TEST_WORKERS) -m "slow and not data"
 
 test-data: $(VENV)/.installed-dev  ## run the tests on real corpora in the folder SERTOOL_TEST_DATA
 	@test -n "$${SERTOOL_TEST_DATA:-}" || { echo "set SERTOOL_TEST_DATA to the folder that holds the corpora (emodb, ...)"; exit 2; }

@@ -10,6 +10,7 @@ TASK = {"recipe": "demo", "members": 1, "precision": "fp32", "threads": 1, "step
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git repository")
 
 
+@pytest.mark.slow
 @needs_git
 def test_the_last_commit_and_the_working_tree_take_turns(tmp_path, capsys):
     target = tmp_path / "against.json"
@@ -33,6 +34,7 @@ def test_a_commit_that_git_does_not_know(capsys):
     assert capsys.readouterr().err.startswith("no-such-commit: git knows no such commit here")
 
 
+@pytest.mark.slow
 def test_a_commit_whose_modules_do_not_fit(tmp_path):
     with opened("old", tmp_path, TASK) as side, pytest.raises(AgainstError, match=r"^old: this commit cannot train"):
         side.answer()

@@ -61,7 +61,7 @@ def test_left_out_is_not_failed(tmp_path):
     assert Run(tmp_path, FACTS, 60.0).parts(parts("lacking"), ["--with-parent"])
 
 
-@pytest.mark.parametrize("name", ["hang", "hide"])
+@pytest.mark.parametrize("name", ["hang", pytest.param("hide", marks=pytest.mark.slow)])
 def test_a_part_that_hangs_is_killed_with_its_processes(name, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "LEAST", 1.0)
     assert not Run(tmp_path, FACTS, 60.0).parts([*parts(name, limit=4.0), *parts("good")], ["--with-parent"])

@@ -15,6 +15,7 @@ from sertool.core.files import artifacts
 from sertool.core.recipe import load as recipes
 from sertool.core.reports.build import build_report
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 SMALL = ["training.runs=3", "training.max_epochs=3", "model.hidden_size=16", "model.ffn_size=16", "model.num_heads=2"]

@@ -263,6 +263,7 @@ def test_debug_shows_the_traceback(here):
     assert "UsageError: no recipe 'nothing'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_process_of_its_own():
     """Through the real entry point: nothing but the message, and the exit code."""
     done = subprocess.run(

@@ -297,6 +297,7 @@ def contents(folder):
 OPTIONS = ["--train", "60", "--valid", "20", "--test", "30", "--speakers", "9"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scores", "votes"])
 def test_the_tool_gives_the_same_bytes_for_the_same_seed_and_says_what_can_be_reached(tmp_path, capsys, kind):
     name = kind.upper()

@@ -259,6 +259,7 @@ def test_the_command_refuses_what_it_cannot_do(tmp_path, monkeypatch):
     assert result.stderr.startswith("error: data/TINY: no such corpus\n")
 
 
+@pytest.mark.slow
 def test_the_benchmarks_need_little(tmp_path):
     """A machine with a GPU may have no more than torch and the command line's packages."""
     blocked = [

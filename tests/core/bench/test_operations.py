@@ -113,6 +113,7 @@ def test_every_published_recipe_has_a_workload(name, small):
     assert len(kinds) >= min(4, len(work.experiment.task.classes))
 
 
+@pytest.mark.slow
 def test_the_sizes_are_those_of_the_published_corpora(monkeypatch):
     monkeypatch.setattr("sertool.core.bench.random_corpus._Content.frames", lambda *_: 0)
     monkeypatch.setattr("sertool.core.bench.random_corpus.Frames.join", lambda arrays, width: None)

@@ -37,6 +37,7 @@ def test_each_comparison_has_its_verdict_and_a_crash_costs_no_other():
     assert [name for name, verdict in report.verdicts.items() if verdict.equal] == ["equal", "equal again"]
 
 
+@pytest.mark.slow
 def test_a_comparison_that_hangs_is_ended_and_the_others_go_on():
     begun = time.monotonic()
     report = compare(CHILD, "cpu", ["hangs", "equal"], limit=1)
@@ -68,6 +69,7 @@ def test_a_child_that_cannot_start_says_nothing_about_the_code():
     assert report.problem.endswith("No module named no_such_module")
 
 
+@pytest.mark.slow
 def test_a_device_without_memory_is_no_verdict():
     report = compare(CHILD, "cpu", ["differs", "full", "equal", "not begun"])
     assert list(report.verdicts) == ["differs", "equal"]  # the other two have a child of their own

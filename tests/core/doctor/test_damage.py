@@ -109,6 +109,7 @@ def test_a_huge_label_that_keys_share_is_told_briefly(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     form=st.sampled_from(FORMATS),

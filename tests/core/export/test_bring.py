@@ -139,6 +139,7 @@ def test_the_licence_of_an_encoder_binds_the_bundle(shop, licence, said):
     assert said in encoder_licences(licensed, brought=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", ["fp16", "int8"])
 def test_weights_of_less_precision_are_smaller_and_measured(shop, bundle, traced, tmp_path, bits):
     done = export(shop, "--out", str(tmp_path / "b"), "--encoder", bits, "--force", "--json", str(tmp_path / "x.json"))

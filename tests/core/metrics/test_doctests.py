@@ -35,7 +35,7 @@ MODULES = {
     "prepare.scale": (2, {"parse_scale"}),
     "prepare.scores": (2, {"read_scores"}),
     "prepare.votes": (1, {"expand_votes"}),
-    "formatting": (15, {"first_lines", "wrapped", "aligned", "total_width"}),
+    "formatting": (16, {"first_lines", "wrapped", "aligned", "total_width"}),
 }
 
 

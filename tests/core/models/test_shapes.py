@@ -43,6 +43,7 @@ def test_a_wrong_shape_is_refused():
 """
 
 
+@pytest.mark.slow
 def test_the_rooms_keep_the_shapes_of_their_signatures(tmp_path):
     """Run one test of each kind, and one that shows that the checks are on; a process takes seconds to start."""
     (tmp_path / "test_wrong.py").write_text(WRONG)

@@ -162,6 +162,7 @@ def test_times_are_numbers_of_seconds(folder, value, hint):
     assert f"row 2: start '{value}' is not a number of seconds{hint}" in collect([], None, path).refused[0].reason
 
 
+@pytest.mark.slow
 def test_wide_tables_and_long_names_are_told_in_short(folder):
     wide = ",".join(f"speaker{number}" for number in range(200_000))
     message = refusal(write(folder, f"utterance,audio,label,{wide}\n\n"))

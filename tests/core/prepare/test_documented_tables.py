@@ -27,7 +27,8 @@ def tables(title):
 
 def commands(title):
     (block,) = re.findall(r"^```sh\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
-    return [shlex.split(line)[2:] for line in block.splitlines()]
+    words = map(shlex.split, block.splitlines())
+    return [own[2:] for own in words if own[1] == "prepare"]
 
 
 def write(name, rows):

@@ -165,8 +165,8 @@ def points(folder, first, step, *arguments):
 @pytest.mark.parametrize(
     ("first", "step", "force"),
     [
-        (3, 17, False),
-        *(pytest.param(first, 7, force, marks=pytest.mark.slow) for first in range(7) for force in (0, 1)),
+        (3, 29, False),
+        *(pytest.param(first, 7, first % 2, marks=pytest.mark.slow) for first in range(7)),
     ],
 )
 def test_a_command_killed_at_any_point_is_finished_by_the_same_one(first, step, force, folder):

@@ -143,6 +143,7 @@ def test_members_that_have_finished_stay_so(tmp_path, data, monkeypatch, uneven)
         assert contents(tmp_path / "halved")[name] == contents(tmp_path / "whole")[name]
 
 
+@pytest.mark.slow
 def test_killed_while_it_divides_it_ends_with_the_same_bytes(tmp_path, data, monkeypatch, save_always):
     recipe = tiny_recipe(model=DROPOUT)
     scarce(monkeypatch, 3, 2)
@@ -181,7 +182,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, data, mon
     wanted = contents(tmp_path / "whole")
     assert not [name for name in wanted if name.startswith("state")]
     divisions = 0
-    for at in random.Random(epochs).sample(range(1, writes + 1), 25):
+    for at in random.Random(epochs).sample(range(1, writes + 1), 12):
         folder = tmp_path / f"killed-{at}"
         with monkeypatch.context() as patch:
             killing(patch, at)
@@ -190,7 +191,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, data, mon
         divisions += (folder / "state/group-0.json").is_file()
         complete(recipe, data, folder)
         assert contents(folder) == wanted, at
-    assert divisions > 10, "most kills should come after the group was divided"
+    assert divisions > 4, "most kills should come after the group was divided"
 
 
 @pytest.mark.slow

@@ -38,7 +38,11 @@ def save_always(monkeypatch):
     monkeypatch.setattr(training, "validate", drawn)
 
 
-@pytest.mark.parametrize(("splits", "group_size"), [({}, None), ({}, 2), (FOLDS, 2)], ids=["stack", "groups", "folds"])
+@pytest.mark.parametrize(
+    ("splits", "group_size"),
+    [({}, None), *(pytest.param(own, 2, marks=pytest.mark.slow) for own in ({}, FOLDS))],
+    ids=["stack", "groups", "folds"],
+)
 def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, monkeypatch, save_always, splits, group_size):
     data = write_tiny(tmp_path / "data", make_corpus({"train": 12, "valid": 24, "test": 6}))
     seeds = [1] if splits else [1, 2, 3]
@@ -237,6 +241,7 @@ def test_a_second_process_is_refused(tmp_path):
 # Real processes, really killed
 
 
+@pytest.mark.slow
 def test_kill_minus_nine(tmp_path):
     kill_and_resume(tmp_path, 4)
 
@@ -245,4 +250,4 @@ def test_kill_minus_nine(tmp_path):
 @pytest.mark.parametrize("extra", [(), ("--group-size", "2")], ids=["stack", "groups"])
 @pytest.mark.parametrize("splits", [{}, FOLDS], ids=["corpus", "folds"])
 def test_kill_minus_nine_many_times(tmp_path, extra, splits):
-    kill_and_resume(tmp_path, 25, *extra, splits=splits)
+    kill_and_resume(tmp_path, 10, *extra, splits=splits)

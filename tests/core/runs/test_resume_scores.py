@@ -42,8 +42,7 @@ def save_always(monkeypatch):
     monkeypatch.setattr(runs, "SAVING_SHARE", 1e9)
 
 
-# The others take long.
-OFTEN = [name if name == "folds" else pytest.param(name, marks=pytest.mark.slow) for name in ("ccc", "folds", "soft")]
+OFTEN = ("ccc", "folds", "soft")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +67,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, monkeypat
         assert contents(tmp_path / f"killed-{at}") == wanted, at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OFTEN)
 def test_more_members_join_and_leave_the_others_as_they_were(tmp_path, monkeypatch, save_always, name):
     data, recipe = write_tiny(tmp_path / "data", corpus_of(name)), RECIPES[name]
@@ -87,6 +87,7 @@ def test_more_members_join_and_leave_the_others_as_they_were(tmp_path, monkeypat
     assert {file: after[file] for file in alone} == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OFTEN)
 def test_processes_leave_every_byte_as_it_is(tmp_path, save_always, name):
     data, recipe = write_tiny(tmp_path / "data", corpus_of(name)), RECIPES[name]

@@ -41,7 +41,7 @@ def trained(tmp_path, recipe, precision, corpus=None):
     return list(train(state, tables, recipe.training, weights, precision))
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt", "linear"])
+@pytest.mark.parametrize("architecture", ["mat", pytest.param("mnt", marks=pytest.mark.slow), "linear"])
 @pytest.mark.parametrize(
     "sections",
     [

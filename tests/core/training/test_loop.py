@@ -214,6 +214,7 @@ def simulate(scores, *, max_epochs, max_decays, patience, rate=0.01, decay=0.2):
     return steps, best, best_epoch
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.data())
 def test_the_rollback_schedule_is_the_references_rule(tmp_path_factory, data):

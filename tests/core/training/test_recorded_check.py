@@ -43,7 +43,7 @@ def numbers(stack):
     return [part.detach().clone() for part in (*adam.parameters, *adam.first, *adam.second)]
 
 
-@pytest.mark.parametrize("name", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("architecture", ["mat", "mnt"])
 def test_right_steps_pass_and_the_epoch_begins_as_if_there_was_no_check(tmp_path, architecture, name):
     precision = replace(choose("cpu", name), graphs=True)

@@ -111,6 +111,7 @@ def test_cross_validation_starts_from_cross_validation_with_the_fold_statistics_
     assert own[0] != own[1]
 
 
+@pytest.mark.slow
 def test_killed_before_any_write_it_ends_with_the_same_bytes(here, monkeypatch):
     monkeypatch.setattr(runs, "SAVING_SHARE", 1e9)
     write_tiny(here / "data", scored_corpus(seed=5, scores=("arousal", "sentiment")))
