@@ -28,6 +28,8 @@ from sertool.core.metrics import Jackknife, choose_clusters
 from sertool.core.metrics.agreement import Votes, accuracy_ceiling, fleiss_kappa
 from sertool.core.metrics.score_agreement import Ratings, interval_alpha, score_ceilings
 
+pytestmark = pytest.mark.slow
+
 SMALL = Sizes(train=60, valid=20, test=30, speakers=9)
 
 
@@ -297,7 +299,6 @@ def contents(folder):
 OPTIONS = ["--train", "60", "--valid", "20", "--test", "30", "--speakers", "9"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scores", "votes"])
 def test_the_tool_gives_the_same_bytes_for_the_same_seed_and_says_what_can_be_reached(tmp_path, capsys, kind):
     name = kind.upper()

@@ -77,8 +77,8 @@ JUNK = [b"", b"{", b"[]", b"{}", b"null", b"5", b'"x"', b"\xff\xfe", b"format: 1
 @pytest.mark.parametrize(
     "file",
     [
-        "recipe.yaml", "corpus.json", "vocabulary.json", "standardization.json", "calibration.json",
-        "run-1/run.json", "run-1/model.safetensors",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("corpus.json", "calibration.json", "run-1/run.json")),
+        "recipe.yaml", "vocabulary.json", "standardization.json", "run-1/model.safetensors",
     ],
 )  # fmt: skip
 def test_a_damaged_folder_is_one_message(here, file):

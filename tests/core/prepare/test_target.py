@@ -165,7 +165,7 @@ def points(folder, first, step, *arguments):
 @pytest.mark.parametrize(
     ("first", "step", "force"),
     [
-        (3, 29, False),
+        pytest.param(3, 29, False, marks=pytest.mark.slow),
         *(pytest.param(first, 7, first % 2, marks=pytest.mark.slow) for first in range(7)),
     ],
 )

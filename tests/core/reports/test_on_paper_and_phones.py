@@ -10,6 +10,8 @@ from report_pages import column, first_browser
 from sertool.core.reports.html import isolation
 from sertool.core.reports.html.page import render
 
+pytestmark = pytest.mark.slow
+
 PAGE = re.compile(rb"/Type\s*/Page\b")
 # Texts and figures that are cut off at the right edge of a screen, outside what the reader can scroll.
 CUT = """(selector) => [...document.querySelectorAll(selector)].filter((node) => {

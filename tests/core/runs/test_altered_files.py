@@ -99,14 +99,14 @@ def check(place: Path, folder: Path, number: int, *, all_readers: bool, recipe: 
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(2))
 def test_an_altered_file_is_taken_or_refused(place, tmp_path, block):
     for number in range(block * 30, block * 30 + 30):
         check(place, tmp_path / str(number), number, all_readers=number % 5 == 0)
 
 
 def test_an_altered_file_of_scores_is_taken_or_refused(scored, tmp_path):
-    for number in range(40):
+    for number in range(20):
         check(scored, tmp_path / str(number), number, all_readers=False, recipe=SCORED)
 
 

@@ -79,6 +79,7 @@ def test_at_the_first_step_the_halves_begin_anew(tmp_path, data, monkeypatch):
     assert contents(tmp_path / "halved") == contents(tmp_path / "groups")
 
 
+@pytest.mark.slow
 def test_halves_are_halved_again(tmp_path, data, monkeypatch):
     recipe = tiny_recipe(model=DROPOUT)
     complete(recipe, data, tmp_path / "groups", group_size=1)

@@ -46,7 +46,7 @@ OFTEN = ("ccc", "folds", "soft")
 
 
 @pytest.mark.parametrize(
-    "name", [name if name == "folds" else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+    "name", [name if name == "linear" else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
 )
 def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, monkeypatch, save_always, name):
     data, recipe = write_tiny(tmp_path / "data", corpus_of(name)), RECIPES[name]

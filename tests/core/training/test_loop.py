@@ -81,7 +81,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("architecture", ["mat", "mnt"])
+@pytest.mark.parametrize("architecture", ["mat", pytest.param("mnt", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_stack_gives_each_member_what_it_gets_alone(tmp_path, variant, architecture):
     experiment, tables, members, new = prepared(

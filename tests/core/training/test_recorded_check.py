@@ -178,6 +178,7 @@ def losses(epochs):
     return [[row.loss for _, row in epoch.rows] for epoch in epochs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["training", "evaluation"])
 def test_training_goes_on_with_plain_steps_and_says_so_once(tmp_path, monkeypatch, broken):
     record = graph_steps.record

@@ -83,9 +83,14 @@ CASES = {
     },
     "onecycle": {"training": {**SHORT, "loss": "ccc", "schedule": "onecycle", "optimizer": "adamw", "clip_norm": 0.1}},
 }
+OFTEN = ("ccc", "mixture in folds")  # the others are left to the slow tests
 
 
-@pytest.mark.parametrize("sections", CASES.values(), ids=list(CASES))
+@pytest.mark.parametrize(
+    "sections",
+    [own if name in OFTEN else pytest.param(own, marks=pytest.mark.slow) for name, own in CASES.items()],
+    ids=list(CASES),
+)
 def test_steps_on_fixed_shapes_are_the_plain_ones(tmp_path, sections):
     recipe = tiny_recipe(model=NO_DROPOUT, dataset=SCORES, **sections)
     plain, static = (rows_of(epochs(tmp_path / w, recipe, p, scored_corpus())) for w, p in (("a", CPU), ("b", STATIC)))

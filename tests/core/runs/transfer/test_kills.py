@@ -39,7 +39,15 @@ def replace_weights(folder):
         artifacts.write_arrays(path, {name: array + 1 for name, array in weights_of(folder, run.name).items()})
 
 
-@pytest.mark.parametrize("after", [lambda folder: None, lose, replace_weights], ids=["same", "gone", "changed"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(lambda folder: None, marks=pytest.mark.slow),
+        lose,
+        pytest.param(replace_weights, marks=pytest.mark.slow),
+    ],
+    ids=["same", "gone", "changed"],
+)
 def test_killed_before_any_write_it_ends_with_the_same_bytes(here, monkeypatch, save_always, after):
     recipe, folder = tiny_recipe(**SETTINGS), here / "ckpt"
     command = {"recipe": recipe, "source": "first", "group_size": 1}
