@@ -17,6 +17,8 @@ from benchmarks.gpu.parts import PARTS, TOTAL
 from benchmarks.gpu.runner import Run, read_outcomes
 from benchmarks.gpu.summary import summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def paths(monkeypatch):
@@ -61,7 +63,7 @@ def test_left_out_is_not_failed(tmp_path):
     assert Run(tmp_path, FACTS, 60.0).parts(parts("lacking"), ["--with-parent"])
 
 
-@pytest.mark.parametrize("name", ["hang", pytest.param("hide", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["hang", "hide"])
 def test_a_part_that_hangs_is_killed_with_its_processes(name, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "LEAST", 1.0)
     assert not Run(tmp_path, FACTS, 60.0).parts([*parts(name, limit=4.0), *parts("good")], ["--with-parent"])
@@ -166,7 +168,6 @@ def test_the_page_tells_the_limits():
     assert f"at most {TOTAL:.0f} s (`--total`)" in page
 
 
-@pytest.mark.slow
 def test_one_part_by_the_command(tmp_path):
     done = command("--device", "cpu", "--tiny", "--only", "log-mel", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -175,7 +176,6 @@ def test_one_part_by_the_command(tmp_path):
     assert (tmp_path / "7-log-mel.json").is_file()
 
 
-@pytest.mark.slow
 def test_everything_at_tiny_size(tmp_path):
     begun = time.monotonic()
     done = command("--device", "cpu", "--tiny", "--out", str(tmp_path))

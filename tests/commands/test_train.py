@@ -317,6 +317,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(here, monkeypatch):
     assert {"recipe.yaml", "corpus.json", "vocabulary.json", "model.safetensors", "run.json"} <= met
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow(here):
     """A real limit of the system, in a process of its own: the weights cannot be written."""
     tiny(here)

@@ -10,6 +10,8 @@ from report_pages import HOSTILE, column, first_browser, hostile_report
 from sertool.core.reports import recordings
 from sertool.core.reports.html.page import render
 
+pytestmark = pytest.mark.slow
+
 
 def figures_of(own, number):
     """The numbers at the start of a column's cells."""

@@ -18,6 +18,8 @@ from sertool.core.reports.figures import charts
 from sertool.core.reports.figures.files import FORMATS, check_drawable, figure_files, print_figures
 from sertool.core.reports.figures.style import print_style
 
+pytestmark = pytest.mark.slow
+
 
 def one_run(report, **changes):
     """A report of the first run alone, with changes."""

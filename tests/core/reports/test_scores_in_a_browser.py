@@ -6,6 +6,8 @@ from score_example import scores_report
 
 from sertool.core.reports.html.page import render
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

@@ -128,6 +128,7 @@ def test_a_half_begins_with_the_bytes_of_the_saved_state(tmp_path, data, monkeyp
             np.testing.assert_array_equal(array, whole.arrays[key][places])
 
 
+@pytest.mark.slow
 def test_members_that_have_finished_stay_so(tmp_path, data, monkeypatch, uneven):
     recipe = tiny_recipe(training=UNEVEN, model=DROPOUT)
     with monkeypatch.context() as patch:
@@ -295,6 +296,7 @@ def test_in_child_processes(tmp_path, data, monkeypatch):
     assert contents(tmp_path / "halved") == contents(tmp_path / "groups")
 
 
+@pytest.mark.slow
 def test_files_of_a_division_that_do_not_fit(tmp_path, data, monkeypatch, save_always):
     recipe = tiny_recipe()
     scarce(monkeypatch, 2, epochs=2)

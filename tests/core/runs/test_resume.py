@@ -68,6 +68,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, monkeypat
         assert contents(folder) == wanted, at
 
 
+@pytest.mark.slow
 def test_killed_while_groups_train_side_by_side(tmp_path, monkeypatch, save_always):
     """Large members on a CPU with several cores train each in a thread of its own."""
     monkeypatch.setattr("sertool.core.training.logits.SMALL_HIDDEN_SIZE", 1)
