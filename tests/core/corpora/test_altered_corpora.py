@@ -23,7 +23,7 @@ from sertool.core.runs.experiment import fit_inputs, open_experiment, tables_of
 
 MEMORY, SECONDS = 60 << 20, 5  # for a corpus of a few kilobytes
 SIZES = {"train": 8, "valid": 4, "test": 4}
-ALTERATIONS = [pytest.param(first, 60, marks=() if first == 0 else pytest.mark.slow) for first in range(0, 2040, 120)]
+ALTERATIONS = [pytest.param(first, 60, marks=() if first == 0 else pytest.mark.slow) for first in range(0, 2040, 240)]
 
 RATED = (scored_recipe(training={"loss": "ccc"}), voted_recipe("soft"), voted_recipe("any"))
 

@@ -251,4 +251,4 @@ def test_kill_minus_nine(tmp_path):
 @pytest.mark.parametrize("extra", [(), ("--group-size", "2")], ids=["stack", "groups"])
 @pytest.mark.parametrize("splits", [{}, FOLDS], ids=["corpus", "folds"])
 def test_kill_minus_nine_many_times(tmp_path, extra, splits):
-    kill_and_resume(tmp_path, 10, *extra, splits=splits)
+    kill_and_resume(tmp_path, 6, *extra, splits=splits)
