@@ -353,7 +353,9 @@ def test_predicted_on_a_cluster_it_is_the_same(recordings, cluster, monkeypatch,
     assert code == 0, there
     for end in ("json", "csv"):
         assert (recordings / f"far.{end}").read_bytes() == (recordings / f"one.{end}").read_bytes()
-    assert there == here
+    # A rate and the time left are told from a few seconds on, so on a slow machine alone.
+    rate = r", \S+ a second, \S+ left"
+    assert re.sub(rate, "", there) == re.sub(rate, "", here)
     refused = invoke(*(part for part in common if part != "--skip-bad"), *arguments)
     assert refused[0] == 1
     assert "error: 1 of 71 cannot be used\n  row 31: bad.wav: not readable as audio" in refused[1]
