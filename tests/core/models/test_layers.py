@@ -132,17 +132,18 @@ def test_each_dropout_of_a_model_is_used_in_training_alone(architecture):
         assert not torch.allclose(plain, noisy), key
 
 
+@pytest.mark.slow
 def test_members_see_different_masks():
     model = stack("mat", 2, seeds=[4, 4], dropout_input=0.5, dropout_residual=0.2, dropout_output=0.5)
     tokens, mels = batch(1, 4)
     twice = make_inputs(tokens.expand(2, -1, -1), mels.expand(2, -1, -1, -1))
     with torch.no_grad():
         torch.testing.assert_close(*model(twice), rtol=0, atol=1e-6)
-        spread = np.std([model(twice, Noise(seed)).numpy() for seed in range(100)], axis=0)
+        spread = np.std([model(twice, Noise(seed)).numpy() for seed in range(200)], axis=0)
         one, other = model(twice, Noise(0))
     assert not torch.allclose(one, other)
-    # The same distribution: the spread over 100 draws is about the same for both.
-    np.testing.assert_allclose(spread[0], spread[1], rtol=0.5)
+    # The same distribution: the spread over 200 draws is about the same for both.
+    np.testing.assert_allclose(spread[0], spread[1], rtol=0.35)
 
 
 def test_a_pool_counts_only_real_positions_and_all_where_none_is_real():

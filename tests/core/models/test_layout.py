@@ -12,7 +12,7 @@ from sertool.core.models.inputs import lengths
 from sertool.core.models.layout import packed_layout
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 5, 33]), st.integers(1, 3), st.sampled_from(["mat", "mnt"]))
 def test_an_utterance_alone_has_the_logits_it_has_in_a_batch(seed, utterances, members, architecture):
     model = stack(architecture, members)

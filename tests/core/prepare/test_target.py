@@ -165,7 +165,7 @@ def points(folder, first, step, *arguments):
 @pytest.mark.parametrize(
     ("first", "step", "force"),
     [
-        pytest.param(3, 29, False, marks=pytest.mark.slow),
+        pytest.param(3, 17, False, marks=pytest.mark.slow),
         *(pytest.param(first, 7, first % 2, marks=pytest.mark.slow) for first in (0, 3, 5)),
     ],
 )

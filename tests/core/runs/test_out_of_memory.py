@@ -184,7 +184,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, data, mon
     wanted = contents(tmp_path / "whole")
     assert not [name for name in wanted if name.startswith("state")]
     divisions = 0
-    for at in random.Random(epochs).sample(range(1, writes + 1), 8):
+    for at in random.Random(epochs).sample(range(1, writes + 1), 25):
         folder = tmp_path / f"killed-{at}"
         with monkeypatch.context() as patch:
             killing(patch, at)
@@ -193,7 +193,7 @@ def test_killed_before_any_write_it_ends_with_the_same_bytes(tmp_path, data, mon
         divisions += (folder / "state/group-0.json").is_file()
         complete(recipe, data, folder)
         assert contents(folder) == wanted, at
-    assert divisions > 2, "some kills should come after the group was divided"
+    assert divisions > 10, "most kills should come after the group was divided"
 
 
 @pytest.mark.slow
