@@ -38,6 +38,8 @@ class Utterance:
             show it.
         ratings: what each rater said, by task and rater: a class, several, or a score; None where unknown.
         fold: name of the fold that tests it, if the corpus comes with folds.
+        order: number that orders the utterances of its dialogue, if known; numbers may be missing in between.
+        start, end: seconds at which it begins and ends in its dialogue or in the recording that it was cut from.
     """
 
     id: str
@@ -55,6 +57,9 @@ class Utterance:
     silent: bool | None = None
     ratings: Ratings | None = None
     fold: str | None = None
+    order: int | None = None
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)

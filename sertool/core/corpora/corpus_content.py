@@ -141,6 +141,9 @@ class Line(Content):
     silent: bool | None = None
     ratings: dict[str, dict[str, RaterSays]] | None = None
     fold: str | None = None
+    order: Annotated[int, Field(ge=-(2**53), le=2**53)] | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
 
     def utterance(self) -> Utterance:
         """Return the utterance."""
