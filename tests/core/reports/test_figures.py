@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sertool.core.files.page_text import visible
 from sertool.core.metrics import Estimate
 from sertool.core.metrics.reliability import Bin, Point
 from sertool.core.reports.contents import Size
-from sertool.core.reports.html import figures, isolation
+from sertool.core.reports.html import figures
 from sertool.core.reports.html.figures import DrawnInterval, FigureGroup, drawing
 from sertool.core.training.history import MemberEpoch
 
@@ -214,5 +215,5 @@ def test_cells_of_tables_are_drawn_for_any_figure():
 @given(st.text(st.characters()))
 def test_a_text_in_a_figure_is_well_formed(text):
     drawn = ElementTree.fromstring(drawing.figure(10, 10, text, text, [drawing.label(0, 0, text)]))
-    shown = isolation.visible(text)
+    shown = visible(text)
     assert (drawn[2].text or "") == shown

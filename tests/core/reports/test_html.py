@@ -25,12 +25,10 @@ from report_pages import (
     text_outside_figures,
 )
 
+from sertool.core.files.page_text import as_json, sentence, visible
 from sertool.core.formatting import escaped
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import Report
-from sertool.core.reports.html import isolation
-from sertool.core.reports.html.browser import as_json
-from sertool.core.reports.html.isolation import visible
 from sertool.core.reports.html.page import render
 
 
@@ -348,7 +346,7 @@ def test_names_from_right_to_left_stand_in_elements_of_their_own(name):
     ],
 )
 def test_each_name_in_a_sentence_is_isolated_without_the_figures_beside_it(text, wanted):
-    assert isolation.sentence(text) == wanted
+    assert sentence(text) == wanted
 
 
 @given(st.text(st.characters()))

@@ -7,7 +7,7 @@ import pytest
 import report_example
 from report_pages import column, first_browser
 
-from sertool.core.reports.html import isolation
+from sertool.core.files.page_text import sentence
 from sertool.core.reports.html.page import render
 
 pytestmark = pytest.mark.slow
@@ -119,7 +119,7 @@ def test_no_command_breaks_inside_a_word(opened, width):
 
 
 def test_options_and_figures_with_their_unit_stay_on_one_line():
-    assert isolation.sentence("93.8 %, with --set a=b and x--y") == (
+    assert sentence("93.8 %, with --set a=b and x--y") == (
         '93.8\u00a0%, with <span class="option">--set</span> a=b and x--y'
     )
 

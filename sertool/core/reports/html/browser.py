@@ -1,13 +1,12 @@
 """The data of the error browser: every utterance once per report, and the predictions of each run as numbers."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from sertool.core.files.page_text import as_json
 from sertool.core.reports.contents import ReportUtterance
-from sertool.core.reports.html.isolation import visible
 from sertool.core.reports.score_contents import ScoredUtterance
 
 # Rows shown at a time, as in script.js; the first ones are in the page for readers without JavaScript.
@@ -98,18 +97,3 @@ def browser_data(
 
 def _thousandths(value: float) -> int | None:
     return round(1000 * value) if value == value else None  # JSON has no NaN
-
-
-def as_json(content: Any) -> Markup:
-    r"""Write JSON for ``<script>``: texts as the page shows them, and ``<`` as ``\u003c``: none ends the script."""
-    text = json.dumps(_visible(content), ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))
-
-
-def _visible(content: Any) -> Any:
-    """Return JSON content with all texts made visible."""
-    if isinstance(content, str):
-        return visible(content)
-    if isinstance(content, Mapping):
-        return {key: _visible(value) for key, value in content.items()}
-    return [_visible(value) for value in content] if isinstance(content, (list, tuple)) else content

@@ -1,17 +1,17 @@
 """A report as one HTML file that opens with no network: style, script, figures and data are inside it."""
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sertool.core.files import page_text
+from sertool.core.files.page_text import policy_hash
 from sertool.core.formatting import plural
 from sertool.core.reports import wording
 from sertool.core.reports.contents import Report
-from sertool.core.reports.html import figures, isolation, score_browser, views
+from sertool.core.reports.html import figures, score_browser, views
 from sertool.core.reports.html.browser import PAGE, Pool
 from sertool.core.reports.html.side_by_side import side_by_side
 from sertool.core.reports.probes import judged_metric
@@ -34,7 +34,7 @@ def render(report: Report) -> str:
     runs = views.run_views(report, pool)
     # Hashes instead of "unsafe-inline": even if a text got through the escaping, it could not run.
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+        f"default-src 'none'; style-src {policy_hash(style)}; script-src {policy_hash(script)}; img-src data:; "
         f"media-src {_media(report)}; "
         "base-uri 'none'; form-action 'none'"
     )
@@ -62,11 +62,6 @@ def _asset(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
-    """Return the hash by which a content security policy allows an inline script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -85,8 +80,8 @@ def _environment() -> Environment:
         "p_equals": lambda p: wording.p_equals(p).replace(" ", "\u00a0"),  # stays on one line
         "metric": wording.metric_name,
         "how_chosen": how_chosen,
-        "name": isolation.name,
-        "sentence": isolation.sentence,
+        "name": page_text.name,
+        "sentence": page_text.sentence,
         "plural": plural,
         "typeset": _typeset,
         "capitalised": wording.capitalised,
@@ -104,7 +99,7 @@ def _environment() -> Environment:
 
 def _visible(value: Any) -> Any:
     """Spell out the signs in a text that a browser would obey."""
-    return isolation.visible(value) if isinstance(value, str) else value
+    return page_text.visible(value) if isinstance(value, str) else value
 
 
 def _typeset(text: str) -> str:

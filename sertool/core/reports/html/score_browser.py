@@ -5,7 +5,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from markupsafe import Markup
 
-from sertool.core.reports.html.browser import Pool, as_json
+from sertool.core.files.page_text import as_json
+from sertool.core.reports.html.browser import Pool
 from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance
 
 DIGITS = 3  # of scores in the data of the page, which shows two

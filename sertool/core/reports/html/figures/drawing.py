@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from sertool.core.files.page_text import visible
 from sertool.core.reports import wording
-from sertool.core.reports.html.isolation import visible
 from sertool.core.reports.scales import nice_step
 
 Pair = tuple[float, float]

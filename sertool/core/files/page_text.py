@@ -1,6 +1,11 @@
 """Text from outside in a page: a browser obeys no sign in it, and its direction reorders nothing beside it."""
 
+import base64
+import hashlib
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -47,3 +52,23 @@ def sentence(text: str) -> Markup:
     written = _RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", str(escape(visible(text))))
     # An option is not broken after its first hyphen, nor a figure before its unit.
     return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', written).replace(" %", "\u00a0%"))
+
+
+def as_json(content: Any) -> Markup:
+    r"""Write JSON for ``<script>``: texts as the page shows them, and ``<`` as ``\u003c``: none ends the script."""
+    text = json.dumps(_visible(content), ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _visible(content: Any) -> Any:
+    """Return JSON content with all texts made visible."""
+    if isinstance(content, str):
+        return visible(content)
+    if isinstance(content, Mapping):
+        return {key: _visible(value) for key, value in content.items()}
+    return [_visible(value) for value in content] if isinstance(content, (list, tuple)) else content
+
+
+def policy_hash(text: str) -> str:
+    """Return the hash by which a content security policy allows an inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
