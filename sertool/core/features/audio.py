@@ -6,6 +6,7 @@ channels, resampled by soxr at quality "HQ".
 
 import math
 import os
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,7 +19,7 @@ from sertool.core.features.containers import examine
 from sertool.core.features.file_parts import WHOLE, Container, Window
 from sertool.core.features.media import UndecodableError, is_installed, media_kind, open_media, shared_kind
 from sertool.core.features.resampling import Resampler
-from sertool.core.features.sounds import UNKNOWN_LENGTH, Sound, SoundFileSound, quiet
+from sertool.core.features.sounds import UNKNOWN_LENGTH, Sound, is_noisy, opened_sound
 from sertool.core.files import artifacts
 from sertool.core.files.regular import open_unbuffered
 from sertool.core.files.signatures import STARTS, foreign_kind
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 READER_VERSION = 2  # raised when the same file gives other samples; part of the keys of caches
 SHORTEST = 0.01  # seconds; a period of a low voice, so anything shorter holds no speech
 LONGEST = 4 * 3600  # seconds; a small file can decode to years of silence, which memory cannot hold
+LONGEST_IN_BLOCKS = 100 * 3600  # seconds; what is read block by block takes time alone
 END_TOLERANCE = 0.1  # seconds; tables often round the end of a segment up
 _RATES = (100, 1_000_000)  # Hz
 _LOUDEST = 1e9  # full scale is 1; 16-bit integers stored as floats pass, 32-bit ones and damaged files do not
@@ -36,6 +38,7 @@ _FORMATS = (
     "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF, and after pip install 'sertool[media]' also M4A, MP4, "
     "WebM, AMR and others"
 )
+_Blocks = Generator[NDArray[np.float32], None, str]  # blocks (N,) of samples, and then a remark on the file
 # libsndfile's codes for a format that it does not know, and a codec in any, in WAV, and in Ogg.
 _UNKNOWN = (1, 4, 64, 161)
 
@@ -116,84 +119,130 @@ def read_recording(segment: Segment, sample_rate: int) -> Recording:
             or stream, does not reach the segment, or lasts less than 10 ms or more than 4 hours.
         UsageError: it needs the extra ``media``, which is not installed.
     """
-    # Imported here: training on feature files needs no soundfile, and reports that name a Segment need no torch.
-    import soundfile
-    import torch
+    import torch  # here, because reports that name a Segment need no torch
 
-    path = segment.path
+    pieces: list[NDArray[np.float32]] = []
+    remark = _collect(_blocks(segment, sample_rate, LONGEST), pieces)
+    return Recording(torch.from_numpy(np.concatenate(pieces)), remark)
+
+
+def read_blocks(segment: Segment, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    """Read a recording as :func:`read_recording` does, block by block, in memory that does not grow with its length.
+
+    Yields:
+        Blocks (N,) float32 of any lengths from 0, which make up the samples when joined.
+
+    Raises:
+        DataError: as for :func:`read_recording`, when the fault is reached; the greatest length is 100 hours.
+        UsageError: it needs the extra ``media``, which is not installed.
+    """
+    yield from _blocks(segment, sample_rate, LONGEST_IN_BLOCKS)
+
+
+def _collect(blocks: _Blocks, pieces: list[NDArray[np.float32]]) -> str:
+    """Append all blocks to a list, and return the remark that follows them."""
+    while True:
+        try:
+            pieces.append(next(blocks))
+        except StopIteration as end:
+            return str(end.value)
+
+
+def _blocks(segment: Segment, sample_rate: int, longest: float) -> _Blocks:
+    """Yield the samples of a segment at a sampling rate, and return a remark on the file."""
+    import soundfile  # here, because training on feature files needs no soundfile
+
+    path, head = segment.path, b""
     try:
         with open_unbuffered(path) as opened:
             head = opened.read(STARTS)
             if not head:
                 raise DataError(f"{path}: the file is empty", hint=_FORMATS)
-            samples, remark = _decoded(opened, head, segment, sample_rate)
+            return (yield from _decoded(opened, head, segment, _Wanted(sample_rate, longest)))
     except OSError as error:
         raise artifacts.read_error(path, error) from error
     except (soundfile.SoundFileError, ValueError) as error:
         raise DataError(f"{path}: not readable as audio ({_reason(error, head)})", hint=_FORMATS) from error
-    return Recording(torch.from_numpy(samples), remark)
 
 
-def _decoded(opened: BinaryIO, head: bytes, segment: Segment, sample_rate: int) -> tuple[NDArray[np.float32], str]:
-    """Read the samples (N,) of a segment, and a remark on the file, by libsndfile or else by FFmpeg."""
+@dataclass(frozen=True)
+class _Wanted:
+    """Settings of reading: the sampling rate of the result in Hz, and the most seconds."""
+
+    rate: int
+    longest: float
+
+
+def _decoded(opened: BinaryIO, head: bytes, segment: Segment, wanted: _Wanted) -> _Blocks:
+    """Yield the samples of a segment by libsndfile or else by FFmpeg, and return a remark on the file."""
     import soundfile
 
     kind, failed = media_kind(head), None
     if kind is None:
         try:
-            with quiet(head):
-                return _by_libsndfile(opened, segment, sample_rate)
+            return (yield from _by_libsndfile(opened, head, segment, wanted))
         except soundfile.LibsndfileError as error:
             kind, failed = shared_kind(head), error
             if error.code not in _UNKNOWN or kind is None or not is_installed():
                 raise
     try:
         with open_media(segment.path, opened, kind, segment.stream, segment.channel) as sound:
-            samples, remark = _read(sound, segment, sample_rate)
-            return samples, sound.remark or remark
+            remark = yield from _read(sound, segment, wanted)
+            return sound.remark or remark
     except UndecodableError as error:
         raise failed or error from error
 
 
-def _by_libsndfile(opened: BinaryIO, segment: Segment, sample_rate: int) -> tuple[NDArray[np.float32], str]:
-    import soundfile
-
-    path, channel = segment.path, segment.channel
+def _by_libsndfile(opened: BinaryIO, head: bytes, segment: Segment, wanted: _Wanted) -> _Blocks:
+    path, silent = segment.path, is_noisy(head)
     if segment.stream is not None and segment.stream > 1:
         raise DataError(f"{path}: has one stream, and stream {segment.stream} is asked for")
     container = examine(opened, os.fstat(opened.fileno()).st_size)
     opened.seek(0)
     if container is None:
         # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.
-        with soundfile.SoundFile(opened.fileno(), closefd=False) as file:
-            return _read(SoundFileSound(file, path, channel), segment, sample_rate)
+        with opened_sound(opened.fileno(), path, segment.channel, silent) as sound:
+            return (yield from _read(sound, segment, wanted))
     if len(container.parts) == 1:
-        with soundfile.SoundFile(Window(opened, container.parts[0])) as file:
-            return _read(SoundFileSound(file, path, channel), segment, sample_rate, container)
-    return _read_joined(opened, container, segment, sample_rate)
+        with opened_sound(Window(opened, container.parts[0]), path, segment.channel, silent) as sound:
+            return (yield from _read(sound, segment, wanted, container))
+    return (yield from _joined(opened, container, segment, wanted, silent))
 
 
-def _read_joined(
-    opened: BinaryIO, container: Container, segment: Segment, sample_rate: int
-) -> tuple[NDArray[np.float32], str]:
-    """Read files that were joined to one, whatever the sampling rate of each, and cut out the segment."""
-    import soundfile
+def _joined(opened: BinaryIO, container: Container, segment: Segment, wanted: _Wanted, silent: bool) -> _Blocks:
+    """Yield the samples of files that were joined to one, whatever the sampling rate of each.
 
+    Their lengths are known when all are read. So a part of them is cut out of the whole, while the whole is passed on.
+    """
     whole = Segment(segment.path)
-    pieces: list[NDArray[np.float32]] = []
+    part = segment.start is not None or segment.end is not None
+    longest = LONGEST if part else wanted.longest
+    kept: list[NDArray[np.float32]] = []
+    lengths: list[int] = []
     remarks: list[str] = []
-    for number, part in enumerate(container.parts, start=1):
-        with soundfile.SoundFile(Window(opened, part)) as file:
-            samples, remark = _read(SoundFileSound(file, segment.path, segment.channel), whole, sample_rate)
-        pieces.append(samples)
-        remarks += [f"of number {number}, {remark}"] * bool(remark)
-        if sum(map(len, pieces)) > LONGEST * sample_rate:
-            raise _too_long(segment.path)
-    samples = np.concatenate(pieces)
-    first, last = _bounds(segment, len(samples), sample_rate)
-    lengths = f"the first lasts {len(pieces[0]) / sample_rate:.4g} s, all of them {len(samples) / sample_rate:.4g} s"
-    remarks = [f"it holds {len(pieces)} recordings, one after the other: {lengths}", *remarks]
-    return samples[first:last], "; ".join([*remarks, container.remark] if container.remark else remarks)
+    for number, one in enumerate(container.parts, start=1):
+        lengths.append(0)
+        with opened_sound(Window(opened, one), segment.path, segment.channel, silent) as sound:
+            blocks = _read(sound, whole, replace(wanted, longest=longest))
+            while True:
+                try:
+                    block = next(blocks)
+                except StopIteration as end:
+                    remarks += [f"of number {number}, {end.value}"] * bool(end.value)
+                    break
+                lengths[-1] += len(block)
+                if sum(lengths) > longest * wanted.rate:
+                    raise _too_long(segment.path, longest)
+                if part:
+                    kept.append(block)
+                else:
+                    yield block
+    if part:
+        first, last = _bounds(segment, sum(lengths), wanted.rate, longest)
+        yield np.concatenate(kept)[first:last]
+    seconds = f"the first lasts {lengths[0] / wanted.rate:.4g} s, all of them {sum(lengths) / wanted.rate:.4g} s"
+    remarks = [f"it holds {len(lengths)} recordings, one after the other: {seconds}", *remarks]
+    return "; ".join([*remarks, container.remark] if container.remark else remarks)
 
 
 def _remark(container: Container, frames: int, rate: int) -> str:
@@ -205,26 +254,25 @@ def _remark(container: Container, frames: int, rate: int) -> str:
     return f"{container.remark}; {length}" if container.remark else length
 
 
-def _read(
-    sound: Sound, segment: Segment, sample_rate: int, container: Container = WHOLE
-) -> tuple[NDArray[np.float32], str]:
-    """Read the samples (N,) of a segment at a sampling rate, and a remark where the length in its header is wrong."""
+def _read(sound: Sound, segment: Segment, wanted: _Wanted, container: Container = WHOLE) -> _Blocks:
+    """Yield the samples of a segment, and return a remark where the length in its header is wrong."""
     path, rate = segment.path, sound.rate
     if not _RATES[0] <= rate <= _RATES[1]:
         raise DataError(f"{path}: a sampling rate of {rate} Hz, expected {_RATES[0]} to {_RATES[1]:,} Hz")
     known = sound.known
-    first, last = _bounds(segment, known, rate)
-    resampler = Resampler(rate, sound.origin, sample_rate)
-    pieces: list[NDArray[np.float32]] = []
-    read = 0
+    first, last = _bounds(segment, known, rate, wanted.longest)
+    resampler = Resampler(rate, sound.origin, wanted.rate)
+    read = given = 0
     for block in sound.blocks(first, last):
         if not -_LOUDEST < block.min() <= block.max() < _LOUDEST:  # false for NaN, too
             at = (first + read + int(np.argmin(np.abs(block) < _LOUDEST))) / rate
             raise DataError(f"{path}: holds NaN or infinite samples, the first at {at:.3f} s")
         read += len(block)
-        if read > LONGEST * rate:
-            raise _too_long(path)
-        pieces += resampler.add(block)
+        if read > wanted.longest * rate:
+            raise _too_long(path, wanted.longest)
+        for piece in resampler.add(block):
+            given += len(piece)
+            yield piece
     if read == 0 and first:  # only decoding everything shows how long it is
         raise _outside(path, sum(map(len, sound.blocks(0, first))) / rate, "start", first / rate)
     ended = read < last - first
@@ -237,15 +285,13 @@ def _read(
     if read < SHORTEST * rate:
         raise DataError(f"{path}: lasts {1e3 * read / rate:.3g} ms, expected at least {1e3 * SHORTEST:g} ms")
     # As librosa does: soxr rounds the length down in each of up to two steps, ceil is wanted, so zeros fill up.
-    samples = np.concatenate([*pieces, resampler.rest(), np.zeros(2, np.float32)])[
-        : math.ceil(read * sample_rate / rate)
-    ]
+    yield np.concatenate([resampler.rest(), np.zeros(2, np.float32)])[: math.ceil(read * wanted.rate / rate) - given]
     if ended or segment.end is None:
-        return samples, _remark(container, first + read, rate)
-    return samples, _remark(container, known, rate) if known < UNKNOWN_LENGTH else container.remark
+        return _remark(container, first + read, rate)
+    return _remark(container, known, rate) if known < UNKNOWN_LENGTH else container.remark
 
 
-def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
+def _bounds(segment: Segment, known: int, rate: int, longest: float) -> tuple[int, int]:
     """Turn a segment in seconds into its first sample and the one after its last."""
     path, begins, ends = segment.path, segment.start or 0.0, segment.end
     if ends is None:
@@ -257,8 +303,8 @@ def _bounds(segment: Segment, known: int, rate: int) -> tuple[int, int]:
         at = begins if what == "start" else ends
         raise _outside(path, known / rate, what, at)
     first, last = round(min(begins * rate, known)), round(min(ends * rate, known))
-    if last < UNKNOWN_LENGTH and last - first > LONGEST * rate:
-        raise _too_long(path)
+    if last < UNKNOWN_LENGTH and last - first > longest * rate:
+        raise _too_long(path, longest)
     return first, last
 
 
@@ -266,9 +312,9 @@ def _outside(path: Path, length: float, what: str, at: float) -> DataError:
     return DataError(f"{path}: is {length:g} s long, but the segment's {what} is at {at:g} s")
 
 
-def _too_long(path: Path) -> DataError:
+def _too_long(path: Path, longest: float) -> DataError:
     return DataError(
-        f"{path}: lasts more than {LONGEST // 3600} hours, more than can be read at once",
+        f"{path}: lasts more than {longest / 3600:g} hours, more than can be read at once",
         hint="divide it into segments with the columns start and end, in seconds",
     )
 

@@ -251,8 +251,9 @@ _THREAD = threading.local()
 def _own_decoder() -> _Decoder:
     """Return the decoder of this thread."""
     decoder: _Decoder | None = getattr(_THREAD, "decoder", None)
-    # A decoder that was inherited by a fork is its parent's.
-    if decoder is None or not decoder.end.alive or decoder.owner != os.getpid():
+    # A decoder that was inherited by a fork is its parent's, and a busy one belongs to a recording that is read block
+    # by block, while another is wanted.
+    if decoder is None or decoder.busy or not decoder.end.alive or decoder.owner != os.getpid():
         decoder = _THREAD.decoder = _Decoder()
     return decoder
 

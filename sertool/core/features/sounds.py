@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,23 +44,26 @@ class SoundFileSound:
         file: the open recording.
         path: its name for messages.
         channel: channel that is read, from 1; None is the mean of all.
+        noisy: its decoder writes to stderr, which is discarded while a block is read.
 
     Raises:
         DataError: the recording has no such channel.
     """
 
-    def __init__(self, file: "SoundFile", path: Path, channel: int | None = None) -> None:
+    def __init__(self, file: "SoundFile", path: Path, channel: int | None = None, noisy: bool = False) -> None:
         check_channel(path, channel, file.channels)
         self.rate = self.origin = int(file.samplerate)
         self.known = int(file.frames)
         self._file, self._channel, self._seekable, self._moved = file, channel, file.seekable, False
+        self._noisy = noisy
 
     def blocks(self, first: int, last: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples ``first`` up to ``last`` (exclusive) or to the end, full scale at 1."""
         file = self._file
         if first or self._moved:
             file.seekable = self._seekable
-            file.seek(first)
+            with quiet(self._noisy):
+                file.seek(first)
         self._moved = True
         # soundfile seeks after each read to keep its position: slow for FLAC, refused by endless streams.
         file.seekable = lambda: False
@@ -68,7 +71,8 @@ class SoundFileSound:
         dtype, full_scale = (np.int16, 1 << 15) if file.subtype == "PCM_16" else (np.float32, 1)
         buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype)
         while first < last:
-            block = file.read(out=buffer[: last - first])
+            with quiet(self._noisy):
+                block = file.read(out=buffer[: last - first])
             if len(block) == 0:
                 return
             first += len(block)
@@ -101,15 +105,48 @@ def one_channel(
 
 
 @contextmanager
-def quiet(head: bytes) -> Iterator[None]:
-    """Discard the process's stderr while an MP3 is read.
-
-    libmpg123 writes a line there about every oddity, bypassing Python, and libsndfile cannot switch that off.
+def opened_sound(file: Any, path: Path, channel: int | None, noisy: bool) -> Iterator[SoundFileSound]:
+    """Open a recording with libsndfile.
 
     Args:
-        head: first bytes of the recording.
+        file: file object, or descriptor of an open file, which stays open.
+        path: its name for messages.
+        channel: channel that is read, from 1; None is the mean of all.
+        noisy: its decoder writes to stderr, see :func:`is_noisy`.
+
+    Raises:
+        DataError: the recording has no such channel.
+        soundfile.SoundFileError: it cannot be read.
     """
-    if not (head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")):
+    import soundfile
+
+    with quiet(noisy):
+        opened = soundfile.SoundFile(file, closefd=False)
+    try:
+        yield SoundFileSound(opened, path, channel, noisy)
+    finally:
+        with quiet(noisy):
+            opened.close()
+
+
+def is_noisy(head: bytes) -> bool:
+    """Check for a recording whose decoder writes to stderr: an MP3, by its first bytes.
+
+    libmpg123 writes a line there about every oddity, bypassing Python, and libsndfile cannot switch that off.
+    """
+    return head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")
+
+
+@contextmanager
+def quiet(noisy: bool = True) -> Iterator[None]:
+    """Discard what the process writes to stderr.
+
+    It is held for short calls only: the process has one stderr, and the messages of others would be lost.
+
+    Args:
+        noisy: False changes nothing.
+    """
+    if not noisy:
         yield
         return
     # One thread at a time: another would save the null device as the real stderr and restore it at the end.
