@@ -47,6 +47,10 @@ Json = Annotated[Path | None, option("--json", "Also write the result to this fi
 RawCsv = Annotated[
     bool, option("--raw-csv", "Write texts that begin with = + - @ to CSV as they are; spreadsheets may run them.")
 ]
+By = Annotated[
+    Literal["speaker", "dialogue", "session", "video"] | None,
+    option("--by", "Unit of the intervals. Default: speakers if there are five, else the first other with five."),
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     option("--device", "Device to compute on. auto uses a GPU if there is one."),

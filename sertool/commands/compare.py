@@ -42,15 +42,16 @@ def compare(
         Path | None,
         option("--csv", "Write all flipped utterances, or all scores, to this file.", "FILE", dir_okay=False),
     ] = None,
+    by: options.By = None,
     raw_csv: options.RawCsv = False,
     json: options.Json = None,
     output: options.Output = options.DEFAULT_OUTPUT,
 ) -> None:
     """Test whether one run is better than another.
 
-    Shows differences with their intervals over speakers, significance tests, and the utterances that flipped: those
-    that only one of the two runs predicts correctly, or the scores whose error changes most. Works from stored
-    predictions: first run sertool ensemble --name NAME --split test.
+    Shows differences with their intervals over speakers, or what --by names, significance tests, and the utterances
+    that flipped: those that only one of the two runs predicts correctly, or the scores whose error changes most. Works
+    from stored predictions: first run sertool ensemble --name NAME --split test.
     """
     from sertool.core.files.csv_text import csv_text
     from sertool.core.reports.compare.data_files import flip_rows, to_json
@@ -59,7 +60,7 @@ def compare(
 
     files = Outputs({"--csv": csv, "--json": json}, [output / name for name in names])
     metrics = None if metric is None else [part.strip() for part in metric.split(",")]
-    comparison = compare_runs(names, output, split, metrics)
+    comparison = compare_runs(names, output, split, metrics, by)
     # In a pipe or a file nothing is cut or divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
     files.write("--csv", csv_text(flip_rows(comparison), raw=raw_csv))

@@ -45,7 +45,7 @@ def ensemble(
         option("--csv", "Write one row per utterance to this file.", "FILE", ("--predictions",), dir_okay=False),
     ] = None,
     raw_csv: options.RawCsv = False,
-    probe: Annotated[bool, option("--probe", "Also evaluate with text or audio masked or shuffled.")] = False,
+    probe: Annotated[bool, option("--probe", "Also evaluate with text, audio or context masked or shuffled.")] = False,
     json: options.Json = None,
 ) -> None:
     """Average the members of a run and evaluate the result.

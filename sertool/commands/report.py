@@ -17,6 +17,7 @@ from sertool.commands._outputs import Outputs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sertool.core.errors import UsageError
     from sertool.core.reports.contents import Report
 
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
@@ -70,6 +71,7 @@ def report(
     csv: CsvOption = None,
     figures: FiguresOption = None,
     latex: LatexOption = None,
+    by: options.By = None,
     raw_csv: options.RawCsv = False,
     recordings: RecordingsOption = None,
     audio_files: AudioFilesOption = False,
@@ -83,18 +85,14 @@ def report(
     reported; findings are not failures.
     """
     from sertool.core.command_line import command_line
-    from sertool.core.errors import DataError, UsageError
+    from sertool.core.errors import DataError
     from sertool.core.reports.build import build_report
     from sertool.core.reports.figures.files import check_drawable
     from sertool.core.reports.text.terminal import show
     from sertool.core.runs.folder import runs_below
 
     if not (name or every or expect):
-        there = runs_below(output)
-        raise UsageError(
-            "no runs were named, expected --name NAME or --all",
-            hint=f"{output} holds {', '.join(there)}" if there else f"{output} holds no runs; sertool train makes one",
-        )
+        raise _nothing_named(output)
     beside = _beside(html, recordings, audio_files=audio_files)
     if figures is not None:
         check_drawable()
@@ -104,10 +102,10 @@ def report(
     copies = {} if beside is None else {"--audio-files": beside}
     read = [output / own for own in (*names, linear) if own is not None]
     files = Outputs(wanted, [*read, *_recordings(recordings)], {**folders, **copies})
-    places = {"--linear": linear, **wanted, **folders, "--recordings": recordings}
+    places = {"--linear": linear, "--by": by, **wanted, **folders, "--recordings": recordings}
     words = _words(name or [], expect or [], places, every=every, raw_csv=raw_csv, audio_files=audio_files)
     command = command_line("report", *words, data=data, output=output)
-    made = build_report(names, output, data, expect=expect or (), linear=linear, command=command)
+    made = build_report(names, output, data, expect=expect or (), linear=linear, command=command, by=by)
     if not (made.runs or made.tasks or made.problems):
         raise DataError(f"{output}: no runs in this folder", hint="sertool train --recipe NAME")
     _write(made, files, recordings, beside, raw_csv=raw_csv)
@@ -119,6 +117,17 @@ def report(
     # The files are written all the same: they say what is missing and why.
     if not made.runs:
         raise DataError("nothing could be reported", hint="sertool ensemble --name NAME --split valid,test --probe")
+
+
+def _nothing_named(output: Path) -> "UsageError":
+    from sertool.core.errors import UsageError
+    from sertool.core.runs.folder import runs_below
+
+    there = runs_below(output)
+    return UsageError(
+        "no runs were named, expected --name NAME or --all",
+        hint=f"{output} holds {', '.join(there)}" if there else f"{output} holds no runs; sertool train makes one",
+    )
 
 
 def _beside(html: Path | None, recordings: Path | None, *, audio_files: bool) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from builders import tiny_recipe
 from scored_sets import make_score_set
-from stored_sets import changed, make_origin, make_set, shuffled, write_run
+from stored_sets import changed, in_dialogues, make_origin, make_set, shuffled, write_run
 
 from sertool.core.reports.contents import RunReport
 from sertool.core.reports.score_findings import SCORE_KINDS, SCORE_NOTES
@@ -46,6 +46,12 @@ def planted(kind: str, folder: Path) -> None:
             f"{ignored} masked": stored.predictions.logits,
             f"{other} shuffled": shuffled(stored),
             f"{other} masked": shuffled(stored, 6),
+        }
+    elif kind == "ignores-context":
+        test, valid = (in_dialogues(one) for one in (test, valid))
+        options["probes"] = lambda stored: {
+            **{f"context {how}": stored.predictions.logits for how in ("masked", "shuffled")},
+            **{f"{name} {how}": shuffled(stored) for name in ("audio", "text") for how in ("masked", "shuffled")},
         }
     elif kind == "never-predicted":
         logits = own.logits.copy()

@@ -99,6 +99,17 @@ def make_set(
     return StoredSet(origin or make_origin(), own, spoken)
 
 
+def in_dialogues(stored: StoredSet, length: int = 20) -> StoredSet:
+    """Return the set as dialogues of so many utterances, in which the speakers take turns, or now and then go on."""
+    placed = []
+    for row, one in enumerate(stored.spoken):
+        before = stored.spoken[row - 1].speaker
+        follows = None if row % length == 0 else "same" if one.speaker == before else "another"
+        dialogue = f"{stored.predictions.set}-{row // length}"
+        placed.append(replace(one, dialogue=dialogue, turn=row % length + 1, follows=follows))
+    return replace(stored, spoken=tuple(placed))
+
+
 def changed(stored: StoredSet, **changes) -> StoredSet:
     """Return the set with other values in its predictions."""
     return replace(stored, predictions=replace(stored.predictions, **changes))

@@ -4,6 +4,7 @@ Intervals and tests are over clusters. Fewer than five tell too little about oth
 interval and no p-value, and the figures cluster by cluster take their place.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,6 +103,45 @@ def choose_clusters(groups: Mapping[str, Sequence[str | None]], count: int) -> C
     return Clusters(index, len(own), unit, tuple(own.tolist()), note)
 
 
+def clusters_by(unit: str, names: Sequence[str | None], speakers: Sequence[str | None]) -> Clusters:
+    """Take the clusters of one unit, as a user asks for it, however many there are.
+
+    Utterances whose speaker, session or video is unknown count as one; one without a dialogue is alone.
+
+    Args:
+        unit: one of ``UNITS``.
+        names: (N,) name of each utterance's cluster, None where unknown.
+        speakers: (N,) names of the speakers, None where unknown.
+
+    >>> found = clusters_by("dialogue", ["a", "a", "b", None], ["ann", "bob", "ann", "ann"])
+    >>> found.index.tolist(), found.names
+    ([0, 0, 1, 2], ('a', 'b', 'utterance 4, in no dialogue'))
+    """
+    missing = sum(not name for name in names)
+    alone = [f"utterance {row}, in no {unit}" if unit == "dialogue" else UNKNOWN for row in range(1, len(names) + 1)]
+    # With what it is, so that no name of a user's is taken for one of these.
+    keys = sorted({(not name, name or own) for name, own in zip(names, alone, strict=True)})
+    place = {key: number for number, key in enumerate(keys)}
+    index = np.array([place[not name, name or own] for name, own in zip(names, alone, strict=True)], np.int64)
+    notes = [few_clusters(len(keys), unit, advise=False)] if len(keys) < FEWEST else []
+    if missing:
+        counted = "each of them is alone" if unit == "dialogue" else f"they count as one {unit}"
+        notes.append(f"the {unit} of {missing} of {len(names)} utterances is unknown: {counted}")
+    if not notes and unit != "speaker" and (recurring := _recurring(index, speakers)):
+        notes.append(f"{recurring}, so the intervals say nothing about other speakers")
+    return Clusters(index, len(keys), unit, tuple(name for _, name in keys), "; ".join(notes))
+
+
+def _recurring(index: IntArray, speakers: Sequence[str | None]) -> str:
+    """Say how many speakers are in several clusters; empty if each is in one only, or none is known."""
+    pairs = {(name, own) for name, own in zip(speakers, index.tolist(), strict=True) if name}
+    counts = Counter(name for name, _ in pairs)
+    several = sum(number > 1 for number in counts.values())
+    if not several:
+        return ""
+    return f"{several:,} of {plural(len(counts), 'speaker')} {'is' if several == 1 else 'are'} in several of them"
+
+
 def _utterance_note(count: int) -> str:
     if count < FEWEST:
         return f"{plural(count, 'utterance')}: too few for an interval ({FEWEST} are needed)"
@@ -124,6 +164,11 @@ def _note(unit: str, number: int, speakers: int, missing: int, count: int) -> st
     return f"{few}: the interval is over {number} {unit}s, and says nothing about other speakers"
 
 
-def clusters_of(utterances: Sequence[object]) -> Clusters:
-    """Apply :func:`choose_clusters` to objects that have the attributes ``UNITS``, None where unknown."""
+def clusters_of(utterances: Sequence[object], unit: str | None = None) -> Clusters:
+    """Apply :func:`choose_clusters` to objects that have the attributes ``UNITS``, None where unknown.
+
+    With a ``unit``, which a user asks for, :func:`clusters_by` takes its place.
+    """
+    if unit is not None:
+        return clusters_by(unit, *([getattr(one, key) for one in utterances] for key in (unit, "speaker")))
     return choose_clusters({unit: [getattr(one, unit) for one in utterances] for unit in UNITS}, len(utterances))

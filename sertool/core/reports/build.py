@@ -14,6 +14,7 @@ from sertool.core.reports.load import as_sentence, noting
 from sertool.core.reports.run import Reported, report_run
 from sertool.core.reports.summary import summary
 from sertool.core.reports.tasks import task_reports
+from sertool.core.reports.units import check_unit
 from sertool.core.runs.folder import runs_below
 from sertool.core.runs.prediction_files import stored_sets
 from sertool.version import __version__
@@ -28,6 +29,7 @@ def build_report(
     linear: str | None = None,
     title: str | None = None,
     command: str = "",
+    by: str | None = None,
 ) -> Report:
     """Report on runs from their stored predictions. Runs that cannot be used are listed as problems.
 
@@ -41,11 +43,14 @@ def build_report(
             called as it is with ``-linear`` behind, if there is one.
         title: title of the report; default: the name of the run, or the number of runs.
         command: the command that makes this report again.
+        by: unit of the intervals, see :mod:`~sertool.core.reports.units`; None for the usual one.
 
     Raises:
-        UsageError: none of the names is a folder, an expected recipe does not exist, or the linear probe is none.
+        UsageError: there is no such unit, none of the names is a folder, an expected recipe does not exist, or the
+            linear probe is none.
         DataError: the linear probe has no usable predictions, or those of other utterances.
     """
+    check_unit(by)
     expected = expected_recipes(expect)
     _check_names(names, output)
     if linear is not None and (len(names) != 1 or expect):
@@ -57,7 +62,7 @@ def build_report(
     runs, problems = [], []
     for name in dict.fromkeys([*names, *evaluated]):  # each run once
         try:
-            runs.append(_report(name, output, data, command))
+            runs.append(_report(name, output, data, command, by))
         except DataError as error:  # one bad run must not cost the report on the others
             problems.append(as_sentence(error))
     lacking = missing(expected, [run.report.name for run in runs if "test" in run.report.sets], output, data)
@@ -77,11 +82,11 @@ def build_report(
     return replace(report, summary=summary(report))
 
 
-def _report(name: str, output: Path, data: Path, command: str) -> Reported:
+def _report(name: str, output: Path, data: Path, command: str, by: str | None) -> Reported:
     folder = output / name
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder{did_you_mean(name, runs_below(output))}")
-    return report_run(folder, data, command)
+    return report_run(folder, data, command, by)
 
 
 def _beside_linear(run: Reported, named: str | None, problems: list[str]) -> Reported:

@@ -75,7 +75,8 @@ class SliceRow:
     """A part of the set, as the utterances of one speaker.
 
     Attributes:
-        kind: ``speaker``, ``gender``, ``words``, ``seconds``, ``modality`` or ``class``.
+        kind: ``speaker``, ``gender``, ``words``, ``seconds``, ``modality`` or ``class``; of dialogues ``turn``,
+            ``speaker before`` and ``change``.
         name: name of the slice, as ``3 to 7 words``.
         size: number of utterances.
         clusters: number of clusters, as speakers, of which the interval is made.
@@ -112,16 +113,18 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class ModalityUse:
-    """The use that a model makes of text and audio, as far as the probes of a set can tell.
+    """The use that a model makes of its inputs, as far as the probes of a set can tell.
 
     Attributes:
-        text, audio: ``used``, ``ignored`` or ``unknown``.
-        sentence: both in words, with the figures.
+        text, audio: ``used``, ``ignored`` or ``unknown``; None for a model that takes one modality.
+        sentence: all in words, with the figures.
+        context: likewise, of the utterances before in the dialogue; None without a probe of them.
     """
 
-    text: str
-    audio: str
+    text: str | None
+    audio: str | None
     sentence: str
+    context: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ class SetReport:
         calibration: None if it was not computed, and for scores.
         slices, probes, rows: empty if nothing is known; scores have ``score_slices`` and ``scored`` instead of slices
             and rows.
-        use: what the probes show; None without probes, or where the set has one modality only.
+        use: what the probes show; None without probes, or where the set has one modality only and no context.
         dimensions: every score; empty for classes.
         votes: what raters' votes tell of the probabilities; None where no votes are known.
     """

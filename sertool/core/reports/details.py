@@ -33,6 +33,7 @@ def details_of(
     folds: int,
     *,
     temperature: float = 1.0,
+    by: str | None = None,
 ) -> Details:
     """Compute the details of a labelled set.
 
@@ -44,11 +45,12 @@ def details_of(
         modalities: those that the model takes, by its recipe.
         folds: number of folds of the run.
         temperature: temperature of the probabilities, of which scores are made.
+        by: unit of the intervals; None for the usual one.
     """
     assert predictions.targets is not None
-    clusters, kind = clusters_of(spoken), predictions.kind
+    clusters, kind = clusters_of(spoken, by), predictions.kind
     rows = probe_rows(predictions, spoken, probes, k, Jackknife(clusters))
-    use = modality_use(rows, spoken, predictions.metric(judged_metric(kind), k), clusters, kind)
+    use = modality_use(rows, spoken, predictions.metric(judged_metric(kind), k), clusters, kind, modalities)
     if kind == "scores":
         by_cluster = score_rows(predictions.targets, predictions.ensemble_logits(k), clusters)
     else:
@@ -62,5 +64,5 @@ def details_of(
         unit_note=limits_of(clusters, predictions.set, folds=folds),
         by_cluster=by_cluster,
         probes=rows,
-        use=use if len(modalities) > 1 else None,  # a model that takes one modality cannot ignore the other
+        use=use,
     )

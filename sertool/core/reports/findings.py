@@ -13,10 +13,10 @@ from sertool.core.reports.choose import stamp
 from sertool.core.reports.contents import ReportFinding, SetReport, SliceRow
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
-from sertool.core.reports.probes import IGNORED, RELEVANT
+from sertool.core.reports.probes import CONTEXT, IGNORED, RELEVANT
 from sertool.core.reports.provenance import NORMALISED
 from sertool.core.reports.score_findings import SCORE_KINDS, SCORE_NOTES, score_findings
-from sertool.core.reports.wording import interval, metric_name, p_equals, percent
+from sertool.core.reports.wording import interval, metric_name, p_equals, percent, slice_name
 from sertool.core.runs.ensemble_size import EnsembleSize
 
 # Findings of `sertool doctor` that concern test figures: the test data are not as published, or were trained on.
@@ -44,6 +44,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "miscalibrated": ("warning", "the calibration error is significantly, and by 3 points, too large"),
     "ignores-audio": ("warning", f"the audio of other utterances costs no accuracy: less than {MATTERS} points"),
     "ignores-text": ("warning", f"the text of other utterances costs no accuracy: less than {MATTERS} points"),
+    "ignores-context": ("warning", f"the dialogue of other utterances costs no accuracy: less than {MATTERS} points"),
     **SCORE_KINDS,
     "weak-slice": ("warning", "a slice is significantly, and by 5 points or 5 % of the range, worse than the rest"),
     **SCORE_NOTES,
@@ -136,8 +137,7 @@ def _of_set(run: Loaded, own: SetReport) -> Iterator[ReportFinding]:
 
 def _weakness(row: SliceRow, own: SetReport) -> str:
     assert row.p is not None, "only a slice that was tested is weak"
-    # A name as "3 to 7 words" explains itself, one as "f" needs its kind.
-    named = row.name if row.kind in ("words", "seconds", "modality") else f"{row.kind} {row.name}"
+    named = slice_name(row.kind, row.name)
     over = f" of {plural(row.clusters, own.unit)}" if own.unit not in ("utterance", row.kind) else ""
     return (
         f"{named}: {metric_name('accuracy', own.kind)} {_estimate(row.accuracy)}, "
@@ -185,9 +185,12 @@ def _miscalibration(row: CalibrationRow) -> str:
 
 def _ignoring(own: SetReport) -> Iterator[ReportFinding]:
     if own.use is not None:
-        ignored = [name for name, state in (("audio", own.use.audio), ("text", own.use.text)) if state == IGNORED]
-        # One sentence tells both: a model may use neither.
+        states = {"audio": own.use.audio, "text": own.use.text, CONTEXT: own.use.context}
+        ignored = [name for name, state in states.items() if state == IGNORED]
+        # One sentence tells all: a model may use neither text nor audio.
         yield from (_found(f"ignores-{name}", f"{own.set}: {own.use.sentence}") for name in ignored[:1])
+        if CONTEXT in ignored[1:]:
+            yield _found(f"ignores-{CONTEXT}", f"{own.set}: it makes no use of the dialogue either")
 
 
 def _read_often(reads: tuple[LabelRead, ...]) -> list[ReportFinding]:

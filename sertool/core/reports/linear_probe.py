@@ -56,7 +56,7 @@ def _row(run: Loaded, linear: Loaded) -> LinearRow:
     _check(run, linear)
     own, probe = judge(run, "test"), judge(linear, "test")
     metrics = [name for name in comparable(own.stored.predictions.kind) if name not in DISTRIBUTION_METRICS]
-    (pair,) = compare_judged([probe, own], metrics).pairs
+    (pair,) = compare_judged([probe, own], metrics, run.by).pairs
     if pair.only_a or pair.only_b:
         raise DataError(
             f"{linear.name} and {run.name} have different test utterances: {pair.only_a:,} only in the first, "

@@ -5,7 +5,7 @@ A file that cannot be read becomes a sentence among the problems; a run is given
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from sertool.core.files.typed_json import read_typed_lines
 from sertool.core.files.yaml_file import parse_yaml
 from sertool.core.formatting import plural, printable
 from sertool.core.metrics.calibration import Calibration
+from sertool.core.metrics.clusters import Clusters, clusters_of
 from sertool.core.metrics.conformal import Intervals
 from sertool.core.recipe.load import validate
 from sertool.core.recipe.schema import Recipe
@@ -27,7 +28,7 @@ from sertool.core.reports.label_reads import LabelRead
 from sertool.core.runs.contents import LogEntry
 from sertool.core.runs.ensemble_size import EnsembleSize, read_size
 from sertool.core.runs.folder import LOG, list_runs, read_history
-from sertool.core.runs.prediction_files import Origin, StoredSet, read_probes, read_set, set_path
+from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, read_probes, read_set, set_path
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.score_intervals import read_intervals
 from sertool.core.runs.temperature import read_calibration
@@ -59,6 +60,7 @@ class Loaded:
         intervals: intervals of scores stored with the run.
         size: number of averaged members stored with the run.
         problems: a sentence for each file that could not be read.
+        by: unit of the intervals that the user asks for; None for the usual one.
     """
 
     name: str
@@ -78,6 +80,11 @@ class Loaded:
     intervals: Intervals | None
     size: EnsembleSize | None
     problems: tuple[str, ...]
+    by: str | None = None
+
+    def clusters(self, spoken: Sequence[Spoken]) -> Clusters:
+        """Return the clusters of utterances of a set, over which its intervals are."""
+        return clusters_of(spoken, self.by)
 
     @property
     def main(self) -> StoredSet:

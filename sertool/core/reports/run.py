@@ -15,6 +15,7 @@ from sertool.core.reports.provenance import caveats, commands, provenance
 from sertool.core.reports.score_intervals import find_intervals
 from sertool.core.reports.score_sets import score_set_report
 from sertool.core.reports.sets import set_report
+from sertool.core.reports.units import check_known
 from sertool.core.runs.ensemble_size import EnsembleSize
 from sertool.core.training.history import MemberEpoch
 
@@ -28,18 +29,21 @@ class Reported:
     report: RunReport
 
 
-def report_run(folder: Path, data: Path, command: str = "") -> Reported:
+def report_run(folder: Path, data: Path, command: str = "", by: str | None = None) -> Reported:
     """Report on the run in a folder.
 
     Args:
         folder: folder of the run.
         data: folder of the corpora, for the commands that are shown.
         command: the command that makes the whole report; empty: a report on this run alone.
+        by: unit of the intervals; None for the usual one.
 
     Raises:
-        DataError: there is nothing to report.
+        DataError: there is nothing to report, or the run does not know the unit.
     """
-    run = load_run(folder)
+    run = replace(load_run(folder), by=by)
+    if by is not None:
+        check_known(run.name, run.sets, by)
     choice = choose_size(run)
     origin, own = run.origin, run.main.predictions
     sets, calibration = _sets(run, choice.k)

@@ -9,7 +9,7 @@ from sertool.core.reports.contents import SetReport
 from sertool.core.reports.dimensions import BIAS
 from sertool.core.reports.probes import IGNORED, RELEVANT
 from sertool.core.reports.score_contents import DimensionRow, ScoreSlice, SpeakerResidual
-from sertool.core.reports.wording import change, change_interval, figure, interval, p_equals, percent
+from sertool.core.reports.wording import change, change_interval, figure, interval, p_equals, percent, slice_name
 
 # Share of the true deviation. Predictions of the smallest squared error deviate r times as much as the true scores, r
 # being their correlation: below a half, r is below 0.5, or the model says less than it knows.
@@ -123,7 +123,7 @@ def _biased(speakers: list[SpeakerResidual]) -> str:
 
 
 def _larger(row: ScoreSlice, own: SetReport) -> str:
-    named = row.name if row.kind in ("words", "seconds", "modality") else f"{row.kind} {row.name}"
+    named = slice_name(row.kind, row.name)
     over = f" of {plural(row.clusters, own.unit)}" if own.unit not in ("utterance", row.kind) else ""
     assert row.p is not None, "only a slice that was tested is weak"
     return (

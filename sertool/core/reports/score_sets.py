@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Jackknife, clusters_of
+from sertool.core.metrics import Jackknife
 from sertool.core.metrics.baselines import Baseline, baseline_of_scores
 from sertool.core.metrics.scores import mean_estimates
 from sertool.core.reports.contents import SetReport
 from sertool.core.reports.details import details_of
 from sertool.core.reports.dimensions import dimension_rows, falls_of
 from sertool.core.reports.load import Loaded
+from sertool.core.reports.probes import CONTEXT
 from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance
 from sertool.core.reports.score_intervals import ScoreIntervals
 from sertool.core.reports.score_slices import score_slices
@@ -30,15 +31,17 @@ def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) 
         intervals: intervals of these members.
     """
     stored = run.sets[name]
-    own, jackknife = stored.predictions, Jackknife(clusters_of(stored.spoken))
+    own, jackknife = stored.predictions, Jackknife(run.clusters(stored.spoken))
     assert own.targets is not None
     expected = published_counts(run.recipe, name)
     alone = [own.member_figures(member) for member in range(len(own.logits))]
     means = _means(stored)
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
     probes = run.probes.get(name, {})
-    details = details_of(own, stored.spoken, probes, k, modalities, folds)
-    kept = {row.name: probes[row.name] for row in details.probes} if len(modalities) > 1 else {}
+    details = details_of(own, stored.spoken, probes, k, modalities, folds, by=run.by)
+    kept = {row.name: probes[row.name] for row in details.probes}
+    if len(modalities) < 2:  # a model that takes one modality tells nothing of it
+        kept = {name: logits for name, logits in kept.items() if name.startswith(CONTEXT)}
     dimensions = tuple(
         replace(one, falls=falls)
         for one, falls in zip(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.metrics import Estimate, Jackknife, class_estimates, clusters_of, decision_estimates
+from sertool.core.metrics import Estimate, Jackknife, class_estimates, decision_estimates
 from sertool.core.metrics.baselines import Baseline, baseline_metrics, baseline_name, baseline_scores
 from sertool.core.metrics.calibration import confidences, probabilities
 from sertool.core.metrics.classification import confusion, decide
@@ -32,7 +32,7 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         scaling: the temperature of these members.
     """
     stored, temperature = run.sets[name], scaling.temperature or 1.0
-    own, jackknife = stored.predictions, Jackknife(clusters_of(stored.spoken))
+    own, jackknife = stored.predictions, Jackknife(run.clusters(stored.spoken))
     logits, decisions = own.ensemble_logits(k), own.decisions(k)
     assert own.targets is not None
     targets, number = own.targets, len(own.classes)
@@ -42,7 +42,8 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         scores = score_estimates(own.scores, logits, own.classes, jackknife, temperature=temperature)
     alone = [own.member_figures(member) for member in range(len(own.logits))]
     modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
-    details = details_of(own, stored.spoken, run.probes.get(name, {}), k, modalities, folds, temperature=temperature)
+    probes = run.probes.get(name, {})
+    details = details_of(own, stored.spoken, probes, k, modalities, folds, temperature=temperature, by=run.by)
     return SetReport(
         set=name,
         utterances=len(own.ids),

@@ -1,7 +1,7 @@
-"""Slices, parts of a set that may be harder: speakers, genders, lengths, missing modalities, classes."""
+"""Slices, parts of a set that may be harder: speakers, genders, lengths, modalities, places in a dialogue, classes."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from sertool.core.formatting import plural
 from sertool.core.metrics import FEWEST, Clusters, Jackknife, fisher_less, holm
 from sertool.core.metrics.jackknife import SHARE
 from sertool.core.reports.contents import SliceRow
+from sertool.core.reports.dialogue_slices import after_changes, by_turn
 from sertool.core.runs.prediction_files import Spoken, StoredSet
 
 MOST_SPEAKERS = 60  # with more, the table is too long and the correction leaves no power
@@ -115,12 +116,21 @@ def slices_of(stored: StoredSet) -> Iterator[Part]:
     yield from _thirds("words", words, words > 0)
     seconds = np.array([math.nan if one.seconds is None else one.seconds for one in spoken])
     yield from _thirds("seconds", seconds, np.isfinite(seconds))
+    yield from _in_dialogues(by_turn(spoken))
     if own.kind == "scores":
         return  # the residuals by range are their slices by target
     assert own.targets is not None
     for number, name in enumerate(own.classes):
         has = own.targets[:, number] > 0 if own.kind == "multi" else own.targets == number
         yield from _part("class", name, has)
+    yield from _in_dialogues(after_changes(spoken, own.targets, stored.origin.task))
+
+
+def _in_dialogues(parts: Iterable[tuple[str, str, Mask]]) -> Iterator[Part]:
+    """Yield the slices of dialogues that have enough utterances for a test."""
+    for kind, name, mask in parts:
+        if mask.sum() >= LEAST:
+            yield from _part(kind, name, mask)
 
 
 def _part(kind: str, name: str, mask: Mask) -> Iterator[Part]:

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from sertool.core.metrics import Difference, Estimate, Jackknife, clusters_of, decision_differences
+from sertool.core.metrics import Difference, Estimate, Jackknife, decision_differences
 from sertool.core.metrics.scores import score_differences
 from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.reports.choose import note
@@ -127,7 +127,7 @@ def _paired(paper: Reported, honest: Reported) -> tuple[dict[str, Difference], l
     if not np.array_equal(targets[0], targets[1], equal_nan=tests[0].predictions.kind == "scores"):
         return _unpaired(paper, honest), ["the labels of the same utterances differ, so there is no interval"]
     # Paired: both runs leave out the same clusters, so utterances that are hard for both cancel out.
-    jackknife = Jackknife(clusters_of([tests[0].spoken[row] for row in rows[0]]))
+    jackknife = Jackknife(paper.loaded.clusters([tests[0].spoken[row] for row in rows[0]]))
     own_p, own_h = (run.loaded.sets["test"].predictions for run in (paper, honest))
     if own_p.kind == "scores":
         values = own_h.ensemble_logits(honest.choice.k)[rows[1]], own_p.ensemble_logits(paper.choice.k)[rows[0]]

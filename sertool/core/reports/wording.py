@@ -14,6 +14,7 @@ from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.selection import figure_of_score
 from sertool.core.metrics.sentiment import SENTIMENT_METRICS
 from sertool.core.reports.contents import MemberSpread, RunReport, TaskReport
+from sertool.core.reports.dialogue_slices import BEFORE, CHANGE, NOBODY
 from sertool.core.reports.score_contents import SpeakerResidual
 
 # In the order of every table; a metric that both kinds of task have is named by `metric_name`.
@@ -172,6 +173,17 @@ def change_interval(own: Difference | Estimate, metric: str = "") -> str:
     if is_share(metric) or own.low is None or own.high is None:
         return points_interval(own)
     return f"{round(own.low, 3) + 0.0:.3f} to {round(own.high, 3) + 0.0:.3f}"
+
+
+def slice_name(kind: str, name: str) -> str:
+    """Name a slice in a sentence: ``3 to 7 words`` explains itself, ``f`` needs its kind.
+
+    >>> slice_name("speaker before", "another"), slice_name("turn", "2 to 3")
+    ('another speaker before', 'turn 2 to 3')
+    """
+    if kind == BEFORE:
+        return f"{'no' if name == NOBODY else name} {kind}"
+    return name if kind in ("words", "seconds", "modality", CHANGE) else f"{kind} {name}"
 
 
 def scored(score: float, metric: str) -> str:

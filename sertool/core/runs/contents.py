@@ -323,6 +323,8 @@ class SpokenContent(Content):
     seconds: list[Annotated[float, Field(ge=0, le=1e12)] | None]
     words: list[Count]
     frames: list[Count]
+    turn: list[Annotated[int, Field(ge=1)] | None] | None = None  # unknown to earlier versions, as the next one
+    follows: list[Literal["same", "another"] | None] | None = None
 
 
 class ScoreContent(Content):

@@ -27,6 +27,7 @@ from sertool.core.runs.contents import PREDICTIONS_FORMAT, PROBES_FORMAT, FactsC
 from sertool.core.runs.predictions import MemberScore, Predictions
 
 FOLDER = "predictions"
+SAME, ANOTHER = "same", "another"  # speaker of the utterance before, see ``Spoken.follows``
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -86,7 +87,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Spoken:
-    """Facts about an utterance besides its label; words and frames are 0 where the modality is missing."""
+    """Facts about an utterance besides its label; words and frames are 0 where the modality is missing.
+
+    ``turn`` is its position in its dialogue, from 1; None without a dialogue. ``follows`` says whether the utterance
+    before it, of any set, is by the ``same`` speaker or by ``another``; None where that is unknown, and for the first.
+    """
 
     text: str
     speaker: str | None
@@ -97,6 +102,8 @@ class Spoken:
     seconds: float | None
     words: int
     frames: int
+    turn: int | None = None
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -254,7 +261,11 @@ def _predictions(facts: FactsContent, arrays: Mapping[str, NDArray[Any]]) -> Pre
 
 
 def _spoken(facts: FactsContent) -> tuple[Spoken, ...]:
-    columns = [getattr(facts.spoken, field.name) for field in fields(Spoken)]
+    # A column that earlier versions did not store is None, and None for every utterance.
+    columns = [
+        [None] * len(facts.ids) if (own := getattr(facts.spoken, field.name)) is None else own
+        for field in fields(Spoken)
+    ]
     if any(len(column) != len(facts.ids) for column in columns):
         raise ValueError("a column has another length than the list of utterances")
     return tuple(Spoken(*row) for row in zip(*columns, strict=True))

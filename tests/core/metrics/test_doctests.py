@@ -14,7 +14,7 @@ MODULES = {
     "metrics.bootstrap": (9, set()),
     "metrics.calibration": (11, {"calibrate"}),
     "metrics.classification": (15, {"indicators", "counts_of", "report_text", "report_table"}),
-    "metrics.clusters": (5, {"clusters_of"}),
+    "metrics.clusters": (7, {"clusters_of"}),
     "metrics.conformal": (8, {"fit_intervals"}),
     "metrics.distributions": (4, {"distribution_estimates", "distribution_differences"}),
     "metrics.intervals": (3, {"decision_estimates", "class_estimates", "decision_differences"}),

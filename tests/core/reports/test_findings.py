@@ -24,6 +24,8 @@ TEXTS = {
     "read-often": "the test labels were used for evaluation 4 times; each time is a chance to choose by them",
     "ignores-audio": "test: it uses the text and ignores the audio: with the audio of other utterances the accuracy "
     "stays at {0} % ({0} % as it is), and the 95 % interval excludes a fall of 2 points",
+    "ignores-context": "test: it uses the text and the audio and ignores the dialogue: with the dialogue of other "
+    "utterances the accuracy stays at {0} % ({0} % as it is), and the 95 % interval excludes a fall of 2 points",
     "ignores-text": "test: it uses the audio and ignores the text: with the text of other utterances the accuracy "
     "stays at {0} % ({0} % as it is), and the 95 % interval excludes a fall of 2 points",
 }

@@ -9,7 +9,7 @@ import numpy as np
 from sertool.core.corpora.tasks import VOTES
 from sertool.core.errors import UsageError
 from sertool.core.formatting import plural
-from sertool.core.metrics import Difference, clusters_of, cohens_h, holm
+from sertool.core.metrics import Clusters, Difference, clusters_of, cohens_h, holm
 from sertool.core.metrics.classification import LABEL_METRICS
 from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.selection import LOWER_IS_BETTER
@@ -29,12 +29,19 @@ from sertool.core.reports.compare.scores import moves_of, score_metric_rows, sco
 from sertool.core.reports.compare.shared import Shared, shared_of
 from sertool.core.reports.compare.votes import SharedVotes, votes_of
 from sertool.core.reports.provenance import caveats, trained_on
+from sertool.core.reports.units import check_known, check_unit
 from sertool.core.runs.predictions import Predictions
 
 SIGNIFICANT = 0.05  # corrected p-value of a verdict
 
 
-def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence[str] | None = None) -> Comparison:
+def compare(
+    names: Sequence[str],
+    output: Path,
+    set_name: str,
+    metrics: Sequence[str] | None = None,
+    by: str | None = None,
+) -> Comparison:
     """Compare runs with the first of them.
 
     Args:
@@ -42,28 +49,33 @@ def compare(names: Sequence[str], output: Path, set_name: str, metrics: Sequence
         output: the folder of the trained models.
         set_name: ``valid`` or ``test``.
         metrics: names of metrics, see :mod:`~sertool.core.reports.compare.asked`; None: the usual ones of the task.
+        by: unit of the intervals, see :mod:`~sertool.core.reports.units`; None for the usual one.
 
     Raises:
-        UsageError: fewer than two runs, a run given twice or missing, an unknown metric, or runs of different data
-            sets, tasks, classes or scores.
-        DataError: a run has no usable predictions, or the labels or utterances of two runs do not match.
+        UsageError: fewer than two runs, a run given twice or missing, an unknown metric or unit, or runs of
+            different data sets, tasks, classes or scores.
+        DataError: a run has no usable predictions, or does not know the unit, or the labels or utterances of two runs
+            do not match.
     """
     _check_asked(names, metrics or ())  # before any file is read
-    return compare_judged([judge(open_contender(name, output, set_name), set_name) for name in names], metrics)
+    check_unit(by)
+    return compare_judged([judge(open_contender(name, output, set_name), set_name) for name in names], metrics, by)
 
 
-def compare_judged(runs: Sequence[Judged], metrics: Sequence[str] | None) -> Comparison:
+def compare_judged(runs: Sequence[Judged], metrics: Sequence[str] | None, by: str | None = None) -> Comparison:
     """Compare runs that were read with the first of them, as :func:`compare` does.
 
     Raises:
         UsageError: runs of different data sets, tasks or classes, or a metric that their task does not have.
-        DataError: the labels or utterances of two runs do not match.
+        DataError: the labels or utterances of two runs do not match, or they do not know the unit.
     """
     first, *others = runs
+    if by is not None:
+        check_known(first.contender.name, {first.stored.predictions.set: first.stored}, by)
     for other in others:
         check_together(first, other)
     check_fit(metrics or (), first.stored.predictions)
-    pairs = corrected([_pair(first, other, metrics) for other in others])
+    pairs = corrected([_pair(first, other, metrics, by) for other in others])
     own = first.stored
     return Comparison(
         dataset=own.origin.dataset,
@@ -88,9 +100,9 @@ def _check_asked(names: Sequence[str], metrics: Sequence[str]) -> None:
     check_names(metrics)
 
 
-def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None) -> Pair:
+def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None, by: str | None) -> Pair:
     shared = shared_of(a, b)
-    own, clusters = a.stored.predictions, clusters_of(shared.spoken)
+    own, clusters = a.stored.predictions, clusters_of(shared.spoken, by)
     votes = votes_of(a, b, shared)
     notes = _notes(a, b, shared)
     if votes is not None and not votes.alike:
@@ -116,12 +128,14 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None) -> Pair:
         notes=notes,
     )
     # Correction and verdict are filled in by ``corrected``, when the tests of all pairs are known.
-    return _scored(pair, a, shared, names) if own.kind == "scores" else _decided(pair, own, shared, names, votes)
+    if own.kind == "scores":
+        return _scored(pair, a, shared, clusters, names)
+    return _decided(pair, own, shared, clusters, names, votes)
 
 
-def _scored(pair: Pair, a: Judged, shared: Shared, metrics: Sequence[str]) -> Pair:
+def _scored(pair: Pair, a: Judged, shared: Shared, clusters: Clusters, metrics: Sequence[str]) -> Pair:
     """Complete a pair of runs that predict scores."""
-    own, clusters, means = a.stored.predictions, clusters_of(shared.spoken), a.stored.origin.train_means
+    own, means = a.stored.predictions, a.stored.origin.train_means
     always = np.nanmean(shared.targets, 0) if means is None else np.array(means)
     return replace(
         pair,
@@ -131,9 +145,16 @@ def _scored(pair: Pair, a: Judged, shared: Shared, metrics: Sequence[str]) -> Pa
     )
 
 
-def _decided(pair: Pair, own: Predictions, shared: Shared, metrics: Sequence[str], votes: SharedVotes | None) -> Pair:
+def _decided(
+    pair: Pair,
+    own: Predictions,
+    shared: Shared,
+    clusters: Clusters,
+    metrics: Sequence[str],
+    votes: SharedVotes | None,
+) -> Pair:
     """Complete a pair of runs that decide between classes."""
-    clusters, classes = clusters_of(shared.spoken), len(own.classes)
+    classes = len(own.classes)
     of_decisions = [name for name in metrics if name in LABEL_METRICS]
     of_votes = [name for name in metrics if name in DISTRIBUTION_METRICS]
     rows = decision_rows(shared, clusters, of_decisions, classes)

@@ -14,7 +14,7 @@ from sertool.core.reports.contents import Report
 from sertool.core.reports.html import figures, score_browser, views
 from sertool.core.reports.html.browser import PAGE, Pool
 from sertool.core.reports.html.side_by_side import side_by_side
-from sertool.core.reports.probes import judged_metric
+from sertool.core.reports.probes import judged_metric, probed_title
 from sertool.core.reports.summary import counted
 from sertool.core.runs.ensemble_size import how_chosen
 from sertool.core.training.history import best_epoch, went_back
@@ -93,6 +93,7 @@ def _environment() -> Environment:
     environment.globals |= {"best_epoch": best_epoch, "went_back": went_back, "in_percent": wording.in_percent}
     environment.globals |= {"headline": wording.headline, "goal": wording.goal, "reached_of": wording.reached_of}
     environment.globals |= {"judged": judged_metric, "is_error": wording.is_error, "score_browser": score_browser}
+    environment.globals |= {"probed_title": probed_title}
     environment.globals |= {"speakers_at_ends": wording.speakers_at_ends}
     return environment
 

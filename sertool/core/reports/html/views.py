@@ -37,6 +37,9 @@ SLICES = {
     "words": "length in words",
     "seconds": "length in seconds",
     "modality": "available modalities",
+    "turn": "position in the dialogue",
+    "speaker before": "speaker of the utterance before",
+    "change": "label of the utterance before",
     "class": "label",
     "speaker": "speaker",
 }

@@ -16,7 +16,7 @@ from sertool.core.reports.contents import (
     SliceRow,
 )
 from sertool.core.reports.linear_row import LinearRow
-from sertool.core.reports.probes import judged_metric, second_metric
+from sertool.core.reports.probes import judged_metric, probed_title, second_metric
 from sertool.core.reports.text.blocks import Section, Table, without_empty
 from sertool.core.reports.text.score_sections import score_slice_table, score_tables, votes_table
 from sertool.core.reports.wording import (
@@ -257,7 +257,7 @@ def _probes(own: SetReport) -> Table:
         rows.append((one.name, *figures, change(one.drop.value, first), *beside))
     notes = [falls_shown(own.unit)] if clusters else []
     notes += [own.use.sentence] if own.use is not None else []
-    return Table("text and audio", tuple(header), tuple(rows), tuple(notes))
+    return Table(probed_title(own.probes), tuple(header), tuple(rows), tuple(notes))
 
 
 def _reads(run: RunReport, *, full: bool) -> Table:
