@@ -1,19 +1,13 @@
 """Fixtures for tests of reports and comparisons."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import report_example
+from browsing import chromium
 from stored_sets import make_set, write_run
 
 from sertool.core.reports.html.page import render
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture
@@ -33,13 +27,8 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def browser():
     """Debian's chromium, driven by Playwright."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
