@@ -31,7 +31,7 @@ TableOption = Annotated[
     Path | None,
     option(
         "--table",
-        "CSV or JSON: audio, text; optional: id, speaker, start, end, channel; - for standard input.",
+        "CSV or JSON: audio, text; optional: id, speaker, dialogue, order, start, end, channel; - for standard input.",
         "FILE",
         dir_okay=False,
     ),

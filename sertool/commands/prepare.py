@@ -147,9 +147,9 @@ def prepare(
 
     Columns of a table: audio or text, and label (or emotion, sentiment, score), scores (arousal, valence, dominance,
     score_NAME) or what raters said (rater_1, ... or votes). Optional columns: utterance (or id), speaker, session,
-    dialogue, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or left or right).
-    Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the published corpus
-    that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
+    dialogue, order in it, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or left or
+    right). Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the published
+    corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """

@@ -1,5 +1,6 @@
 """Inputs of a prediction: recordings, folders, a text or a table become clips; unusable rows are listed."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,10 +8,20 @@ from pathlib import Path
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import LONGEST, Segment
 from sertool.core.features.media import HINT, is_installed
-from sertool.core.formatting import cut, first_few, first_lines, plural, printable, problem_list, unicode_only
+from sertool.core.formatting import (
+    cut,
+    first_few,
+    first_lines,
+    plural,
+    printable,
+    problem_list,
+    row_numbers,
+    unicode_only,
+)
 from sertool.core.prepare.audio_paths import AUDIO_SUFFIXES, SUFFIXES, find_audio, why_missing
 from sertool.core.prepare.columns import LONGEST_NAME, channel_of, seconds_of
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.places import order_of
 from sertool.core.prepare.records import read_records
 
 # Shortest window and hop, in seconds; frames that a model sees lie further apart than a shorter hop. The longest is the
@@ -28,8 +39,11 @@ class Clip:
         text: transcript; empty without text.
         speaker: name of the speaker, if known.
         channel, stream: see :class:`~sertool.core.features.audio.Segment`.
-        start, end: seconds into the recording; None for its beginning or end.
+        start, end: seconds into the recording; None for its beginning or end. Of a text alone its times, which order
+            its dialogue.
         row: row number, for a clip from a table.
+        dialogue: name of the dialogue that it is part of, if known.
+        order: number that orders the clips of its dialogue; None where they are in the order in which they are given.
     """
 
     name: str
@@ -41,6 +55,8 @@ class Clip:
     speaker: str | None = None
     channel: int | None = None
     stream: int | None = None
+    dialogue: str | None = None
+    order: int | None = None
 
     @property
     def segment(self) -> Segment | None:
@@ -81,7 +97,7 @@ def collect(
         paths: recordings, and folders to search for recordings by file name, recursively.
         text: text of the one recording, or a text without recording.
         table: CSV or JSON with the columns audio or text or both; optional: id (or utterance), start, end, channel,
-            speaker.
+            speaker, dialogue, order.
         divided: recordings will be divided into windows, which excludes texts.
         stream: number of the stream of sound in recordings with several, from 1; None is the first.
 
@@ -178,13 +194,18 @@ def _read_table(path: Path) -> Inputs:
         columns = printable(first_few((cut(name, LONGEST_NAME) for name in table.header), 20))
         findings.add(f"missing column 'audio' or 'text' (columns: {columns})")
         rows = []  # every row would repeat this problem
-    clips, refused, seen = [], [], dict[str, int]()
+    clips, refused, seen, places = [], [], dict[str, int](), dict[tuple[str, int], int]()
     for number, record in rows:
         clip = _clip(number, record, path.parent)
         if isinstance(clip, Clip) and (record.get("utterance") or record.get("id")):
             first = seen.setdefault(clip.name, number)  # ids must differ; file names may repeat
             if first != number:
                 clip = RefusedClip(clip.name, f"row {number}: {clip.name!r} is the id of row {first} already")
+        if isinstance(clip, Clip) and clip.dialogue is not None and clip.order is not None:
+            first = places.setdefault((clip.dialogue, clip.order), number)
+            if first != number:
+                where = f"order {clip.order} of dialogue {printable(clip.dialogue)!r}"
+                clip = RefusedClip(clip.name, f"row {number}: {where} is that of row {first} already")
         if isinstance(clip, Clip):
             clips.append(clip)
         else:
@@ -194,7 +215,36 @@ def _read_table(path: Path) -> Inputs:
         lines = [problems, *(f"note: {note}" for note in table.notes)]
         raise DataError("\n  ".join(lines), hint="correct the table; nothing was predicted yet")
     left = [RefusedClip(item.name, f"{path}: {item.reason}") for item in refused]
-    return Inputs(clips, left, [f"{path}: {note}" for note in table.notes])
+    clips, unordered = _in_order(clips)
+    return Inputs(clips, left, [f"{path}: {note}" for note in (*table.notes, *unordered)])
+
+
+def _in_order(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
+    """Give all clips of a dialogue an order, or none: by start, where all have one, if some have no number.
+
+    Returns:
+        The clips, and a note on the rows without a number.
+    """
+    dialogues: dict[str, list[int]] = defaultdict(list)
+    for place, clip in enumerate(clips):
+        if clip.dialogue is not None:
+            dialogues[clip.dialogue].append(place)
+    made, without = list(clips), list[int | None]()
+    for places in dialogues.values():
+        lacking = [clips[place].row for place in places if clips[place].order is None]
+        if not lacking:
+            continue
+        if len(lacking) < len(places):
+            without += lacking
+        starts = {place: start for place in places if (start := clips[place].start) is not None}
+        by_start = sorted(places, key=lambda place: starts[place]) if len(starts) == len(places) else []
+        ranks: dict[int, int] = {place: rank for rank, place in enumerate(by_start)}
+        for place in places:
+            made[place] = replace(clips[place], order=ranks.get(place))
+    if not without:
+        return made, []
+    how = "their dialogues are ordered by start where all their rows have one, or else as the rows stand"
+    return made, [f"{row_numbers(sorted(without, key=lambda row: row or 0))}: order is empty, so {how}"]
 
 
 def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip:
@@ -209,11 +259,13 @@ def _clip(number: int, record: dict[str, str], root: Path) -> Clip | RefusedClip
         return RefusedClip(name, f"row {number}: {printable(given)}: {why}")
     try:
         start, end, channel = _part(record)
+        order = order_of(value) if (value := record.get("order")) else None
     except ValueError as error:
         return RefusedClip(name, f"row {number}: {printable(str(error))}")
     # A file that is missing is named where it is read, together with damaged ones.
     path = audio or (root / given if given else None)
-    return Clip(name, path, text, start, end, number, record.get("speaker") or None, channel)
+    speaker, dialogue = record.get("speaker") or None, record.get("dialogue") or None
+    return Clip(name, path, text, start, end, number, speaker, channel, dialogue=dialogue, order=order)
 
 
 def _part(record: dict[str, str]) -> tuple[float | None, float | None, int | None]:

@@ -153,7 +153,8 @@ def job_identity(opened: Predictor, listener: Listener, clips: Sequence[Clip], p
     for clip in clips:
         chosen = (clip.channel, clip.stream)
         facts = [clip.name, clip.text, clip.start, clip.end, clip.speaker, _file_state(clip.audio)]
-        digest.update(json.dumps([*facts, *(chosen if any(chosen) else ())]).encode())
+        placed = () if clip.dialogue is None else (clip.dialogue, clip.order)
+        digest.update(json.dumps([*facts, *(chosen if any(chosen) else ()), *placed]).encode())
     return digest.hexdigest()
 
 

@@ -44,6 +44,8 @@ class Passage:
         remark: fault of the file that did not keep it from being read, such as a wrong length in its header.
         speaker: name of the speaker, if known.
         clip: position of its clip among all clips.
+        dialogue, order: dialogue that its clip is part of, and its place there, see
+            :class:`~sertool.core.inference.clips.Clip`.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Passage:
     remark: str = ""
     speaker: str | None = None
     clip: int = 0
+    dialogue: str | None = None
+    order: int | None = None
 
     @property
     def has_text(self) -> bool:
@@ -213,6 +217,8 @@ class Listener:
             remark=opened.remark,
             speaker=opened.clip.speaker,
             clip=opened.place,
+            dialogue=opened.clip.dialogue,
+            order=opened.clip.order,
         )
 
     def listen_all(

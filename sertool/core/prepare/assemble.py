@@ -173,9 +173,9 @@ def assemble(
                 silent=extract.silent or None,
                 ratings=row.ratings,
                 fold=row.fold,
-                order=None,
-                start=None,
-                end=None,
+                order=row.order,
+                start=row.start,
+                end=row.end,
                 **row.groups,
             )
             for row, extract, transcriber in columns

@@ -13,7 +13,7 @@ from sertool.core.prepare.labels import BETWEEN, SCORE, TASKS
 
 LABELS = tuple(name for name in TASKS if name != SCORE)
 NAMES = ("utterance", "id", *LABELS, "split", *KNOWN_OF_SPEECH)
-VALUES = ("audio", "text", SCORE, "start", "end")
+VALUES = ("audio", "text", SCORE, "order", "start", "end")
 _NO_FRACTION = re.compile(r"(-?\d+)\.0+")
 
 Number = TypeVar("Number", int, None)

@@ -1,7 +1,7 @@
 """Columns of a table: those that sertool reads, repeated ones, and transcripts in a column named ``utterance``.
 
-In MELD's own tables, ``Utterance`` is the transcript, and ``Dialogue_ID`` and ``Utterance_ID`` together are the id.
-Elsewhere ``utterance`` is the id.
+In MELD's own tables, ``Utterance`` is the transcript, ``Dialogue_ID`` and ``Utterance_ID`` together are the id, and
+``Utterance_ID`` is the order in the dialogue. Elsewhere ``utterance`` is the id.
 """
 
 import math
@@ -15,6 +15,7 @@ from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.label_columns import is_label_column, label_column
 from sertool.core.prepare.labels import TASKS
 from sertool.core.prepare.other_names import chosen_names, may_be_read, other_names
+from sertool.core.prepare.places import EPISODE_TIMES, are_orders
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS
 
 NEEDED = frozenset((*ID_COLUMNS, "audio", *TASKS))  # where a table has them, they are not left out at a row's end
@@ -37,7 +38,7 @@ def column_name(given: str) -> str:
 
 def is_read(name: str) -> bool:
     """Check whether the cells of a column may be read, under this name or another one."""
-    return is_known(name) or label_column(name) is not None or may_be_read(name)
+    return is_known(name) or label_column(name) is not None or may_be_read(name) or name in EPISODE_TIMES
 
 
 def is_known(name: str) -> bool:
@@ -112,10 +113,12 @@ def settle(header: Sequence[str], rows: Rows, findings: Findings) -> tuple[list[
     names: dict[str, str] = {}
     if "utterance" in header and "text" not in header:
         if _UTTERANCE_ID in header and "id" not in header:
-            names |= {"utterance": "text", _UTTERANCE_ID: "id", **_dialogue(header)}
+            names |= {"utterance": "text", _UTTERANCE_ID: "id", **_dialogue(header), **EPISODE_TIMES}
             parts = f"{_DIALOGUE_ID!r} and {_UTTERANCE_ID!r}" if _DIALOGUE_ID in header else f"{_UTTERANCE_ID!r}"
             notes.append(f"column 'utterance' is read as the text, and {parts} as the id, as in MELD's own tables")
-            rows = [(number, _with_id(record)) for number, record in rows]
+            ordered = _is_ordered(header, rows)
+            header = [*header, *(["order"] if ordered else [])]
+            rows = [(number, _with_id(record, ordered)) for number, record in rows]
         elif _holds_texts(record["utterance"] for _, record in rows):
             names["utterance"] = "text"
             notes.append("column 'utterance' holds texts and is read as 'text'")
@@ -137,13 +140,20 @@ def _dialogue(header: Sequence[str]) -> dict[str, str]:
     return {_DIALOGUE_ID: "dialogue"} if _DIALOGUE_ID in header and "dialogue" not in header else {}
 
 
-def _with_id(record: dict[str, str]) -> dict[str, str]:
+def _is_ordered(header: Sequence[str], rows: Rows) -> bool:
+    """Check whether the numbers of MELD's utterances order their dialogues."""
+    own = _DIALOGUE_ID in header and "order" not in header
+    return own and are_orders(record[_UTTERANCE_ID] for _, record in rows)
+
+
+def _with_id(record: dict[str, str], ordered: bool) -> dict[str, str]:
     """Make MELD's own id, such as dia0_utt3, since utterances are numbered within their dialogue."""
     dialogue, utterance = record.get(_DIALOGUE_ID), record[_UTTERANCE_ID]
     if dialogue is None:
         return record
     lacks = is_missing(dialogue) or is_missing(utterance)
-    return {**record, _UTTERANCE_ID: "" if lacks else f"dia{dialogue}_utt{utterance}"}
+    order = {"order": utterance} if ordered else {}
+    return {**record, _UTTERANCE_ID: "" if lacks else f"dia{dialogue}_utt{utterance}", **order}
 
 
 def _holds_texts(values: Iterable[str]) -> bool:

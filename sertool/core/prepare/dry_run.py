@@ -13,7 +13,7 @@ from sertool.core.prepare.rows import Row, Table
 
 SHOWN = 10
 # Columns before those of labels and text.
-_FIRST = ("file", "start", "end", "channel", "id", "split", *KNOWN_OF_SPEECH, "fold")
+_FIRST = ("file", "start", "end", "channel", "id", "split", *KNOWN_OF_SPEECH, "order", "fold")
 _LEAST_TEXT = 20  # columns of a text beside the others
 
 
@@ -106,12 +106,13 @@ def _plain(table: Table, row: Row) -> dict[str, Any]:
     segment = row.segment
     return {
         "file": _file(table, row),
-        "start": segment.start if segment else None,
-        "end": segment.end if segment else None,
+        "start": segment.start if segment and segment.start is not None else row.start,
+        "end": segment.end if segment and segment.end is not None else row.end,
         "channel": segment.channel if segment else None,
         "id": row.id,
         "split": row.split,
         **{name: row.groups.get(name) for name in KNOWN_OF_SPEECH},
+        "order": row.order,
         "fold": row.fold,
         "labels": {task: list(label) if isinstance(label, tuple) else label for task, label in row.labels.items()},
         "ratings": {

@@ -20,7 +20,7 @@ from sertool.core.prepare.emobox import Division, FoldFiles
 from sertool.core.prepare.labels import TASKS, Label, label_warnings, names_of, spellings
 
 ID_COLUMNS = ("utterance", "id")
-COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "start", "end", "channel")
+COLUMNS = (*ID_COLUMNS, "audio", "text", *TASKS, "split", *KNOWN_OF_SPEECH, "order", "start", "end", "channel")
 _TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL"), "CJK")  # written together with Chinese characters
 _STEPS = 6  # between the ends of a range, as from -3 to 3
 _DRAWN_BY = ("speaker", "dialogue", "session", "video", "recording")  # the most serious leak first
@@ -39,6 +39,7 @@ class Row:
         ratings: what each rater said, by task and rater, if known.
         frames: (T, D) float32 frames that came with the corpus in the place of a recording.
         fold: name of the fold that tests it, if folds are given.
+        order, start, end: its place in its dialogue, see :class:`~sertool.core.corpora.corpus.Utterance`.
     """
 
     number: int | None
@@ -51,6 +52,9 @@ class Row:
     ratings: Ratings | None = None
     frames: NDArray[np.float32] | None = None
     fold: str | None = None
+    order: int | None = None
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ Columns, in any order and case; * marks required ones::
     split                         train, valid (dev, val, validation), test, private; default: drawn at random
     text                          transcript
     speaker session dialogue video
-    start end                     seconds into the file
+    order                         whole number that orders the utterances of a dialogue
+    start end                     seconds into the file, which cut the utterance out; of a text alone its times, which
+                                  order the dialogue
     channel                       1, 2, ... or left or right; default: the mean of all
 
 Other columns are ignored. A row of a ``private`` split may have no label. A table without recordings is one of texts.
@@ -46,6 +48,7 @@ from sertool.core.prepare.label_columns import (
 )
 from sertool.core.prepare.labels import TASKS
 from sertool.core.prepare.other_names import other_names
+from sertool.core.prepare.places import check_orders, episode_times, order_of, order_warnings
 from sertool.core.prepare.ranges import EXAMPLE
 from sertool.core.prepare.records import read_records
 from sertool.core.prepare.rows import COLUMNS, ID_COLUMNS, Row, Table, divided
@@ -104,13 +107,14 @@ def read_table(
     reader = _Reader(root, splits, found, missing_audio, findings)
     rows = [reader.row(place, number, record) for place, (number, record) in enumerate(records)]
     _check_ids(rows, findings)
+    check_orders(rows, findings)
     if findings:
         problems = problem_list(path, findings.lines())
         unstated = [task for task in found.columns.score_tasks if choices.scale_of(task) is None]
         hint = f"state the range of scores: {EXAMPLE}; nothing was written" if unstated else HINT
         raise DataError("\n  ".join([problems, *(f"note: {note}" for note in notes)]), hint=hint)
     made = divided(path, header, rows, draw or Draw(), transcribe=transcribe, ranges=found.ranges)
-    warnings = (*_misspelled(header), *notes, *found.notes, *made.warnings)
+    warnings = (*_misspelled(header), *notes, *found.notes, *order_warnings(header, rows), *made.warnings)
     made = replace(made, classes=found.classes, ranges=own_ranges(found.ranges))
     return replace(made, warnings=warnings, choices=choices.to_json())
 
@@ -198,10 +202,17 @@ class _Reader:
         if split != "private":
             for problem in self.labels.missing(record):
                 findings.add(problem, number)
-        segment = self._segment(number, record, path) if path else None
+        start, end = self._times(number, record)
+        segment = Segment(path, start, end, self._channel(number, record.get("channel", ""))) if path else None
+        # MELD's clips are whole, whatever their times in the episode.
+        times = episode_times(record) if start is None and end is None else (start, end)
         groups = {name: record[name] for name in KNOWN_OF_SPEECH if record.get(name)}
         labels, ratings = self.labels.labels[place], self.labels.ratings[place]
-        return Row(number, id_, split, record.get("text", ""), labels, groups, segment, ratings)
+        row = Row(number, id_, split, record.get("text", ""), labels, groups, segment, ratings)
+        order = self._order(number, record.get("order", ""))
+        if "dialogue" not in groups:
+            return row  # has no place, and stays what it was before there were places
+        return replace(row, order=order, start=times[0], end=times[1])
 
     def _path(self, number: int, audio: str) -> Path:
         path = find_audio(self.root, audio) if audio else None
@@ -211,12 +222,19 @@ class _Reader:
             self.findings.add(why_missing(audio) or f"no such audio file in {self.root}", number, audio)
         return path or self.root / audio
 
-    def _segment(self, number: int, record: Mapping[str, str], path: Path) -> Segment:
+    def _times(self, number: int, record: Mapping[str, str]) -> tuple[float | None, float | None]:
         findings = self.findings
         start, end = (_seconds(name, record.get(name, ""), number, findings) for name in ("start", "end"))
         if start is not None and end is not None and end <= start:
             findings.add("end is not after start", number)
-        return Segment(path, start, end, self._channel(number, record.get("channel", "")))
+        return start, end
+
+    def _order(self, number: int, value: str) -> int | None:
+        try:
+            return order_of(value) if value else None
+        except ValueError as error:
+            self.findings.add(str(error), number)
+            return None
 
     def _channel(self, number: int, value: str) -> int | None:
         try:

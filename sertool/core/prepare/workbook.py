@@ -20,6 +20,7 @@ from sertool.core.files.signatures import STARTS, foreign_kind
 from sertool.core.formatting import first_few, plural, readable_size
 from sertool.core.prepare.columns import Rows, check_repeated, column_name, is_read
 from sertool.core.prepare.findings import Findings
+from sertool.core.prepare.places import EPISODE_TIMES
 
 SUFFIX = ".xlsx"
 LARGEST = 256 * 10**6  # bytes of all parts unpacked: a million rows of ten columns have some 300 MB
@@ -163,7 +164,7 @@ def _fill(path: Path, sheet: Any, header: Sequence[str], rows: Rows, formulas: F
 
 
 def _text(value: Any, name: str, number: int, findings: Findings) -> str:
-    if isinstance(value, _TIMES):
+    if isinstance(value, _TIMES) and name not in EPISODE_TIMES:
         findings.add(f"{name} is a date or a time for the spreadsheet: format the column as text", number, str(value))
         return ""
     return text_of(value)

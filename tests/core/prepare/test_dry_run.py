@@ -60,7 +60,7 @@ def test_the_command_writes_nothing_but_its_result(folder, monkeypatch):
     assert found["format"] == "sertool-dry-run/1"
     assert [row["id"] for row in found["rows"]] == ["u1", "u2", "u3", "u4"]
     assert found["rows"][2] == {
-        **dict.fromkeys(("channel", "dialogue", "video", "gender", "fold")),
+        **dict.fromkeys(("channel", "dialogue", "video", "gender", "order", "fold")),
         **{"file": "wav/c.wav", "start": 0.1, "end": 0.4, "id": "u3", "split": "test", "speaker": "bob"},
         **{"session": "s2", "labels": {"emotion": "happy"}, "ratings": {}, "text": "Fine"},
     }

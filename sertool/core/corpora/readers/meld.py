@@ -14,6 +14,12 @@ def groups(key: str, split: str) -> dict[str, str]:
     return {"dialogue": f"{split}_{found[1]}"} if found else {}
 
 
+def order(key: str) -> int | None:
+    """Return the number of an utterance in its dialogue: 3 of ``dia12_utt3``."""
+    found = re.fullmatch(r"dia\d+_utt(\d{1,15})", key)
+    return int(found[1]) if found else None
+
+
 LAYOUT = PickleLayout(
     name="MELD",
     prefixes={"train": "train", "valid": "valid", "test": "test"},
@@ -23,4 +29,5 @@ LAYOUT = PickleLayout(
         ("sentiment", None): Task("sentiment", ("neutral", "positive", "negative"), "index"),
     },
     groups=groups,
+    order=order,
 )

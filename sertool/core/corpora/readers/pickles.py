@@ -33,6 +33,11 @@ VECTORS = "train_glove.npy"
 MOST_TIMES, MOST_BYTES = 4, 2**24
 
 
+def no_order(key: str) -> int | None:
+    """Return None, for keys that show no order."""
+    return None
+
+
 @dataclass(frozen=True)
 class PickleLayout:
     """File names, labels, tasks and groups of one data set in this layout.
@@ -44,6 +49,7 @@ class PickleLayout:
         tasks: tasks by (name, requested number of classes); the number is None if there is no choice.
         groups: function of (key, split) that returns speaker, session, dialogue and video, as far as a key shows them.
         unlabelled: splits without labels.
+        order: function of the key that returns the number of the utterance in its dialogue, if the key shows it.
     """
 
     name: str
@@ -52,6 +58,7 @@ class PickleLayout:
     tasks: Mapping[tuple[str, int | None], Task]
     groups: Callable[[str, str], Mapping[str, str]]
     unlabelled: tuple[str, ...] = field(default=())
+    order: Callable[[str], int | None] = no_order
 
     def files(self, split: str) -> dict[str, str]:
         """Return the file names of a split by content: ``sentences``, ``mels`` and the tasks."""
@@ -162,7 +169,7 @@ def _read_split(folder: Path, layout: PickleLayout, split: str, parts: _Parts, r
             continue
         words = values.words(key)
         labels = values.labels(key, tasks)
-        groups: dict[str, Any] = dict(layout.groups(key, split))
+        groups: dict[str, Any] = {**layout.groups(key, split), "order": layout.order(key)}
         parts.frames.append(values.frames(key))
         parts.utterances.append(Utterance(key, split, " ".join(words), clean_words(words), labels, **groups))
     if len(parts.utterances) == count:

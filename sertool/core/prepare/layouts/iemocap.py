@@ -19,7 +19,7 @@ Evaluation 42 (2008); the documentation that comes with the release; public read
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sertool.core.corpora.corpus import Rating
@@ -69,21 +69,23 @@ CLASSES = {
 }
 _NUMBER = r"(\d{1,3}(?:\.\d+)?)"
 _TURN = re.compile(
-    rf"\[[^]]*]\s+(Ses\d\d[FM]_\w{{1,40}}_[FM]\w{{1,9}})\s+(\w+)\s+\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*]"
+    rf"\[([^]]*)]\s+(Ses\d\d[FM]_\w{{1,40}}_[FM]\w{{1,9}})\s+(\w+)\s+\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*]"
 )
 _VOTE = re.compile(r"([CA])-(\w+)\s*:([^(]*)")
 _SCORE = re.compile(rf"(val|act|dom)\s+{_NUMBER}")
 # The times of some lines are missing. Lines of other form are remarks, such as "M: [LAUGHTER]".
-_TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+)\s*+(?:\[[^]]*])?+\s*+:\s*(.*)")
+_TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+)\s*+(?:\[([^]]*)])?+\s*+:\s*(.*)")
+_TIMES = re.compile(r"\s*(\d{1,6}(?:\.\d+)?)\s*-\s*(\d{1,6}(?:\.\d+)?)\s*")
 
 
 @dataclass
 class _Turn:
-    """A block of a file of labels."""
+    """A block of a file of labels; its times are seconds into the dialogue."""
 
     id: str
     emotion: str
     scores: Mapping[str, float]
+    times: tuple[float, float] | None
     ratings: dict[str, dict[str, Rating]] = field(default_factory=dict)
 
 
@@ -95,6 +97,7 @@ class _Session:
         split: its split.
         turns: turns with labels.
         texts: text by turn.
+        times: start and end by turn, as the transcriptions have them.
         untranscribed: dialogues with labels and without a transcription.
         recordings: recording by turn.
     """
@@ -102,6 +105,7 @@ class _Session:
     split: str
     turns: list[_Turn]
     texts: Mapping[str, str]
+    times: Mapping[str, tuple[float, float] | None]
     untranscribed: list[str]
     recordings: Mapping[str, Segment]
 
@@ -188,6 +192,8 @@ def _rows(session: _Session, found: Found, texts_alone: bool) -> Iterator[Row]:
             segment=None,
             ratings=turn.ratings or None,
         )
+        if times := session.times.get(turn.id) or turn.times:
+            row = replace(row, start=times[0], end=times[1])
         yield from (row,) if texts_alone else with_recording(row, session.recordings.get(turn.id), found)
 
 
@@ -205,10 +211,12 @@ def _read(session: Path, split: str, found: Found) -> _Session:
     labels, transcriptions = _dialogues(_labels(session)), _dialogues(session / "dialog" / "transcriptions")
     turns = [turn for path in labels for turn in _turns(path, split, found)]
     lines = [line for path in transcriptions for line in _lines(path)]
-    texts = {match[1]: match[2] for line in lines if (match := _TRANSCRIPT.fullmatch(line))}
+    spoken = [match for line in lines if (match := _TRANSCRIPT.fullmatch(line))]
+    texts = {match[1]: match[3] for match in spoken}
+    times = {match[1]: _times(match[2] or "") for match in spoken}
     transcribed = {path.stem for path in transcriptions}
     untranscribed = [path.stem for path in labels if path.stem not in transcribed]
-    return _Session(split, turns, texts, untranscribed, _recordings(session / "sentences" / "wav"))
+    return _Session(split, turns, texts, times, untranscribed, _recordings(session / "sentences" / "wav"))
 
 
 def _recordings(folder: Path) -> dict[str, Segment]:
@@ -234,15 +242,24 @@ def _turns(path: Path, split: str, found: Found) -> list[_Turn]:
     turns: list[_Turn] = []
     for number, line in enumerate(_lines(path), start=1):
         if match := _TURN.match(line):
-            id_, emotion, *scores = match.groups()
+            times, id_, emotion, *scores = match.groups()
             if emotion not in (*EMOTIONS, NO_AGREEMENT):
                 found.wrong("emotions that IEMOCAP does not have", f"{emotion} ({id_})")
-            turns.append(_Turn(id_, emotion, dict(zip(SCORES.values(), map(float, scores), strict=True))))
+            means = dict(zip(SCORES.values(), map(float, scores), strict=True))
+            turns.append(_Turn(id_, emotion, means, _times(times)))
         elif line.startswith("["):
             found.lacks_part("lines of labels that cannot be read", f"{path.name} line {number}")
         elif turns and (match := _VOTE.match(line)):
             _add_rating(turns[-1].ratings, *match.groups())
     return turns
+
+
+def _times(text: str) -> tuple[float, float] | None:
+    """Return start and end in seconds of ``006.2901-008.2357``; None unless the end comes after the start."""
+    if not (found := _TIMES.fullmatch(text)):
+        return None
+    start, end = map(float, found.groups())
+    return (start, end) if start < end else None
 
 
 def _add_rating(ratings: dict[str, dict[str, Rating]], kind: str, rater: str, says: str) -> None:

@@ -20,12 +20,14 @@ from sertool.core.formatting import first_few, plural
 from sertool.core.prepare.audio_paths import is_audio_name
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout, Found
 from sertool.core.prepare.layouts.files import files_below, is_video, read_csv, with_recording
+from sertool.core.prepare.places import EPISODE_TIMES, episode_times
 from sertool.core.prepare.rows import Row
 
 CLASSES = {"emotion": meld.EMOTIONS, "sentiment": ("neutral", "positive", "negative")}
 _SPLITS = {"train": "train", "dev": "valid", "test": "test"}  # as MELD names them, and as sertool does
 _TABLE = "_sent_emo.csv"
 _COLUMNS = {"emotion": "Emotion", "sentiment": "Sentiment"}
+_TIMES = dict(zip(("StartTime", "EndTime"), EPISODE_TIMES.values(), strict=True))
 _CLIP = re.compile(r"(final_videos_test)?(dia\d+_utt\d+)")
 _FOLDER = re.compile(r"(?:^|_)(train|dev|test)(?:_|$)", re.IGNORECASE)
 # Of the train clip, the index is missing, without which no program reads an MP4; the dev clip is in no archive.
@@ -109,7 +111,9 @@ def _utterances(table: Path, split: str, found: Found) -> Iterator[Row]:
         groups = dict(meld.groups(id_, _SPLITS[split]))
         speaker = {"speaker": cells["Speaker"].translate(_WINDOWS)} if cells["Speaker"] else {}
         text = cells["Utterance"].translate(_WINDOWS)
-        yield Row(None, id_, _SPLITS[split], text, labels, {**speaker, **groups}, None)
+        start, end = episode_times({name: cells.get(column, "") for column, name in _TIMES.items()})
+        known = {**speaker, **groups}
+        yield Row(*(None, id_, _SPLITS[split], text, labels, known, None), order=meld.order(id_), start=start, end=end)
 
 
 def _with_clip(row: Row, split: str, clips: Clips, found: Found) -> Iterator[Row]:
