@@ -9,12 +9,14 @@ with a shorter gap than ``merge`` between them are one; those shorter than ``sho
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment, read_blocks
+from sertool.core.features.sounds import MissingChannelError
 from sertool.core.features.voice_activity import CHUNK, SAMPLE_RATE, VoiceActivity, check_installed
 
 EACH = "each"  # the channel that stands for all, one by one
@@ -101,6 +103,20 @@ def cutting(settings: Segmentation, channel: str | None) -> Cutting:
     if not (channel.isascii() and channel.isdigit() and 1 <= int(channel) <= MOST_CHANNELS):
         raise UsageError(f"--channel: {channel!r:.60}, expected {EACH} or a number from 1 to {MOST_CHANNELS}")
     return Cutting(settings, int(channel))
+
+
+def channels_of(path: Path, stream: int | None = None) -> int:
+    """Count the channels of a recording, of which its first samples are decoded.
+
+    Raises:
+        DataError: it cannot be read, or has more than 64 channels.
+        UsageError: it needs the extra ``media``, which is not installed.
+    """
+    try:
+        next(read_blocks(Segment(path, channel=MOST_CHANNELS + 1, stream=stream), SAMPLE_RATE), None)
+    except MissingChannelError as error:
+        return error.there
+    raise DataError(f"{path}: has more than {MOST_CHANNELS} channels, too many for speakers")
 
 
 def speaker_of(channel: int) -> str:

