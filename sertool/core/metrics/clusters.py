@@ -127,19 +127,19 @@ def clusters_by(unit: str, names: Sequence[str | None], speakers: Sequence[str |
     if missing:
         counted = "each of them is alone" if unit == "dialogue" else f"they count as one {unit}"
         notes.append(f"the {unit} of {missing} of {len(names)} utterances is unknown: {counted}")
-    if not notes and unit != "speaker" and (recurring := _recurring(index, speakers)):
-        notes.append(f"{recurring}, so the intervals say nothing about other speakers")
+    if not notes and unit != "speaker" and (recurring := _recurring(index, speakers, unit)):
+        notes.append(f"{recurring}, so an interval says nothing about other speakers")
     return Clusters(index, len(keys), unit, tuple(name for _, name in keys), "; ".join(notes))
 
 
-def _recurring(index: IntArray, speakers: Sequence[str | None]) -> str:
+def _recurring(index: IntArray, speakers: Sequence[str | None], unit: str) -> str:
     """Say how many speakers are in several clusters; empty if each is in one only, or none is known."""
     pairs = {(name, own) for name, own in zip(speakers, index.tolist(), strict=True) if name}
     counts = Counter(name for name, _ in pairs)
     several = sum(number > 1 for number in counts.values())
     if not several:
         return ""
-    return f"{several:,} of {plural(len(counts), 'speaker')} {'is' if several == 1 else 'are'} in several of them"
+    return f"{several:,} of {plural(len(counts), 'speaker')} {'is' if several == 1 else 'are'} in several {unit}s"
 
 
 def _utterance_note(count: int) -> str:

@@ -10,6 +10,7 @@ from sertool.core.runs.prediction_files import ANOTHER, SAME, Spoken
 # First and last position, from 1: twice as many from one part to the next, for there are ever fewer long dialogues.
 TURNS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, None))
 TURN, BEFORE, CHANGE = "turn", "speaker before", "change"  # kinds of these slices
+KINDS = (TURN, BEFORE, CHANGE)
 NOBODY = "none"  # name of the slice that has no utterance before
 
 Mask = NDArray[np.bool_]

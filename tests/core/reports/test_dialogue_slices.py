@@ -10,6 +10,9 @@ from stored_sets import changed, in_dialogues, make_origin, make_set, only, repo
 from sertool.core.errors import UsageError
 from sertool.core.reports.compare.pairs import compare
 from sertool.core.reports.contents import SliceRow
+from sertool.core.reports.data_files import figure_rows
+from sertool.core.reports.html.page import render
+from sertool.core.reports.text.terminal import show
 from sertool.core.reports.wording import over_clusters
 
 KINDS = ("turn", "speaker before", "change")
@@ -92,6 +95,22 @@ def test_scores_have_error_and_agreement_by_place_and_no_change(tmp_path):
     errors = np.abs(own.ensemble_logits(len(own.logits)) - own.targets)[turns >= 16]
     assert rows["turn", "16 and later"].mae.value == pytest.approx(np.nanmean(errors, 0).mean())
     assert rows["turn", "16 and later"].ccc.low is not None
+    lines = show(report(tmp_path), 100)
+    header = lines[lines.index("by place in the dialogue") + 1]
+    assert header.replace(" ", "") == "utterancesCCC95%MAE95%"
+
+
+def test_a_terminal_and_the_page_show_places_of_a_run_and_its_twin(tmp_path):
+    for name, seed in (("context", 2), ("twin", 1)):
+        write_run(tmp_path / name, replace(in_dialogues(make_set("test", seed=seed)), origin=make_origin(run=name)))
+    made = report(tmp_path)
+    lines = show(made, 100)
+    assert lines.count("by place in the dialogue") == 2
+    assert sum(line.startswith("after a change of emotion ") for line in lines) == 2
+    page = render(made)
+    assert "Accuracy by place in the dialogue" in page  # side by side
+    assert "speaker of the utterance before" in page
+    assert ["slice", "turn: 2 to 3"] in [list(row[7:9]) for row in figure_rows(made)]
 
 
 def test_a_report_by_dialogue_names_its_unit_and_warns_of_recurring_speakers(tmp_path):
@@ -100,7 +119,7 @@ def test_a_report_by_dialogue_names_its_unit_and_warns_of_recurring_speakers(tmp
     assert (usual.sets["test"].unit, usual.sets["test"].clusters) == ("speaker", 10)
     own = asked.sets["test"]
     assert (own.unit, own.clusters) == ("dialogue", 20)
-    said = "10 of 10 speakers are in several of them, so the intervals say nothing about other speakers"
+    said = "10 of 10 speakers are in several dialogues, so an interval says nothing about other speakers"
     assert over_clusters(own) == f"intervals over 20 dialogues; {said}"
     assert own.metrics["accuracy"].value == usual.sets["test"].metrics["accuracy"].value
     assert own.metrics["accuracy"].low != usual.sets["test"].metrics["accuracy"].low

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sertool.core.metrics import Estimate
 from sertool.core.reports.contents import RunReport, SetReport, TaskReport
+from sertool.core.reports.dialogue_slices import KINDS
 from sertool.core.reports.html.views import RunView, SetView, columns_of
 from sertool.core.reports.probes import judged_metric
 from sertool.core.reports.wording import (
@@ -18,6 +19,7 @@ from sertool.core.reports.wording import (
     interval,
     metric_name,
     percent,
+    slice_name,
 )
 
 Cell = tuple[str, str]  # a figure and what is written small below it
@@ -46,6 +48,7 @@ def side_by_side(views: Sequence[RunView], task: TaskReport) -> SideBySide | Non
         "Each score": _scores(tests),
         f"{capitalised(metric_name(judged_metric(task.kind), task.kind))} falls by{in_points}": _falls(tests),
         "Probabilities": [("calibration error", tuple(map(_calibration, tests)))],
+        f"{capitalised(metric_name(headline(task.kind)[0], task.kind))} by place in the dialogue": _in_dialogues(tests),
         "Slices": [("weak slices", tuple(map(_weak, tests)))],
     }
     shown = (
@@ -100,6 +103,18 @@ def _falls(tests: Sequence[SetReport]) -> list[Row]:
     falls = [{row.name: _fall(row.drop, judged_metric(test.kind)) for row in test.probes} for test in tests]
     names = dict.fromkeys(name for own in falls for name in own)
     return [(name, tuple(own.get(name, EMPTY) for own in falls)) for name in names]
+
+
+def _in_dialogues(tests: Sequence[SetReport]) -> list[Row]:
+    """Return a row for each place in the dialogue that a run has figures of: the accuracy, or the CCC of scores."""
+    found = []
+    for test in tests:
+        figures = [(row.kind, row.name, row.accuracy, "accuracy") for row in test.slices]
+        figures += [(row.kind, row.name, row.ccc, "ccc") for row in test.score_slices]
+        shown = (own for own in figures if own[0] in KINDS)
+        found.append({slice_name(kind, name): _estimated(own, metric) for kind, name, own, metric in shown})
+    names = dict.fromkeys(name for own in found for name in own)
+    return [(name, tuple(own.get(name, EMPTY) for own in found)) for name in names]
 
 
 def _fall(drop: Estimate, metric: str) -> Cell:
