@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sertool.core.metrics import FEWEST, choose_clusters, clusters_of, few_clusters
-from sertool.core.metrics.clusters import UNITS
+from sertool.core.metrics.clusters import UNITS, clusters_by
 
 MANY, TWO, ONE = [f"x{n % 6}" for n in range(12)], ["a", "b"] * 6, ["a"] * 12
 THREE, FOUR = ["a", "b", "c"] * 4, ["a", "b", "c", "d"] * 3
@@ -106,3 +106,38 @@ def test_the_sentence_about_few_clusters():
 
 def test_validation_is_called_so():
     assert few_clusters(2, "speaker", "valid").startswith("2 validation speakers: too few")
+
+
+NAMES = st.lists(st.tuples(st.none() | st.sampled_from("abcdefg"), st.none() | st.sampled_from("xyz")), min_size=1)
+
+
+@given(pairs=NAMES, unit=st.sampled_from(UNITS))
+def test_a_unit_that_is_asked_for_keeps_its_clusters_whole(pairs, unit):
+    names, speakers = map(list, zip(*pairs, strict=True))
+    found = clusters_by(unit, names, speakers)
+    of = dict(zip(names, found.index.tolist(), strict=True))
+    for name, own in zip(names, found.index.tolist(), strict=True):
+        if name is not None:
+            assert own == of[name]
+            assert found.names[own] == name
+    missing = names.count(None)
+    unknown = missing if unit == "dialogue" else min(missing, 1)  # without a dialogue each is alone
+    assert found.number == len(set(found.index.tolist())) == len(found.names) == len(set(names) - {None}) + unknown
+    assert found.few == (found.number < FEWEST)
+    assert (FEW in found.note) == found.few
+
+
+@pytest.mark.parametrize(
+    ("unit", "names", "speakers", "note"),
+    [
+        ("dialogue", MANY, MANY, ""),  # whole speakers in each
+        ("dialogue", MANY, TWO, "2 of 2 speakers are in several dialogues, so an interval says nothing about other "
+         "speakers"),
+        ("video", MANY, [None] * 12, ""),
+        ("speaker", HOLES, HOLES, "the speaker of 1 of 12 utterances is unknown: they count as one speaker"),
+        ("dialogue", HOLES, ONE, "the dialogue of 1 of 12 utterances is unknown: each of them is alone"),
+        ("session", TWO, ONE, f"2 sessions: {FEW}"),
+    ],
+)  # fmt: skip
+def test_what_limits_intervals_over_a_unit_that_is_asked_for(unit, names, speakers, note):
+    assert clusters_by(unit, names, speakers).note == note
