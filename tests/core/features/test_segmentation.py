@@ -43,7 +43,7 @@ def test_sentences_are_found_between_pauses():
 )
 @settings(max_examples=25, deadline=None)
 def test_spans_keep_the_rules_however_the_samples_come(sizes, shortest, more, padding, merge):
-    longest = max(1, 2 * (shortest + padding) + 0.2, 2 * merge) + more
+    longest = max(1, 2 * (shortest + padding) + 0.4, 2 * merge) + more
     chosen = Segmentation(shortest, longest, padding, merge)
     samples = joined((1, 4), 0.4)[0]
     found = spans(samples, chosen)
@@ -136,7 +136,7 @@ def test_samples_that_are_no_numbers_are_refused():
         ({"padding": -1}, "--padding: -1 s, expected 0 to 10 s"),
         ({"merge": 61}, "--merge: 61 s, expected 0 to 60 s"),
         ({"threshold": 1}, "threshold: 1, expected 0.05 to 0.95"),
-        ({"shortest": 8}, "--longest: 15 s, expected at least 16.4 s: twice --shortest (8 s) and --padding (0.1 s)"),
+        ({"shortest": 8}, "--longest: 15 s, expected at least 16.6 s: twice --shortest (8 s) and --padding (0.1 s)"),
         ({"merge": 8}, "--merge: 8 s, expected at most half of --longest, 7.5 s"),
     ],
 )
