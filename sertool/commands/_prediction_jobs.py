@@ -3,11 +3,11 @@
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sertool.commands._console import console, counting, say
 from sertool.commands._outputs import Outputs
-from sertool.commands._predictions import json_lines
+from sertool.commands._predictions import json_lines, predictions_table, show
 from sertool.core.formatting import plural
 from sertool.core.inference.prediction import Prediction, check_abstaining
 from sertool.core.inference.results import Cells, prediction_rows
@@ -32,6 +32,56 @@ def _uncounted(done: int, total: int) -> None:
     """Show no progress."""
 
 
+class Form:
+    """Writes predictions of whole inputs.
+
+    Attributes:
+        inputs: noun for several inputs.
+        options: options whose results the form writes itself when all predictions are there.
+    """
+
+    inputs: str = "recordings"
+    options: tuple[str, ...] = ()
+
+    def rows(self, opened: "Predictor", predictions: "Sequence[Prediction]", abstain: float | None) -> list[Cells]:
+        """Return a header and a row for each prediction."""
+        return prediction_rows(opened.classes, predictions, abstain, scores=bool(opened.ranges))
+
+    def lines(self, predictions: "Sequence[Prediction]", abstain: float | None) -> str:
+        """Write a line of JSON for each prediction."""
+        return json_lines(predictions, abstain)
+
+    def named(self, predictions: "Sequence[Prediction]") -> "Sequence[Prediction]":
+        """Return the predictions by the names that messages give them."""
+        return predictions
+
+    def table(
+        self,
+        opened: "Predictor",
+        predictions: "Sequence[Prediction]",
+        abstain: float | None,
+        refused: "Sequence[RefusedClip]",
+    ) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return predictions_table(opened, predictions, abstain, refused)
+
+    def show(
+        self,
+        opened: "Predictor",
+        predictions: "Sequence[Prediction]",
+        abstain: float | None,
+        width: int | None,
+        places: "Sequence[str]",
+    ) -> list[str]:
+        """Format the predictions for a terminal."""
+        return show(opened, predictions, abstain, width, places)
+
+    def finish(
+        self, files: Outputs, opened: "Predictor", predictions: "Sequence[Prediction]", abstain: float | None
+    ) -> None:
+        """Write the results of ``options``."""
+
+
 @dataclass(frozen=True)
 class PredictionJob:
     """Inputs and the model that predicts them.
@@ -43,6 +93,7 @@ class PredictionJob:
         precision: device and number format.
         cluster: runs the job on a cluster; None: this process does.
         skip_bad: leave out inputs that cannot be used.
+        form: how predictions are written.
     """
 
     opened: "Predictor"
@@ -51,6 +102,7 @@ class PredictionJob:
     precision: "Precision"
     cluster: "Launcher | None"
     skip_bad: bool
+    form: Form
 
     @property
     def is_long(self) -> bool:
@@ -60,7 +112,9 @@ class PredictionJob:
         return len(self.inputs.clips) > SHARD
 
     def run(self, files: Outputs, abstain: float | None, *, raw: bool) -> "Results":
-        """Predict the inputs and write those of ``GROWING``; return the predictions and the inputs that were left out.
+        """Predict the inputs; return the predictions and the inputs that were left out.
+
+        Results of ``GROWING`` are written, and those that the form writes itself.
 
         Args:
             files: results.
@@ -75,17 +129,18 @@ class PredictionJob:
         from sertool.core.files.csv_text import csv_text
 
         check_abstaining(abstain, self.opened.ranges, "--abstain")
-        if self.is_long and any(option in files for option in GROWING):
+        if self.is_long and any(option in files for option in (*GROWING, *self.form.options)):
             return self._grow(files, abstain, raw=raw)
         predictions, bad = self._read_first()
         files.write("--csv", csv_text(self._rows(predictions, abstain), raw=raw))
-        files.write("--jsonl", json_lines(predictions, abstain))
+        files.write("--jsonl", self.form.lines(predictions, abstain))
+        self.form.finish(files, self.opened, predictions, abstain)
         return predictions, bad
 
     def _read_first(self) -> "Results":
         """Read all inputs, then predict them."""
         clips = self.inputs.clips
-        with counting("recordings") if len(clips) >= MANY else nullcontext(_uncounted) as progress:
+        with counting(self.form.inputs) if len(clips) >= MANY else nullcontext(_uncounted) as progress:
             if self.cluster is not None:
                 return self._collected(self._shards(), progress)
             with self.precision.threaded(self.listener.frontends.threads(self.precision.cores)):
@@ -105,7 +160,7 @@ class PredictionJob:
 
         with ExitStack() as stack:
             journal = None
-            if place := files.first_file(GROWING):
+            if place := files.first_file((*GROWING, *self.form.options)):
                 identity = job_identity(self.opened, self.listener, self.inputs.clips, self.precision)
                 journal = stack.enter_context(open_journal(journal_path(place), identity))
                 if journal.done:
@@ -121,17 +176,19 @@ class PredictionJob:
                         _, *rows = self._rows(shard.predictions, abstain)
                         add["--csv"](csv_text(rows, raw=raw))
                     if "--jsonl" in add:
-                        add["--jsonl"](json_lines(shard.predictions, abstain))
+                        add["--jsonl"](self.form.lines(shard.predictions, abstain))
                     yield shard
 
-            progress = stack.enter_context(counting("recordings"))
+            progress = stack.enter_context(counting(self.form.inputs))
             result = self._collected(written(), progress)
+            # Before the journal ends, so that a command killed here does not predict all again.
+            self.form.finish(files, self.opened, result[0], abstain)
             if journal is not None:
                 journal.end()
             return result
 
     def _rows(self, predictions: "Sequence[Prediction]", abstain: float | None) -> list[Cells]:
-        return prediction_rows(self.opened.classes, predictions, abstain, scores=bool(self.opened.ranges))
+        return self.form.rows(self.opened, predictions, abstain)
 
     def _shards(self, journal: "Journal | None" = None) -> "Iterator[PredictedShard]":
         from sertool.core.inference.shards import predict_shards

@@ -1,7 +1,7 @@
 """Predictions shown on a terminal and written to files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ def show(
     from sertool.core.inference.predictor import SHARD
 
     if len(predictions) == 1:
-        return [_title(opened, predictions), *_bars(predictions[0], abstain)]
+        return [title(opened, predictions), *_bars(predictions[0], abstain)]
     limit = LINES if width is not None and len(predictions) > SHARD else None
     names = {own.name for own in predictions}
     # All classes if they fit beside a name of readable length, else the two most probable ones; or all intervals.
@@ -55,14 +55,14 @@ def show(
     if width is not None and _least_width(grid) > width:
         grid = _grid(opened, predictions, abstain, limit, every=False)
     if len(names) == 1 and have_times(predictions):  # windows of one recording: its name once, above
-        title = [_title(opened, predictions), printable(names.pop())]
+        head = [title(opened, predictions), printable(names.pop())]
         grid = [row[1:] for row in grid]
     else:
-        title = [_title(opened, predictions)]
+        head = [title(opened, predictions)]
         grid = _cut_names(grid, width)
     rest = [] if limit is None else [_others(len(predictions) - limit, places)]
     counts = count_answers(predictions, abstain)
-    return [*title, "", *padded(_columns(grid), named=grid[0][0] == NAMES), *rest, "", counts]
+    return [*head, "", *padded(_columns(grid), named=grid[0][0] == NAMES), *rest, "", counts]
 
 
 def _others(number: int, places: Sequence[str]) -> str:
@@ -71,7 +71,8 @@ def _others(number: int, places: Sequence[str]) -> str:
     return printable(f"... and {number:,} more{where}")
 
 
-def _title(opened: "Predictor", predictions: Sequence[Prediction]) -> str:
+def title(opened: "Predictor", predictions: Sequence[Prediction]) -> str:
+    """Name the model, and say whether its predictions are calibrated."""
     return f"{opened.title} · {how_calibrated(predictions, opened.calibrated_on)}"
 
 
@@ -171,8 +172,17 @@ def predictions_table(
     predictions: Sequence[Prediction],
     abstain: float | None,
     refused: Sequence["RefusedClip"],
+    more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return everything as plain data; the predicted class is included even if the answer is unsure."""
+    """Return everything as plain data; the predicted class is included even if the answer is unsure.
+
+    Args:
+        opened: the model that made them.
+        predictions: the predictions.
+        abstain: probability below which the answer is unsure; None: never.
+        refused: inputs that were left out.
+        more: further fields of predictions, by their names.
+    """
     calibration, intervals = opened.calibration, opened.intervals
     return {
         "name": opened.trained.name,
@@ -190,7 +200,7 @@ def predictions_table(
         "temperature": None if calibration is None else calibration.temperature,
         "intervals": None if intervals is None else _intervals_table(intervals),
         "abstain": abstain,
-        "predictions": [_entry(own, abstain) for own in predictions],
+        "predictions": [_entry(own, abstain, more) for own in predictions],
         "left_out": [{"id": item.name, "reason": item.reason} for item in refused],
     }
 
@@ -206,13 +216,23 @@ def _intervals_table(own: "Intervals") -> dict[str, Any]:
     }
 
 
-def json_lines(predictions: Sequence[Prediction], abstain: float | None) -> str:
-    """Write a line of JSON for each prediction, with the fields that it has in ``predictions`` of the whole result."""
-    entries = (json.dumps(_entry(own, abstain), ensure_ascii=False, allow_nan=False) for own in predictions)
+def json_lines(
+    predictions: Sequence[Prediction], abstain: float | None, more: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """Write a line of JSON for each prediction, with the fields that it has in ``predictions`` of the whole result.
+
+    Args:
+        predictions: the predictions.
+        abstain: probability below which the answer is unsure; None: never.
+        more: further fields, by the name of the prediction.
+    """
+    entries = (json.dumps(_entry(own, abstain, more), ensure_ascii=False, allow_nan=False) for own in predictions)
     return "".join(f"{entry}\n" for entry in entries)
 
 
-def _entry(own: Prediction, abstain: float | None) -> dict[str, Any]:
+def _entry(
+    own: Prediction, abstain: float | None, more: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
     fields = asdict(own)
     del fields["ranges"]  # the same for all
-    return {"id": fields.pop("name"), "unsure": own.unsure(abstain), **fields}
+    return {"id": fields.pop("name"), "unsure": own.unsure(abstain), **fields, **(more or {}).get(own.name, {})}

@@ -1,7 +1,8 @@
 """``sertool predict``: predict the classes or the scores of recordings and texts with a trained ensemble."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,13 +11,15 @@ from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-from sertool.commands._prediction_jobs import PredictionJob
-from sertool.commands._predictions import left_out, predictions_table, show
+from sertool.commands._prediction_jobs import Form, PredictionJob
+from sertool.commands._predictions import left_out
+from sertool.commands._timelines import Places, cut_inputs, places_of
 from sertool.core.formatting import printable
 from sertool.core.inference.prediction import Prediction
 
 if TYPE_CHECKING:
-    from sertool.core.inference.clips import RefusedClip
+    from sertool.core.features.segmentation import Cutting
+    from sertool.core.inference.clips import Inputs, RefusedClip
     from sertool.core.inference.predictor import Predictor
 
 AudioArgument = Annotated[
@@ -48,6 +51,21 @@ JsonLinesOption = Annotated[
 ]
 
 
+TranscribeOption = Annotated[
+    str | None, option("--transcribe", "faster-whisper model that writes the texts of segments.", "MODEL")
+]
+LanguageOption = Annotated[
+    str | None, option("--language", "Language for --transcribe, such as de. Default: detected.", "CODE")
+]
+SrtOption = Annotated[Path | None, option("--srt", "Write segments as subtitles, SubRip.", "FILE|DIR")]
+VttOption = Annotated[Path | None, option("--vtt", "Write segments as subtitles, WebVTT.", "FILE|DIR")]
+AudacityOption = Annotated[Path | None, option("--audacity", "Write segments as labels of Audacity.", "FILE|DIR")]
+RttmOption = Annotated[Path | None, option("--rttm", "Write who speaks when as RTTM; with --channel each.", "FILE|DIR")]
+HtmlOption = Annotated[
+    Path | None, option("--html", "Write a page that shows and plays the segments, offline.", "FILE|DIR")
+]
+
+
 def predict(
     name: options.Run,
     audio: AudioArgument = None,
@@ -55,6 +73,14 @@ def predict(
     table: TableOption = None,
     window: WindowOption = None,
     hop: HopOption = None,
+    segment: options.Cut = False,
+    shortest: options.Shortest = None,
+    longest: options.Longest = None,
+    padding: options.Padding = None,
+    merge: options.Merge = None,
+    channel: options.Channel = None,
+    transcribe: TranscribeOption = None,
+    language: LanguageOption = None,
     abstain: AbstainOption = None,
     members: options.Members = None,
     stream: options.Stream = None,
@@ -63,6 +89,11 @@ def predict(
     raw_csv: options.RawCsv = False,
     jsonl: JsonLinesOption = None,
     json: options.Json = None,
+    srt: SrtOption = None,
+    vtt: VttOption = None,
+    audacity: AudacityOption = None,
+    rttm: RttmOption = None,
+    html: HtmlOption = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     device: options.Device = "auto",
@@ -76,16 +107,76 @@ def predict(
     Shows the predicted class and the probability of every class, or each score with its interval. All inputs are read
     first: if one of them cannot be used, the command stops before anything is predicted. With more than 512 inputs,
     --csv and --jsonl grow while the command works; the same command goes on after it was cut off.
+
+    With --segment, long recordings are cut at pauses: the time line of each is shown, and written as asked for.
     """
-    from sertool.core.inference.clips import check_window, collect
+    given = _Given(audio or [], text, table, stream, window, hop)
+    cuts = options.cutting_of(segment, shortest, longest, padding, merge, channel)
+    shown = {"--srt": srt, "--vtt": vtt, "--audacity": audacity, "--rttm": rttm, "--html": html}
+    excluded = {"--window": window, "--hop": hop, "--table": table, "--text": text}
+    places = places_of(cuts, shown, given.audio, {**excluded, "--transcribe": transcribe, "--language": language})
+    results = {"--csv": csv, "--jsonl": jsonl, "--json": json}
+    asked = _Asked(output / name, data, members, abstain, skip_bad, raw_csv, cuts, transcribe, language)
+    _predict(given, asked, _Computing(device, precision or "fp32", launcher, address, gpus_each), results, places)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Inputs as they were given."""
+
+    audio: list[Path]
+    text: str | None
+    table: Path | None
+    stream: int | None
+    window: float | None
+    hop: float | None
+
+    def collect(self) -> "Inputs":
+        """Collect the clips; standard input is read for a dash."""
+        from sertool.core.inference.clips import collect
+
+        words = _read_words() if self.text == "-" else self.text
+        return collect(self.audio, words, self.table, divided=self.window is not None, stream=self.stream)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The model, and how its predictions are made and written."""
+
+    run: Path
+    data: Path
+    members: int | None
+    abstain: float | None
+    skip_bad: bool
+    raw_csv: bool
+    cutting: "Cutting | None"
+    transcribe: str | None
+    language: str | None
+
+
+@dataclass(frozen=True)
+class _Computing:
+    """Where and in which number format to compute."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "tf32", "bf16"]
+    launcher: Literal["local", "ray"]
+    address: str | None
+    gpus_each: float
+
+
+def _predict(
+    given: _Given, asked: _Asked, computing: _Computing, results: "dict[str, Path | None]", places: Places
+) -> None:
+    """Predict, write and show."""
+    from sertool.core.inference.clips import check_window
 
     # Mistakes in options and tables are found before torch is imported and the model is opened.
-    check_window(window, hop)
-    check_abstain(abstain)
-    words = _read_words() if text == "-" else text
-    inputs = collect(audio or [], words, table, divided=window is not None, stream=stream)
-    read = filter(None, (output / name, table, *(clip.audio for clip in inputs.clips)))
-    files = Outputs({"--csv": csv, "--jsonl": jsonl, "--json": json}, read)
+    check_window(given.window, given.hop)
+    check_abstain(asked.abstain)
+    inputs = given.collect()
+    read = [asked.run, given.table, *(clip.audio for clip in inputs.clips)]
+    files = Outputs({**results, **places.files()}, filter(None, read), places.folders())
     talk = console()
     for note in inputs.notes:
         say(talk, f"note: {printable(note)}")
@@ -95,19 +186,23 @@ def predict(
     from sertool.core.inference.notes import notes
     from sertool.core.inference.predictor import open_predictor
 
-    with open_launcher(launcher, address, gpus_each) as where:
-        cluster = where if launcher == "ray" else None
-        chosen = where.choose(device, precision or "fp32")
+    with open_launcher(computing.launcher, computing.address, computing.gpus_each) as where:
+        cluster = where if computing.launcher == "ray" else None
+        chosen = where.choose(computing.device, computing.precision)
         if cluster is None:
             say_kernels(talk, chosen.device)
         # On a cluster the workers compute; to open the model here, a CPU is enough.
-        opened = open_predictor(output / name, data, members, chosen if cluster is None else choose("cpu", "fp32"))
-        listener = opened.listener(window, hop)
-        job = PredictionJob(opened, listener, inputs, chosen, cluster, skip_bad=skip_bad)
-        predictions, bad = job.run(files, abstain, raw=raw_csv)
-    for line in notes(opened, listener, inputs.clips, predictions):
+        here = chosen if cluster is None else choose("cpu", "fp32")
+        opened = open_predictor(asked.run, asked.data, asked.members, here)
+        listener = opened.listener(given.window, given.hop)
+        form = Form()
+        if asked.cutting is not None:
+            inputs, form = cut_inputs(inputs, asked.cutting, listener, places, skip_bad=asked.skip_bad)
+        job = PredictionJob(opened, listener, inputs, chosen, cluster, asked.skip_bad, form)
+        predictions, bad = job.run(files, asked.abstain, raw=asked.raw_csv)
+    for line in notes(opened, listener, inputs.clips, form.named(predictions), segmented=asked.cutting is not None):
         say(talk, line)
-    _finish(files, opened, predictions, bad, abstain)
+    _finish(files, form, opened, predictions, bad, asked.abstain)
 
 
 def _read_words() -> str:
@@ -125,14 +220,15 @@ def _read_words() -> str:
 
 def _finish(
     files: Outputs,
+    form: Form,
     opened: "Predictor",
     predictions: list[Prediction],
     bad: "list[RefusedClip]",
     abstain: float | None,
 ) -> None:
     """Write what needs all predictions, show them, and list the inputs that were left out."""
-    files.write_json("--json", "prediction", predictions_table(opened, predictions, abstain, bad))
-    files.show(show(opened, predictions, abstain, files.width(), files.places()))
+    files.write_json("--json", "prediction", form.table(opened, predictions, abstain, bad))
+    files.show(form.show(opened, predictions, abstain, files.width(), files.places()))
     for line in left_out(bad):
         say(console(), line)
 

@@ -11,12 +11,29 @@ from sertool.core.inference.predictor import Predictor
 from sertool.core.inference.trust import UNSURE, in_words
 
 
-def notes(opened: Predictor, listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:
-    """Describe what a user should know, the most serious first; a sentence per line of stderr."""
+def notes(
+    opened: Predictor,
+    listener: Listener,
+    clips: Sequence[Clip],
+    predictions: Sequence[Prediction],
+    *,
+    segmented: bool = False,
+) -> list[str]:
+    """Describe what a user should know, the most serious first; a sentence per line of stderr.
+
+    Args:
+        opened: the model.
+        listener: made the passages.
+        clips: the inputs.
+        predictions: their predictions.
+        segmented: the clips are recordings that were cut at pauses.
+    """
     silent = [own for own in predictions if own.silent]
     lines = [f"warning: {_of(silent, predictions)}: it contains no sound"] if silent else []
     lines += [f"warning: {line}" for line in first_lines(_remarks(predictions))]
-    lines += [f"note: {line}" for line in (*_inputs(listener, clips, predictions), *_lacking(opened, predictions))]
+    lines += [
+        f"note: {line}" for line in (*_inputs(listener, clips, predictions, segmented), *_lacking(opened, predictions))
+    ]
     return [*lines, *(f"note: {line}" for line in _trust(opened))]
 
 
@@ -56,7 +73,7 @@ def _remarks(predictions: Sequence[Prediction]) -> list[str]:
     return list(dict.fromkeys(printable(f"{own.name}: {own.remark}") for own in predictions if own.remark))
 
 
-def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:
+def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Prediction], segmented: bool) -> list[str]:
     lines = []
     for used, other in (("audio", "text"), ("text", "audio")):
         if not listener.uses(other) and any(getattr(clip, other) for clip in clips):
@@ -67,15 +84,21 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
             lines.append(f"{who}: predicted from {used} alone; the model was trained on both")
     alone = [own for own in predictions if own.speaker is None and "audio" in own.modalities]
     if listener.recipe.dataset.by_speaker and alone:
+        names = (
+            "--channel each takes every channel for a speaker"
+            if segmented
+            else ("a column 'speaker' of --table names the speakers")
+        )
         lines.append(
             f"{_of(alone, predictions)}: standardised by the recordings of the training, since fewer than two of the "
-            "speaker are here; a column 'speaker' of --table names the speakers"
+            f"speaker are here; {names}"
         )
     if cut := [own for own in predictions if "audio" in own.cut]:
         fits = math.floor(listener.seen * 10) / 10  # rounded down, so that the window fits
+        covers = f"--longest {fits:g} cuts it so that the model hears" if segmented else f"--window {fits:g} covers"
         lines.append(
             f"{_of(cut, predictions)}: longer than the {listener.seen:.1f} s that this model uses; the rest is "
-            f"ignored; --window {fits:g} covers all of it"
+            f"ignored; {covers} all of it"
         )
     if cut := [own for own in predictions if "text" in own.cut]:
         encoder, most = listener.recipe.text_frontend, listener.recipe.dataset.max_text_length
