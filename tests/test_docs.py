@@ -74,6 +74,7 @@ def test_a_shown_command_exists(page, command):
         assert words[:2] in (
             ["source", ".venv/bin/activate"],
             ["python", "tools/recipe_docs.py"],
+            ["python", "tools/dialogue_coverage.py"],
             ["python", "tools/interval_coverage.py"],
             ["python", "tools/score_coverage.py"],
             ["pip", "install"],
