@@ -39,6 +39,7 @@ def tables_for(
         task=trained.task,
         device=device,
         speakers=speakers,
+        context=trained.recipe.context,
     )
 
 

@@ -1,8 +1,9 @@
-"""Probes: predictions of the same members with a modality masked, or shuffled among the utterances.
+"""Probes: predictions of the same members with a modality or the context masked, or shuffled among the utterances.
 
 A model that predicts almost as well when every utterance has another one's audio makes no use of audio, whatever its
 architecture. Masking is how the models treat a missing modality. Shuffling leaves the distribution of each modality as
-it is, and only breaks the pairs of text and audio.
+it is, and only breaks the pairs of text and audio. Masked context leaves each utterance alone; shuffled context puts
+other utterances of the set in the place of the earlier ones, and leaves who spoke.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from jaxtyping import Float32
 from sertool.core.compute.device import Precision
 from sertool.core.inference.ensemble import Change, Ensemble, open_stack, stacked
 from sertool.core.models.inputs import lengths
+from sertool.core.recipe.schema import Recipe
 from sertool.core.training.batches import Tables
 
 SEED = 1  # of the shuffle; fixed, so that the probes of two runs can be compared
@@ -32,8 +34,13 @@ def probe(ensemble: Ensemble, name: str, precision: Precision) -> dict[str, Floa
     return {
         probed: stacked(ensemble, name, run(name, change))
         for probed, change in PROBES.items()
-        if probed.partition(" ")[0] in ensemble.experiment.recipe.dataset.modalities
+        if probed.partition(" ")[0] in _probed(ensemble.experiment.recipe)
     }
+
+
+def _probed(recipe: Recipe) -> list[str]:
+    """Return what the model is given: its modalities, and the context if it has one."""
+    return [*recipe.dataset.modalities, *(["context"] if recipe.context is not None else [])]
 
 
 def _mask_text(tables: Tables, rows: Sequence[int]) -> Tables:
@@ -76,6 +83,17 @@ def _shuffle_audio(tables: Tables, rows: Sequence[int]) -> Tables:
     )
 
 
+def _mask_context(tables: Tables, rows: Sequence[int]) -> Tables:
+    assert tables.dialogues is not None
+    return replace(tables, dialogues=tables.dialogues.masked())
+
+
+def _shuffle_context(tables: Tables, rows: Sequence[int]) -> Tables:
+    assert tables.dialogues is not None
+    order = _exchange(len(tables.text_mask), rows)
+    return replace(tables, dialogues=tables.dialogues.shuffled(order))
+
+
 def _exchange(number: int, rows: Sequence[int]) -> torch.Tensor:
     """Choose whose modality each of ``number`` utterances gets: another one's in ``rows``, elsewhere its own."""
     order = np.arange(number)
@@ -91,4 +109,6 @@ PROBES: Mapping[str, Change] = {
     "audio masked": _mask_audio,
     "text shuffled": _shuffle_text,
     "audio shuffled": _shuffle_audio,
+    "context masked": _mask_context,
+    "context shuffled": _shuffle_context,
 }

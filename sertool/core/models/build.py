@@ -9,11 +9,12 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
+from sertool.core.models.context import ContextLayer
 from sertool.core.models.layers import Embedding, reset
 from sertool.core.models.linear import LinearProbe
 from sertool.core.models.mat import MAT
 from sertool.core.models.mnt import MNT
-from sertool.core.recipe.schema import Model
+from sertool.core.recipe.schema import Context, Model
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 StackModel: TypeAlias = MAT | MNT | LinearProbe
@@ -52,8 +53,24 @@ class DataSizes:
         return self.audio_width // self.audio_layers
 
 
-def build(model: Model, sizes: DataSizes, members: int) -> StackModel:
+def build(model: Model, sizes: DataSizes, members: int, context: Context | None = None) -> StackModel:
     """Build a stack of E = ``members`` models whose parameters are not initialised yet."""
+    stack = _alone(model, sizes, members)
+    if context is not None:
+        # After all others, because stored optimizer states depend on the order of parameters.
+        stack.context = ContextLayer(
+            members=members,
+            width=stack.width,
+            hidden_size=model.hidden_size,
+            previous=context.previous,
+            speakers=context.speakers,
+            dropout=model.dropout_residual,
+        )
+    return stack
+
+
+def _alone(model: Model, sizes: DataSizes, members: int) -> StackModel:
+    """Build a stack that judges each utterance alone."""
     if model.architecture == "linear":
         return LinearProbe(
             members=members,
@@ -127,10 +144,10 @@ def sizes_in(shape: Callable[[str], Sequence[int] | None]) -> dict[str, int]:
     return sizes
 
 
-def outline(model: Model, sizes: DataSizes) -> StackModel:
+def outline(model: Model, sizes: DataSizes, context: Context | None = None) -> StackModel:
     """Build a stack of one on torch's meta device: it has shapes and no memory, whatever the sizes."""
     with torch.device("meta"):
-        return build(model, sizes, 1)
+        return build(model, sizes, 1, context)
 
 
 def check_members(outlined: nn.Module, states: Sequence[Mapping[str, Any]]) -> None:

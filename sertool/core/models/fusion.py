@@ -5,6 +5,7 @@ from typing import TypedDict
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sertool.core.models.context import InContext
 from sertool.core.models.inputs import Encoder, Inputs
 from sertool.core.models.kernels.noise import Noise, drop
 from sertool.core.models.layers import Attention, AttentionPool, FeedForward, LayerNorm, Linear
@@ -44,7 +45,7 @@ class TextBlock(SelfAttentionBlock):
         return self.norm2.join(text, self.ffn(text, noise), self.dropout, noise)
 
 
-class Fusion(nn.Module):
+class Fusion(InContext):
     """Base of the two architectures; a subclass adds layers over the audio and joins the modalities.
 
     Args:
@@ -80,7 +81,7 @@ class Fusion(nn.Module):
         dropout_residual: float,
         dropout_output: float,
     ) -> None:
-        super().__init__()
+        super().__init__(self.fused_hiddens * hidden_size)
         self.hidden_size = hidden_size
         self.dropout_output = dropout_output
         self.text_encoder, self.audio_encoder = (
@@ -96,20 +97,19 @@ class Fusion(nn.Module):
             "num_heads": num_heads,
             "dropout": dropout_residual,
         }
-        fused_size = self.fused_hiddens * hidden_size
         self.text_blocks = nn.ModuleList(TextBlock(**block) for _ in range(num_layers))
         self.text_pool, self.audio_pool = (
             AttentionPool(
                 members=members,
                 hidden_size=hidden_size,
                 ffn_size=ffn_size,
-                outputs=fused_size,
+                outputs=self.width,
                 dropout=dropout_residual,
             )
             for _ in range(2)
         )
-        self.norm = LayerNorm(members=members, width=fused_size)
-        self.classifier = Linear(members=members, inputs=fused_size, outputs=num_classes)
+        self.norm = LayerNorm(members=members, width=self.width)
+        self.classifier = Linear(members=members, inputs=self.width, outputs=num_classes)
         # Last, because stored optimizer states depend on the order of parameters.
         self.add_audio_layers(block, num_layers)
 
@@ -128,6 +128,6 @@ class Fusion(nn.Module):
             text = block(text, within_text, noise)
         return text, layout, *audio
 
-    def classify(self, fused: Float[Tensor, "E B F"], noise: Noise | None) -> Float[Tensor, "E B C"]:
+    def classify(self, vectors: Float[Tensor, "E B F"], noise: Noise | None = None) -> Float[Tensor, "E B C"]:
         """Compute logits from fused vectors: norm, dropout, linear."""
-        return self.classifier(drop(self.norm(fused), self.dropout_output, noise))  # type: ignore[no-any-return]
+        return self.classifier(drop(self.norm(vectors), self.dropout_output, noise))  # type: ignore[no-any-return]

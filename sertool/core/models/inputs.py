@@ -13,6 +13,36 @@ from sertool.core.models.layout import Layout, full_layout, packed_layout
 
 
 @dataclass(frozen=True)
+class Turns:
+    """Places of utterances in their dialogues, whose utterances follow each other in a batch.
+
+    Attributes:
+        earlier: number of rows before it that are its context.
+        speakers: number of its speaker; -1 where unknown.
+    """
+
+    earlier: Int64[Tensor, "*S E B"]
+    speakers: Int64[Tensor, "*S E B"]
+
+    def __getitem__(self, key: Any) -> "Turns":
+        """Return the turns of a step, or of some rows."""
+        return Turns(self.earlier[key], self.speakers[key])
+
+    def at(self, step: Int64[Tensor, "1"]) -> "Turns":
+        """Return the turns of the step that a tensor names, without waiting for its device."""
+        return Turns(self.earlier.index_select(0, step)[0], self.speakers.index_select(0, step)[0])
+
+    def copy_(self, other: "Turns") -> None:
+        """Copy other turns into these tensors, which a recorded step knows by their addresses."""
+        self.earlier.copy_(other.earlier, non_blocking=True)
+        self.speakers.copy_(other.speakers, non_blocking=True)
+
+    def to(self, device: torch.device) -> "Turns":
+        """Return the turns on another device."""
+        return Turns(self.earlier.to(device), self.speakers.to(device))
+
+
+@dataclass(frozen=True)
 class Inputs:
     """One batch for each member of a stack.
 
@@ -23,6 +53,7 @@ class Inputs:
         audio: frames.
         audio_mask: True where a frame is real.
         audio_lengths: on the CPU, or None.
+        turns: places in dialogues, for a model with context; None: no utterance has an earlier one.
     """
 
     text: Int64[Tensor, "E B L"] | Float[Tensor, "E B L D"]
@@ -31,6 +62,7 @@ class Inputs:
     audio: Float[Tensor, "E B T M"]
     audio_mask: Bool[Tensor, "E B T"]
     audio_lengths: Int64[Tensor, "E B"] | None
+    turns: Turns | None = None
 
 
 def lengths(mask: Bool[Tensor, "*S T"]) -> Int64[Tensor, "*S"]:
@@ -90,4 +122,4 @@ class Encoder(InputLayer):
         noise: Noise | None,
     ) -> tuple[Float[Tensor, "E P D"], Layout]:
         layout = full_layout(mask) if lengths is None else packed_layout(mask, lengths)
-        return self.lstm(self.enter(layout.pack(values), noise), layout), layout
+        return self.lstm(self.enter(layout.pack(values), noise), layout.step_sizes), layout

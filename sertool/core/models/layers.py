@@ -170,11 +170,12 @@ class LSTM(Stacked):
         bound = 1 / math.sqrt(self.weight_hh.shape[2])  # torch's default for LSTMs
         return dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), bound)
 
-    def forward(self, rows: Float[Tensor, "E P I"], layout: Layout) -> Float[Tensor, "E P D"]:
+    def forward(self, rows: Float[Tensor, "E P I"], step_sizes: tuple[int, ...]) -> Float[Tensor, "E P D"]:
+        """Compute the states; ``step_sizes`` are those of a :class:`~sertool.core.models.layout.Layout`."""
         bias = self.bias_ih + self.bias_hh
         if use_triton(rows, "lstm"):
-            return recurrence(affine(rows, self.weight_ih, None), bias, self.weight_hh, layout.step_sizes)
-        return recurrence(affine(rows, self.weight_ih, bias), None, self.weight_hh, layout.step_sizes)
+            return recurrence(affine(rows, self.weight_ih, None), bias, self.weight_hh, step_sizes)
+        return recurrence(affine(rows, self.weight_ih, bias), None, self.weight_hh, step_sizes)
 
 
 class LayerNorm(Stacked):

@@ -5,8 +5,9 @@ The probe shows how much of the answer the inputs give away without a model, so 
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
+from sertool.core.models.context import InContext
 from sertool.core.models.inputs import InputLayer, Inputs
 from sertool.core.models.kernels.noise import Noise, drop
 from sertool.core.models.layers import Linear
@@ -45,7 +46,7 @@ def moments(frames: Float[Tensor, "E B T I"], mask: Bool[Tensor, "E B T"]) -> Fl
     return torch.cat([mean, variance.clamp(min=LEAST_DEVIATION**2).sqrt()], dim=-1).squeeze(2)
 
 
-class LinearProbe(nn.Module):
+class LinearProbe(InContext):
     """A stack of E linear probes: ``Inputs`` -> logits (E, B, C).
 
     Args:
@@ -71,18 +72,21 @@ class LinearProbe(nn.Module):
         dropout_input: float,
         dropout_output: float,
     ) -> None:
-        super().__init__()
-        self.dropout_output = dropout_output
-        self.text_encoder, self.audio_encoder = (
+        encoders = [
             Moments(members=members, rows=rows, width=width, layers=layers, dropout=dropout_input)
             for rows, width, layers in ((text_rows, text_width, text_layers), (None, audio_width, audio_layers))
-        )
-        pooled = 2 * (self.text_encoder.width + self.audio_encoder.width)
-        self.classifier = Linear(members=members, inputs=pooled, outputs=num_classes)
+        ]
+        super().__init__(2 * sum(encoder.width for encoder in encoders))
+        self.dropout_output = dropout_output
+        self.text_encoder, self.audio_encoder = encoders
+        self.classifier = Linear(members=members, inputs=self.width, outputs=num_classes)
 
-    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
-        """Compute logits; ``noise`` gives the dropout masks while training."""
+    def vectors(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B F"]:
+        """Compute mean and deviation of both modalities; ``noise`` gives the dropout masks while training."""
         text = self.text_encoder(inputs.text, inputs.text_mask, inputs.text_lengths, noise)
         audio = self.audio_encoder(inputs.audio, inputs.audio_mask, inputs.audio_lengths, noise)
-        pooled = torch.cat([text, audio], dim=-1)
-        return self.classifier(drop(pooled, self.dropout_output, noise))  # type: ignore[no-any-return]
+        return torch.cat([text, audio], dim=-1)
+
+    def classify(self, vectors: Float[Tensor, "E B F"], noise: Noise | None = None) -> Float[Tensor, "E B C"]:
+        """Compute logits: dropout, linear."""
+        return self.classifier(drop(vectors, self.dropout_output, noise))  # type: ignore[no-any-return]

@@ -51,12 +51,12 @@ class MAT(Fusion):
     def add_audio_layers(self, block: BlockSizes, num_layers: int) -> None:
         self.audio_blocks = nn.ModuleList(CrossBlock(**block) for _ in range(num_layers))
 
-    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
-        """Compute logits; ``noise`` gives the dropout masks while training."""
+    def vectors(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B F"]:
+        """Compute the fused vectors (F = 2 D); ``noise`` gives the dropout masks while training."""
         text, text_layout, audio, audio_layout = self.encode(inputs, noise)
         within_audio, from_audio_to_text = pair(audio_layout, audio_layout), pair(audio_layout, text_layout)
         for block in self.audio_blocks:
             audio = block(audio, within_audio, text, from_audio_to_text, noise)
         # Both pools map to 2 D; their sum enters the classifier.
-        pooled = self.text_pool(text, text_layout, noise) + self.audio_pool(audio, audio_layout, noise)
-        return self.classify(pooled, noise)
+        fused: Tensor = self.text_pool(text, text_layout, noise) + self.audio_pool(audio, audio_layout, noise)
+        return fused

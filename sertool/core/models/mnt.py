@@ -44,8 +44,8 @@ class MNT(Fusion):
         # Each layer takes four vectors: gamma and beta of its two norms.
         self.modulation = Linear(members=block["members"], inputs=width, outputs=4 * width * num_layers)
 
-    def forward(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B C"]:
-        """Compute logits; ``noise`` gives the dropout masks while training."""
+    def vectors(self, inputs: Inputs, noise: Noise | None = None) -> Float[Tensor, "E B D"]:
+        """Compute the fused vectors; ``noise`` gives the dropout masks while training."""
         text, text_layout, audio, audio_layout = self.encode(inputs, noise)
         within_audio = pair(audio_layout, audio_layout)
         summary = self.text_pool(text, text_layout, noise)
@@ -53,4 +53,5 @@ class MNT(Fusion):
         pieces = self.modulation(summary).relu().chunk(len(self.audio_blocks), dim=-1)
         for block, piece in zip(self.audio_blocks, pieces, strict=True):
             audio = block(audio, audio_layout, within_audio, piece, noise)
-        return self.classify(summary + self.audio_pool(audio, audio_layout, noise), noise)
+        fused: Tensor = summary + self.audio_pool(audio, audio_layout, noise)
+        return fused

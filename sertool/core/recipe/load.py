@@ -121,6 +121,8 @@ def resolved(recipe: Recipe) -> str:
                 del content[section][key]
     if recipe.text_frontend == "words":
         del content["text_frontend"]
+    if recipe.context is None:
+        del content["context"]
     return dump_yaml(content)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from sertool.core.formatting import plural
 from sertool.core.metrics.classification import MAIN_METRICS, METRICS
 from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
 from sertool.core.recipe.dataset import TASKS as TASKS
@@ -138,6 +139,24 @@ class Model(Section):
         return 0 if self.architecture == "linear" else self.hidden_size
 
 
+class Context(Section):
+    """Earlier utterances of the dialogue that a model sees beside the one that it judges; never a later one."""
+
+    previous: Annotated[int, Field(ge=1, le=64)] = Field(
+        8, description="largest number of earlier utterances; each of them takes a step of a recurrent layer"
+    )
+    speakers: bool = Field(
+        True,
+        description="tell the model which of them have the speaker of the judged utterance; speakers that are not "
+        "known are a kind of their own",
+    )
+
+    @property
+    def title(self) -> str:
+        """Return the context in the words that a user reads."""
+        return plural(self.previous, "earlier utterance") + (" and their speakers" if self.speakers else "")
+
+
 class Training(Section):
     """Optimizer, schedule and seeds."""
 
@@ -251,6 +270,9 @@ class Recipe(Section):
     )
     splits: Splits = Field(Splits(), description="division into train, valid and test")
     model: Model = Field(Model(), description="architecture and sizes")
+    context: Context | None = Field(
+        None, description="earlier utterances of the dialogue that the model sees; null: each utterance is judged alone"
+    )
     training: Training = Field(Training(), description="optimizer, schedule and seeds")
     choices: list[str] = Field([], description="settings that are our choice because nothing was published")
     published: list[Published] = Field([], description="published figures, for comparison")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus
+from sertool.core.corpora.dialogues import check_undivided, dialogues_of
 from sertool.core.corpora.feature_sets import missing_frames
 from sertool.core.corpora.load import corpus_folder, load_for, task_of
 from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
@@ -112,6 +113,9 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
         check_recipe(dataset.words, corpus, folder)
     targets = targets_of(corpus, task)
     folds = make_folds(corpus, targets, recipe.splits)
+    if recipe.context is not None:
+        names = [utterance.dialogue for utterance in corpus.utterances]
+        check_undivided(dialogues_of(corpus.utterances), names, folds)
     hidden = seal(corpus, targets, folds)  # before anything else can see the labels of test
     visible, seen = without_labels(corpus, targets, hidden)
     if task.kind == "scores":
@@ -166,6 +170,7 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
         device=device,
         speakers=experiment.speakers,
         scores=[fold.scores for fold in inputs if fold.scores is not None],
+        context=experiment.recipe.context,
     )
 
 

@@ -195,7 +195,7 @@ class GroupTraining:
 
     def _begin(self, stack: StackPlan) -> StackState:
         members = stack.members
-        model = build(self.recipe.model, self.sizes, len(members))
+        model = build(self.recipe.model, self.sizes, len(members), self.recipe.context)
         initialise(model, [member.seed for member in members], [self.vectors[m.fold] for m in members])
         # Members are initialised first: new words and classes keep these random rows.
         if self.origin is not None:

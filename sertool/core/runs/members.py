@@ -173,10 +173,10 @@ def stack_of(trained: Trained, members: tuple[TrainedMember, ...]) -> StackModel
     sizes = _data_sizes(trained.recipe, rows, trained.text_width, trained.audio_width, trained.task)
     weights = [in_units(trained, member) for member in members]
     try:
-        check_members(outline(settings, sizes), weights)
+        check_members(outline(settings, sizes, trained.recipe.context), weights)
     except ValueError as error:
         raise DataError(f"{trained.name}: a checkpoint of another architecture: {error}") from error
-    model = build(settings, sizes, len(members))
+    model = build(settings, sizes, len(members), trained.recipe.context)
     load_members(model, weights)
     return model
 
@@ -207,7 +207,8 @@ def sizes_of(experiment: Experiment, inputs: Sequence[FoldInputs]) -> DataSizes:
 
 def new_stack(experiment: Experiment, inputs: Sequence[FoldInputs], members: int) -> StackModel:
     """Build a stack of the experiment's sizes, not yet initialised."""
-    return build(experiment.recipe.model, sizes_of(experiment, inputs), members)
+    recipe = experiment.recipe
+    return build(recipe.model, sizes_of(experiment, inputs), members, recipe.context)
 
 
 def _data_sizes(recipe: Recipe, rows: int, text_width: int | None, audio_width: int, task: Task) -> DataSizes:

@@ -228,7 +228,8 @@ def check_fits(experiment: Experiment, precision: Precision) -> None:
 
 def _parameters(experiment: Experiment) -> int:
     words = {word for utterance in experiment.corpus.utterances for word in utterance.words}
-    shape = outline(experiment.recipe.model, sizes_for(experiment, 1 + len(words)))
+    recipe = experiment.recipe
+    shape = outline(recipe.model, sizes_for(experiment, 1 + len(words)), recipe.context)
     return sum(parameter.numel() for parameter in shape.parameters())
 
 

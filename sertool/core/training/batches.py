@@ -18,8 +18,9 @@ from torch import Tensor
 from sertool.core.corpora.corpus import Corpus, Frames
 from sertool.core.corpora.tasks import Target, Task, Votes
 from sertool.core.corpora.vocabulary import Vocabulary
-from sertool.core.models.inputs import Inputs, lengths
-from sertool.core.recipe.schema import Dataset
+from sertool.core.models.inputs import Inputs, Turns, lengths
+from sertool.core.recipe.schema import Context, Dataset
+from sertool.core.training.dialogues import Dialogues, read_dialogues
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Tables:
         kind: ``single``, ``multi`` (0/1 for each class), ``soft`` (shares of raters), or ``scores`` (in their units).
         labels: classes that count as right, where ``kind`` is ``soft``; -1 without one.
         scores: mean and deviation of each fold's training scores, where ``kind`` is ``scores``.
+        dialogues: earlier utterances of each, for a model with context; else None.
     """
 
     text: Int64[Tensor, "V N L"] | Float[Tensor, "1 N L D"]
@@ -63,6 +65,7 @@ class Tables:
     kind: str = "single"
     labels: Int64[Tensor, "N"] | None = None
     scores: Float[Tensor, "F 2 C"] | None = None
+    dialogues: Dialogues | None = None
 
     @property
     def device(self) -> torch.device:
@@ -79,8 +82,13 @@ class Tables:
         return replace(self, **moved)
 
     def targets_at(self, rows: Int64[Tensor, "E B"], folds: Int64[Tensor, "E"]) -> Tensor:
-        """Return the targets of utterances ``rows``; scores standardised by the training scores of each fold."""
+        """Return the targets of utterances ``rows``; scores standardised by the training scores of each fold.
+
+        An utterance without a target, which may be the context of others, has the first class.
+        """
         targets = self.targets[rows]
+        if self.kind == "single":
+            return targets.clamp(min=0)  # no loss takes -1, not even where its weight is 0
         if self.scores is None:
             return targets
         mean, std = self.scores[folds].unsqueeze(2).unbind(1)
@@ -92,8 +100,11 @@ class Tables:
         statistics = self.scores[fold].to(outputs.device)
         return outputs * statistics[1] + statistics[0]
 
-    def gather(self, rows: Int64[Tensor, "E B"], folds: Sequence[int]) -> Inputs:
-        """Return the inputs of utterances ``rows`` (on the CPU), member e with the vocabulary of fold ``folds[e]``."""
+    def gather(self, rows: Int64[Tensor, "E B"], folds: Sequence[int], turns: Turns | None = None) -> Inputs:
+        """Return the inputs of utterances ``rows`` (on the CPU), member e with the vocabulary of fold ``folds[e]``.
+
+        ``turns`` are the places of the rows in the batch's dialogues; None: no utterance has an earlier one.
+        """
         text_lengths, audio_lengths = self.text_lengths[rows], self.audio_lengths[rows]
         words, frames = int(text_lengths.max()), int(audio_lengths.max())
         # Without what lies behind the longest, since nothing computes it: wide frames take long to copy.
@@ -104,11 +115,12 @@ class Tables:
             audio=self.audio[:, :frames],
             audio_mask=self.audio_mask[:, :frames],
         )
-        inputs = shorter.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device))
+        turns = None if turns is None else turns.to(self.device)
+        inputs = shorter.gather_full(rows.to(self.device), torch.tensor(folds, device=self.device), turns)
         return replace(inputs, text_lengths=text_lengths, audio_lengths=audio_lengths)
 
-    def gather_full(self, rows: Int64[Tensor, "E B"], folds: Int64[Tensor, "E"]) -> Inputs:
-        """Return inputs without lengths, for the full layout; rows and folds lie on the device, so nothing waits."""
+    def gather_full(self, rows: Int64[Tensor, "E B"], folds: Int64[Tensor, "E"], turns: Turns | None = None) -> Inputs:
+        """Return inputs without lengths, for the full layout; all arguments lie on the device, so nothing waits."""
         audio_mask = self.audio_mask[rows]
         audio = self.audio[rows]
         if self.mean is not None and self.std is not None:
@@ -118,7 +130,7 @@ class Tables:
             audio = standard
         # Frames have one table for all folds, so the fold's number is cut to 0 there.
         text = self.text[folds.clamp(max=len(self.text) - 1).unsqueeze(1), rows]
-        return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None)
+        return Inputs(text, self.text_mask[rows], None, audio, audio_mask, None, turns)
 
 
 def make_tables(
@@ -132,12 +144,16 @@ def make_tables(
     device: torch.device,
     speakers: Mapping[str, Standardization] | None = None,
     scores: Sequence[Standardization] = (),
+    context: Context | None = None,
 ) -> Tables:
     """Pad a corpus to the recipe's lengths and put it on the device.
 
     A modality that the recipe leaves out becomes one masked position, which the models treat as missing. With
     ``standardize: speaker``, the audio of a speaker without statistics in ``speakers`` takes the fold's. ``scores`` has
-    the mean and deviation of each fold's training scores.
+    the mean and deviation of each fold's training scores. With ``context`` the tables hold the dialogues.
+
+    Raises:
+        DataError: a position in a dialogue is given twice.
     """
     text, text_mask = _texts(corpus, vocabularies, dataset)
     use_audio = "audio" in dataset.modalities
@@ -168,6 +184,7 @@ def make_tables(
         kind="soft" if task.is_soft else task.kind,
         labels=_labels(targets).to(device) if task.is_soft else None,
         scores=torch.tensor([[own.mean, own.std] for own in scores]).to(device) if scores else None,
+        dialogues=None if context is None else read_dialogues(corpus.utterances, context.previous),
     )
 
 

@@ -17,9 +17,10 @@ from sertool.core.compute.device import Precision
 from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.errors import SertoolError
 from sertool.core.models.build import StackModel
-from sertool.core.models.inputs import Inputs
+from sertool.core.models.inputs import Inputs, Turns
 from sertool.core.models.kernels.noise import Noise
 from sertool.core.models.layers import LSTM, Linear
+from sertool.core.training.dialogues import pack_all
 from sertool.core.training.schedule import Schedule
 from sertool.core.training.steps import Stack
 
@@ -105,6 +106,7 @@ class StaticSteps:
         members = len(stack.folds)
         self.stack = stack
         self.index = schedule.index.to(device)
+        self.turns = None if schedule.packed is None else schedule.packed.turns.to(device)
         self.weights = torch.zeros(schedule.index.shape, device=device)
         self.sizes = torch.zeros(schedule.sizes.shape, device=device)
         self.rates = torch.zeros(schedule.rates.shape, device=device)
@@ -132,6 +134,8 @@ class StaticSteps:
         # Copied in place: the graph knows the addresses of these tensors.
         self.index.copy_(schedule.index, non_blocking=True)
         self.weights.copy_(schedule.weights(), non_blocking=True)
+        if self.turns is not None and schedule.packed is not None:
+            self.turns.copy_(schedule.packed.turns)
         self.sizes.copy_(schedule.sizes, non_blocking=True)
         self.rates.copy_(schedule.rates, non_blocking=True)
         self.updates.copy_(self.stack.adam.steps)
@@ -145,8 +149,9 @@ class StaticSteps:
         index, weight, sizes, rates = (
             part.index_select(0, self.counter)[0] for part in (self.index, self.weights, self.sizes, self.rates)
         )
+        turns = None if self.turns is None else self.turns.at(self.counter)
         with stack.precision.context():
-            logits = self.working.logits(stack.tables.gather_full(index, self.folds), self.noise)
+            logits = self.working.logits(stack.tables.gather_full(index, self.folds, turns), self.noise)
         loss = stack.loss(logits, index, weight, self.folds)
         self.working.zero_grad()
         loss.sum().backward()  # type: ignore[no-untyped-call]
@@ -171,15 +176,12 @@ class StaticForward:
     def __init__(self, stack: Stack, working: WorkingWeights, folds: Tensor, rows: Sequence[Tensor]) -> None:
         device = stack.tables.device
         self.stack, self.working, self.folds = stack, working, folds
-        self.lengths = [len(own) for own in rows]
-        batch = min(EVALUATION_ROWS, max(self.lengths))
-        steps = -(-max(self.lengths) // batch)
-        padded = torch.stack([torch.cat([own, own[:1].expand(steps * batch - len(own))]) for own in rows])
-        self.index = padded.view(len(rows), steps, batch).transpose(0, 1).contiguous().to(device)
+        index, turns, self.places = _passes(stack, rows)
+        self.index, self.turns = index.to(device), None if turns is None else turns.to(device)
         self.counter = torch.zeros(1, dtype=torch.int64, device=device)
         with torch.no_grad():
             like = self._logits()
-            self.logits = torch.zeros(steps, *like.shape, device=device)
+            self.logits = torch.zeros(len(index), *like.shape, device=device)
             self.step = record(self.plain_step, self.counter, None)
 
     @torch.no_grad()
@@ -190,12 +192,13 @@ class StaticForward:
         for _ in range(len(self.logits)):
             self.step()
         every = self.logits.transpose(0, 1).flatten(1, 2).cpu()
-        return [own[:length] for own, length in zip(every, self.lengths, strict=True)]
+        return [own[places] for own, places in zip(every, self.places, strict=True)]
 
     def _logits(self) -> Tensor:
         index = self.index.index_select(0, self.counter)[0]
+        turns = None if self.turns is None else self.turns.at(self.counter)
         with self.stack.precision.context():
-            logits = self.working.logits(self.stack.tables.gather_full(index, self.folds))
+            logits = self.working.logits(self.stack.tables.gather_full(index, self.folds, turns))
         return logits.float()
 
     @torch.no_grad()
@@ -203,6 +206,23 @@ class StaticForward:
         """Launch the operations of the next batch one by one."""
         self.logits.index_copy_(0, self.counter, self._logits().unsqueeze(0))
         self.counter += 1
+
+
+def _passes(stack: Stack, rows: Sequence[Tensor]) -> tuple[Tensor, Turns | None, list[Tensor]]:
+    """Divide each member's utterances into batches of a fixed size.
+
+    Returns:
+        The utterances (S, E, B); their turns, for a model with context; and for each member the places of its own
+        utterances among the S * B.
+    """
+    batch = min(EVALUATION_ROWS, max(map(len, rows)))
+    if (dialogues := stack.tables.dialogues) is not None:
+        packed = pack_all(dialogues, rows, batch)
+        return packed.index, packed.turns, packed.places()
+    steps = -(-max(map(len, rows)) // batch)
+    padded = torch.stack([torch.cat([own, own[:1].expand(steps * batch - len(own))]) for own in rows])
+    index = padded.view(len(rows), steps, batch).transpose(0, 1).contiguous()
+    return index, None, [torch.arange(len(own)) for own in rows]
 
 
 def record(step: Callable[[], None], counter: Tensor, noise: Noise | None) -> Callable[[], None]:

@@ -13,6 +13,7 @@ from sertool.core.compute.shortage import ran_out_of_memory
 from sertool.core.formatting import plural
 from sertool.core.models.build import StackModel, member_view
 from sertool.core.training.batches import Tables
+from sertool.core.training.dialogues import Dialogues, Packed, pack_all
 
 # Up to this hidden size a stack on a CPU is faster than its members one by one, and with one thread: an operation is
 # so short that calling it costs more than doing it. Larger members are faster side by side (docs/performance.md).
@@ -68,11 +69,11 @@ def _run_stack(
     model: StackModel, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
 ) -> list[Tensor]:
     """Run all members as one stack; a batch that does not fit into memory is halved."""
+    if tables.dialogues is not None:
+        return _run_dialogues(model, tables, tables.dialogues, rows, folds, precision)
     order = [_by_length(tables, own) for own in rows]
     longest = max(len(own) for own in rows)
-    batch = max(LEAST_ROWS, EVALUATION_ROWS // len(rows))
-    if precision.graphs:
-        batch = max(1, min(EVALUATION_ROWS, FULL_POSITIONS // (len(rows) * tables.audio.shape[1])))
+    batch = _batch(tables, len(rows), precision)
     each_fold = torch.tensor(folds, device=tables.device)
 
     def forward(start: int) -> Tensor:
@@ -110,6 +111,51 @@ def _run_stack(
     return results
 
 
+def _batch(tables: Tables, members: int, precision: Precision) -> int:
+    """Return the number of utterances in a batch."""
+    if precision.graphs:
+        return max(1, min(EVALUATION_ROWS, FULL_POSITIONS // (members * tables.audio.shape[1])))
+    return max(LEAST_ROWS, EVALUATION_ROWS // members)
+
+
+def _run_dialogues(
+    model: StackModel,
+    tables: Tables,
+    dialogues: Dialogues,
+    rows: Sequence[Tensor],
+    folds: Sequence[int],
+    precision: Precision,
+) -> list[Tensor]:
+    """Run all members as one stack with whole dialogues in a batch, or pieces of long ones."""
+    batch = _batch(tables, len(rows), precision)
+    each_fold = torch.tensor(folds, device=tables.device)
+
+    def forward(packed: Packed, step: int) -> Tensor:
+        index, turns = packed.index[step], packed.turns[step]
+        if precision.graphs:
+            inputs = tables.gather_full(index.to(tables.device), each_fold, turns.to(tables.device))
+        else:
+            inputs = tables.gather(index, folds, turns)
+        with precision.context():
+            logits: Tensor = model(inputs)
+        return logits.float().cpu()
+
+    while True:
+        packed = pack_all(dialogues, rows, batch)
+        try:
+            joined = torch.cat([forward(packed, step) for step in range(len(packed.index))], dim=1)
+            return [own[places] for own, places in zip(joined, packed.places(), strict=True)]
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+            if batch == 1:
+                what = f"one utterance of {plural(len(rows), 'member')} with its context"
+                raise out_of_memory(what, error, precision) from error
+        # After the handler nothing refers to the failed pass any more.
+        release_memory(precision.device)
+        batch //= 2
+
+
 def _run_side_by_side(
     model: StackModel, tables: Tables, rows: Sequence[Tensor], folds: Sequence[int], precision: Precision
 ) -> list[Tensor]:
@@ -117,14 +163,14 @@ def _run_side_by_side(
 
     Faster for large members on a CPU: no thread waits for another, and intermediate results stay in the cache.
     """
-    shares = -(-precision.cores // len(rows))
-    parts = [(member, share) for member in range(len(rows)) for share in range(shares)]
-    parts = [(member, share) for member, share in parts if len(rows[member]) > share]
+    number = -(-precision.cores // len(rows))
+    shares = [[own for own in _shares(tables, own, number) if len(own)] for own in rows]
+    parts = [(member, share) for member, own in enumerate(shares) for share in range(len(own))]
 
     def one(part: tuple[int, int]) -> Tensor:
         member, share = part
         alone = member_view(model, member)
-        return _run_stack(alone, tables, [rows[member][share::shares]], [folds[member]], precision)[0]
+        return _run_stack(alone, tables, [rows[member][shares[member][share]]], [folds[member]], precision)[0]
 
     workers = min(precision.cores, len(parts))
     with precision.threaded(precision.cores // workers), ThreadPoolExecutor(workers) as pool:
@@ -132,10 +178,18 @@ def _run_side_by_side(
     results = []
     for member, own in enumerate(rows):
         logits = torch.empty(len(own), done[member, 0].shape[-1])
-        for share in range(min(shares, len(own))):
-            logits[share::shares] = done[member, share]
+        for share, places in enumerate(shares[member]):
+            logits[places] = done[member, share]
         results.append(logits)
     return results
+
+
+def _shares(tables: Tables, rows: Tensor, number: int) -> list[Tensor]:
+    """Divide a member's utterances into ``number`` shares, which hold whole dialogues; returns places in ``rows``."""
+    if tables.dialogues is None:
+        return [torch.arange(len(rows))[first::number] for first in range(number)]
+    dialogue = tables.dialogues.home[rows, 0]
+    return [(dialogue % number == share).nonzero().squeeze(1) for share in range(number)]
 
 
 def _by_length(tables: Tables, rows: Tensor) -> Tensor:

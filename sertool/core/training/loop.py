@@ -216,7 +216,7 @@ def train_epoch(
         for m in members
     ]
     decays = [progress.decays for progress in state.progress]
-    schedule = plan_epoch(orders, settings, state.epoch, decays)
+    schedule = plan_epoch(orders, settings, state.epoch, decays, tables.dialogues)
     stack = Stack(state.model, state.adam, [m.fold for m in members], tables, settings, class_weights, precision)
     seed = _noise_seed(members, state.epoch)
     with precision.products():
@@ -227,7 +227,7 @@ def train_epoch(
                 check_steps(state.static, schedule, seed)
                 state.steps_checked = True
             total = state.static.run(schedule, seed)
-        elif precision.parts > 1 and len(members) == 1:
+        elif precision.parts > 1 and len(members) == 1 and tables.dialogues is None:
             total = run_parted_steps(stack, schedule, seed)
         else:
             total = run_steps(stack, schedule, seed)

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from sertool.core.models.inputs import Turns
 from sertool.core.recipe.schema import Training
+from sertool.core.training.dialogues import Dialogues, Packed, even_batches, pack, pieces_of, widest
 
 
 @dataclass(frozen=True)
@@ -19,18 +21,30 @@ class Schedule:
         index: positions of the utterances; a batch that is not full is filled up with a repeated one.
         sizes: number of utterances that count; 0 where a member has no batch left.
         rates: learning rates.
+        packed: places of the utterances in their dialogues, for a model with context; else the first of a batch count.
     """
 
     index: Int64[Tensor, "S E B"]
     sizes: Int64[Tensor, "S E"]
     rates: Float[Tensor, "S E"]
+    packed: Packed | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
     def weights(self) -> Float32[Tensor, "S E B"]:
-        """Return 1 for an utterance that counts, 0 for a filler."""
+        """Return 1 for an utterance that counts, 0 for a filler and for what is context alone."""
+        if self.packed is not None:
+            return self.packed.counts.float()
         return (torch.arange(self.index.shape[2]) < self.sizes.unsqueeze(-1)).float()
+
+    def widths(self) -> Int64[Tensor, "S E"]:
+        """Return the rows of each batch that are no fillers."""
+        return self.sizes if self.packed is None else self.packed.used
+
+    def turns(self, step: int) -> Turns | None:
+        """Return the turns (E, B) of a step; None without context."""
+        return None if self.packed is None else self.packed.turns[step]
 
     def last_rates(self) -> list[float]:
         """Return the learning rate of each member's last update."""
@@ -39,7 +53,13 @@ class Schedule:
         return rates
 
 
-def plan_epoch(orders: Sequence[Int64[Tensor, "_"]], settings: Training, epoch: int, decays: Sequence[int]) -> Schedule:
+def plan_epoch(
+    orders: Sequence[Int64[Tensor, "_"]],
+    settings: Training,
+    epoch: int,
+    decays: Sequence[int],
+    dialogues: Dialogues | None = None,
+) -> Schedule:
     """Divide every member's utterances into batches.
 
     Args:
@@ -47,19 +67,27 @@ def plan_epoch(orders: Sequence[Int64[Tensor, "_"]], settings: Training, epoch: 
         settings: section ``training`` of the recipe.
         epoch: number of epochs before this one.
         decays: number of times each member's learning rate has decayed.
+        dialogues: whole dialogues, or pieces of long ones, go into a batch; their order is that of the first utterance
+            of each. The shapes are the same in every epoch.
     """
     size = settings.batch_size
     steps = [-(-len(order) // size) for order in orders]
+    rates = torch.zeros(max(steps), len(orders), dtype=torch.float64)  # as Python's floats in rate_at
+    for member, own in enumerate(steps):
+        for step in range(own):
+            done, total = epoch * own + step, settings.max_epochs * own
+            rates[step, member] = rate_at(settings, done, total, decays[member])
+    if dialogues is not None:
+        pieces = [pieces_of(dialogues, order, size) for order in orders]
+        width = max(map(widest, pieces, steps))
+        packed = pack([even_batches(*own) for own in zip(pieces, steps, strict=True)], dialogues.previous, width)
+        return Schedule(packed.index, packed.counts.sum(-1), rates, packed)
     index = torch.stack([order[0].expand(max(steps) * size) for order in orders]).clone()
     sizes = torch.zeros(max(steps), len(orders), dtype=torch.int64)
-    rates = torch.zeros(max(steps), len(orders), dtype=torch.float64)  # as Python's floats in rate_at
     for member, (order, own) in enumerate(zip(orders, steps, strict=True)):
         index[member, : len(order)] = order
         sizes[:own, member] = size
         sizes[own - 1, member] = len(order) - (own - 1) * size
-        for step in range(own):
-            done, total = epoch * own + step, settings.max_epochs * own
-            rates[step, member] = rate_at(settings, done, total, decays[member])
     longest = int(sizes.max())  # no wider than the largest batch, when all are smaller than batch_size
     cut = index.view(len(orders), -1, size)[:, :, :longest]
     return Schedule(cut.transpose(0, 1).contiguous(), sizes, rates)

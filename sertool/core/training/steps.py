@@ -75,13 +75,14 @@ def run_steps(stack: Stack, schedule: Schedule, seed: int) -> Float[Tensor, "E"]
     noise = Noise(seed, device)
     total = torch.zeros(len(stack.folds), device=device)
     folds = torch.tensor(stack.folds, device=device)
-    weights = schedule.weights()
+    weights, widths = schedule.weights(), schedule.widths()
     stack.adam.join()
-    for index, weight, sizes, rates in zip(schedule.index, weights, schedule.sizes, schedule.rates, strict=True):
-        longest = int(sizes.max())
-        index, weight = index[:, :longest], weight[:, :longest]
+    for step, (sizes, rates) in enumerate(zip(schedule.sizes, schedule.rates, strict=True)):
+        rows = slice(0, int(widths[step].max()))
+        index, weight, turns = schedule.index[step, :, rows], weights[step, :, rows], schedule.turns(step)
+        turns = None if turns is None else turns[:, rows]
         with stack.precision.context():
-            logits = stack.model(stack.tables.gather(index, stack.folds), noise)
+            logits = stack.model(stack.tables.gather(index, stack.folds, turns), noise)
         loss = stack.loss(logits, index.to(device), weight.to(device), folds)
         stack.model.zero_grad(set_to_none=True)
         # Members share no weights, so the gradient of the sum is each member's own.
