@@ -9,17 +9,27 @@ the vectors of utterances. Here each utterance is read with a window of its own,
 whatever else a batch holds.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sertool.core.models.inputs import Inputs, Turns
 from sertool.core.models.kernels.noise import Noise, drop
-from sertool.core.models.layers import LSTM, Embedding, Linear
+from sertool.core.models.layers import LSTM, Embedding, LayerNorm, Linear
 
 SAME, OTHER, UNKNOWN = range(3)  # relations of a speaker to that of the judged utterance
 RELATIONS = 3
 NOBODY = -1  # number of an unknown speaker
+
+
+class Relations(Embedding):
+    """Embedding of relations that starts at 0, so that a model first hears what was said."""
+
+    def reset(self, seeds: Sequence[int], prefix: str = "") -> None:
+        with torch.no_grad():
+            self.weight.zero_()
 
 
 class ContextLayer(nn.Module):
@@ -39,12 +49,14 @@ class ContextLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.previous, self.dropout = previous, dropout
+        self.norm = LayerNorm(members=members, width=width)
         self.lstm = LSTM(members=members, inputs=width, hidden_size=hidden_size)
         self.output = Linear(members=members, inputs=hidden_size, outputs=width)
-        self.relation = Embedding(members=members, rows=RELATIONS, width=width) if speakers else None
+        self.relation = Relations(members=members, rows=RELATIONS, width=width) if speakers else None
 
     def forward(self, vectors: Float[Tensor, "E B F"], turns: Turns, noise: Noise | None) -> Float[Tensor, "E B F"]:
-        """Add to each vector what the LSTM says after its window; the rows of a dialogue follow each other."""
+        """Add to each normed vector what the LSTM says after its window; the rows of a dialogue follow each other."""
+        vectors = self.norm(vectors)
         _, batch, width = vectors.shape
         steps = self.previous + 1
         # A window is as long as its utterance has earlier ones; what follows in its N + 1 places is never looked at.

@@ -36,7 +36,7 @@ def test_the_lstm_is_torchs():
     mels = mels.double()
     mask = torch.ones(mels.shape[:3], dtype=torch.bool)
     layout = packed_layout(mask, lengths(mask))
-    ours = unpacked(layout, lstm(layout.pack(mels), layout), mels.shape[2])
+    ours = unpacked(layout, lstm(layout.pack(mels), layout.step_sizes), mels.shape[2])
     ours.square().sum().backward()
     for member in range(2):
         theirs = torch.nn.LSTM(WIDTH, 8, batch_first=True).double()
