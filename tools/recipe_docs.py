@@ -49,7 +49,9 @@ def key_tables() -> str:
 
 
 def _kinds(field: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the sections that a field may be, or the field itself: a frontend is one of two."""
+    """Return the sections that a field may be, or the field itself: a frontend is one of two, a context may be null."""
+    if "anyOf" in field and any("$ref" in kind for kind in field["anyOf"]):
+        return [kind for kind in field["anyOf"] if "$ref" in kind]
     return field.get("oneOf", [field])
 
 
@@ -68,10 +70,12 @@ def _table(key: str, section: dict[str, Any], schema: dict[str, Any]) -> str:
     lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
     for name, field in section["properties"].items():
         is_section = any(_section(kind, schema) is not None for kind in _kinds(field))
-        default = "" if is_section else _default(field, name in section.get("required", ()))
+        optional = is_section and "anyOf" in field
+        default = "" if is_section and not optional else _default(field, name in section.get("required", ()))
         if (key, name) == ("", "name"):
             default = "the file's name"
-        value = "section" if "$ref" in field or "oneOf" in field else "sections" if is_section else _kind(field)
+        single = optional or "$ref" in field or "oneOf" in field
+        value = "section" if single else "sections" if is_section else _kind(field)
         cells = (f"`{name}`", value, default, field["description"])
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"

@@ -30,7 +30,8 @@ ENCODERS = ["emodb-whisper", "meld-text", "custom-modern"]
 MODERN = ["iemocap-modern", "iemocap-modern-folds", "mosi-modern", "mosei-modern", "meld-modern"]
 HONEST = [f"{name}-honest" for name in PAPER]
 SCORES = ["mosi-score", "mosei-score", "iemocap-dimensions", "msp-podcast", "custom-scores"]
-NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN, *SCORES])
+CONTEXT = ["iemocap-context", "meld-context", "meld-text-context"]
+NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN, *SCORES, *CONTEXT])
 
 
 def load(name: str) -> recipes.Recipe:
@@ -53,7 +54,7 @@ def run(*arguments: str):
 def test_these_recipes_are_shipped():
     # demo is the packaged corpus's, tested with it.
     assert [name for name in recipes.names() if name != "demo"] == NAMES
-    assert len(NAMES) == 41
+    assert len(NAMES) == 44
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -48,7 +48,7 @@ def test_masked_is_what_the_models_make_of_a_missing_modality(tmp_path, text_fra
     ensemble = trained(tmp_path, tiny_recipe(training=TRAINING), corpus)
     probed = probe(ensemble, "test", CPU)
     (plain,) = predict_sets(ensemble, ["test"], CPU)
-    assert set(probed) == set(PROBES)
+    assert set(probed) == {name for name in PROBES if not name.startswith("context")}
     for name, logits in probed.items():
         assert logits.shape == plain.logits.shape, name
         assert not np.allclose(logits, plain.logits), name

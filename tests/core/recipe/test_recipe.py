@@ -317,7 +317,9 @@ def test_a_resolved_recipe_is_the_same_recipe(made):
 
 
 def test_a_resolved_recipe_holds_every_key_in_order():
-    content = yaml.safe_load(recipe.resolved(recipe.load("iemocap", ["text_frontend.model=a-model"])))
+    content = yaml.safe_load(
+        recipe.resolved(recipe.load("iemocap", ["text_frontend.model=a-model", "context.previous=8"]))
+    )
     assert list(content) == list(Recipe.model_fields)
     assert list(content["training"]) == [key for key in Training.model_fields if key != "loss"]
 
