@@ -41,7 +41,7 @@ def expected_recipes(wanted: Sequence[str]) -> dict[str, Recipe]:
 
 
 def published_recipes() -> list[Recipe]:
-    """Load the shipped recipes of the paper on its five data sets, without our own settings, encoders and scores."""
+    """Load the shipped recipes of the paper on its five data sets, without our own settings, encoders, context and scores."""
     shipped = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
     return [
         own
@@ -49,6 +49,7 @@ def published_recipes() -> list[Recipe]:
         # A recipe of a published set names that set's own reader; prepared corpora all use the reader "corpus".
         if own.dataset.reader != "corpus"
         and own.dataset.target == "classes"  # the paper predicts no scores
+        and own.context is None
         and not own.name.endswith(_TUNED)
         and own.text_frontend == "words"
         and isinstance(own.frontend, Frontend)
