@@ -41,7 +41,7 @@ def expected_recipes(wanted: Sequence[str]) -> dict[str, Recipe]:
 
 
 def published_recipes() -> list[Recipe]:
-    """Load the shipped recipes of the paper on its five data sets, without our own settings, encoders, context and scores."""
+    """Load the shipped recipes of the paper on its five data sets: not our settings, encoders, context and scores."""
     shipped = [recipes.load(name, users_path=recipes.USERS_PATH) for name in recipes.names()]
     return [
         own
