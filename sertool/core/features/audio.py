@@ -38,6 +38,9 @@ _FORMATS = (
     "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3 and AIFF, and after pip install 'sertool[media]' also M4A, MP4, "
     "WebM, AMR and others"
 )
+_LARGE = 1 << 20  # bytes of a recording, from which looking at its header takes longer than reading a segment
+_REMEMBERED = 16
+_EXAMINED: dict[tuple[int, int, int, int], Container | None] = {}  # by device, file, size and time of change
 _Blocks = Generator[NDArray[np.float32], None, str]  # blocks (N,) of samples, and then a remark on the file
 # libsndfile's codes for a format that it does not know, and a codec in any, in WAV, and in Ogg.
 _UNKNOWN = (1, 4, 64, 161)
@@ -165,6 +168,22 @@ def _blocks(segment: Segment, sample_rate: int, longest: float) -> _Blocks:
         raise DataError(f"{path}: not readable as audio ({_reason(error, head)})", hint=_FORMATS) from error
 
 
+def _examined(opened: BinaryIO) -> Container | None:
+    """Compare a recording with its header; of a large one only once, though a thousand segments of it may be read."""
+    found = os.fstat(opened.fileno())
+    if found.st_size < _LARGE:
+        return examine(opened, found.st_size)
+    key = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    try:
+        return _EXAMINED[key]
+    except KeyError:
+        made = examine(opened, found.st_size)
+    if len(_EXAMINED) >= _REMEMBERED:
+        _EXAMINED.clear()
+    _EXAMINED[key] = made
+    return made
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """Settings of reading: the sampling rate of the result in Hz, and the most seconds."""
@@ -197,7 +216,7 @@ def _by_libsndfile(opened: BinaryIO, head: bytes, segment: Segment, wanted: _Wan
     path, silent = segment.path, is_noisy(head)
     if segment.stream is not None and segment.stream > 1:
         raise DataError(f"{path}: has one stream, and stream {segment.stream} is asked for")
-    container = examine(opened, os.fstat(opened.fileno()).st_size)
+    container = _examined(opened) if segment.start is not None else examine(opened, os.fstat(opened.fileno()).st_size)
     opened.seek(0)
     if container is None:
         # By descriptor, because soundfile and libsndfile guess the format from a name's suffix.

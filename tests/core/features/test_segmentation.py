@@ -11,6 +11,7 @@ from made_media import write_media
 from spoken import RATE, joined, sentence
 
 from sertool.core.errors import DataError, UsageError
+from sertool.core.features import audio
 from sertool.core.features.audio import Segment, read_audio, read_blocks
 from sertool.core.features.segmentation import Segmentation, Segmenter, Span, channels_of, cutting, spans_of
 
@@ -181,3 +182,19 @@ def test_channels_of_a_recording_by_ffmpeg_are_counted(tmp_path):
     (tmp_path / "x.txt").write_text("no sound")
     with pytest.raises(DataError, match="not readable as audio"):
         channels_of(tmp_path / "x.txt")
+
+
+def test_the_header_of_a_large_recording_is_looked_at_once_for_all_its_segments(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).normal(0, 0.1, 50 * RATE)
+    soundfile.write(tmp_path / "x.flac", noise, RATE)
+    looked = []
+    original = audio.examine
+    monkeypatch.setattr(audio, "examine", lambda file, size: looked.append(size) or original(file, size))
+    whole = read_audio(Segment(tmp_path / "x.flac"), RATE)
+    looked.clear()
+    for start in (1, 20, 40):
+        part = read_audio(Segment(tmp_path / "x.flac", start, start + 1), RATE)
+        np.testing.assert_array_equal(part, whole[start * RATE : (start + 1) * RATE])
+    assert len(looked) == 1
+    soundfile.write(tmp_path / "x.flac", noise[: 45 * RATE], RATE)
+    assert len(read_audio(Segment(tmp_path / "x.flac", 40), RATE)) == 5 * RATE
