@@ -21,6 +21,10 @@ EXAMPLES = {
         'sertool predict --name calls new.wav --text "I am so happy"',
         "sertool predict --name calls recordings --skip-bad --csv predicted.csv",
     ),
+    "listen": (
+        "sertool listen --name calls --jsonl judged.jsonl",
+        "sertool listen --name calls - --rate 8000",
+    ),
     "report": (
         "sertool report --name calls --html report.html",
         "sertool report --all --markdown report.md --latex tables",

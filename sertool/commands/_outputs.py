@@ -134,6 +134,12 @@ class Outputs:
         """Open the console for what is shown."""
         return console() if self._to_stdout else results()
 
+    def print(self, line: str) -> None:
+        """Print a line that is shown at once, of a command that goes on."""
+        stream = sys.stderr if self._to_stdout else sys.stdout
+        stream.write(f"{line}\n")
+        stream.flush()
+
     def show(self, lines: Iterable[str] = ()) -> None:
         """Print lines, and end.
 

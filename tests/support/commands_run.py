@@ -19,6 +19,7 @@ COMMANDS = [
     "train",
     "ensemble",
     "predict",
+    "listen",
     "report",
     "compare",
     "export",

