@@ -81,17 +81,14 @@ def as_file(content: bytes, path: Path, rate: int = RATE) -> Path:
     return path
 
 
-def test_a_piped_file_gives_the_segments_and_predictions_of_its_parts(here, sound, tmp_path):
+def test_a_piped_file_gives_the_segments_and_predictions_of_predict(here, sound, tmp_path):
     result = listen(sound, "-", "--jsonl", "-")
     found = lines(result.stdout)
     path = as_file(sound, tmp_path / "sound.wav")
-    spans = list(spans_of(Segment(path), Segmentation()))
-    assert [(one["start"], one["end"]) for one in found] == [(span.start, span.end) for span in spans]
+    judged = given(b"", "predict", "--name", "tiny", "--segment", str(path), "--jsonl", "-", *CHOSEN)
     assert len(found) == len(SENTENCES)
-    rows = "".join(f"{path},{span.start!r},{span.end!r}\n" for span in spans)
-    (tmp_path / "parts.csv").write_text(f"audio,start,end\n{rows}")
-    judged = given(b"", "predict", "--name", "tiny", "--table", str(tmp_path / "parts.csv"), "--jsonl", "-", *CHOSEN)
     for one, other in zip(found, lines(judged.stdout), strict=True):
+        assert (one["start"], one["end"]) == (other["start"], other["end"])
         assert one["id"] == "standard input"
         assert one["label"] == other["label"]
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)

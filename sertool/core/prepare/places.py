@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from sertool.core.corpora.names import is_missing
-from sertool.core.formatting import row_numbers
+from sertool.core.formatting import first_few, printable, row_numbers
 from sertool.core.prepare.findings import Findings
 from sertool.core.prepare.rows import Row
 
@@ -89,11 +89,23 @@ def order_warnings(header: Sequence[str], rows: Iterable[Row]) -> list[str]:
     for row in rows:
         if "dialogue" in row.groups:
             dialogues[row.split, row.groups["dialogue"]].append(row)
+    named: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for (split, name), own in dialogues.items():
+        for row in own:
+            if row.order is not None:
+                named[name, row.order].add(split)
+    divided = sorted({name for (name, _), splits in named.items() if len(splits) > 1})
+    warnings = []
+    if divided:
+        warnings.append(
+            f"dialogues of different splits have the same name ({first_few(map(printable, divided))}): a model with "
+            "context needs different ones"
+        )
     partly = [own for own in dialogues.values() if any(row.order is not None for row in own)]
     empty = [row.number for own in partly for row in own if row.order is None]
-    if not empty:
-        return []
-    return [
-        f"{row_numbers(empty)}: order is empty, so their dialogues are ordered by start where all their rows have one, "
-        "or else as the rows stand"
-    ]
+    if empty:
+        warnings.append(
+            f"{row_numbers(empty)}: order is empty, so their dialogues are ordered by start where all their rows have "
+            "one, or else as the rows stand"
+        )
+    return warnings

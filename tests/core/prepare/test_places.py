@@ -81,7 +81,10 @@ def test_places_that_cannot_be_are_refused_with_their_rows(tmp_path, old, new, s
 
 def test_turns_may_overlap_run_backwards_and_number_anew_in_another_split(tmp_path):
     text = TEXTS.replace(",d2,-1,", ",d1,3,").replace("0.25,2", "0.1,9")
-    assert places(read_table(write(tmp_path, text)).rows)["u3"] == (3, 7.0, 9.0)
+    table = read_table(write(tmp_path, text))
+    assert places(table.rows)["u3"] == (3, 7.0, 9.0)
+    said = "dialogues of different splits have the same name (d1): a model with context needs different ones"
+    assert said in table.warnings
 
 
 def test_orders_without_effect_are_told(tmp_path):
