@@ -52,6 +52,9 @@ PaddingOption = Annotated[
 MergeOption = Annotated[
     float | None, option("--merge", "A pause of fewer seconds does not separate. Default: 0.3.", "SECONDS")
 ]
+MembersOption = Annotated[
+    int | None, option("--members", "Average the best K members. Default: as many as sertool ensemble chose.", "K")
+]
 JsonLinesOption = Annotated[
     Path | None,
     option("--jsonl", "Write one JSON object per segment to this file at once; - is stdout.", "FILE", dir_okay=False),
@@ -68,7 +71,7 @@ def listen(
     padding: PaddingOption = None,
     merge: MergeOption = None,
     abstain: AbstainOption = None,
-    members: options.Members = None,
+    members: MembersOption = None,
     jsonl: JsonLinesOption = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
@@ -157,7 +160,7 @@ def _begins(opened: "Predictor", sound: "LiveSound", settings: "Segmentation") -
 
 @dataclass
 class _Session:
-    """What was judged so far.
+    """The segments that were judged so far.
 
     Attributes:
         files: where lines go.
