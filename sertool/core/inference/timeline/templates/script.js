@@ -207,7 +207,8 @@
     const told = segments[current]?.[5] ?? [];
     classes.forEach((name, track) => {
       const value = told[track] === undefined ? "" : ` ${ranges ? told[track].toFixed(2) : `${(told[track] / 10).toFixed(1)} %`}`;
-      label(context, cut(context, name, width - 80) + value, 5, tracks + track * TRACK + 9, told[track] !== undefined);
+      const range = ranges ? ` (${ranges[track].join(" to ")})` : "";
+      label(context, cut(context, name, width - 120) + value + range, 5, tracks + track * TRACK + 9, told[track] !== undefined);
     });
     ticks(context, view, width, height - 10);
     head(context, view, width, height - AXIS + 4);
