@@ -217,7 +217,7 @@ class Listener:
             remark=opened.remark,
             speaker=opened.clip.speaker,
             clip=opened.place,
-            dialogue=opened.clip.dialogue,
+            dialogue=opened.clip.dialogue if self.window is None else None,  # windows are no turns
             order=opened.clip.order,
         )
 

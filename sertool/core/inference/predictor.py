@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any, BinaryIO, overload
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sertool.core.compute.device import Precision
-from sertool.core.corpora.corpus import Corpus, Frames, Utterance
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.frontend import open_frontend, open_text_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import printable
 from sertool.core.inference.certainty import Certainty, claims, read_certainty, withdrawn
+from sertool.core.inference.conversation import Conversation
+from sertool.core.inference.dialogues import whole_dialogues
 from sertool.core.inference.frontends import Frontends
 from sertool.core.inference.inputs import are_several, listen_to, seconds
-from sertool.core.inference.mean_logits import mean_logits, tables_for
+from sertool.core.inference.mean_logits import last_logits, mean_logits, tables_for, vectors_alone
 from sertool.core.inference.notebook import box, facts, line
+from sertool.core.inference.passage_corpus import corpus_of, modalities_of
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.prediction import Prediction, Range, lacks_what
 from sertool.core.inference.results import PredictionList
@@ -206,6 +209,47 @@ class Predictor:
         """Return what makes passages of clips for this model; see there about windows."""
         return Listener(self._frontends, window, hop, self.trained.word_splitting)
 
+    def passage(self, audio: Any, text: Any, speaker: Any, sample_rate: Any) -> Passage:
+        """Make the passage of one input; arguments and errors as of :meth:`predict`.
+
+        Raises:
+            UsageError: the input is a list.
+        """
+        if are_several(audio, text):
+            raise UsageError("audio, text: a list, expected one turn of a conversation")
+        listener = self.listener()
+        with _TORCH, self._precision.threaded(listener.frontends.threads(self._precision.cores)):
+            (passage,) = listen_to(listener, audio, text, speaker, sample_rate)
+        return passage
+
+    def vectors_of(self, passage: Passage) -> Float[Tensor, "E 1 F"]:
+        """Compute the vector of a passage by each member, from which a later one takes its context."""
+        tables = tables_for(self.trained, corpus_of(self.trained, [passage]), self._precision.device)
+        with _TORCH:
+            return vectors_alone(self._stack, self._folds, tables, self._precision)
+
+    def judge_turn(
+        self, passage: Passage, vectors: Sequence[Float[Tensor, "E 1 F"]], speakers: Sequence[int]
+    ) -> Prediction:
+        """Predict a passage in its context.
+
+        Args:
+            passage: the passage.
+            vectors: those of its context in order, then its own, from :meth:`vectors_of`.
+            speakers: numbers of their speakers; -1 where unknown.
+        """
+        with _TORCH:
+            mean = last_logits(self._stack, vectors, speakers, self._precision)
+        return next(self.predictions_of([passage], self._finite(mean), {}))
+
+    def conversation(self) -> Conversation:
+        """Begin a conversation that is judged turn by turn, each turn with the earlier ones as its context.
+
+        Raises:
+            UsageError: the model was trained without context.
+        """
+        return Conversation(self)
+
     def predict_passages(self, passages: Sequence[Passage], speakers: Speakers | None = None) -> list[Prediction]:
         """Predict passages that a :class:`~sertool.core.inference.passages.Listener` made, in the same order.
 
@@ -215,10 +259,14 @@ class Predictor:
         """
         if speakers is None:
             speakers = fit_passages(passages) if self.trained.recipe.dataset.by_speaker else {}
-        return [prediction for part in _parts(passages) for prediction in self._predict(part, speakers)]
+        parts = _parts(passages) if self.trained.recipe.context is None else _parts_of_dialogues(passages)
+        return [own for part in parts for own in self.predictions_of(part, self._logits(part, speakers), speakers)]
 
-    def _predict(self, passages: Sequence[Passage], speakers: Speakers) -> Iterator[Prediction]:
-        logits, dataset = self._logits(passages, speakers), self.trained.recipe.dataset
+    def predictions_of(
+        self, passages: Sequence[Passage], logits: NDArray[np.float32], speakers: Speakers
+    ) -> Iterator[Prediction]:
+        """Yield what the mean logits (N, C) of the members say of N passages."""
+        dataset = self.trained.recipe.dataset
         reads = "text" in dataset.modalities
         each = claims(logits, self.trained.task, self.certainty, clip=dataset.clip)
         for passage, mean, claim in zip(passages, logits, each, strict=True):
@@ -233,7 +281,7 @@ class Predictor:
                 text=passage.text,
                 start=passage.start,
                 end=passage.end,
-                modalities=_modalities(passage, reads),
+                modalities=modalities_of(passage, reads=reads),
                 cut=passage.cut,
                 silent=passage.silent,
                 remark=passage.remark,
@@ -271,9 +319,13 @@ class Predictor:
     def _logits(self, passages: Sequence[Passage], speakers: Speakers) -> NDArray[np.float32]:
         """Compute the mean logits (N, C) of the members."""
         trained, precision = self.trained, self._precision
-        tables = tables_for(trained, _corpus(trained, passages), precision.device, speakers)
+        tables = tables_for(trained, corpus_of(trained, passages), precision.device, speakers)
         with _TORCH:
             mean = mean_logits(self._stack, self._folds, tables, range(len(passages)), precision)
+        return self._finite(mean)
+
+    def _finite(self, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+        trained = self.trained
         if not np.isfinite(mean).all():
             raise DataError(f"{trained.name}: gives values that are not finite; its weights are damaged")
         return mean
@@ -286,26 +338,9 @@ def _parts(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
             yield together[start : start + BATCH]
 
 
-def _modalities(passage: Passage, reads: bool) -> tuple[str, ...]:
-    there = {"text": reads and passage.has_text, "audio": len(passage.frames) > 0}
-    return tuple(modality for modality, is_there in there.items() if is_there)
-
-
-def _corpus(trained: Trained, passages: Sequence[Passage]) -> Corpus:
-    """Convert passages to a corpus, from which :func:`tables_for` makes tensors."""
-    return Corpus(
-        name=trained.corpus,
-        utterances=tuple(Utterance(own.name, "private", own.text, own.words, speaker=own.speaker) for own in passages),
-        audio=_joined([own.frames for own in passages], trained.audio_width),
-        text_frames=None
-        if trained.text_width is None
-        else _joined([own.text_frames for own in passages], trained.text_width),
-    )
-
-
-def _joined(frames: Sequence[NDArray[np.float32]], width: int) -> Frames:
-    # Passages without a modality hold no frames, of any width.
-    return Frames.join([own if len(own) else np.zeros((0, width), np.float32) for own in frames], width)
+def _parts_of_dialogues(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
+    for first, last in whole_dialogues(passages, SHARD):
+        yield passages[first:last]
 
 
 def open_predictor(folder: Path, data: Path, index: int | None, precision: Precision) -> Predictor:

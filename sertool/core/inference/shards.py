@@ -13,6 +13,7 @@ from sertool.core.features.extract import unseen_error
 from sertool.core.formatting import plural
 from sertool.core.inference.certainty import Certainty
 from sertool.core.inference.clips import Clip, RefusedClip
+from sertool.core.inference.dialogues import whole_dialogues
 from sertool.core.inference.passages import Listener, Passage
 from sertool.core.inference.prediction import Prediction
 from sertool.core.inference.predictor import SHARD, Predictor
@@ -131,7 +132,7 @@ def predict_shards(
         SertoolError: a recording does not exist on a node, workers died, or the journal cannot be written.
     """
     journal = journal or Journal()
-    shards = [Shard(first, clips[first : first + SHARD]) for first in range(0, len(clips), SHARD)]
+    shards = [Shard(first, clips[first:last]) for first, last in _division(opened, clips)]
     work = ShardPrediction(opened.trained, opened.size, opened.certainty, precision, listener, Path.cwd())
     if listener.recipe.dataset.by_speaker and len(shards) > 1:
         work = replace(work, speakers=_speakers(listener, clips, precision, tell))
@@ -142,6 +143,15 @@ def predict_shards(
         if shard.first not in journal.done:
             journal.add(shard.first, work.predict(opened, shard))
         yield journal.done[shard.first]
+
+
+def _division(opened: Predictor, clips: Sequence[Clip]) -> Iterator[tuple[int, int]]:
+    """Yield first and last + 1 of each shard; for a model with context a shard holds whole dialogues."""
+    if opened.trained.recipe.context is not None:
+        yield from whole_dialogues(clips, SHARD)
+        return
+    for first in range(0, len(clips), SHARD):
+        yield first, min(first + SHARD, len(clips))
 
 
 def _speakers(listener: Listener, clips: Sequence[Clip], precision: Precision, tell: Callable[[str], None]) -> Speakers:
