@@ -1,17 +1,34 @@
 """A conversation judged turn by turn: each turn with the vectors of the turns before it, which are kept."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from jaxtyping import Float
 from torch import Tensor
 
 from sertool.core.errors import UsageError
+from sertool.core.inference.passages import Passage
 from sertool.core.inference.prediction import Prediction
 from sertool.core.models.context import NOBODY
+from sertool.core.runs.members import Trained
 
-if TYPE_CHECKING:
-    from sertool.core.inference.predictor import Predictor
+
+class Judge(Protocol):
+    """Model that judges turns, as :class:`~sertool.core.inference.predictor.Predictor` does; see there."""
+
+    trained: Trained
+
+    def passage(self, audio: Any, text: Any, speaker: Any, sample_rate: Any) -> Passage:
+        """Make the passage of a turn."""
+
+    def vectors_of(self, passage: Passage) -> Float[Tensor, "E 1 F"]:
+        """Compute what later turns need of a turn."""
+
+    def judge_turn(
+        self, passage: Passage, vectors: Sequence[Float[Tensor, "E 1 F"]], speakers: Sequence[int]
+    ) -> Prediction:
+        """Judge a turn after earlier ones."""
 
 
 class Conversation:
@@ -29,7 +46,7 @@ class Conversation:
         UsageError: the model was trained without context.
     """
 
-    def __init__(self, model: "Predictor") -> None:
+    def __init__(self, model: Judge) -> None:
         context = model.trained.recipe.context
         if context is None:
             raise UsageError(
