@@ -77,11 +77,16 @@ class PipedSound:
     Args:
         file: standard input, opened for bytes.
         rate: sampling rate in Hz.
+
+    Raises:
+        UsageError: it is a terminal, or the rate is out of range.
     """
 
     name = "standard input"
 
     def __init__(self, file: BinaryIO, rate: int = RATE) -> None:
+        if file.isatty():
+            raise UsageError("listen -: standard input is a terminal, expected raw samples from a program", hint=PIPE)
         self.rate = check_sampling_rate(rate)
         self.remarks: list[str] = []
         self._file = file
@@ -96,11 +101,8 @@ class PipedSound:
         """Yield blocks until standard input ends, or the event is set.
 
         Raises:
-            UsageError: it is a terminal.
             DataError: it cannot be read, it begins as a file of another format, or it ends before the first sample.
         """
-        if self._file.isatty():
-            raise UsageError("listen -: standard input is a terminal, expected raw samples from a program", hint=PIPE)
         threading.Thread(target=self._read, daemon=True).start()
         came = False
         try:
