@@ -44,13 +44,14 @@ def raw(samples: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A small model of audio and text."""
+    """A small model of audio and text, and one that judges a segment by those before it, too."""
     folder = tmp_path_factory.mktemp("listen")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         tiny(folder, training={"runs": 1}, frontend={"mel_bands": 5})
-        result = given(b"", "train", "--recipe", "tiny.yaml", *CHOSEN)
-        assert result.exit_code == 0, result.output
+        for name, extra in (("tiny", ()), ("turns", ("--set", "context={previous: 2}"))):
+            result = given(b"", "train", "--recipe", "tiny.yaml", "--name", name, *extra, *CHOSEN)
+            assert result.exit_code == 0, result.output
     return folder
 
 
@@ -65,8 +66,8 @@ def sound() -> bytes:
     return raw(joined(SENTENCES, 0.8)[0])
 
 
-def listen(content: bytes, *arguments: str, code: int = 0):
-    result = given(content, "listen", "--name", "tiny", *arguments, *CHOSEN)
+def listen(content: bytes, *arguments: str, code: int = 0, name: str = "tiny"):
+    result = given(content, "listen", "--name", name, *arguments, *CHOSEN)
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return result
@@ -81,11 +82,12 @@ def as_file(content: bytes, path: Path, rate: int = RATE) -> Path:
     return path
 
 
-def test_a_piped_file_gives_the_segments_and_predictions_of_predict(here, sound, tmp_path):
-    result = listen(sound, "-", "--jsonl", "-")
+@pytest.mark.parametrize("name", ["tiny", "turns"])
+def test_a_piped_file_gives_the_segments_and_predictions_of_predict(here, sound, tmp_path, name):
+    result = listen(sound, "-", "--jsonl", "-", name=name)
     found = lines(result.stdout)
     path = as_file(sound, tmp_path / "sound.wav")
-    judged = given(b"", "predict", "--name", "tiny", "--segment", str(path), "--jsonl", "-", *CHOSEN)
+    judged = given(b"", "predict", "--name", name, "--segment", str(path), "--jsonl", "-", *CHOSEN)
     assert len(found) == len(SENTENCES)
     for one, other in zip(found, lines(judged.stdout), strict=True):
         assert (one["start"], one["end"]) == (other["start"], other["end"])
@@ -96,6 +98,7 @@ def test_a_piped_file_gives_the_segments_and_predictions_of_predict(here, sound,
         assert 0 <= one["computing"] <= one["latency"] + 1e-3
     assert "listening to standard input at 16,000 Hz; a segment ends with a pause of 0.3 to 0.43 s" in result.stderr
     assert "note: predicted from audio alone" in result.stderr
+    assert ("note: up to 2 segments before it are the context" in result.stderr) == (name == "turns")
 
 
 def test_a_terminal_line_a_segment_and_a_summary(here, sound):

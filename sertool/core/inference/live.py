@@ -51,6 +51,8 @@ def wait_of(settings: Segmentation) -> tuple[float, float]:
 class LiveJudge:
     """Cuts sound at pauses as it comes, and judges each segment when it is final.
 
+    For a model with context, the segments are the turns of one conversation, whose speakers are not known.
+
     Args:
         opened: the model.
         settings: how to cut.
@@ -145,9 +147,13 @@ class LiveJudge:
 
 def _judge_of(opened: Predictor, rate: int) -> Callable[[Samples, bool], Prediction]:
     """Return what judges the samples of a segment; False beside them: it is none, and no later one may know of it."""
+    if opened.trained.recipe.context is None:
+        return lambda samples, counts: opened.predict((samples, rate))
+    conversation = opened.conversation()
 
     def judge(samples: Samples, counts: bool) -> Prediction:
-        return opened.predict((samples, rate))
+        own = conversation if counts else opened.conversation()
+        return own.add((samples, rate))
 
     return judge
 
@@ -160,6 +166,8 @@ def live_notes(opened: Predictor, settings: Segmentation) -> list[str]:
         lines.append("predicted from audio alone, as nobody writes down what is said; the model was trained on both")
     if listener.recipe.dataset.by_speaker:
         lines.append("standardised by the recordings of the training, since the speakers are not known")
+    if (context := listener.recipe.context) is not None:
+        lines.append(f"up to {context.previous} segments before it are the context of each; the speakers are not known")
     if settings.longest > listener.seen:
         lines.append(f"of a longer segment than {listener.seen:.1f} s, the model uses the first {listener.seen:.1f} s")
     if opened.uncalibrated:

@@ -25,7 +25,7 @@ CHOSEN = Segmentation()
 class FakeModel:
     """A model whose answer takes two seconds, and keeps the samples that it got."""
 
-    trained = SimpleNamespace(recipe=SimpleNamespace(dataset=SimpleNamespace(modalities=("audio",))))
+    trained = SimpleNamespace(recipe=SimpleNamespace(dataset=SimpleNamespace(modalities=("audio",)), context=None))
 
     def __init__(self):
         self.heard, self.time = [], 0.0
@@ -36,6 +36,24 @@ class FakeModel:
         self.heard.append(samples)
         self.time += 2
         return Prediction("", "a", ("a",), 1.0, {"a": 1.0}, calibrated=False, logits=(0.0,))
+
+
+class FakeContext(FakeModel):
+    """A model with context."""
+
+    trained = SimpleNamespace(recipe=SimpleNamespace(dataset=SimpleNamespace(modalities=("audio",)), context=object()))
+
+    def __init__(self):
+        super().__init__()
+        self.conversations = []
+
+    def conversation(self):
+        turns = []
+        self.conversations.append(turns)
+        return SimpleNamespace(add=lambda audio: turns.append(audio) or super(FakeContext, self).predict(audio))
+
+    def predict(self, audio):
+        raise AssertionError("judged alone")
 
 
 def divided(sizes):
@@ -87,6 +105,16 @@ def test_the_arrival_is_that_of_the_last_speech():
     """Everything came at once, and each segment waited for those before."""
     _, found, _ = judged([SOUND])
     assert [(one.latency, one.computing) for one in found] == [(2, 2), (4, 2), (6, 2)]
+
+
+def test_segments_are_the_turns_of_one_conversation():
+    model = FakeContext()
+    judge = LiveJudge(model, CHOSEN, RATE, "sound")
+    judge.warm_up()
+    found = [*judge.feed(Block(SOUND, 0)), *judge.end()]
+    first, warm_up = model.conversations
+    assert len(first) == len(found) == len(spans())
+    assert len(warm_up) == 1
 
 
 @given(st.binary(max_size=50).filter(lambda data: data[:4] not in (b"RIFF", b"fLaC", b"OggS", b"FORM")))
