@@ -12,10 +12,10 @@ from sertool.core.recipe.schema import Recipe
 SIZES = {"train": 30, "valid": 14, "test": 14}
 
 
-def dialogue_corpus(*, seed: int = 0, text_frames: int = 0, longest: int = 7) -> Corpus:
-    """Make random utterances in dialogues of 1 to ``longest``, shuffled in the file; a few have no dialogue or label.
+def dialogue_corpus(*, seed: int = 0, text_frames: int = 0, longest: int = 7, alone: bool = True) -> Corpus:
+    """Make random utterances in dialogues of 1 to ``longest``, shuffled in the file; some have no label.
 
-    The sound of an utterance tells the label of the next one in its dialogue, never its own.
+    With ``alone`` some have no dialogue either.
     """
     random = np.random.default_rng(seed)
     corpus = make_corpus(SIZES, seed=seed, text_frames=text_frames)
@@ -26,7 +26,7 @@ def dialogue_corpus(*, seed: int = 0, text_frames: int = 0, longest: int = 7) ->
         left -= 1
         order += int(random.integers(1, 4))  # with gaps
         speaker = ("ann", "bob", None)[int(random.integers(3))]
-        place = {"dialogue": f"{utterance.split}-d{dialogue}", "order": order} if number % 11 else {}
+        place = {"dialogue": f"{utterance.split}-d{dialogue}", "order": order} if number % 11 or not alone else {}
         label = utterance.labels if number % 7 else {}
         placed.append(replace(utterance, speaker=speaker, labels=label, **place))
     mixed = [
