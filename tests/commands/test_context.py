@@ -186,3 +186,22 @@ def test_settings_that_make_no_sense_are_refused(here, value, words):
 def test_probes_show_what_the_context_is_worth(talk):
     probes = json.loads((talk / "talk.json").read_text())["sets"]["test"]["probes"]
     assert [own["name"] for own in probes] == ["text masked", "text shuffled", "context masked", "context shuffled"]
+
+
+def test_a_training_starts_from_a_twin_without_context_and_the_reverse(here):
+    one = ("--runs", "1", "--set", "training.max_epochs=1")
+    sertool_says("train", "--recipe", "ckpt/talk/recipe.yaml", "--name", "from", "--from", "alone", *one)
+    sertool_says("train", "--recipe", "ckpt/alone/recipe.yaml", "--name", "back", "--from", "talk", *one)
+
+
+def test_another_context_is_another_run(here):
+    changed = ("--set", "context.previous=3", "--name", "talk", "--runs", "3")
+    assert "context.previous 2 -> 3" in refusal("train", "--recipe", "ckpt/talk/recipe.yaml", *changed, code=2)
+    none = ("--set", "context=null", "--name", "talk", "--runs", "3")
+    said = refusal("train", "--recipe", "ckpt/talk/recipe.yaml", *none, code=2)
+    assert "context 2 earlier utterances and their speakers -> none" in said
+
+
+def test_bench_measures_a_recipe_with_context(here):
+    arguments = ["--members", "2", "--rounds", "1", "--seconds", "0.1"]
+    assert "without the recipe's context" in sertool_says("bench", "--recipe", "ckpt/talk/recipe.yaml", *arguments)

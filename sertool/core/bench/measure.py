@@ -47,6 +47,8 @@ def measure(
     work = open_workload(recipe, data, precision)
     corpus = work.experiment.corpus
     tell(f"{corpus.name}: {sum(corpus.counts().values()):,} utterances; {precision.reason}")
+    if recipe.context is not None and wishes.baseline:
+        tell("plain PyTorch judges each utterance alone here, without the recipe's context")
     ours = StackSide(work, wishes.members)
     kinds = _kinds(work, ours, wishes)
     matrix, copy = _rounds(kinds, Rates(precision), wishes.rounds, tell)

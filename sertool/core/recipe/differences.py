@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
-from sertool.core.recipe.schema import Recipe
+from sertool.core.recipe.schema import Context, Recipe
 
-INPUT = ("dataset", "frontend", "text_frontend")  # sections that decide what a model is given
+INPUT = ("dataset", "frontend", "text_frontend", "context")  # sections that decide what a model is given
 # Other seeds add members, and a path only says where the data lie: neither changes a member. So it is with the
 # splitting of words, which the corpus decides.
 _NO_CHANGE = ("training.runs", "training.seed", "dataset.path", "dataset.words")
@@ -22,19 +22,21 @@ def differences(before: Recipe, after: Recipe, sections: Sequence[str]) -> list[
     found = []
     for name in sections:
         old, new = getattr(before, name), getattr(after, name)
-        # Frontends of two kinds have no settings in common.
+        # Frontends of two kinds have no settings in common, nor have a context and none.
         pairs = _of_each(name, old, new) if type(old) is type(new) else iter([(name, _kind(old), _kind(new))])
         found += [f"{key} {was} -> {now}" for key, was, now in pairs if was != now and key not in _NO_CHANGE]
     return found
 
 
 def _of_each(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the keys of a section with both values; text as words has none."""
-    if not isinstance(old, str):
+    """Yield the keys of a section with both values; text as words has none, nor has no context."""
+    if old is not None and not isinstance(old, str):
         yield from ((f"{name}.{key}", getattr(old, key), getattr(new, key)) for key in type(old).model_fields)
 
 
 def _kind(frontend: Any) -> str:
-    if isinstance(frontend, SpeechEncoder | TextEncoder):
+    if frontend is None:
+        return "none"
+    if isinstance(frontend, SpeechEncoder | TextEncoder | Context):
         return frontend.title
     return frontend if isinstance(frontend, str) else "log-mel"

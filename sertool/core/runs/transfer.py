@@ -143,7 +143,9 @@ def _check_sizes(name: str, trained: Trained, experiment: Experiment) -> None:
         )
     frames = corpus.text_frames.width if corpus.text_frames is not None else None
     probes = not theirs.model.hidden_width and not ours.model.hidden_width
-    sizes = ("embedding_size",) if probes else SIZES
+    sizes: tuple[str, ...] = ("embedding_size",) if probes else SIZES
+    if probes and theirs.context is not None and ours.context is not None:
+        sizes = ("embedding_size", "hidden_size")  # of the context's layer, the only hidden one
     keys = {key: (getattr(theirs.model, key), getattr(ours.model, key)) for key in sizes}
     if trained.text_width is not None or frames is not None:  # text as frames has no embedding
         del keys["embedding_size"]

@@ -32,6 +32,7 @@ from sertool.core.runs.experiment import Experiment, FoldInputs
 from sertool.core.training.loop import Member
 
 Place = Annotated[str, Field(pattern=r"^\d{1,6}$")]
+CONTEXT = "context."  # begins the names of the weights of a context
 NOTE, WEIGHTS = "start.json", Path("state", "start.safetensors")
 
 
@@ -120,7 +121,7 @@ def take_over(
     """Replace initial weights by those of the source.
 
     Words and classes that both know take the source's rows. New ones keep their random rows; so do all words where the
-    source was trained without text.
+    source was trained without text, and the context where it was trained without.
 
     Args:
         model: an initialised stack of the source's sizes.
@@ -138,6 +139,8 @@ def take_over(
             own = start.members[start.place(member.seed)]
             words = shared_rows(inputs[member.fold].vocabulary, own.vocabulary, words="text" in start.source.modalities)
             for name, parameter in model.named_parameters():
+                if name.startswith(CONTEXT) and name not in own.weights:
+                    continue  # a source without context, or without speakers: what it lacks is learnt from the start
                 value, target = torch.as_tensor(own.weights[name]), parameter[number]
                 if name.endswith("embedding.weight"):
                     rows = words
