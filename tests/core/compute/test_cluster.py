@@ -17,6 +17,7 @@ import torch
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 from cluster_jobs import invoke, needs_ray
 from counting import Counted, Counting
+from dialogue_corpora import context_recipe, dialogue_corpus
 from scored_corpora import scored_corpus, scored_recipe, voted_corpus, voted_recipe
 
 from sertool.core.compute import ray_launcher
@@ -155,16 +156,17 @@ def test_a_killed_driver_goes_on_from_the_folder(tmp_path, launcher, monkeypatch
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["scores", "votes"])
-def test_scores_and_votes_train_as_in_one_process(tmp_path, launcher, kind):
+@pytest.mark.parametrize("kind", ["scores", "votes", "dialogues"])
+def test_scores_votes_and_dialogues_train_as_in_one_process(tmp_path, launcher, kind):
     sizes = {"train": 25, "valid": 12, "test": 9}
-    corpus = scored_corpus(sizes) if kind == "scores" else voted_corpus(sizes)
     folds = {"scheme": "folds", "folds": 3}
-    recipe = (
-        scored_recipe(training={**UNEVEN, "loss": {"ccc": 1.0, "mse": 0.2}}, splits=folds)
-        if kind == "scores"
-        else voted_recipe("soft", training=UNEVEN)
-    )
+    if kind == "scores":
+        corpus = scored_corpus(sizes)
+        recipe = scored_recipe(training={**UNEVEN, "loss": {"ccc": 1.0, "mse": 0.2}}, splits=folds)
+    elif kind == "votes":
+        corpus, recipe = voted_corpus(sizes), voted_recipe("soft", training=UNEVEN)
+    else:
+        corpus, recipe = dialogue_corpus(), context_recipe(training=UNEVEN)
     data = write_tiny(tmp_path / "data", corpus)
     for name, where in (("one", None), ("far", launcher)):
         plan = plan_training(open_experiment(recipe, data), tmp_path / name, [1, 2], 1, CPU)

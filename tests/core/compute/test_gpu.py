@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from builders import CPU, NO_DROPOUT, REFERENCE, copy_case, make_inputs, open_tiny, tiny_recipe, write_tiny
+from dialogue_corpora import context_recipe, dialogue_corpus
 from typer.testing import CliRunner
 
 from sertool.cli import app
@@ -50,11 +51,13 @@ def test_logits_are_those_of_the_cpu(architecture):
     torch.testing.assert_close(got.cpu(), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("context", [False, True], ids=["alone", "context"])
 @pytest.mark.parametrize("graphs", [True, False])
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_training_follows_the_cpu(precision, graphs, tmp_path):
-    recipe = tiny_recipe(model=NO_DROPOUT, training={"precision": precision})
-    experiment = open_experiment(recipe, write_tiny(tmp_path / "data"))
+def test_training_follows_the_cpu(precision, graphs, context, tmp_path):
+    make = context_recipe if context else tiny_recipe
+    recipe = make(model=NO_DROPOUT, training={"precision": precision})
+    experiment = open_experiment(recipe, write_tiny(tmp_path / "data", dialogue_corpus() if context else None))
     losses = {}
     for where in (CPU, choose("cuda", precision, graphs=graphs)):
         plan = plan_training(experiment, tmp_path / where.device.type, [1, 2, 3], 3, where)
