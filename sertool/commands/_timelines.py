@@ -1,24 +1,28 @@
 """``sertool predict --segment``: recordings cut at pauses, and the files that show their time lines."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from sertool.commands._console import counting
+from sertool.commands._console import console, counting, say
 from sertool.commands._outputs import Outputs
-from sertool.commands._prediction_jobs import Form
+from sertool.commands._prediction_jobs import GROWING, Form
 from sertool.commands._predictions import json_lines, predictions_table, title
+from sertool.core.formatting import plural, printable
 from sertool.core.inference.prediction import Prediction
 from sertool.core.inference.results import Cells, prediction_rows
 
 if TYPE_CHECKING:
     from sertool.core.features.segmentation import Cutting
+    from sertool.core.features.transcribe import Transcriber
     from sertool.core.inference.clips import Clip, Inputs, RefusedClip
     from sertool.core.inference.passages import Listener
     from sertool.core.inference.predictor import Predictor
     from sertool.core.inference.timeline.contents import Timeline
-    from sertool.core.inference.timeline.cutting import Source
+    from sertool.core.inference.timeline.cutting import CutInputs, Source
 
 MANY = 120  # seconds of sound (or recordings); searching less takes too little time for a progress bar
 # Results that show a time line, and the endings of their files where there are several recordings.
@@ -101,30 +105,78 @@ def places_of(
     return Places(paths, several)
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """Settings by which recordings become segments.
+
+    Attributes:
+        cutting: how they are cut.
+        transcribe: model that writes the texts; None: there are none.
+        language: language of the recordings; None lets the model guess.
+    """
+
+    cutting: "Cutting"
+    transcribe: str | None
+    language: str | None
+
+
 def cut_inputs(
-    inputs: "Inputs", cutting: "Cutting", listener: "Listener", places: Places, *, skip_bad: bool
+    inputs: "Inputs", cuts: Cuts, listener: "Listener", places: Places, files: Outputs, *, skip_bad: bool
 ) -> "tuple[Inputs, TimelineForm]":
-    """Cut recordings at pauses; show the progress.
+    """Cut recordings at pauses, and transcribe them if asked to; show the progress.
 
     Raises:
         DataError: recordings cannot be used, or hold no speech.
-        UsageError: the model uses text alone.
+        UsageError: the model uses text alone and there is none, or an extra is not installed.
     """
     from sertool.core.errors import UsageError
+    from sertool.core.features.transcribe import open_transcriber
     from sertool.core.inference.timeline.cutting import cut_recordings
 
-    if not listener.uses("audio"):
+    if not listener.uses("audio") and cuts.transcribe is None:
         raise UsageError("--segment: this model uses text alone", hint="--transcribe MODEL writes what is said")
-    with counting("seconds of sound searched for speech") as show:
-
-        def progress(done: int, total: int) -> None:
-            if total >= MANY:
-                show(done, total)
-
-        made = cut_recordings(inputs, cutting, skip_bad=skip_bad, progress=progress)
-    form = TimelineForm(made.sources, places)
+    # Texts are kept beside the first result, so that a command that was cut off does not write them again.
+    place = files.first_file((*GROWING, *places.paths, "--json"))
+    with ExitStack() as stack:
+        transcriber = None
+        if cuts.transcribe is not None:
+            if place is None:
+                kept = Path(stack.enter_context(TemporaryDirectory(prefix="sertool-texts-")))
+            else:
+                kept = place.with_name(f"{place.name}.texts")
+            transcriber = open_transcriber(cuts.transcribe, cuts.language, kept)
+        made = cut_recordings(inputs, cuts.cutting, skip_bad=skip_bad, progress=_counted(stack))
+        if transcriber is not None:
+            made = _transcribe(made, transcriber, needed=not listener.uses("audio"))
+    form = TimelineForm(made.sources, places, None if transcriber is None or place is None else transcriber.folder)
     form.check([clip.audio for clip in inputs.clips if clip.audio is not None])
     return made.inputs, form
+
+
+def _counted(stack: ExitStack) -> "Callable[[int, int], None]":
+    """Return a function that shows how much was searched, if it is much."""
+    show = stack.enter_context(counting("seconds of sound searched for speech"))
+
+    def progress(done: int, total: int) -> None:
+        if total >= MANY:
+            show(done, total)
+
+    return progress
+
+
+def _transcribe(made: "CutInputs", transcriber: "Transcriber", *, needed: bool) -> "CutInputs":
+    from sertool.core.errors import DataError
+    from sertool.core.inference.timeline.texts import transcribed
+
+    with counting("segments transcribed") as progress:
+        found = transcribed(made, transcriber, needed=needed, progress=progress)
+    if not found.sources:
+        raise DataError(f"--transcribe: {transcriber.name} found no words, and this model uses text alone")
+    note = f"note: the texts are machine-made, by {transcriber.name}"
+    wordless = len(made.inputs.clips) - len(found.inputs.clips)
+    rest = f"; {plural(wordless, 'segment')} without words left out" if wordless else ""
+    say(console(), printable(note + rest))
+    return found
 
 
 class TimelineForm(Form):
@@ -133,11 +185,13 @@ class TimelineForm(Form):
     Args:
         sources: the recordings.
         places: where time lines are written.
+        texts: folder of the texts, which is no longer needed when all is written.
     """
 
     inputs = "segments"
 
-    def __init__(self, sources: "Sequence[Source]", places: Places) -> None:
+    def __init__(self, sources: "Sequence[Source]", places: Places, texts: Path | None = None) -> None:
+        self._texts = texts
         self.options = tuple(places.paths)
         self._sources, self._places = sources, places
         self._clips: dict[str, tuple[Source, Clip]] = {
@@ -215,8 +269,6 @@ class TimelineForm(Form):
         self, files: Outputs, opened: "Predictor", predictions: Sequence[Prediction], abstain: float | None
     ) -> None:
         """Write the time lines."""
-        if not self.options:
-            return
         lines = self.timelines(opened, predictions, abstain)
         told = title(opened, predictions)
         for option in self.options:
@@ -225,6 +277,8 @@ class TimelineForm(Form):
             else:
                 path = self._places.paths[option]
                 files.write(option, _written(option, lines[0], self._sources[0], path, told))
+        if self._texts is not None:
+            _forget(self._texts)
 
     def _contents(self, option: str, lines: "Sequence[Timeline]", told: str) -> Iterator[tuple[str, bytes]]:
         from sertool.core.inference.timeline.files import files_below
@@ -247,6 +301,14 @@ class TimelineForm(Form):
             for name in files_below([source.path for source in self._sources], SUFFIXES[option]):
                 if (path / name).exists():
                     check_inputs({option: path / name}, recordings)
+
+
+def _forget(texts: Path) -> None:
+    """Delete the texts of a job that is done, and their folder if it holds nothing else."""
+    with suppress(OSError):
+        for path in texts.glob(f"{'[0-9a-f]' * 40}.json"):
+            path.unlink()
+        texts.rmdir()
 
 
 def _written(option: str, line: "Timeline", source: "Source", path: Path, told: str) -> str:

