@@ -95,10 +95,12 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
         )
     if cut := [own for own in predictions if "audio" in own.cut]:
         fits = math.floor(listener.seen * 10) / 10  # rounded down, so that the window fits
-        covers = f"--longest {fits:g} cuts it so that the model hears" if segmented else f"--window {fits:g} covers"
+        covers = f"; --window {fits:g} covers all of it"
+        if segmented:  # speech is cut into pieces of a second or more
+            covers = f"; --longest {fits:g} cuts speech there, so that the model hears all of it" if fits >= 1 else ""
         lines.append(
             f"{_of(cut, predictions)}: longer than the {listener.seen:.1f} s that this model uses; the rest is "
-            f"ignored; {covers} all of it"
+            f"ignored{covers}"
         )
     if cut := [own for own in predictions if "text" in own.cut]:
         encoder, most = listener.recipe.text_frontend, listener.recipe.dataset.max_text_length

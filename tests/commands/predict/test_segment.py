@@ -50,7 +50,9 @@ def rows_of(path) -> list[dict[str, str]]:
 
 
 def test_segments_have_times_and_are_predicted_as_those_parts_alone(segmented, calls):
-    shown = predict("memo.wav", "--segment", "--csv", "memo.csv").stdout.splitlines()
+    done = predict("memo.wav", "--segment", "--csv", "memo.csv")
+    assert "longer than the 1.2 s that this model uses; the rest is ignored; --longest 1.2 cuts" in done.stderr
+    shown = done.stdout.splitlines()
     rows = rows_of("memo.csv")
     assert [row["id"] for row in rows] == [f"memo.wav#{number}" for number in (1, 2, 3)]
     for row, start, number in zip(rows, calls[1], (0, 2, 3), strict=True):
