@@ -51,7 +51,7 @@ def rows_of(path) -> list[dict[str, str]]:
 
 def test_segments_have_times_and_are_predicted_as_those_parts_alone(segmented, calls):
     done = predict("memo.wav", "--segment", "--csv", "memo.csv")
-    assert "longer than the 1.2 s that this model uses; the rest is ignored; --longest 1.2 cuts" in done.stderr
+    assert "longer than the 1.2 s that this model uses; the rest is ignored; --longest 1.1 cuts speech" in done.stderr
     shown = done.stdout.splitlines()
     rows = rows_of("memo.csv")
     assert [row["id"] for row in rows] == [f"memo.wav#{number}" for number in (1, 2, 3)]
