@@ -19,7 +19,8 @@ def files_below(recordings: Sequence[Path], suffix: str) -> list[str]:
     >>> files_below([Path("calls/x/a.wav"), Path("calls/a.wav"), Path("calls/a.mp3")], ".srt")
     ['x/a.srt', 'a.wav.srt', 'a.mp3.srt']
     """
-    places = [PurePath(path.absolute()) for path in recordings]
+    # Without .., which would lead out of the folder.
+    places = [PurePath(os.path.abspath(path)) for path in recordings]  # noqa: PTH100 (Path.absolute keeps ..)
     common = os.path.commonpath([place.parent for place in places]) if len({p.drive for p in places}) == 1 else None
     below = [place.relative_to(common) if common is not None else PurePath(place.name) for place in places]
     counts = Counter(str(one.with_suffix("")).casefold() for one in below)
