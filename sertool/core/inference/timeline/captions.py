@@ -31,7 +31,8 @@ def vtt(timeline: Timeline) -> str:
         start, end = _milliseconds(own)
         lines = [own.caption(timeline.abstain), own.prediction.text]
         shown = "\n".join(_escaped(_one_line(line)) for line in lines if line.strip())
-        voice = f"<v {_escaped(_one_line(own.speaker))}>" if own.speaker else ""
+        who = _escaped(_one_line(own.speaker or ""))
+        voice = f"<v {who}>" if who else ""  # a voice needs a name
         cues.append(f"{number}\n{_time(start, '.')} --> {_time(end, '.')}\n{voice}{shown}\n")
     return "\n".join(["WEBVTT\n", *cues])
 
