@@ -38,6 +38,7 @@ def make_trained(
     audio_width=5,
     layers=0,
     ranges=(),
+    context=None,
     **dataset,
 ) -> Trained:
     """Random members; fold f has a vocabulary of its own, in another order and of another size.
@@ -51,6 +52,7 @@ def make_trained(
     recipe = tiny_recipe(
         dataset=dataset,
         model={"architecture": architecture, "num_layers": 2, **NO_DROPOUT},
+        context=context,
         **encoder,
     )
     random = np.random.default_rng(0)
@@ -77,8 +79,11 @@ def make_trained(
                 audio_layers=max(layers, 1),
             ),
             members,
+            recipe.context,
         )
         initialise(model, range(10 * fold, 10 * fold + members), [None] * members)
+        if context and context["speakers"]:  # it starts at 0
+            model.context.relation.weight.data.normal_(generator=torch.Generator().manual_seed(fold))
         if layers:
             model.audio_encoder.mix.weight.data.normal_(generator=torch.Generator().manual_seed(fold))
         found += [TrainedMember(f"run-{m}-{fold}", fold, 0.5, member_state(model, m)) for m in range(members)]

@@ -29,6 +29,7 @@ from sertool.core.features.encoders.text import TextFrames
 from sertool.core.files import artifacts
 from sertool.core.inference.frontends import Frontends
 from sertool.core.models.build import StackModel
+from sertool.core.runs.members import Trained
 
 # Frames are rounded to 16 bits, and rounding doubles a difference in the last bit of 32 a thousandfold.
 TOLERANCE = 1e-3
@@ -48,14 +49,23 @@ class _Chain:
             session = check.open_session(folder / settings["text"]["file"])
             self.text = text_encoder.TextEncoder(session, settings["text"], folder)
 
-    def logits(self, feeds: Feeds, wave: Tensor | None, text: str) -> Array:
-        """Return logits or scores (1, C) of a recording and a text; ``feeds`` hold the inputs that no encoder makes."""
+    def encode(self, feeds: Feeds, wave: Tensor | None, text: str) -> Feeds:
+        """Return the inputs of the members' graph; ``feeds`` hold those that no encoder makes."""
         given = dict(feeds)
         if self.speech is not None and wave is not None:
             given["mels"] = stored(self.speech.frames(wave.numpy())).astype(np.float32)[None]
         if self.text is not None:
             given["text"] = stored(self.text.frames(text)).astype(np.float32)[None]
-        return check.onnx_logits(self.model, [given])
+        return given
+
+    def logits(self, feeds: Feeds, wave: Tensor | None, text: str) -> Array:
+        """Return logits or scores (1, C) of a recording and a text by themselves."""
+        return check.onnx_logits(self.model, [self.encode(feeds, wave, text)])
+
+    def all_logits(self, encoded: Sequence[Feeds], trained: Trained, corpus: Corpus) -> Array:
+        """Return logits or scores (N, C) of the utterances of a corpus, in their dialogues if the model has context."""
+        given = check.in_context(self.model, encoded, check.dialogues_in(trained, corpus))
+        return check.onnx_logits(self.model, given)
 
 
 def bring(
@@ -150,15 +160,17 @@ def _compare(opened: Opened, stack: StackModel, trial: Trial, frontends: Fronten
     reads = "text" in trained.recipe.dataset.modalities
     source = f"{len(heard) - 1} recordings of the demo" if heard else f"{len(utterances)} texts"
     source = f"their words with {source}" if heard and reads else source
-    theirs = np.concatenate([onnx_one(place) for place in places])
+    theirs = chain.all_logits(list(map(chain.encode, feeds, waves, texts)), trained, corpus)
     return check.compared(theirs, logits(places), (onnx_one, torch_one), f"{source}, encoded", trained.task)
 
 
 def _loss(opened: Opened, trial: Trial, plain: Array, frontends: Frontends, chain: _Chain, data: Path) -> Loss:
     """Measure the accuracy that encoders of less precision cost, on validation utterances and their recordings."""
-    places = trial.labelled
-    if not places:
+    labelled = trial.labelled
+    if not labelled:
         return not_measured()
+    # Those without a label are context.
+    places = labelled if trial.dialogues is None else list(range(len(trial.rows)))
     corpus = trial.corpus.select(places)
     waves: list[Tensor | None] = [None] * len(places)
     if _hears(frontends):
@@ -169,9 +181,11 @@ def _loss(opened: Opened, trial: Trial, plain: Array, frontends: Frontends, chai
             return not_measured(f"the corpus's recordings are not available ({error})")
     texts = [text_of(own).strip() for own in corpus.utterances]
     feeds = _feeds(opened, corpus, waves, frontends)
-    found = np.concatenate([chain.logits(*given) for given in zip(feeds, waves, texts, strict=True)])
-    targets, trained = [trial.targets[place] for place in places], opened.trained
-    return loss_between(targets, plain[places], found, trained.task, clip=trained.recipe.dataset.clip)
+    trained = opened.trained
+    found = chain.all_logits(list(map(chain.encode, feeds, waves, texts)), trained, corpus)
+    kept = [place for place, row in enumerate(places) if trial.targets[row] is not None]
+    targets = [trial.targets[place] for place in labelled]
+    return loss_between(targets, plain[labelled], found[kept], trained.task, clip=trained.recipe.dataset.clip)
 
 
 def _hears(frontends: Frontends) -> bool:

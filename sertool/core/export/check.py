@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sertool.core.compute.device import choose
 from sertool.core.corpora.corpus import Corpus, Frames, Utterance
+from sertool.core.corpora.dialogues import dialogues_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.errors import SertoolError
 from sertool.core.features.audio import Segment, read_audio
@@ -21,8 +22,10 @@ from sertool.core.features.frontend import open_frontend
 from sertool.core.inference.mean_logits import mean_logits, tables_for
 from sertool.core.metrics.classification import decide
 from sertool.core.models.build import StackModel
+from sertool.core.models.context import NOBODY, OTHER, SAME, UNKNOWN
 from sertool.core.runs.experiment import Experiment
 from sertool.core.runs.members import Trained, TrainedMember
+from sertool.core.training.dialogues import Dialogues, read_dialogues
 
 # Float32 sums in another order differ by about 1e-6 at these sizes; a wrong layer or mask by far more than 1e-4.
 TOLERANCE = 1e-4  # largest accepted difference of a logit, or of a score as a share of its range
@@ -43,12 +46,14 @@ class Trial:
         targets: targets of the utterances; None for one without a label.
         source: description of the utterances in a few words.
         rows: positions in the experiment's corpus of the utterances that come from there, which are the first ones.
+        dialogues: places of the utterances in dialogues, for a model with context.
     """
 
     corpus: Corpus
     targets: tuple[Target | None, ...]
     source: str
     rows: tuple[int, ...] = ()
+    dialogues: Dialogues | None = None
 
     @property
     def labelled(self) -> list[int]:
@@ -84,9 +89,10 @@ def make_trial(trained: Trained, experiment: Experiment | None) -> Trial:
     """Collect validation utterances of the corpus, evenly spread, or seeded random ones; and awkward ones."""
     made = _made(trained, 8 if experiment else 64)
     if experiment is None:
-        return Trial(made, (None,) * len(made.utterances), f"{len(made.utterances)} seeded random utterances")
+        source = f"{len(made.utterances)} seeded random utterances"
+        return Trial(made, (None,) * len(made.utterances), source, dialogues=dialogues_in(trained, made))
     rows = sorted({row for fold in experiment.folds for row in fold.sets["valid"]})
-    rows = [rows[round(place)] for place in np.linspace(0, len(rows) - 1, min(MOST, len(rows)))]
+    rows = _spread(rows, experiment.corpus, whole=trained.recipe.context is not None)
     real = experiment.corpus.select(rows)
     text = None
     if real.text_frames is not None and made.text_frames is not None:
@@ -99,7 +105,23 @@ def make_trial(trained: Trained, experiment: Experiment | None) -> Trial:
     )
     targets = (*(experiment.targets[row] for row in rows), *(None for _ in made.utterances))
     source = f"{len(rows)} validation utterances of {real.name} and {len(made.utterances)} made ones"
-    return Trial(joined, targets, source, tuple(rows))
+    return Trial(joined, targets, source, tuple(rows), dialogues_in(trained, joined))
+
+
+def _spread(rows: list[int], corpus: Corpus, *, whole: bool) -> list[int]:
+    """Choose utterances that are evenly spread; for a model with context ``whole`` dialogues."""
+    if not whole:
+        return [rows[round(place)] for place in np.linspace(0, len(rows) - 1, min(MOST, len(rows)))]
+    dialogues = dialogues_of([corpus.utterances[row] for row in rows])
+    number = max(1, min(len(dialogues), MOST * len(dialogues) // len(rows)))
+    chosen = [dialogues[round(place)] for place in np.linspace(0, len(dialogues) - 1, number)]
+    return [rows[place] for dialogue in chosen for place in dialogue][:MOST]
+
+
+def dialogues_in(trained: Trained, corpus: Corpus) -> Dialogues | None:
+    """Return the dialogues of a corpus as a model with context reads them; None for a model without."""
+    context = trained.recipe.context
+    return None if context is None else read_dialogues(corpus.utterances, context.previous)
 
 
 def _behind(first: Frames, second: Frames) -> Frames:
@@ -117,7 +139,17 @@ def _made(trained: Trained, count: int) -> Corpus:
         lengths = [int(random.integers(0, 2 * longest + 1)) for longest in limits]
         said, heard = (0 if number % 4 == place else length for place, length in enumerate(lengths))
         own = tuple(random.choice(words, said).tolist())
-        utterances.append(Utterance(f"made-{number}", "private", " ".join(own), own))
+        utterances.append(
+            Utterance(
+                f"made-{number}",
+                "private",
+                " ".join(own),
+                own,
+                speaker=(None, "made-a", "made-b", "made-a")[number * 5 % 7 % 4],
+                dialogue=f"made-{number // 16}" if number != 5 else None,
+                order=number,
+            )
+        )
         own_frames = random.uniform(0, 1, (heard, trained.audio_width)).astype(np.float32)
         if number % 4 == 2:
             own_frames[1::3] = 0
@@ -150,7 +182,7 @@ def with_recordings(trained: Trained, trial: Trial) -> tuple[Trial, list[Array]]
     )
     source = f"their words with the {len(heard) - 1} recordings of the packaged demo"
     waveforms = [heard[place % len(heard)].numpy() for place in range(count)]
-    return Trial(corpus, (None,) * count, source), waveforms
+    return Trial(corpus, (None,) * count, source, dialogues=dialogues_in(trained, corpus)), waveforms
 
 
 def feeds_of(trained: Trained, trial: Trial, waveforms: Sequence[Array] | None = None) -> list[Feeds]:
@@ -196,11 +228,55 @@ def onnx_logits(session: Any, feeds: Sequence[Feeds]) -> Array:
     return np.concatenate([_run_one(session, feeds, place) for place in range(len(feeds))])
 
 
+def in_context(session: Any, feeds: Sequence[Feeds], dialogues: Dialogues | None) -> Sequence[Feeds]:
+    """Give each utterance the vectors that the graph computes of its earlier ones; a model without context needs none.
+
+    Args:
+        session: the graph.
+        feeds: inputs of each utterance of a corpus by itself.
+        dialogues: the dialogues of that corpus; None for a model without context.
+    """
+    inputs = {own.name: own for own in session.get_inputs()}
+    if dialogues is None or "earlier" not in inputs:
+        return feeds
+    nothing = nothing_earlier(session)
+    vectors = np.concatenate([session.run(["vectors"], {**own, **nothing})[0] for own in feeds])
+    found: list[Feeds] = []
+    for own, (dialogue, place) in zip(feeds, dialogues.home.tolist(), strict=True):
+        window = slice(max(0, place - dialogues.previous), place)
+        before = dialogues.rows[dialogue][window].numpy()
+        said = [*dialogues.speakers[dialogue][window].tolist(), int(dialogues.speakers[dialogue][place])]
+        relations = [_relation(speaker, said[-1]) for speaker in said]
+        given = {"earlier": vectors[before][None], "earlier_count": np.array([len(before)])}
+        if "relations" in inputs:
+            given["relations"] = np.array([relations])
+        found.append({**own, **given})
+    return found
+
+
+def _relation(speaker: int, own: int) -> int:
+    """Return the relation of a speaker to the utterance's own."""
+    return UNKNOWN if NOBODY in (speaker, own) else SAME if speaker == own else OTHER
+
+
+def nothing_earlier(session: Any) -> Feeds:
+    """Make the inputs of an utterance without context; a graph without context has none of them."""
+    inputs = {own.name: own for own in session.get_inputs()}
+    if "earlier" not in inputs:
+        return {}
+    given: dict[str, NDArray[Any]] = {"earlier": np.zeros((1, 0, inputs["earlier"].shape[2]), np.float32)}
+    given["earlier_count"] = np.zeros(1, np.int64)
+    if "relations" in inputs:
+        given["relations"] = np.full((1, 1), UNKNOWN)
+    return given
+
+
 def compare(
     session: Any, feeds: Sequence[Feeds], logits: Callable[[Sequence[int]], Array], trial: Trial, task: Task
 ) -> BundleComparison:
     """Predict all utterances of a trial with the graph and with PyTorch, whose ``logits`` are given."""
     count = len(feeds)
+    feeds = in_context(session, feeds, trial.dialogues)
     theirs, ours = onnx_logits(session, feeds), logits(range(count))
     onnx_one = partial(_run_one, session, feeds)
     return compared(theirs, ours, (onnx_one, lambda place: logits([place])), trial.source, task)
@@ -243,7 +319,9 @@ def compared(
 
 def _run_one(session: Any, feeds: Sequence[Feeds], place: int) -> Array:
     first = session.get_outputs()[0].name  # logits, or scores
-    found: Array = session.run([first], feeds[place])[0]
+    # An encoder's chain compares utterances alone.
+    given = feeds[place] if "earlier_count" in feeds[place] else {**feeds[place], **nothing_earlier(session)}
+    found: Array = session.run([first], given)[0]
     return found
 
 

@@ -48,7 +48,8 @@ def write_texts(
     if splits:
         artifacts.write_text(folder / "words.py", Path(words.__file__).read_text(encoding="utf-8"))
     scores = trained.task.kind == "scores"
-    text = script(in_graph=in_graph, splits=splits, encoders=encoders, scores=scores)
+    context = trained.recipe.context is not None
+    text = script(in_graph=in_graph, splits=splits, encoders=encoders, scores=scores, context=context)
     artifacts.write_text(folder / "run.py", text)
     facts = Facts(
         trained=trained,
@@ -84,7 +85,14 @@ def _labels(opened: Opened) -> dict[str, Any]:
     return content
 
 
-def script(*, in_graph: bool, splits: bool = False, encoders: Collection[str] = (), scores: bool = False) -> str:
+def script(
+    *,
+    in_graph: bool,
+    splits: bool = False,
+    encoders: Collection[str] = (),
+    scores: bool = False,
+    context: bool = False,
+) -> str:
     """Return ``run.py``: the template without the lines for other graphs and words, with the code that it shares.
 
     Args:
@@ -92,24 +100,26 @@ def script(*, in_graph: bool, splits: bool = False, encoders: Collection[str] = 
         splits: words.py splits texts; without it they are split at spaces.
         encoders: modalities whose frames a pretrained encoder of the bundle makes.
         scores: the model predicts scores, not classes.
+        context: the model judges an utterance after earlier ones.
     """
     frontends = ("mels", "graph", "encoders", "speech encoder", "text encoder")
-    parts = (*frontends, "spaces", "splits", "words", "classes", "scores")
+    parts = (*frontends, "spaces", "splits", "words", "classes", "scores", "context")
     left_out = ["mels" if in_graph or encoders else "graph", "spaces" if splits else "splits"]
     left_out.append("words" if "text" in encoders else "text encoder")
     left_out.append("classes" if scores else "scores")
+    left_out += [] if context else ["context"]
     left_out += [] if encoders else ["encoders"]
     left_out += [] if "audio" in encoders else ["speech encoder"]
-    lines, skip = [], False
+    lines, within = list[str](), list[str]()  # parts may lie within others
     for line in SCRIPT.read_text(encoding="utf-8").splitlines():
         mark = line.strip()
         if mark in [f"# [{part}]" for part in parts]:
-            skip = mark in [f"# [{part}]" for part in left_out]
+            within.append(mark[3:-1])
         elif mark in [f"# [/{part}]" for part in parts]:
-            skip = False
+            within.pop()
         elif mark == "# [streams]":
             lines += getsource(streams).partition(COPIED)[2].splitlines()
-        elif not skip:
+        elif not set(within) & set(left_out):
             lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -144,6 +154,8 @@ def _settings(opened: Opened, in_graph: bool, encoders: Mapping[str, Any], hashe
         "frontend": frontend and frontend.note,
         "frontend_in_graph": in_graph,
     }
+    if recipe.context is not None:
+        content["context"] = {"previous": recipe.context.previous, "speakers": recipe.context.speakers}
     if encoders:
         content["encoders"] = {
             modality: {**own, "model": encoders_of(trained)[modality]} for modality, own in encoders.items()

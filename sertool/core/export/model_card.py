@@ -111,6 +111,8 @@ def write_card(facts: Facts, files: Sequence[str]) -> str:
         answers=_answers(trained),
         model=f"{plural(len(facts.members), 'member')}{' averaged' * (len(facts.members) > 1)}, "
         + _model(recipe.model),
+        context=_context(trained),
+        alone=_alone(trained),
         size=in_markdown(facts.size.explained),
         corpus=in_markdown(trained.corpus),
         counts=", ".join(f"{in_markdown(name)} {count:,}" for name, count in facts.note["counts"].items())
@@ -142,6 +144,28 @@ def _model(model: Model) -> str:
     if not model.hidden_width:
         return model.title
     return f"{model.title}, hidden size {model.hidden_size}, {plural(model.num_layers, 'layer')} a modality"
+
+
+def _context(trained: Trained) -> str:
+    """Say how many earlier utterances a model reads, as a row of the table; empty for a model without context."""
+    context = trained.recipe.context
+    if context is None:
+        return ""
+    speakers = " and their speakers" if context.speakers else ""
+    return f"\n| context | {plural(context.previous, 'earlier utterance')} of the dialogue{speakers} |"
+
+
+def _alone(trained: Trained) -> str:
+    """Say how a model with context gets it, and what is measured without."""
+    context = trained.recipe.context
+    if context is None:
+        return ""
+    speakers = ", each with the name of its speaker" if context.speakers else ""
+    return (
+        f"- It judges an utterance after those before it in the dialogue: give `Conversation` in `run.py` the turns in "
+        f"their order{speakers}. Without them, as on the command line, it judges an utterance alone, less well than "
+        "the figures say; how much is not on this page.\n"
+    )
 
 
 def _limit(trained: Trained) -> str:

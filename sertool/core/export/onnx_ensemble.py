@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import onnx
 
+from sertool.core.export.onnx_context import Earlier, earlier_inputs, in_context, vectors_output
 from sertool.core.export.onnx_frontend import waveform_frames
 from sertool.core.export.onnx_graph import FLOAT, Graph
 from sertool.core.export.onnx_inputs import (
@@ -13,7 +14,7 @@ from sertool.core.export.onnx_inputs import (
     missing_tokens,
     token_sequences,
 )
-from sertool.core.export.onnx_model import average, member_logits
+from sertool.core.export.onnx_model import Weights, average, classify, member_vectors, member_weights
 from sertool.core.formatting import plural
 from sertool.core.recipe.frontends import Frontend
 from sertool.core.runs.members import Trained, TrainedMember, in_units
@@ -29,6 +30,10 @@ def ensemble_model(
     recording per call. Outputs: ``logits`` (B, C), the mean over members, and ``probabilities`` (B, C); of a task of
     scores ``scores`` (B, D) alone, the mean over members in the units of the scores, not clipped.
 
+    A model with context has the further inputs ``earlier``, ``earlier_count`` and ``relations``, see
+    :func:`~sertool.core.export.onnx_context.earlier_inputs`, and the further output ``vectors`` (B, E * F), which is
+    what later utterances get as a place of ``earlier``.
+
     Args:
         trained: recipe, task, vocabularies and statistics.
         members: the members to average.
@@ -37,22 +42,47 @@ def ensemble_model(
     """
     graph = Graph()
     text, audio = _sequences(graph, trained, with_frontend)
-    logits = [
-        member_logits(graph, text, audio, in_units(trained, member), member.fold, trained.recipe.model)
-        for member in members
-    ]
+    context = _earlier(graph, trained, members)
+    logits, vectors = list[str](), list[str]()
+    for number, member in enumerate(members):
+        weights = member_weights(graph, in_units(trained, member))
+        vectors.append(member_vectors(graph, text, audio, weights, member.fold, trained.recipe.model))
+        logits.append(_logits(graph, vectors[-1], context, number, weights))
     mean = average(graph, logits)
     title = f"{trained.name}: {plural(len(members), 'member')}, {', '.join(trained.task.classes)}"
     classes = len(trained.task.classes)
     if trained.task.kind == "scores":
         graph.output("scores", mean, FLOAT, ["batch", classes])
+        if context is not None:
+            vectors_output(graph, vectors, context_width(members))
         return graph.model(title)
     scaled = graph.add("Div", mean, graph.scalar(temperature))
     multi = trained.task.kind == "multi"
     shares = graph.add("Sigmoid", scaled) if multi else graph.add("Softmax", scaled, axis=-1)
     graph.output("logits", mean, FLOAT, ["batch", classes])
     graph.output("probabilities", shares, FLOAT, ["batch", classes])
+    if context is not None:
+        vectors_output(graph, vectors, context_width(members))
     return graph.model(title)
+
+
+def context_width(members: Sequence[TrainedMember]) -> int:
+    """Return F, the values of an utterance's vector in each member of a model with context."""
+    return len(members[0].weights["context.norm.gain"])
+
+
+def _earlier(graph: Graph, trained: Trained, members: Sequence[TrainedMember]) -> Earlier | None:
+    context = trained.recipe.context
+    if context is None:
+        return None
+    return earlier_inputs(graph, len(members), context_width(members), speakers=context.speakers)
+
+
+def _logits(graph: Graph, vectors: str, context: Earlier | None, number: int, weights: Weights) -> str:
+    """Compute the logits (B, C) of a member, in context if the model has one."""
+    if context is not None:
+        vectors = in_context(graph, vectors, context, number, weights.below("context"))
+    return classify(graph, vectors, weights)
 
 
 def _sequences(graph: Graph, trained: Trained, with_frontend: bool) -> tuple[Sequences, Sequences]:

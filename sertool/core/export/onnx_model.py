@@ -186,13 +186,9 @@ class Blocks:
             text = self.residual(text, self.feed_forward(text, block.below("ffn")), block.below("norm2"))
         return text
 
-    def classify(self, fused: str, weights: Weights) -> str:
-        """Turn (B, O) into logits (B, C)."""
-        return linear(self.graph, norm(self.graph, fused, weights.below("norm")), weights.below("classifier"))
 
-
-def mat_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
-    """Compute logits by modulated attention, see ``models.mat``; all keys and values come from the last text layer."""
+def mat_vectors(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
+    """Compute vectors by modulated attention, see ``models.mat``; all keys and values come from the last text layer."""
     graph = blocks.graph
     text = blocks.text_blocks(text, weights, layers)
     owners = [weights.below(f"audio_blocks.{number}") for number in range(layers)]
@@ -206,11 +202,11 @@ def mat_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: 
         audio = blocks.residual(audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm3"))
     pooled = [blocks.pool(text, weights.below("text_pool"), "text")]
     pooled.append(blocks.pool(audio, weights.below("audio_pool"), "audio"))
-    return blocks.classify(graph.add("Add", *pooled), weights)
+    return graph.add("Add", *pooled)
 
 
-def mnt_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
-    """Compute logits by modulated normalisation, see ``models.mnt``."""
+def mnt_vectors(blocks: Blocks, text: str, audio: str, weights: Weights, layers: int) -> str:
+    """Compute vectors by modulated normalisation, see ``models.mnt``."""
     graph, width = blocks.graph, blocks.width
     text = blocks.text_blocks(text, weights, layers)
     summary = blocks.pool(text, weights.below("text_pool"), "text")
@@ -234,7 +230,7 @@ def mnt_logits(blocks: Blocks, text: str, audio: str, weights: Weights, layers: 
         audio = modulated(audio, attended, block.below("norm1"), gamma1, beta1)
         audio = modulated(audio, blocks.feed_forward(audio, block.below("ffn")), block.below("norm2"), gamma2, beta2)
     pooled = blocks.pool(audio, weights.below("audio_pool"), "audio")
-    return blocks.classify(graph.add("Add", summary, pooled), weights)
+    return graph.add("Add", summary, pooled)
 
 
 def moments(graph: Graph, frames: str, mask: str) -> str:
@@ -254,31 +250,39 @@ def moments(graph: Graph, frames: str, mask: str) -> str:
     return graph.add("Squeeze", graph.add("Concat", mean, deviation, axis=2), graph.ints(0))
 
 
-def linear_logits(graph: Graph, text: str, audio: str, masks: Mapping[str, str], weights: Weights) -> str:
-    """Compute logits of a linear probe, see ``models.linear``; masks are (B, T)."""
+def linear_vectors(graph: Graph, text: str, audio: str, masks: Mapping[str, str]) -> str:
+    """Compute vectors of a linear probe, see ``models.linear``; masks are (B, T)."""
     parts = moments(graph, text, masks["text"]), moments(graph, audio, masks["audio"])
-    return linear(graph, graph.add("Concat", *parts, axis=1), weights.below("classifier"))
+    return graph.add("Concat", *parts, axis=1)
 
 
-LOGITS = {"mat": mat_logits, "mnt": mnt_logits}
+VECTORS = {"mat": mat_vectors, "mnt": mnt_vectors}
 
 
-def member_logits(
-    graph: Graph, text: Sequences, audio: Sequences, arrays: Mapping[str, Any], fold: int, model: Model
-) -> str:
-    """Compute logits (B, C) of one member with the vocabulary and statistics of its fold."""
-    weights = Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
+def member_weights(graph: Graph, arrays: Mapping[str, Any]) -> Weights:
+    """Return the parameters of one member."""
+    return Weights(graph, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
+
+
+def member_vectors(graph: Graph, text: Sequences, audio: Sequences, weights: Weights, fold: int, model: Model) -> str:
+    """Compute the vectors (B, F) of one member with the vocabulary and statistics of its fold, without context."""
     modalities = (text, weights.below("text_encoder")), (audio, weights.below("audio_encoder"))
     masks = {"text": text.mask, "audio": audio.mask}
     if model.architecture == "linear":
         words, frames = (enter(graph, own.of_fold(fold), encoder) for own, encoder in modalities)
-        return linear_logits(graph, words, frames, masks, weights)
+        return linear_vectors(graph, words, frames, masks)
     four = {name: graph.add("Unsqueeze", mask, graph.ints(1, 2)) for name, mask in masks.items()}
     blocks = Blocks(graph, model.num_heads, model.hidden_size, four, audio.batch)
     words, frames = (
         lstm(graph, enter(graph, own.of_fold(fold), encoder), encoder.below("lstm")) for own, encoder in modalities
     )
-    return LOGITS[model.architecture](blocks, words, frames, weights, model.num_layers)
+    return VECTORS[model.architecture](blocks, words, frames, weights, model.num_layers)
+
+
+def classify(graph: Graph, vectors: str, weights: Weights) -> str:
+    """Turn vectors (B, F) into logits (B, C); a linear probe has no norm before its last layer."""
+    rows = norm(graph, vectors, weights.below("norm")) if weights.has("norm.gain") else vectors
+    return linear(graph, rows, weights.below("classifier"))
 
 
 def average(graph: Graph, logits: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.corpora.tasks import Task
-from sertool.core.export.check import Feeds, Trial, onnx_logits, open_session
+from sertool.core.export.check import Feeds, Trial, in_context, onnx_logits, open_session
 from sertool.core.export.losses import Loss, loss_between, not_measured
 
 
@@ -66,5 +66,7 @@ def measure_loss(
     rows = trial.labelled
     if not rows:
         return not_measured()
-    less = onnx_logits(open_session(path), [feeds[row] for row in rows])
+    session = open_session(path)
+    given = in_context(session, feeds, trial.dialogues)
+    less = onnx_logits(session, [given[row] for row in rows])
     return loss_between([trial.targets[row] for row in rows], full[rows], less, task, clip=clip)
