@@ -17,6 +17,7 @@ from sertool.core.errors import DataError, SertoolError
 from sertool.core.inference.ensemble import Ensemble, check_sets, read_labels, run_members
 from sertool.core.inference.probe import probe
 from sertool.core.inference.score_intervals import fitted_intervals, obstacle_to_intervals
+from sertool.core.inference.turns import Turn, turns_of
 from sertool.core.metrics.calibration import (
     Calibration,
     calibrate,
@@ -247,10 +248,11 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
 
 def spoken_of(experiment: Experiment, rows: Sequence[int]) -> tuple[Spoken, ...]:
     """Collect the facts that the corpus holds about the utterances at some positions."""
-    return tuple(_spoken_of(experiment, row) for row in rows)
+    turns = turns_of(experiment.corpus.utterances)
+    return tuple(_spoken_of(experiment, row, turns[row]) for row in rows)
 
 
-def _spoken_of(experiment: Experiment, row: int) -> Spoken:
+def _spoken_of(experiment: Experiment, row: int, turn: Turn) -> Spoken:
     corpus = experiment.corpus
     utterance = corpus.utterances[row]
     text = corpus.text_frames
@@ -264,6 +266,8 @@ def _spoken_of(experiment: Experiment, row: int) -> Spoken:
         seconds=utterance.seconds,
         words=len(utterance.words) if text is None else len(text[row]),
         frames=len(corpus.audio[row]),
+        turn=turn.number,
+        follows=turn.follows,
     )
 
 

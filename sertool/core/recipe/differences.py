@@ -30,13 +30,13 @@ def differences(before: Recipe, after: Recipe, sections: Sequence[str]) -> list[
 
 def _of_each(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield the keys of a section with both values; text as words has none, nor has no context."""
-    if old is not None and not isinstance(old, str):
+    if not isinstance(old, str | None):
         yield from ((f"{name}.{key}", getattr(old, key), getattr(new, key)) for key in type(old).model_fields)
 
 
-def _kind(frontend: Any) -> str:
-    if frontend is None:
+def _kind(section: Any) -> str:
+    if isinstance(section, SpeechEncoder | TextEncoder | Context):
+        return section.title
+    if section is None:
         return "none"
-    if isinstance(frontend, SpeechEncoder | TextEncoder | Context):
-        return frontend.title
-    return frontend if isinstance(frontend, str) else "log-mel"
+    return section if isinstance(section, str) else "log-mel"

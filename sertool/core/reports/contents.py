@@ -259,6 +259,7 @@ class RunReport:
         modalities: inputs of the model, ``text`` and ``audio``.
         encoders: pretrained encoders by modality; empty without any.
         linear: its linear probe on the same test utterances; None if there is none.
+        context: earlier utterances that the model sees, as ``8 earlier utterances``; empty if it sees none.
     """
 
     name: str
@@ -286,6 +287,7 @@ class RunReport:
     modalities: tuple[str, ...] = ()
     encoders: Mapping[str, str] = field(default_factory=dict)
     linear: LinearRow | None = None
+    context: str = ""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,8 @@ def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
     """Say how the figures came about: members, protocol, intervals, and what stands below the table elsewhere."""
     chosen = how_chosen(run.chosen_by, run.select, run.kind)
     averaged = f"{ARCHITECTURES[run.architecture]}, {own.k} of {run.members} members averaged, {chosen}"
-    notes = [averaged, run.stamp or f"{run.protocol} protocol"]
+    context = [f"context: {run.context}"] if run.context else []
+    notes = [averaged, *context, run.stamp or f"{run.protocol} protocol"]
     over = over_clusters(own)
     if INTERVAL in table.header and over not in table.notes:
         notes.append(over)

@@ -129,5 +129,5 @@ def _notes(run: Loaded, linear: Loaded, probe: Judged, pair: Pair) -> Iterator[s
 
 def _differing(run: Loaded, linear: Loaded) -> list[str]:
     """List the settings that differ apart from the architecture, as ``training.learning_rate 0.0001 -> 0.001``."""
-    found = differences(run.recipe, linear.recipe, (*INPUT, "model", "training"))
+    found = differences(run.recipe, linear.recipe, (*INPUT, "model", "context", "training"))
     return [one for one in found if not one.startswith("model.architecture ")]

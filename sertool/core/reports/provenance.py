@@ -30,8 +30,9 @@ def trained_on(origin: Origin) -> str:
 
 
 def input_notes(recipe: Recipe) -> list[str]:
-    """Say which encoders make a run's frames, and whether they are normalised by speaker; often nothing."""
+    """Say which encoders make a run's frames, what context it sees, and of normalising by speaker; often nothing."""
     notes = [f"{name} frames of {own}" for name, own in recipe.encoders.items()]
+    notes += [f"context: {recipe.context.title}"] if recipe.context else []
     return notes + [NORMALISED] * recipe.dataset.by_speaker
 
 
@@ -64,6 +65,7 @@ def provenance(run: Loaded, calibration: Mapping[str, str], size: EnsembleSize) 
         "encoders": "; ".join(f"{name}: {own}" for name, own in recipe.encoders.items()),
         "standardised": NORMALISED if recipe.dataset.by_speaker else "",
         "model": _model(model),
+        "context": recipe.context.title if recipe.context else "",
         "word vectors": recipe.dataset.vectors,
         "training": (
             f"batch {training.batch_size}, learning rate {training.learning_rate:g}, {training.optimizer}, "

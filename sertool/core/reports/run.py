@@ -72,6 +72,7 @@ def report_run(folder: Path, data: Path, command: str = "", by: str | None = Non
         commands=commands(run, choice, folder.parent, data, command),
         modalities=tuple(run.recipe.dataset.modalities),
         encoders=run.recipe.encoders,
+        context=run.recipe.context.title if run.recipe.context else "",
     )
     return Reported(run, choice, report)
 

@@ -49,7 +49,8 @@ def _trained(run: RunReport, task: TaskReport | None) -> str:
     number = f"{utterances_of(known[0])} of " if known else ""
     data = f"{run.dataset} ({run.caveats})" if run.caveats else run.dataset
     named = [name + (f" ({run.encoders[name]})" if name in run.encoders else "") for name in run.modalities]
-    inputs = f", from {' and '.join(named)}" if named else ""
+    named += [f"up to {run.context}"] if run.context else []
+    inputs = f", from {listed(named)}" if named else ""
     return f"{run.name} is {many}, trained on {number}{data} for {goal(run)}{inputs}."
 
 

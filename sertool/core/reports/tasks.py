@@ -93,7 +93,8 @@ def _our_row(run: Reported) -> OurRow:
 def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
     """Check whether two runs of a task, both evaluated on test, differ only in their splits and seeds."""
     evaluated = "test" in paper.report.sets and "test" in honest.report.sets
-    return evaluated and not differences(paper.loaded.recipe, honest.loaded.recipe, (*INPUT, "model", "training"))
+    recipes = (paper.loaded.recipe, honest.loaded.recipe)
+    return evaluated and not differences(*recipes, (*INPUT, "model", "context", "training"))
 
 
 def _differences(paper: Reported, honest: Reported) -> list[DifferenceRow]:

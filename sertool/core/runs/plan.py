@@ -266,7 +266,7 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
             raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")
         return
     before = load(str(folder / "recipe.yaml"))
-    changed = differences(before, experiment.recipe, (*INPUT, "splits", "model", "training"))
+    changed = differences(before, experiment.recipe, (*INPUT, "splits", "model", "context", "training"))
     earlier = read_source(folder)
     started = earlier.name if earlier is not None else None
     if started != source:

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import tiny_recipe
 from scored_sets import make_score_set
-from stored_sets import changed, in_dialogues, make_origin, make_set, only, report, write_run
+from stored_sets import changed, in_dialogues, make_origin, make_set, only, report, shuffled, write_run
 
 from sertool.core.errors import UsageError
 from sertool.core.reports.compare.pairs import compare
 from sertool.core.reports.contents import SliceRow
 from sertool.core.reports.data_files import figure_rows
 from sertool.core.reports.html.page import render
+from sertool.core.reports.latex import latex_files
 from sertool.core.reports.text.terminal import show
 from sertool.core.reports.wording import over_clusters
 
@@ -146,3 +148,64 @@ def test_two_runs_are_compared_over_dialogues(tmp_path):
     for before, after in zip(usual.metrics, asked.metrics, strict=True):
         assert before.difference.value == after.difference.value
         assert before.difference.low != after.difference.low
+
+
+CONTEXT = tiny_recipe(context={"previous": 3, "speakers": True})
+
+
+def test_a_run_with_context_says_so_wherever_it_is_named(tmp_path):
+    stored = in_dialogues(make_set("test"))
+    other = changed(stored, logits=make_set("test", seed=2).predictions.logits)
+    write_run(tmp_path / "twin", replace(stored, origin=make_origin(run="twin")))
+    write_run(tmp_path / "context", replace(other, origin=make_origin(CONTEXT, run="context")))
+    made = report(tmp_path)
+    runs = {one.name: one for one in made.runs}
+    said = "3 earlier utterances and their speakers"
+    assert (runs["context"].context, runs["twin"].context) == (said, "")
+    assert runs["context"].provenance["context"] == said
+    assert "context" not in runs["twin"].provenance
+    assert f"MAT, 3 members · context: {said} · honest" in " ".join(" ".join(show(made, 200)).split())
+    assert f"context: {said}" in render(made).replace("\u00a0", " ")
+    alone = report(tmp_path, "context")
+    assert f"from text, audio and up to {said}." in alone.summary[0]
+    assert all(f"context: {said}" in text for name, text in latex_files(alone) if "metrics" in name)
+    compared = compare(["twin", "context"], tmp_path, "test")
+    assert f"context: {said}" in compared.contenders[1].notes
+    (note,) = [note for note in compared.pairs[0].notes if "--by dialogue" in note]
+    assert note.startswith("context sees earlier utterances of a dialogue, so that those of one dialogue depend on")
+    assert not compare(["twin", "context"], tmp_path, "test", by="dialogue").pairs[0].notes
+
+
+def probes_of(stored, context):
+    """Text and audio matter; with the context changed, these are the logits."""
+    other = {f"{name} {how}": shuffled(stored) for name in ("text", "audio") for how in ("masked", "shuffled")}
+    return {**other, "context masked": context, "context shuffled": context}
+
+
+@pytest.mark.parametrize("modalities", [["text", "audio"], ["text"]])
+@pytest.mark.parametrize("is_used", [True, False])
+def test_the_probes_tell_the_use_of_context(tmp_path, modalities, is_used):
+    recipe = tiny_recipe(dataset={"modalities": modalities}, context={"previous": 3})
+    stored = replace(in_dialogues(make_set("test")), origin=make_origin(recipe))
+    logits = shuffled(stored) if is_used else stored.predictions.logits
+    write_run(tmp_path / "tiny", stored, probes=lambda one: probes_of(one, logits))
+    run = only(tmp_path)
+    use = run.sets["test"].use
+    one = None if len(modalities) == 1 else "used"
+    assert (use.text, use.audio, use.context) == (one, one, "used" if is_used else "ignored")
+    named = "the dialogue" if one is None else "the text, the audio and the dialogue"
+    if is_used:
+        assert use.sentence == f"it uses {named}"
+    assert ("ignores-context" in {found.kind for found in run.findings}) == (not is_used)
+    assert [row.name for row in run.sets["test"].probes][-2:] == ["context masked", "context shuffled"]
+
+
+def test_few_dialogues_with_an_earlier_utterance_tell_nothing_of_context(tmp_path):
+    recipe = tiny_recipe(context={"previous": 3})
+    stored = in_dialogues(make_set("test"))
+    spoken = tuple(replace(one, turn=1, follows=None) if row >= 100 else one for row, one in enumerate(stored.spoken))
+    stored = replace(stored, spoken=spoken, origin=make_origin(recipe))
+    write_run(tmp_path / "tiny", stored, probes=lambda one: probes_of(one, one.predictions.logits))
+    use = only(tmp_path).sets["test"].use
+    assert use.context == "unknown"
+    assert use.sentence.endswith("only 23.8 % of the utterances have an earlier one")

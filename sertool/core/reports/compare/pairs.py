@@ -9,7 +9,7 @@ import numpy as np
 from sertool.core.corpora.tasks import VOTES
 from sertool.core.errors import UsageError
 from sertool.core.formatting import plural
-from sertool.core.metrics import Clusters, Difference, clusters_of, cohens_h, holm
+from sertool.core.metrics import FEWEST, Clusters, Difference, clusters_of, cohens_h, holm
 from sertool.core.metrics.classification import LABEL_METRICS
 from sertool.core.metrics.distributions import DISTRIBUTION_METRICS
 from sertool.core.metrics.selection import LOWER_IS_BETTER
@@ -104,7 +104,7 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None, by: str | None) -
     shared = shared_of(a, b)
     own, clusters = a.stored.predictions, clusters_of(shared.spoken, by)
     votes = votes_of(a, b, shared)
-    notes = _notes(a, b, shared)
+    notes = _notes(a, b, shared, clusters)
     if votes is not None and not votes.alike:
         notes = (*notes, "the runs hold different votes of raters, so probabilities are not compared with votes")
         votes = None
@@ -175,7 +175,7 @@ def _decided(
     )
 
 
-def _notes(a: Judged, b: Judged, shared: Shared) -> tuple[str, ...]:
+def _notes(a: Judged, b: Judged, shared: Shared, clusters: Clusters) -> tuple[str, ...]:
     notes = []
     names = a.contender.name, b.contender.name
     # If both runs were selected on test, the bias is on both sides of the difference.
@@ -197,6 +197,14 @@ def _notes(a: Judged, b: Judged, shared: Shared) -> tuple[str, ...]:
         trained = [trained_on(one.stored.origin) for one in (a, b)]
         notes.append(
             f"the runs use different versions or splits of the data (trained on {trained[0]} and on {trained[1]})"
+        )
+    dialogues = len({one.dialogue for one in shared.spoken} - {None})
+    seeing = [one.contender.name for one in (a, b) if one.sees_context]
+    if seeing and clusters.unit != "dialogue" and dialogues >= FEWEST:
+        verb = "sees" if len(seeing) == 1 else "see"
+        notes.append(
+            f"{' and '.join(seeing)} {verb} earlier utterances of a dialogue, so that those of one dialogue depend on "
+            f"each other: --by dialogue takes the {dialogues:,} dialogues as the unit"
         )
     if np.array_equal(shared.a, shared.b):
         notes.append(f"{names[0]} and {names[1]} predict the same for every utterance")

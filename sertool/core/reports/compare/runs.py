@@ -34,12 +34,14 @@ class Judged:
         stored: its predictions.
         decisions: (N,) or (N, C) decisions; of scores (N, C) predicted scores.
         probabilities: (N, C) probabilities as `sertool predict` gives them; None where the set holds no raters' votes.
+        sees_context: True if the model sees earlier utterances of the dialogue.
     """
 
     contender: Contender
     stored: StoredSet
     decisions: NDArray[Any]
     probabilities: NDArray[np.float64] | None = None
+    sees_context: bool = False
 
 
 def open_contender(name: str, output: Path, set_name: str) -> Loaded:
@@ -87,10 +89,10 @@ def judge(run: Loaded, set_name: str) -> Judged:
         stamp=stamp(run, choice),
         notes=tuple(_notes(run, note(run, choice), set_name)),
     )
-    own = stored.predictions
+    own, sees = stored.predictions, run.recipe.context is not None
     if own.kind == "scores":
-        return Judged(contender, stored, own.ensemble_logits(choice.k))
-    return Judged(contender, stored, own.decisions(choice.k), _probabilities(run, stored, choice.k))
+        return Judged(contender, stored, own.ensemble_logits(choice.k), sees_context=sees)
+    return Judged(contender, stored, own.decisions(choice.k), _probabilities(run, stored, choice.k), sees)
 
 
 def _probabilities(run: Loaded, stored: StoredSet, k: int) -> NDArray[np.float64] | None:

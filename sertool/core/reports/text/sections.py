@@ -94,6 +94,7 @@ def _title(run: RunReport) -> str:
         data,
         goal(run),
         f"{ARCHITECTURES[run.architecture]}, {_members(run)}{folds}",
+        *([f"context: {run.context}"] if run.context else []),
         run.stamp or run.protocol,
     ]
     return " · ".join(parts)
