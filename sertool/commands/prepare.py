@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sertool.core.corpora.agreement import Agreement
+    from sertool.core.features.segmentation import Cutting
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.add_sets import AddedSet
     from sertool.core.prepare.assemble import Decoded, Preparation
@@ -135,6 +136,12 @@ def prepare(
     language: LanguageOption = None,
     workers: WorkersOption = None,
     stream: options.Stream = None,
+    segment: options.Cut = False,
+    shortest: options.Shortest = None,
+    longest: options.Longest = None,
+    padding: options.Padding = None,
+    merge: options.Merge = None,
+    channel: options.Channel = None,
     skip_bad: SkipOption = False,
     dry_run: DryRunOption = False,
     device: options.Device = "auto",
@@ -151,6 +158,8 @@ def prepare(
     right). Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the published
     corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
 
+    With --segment, each stretch of speech in a long recording becomes an utterance, and the recording their dialogue.
+
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
     from sertool.core.prepare.choices import parse_choices
@@ -163,15 +172,18 @@ def prepare(
     files = Outputs({"--json": json_file}, inputs, {"--out": out} if out else {})
     opened = recipes.load(recipe, overrides, users_path=str(out or table))
     computing = Computing(opened, device, workers, launcher, address)
+    cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
     if is_prepared(table, opened):
+        _refuse_cutting(table, cutting)
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
     draw, choices = parse_splits(splits, seed), parse_choices(pattern, map_labels, rescale, map_texts, ranges)
     reader = opened.dataset.reader
     source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None, stream)
     if dry_run:
         return show_dry_run(source, files)
-    wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language)
+    wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language, cutting)
     settings = (*source.settings, *computing.settings, splits, seed, transcribe, language)
+    settings += () if cutting is None else (cutting,)
     _prepare(source, computing, wanted, Command(settings, force), files)
 
 
@@ -194,6 +206,7 @@ class _Wanted:
         out: its folder.
         recipe, overrides: name of the recipe, and ``section.key=value`` each.
         transcribe, language: model that transcribes, and the language of the recordings.
+        cutting: how recordings are cut at pauses, if they are.
     """
 
     out: Path
@@ -201,6 +214,14 @@ class _Wanted:
     overrides: list[str]
     transcribe: str | None
     language: str | None
+    cutting: "Cutting | None"
+
+
+def _refuse_cutting(corpus: Path, cutting: "Cutting | None") -> None:
+    from sertool.core.errors import UsageError
+
+    if cutting is not None:
+        raise UsageError(f"--segment: {corpus} is a corpus already, whose utterances stay as they are")
 
 
 def _prepare(source: "Source", computing: Computing, wanted: _Wanted, command: "Command", files: Outputs) -> None:
@@ -214,24 +235,40 @@ def _prepare(source: "Source", computing: Computing, wanted: _Wanted, command: "
     check_target(out, command)  # first: decoding may take an hour
     checked = read_source(source)
     files.spare([*source.choices.files, *(row.segment.path for row in checked.rows if row.segment)])
-    warn(checked.warnings)
-    transcriber = _transcriber(checked, wanted.transcribe, wanted.language, out)
+    warnings = checked.warnings
+    warn(warnings)
+    transcriber = _transcriber(checked, wanted)
     with computing.cluster() as cluster, target(out, command) as cache:
+        checked, counts = _cut(checked, wanted.cutting, cache, source.skip_bad)
+        warnings += checked.warnings if counts else ()
         extraction = computing.extraction(cache, cluster)
         staging, skip_bad = cache / NEW, source.skip_bad
         preparation, sets = _make(opened, checked, extraction, out, staging, transcriber, skip_bad, command.force)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
-        _report(checked.warnings, preparation, sets, wanted.recipe, wanted.overrides, out, files)
+        _report(warnings, preparation, sets, counts, wanted, files)
 
 
-def _transcriber(table: "Table", model: str | None, language: str | None, out: Path) -> "Transcriber | None":
+def _cut(table: "Table", cutting: "Cutting | None", cache: Path, skip_bad: bool) -> "tuple[Table, dict[str, Any]]":
+    """Cut the recordings at pauses if that is asked for, and return the counts, too."""
+    from sertool.core.prepare.segments import cut_rows
+
+    if cutting is None:
+        return table, {}
+    with counting("recordings cut") as progress:
+        cut = cut_rows(table, cutting, cache / "spans", skip_bad=skip_bad, progress=progress)
+    warn(cut.table.warnings)
+    return cut.table, {"segmentation": cut.to_json()}
+
+
+def _transcriber(table: "Table", wanted: _Wanted) -> "Transcriber | None":
     """Open the transcriber, but only if it is needed, since its model may have to be downloaded."""
     from sertool.core.features.transcribe import open_transcriber
     from sertool.core.prepare.target import CACHE
 
-    if model is None or all(row.text for row in table.rows):
+    # Texts of recordings that are cut are of no use to their segments.
+    if wanted.transcribe is None or (wanted.cutting is None and all(row.text for row in table.rows)):
         return None
-    return open_transcriber(model, language, out / CACHE / "texts")
+    return open_transcriber(wanted.transcribe, wanted.language, wanted.out / CACHE / "texts")
 
 
 def _decode(
@@ -286,25 +323,24 @@ def _report(
     table_warnings: "Sequence[str]",
     preparation: "Preparation",
     sets: "list[AddedSet]",
-    recipe: str,
-    overrides: list[str],
-    out: Path,
+    counts: dict[str, Any],
+    wanted: _Wanted,
     files: Outputs,
 ) -> None:
     """Print the counts, what the doctor found and the next command, and write them as JSON if asked to."""
     from sertool.core.corpora.agreement import agreements
     from sertool.core.prepare.summary import summary
 
-    agreement = agreements(preparation.corpus)
-    result = summary(preparation, table_warnings, agreement)
-    settings, inspection = inspect_prepared(preparation.corpus, recipe, overrides, out)
+    out, agreement = wanted.out, agreements(preparation.corpus)
+    result = {**summary(preparation, table_warnings, agreement), **counts}
+    settings, inspection = inspect_prepared(preparation.corpus, wanted.recipe, wanted.overrides, out)
     findings = [finding.to_json() for finding in inspection.findings] if inspection else []
     named = {"corpus": str(out), "dataset": preparation.corpus.name}
     added = {"feature_sets": sets_to_json(sets)} if sets else {}
     files.write_json("--json", "preparation", {**named, **result, **added, "findings": findings})
     _show(files.console(), result, out, agreement.values())
     show_sets(sets, out)
-    files.show(next_lines(preparation.corpus, inspection, recipe, settings, out))
+    files.show(next_lines(preparation.corpus, inspection, wanted.recipe, settings, out))
 
 
 def _show(console: "Console", result: dict[str, Any], out: Path, agreement: "Iterable[Agreement]") -> None:
@@ -317,6 +353,10 @@ def _show(console: "Console", result: dict[str, Any], out: Path, agreement: "Ite
     if result["transcribed"]:
         parts.append(f"{result['transcribed']} transcripts machine-made")
     console.print(f"{out}: {', '.join(parts)}", soft_wrap=True)
+    if cut := result.get("segmentation"):
+        made = f"{plural(cut['recordings'], 'recording')} cut into {plural(cut['segments'], 'segment')}"
+        left = f"{cut['seconds_left_out']:.1f} of {cut['seconds']:.1f} s left out as silence"
+        console.print(f"{made}, {left}", soft_wrap=True)
     if by := result["splits_drawn_by"]:
         console.print(f"splits drawn by {by}")
     if words := result.get("words"):

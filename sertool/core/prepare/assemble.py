@@ -10,13 +10,14 @@ import numpy as np
 from sertool.core.corpora.corpus import SPLITS, Corpus, Frames, LeftOut, Utterance, is_generated
 from sertool.core.corpora.splitting import AUTO, choose_splitting
 from sertool.core.corpora.words import split_words
-from sertool.core.errors import DataError
+from sertool.core.features.audio import Segment
 from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend
-from sertool.core.features.transcribe import Transcriber
+from sertool.core.features.transcribe import Transcriber, Word, words_within
 from sertool.core.formatting import first_few, first_lines, plural, row_numbers
 from sertool.core.prepare.extraction import NOWHERE, Extraction, Progress
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
+from sertool.core.prepare.unusable import place_of, refusal
 from sertool.core.recipe.frontends import Frontend, SpeechEncoder
 
 LONG = 600  # seconds; a longer recording is hardly one utterance
@@ -76,14 +77,14 @@ def decode(
     found = list(extraction.frames(segments, maker) if segments else _without_frames(table.rows, maker))
     bad = [(row, one) for row, one in zip(table.rows, found, strict=True) if isinstance(one, str)]
     if bad and (not skip_bad or len(bad) == len(found)):
-        raise _refusal(f"{table.path}: {len(bad)} of {len(found)} {'recordings' if segments else 'texts'}", bad)
+        raise refusal(f"{table.path}: {len(bad)} of {len(found)} {'recordings' if segments else 'texts'}", bad)
     usable = [isinstance(one, Extract) for one in found]
     rows = tuple(compress(table.rows, usable))
     return Decoded(
         rows=rows,
         extracts=tuple(one for one in found if isinstance(one, Extract)),
         transcriber=(None,) * len(rows),
-        left_out=(*table.left_out, *(LeftOut(row.id, row.split, _place(row) + reason) for row, reason in bad)),
+        left_out=(*table.left_out, *(LeftOut(row.id, row.split, place_of(row) + reason) for row, reason in bad)),
     )
 
 
@@ -94,17 +95,6 @@ def _has_recordings(table: Table) -> bool:
 def _maker(table: Table, frontend: Frontend | SpeechEncoder) -> FrameMaker:
     """Open the frontend; texts alone need none, so that no encoder is looked for."""
     return open_frontend(frontend if _has_recordings(table) else Frontend())
-
-
-def _refusal(which: str, bad: Sequence[tuple[Row, str]]) -> DataError:
-    lines = sorted(
-        ((row.number or 0, f"{_place(row)}{row.id}: {reason}") for row, reason in bad),
-        key=lambda line: line[0],  # the file's order, while rows are sorted by split
-    )
-    return DataError(
-        "\n  ".join([f"{which} cannot be used", *(line for _, line in lines)]),
-        hint="correct them and run the command again to resume, or leave them out with --skip-bad",
-    )
 
 
 def _without_frames(rows: Sequence[Row], maker: FrameMaker) -> Iterator[Extract | str]:
@@ -121,22 +111,27 @@ def _width(extracts: Sequence[Extract], maker: FrameMaker) -> int:
     return int(extracts[0].frames.shape[1]) if extracts else maker.width
 
 
-def _place(row: Row) -> str:
-    return "" if row.number is None else f"row {row.number}: "
-
-
 def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | None = None) -> Decoded:
     """Transcribe the recordings of rows without text, and note the transcriber.
+
+    A recording that was cut is transcribed as a whole, once, and each segment has the words whose middle it holds.
 
     Raises:
         SertoolError: the model failed, or its transcripts cannot be stored.
     """
     rows, marks = list(decoded.rows), list(decoded.transcriber)
     empty = [place for place, row in enumerate(rows) if not row.text]
+    words: dict[Segment, list[Word]] = {}
     for done, place in enumerate(empty, start=1):
         row = rows[place]
         assert row.segment is not None  # a table without recordings cannot be transcribed
-        rows[place] = replace(row, text=transcriber.text_of(row.segment))
+        if row.cut_from is None:
+            text = transcriber.text_of(row.segment)
+        else:
+            if row.cut_from not in words:
+                words[row.cut_from] = transcriber.words_of(row.cut_from)
+            text = words_within(words[row.cut_from], row.segment)
+        rows[place] = replace(row, text=text)
         marks[place] = transcriber.name
         if progress is not None:
             progress(done, len(empty))

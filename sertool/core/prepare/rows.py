@@ -40,6 +40,7 @@ class Row:
         frames: (T, D) float32 frames that came with the corpus in the place of a recording.
         fold: name of the fold that tests it, if folds are given.
         order, start, end: its place in its dialogue, see :class:`~sertool.core.corpora.corpus.Utterance`.
+        cut_from: the recording that it was cut from at pauses.
     """
 
     number: int | None
@@ -55,6 +56,7 @@ class Row:
     order: int | None = None
     start: float | None = None
     end: float | None = None
+    cut_from: Segment | None = None
 
 
 @dataclass(frozen=True)
