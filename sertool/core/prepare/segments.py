@@ -51,7 +51,12 @@ class CutRows:
 
 
 def cut_rows(
-    table: Table, cutting: Cutting, folder: Path, *, skip_bad: bool = False, progress: Callable[[int, int], None] | None = None
+    table: Table,
+    cutting: Cutting,
+    folder: Path,
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CutRows:
     """Cut the recordings of a table at pauses.
 
