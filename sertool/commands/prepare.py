@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sertool.core.prepare.extraction import Extraction
     from sertool.core.prepare.rows import Table
     from sertool.core.prepare.source import Source
-    from sertool.core.prepare.target import Command
     from sertool.core.recipe.frontends import Frontend, SpeechEncoder
     from sertool.core.recipe.schema import Recipe
 
@@ -156,21 +155,16 @@ def prepare(
     score_NAME) or what raters said (rater_1, ... or votes). Optional columns: utterance (or id), speaker, session,
     dialogue, order in it, split (train, valid, test, private), start and end in seconds, channel (1, 2, ... or left or
     right). Missing splits are drawn at random. A folder is read by the names in it, by --pattern, or as the published
-    corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one.
-
-    With --segment, each stretch of speech in a long recording becomes an utterance, and the recording their dialogue.
+    corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one. With --segment,
+    each stretch of speech in a long recording becomes an utterance, and the recording their dialogue.
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
     from sertool.core.prepare.choices import parse_choices
     from sertool.core.prepare.emobox import parse_splits
     from sertool.core.prepare.source import Source
-    from sertool.core.prepare.target import Command
-    from sertool.core.recipe import load as recipes
 
-    inputs = [*recipes.sources(recipe), *([table] * table.is_file())]
-    files = Outputs({"--json": json_file}, inputs, {"--out": out} if out else {})
-    opened = recipes.load(recipe, overrides, users_path=str(out or table))
+    files, opened = _open(recipe, overrides, table, out, json_file)
     computing = Computing(opened, device, workers, launcher, address)
     cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
     if is_prepared(table, opened):
@@ -181,10 +175,19 @@ def prepare(
     source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None, stream)
     if dry_run:
         return show_dry_run(source, files)
-    wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language, cutting)
-    settings = (*source.settings, *computing.settings, splits, seed, transcribe, language)
-    settings += () if cutting is None else (cutting,)
-    _prepare(source, computing, wanted, Command(settings, force), files)
+    wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language, cutting, (splits, seed), force)
+    _prepare(source, computing, wanted, files)
+
+
+def _open(
+    recipe: str, overrides: list[str] | None, table: Path, out: Path | None, json_file: Path | None
+) -> "tuple[Outputs, Recipe]":
+    """Return the results of the command and the recipe."""
+    from sertool.core.recipe import load as recipes
+
+    inputs = [*recipes.sources(recipe), *([table] * table.is_file())]
+    files = Outputs({"--json": json_file}, inputs, {"--out": out} if out else {})
+    return files, recipes.load(recipe, overrides, users_path=str(out or table))
 
 
 def _given(out: Path | None) -> Path:
@@ -207,6 +210,8 @@ class _Wanted:
         recipe, overrides: name of the recipe, and ``section.key=value`` each.
         transcribe, language: model that transcribes, and the language of the recordings.
         cutting: how recordings are cut at pauses, if they are.
+        drawn: shares and seed of splits that are drawn.
+        force: replace a corpus that is there.
     """
 
     out: Path
@@ -215,6 +220,14 @@ class _Wanted:
     transcribe: str | None
     language: str | None
     cutting: "Cutting | None"
+    drawn: tuple[str, int]
+    force: bool
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """Return what must be the same where an interrupted command goes on."""
+        own = (*self.drawn, self.transcribe, self.language)
+        return own if self.cutting is None else (*own, self.cutting)
 
 
 def _refuse_cutting(corpus: Path, cutting: "Cutting | None") -> None:
@@ -224,12 +237,13 @@ def _refuse_cutting(corpus: Path, cutting: "Cutting | None") -> None:
         raise UsageError(f"--segment: {corpus} is a corpus already, whose utterances stay as they are")
 
 
-def _prepare(source: "Source", computing: Computing, wanted: _Wanted, command: "Command", files: Outputs) -> None:
+def _prepare(source: "Source", computing: Computing, wanted: _Wanted, files: Outputs) -> None:
     """Read the source, make the corpus, and say what it holds."""
     from sertool.core.corpora.splitting import check_installed
     from sertool.core.prepare.source import read_source
-    from sertool.core.prepare.target import NEW, check_target, target
+    from sertool.core.prepare.target import NEW, Command, check_target, target
 
+    command = Command((*source.settings, *computing.settings, *wanted.settings), wanted.force)
     out, opened = wanted.out, computing.recipe
     check_installed(opened.dataset.words)
     check_target(out, command)  # first: decoding may take an hour
