@@ -168,7 +168,6 @@ def prepare(
     computing = Computing(opened, device, workers, launcher, address)
     cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
     if is_prepared(table, opened):
-        _refuse_cutting(table, cutting)
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
     draw, choices = parse_splits(splits, seed), parse_choices(pattern, map_labels, rescale, map_texts, ranges)
     reader = opened.dataset.reader
@@ -228,13 +227,6 @@ class _Wanted:
         """Return what must be the same where an interrupted command goes on."""
         own = (*self.drawn, self.transcribe, self.language)
         return own if self.cutting is None else (*own, self.cutting)
-
-
-def _refuse_cutting(corpus: Path, cutting: "Cutting | None") -> None:
-    from sertool.core.errors import UsageError
-
-    if cutting is not None:
-        raise UsageError(f"--segment: {corpus} is a corpus already, whose utterances stay as they are")
 
 
 def _prepare(source: "Source", computing: Computing, wanted: _Wanted, files: Outputs) -> None:

@@ -154,7 +154,7 @@ def test_bad_recordings_are_named_or_left_out(calls):
     prepare("t.csv", "--out", "SET", "--segment", "--skip-bad")
     assert {one.dialogue for one in read_corpus(calls / "SET").utterances} == {"b"}
     again = prepare("SET", "--segment", code=2)
-    assert "--segment: SET is a corpus already" in again.stderr
+    assert "--segment: SET is a prepared corpus" in again.stderr
 
 
 @pytest.mark.parametrize(
