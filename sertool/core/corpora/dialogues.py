@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sertool.core.corpora.splits import Fold
 from sertool.core.errors import DataError
@@ -11,6 +11,7 @@ from sertool.core.formatting import cut, first_few, names_of, plural, printable
 LONGEST_NAME = 60  # characters of a dialogue's name in a message
 
 
+@runtime_checkable  # for the tests that check the arguments of every call
 class Placed(Protocol):
     """Anything that may be part of a dialogue: an utterance of a corpus, a clip, a passage."""
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -14,6 +14,7 @@ from sertool.core.models.context import NOBODY
 from sertool.core.runs.members import Trained
 
 
+@runtime_checkable  # for the tests that check the arguments of every call
 class Judge(Protocol):
     """Model that judges turns, as :class:`~sertool.core.inference.predictor.Predictor` does; see there."""
 

@@ -6,7 +6,7 @@ are there as context alone. A dialogue that fits into a batch is one piece.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sertool.core.models.context import NOBODY
 from sertool.core.models.inputs import Turns
 
 
+@runtime_checkable  # for the tests that check the arguments of every call
 class Spoken(Placed, Protocol):
     """Part of a dialogue whose speaker may be known."""
 
@@ -38,8 +39,8 @@ class Dialogues:
         previous: largest number of earlier utterances that count.
     """
 
-    rows: tuple[Int64[Tensor, "L"], ...]
-    speakers: tuple[Int64[Tensor, "L"], ...]
+    rows: tuple[Int64[Tensor, "_"], ...]
+    speakers: tuple[Int64[Tensor, "_"], ...]
     home: Int64[Tensor, "N 2"]
     previous: int
 

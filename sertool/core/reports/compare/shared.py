@@ -1,6 +1,7 @@
 """The utterances that two runs both cover, with the labels of both and what each run predicts."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,16 +44,17 @@ def shared_of(a: Judged, b: Judged) -> Shared:
     own, other = a.stored.predictions, b.stored.predictions
     assert own.targets is not None
     assert other.targets is not None
-    there = {name: row for row, name in enumerate(other.ids)}
-    rows_a = [row for row, name in enumerate(own.ids) if name in there]
+    names, others_names = _names(a, b)
+    there = {name: row for row, name in enumerate(others_names)}
+    rows_a = [row for row, name in enumerate(names) if name in there]
     if not rows_a:
         raise DataError(
             f"{a.contender.name} and {b.contender.name} have no utterance of the {own.set} set in common "
             f"(the first are {own.ids[0]!r} and {other.ids[0]!r})",
             hint="compare runs of one corpus: these are split differently, or name their utterances differently",
         )
-    # Sets may differ in order or size: rows are matched by id.
-    rows_b = [there[own.ids[row]] for row in rows_a]
+    # Sets may differ in order or size: rows are matched by name.
+    rows_b = [there[names[row]] for row in rows_a]
     targets, others = own.targets[rows_a], other.targets[rows_b]
     # With other labels "right" would mean two things, and no difference could be told from the labels'.
     differ = (targets != others) & ~(np.isnan(targets) & np.isnan(others))
@@ -74,6 +76,26 @@ def shared_of(a: Judged, b: Judged) -> Shared:
         a=a.decisions[rows_a],
         b=b.decisions[rows_b],
     )
+
+
+def _names(a: Judged, b: Judged) -> tuple[list[Hashable], list[Hashable]]:
+    """Return names that tell the utterances of each run apart: their ids, where these do.
+
+    Ids are unique in a split of the corpus alone, and folds of cross-validation may test utterances of all splits; then
+    the dialogue tells them apart, and at last the place among those of one name.
+    """
+    stored = a.stored, b.stored
+    if all(len(set(one.predictions.ids)) == len(one.predictions.ids) for one in stored):
+        return list(a.stored.predictions.ids), list(b.stored.predictions.ids)
+    made = []
+    for one in stored:
+        seen = Counter[Hashable]()
+        names: list[Hashable] = []
+        for name, spoken in zip(one.predictions.ids, one.spoken, strict=True):
+            seen[name, spoken.dialogue] += 1
+            names.append((name, spoken.dialogue, seen[name, spoken.dialogue]))
+        made.append(names)
+    return made[0], made[1]
 
 
 def named(target: Any, classes: Sequence[str]) -> str:
