@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from builders import tiny_recipe
 from compared_runs import TARGETS, decided, refusal, rows_of, run, stored, worse_and_better, wrong
-from stored_sets import changed, make_origin
+from stored_sets import changed, in_dialogues, make_origin
 
 from sertool.core.runs.predictions import MemberScore
 
@@ -191,3 +191,26 @@ def test_several_labels(here):
         ("happy|sad", "angry", "wrong -> right"),
         ("angry", "angry|happy", "right -> wrong"),
     ]
+
+
+def test_ids_that_repeat_are_told_apart_by_their_dialogues(here):
+    """Folds may test utterances of all splits of a corpus, and MELD numbers its dialogues anew in each."""
+    wrongs = ({3, 5, 8}, {5, 23})
+    origin = make_origin(folds=3, trained=[30, 30, 30])
+    plain = [in_dialogues(decided(wrong(rows), origin=origin), length=20) for rows in wrongs]
+    ids = tuple(f"dia0_utt{row % 20}" for row in range(40))
+    members = tuple(MemberScore(f"run-{fold + 1}", fold, 0.8, 0.8) for fold in range(3))
+    stored("a", changed(plain[0], ids=ids, members=members))
+    turned = [*range(20, 40), *range(20)]  # the other run has its folds in another order
+    own = plain[1].predictions
+    other = changed(
+        plain[1],
+        ids=tuple(ids[row] for row in turned),
+        members=members,
+        logits=own.logits[:, turned],
+        targets=own.targets[turned],
+    )
+    stored("b", replace(other, spoken=tuple(plain[1].spoken[row] for row in turned)))
+    said = run("a", "b", "--csv", "flips.csv").stdout
+    assert "from A to B: 2 wrong -> right · 1 right -> wrong" in said
+    assert {row["utterance"] for row in rows_of(Path("flips.csv"))} >= {"dia0_utt3", "dia0_utt8"}
