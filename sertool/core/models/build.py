@@ -98,8 +98,8 @@ def initialise(model: nn.Module, seeds: Sequence[int], vectors: Sequence[Tensor 
     """
     reset(model, seeds)
     with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, Embedding):
+        for name, module in model.named_modules():
+            if isinstance(module, Embedding) and name.endswith("embedding"):  # of words, not of speakers' relations
                 for member, table in enumerate(vectors):
                     if table is not None:  # else the random rows stay
                         module.weight[member].zero_()

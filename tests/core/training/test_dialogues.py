@@ -136,6 +136,15 @@ def test_without_a_dialogue_an_utterance_is_judged_as_the_first_of_one(opened):
     torch.testing.assert_close(first[:, nameless], unknown[:, nameless])
 
 
+def test_word_vectors_are_those_of_words_not_of_relations(opened):
+    experiment, _, _ = opened
+    model = new_stack(experiment, fit_inputs(experiment), 2)
+    rows, width = model.text_encoder.embedding.weight.shape[1:]
+    initialise(model, [1, 2], [torch.ones(rows, width), None])
+    assert (model.text_encoder.embedding.weight[0] == 1).all()
+    assert (model.context.relation.weight == 0).all()
+
+
 def test_shuffled_context_is_another_utterances_and_leaves_who_spoke(opened):
     _, tables, _ = opened
     dialogues = tables.dialogues
