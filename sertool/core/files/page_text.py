@@ -5,8 +5,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from sertool.core.formatting import escaped
@@ -72,3 +74,18 @@ def _visible(content: Any) -> Any:
 def policy_hash(text: str) -> str:
     """Return the hash by which a content security policy allows an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def environment_of(templates: Path) -> Environment:
+    """Make the environment of a folder of templates: every value is escaped and made visible.
+
+    A misspelt name in a template is an error.
+    """
+    return Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+    )

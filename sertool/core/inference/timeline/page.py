@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from sertool.core.files.page_text import as_json, policy_hash, visible
+from sertool.core.files.page_text import as_json, environment_of, policy_hash
 from sertool.core.formatting import in_range, plural
 from sertool.core.inference.prediction import percent
 from sertool.core.inference.timeline.contents import Stretch, Timeline, clock
@@ -222,14 +222,7 @@ def _asset(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,  # a misspelt name in a template is an error
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
-    )
+    environment = environment_of(TEMPLATES)
     environment.filters |= {
         "plural": plural,
         "pattern": lambda place: (place + place // PATTERNS) % PATTERNS,

@@ -1,9 +1,8 @@
 """A report as one HTML file that opens with no network: style, script, figures and data are inside it."""
 
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from sertool.core.files import page_text
@@ -63,14 +62,7 @@ def _asset(name: str) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,  # a misspelt name in a template is an error
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible,  # runs on every value that a template shows
-    )
+    environment = page_text.environment_of(TEMPLATES)
     environment.filters |= {
         "figure": lambda value, metric="": _typeset(wording.figure(value, metric)),
         "interval": lambda own, metric="": _typeset(wording.interval(own, metric)),
@@ -96,11 +88,6 @@ def _environment() -> Environment:
     environment.globals |= {"probed_title": probed_title}
     environment.globals |= {"speakers_at_ends": wording.speakers_at_ends}
     return environment
-
-
-def _visible(value: Any) -> Any:
-    """Spell out the signs in a text that a browser would obey."""
-    return page_text.visible(value) if isinstance(value, str) else value
 
 
 def _typeset(text: str) -> str:
