@@ -6,6 +6,8 @@ import pytest
 import soundfile
 from tones import CLASSES, RATE, RECIPE, RECIPES, TABLE, places, run, tone
 
+from sertool.core.inference.shards import ShardPrediction
+
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
@@ -37,3 +39,19 @@ def here(trained, tmp_path, monkeypatch):
         shutil.copy(trained / f"{name}.wav", tmp_path / f"{name}.wav")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """A function that ends a command, as Ctrl-C does, before a shard is predicted."""
+    original = ShardPrediction.predict
+
+    def end_before(first: int | None):
+        def predict(self, opened, shard):
+            if shard.first == first:
+                raise KeyboardInterrupt
+            return original(self, opened, shard)
+
+        monkeypatch.setattr(ShardPrediction, "predict", predict)
+
+    return end_before

