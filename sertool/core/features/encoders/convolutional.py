@@ -32,14 +32,15 @@ class ConvolutionalEncoder:
         files: the model.
         layers: numbers of the layers whose states are computed; None for the last hidden state.
         device: where it computes.
+        half: compute in bfloat16 on a CUDA device.
     """
 
-    def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str) -> None:
+    def __init__(self, files: ModelFiles, layers: Sequence[int] | None, device: str, *, half: bool = True) -> None:
         self.files, self.layers = files, layers
         # WavLM's own. For good, because filters are those of all threads, and several threads compute at a time.
         warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
         self.extractor = load_extractor(files, INPUT)
-        self.model = load_encoder(files, device)
+        self.model = load_encoder(files, device, half=half)
         config = files.config
         self.convolutions = list(zip(config["conv_kernel"], config["conv_stride"], strict=True))
         self.padded = config["model_type"] in _PADDED and not config.get("conv_pos_batch_norm")

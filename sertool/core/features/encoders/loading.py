@@ -11,12 +11,13 @@ from sertool.core.formatting import first_few, plural
 _UNUSED = ("pooler", "masked_spec_embed", "decoder.", "lm_head")
 
 
-def load_encoder(files: ModelFiles, device: str = "cpu") -> Any:
+def load_encoder(files: ModelFiles, device: str = "cpu", *, half: bool = True) -> Any:
     """Load a model, of a pair of encoder and decoder its encoder, in evaluation mode.
 
     Args:
         files: a model of the library transformers.
-        device: where it computes: float32 on the CPU, bfloat16 on a CUDA device.
+        device: where it computes.
+        half: compute in bfloat16 on a CUDA device; on the CPU it is always float32.
 
     Returns:
         The ``PreTrainedModel``.
@@ -34,7 +35,7 @@ def load_encoder(files: ModelFiles, device: str = "cpu") -> Any:
                 trust_remote_code=False,
                 local_files_only=True,
                 use_safetensors=True,
-                dtype=torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32,
+                dtype=torch.bfloat16 if half and torch.device(device).type == "cuda" else torch.float32,
                 output_loading_info=True,
             )
     except Exception as error:  # transformers, safetensors and torch have errors of many kinds

@@ -69,8 +69,8 @@ def find_model(name: str, revision: str | None, kind: Kind) -> ModelFiles:
         SertoolError: the hub cannot be reached, or the disk is full.
     """
     check_installed(name, "transformers", "huggingface_hub")
-    folder, commit = _locate(name, revision)
-    settings = _settings(name, folder)
+    folder, commit = locate(name, revision)
+    settings = read_settings(name, folder)
     library = _library(name, folder, kind)
     if library == "ctranslate2":
         check_installed(name, "ctranslate2")
@@ -82,8 +82,8 @@ def find_model(name: str, revision: str | None, kind: Kind) -> ModelFiles:
     return ModelFiles(folder, name, commit, library, config, weights, _licence(name, folder))
 
 
-def _locate(name: str, revision: str | None) -> tuple[Path, str | None]:
-    """Return the folder of a model, and its commit if it is one of the hub."""
+def locate(name: str, revision: str | None) -> tuple[Path, str | None]:
+    """Return the folder of a model, and its commit if it is one of the hub; arguments and errors of find_model."""
     in_package = name.startswith(packages.PREFIX)
     folder = Path(name).expanduser()
     if not in_package and not folder.is_dir() and not is_path(name):
@@ -106,7 +106,12 @@ def is_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
-def _settings(name: str, folder: Path) -> dict[str, Any]:
+def read_settings(name: str, folder: Path) -> dict[str, Any]:
+    """Return what ``config.json`` in a model's folder says.
+
+    Raises:
+        DataError: the file is missing, or holds no table.
+    """
     path = folder / _CONFIG
     if not path.is_file():
         raise DataError(f"{name}: holds no model ({path} is missing)")

@@ -1,7 +1,7 @@
 """A loaded text encoder: the states of the tokens of texts, long ones in overlapping pieces."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from sertool.core.features.encoders.text_pooling import Tokens, pieces_of
 
 BATCH_TOKENS = {"cpu": 2_000, "cuda": 32_000}  # of a batch, padding included
 # Architectures that give a text the same states in a padded batch as alone; others pool, mix or convolve over padding.
-_PADDED = (
+PADDED = (
     *("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "eurobert", "modernbert"),
     *("mpnet", "nomic_bert", "roberta", "t5", "xlm-roberta"),
 )
@@ -46,21 +46,13 @@ class TextModel:
         self, files: ModelFiles, layers: Sequence[int] | None, device: str, longest: int | None, padding: int
     ) -> None:
         self.layers, self.padding = layers, padding
-        self.padded = files.config["model_type"] in _PADDED
+        self.padded = files.config["model_type"] in PADDED
         self.model = load_encoder(files, device)
         if self.model.main_input_name != "input_ids":
             raise DataError(f"{files.name}: is no text encoder, its input is {self.model.main_input_name}")
-        self.longest = min((limit for limit in (longest, self._positions()) if limit and limit > 0), default=None)
-
-    def _positions(self) -> int | None:
-        """Return the number of tokens that the model has positions for; None or -1 where it has any."""
-        tables = (module for name, module in self.model.named_modules() if name.endswith("position_embeddings"))
-        table = next((module for module in tables if isinstance(module, torch.nn.Embedding)), None)
-        if table is None:
-            stated: int | None = getattr(self.model.config, "max_position_embeddings", None)
-            return stated
-        # RoBERTa's positions begin after that of the padding.
-        return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        self.longest = min(
+            (limit for limit in (longest, positions_of(self.model)) if limit and limit > 0), default=None
+        )
 
     def states(self, texts: Sequence[Tokens]) -> Iterator[tuple[int, Tensor]]:
         """Yield the number of each text, in the order in which they are done, and the states of its tokens.
@@ -99,3 +91,14 @@ class TextModel:
             states: Tensor = outputs.last_hidden_state
             return states
         return torch.cat([outputs.hidden_states[layer] for layer in self.layers], dim=2)
+
+
+def positions_of(model: Any) -> int | None:
+    """Return the number of tokens that a model has positions for; None or -1 where it has any."""
+    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    table = next((module for module in tables if isinstance(module, torch.nn.Embedding)), None)
+    if table is None:
+        stated: int | None = getattr(model.config, "max_position_embeddings", None)
+        return stated
+    # RoBERTa's positions begin after that of the padding.
+    return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
