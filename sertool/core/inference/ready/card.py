@@ -20,7 +20,7 @@ _LONGEST, _MOST = 200, 50  # characters of a name, and names of a list
 
 @dataclass(frozen=True)
 class Card:
-    """What the card of a model states.
+    """Statements of the card of a model.
 
     Attributes:
         licence: as it is written there; None where nothing is stated.

@@ -95,9 +95,11 @@ def read_head(files: ModelFiles, names: tuple[str, ...], outputs: int) -> Head:
 
 def _pooling(name: str, config: Mapping[str, Any]) -> Pooling:
     pooling = config.get("pooling_mode") or "mean"
-    if pooling not in ("mean", "sum", "max"):
-        raise DataError(f"{name}: pooling_mode {pooling!r} in config.json, expected mean, sum or max")
-    return pooling  # type: ignore[no-any-return]
+    known: tuple[Pooling, ...] = ("mean", "sum", "max")
+    for one in known:
+        if pooling == one:
+            return one
+    raise DataError(f"{name}: pooling_mode {pooling!r} in config.json, expected mean, sum or max")
 
 
 class Pool:

@@ -1,6 +1,5 @@
 """Ready speech models of transformers: on raw samples by our own engine, others by their own forward pass."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -124,7 +123,8 @@ class WholeModel:
 
     def outputs(self, inputs: Sequence[Tensor]) -> NDArray[np.float32]:
         """Compute logits, or scores, (N, C) of N waveforms (samples,)."""
-        assert self.facts.sample_rate is not None and self.facts.longest is not None
+        assert self.facts.sample_rate is not None
+        assert self.facts.longest is not None
         samples = round(self.facts.longest * self.facts.sample_rate)
         made = np.zeros((len(inputs), len(self.facts.names)), np.float32)
         for first in range(0, len(inputs), 8 * self._most):  # prepared inputs of Whisper have a megabyte each
@@ -209,5 +209,5 @@ def _longest(config: Any, extractor: Any, rate: int) -> float:
     if config["model_type"] == "whisper":
         return float(extractor.n_samples / rate)
     if config["model_type"] == "audio-spectrogram-transformer":
-        return math.floor(100 * extractor.max_length * 0.01) / 100  # frames of 10 ms
+        return 0.01 * int(extractor.max_length)  # frames of 10 ms
     return LONGEST

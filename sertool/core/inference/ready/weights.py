@@ -1,6 +1,7 @@
 """Single weights of a transformers model, read from its safetensors files."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def read_weights(files: ModelFiles, wanted: set[str]) -> "dict[str, Tensor]":
     found: dict[str, Tensor] = {}
     for path, names in _contents(files):
         if there := wanted & names:
-            with reading(path, lambda error: _damaged(path, error)), safe_open(path, framework="pt") as opened:
+            with reading(path, partial(_damaged, path)), safe_open(path, framework="pt") as opened:
                 found |= {name: opened.get_tensor(name).float() for name in there}
     return found
 
@@ -41,7 +42,7 @@ def _contents(files: ModelFiles) -> Iterator[tuple[Path, set[str]]]:
     from safetensors import safe_open
 
     for path in sorted({*files.folder.glob("model.safetensors"), *files.folder.glob("model-*.safetensors")}):
-        with reading(path, lambda error, path=path: _damaged(path, error)), safe_open(path, framework="pt") as opened:
+        with reading(path, partial(_damaged, path)), safe_open(path, framework="pt") as opened:
             names = set(opened.keys())
         yield path, names
 
