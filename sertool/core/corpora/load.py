@@ -11,6 +11,7 @@ from typing import Any
 from sertool.core.corpora.corpus import SYNTHETIC, Corpus, is_generated
 from sertool.core.corpora.corpus_files import is_corpus, read_corpus, write_corpus
 from sertool.core.corpora.feature_sets import with_sets
+from sertool.core.corpora.label_maps import MapNote, load_label_map
 from sertool.core.corpora.readers.layouts import LAYOUTS
 from sertool.core.corpora.readers.pickles import PickleLayout, read
 from sertool.core.corpora.reading_errors import Report, refuse
@@ -67,6 +68,21 @@ def load_for(recipe: Recipe, folder: Path, report: Report = refuse) -> Corpus:
         DataError, UsageError: see :func:`load_corpus`.
     """
     return with_sets(load_corpus(recipe.dataset.reader, folder, report), recipe, own_folder(folder), report)
+
+
+def mapped(dataset: Dataset, corpus: Corpus) -> tuple[Corpus, MapNote | None]:
+    """Bring the labels of a recipe's task under the classes of its label map, if it names one.
+
+    Args:
+        dataset: section of the recipe.
+        corpus: the corpus, with its labels.
+
+    Raises:
+        UsageError: there is no such map, or it does not fit the corpus.
+    """
+    if dataset.map is None:
+        return corpus, None
+    return load_label_map(dataset.map).map_labels(corpus, dataset.task)
 
 
 def own_folder(folder: Path) -> Path:

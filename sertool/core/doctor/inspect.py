@@ -7,7 +7,7 @@ from typing import Any
 
 from sertool.core.corpora.agreement import Agreement
 from sertool.core.corpora.corpus import Corpus
-from sertool.core.corpora.load import load_for, task_of
+from sertool.core.corpora.load import load_for, mapped, task_of
 from sertool.core.corpora.splits import Fold, make_folds
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.targets import targets_of
@@ -126,6 +126,7 @@ def inspect(
         return _unread(recipe, folder, command, [*faults, error])
     dataset = recipe.dataset
     try:
+        corpus, _ = mapped(dataset, corpus)
         task = task_of(dataset, corpus)
     except UsageError:
         if faults and not corpus.utterances:  # its tasks are unknown, not wrong

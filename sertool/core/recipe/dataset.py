@@ -70,6 +70,11 @@ class Dataset(Section):
         description="label to predict, by its name in the corpus; target: scores takes several, such as `arousal, "
         "valence`, or `all` (the default there)",
     )
+    map: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="label map that merges classes and leaves others out: four, big-six, ekman-seven, polarity, "
+        "quadrants, or the path of a YAML file (docs/cross.md)",
+    )
     labels: Literal["majority", "soft", "any"] = Field(
         "majority",
         description="labels of utterances with several raters: the class that most chose, the shares of the raters "
@@ -113,6 +118,8 @@ class Dataset(Section):
             return self
         if self.num_classes is not None:
             raise ValueError("num_classes: only with target: classes")
+        if self.map is not None:
+            raise ValueError("map: only with target: classes")
         if self.labels != "majority":
             raise ValueError("labels: only with target: classes; the mean of several raters is the target of a score")
         names = score_names(self.task)

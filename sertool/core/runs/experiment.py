@@ -14,7 +14,8 @@ from torch import Tensor
 from sertool.core.corpora.corpus import CachedVocabulary, Corpus
 from sertool.core.corpora.dialogues import check_undivided, dialogues_of
 from sertool.core.corpora.feature_sets import missing_frames
-from sertool.core.corpora.load import corpus_folder, load_for, task_of
+from sertool.core.corpora.label_maps import MapNote
+from sertool.core.corpora.load import corpus_folder, load_for, mapped, task_of
 from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
 from sertool.core.corpora.splits import Fold, make_folds
 from sertool.core.corpora.splitting import check_recipe
@@ -42,6 +43,7 @@ class Experiment:
         seal: labels of the test utterances, see :mod:`~sertool.core.corpora.seal`.
         label_hash: hexadecimal hash of ids, splits, words and targets of all utterances.
         ties: number of utterances whose raters tie, so that none of the classes is their label.
+        map_note: facts on the recipe's label map; None without one.
     """
 
     recipe: Recipe
@@ -52,6 +54,7 @@ class Experiment:
     seal: Seal
     label_hash: str
     ties: int = 0
+    map_note: MapNote | None = None
 
     def unsealed(self, reader: str, purpose: str, use: str) -> "Experiment":
         """Return the experiment with the labels of its test utterances, and note who read them.
@@ -105,7 +108,7 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     """
     dataset = recipe.dataset
     folder = corpus_folder(dataset.path, data)
-    corpus = load_for(recipe, folder)
+    corpus, map_note = mapped(dataset, load_for(recipe, folder))
     task = task_of(dataset, corpus)
     for missing in missing_frames(recipe, corpus, folder):
         raise UsageError(f"{folder}: {missing.text}", hint=missing.hint)
@@ -121,7 +124,7 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     if task.kind == "scores":
         check_scores(task, targets, folds, recipe.training.select)
     label_hash = _label_hash(corpus, targets)
-    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, label_hash, ties_in(corpus, task))
+    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, label_hash, ties_in(corpus, task), map_note)
 
 
 def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
@@ -284,6 +287,7 @@ def corpus_note(experiment: Experiment) -> dict[str, object]:
         "machine_text": corpus.machine_text,
         # Left out where they are None, so that runs of earlier versions resume.
         **({"word_splitting": corpus.word_splitting} if corpus.word_splitting is not None else {}),
+        **({"map": experiment.map_note.to_json()} if experiment.map_note is not None else {}),
         **_encoders(corpus),
     }
 

@@ -84,6 +84,7 @@ def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launche
         weights = class_weights_of(experiment)
         vectors, notes = embedding_tables(experiment, inputs, data) if plan.unfinished else ([], [])
         origin = None
+        notes += experiment.map_note.lines if experiment.map_note is not None else []
         notes += [*speaker_notes(experiment), *loss_notes(experiment.recipe.training, experiment.folds)]
         if plan.source is not None and plan.unfinished:
             origin, start_notes = prepare_start(plan, inputs, data)
