@@ -118,15 +118,15 @@ def _trust(opened: "Ensemble", evaluation: "Evaluation", judged: "Mapping[str, J
 
 def judge(opened: "Ensemble", result: "Predictions", evaluation: "Evaluation") -> Judged:
     """Compute what is shown of a labelled set beside the metrics of decisions."""
-    from sertool.core.inference.evaluate import spoken_of
     from sertool.core.inference.figures import score_figures_of, score_table, vote_figures_of, vote_table
+    from sertool.core.inference.label_facts import spoken_of
     from sertool.core.metrics import clusters_of
     from sertool.core.reports.data_files import plain
     from sertool.core.reports.details import details_of
     from sertool.core.runs.target_statistics import training_means
 
     experiment, k = opened.experiment, evaluation.k
-    spoken, probes = spoken_of(experiment, result.utterances), dict(evaluation.probes.get(result.set, {}))
+    spoken, probes = spoken_of(experiment.corpus, result.utterances), dict(evaluation.probes.get(result.set, {}))
     modalities, folds = experiment.recipe.dataset.modalities, len(experiment.folds)
     temperature = evaluation.calibration.temperature if evaluation.calibration else 1.0
     details = details_of(result, spoken, probes, k, modalities, folds, temperature=temperature)

@@ -1,5 +1,7 @@
 """Targets of utterances: from a raw label by the rule of the task, from several scores, or from what raters said."""
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -99,6 +101,15 @@ def _index(raw: object, task: Task) -> int:
 def plain(target: Target | None) -> object:
     """Return a target as JSON writes it."""
     return [target.label, *target.shares] if isinstance(target, Votes) else target
+
+
+def label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
+    """Return a hexadecimal hash of ids, splits, words and targets of all utterances."""
+    digest = hashlib.blake2b(digest_size=16)
+    for utterance, target in zip(corpus.utterances, targets, strict=True):
+        # JSON separates the values, so that no two different lists give the same bytes.
+        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, plain(target)]).encode())
+    return digest.hexdigest()
 
 
 def labels_of(targets: Sequence[Target | None], rows: Sequence[int], kind: str) -> NDArray[Any]:

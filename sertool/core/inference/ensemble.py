@@ -17,16 +17,14 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
-from sertool.core.corpora.agreement import ceilings_of, score_ceilings_of, tied_beside
+from sertool.core.corpora.agreement import tied_beside
 from sertool.core.corpora.fingerprints import overlaps
-from sertool.core.corpora.ratings import votes_of
 from sertool.core.corpora.seal import DECISIONS
 from sertool.core.corpora.targets import labels_of
-from sertool.core.corpora.tasks import SCORED
 from sertool.core.errors import DataError, SertoolError, UsageError, did_you_mean
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import plural
-from sertool.core.metrics import Estimate
+from sertool.core.inference.label_facts import rater_ceilings, rater_votes, raw_scores
 from sertool.core.metrics.baselines import baseline_metrics, baseline_name
 from sertool.core.metrics.classification import METRICS, decide, metrics_of, report_table
 from sertool.core.metrics.scores import score_figures
@@ -202,7 +200,7 @@ def _predictions(
 ) -> Predictions:
     labelled, task, targets = name != "private", experiment.task, experiment.targets
     pooled = _pooled(experiment, name)
-    votes = _votes(experiment, pooled) if labelled and task.kind == "single" else None
+    votes = rater_votes(experiment.corpus, task, pooled) if labelled and task.kind == "single" else None
     return Predictions(
         set=name,
         utterances=pooled,
@@ -212,11 +210,11 @@ def _predictions(
         kind=task.kind,
         classes=task.classes,
         members=_member_scores(ensemble, experiment, name, logits),
-        scores=_raw_scores(experiment, pooled) if labelled else None,
+        scores=raw_scores(experiment.corpus, task, pooled) if labelled else None,
         votes=votes,
         ranges=task.ranges,
         clip=experiment.recipe.dataset.clip,
-        ceilings=_ceilings(experiment, pooled) if labelled else {},
+        ceilings=rater_ceilings(experiment.corpus, task, pooled) if labelled else {},
         ties=None if votes is None else len(tied_beside(experiment.corpus, task.name, task.classes, pooled)),
     )
 
@@ -238,32 +236,6 @@ def _member_scores(
                 accurate = METRICS["accuracy"](own, decide(part, task.kind), len(task.classes))
         scores.append(MemberScore(member.name, member.fold, accurate, member.score, figures))
     return tuple(scores)
-
-
-def _ceilings(experiment: Experiment, rows: Sequence[int]) -> dict[str, dict[str, Estimate]]:
-    """Return the figures of one rater against the others for some utterances, where they have several raters."""
-    corpus, task = experiment.corpus, experiment.task
-    found: dict[str, dict[str, Estimate]] = {}
-    if task.kind == "scores":
-        found = {name: score_ceilings_of(corpus, name, rows) for name in task.classes}
-    elif task.kind == "single":
-        found = {task.name: ceilings_of(corpus, task.name, task.classes, rows)}
-    known = {name: {key: one for key, one in own.items() if math.isfinite(one.value)} for name, own in found.items()}
-    return {name: own for name, own in known.items() if own}
-
-
-def _raw_scores(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float64] | None:
-    """Return the raw labels of tasks whose labels are scores from -3 to 3; None for other tasks."""
-    if experiment.task.rule not in SCORED:
-        return None
-    labels = [experiment.corpus.utterances[row].labels[experiment.task.name] for row in rows]
-    return np.array(labels, np.float64)
-
-
-def _votes(experiment: Experiment, rows: Sequence[int]) -> NDArray[np.float64] | None:
-    """Return the shares of the raters for utterances at some positions; None where the corpus holds none for them."""
-    votes = votes_of(experiment.corpus, experiment.task.name, experiment.task.classes)[list(rows)]
-    return None if np.isnan(votes).all() else votes
 
 
 def stacked(

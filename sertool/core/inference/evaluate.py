@@ -15,9 +15,9 @@ from sertool.core.corpora.targets import class_counts
 from sertool.core.doctor.inspect import inspect_opened
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.inference.ensemble import Ensemble, check_sets, read_labels, run_members
+from sertool.core.inference.label_facts import spoken_of
 from sertool.core.inference.probe import probe
 from sertool.core.inference.score_intervals import fitted_intervals, obstacle_to_intervals
-from sertool.core.inference.turns import Turn, turns_of
 from sertool.core.metrics.calibration import (
     Calibration,
     calibrate,
@@ -35,7 +35,7 @@ from sertool.core.runs.ensemble_size import (
     write_size,
 )
 from sertool.core.runs.experiment import Experiment, corpus_note
-from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, write_probes, write_set
+from sertool.core.runs.prediction_files import Origin, StoredSet, write_probes, write_set
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.score_intervals import write_intervals
 from sertool.core.runs.target_statistics import training_means
@@ -198,7 +198,7 @@ def _store(ensemble: Ensemble, experiment: Experiment, results: list[Predictions
     inspected = any(result.set == "test" for result in results)
     origin = _origin_of(ensemble, experiment, precision, inspected=inspected)
     for result in results:
-        write_set(ensemble.folder, StoredSet(origin, result, spoken_of(experiment, result.utterances)))
+        write_set(ensemble.folder, StoredSet(origin, result, spoken_of(experiment.corpus, result.utterances)))
 
 
 def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision, *, inspected: bool) -> Origin:
@@ -243,31 +243,6 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-    )
-
-
-def spoken_of(experiment: Experiment, rows: Sequence[int]) -> tuple[Spoken, ...]:
-    """Collect the facts that the corpus holds about the utterances at some positions."""
-    turns = turns_of(experiment.corpus.utterances)
-    return tuple(_spoken_of(experiment, row, turns[row]) for row in rows)
-
-
-def _spoken_of(experiment: Experiment, row: int, turn: Turn) -> Spoken:
-    corpus = experiment.corpus
-    utterance = corpus.utterances[row]
-    text = corpus.text_frames
-    return Spoken(
-        text=utterance.text,
-        speaker=utterance.speaker,
-        session=utterance.session,
-        dialogue=utterance.dialogue,
-        video=utterance.video,
-        gender=utterance.gender,
-        seconds=utterance.seconds,
-        words=len(utterance.words) if text is None else len(text[row]),
-        frames=len(corpus.audio[row]),
-        turn=turn.number,
-        follows=turn.follows,
     )
 
 

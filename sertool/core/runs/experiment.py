@@ -1,7 +1,6 @@
 """A recipe joined with a corpus: task, folds, vocabularies, statistics and tables."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from sertool.core.corpora.load import corpus_folder, load_for, mapped, task_of
 from sertool.core.corpora.seal import Seal, seal, with_labels, without_labels
 from sertool.core.corpora.splits import Fold, make_folds
 from sertool.core.corpora.splitting import check_recipe
-from sertool.core.corpora.targets import class_counts, labels_of, plain, targets_of
+from sertool.core.corpora.targets import class_counts, label_hash, labels_of, targets_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
@@ -123,16 +122,8 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
     visible, seen = without_labels(corpus, targets, hidden)
     if task.kind == "scores":
         check_scores(task, targets, folds, recipe.training.select)
-    label_hash = _label_hash(corpus, targets)
-    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, label_hash, ties_in(corpus, task), map_note)
-
-
-def _label_hash(corpus: Corpus, targets: Sequence[Target | None]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for utterance, target in zip(corpus.utterances, targets, strict=True):
-        # JSON separates the values, so that no two different lists give the same bytes.
-        digest.update(json.dumps([utterance.split, utterance.id, utterance.words, plain(target)]).encode())
-    return digest.hexdigest()
+    labels = label_hash(corpus, targets)
+    return Experiment(recipe, visible, task, seen, tuple(folds), hidden, labels, ties_in(corpus, task), map_note)
 
 
 def fit_inputs(experiment: Experiment) -> list[FoldInputs]:

@@ -24,6 +24,7 @@ from sertool.core.files import artifacts
 from sertool.core.files.typed_json import parse_typed
 from sertool.core.metrics import Estimate
 from sertool.core.runs.contents import PREDICTIONS_FORMAT, PROBES_FORMAT, FactsContent, ProbesContent
+from sertool.core.runs.imported import Imported, plain_imported
 from sertool.core.runs.predictions import MemberScore, Predictions
 
 FOLDER = "predictions"
@@ -54,6 +55,7 @@ class Origin:
         made: time, device, precision and versions.
         trained: training utterances of each fold; None in files of earlier versions.
         train_means: mean of each score over the training utterances of all folds; None for classes.
+        imported: facts on predictions that no run made that was trained here; None for those of trained members.
     """
 
     run: str
@@ -76,6 +78,7 @@ class Origin:
     made: dict[str, str]
     trained: list[int] | None = None
     train_means: list[float] | None = None
+    imported: Imported | None = None
 
     @property
     def train_sizes(self) -> tuple[int, ...]:
@@ -147,7 +150,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         **({"ceilings": _plain(own.ceilings)} if own.ceilings else {}),
         **({"ties": own.ties} if own.ties is not None else {}),
         "members": [asdict(member) for member in own.members],
-        "origin": asdict(stored.origin),
+        "origin": _plain_origin(stored.origin),
         "ids": own.ids,
         "spoken": {field.name: [getattr(one, field.name) for one in stored.spoken] for field in fields(Spoken)},
     }
@@ -164,6 +167,18 @@ def write_set(folder: Path, stored: StoredSet) -> None:
     if own.votes is not None:
         arrays["votes"] = own.votes
     artifacts.write_arrays(set_path(folder, own.set), arrays)
+
+
+def _plain_origin(origin: Origin) -> dict[str, Any]:
+    """Return an origin as plain data; the facts of imported predictions are left out where there are none."""
+    content = asdict(origin)
+    del content["imported"]
+    return content if origin.imported is None else {**content, "imported": plain_imported(origin.imported)}
+
+
+def _origin(facts: FactsContent) -> Origin:
+    imported = facts.origin.imported
+    return Origin(**{**dict(facts.origin), "imported": None if imported is None else imported.facts()})
 
 
 def _plain(ceilings: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -187,7 +202,7 @@ def read_set(folder: Path, name: str) -> StoredSet:
     again = f"recreate it: {run_command('ensemble', folder)}"
     facts = _facts(arrays, FactsContent, path, again)
     try:
-        stored = StoredSet(Origin(**dict(facts.origin)), _predictions(facts, arrays), _spoken(facts))
+        stored = StoredSet(_origin(facts), _predictions(facts, arrays), _spoken(facts))
         _check(stored, name)
     except (KeyError, ValueError) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error!s:.120})", hint=again) from error
@@ -276,7 +291,9 @@ def _check(stored: StoredSet, name: str) -> None:
     own, number = stored.predictions, len(stored.predictions.ids)
     if own.set != name:
         raise ValueError(f"it holds the set {own.set!r}")
-    if not number or (len(set(own.ids)) < number and stored.origin.folds == 1):
+    # Ids are unique in a split, and folds as well as answers of another tool may be about several splits.
+    names = own.ids if stored.origin.imported is None else own.utterances
+    if not number or (len(set(names)) < number and stored.origin.folds == 1):
         raise ValueError("no utterances, or one of them occurs twice")
     if own.logits.dtype != np.float32 or own.logits.shape[1:] != (number, len(own.classes)):
         raise ValueError(f"logits are {own.logits.dtype} {own.logits.shape}")
