@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from sertool.core.corpora.class_maps import ClassMap, MapNote
 from sertool.core.corpora.corpus import SPLITS, Corpus
 from sertool.core.corpora.corpus_files import is_corpus
 from sertool.core.corpora.load import load_corpus, task_of
@@ -27,24 +28,6 @@ ALL = "all"  # every utterance with a label, whatever its split
 JUDGED = (*(name for name in SPLITS if name != "private"), ALL)
 USUAL_TASK = "emotion"
 _CLASSES = re.compile(r"(.+?), ([27]) classes")  # as reports write a score from -3 to 3 that is divided into classes
-
-
-class MapNote(Protocol):
-    """Facts on a label map that was applied, see :class:`~sertool.core.corpora.class_maps.MapNote`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the note as plain data."""
-
-
-class LabelMap(Protocol):
-    """A label map, see :class:`~sertool.core.corpora.class_maps.ClassMap`."""
-
-    @property
-    def scores(self) -> Any:
-        """Classes by scores; empty for maps of names alone."""
-
-    def map_labels(self, corpus: Corpus, task: str, answers: Sequence[str] | None = None) -> tuple[Corpus, Any]:
-        """Replace the labels of a task by the classes of the map."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +86,7 @@ def open_subject(
     *,
     task: str | None = None,
     split: str | None = None,
-    label_map: LabelMap | None = None,
+    label_map: ClassMap | None = None,
     answers: Sequence[str] | None = None,
 ) -> Subject:
     """Read a corpus and choose the utterances on which answers are judged.
@@ -121,22 +104,70 @@ def open_subject(
         DataError: the corpus cannot be read.
         UsageError: there is no such task or split, or no judged utterance has a label.
     """
+    return subject_of(open_judged(folder), task=task, split=split, label_map=label_map, answers=answers)
+
+
+@dataclass(frozen=True)
+class JudgedCorpus:
+    """A corpus as it was read, with all labels: its folder, the name of its reader, and its utterances."""
+
+    folder: Path
+    reader: str
+    corpus: Corpus
+
+    @property
+    def class_tasks(self) -> list[str]:
+        """Names of its tasks of classes."""
+        classes = list(self.corpus.classes)
+        if self.reader != "corpus":
+            classes += [name for name, _ in LAYOUTS[self.reader].tasks if name not in self.scores]
+        return list(dict.fromkeys(classes))
+
+    @property
+    def scores(self) -> list[str]:
+        """Names of its scores."""
+        return list(ranges_in(self.corpus))
+
+
+def open_judged(folder: Path) -> JudgedCorpus:
+    """Read the corpus in a folder, or the pickles of a published data set.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     reader = reader_of(folder)
-    corpus = load_corpus(reader, folder)
-    note = None
+    return JudgedCorpus(folder, reader, load_corpus(reader, folder))
+
+
+def subject_of(
+    judged: JudgedCorpus,
+    *,
+    task: str | None = None,
+    split: str | None = None,
+    label_map: ClassMap | None = None,
+    answers: Sequence[str] | None = None,
+) -> Subject:
+    """Choose the utterances of a corpus on which answers are judged, see :func:`open_subject`.
+
+    Raises:
+        UsageError, DataError: see :func:`open_subject`.
+    """
+    corpus, note = judged.corpus, None
     if label_map is not None:
-        name = task or _usual_task(corpus, reader, by_scores=bool(label_map.scores))
+        name = task or _usual_task(judged, by_scores=bool(label_map.scores))
         corpus, note = label_map.map_labels(corpus, name, answers)
-        dataset = _dataset(reader, folder, name, target="classes")
+        dataset = _dataset(judged, name, target="classes", map=label_map.name)
     else:
-        dataset = _dataset_of(corpus, reader, folder, task)
+        dataset = _dataset_of(judged, task)
     found = task_of(dataset, corpus)
     targets = tuple(targets_of(corpus, found))
-    chosen, rows = _judged(corpus, targets, split, found)
+    chosen, rows = _chosen(corpus, targets, split, found)
     fold = Fold("judged", {"train": (), "valid": (), "test": rows})
     hidden = seal(corpus, targets, [fold])
     visible, seen = without_labels(corpus, targets, hidden)
-    return Subject(folder, visible, dataset, found, chosen, rows, seen, hidden, label_hash(corpus, targets), note)
+    return Subject(
+        judged.folder, visible, dataset, found, chosen, rows, seen, hidden, label_hash(corpus, targets), note
+    )
 
 
 def reader_of(folder: Path) -> str:
@@ -148,53 +179,44 @@ def reader_of(folder: Path) -> str:
     return "corpus"
 
 
-def task_names(corpus: Corpus, reader: str) -> tuple[list[str], list[str]]:
-    """Return the names of a corpus's tasks of classes, and those of its scores."""
-    scores = list(ranges_in(corpus))
-    classes = list(corpus.classes)
-    if reader != "corpus":
-        classes += [name for name, _ in LAYOUTS[reader].tasks if name not in (*classes, *scores)]
-    return list(dict.fromkeys(classes)), scores
-
-
-def _usual_task(corpus: Corpus, reader: str, *, by_scores: bool = False) -> str:
+def _usual_task(judged: JudgedCorpus, *, by_scores: bool = False) -> str:
     """Return the task that is meant where none is named.
 
     Raises:
         UsageError: the corpus has several, or none.
     """
-    classes, scores = task_names(corpus, reader)
+    classes = judged.class_tasks
     if USUAL_TASK in classes or (by_scores and not classes):
         return USUAL_TASK
     if len(classes) == 1:
         return classes[0]
-    if not classes and scores:
+    if not classes and judged.scores:
         return ALL_SCORES
     held = f"it has {names_of(classes)}" if classes else "it has neither classes nor scores"
-    raise UsageError(f"{corpus.name}: which task is not clear: {held}", hint="--task NAME names one")
+    raise UsageError(f"{judged.corpus.name}: which task is not clear: {held}", hint="--task NAME names one")
 
 
-def _dataset_of(corpus: Corpus, reader: str, folder: Path, task: str | None) -> Dataset:
+def _dataset_of(judged: JudgedCorpus, task: str | None) -> Dataset:
     """Describe a task of a corpus as the section of a recipe does."""
-    name = task or _usual_task(corpus, reader)
-    classes, scores = task_names(corpus, reader)
+    name = task or _usual_task(judged)
+    classes, scores = judged.class_tasks, judged.scores
     if name in classes:
-        return _dataset(reader, folder, name, target="classes")
+        return _dataset(judged, name, target="classes")
     divided = _CLASSES.fullmatch(name)
     if divided and divided[1] in scores:
-        return _dataset(reader, folder, divided[1], target="classes", num_classes=int(divided[2]))
+        return _dataset(judged, divided[1], target="classes", num_classes=int(divided[2]))
     if scores and (name == ALL_SCORES or set(score_names(name)) <= set(scores)):
-        return _dataset(reader, folder, name, target="scores")
+        return _dataset(judged, name, target="scores")
     known = [*classes, *scores]
     near = did_you_mean(name, known)
-    raise UsageError(f"--task {name}: {corpus.name} has no such task{near}", hint=f"it has {names_of(known)}")
+    raise UsageError(f"--task {name}: {judged.corpus.name} has no such task{near}", hint=f"it has {names_of(known)}")
 
 
-def _dataset(reader: str, folder: Path, task: str, **more: Any) -> Dataset:
-    return Dataset.model_validate({"reader": reader, "path": str(folder), "task": task, **more})
+def _dataset(judged: JudgedCorpus, task: str, **more: Any) -> Dataset:
+    return Dataset.model_validate({"reader": judged.reader, "path": str(judged.folder), "task": task, **more})
 
 
-def _judged(
+def _chosen(
     corpus: Corpus, targets: Sequence[Target | None], split: str | None, task: Task
 ) -> tuple[str, tuple[int, ...]]:
     """Return the judged split and the positions of its utterances with a label."""

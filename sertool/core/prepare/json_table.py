@@ -25,12 +25,8 @@ def read_json(text: str, findings: Findings) -> tuple[list[str], list[tuple[int,
     """
     header: dict[str, None] = {}
     rows = []
-    for number, content in _contents(text, findings):
-        if not isinstance(content, _Object):
-            findings.add("not a JSON object", number)
-            continue
-        # JSON can spell a lone surrogate, which could not even be printed in a message.
-        names = [column_name(key.encode(errors="replace").decode()) for key, _ in content]
+    for number, content in read_objects(text, findings):
+        names = [column_name(key) for key, _ in content]
         header.update(dict.fromkeys(names))
         check_repeated(names, findings)
         record = {}
@@ -45,6 +41,23 @@ def read_json(text: str, findings: Findings) -> tuple[list[str], list[tuple[int,
         rows.append((number, record))
     used = [name for name in header if is_read(name)]
     return list(header), [(number, {**dict.fromkeys(used, ""), **record}) for number, record in rows]
+
+
+def read_objects(text: str, findings: Findings) -> list[tuple[int, list[tuple[str, Any]]]]:
+    """Read the number of each row, and its keys and values as they stand, in order; a key may be repeated.
+
+    Args:
+        text: content of the file.
+        findings: receives the rows that cannot be read.
+    """
+    rows = []
+    for number, content in _contents(text, findings):
+        if isinstance(content, _Object):
+            # JSON can spell a lone surrogate, which could not even be printed in a message.
+            rows.append((number, [(key.encode(errors="replace").decode(), value) for key, value in content]))
+        else:
+            findings.add("not a JSON object", number)
+    return rows
 
 
 def _contents(text: str, findings: Findings) -> Iterator[tuple[int, Any]]:

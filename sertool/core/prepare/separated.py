@@ -14,8 +14,9 @@ table is refused. Only in a table with tabs, where quotes are often plain text, 
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from sertool.core.corpora.names import normal
 from sertool.core.formatting import plural
 from sertool.core.prepare.columns import column_name, is_known, needed
 from sertool.core.prepare.findings import Findings
@@ -41,11 +42,13 @@ class Separated:
         header: name of each column, in lower case.
         rows: number of each row, and one field per column; missing fields at the end are empty.
         short: numbers of the rows that lack fields at their end.
+        given: name of each column as it is spelled, in its normal form.
     """
 
     header: list[str] = field(default_factory=list)
     rows: list[tuple[int, list[str]]] = field(default_factory=list)
     short: list[int] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def read_separated(text: str, findings: Findings) -> Separated:
     shape = _Shape(separator, len(header), len(names), least, spaced)
     if used > 1 and _swallowed(names, shape):
         findings.add(_SWALLOWED, number, _lines(place, used))
-    return _read_rows(lines, place + used, number, header, shape, findings)
+    table = _read_rows(lines, place + used, number, header, shape, findings)
+    return replace(table, given=[normal(name) for name in names[: len(header)]])
 
 
 def _divided(text: str) -> list[str]:

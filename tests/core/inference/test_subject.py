@@ -9,6 +9,7 @@ from builders import CLASSES, make_corpus
 
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import write_corpus
+from sertool.core.corpora.label_maps import load_label_map
 from sertool.core.errors import DataError, UsageError
 from sertool.core.inference.imported import check_free, logits_of_labels, logits_of_probabilities, store_imported
 from sertool.core.inference.subject import open_subject
@@ -136,3 +137,14 @@ def test_a_trained_run_is_never_replaced(tmp_path):
     with pytest.raises(UsageError, match="holds a run that was trained, which is not replaced"):
         store_imported(trained, subject, np.zeros((12, 3), np.float32), THEIRS)
     assert [path.name for path in trained.iterdir()] == ["recipe.yaml"]
+
+
+def test_labels_are_judged_through_a_map(tmp_path):
+    folder = written(tmp_path / "A")
+    subject = open_subject(folder, label_map=load_label_map("polarity"), answers=["pos", "negative"])
+    assert subject.task.classes == ("positive", "negative")
+    assert subject.map_note is not None
+    assert subject.map_note.utterances == 48
+    stored = store_imported(tmp_path / "theirs", subject, np.zeros((len(subject.rows), 2), np.float32), THEIRS)
+    assert read_set(tmp_path / "theirs", "test").origin.imported == stored.origin.imported
+    assert stored.origin.imported.map["classes"] == ["positive", "negative"]
