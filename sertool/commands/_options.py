@@ -107,6 +107,16 @@ Channel = Annotated[
     ),
 ]
 
+LabelMap = Annotated[
+    str | None,
+    option(
+        "--map",
+        "Label map that merges classes and leaves others out: four, big-six, ekman-seven, polarity, quadrants, or a "
+        "YAML file.",
+        "NAME|FILE",
+    ),
+]
+
 
 def cutting_of(
     segment: bool,

@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Column
 from rich.table import Table as Grid
 
 from sertool.commands import _options as options
+from sertool.commands import _prepare_options as own_options
 from sertool.commands._agreement import agreement_lines
 from sertool.commands._console import counting
 from sertool.commands._dry_run import show_dry_run
 from sertool.commands._feature_sets import Computing, add_frames, is_prepared, sets_to_json, show_sets
-from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 from sertool.commands._prepared import inspect_prepared, next_lines, warn
 from sertool.core.formatting import plural
-from sertool.core.recipe.bounds import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,104 +35,25 @@ if TYPE_CHECKING:
     from sertool.core.recipe.schema import Recipe
 
 
-TableArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TABLE|FOLDER",
-        help="CSV, Excel or JSON table with one row per utterance (- for standard input), a folder with one "
-        "sub-folder per class, a published corpus as its owner hands it out, a folder with one table per split, or a "
-        "prepared corpus.",
-    ),
-]
-OutOption = Annotated[Path | None, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
-FrontendOption = Annotated[str, option("--recipe", "Recipe whose frontends compute the frames.", "NAME|FILE")]
-AudioRootOption = Annotated[
-    Path | None,
-    option("--audio-root", "Folder that audio paths start from. Default: the table's.", "DIR"),
-]
-LayoutOption = Annotated[
-    str | None,
-    option(
-        "--layout",
-        "Published corpus that a folder holds (iemocap, msp-podcast, meld, mosi, mosei, ravdess, crema-d, emodb, tess, "
-        "savee, nemo, emov-db, esd), or its levels, such as split/class. Default: read from the names.",
-        "NAME|LEVELS",
-    ),
-]
-SplitsOption = Annotated[
-    str,
-    option(
-        "--splits",
-        "Shares of train, valid and test, if there are no splits; or emobox:FOLDER with EmoBox's fold files.",
-        "A,B,C|emobox:FOLDER",
-    ),
-]
-SeedOption = Annotated[int, option("--seed", "Seed for splits that are drawn at random.", "N", min=0, max=MAX_SEED)]
-PatternOption = Annotated[
-    str | None,
-    option("--pattern", "Facts in the names of recordings, such as '{speaker}_{label}_{utterance}.wav'.", "PATTERN"),
-]
-MapLabelsOption = Annotated[
-    str | None,
-    option("--map-labels", "Rename and merge classes: old=new,..., or a file with a line old=new each.", "FILE|LIST"),
-]
-MapTextsOption = Annotated[
-    str | None,
-    option("--map-texts", "Sentences by the codes that {text} in --pattern reads: a file of lines code=text.", "FILE"),
-]
-RescaleOption = Annotated[
-    str | None,
-    option("--rescale", "Lowest and highest score of the table, such as 1:5. Default: -3:3.", "LOW:HIGH"),
-]
-RangeOption = Annotated[
-    str | None,
-    option(
-        "--range",
-        "Lowest and highest score, which keep their scale: 1:5 for all scores, or arousal=1:5,valence=-1:1.",
-        "LOW:HIGH|LIST",
-    ),
-]
-TranscribeOption = Annotated[
-    str | None,
-    option("--transcribe", "faster-whisper model (small, or a folder) for recordings without text.", "MODEL"),
-]
-LanguageOption = Annotated[
-    str | None,
-    option("--language", "Language of the recordings, such as de. Default: detected.", "CODE"),
-]
-WorkersOption = Annotated[
-    int | None,
-    option(
-        "--workers",
-        "Processes that decode audio, with an encoder threads. Default: depends on cores and table.",
-        "N",
-        min=1,
-        max=1024,
-    ),
-]
-DryRunOption = Annotated[bool, option("--dry-run", "Show how the first ten files are read, and write nothing.")]
-SkipOption = Annotated[bool, option("--skip-bad", "Leave out and list recordings that cannot be used.")]
-ForceOption = Annotated[bool, option("--force", "Replace a corpus that is already there.")]
-
-
 def prepare(
     context: typer.Context,
-    table: TableArgument,
-    out: OutOption = None,
-    recipe: FrontendOption = "custom",
+    table: own_options.Table,
+    out: own_options.Out = None,
+    recipe: own_options.Frontend = "custom",
     overrides: options.Set = None,
-    audio_root: AudioRootOption = None,
-    layout: LayoutOption = None,
-    pattern: PatternOption = None,
-    map_labels: MapLabelsOption = None,
-    map_texts: MapTextsOption = None,
-    ranges: RangeOption = None,
-    rescale: RescaleOption = None,
-    splits: SplitsOption = "0.7,0.15,0.15",
-    seed: SeedOption = 1,
-    transcribe: TranscribeOption = None,
-    language: LanguageOption = None,
-    workers: WorkersOption = None,
+    audio_root: own_options.AudioRoot = None,
+    layout: own_options.Layout = None,
+    pattern: own_options.Pattern = None,
+    map_labels: own_options.MapLabels = None,
+    map_texts: own_options.MapTexts = None,
+    label_map: options.LabelMap = None,
+    ranges: own_options.Range = None,
+    rescale: own_options.Rescale = None,
+    splits: own_options.Splits = "0.7,0.15,0.15",
+    seed: own_options.Seed = 1,
+    transcribe: own_options.Transcribe = None,
+    language: own_options.Language = None,
+    workers: own_options.Workers = None,
     stream: options.Stream = None,
     segment: options.Cut = False,
     shortest: options.Shortest = None,
@@ -141,13 +61,13 @@ def prepare(
     padding: options.Padding = None,
     merge: options.Merge = None,
     channel: options.Channel = None,
-    skip_bad: SkipOption = False,
-    dry_run: DryRunOption = False,
+    skip_bad: own_options.Skip = False,
+    dry_run: own_options.DryRun = False,
     device: options.Device = "auto",
     launcher: options.Launcher = "local",
     address: options.Address = None,
     json_file: options.Json = None,
-    force: ForceOption = False,
+    force: own_options.Force = False,
 ) -> None:
     """Turn a table or a folder of recordings into a corpus.
 
@@ -160,22 +80,37 @@ def prepare(
 
     Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
     """
-    from sertool.core.prepare.choices import parse_choices
-    from sertool.core.prepare.emobox import parse_splits
-    from sertool.core.prepare.source import Source
-
     files, opened = _open(recipe, overrides, table, out, json_file)
     computing = Computing(opened, device, workers, launcher, address)
     cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
     if is_prepared(table, opened):
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
-    draw, choices = parse_splits(splits, seed), parse_choices(pattern, map_labels, rescale, map_texts, ranges)
-    reader = opened.dataset.reader
-    source = Source(table, audio_root, layout, draw, choices, reader, skip_bad, transcribe is not None, stream)
+    choices = (pattern, map_labels, rescale, map_texts, ranges)
+    read = (skip_bad, transcribe is not None, stream)
+    source = _source((table, audio_root, layout), (splits, seed), choices, label_map, opened, read)
     if dry_run:
         return show_dry_run(source, files)
     wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language, cutting, (splits, seed), force)
     _prepare(source, computing, wanted, files)
+
+
+def _source(
+    places: tuple[Path, Path | None, str | None],
+    drawn: tuple[str, int],
+    chosen: tuple[str | None, ...],
+    label_map: str | None,
+    recipe: "Recipe",
+    read: tuple[bool, bool, int | None],
+) -> "Source":
+    """Return the source by the options on its place, its division, what is changed in it, and its reading."""
+    from sertool.core.corpora.label_maps import load_label_map
+    from sertool.core.prepare.choices import parse_choices
+    from sertool.core.prepare.emobox import parse_splits
+    from sertool.core.prepare.source import Source
+
+    draw, choices = parse_splits(*drawn), parse_choices(*chosen)
+    mapping = None if label_map is None else load_label_map(label_map)
+    return Source(*places, draw, choices, recipe.dataset.reader, *read, mapping, recipe.dataset.task)
 
 
 def _open(

@@ -134,7 +134,7 @@ class Corpus:
         source: sentence on its origin, for tables and model cards.
         synthetic: True if a machine made the speech; stated wherever a figure is shown.
         word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
-        choices: the user's choices when it was prepared: pattern, map_labels, range, rescale; None without any.
+        choices: the user's choices when it was prepared: pattern, map_labels, map, range, rescale; None without any.
         layout: name of the published corpus that it was prepared from, such as ``iemocap``; None for others.
         ranges: lowest and highest score by task, for scores on another scale than -3 to 3.
     """

@@ -144,7 +144,7 @@ def _pairs(corpus: Corpus, known: Published) -> Iterator[tuple[str, list[_Pair]]
     yield told, _beside("utterances", utterances, known.utterances, left_out, splits)
     if known.speakers is not None:
         yield _speakers(corpus, known.speakers, splits)
-    renamed = "map_labels" in (corpus.choices or {})  # the user's own classes
+    renamed = not {"map_labels", "map"}.isdisjoint(corpus.choices or {})  # the user's own classes
     for task, classes in known.classes.items():
         if task in corpus.classes and not renamed:
             labels = Counter((str(u.labels[task]), u.split) for u in corpus.utterances if task in u.labels)

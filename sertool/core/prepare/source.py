@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sertool.core.corpora.label_maps import ClassMap
 from sertool.core.errors import DataError, SertoolError, UsageError
 from sertool.core.formatting import first_few
 from sertool.core.prepare.choices import Choices
@@ -13,6 +14,7 @@ from sertool.core.prepare.layout import parse_layout
 from sertool.core.prepare.layouts.corpus_layout import CorpusLayout
 from sertool.core.prepare.layouts.named import named
 from sertool.core.prepare.layouts.read import read_layout, recognised
+from sertool.core.prepare.mapped import map_table
 from sertool.core.prepare.ranges import NONE_STATED
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.prepare.scale import STORED
@@ -36,6 +38,8 @@ class Source:
         skip_bad: leave out what is missing or broken.
         transcribe: texts are added later, so missing ones are not reported.
         stream: number of the stream of sound in recordings with several, from 1; None is the first.
+        label_map: label map that merges classes and leaves others out.
+        task: task whose labels are mapped.
     """
 
     path: Path
@@ -47,13 +51,16 @@ class Source:
     skip_bad: bool
     transcribe: bool
     stream: int | None = None
+    label_map: ClassMap | None = None
+    task: str = "emotion"
 
     @property
     def settings(self) -> tuple[Any, ...]:
         """Return all that decides about the table, as plain data; splits and seed are with the command."""
         paths = [path and str(path.resolve()) for path in (self.path, self.audio_root)]
         stream = () if self.stream is None else (self.stream,)
-        return (*paths, self.layout, self.choices.to_json(), self.skip_bad, *stream)
+        mapping = () if self.label_map is None else (self.label_map.sha256, self.task)
+        return (*paths, self.layout, self.choices.to_json(), self.skip_bad, *stream, *mapping)
 
 
 def read_source(source: Source) -> Table:
@@ -66,6 +73,8 @@ def read_source(source: Source) -> Table:
     table = _read(source)
     if isinstance(source.draw, FoldFiles):
         table = replace(table, choices={**table.choices, "splits": source.draw.described})
+    if source.label_map is not None:
+        table = map_table(table, source.label_map, source.task)
     if source.stream is None:
         return table
     return replace(table, rows=tuple(_with_stream(row, source.stream) for row in table.rows))

@@ -4,7 +4,7 @@ import pytest
 from fake_layout import made, register
 from recorded_tables import SETTINGS, run
 
-from sertool.commands.prepare import LayoutOption
+from sertool.commands._prepare_options import Layout
 from sertool.core.errors import DataError, UsageError
 from sertool.core.prepare.choices import parse_choices
 from sertool.core.prepare.draw_splits import Draw
@@ -100,5 +100,5 @@ def test_the_command_says_what_it_recognised(tmp_path):
 
 
 def test_the_help_names_every_corpus():
-    told = LayoutOption.__metadata__[0].help
+    told = Layout.__metadata__[0].help
     assert [name for name in LAYOUTS if not name.startswith("fake") and name not in told] == []
