@@ -75,6 +75,11 @@ class Training:
     sources: tuple[str, ...]
 
     @property
+    def stated(self) -> bool:
+        """True if somebody states any data."""
+        return bool(self.corpora or self.others)
+
+    @property
     def sentence(self) -> str:
         """Data and sources in words; that nobody states them otherwise."""
         named = [*self.corpora.values(), *self.others]

@@ -183,7 +183,9 @@ class ReadyPredictor:
     def notes(self, clips: Sequence[Clip], predictions: Sequence[Prediction]) -> list[str]:
         """Describe what a user should know, the most serious first; a sentence per line of stderr."""
         lines = [f"warning: {own.title}: it contains no sound" for own in predictions if own.silent][:5]
-        lines += list(dict.fromkeys(f"warning: {printable(own.name)}: {own.remark}" for own in predictions if own.remark))
+        lines += list(
+            dict.fromkeys(f"warning: {printable(own.name)}: {own.remark}" for own in predictions if own.remark)
+        )
         other = "audio" if self.facts.modality == "text" else "text"
         if any(getattr(clip, other) for clip in clips):
             lines.append(f"note: this model uses {self.facts.modality} alone; the {other} is ignored")
