@@ -164,6 +164,7 @@ def judge_ready(
         training=f"trained on {training.sentence}" if training.stated else None,
         licence=facts.card.licence,
         trained_on=(*training.corpora.values(), *training.others),
+        seen=seen,
     )
     stored = store_imported(folder, subject, logits, imported, reader=READER)
     assert stored.origin.imported is not None
