@@ -19,7 +19,6 @@ COMMANDS = [
     "train",
     "ensemble",
     "predict",
-    "judge",
     "listen",
     "report",
     "compare",

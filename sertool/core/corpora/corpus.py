@@ -40,6 +40,8 @@ class Utterance:
         fold: name of the fold that tests it, if the corpus comes with folds.
         order: number that orders the utterances of its dialogue, if known; numbers may be missing in between.
         start, end: seconds at which it begins and ends in its dialogue or in the recording that it was cut from.
+        corpus: name of the corpus that it comes from, in a corpus that was joined of several; None in others. It is
+            none of ``GROUPS``, since it does not keep voices apart.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Utterance:
     order: int | None = None
     start: float | None = None
     end: float | None = None
+    corpus: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ class Corpus:
         source: sentence on its origin, for tables and model cards.
         synthetic: True if a machine made the speech; stated wherever a figure is shown.
         word_splitting: the way in which texts were split into words, see :mod:`~sertool.core.corpora.words`.
-        choices: the user's choices when it was prepared: pattern, map_labels, map, range, rescale; None without any.
+        choices: the user's choices when it was prepared: pattern, map_labels, map, join, range, rescale; None without
+            any.
         layout: name of the published corpus that it was prepared from, such as ``iemocap``; None for others.
         ranges: lowest and highest score by task, for scores on another scale than -3 to 3.
     """
@@ -165,6 +169,11 @@ class Corpus:
     def machine_text(self) -> bool:
         """True if a machine wrote any of the texts."""
         return any(utterance.transcriber for utterance in self.utterances)
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """Names of the corpora that it was joined of, in their order; empty for a corpus that was not."""
+        return tuple(dict.fromkeys(one.corpus for one in self.utterances if one.corpus is not None))
 
     @property
     def caveats(self) -> str:

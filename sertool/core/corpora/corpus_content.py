@@ -144,6 +144,7 @@ class Line(Content):
     order: Annotated[int, Field(ge=-(2**53), le=2**53)] | None = None
     start: Seconds | None = None
     end: Seconds | None = None
+    corpus: str | None = None
 
     def utterance(self) -> Utterance:
         """Return the utterance."""

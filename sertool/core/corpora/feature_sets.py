@@ -189,17 +189,33 @@ def with_sets(corpus: Corpus, recipe: Recipe, folder: Path, report: Report = ref
         note = find_set(corpus, folder, kind, wanted, report)
         if note is None:
             continue
-        path = folder / FEATURES / f"{note.name}.safetensors"
-        frames = read_frames(path, corpus.utterances, report)
-        with reporting(report):
-            if artifacts.sha256(path) != note.sha256:
-                hint = "it is damaged: delete it and its JSON file; `sertool prepare` makes the set again"
-                raise DataError(f"{path}: not the file that its JSON file was written with", hint=hint)
+        frames = read_set(corpus, folder, note, report)
         if kind == "text":
             corpus = replace(corpus, text_frames=frames, text_frontend=note.frontend)
         else:
             corpus = replace(_silenced(corpus, note.silent), audio=frames, frontend=note.frontend)
     return corpus
+
+
+def read_set(corpus: Corpus, folder: Path, note: SetNote, report: Report = refuse) -> Frames:
+    """Read the frames of a set of a corpus.
+
+    Args:
+        corpus: the corpus.
+        folder: folder of its ``corpus.json``.
+        note: the set, from :func:`find_set`.
+        report: called with every error in its file.
+
+    Raises:
+        DataError: raised by ``report``.
+    """
+    path = folder / FEATURES / f"{note.name}.safetensors"
+    frames = read_frames(path, corpus.utterances, report)
+    with reporting(report):
+        if artifacts.sha256(path) != note.sha256:
+            hint = "it is damaged: delete it and its JSON file; `sertool prepare` makes the set again"
+            raise DataError(f"{path}: not the file that its JSON file was written with", hint=hint)
+    return frames
 
 
 def wanted_sections(recipe: Recipe) -> dict[Kind, Frontend | SpeechEncoder | TextEncoder]:

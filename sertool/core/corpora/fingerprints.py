@@ -27,7 +27,9 @@ def content_hashes(corpus: Corpus) -> list[bytes]:
     texts = _frame_hashes(corpus.text_frames) if corpus.text_frames is not None else [b""] * len(sounds)
     hashes = []
     for utterance, sound, text in zip(corpus.utterances, sounds, texts, strict=True):
-        named = json.dumps([utterance.id, utterance.words]).encode()
+        # An id as it was before its corpus was joined with others.
+        own = utterance.id if utterance.corpus is None else utterance.id.removeprefix(f"{utterance.corpus}/")
+        named = json.dumps([own, utterance.words]).encode()
         hashes.append((sound or text or hashlib.blake2b(named, digest_size=HASH_BYTES).digest())[:HASH_BYTES])
     return hashes
 

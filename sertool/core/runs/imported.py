@@ -41,7 +41,6 @@ class Imported:
         licence: licence of the model or of the predictions, if known.
         trained_on: corpora that it was trained on, as far as they are known.
         map: facts on the label map by which answers and labels were compared, as JSON; None without one.
-        seen: corpora among ``trained_on`` that the judged corpus is, or is a part of.
     """
 
     kind: str
@@ -52,7 +51,6 @@ class Imported:
     licence: str | None = None
     trained_on: tuple[str, ...] = ()
     map: Mapping[str, Any] | None = None
-    seen: tuple[str, ...] = ()
 
     @property
     def stated(self) -> str:
@@ -96,12 +94,11 @@ class ImportedContent(Content):
     licence: str | None = None
     trained_on: list[str] = Field(default_factory=list)
     map: MapContent | None = None
-    seen: list[str] = Field(default_factory=list)
 
     def facts(self) -> Imported:
         """Return the content as other code uses it."""
         given = self.model_dump()
-        return Imported(**{**given, "trained_on": tuple(self.trained_on), "seen": tuple(self.seen)})
+        return Imported(**{**given, "trained_on": tuple(self.trained_on)})
 
 
 class _FileContent(ImportedContent):
