@@ -99,16 +99,31 @@ def _open(name: str, folder: Path, data: Path) -> tuple[Trained, frozenset[bytes
     """Open a source, beside ``folder`` or at a path; returns its members and the hashes of what they have seen."""
     beside = folder.parent / name  # a name beside the new run wins over a path
     source = beside if beside.is_dir() or not Path(name).is_dir() else Path(name)
+    if not is_reference_folder(source):
+        check_folder(source, folder.parent)
+    return open_with_seen(source, data)
+
+
+def open_with_seen(source: Path, data: Path) -> tuple[Trained, frozenset[bytes]]:
+    """Open the members in a folder, with the hashes of the utterances that they were trained or selected on.
+
+    Args:
+        source: folder of a run, or of the reference's checkpoints.
+        data: folder of the corpora; needed only by the reference's checkpoints.
+
+    Raises:
+        UsageError: no run is finished.
+        DataError: a file is missing or damaged, or does not hold the hashes.
+    """
     if is_reference_folder(source):
         trained, experiment = open_reference(source, data)
         return trained, _union(seen_by_fold(experiment.corpus, experiment.folds))
-    check_folder(source, folder.parent)
     trained = open_runs(source)
     seen = read_note(source).seen
     if seen is None:
         raise DataError(
             f"{source / CORPUS}: does not say which utterances its members have seen; it comes from an older sertool",
-            hint=f"train {name} again, or start from another run",
+            hint=f"train {source.name} again, or choose another run",
         )
     earlier = read_source(source)
     # What the source itself started from has seen counts as well, over any number of runs.

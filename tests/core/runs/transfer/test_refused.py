@@ -97,7 +97,7 @@ def test_a_run_of_an_older_sertool_cannot_tell_what_it_has_seen(here):
     artifacts.write_json(path, note)
     assert refused(here, tiny_recipe(), kind=DataError, source="first") == (
         f"{path}: does not say which utterances its members have seen; it comes from an older sertool",
-        "train first again, or start from another run",
+        "train first again, or choose another run",
     )
 
 
