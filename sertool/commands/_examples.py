@@ -25,6 +25,10 @@ EXAMPLES = {
         "sertool listen --name calls --jsonl judged.jsonl",
         "sertool listen --name calls - --rate 8000",
     ),
+    "import": (
+        "sertool import theirs.csv --corpus data/CALLS --name theirs",
+        'sertool import tools.csv --corpus data/CALLS --name other --map four --training "SVM on our train split"',
+    ),
     "report": (
         "sertool report --name calls --html report.html",
         "sertool report --all --markdown report.md --latex tables",

@@ -20,6 +20,7 @@ COMMANDS = [
     "ensemble",
     "predict",
     "listen",
+    "import",
     "report",
     "compare",
     "export",

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sertool.core.runs.predictions import MemberScore, Predictions
 from sertool.version import __version__
 
 RECIPE = "imported"
+LONGEST_NAME = 200  # bytes; file systems allow 255
 TINY = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm is no number
 
 
@@ -172,3 +174,27 @@ def _predictions(subject: Subject, logits: NDArray[np.float32], imported: Import
         ceilings=rater_ceilings(corpus, task, rows),
         ties=None if votes is None else len(tied_beside(corpus, task.name, task.classes, rows)),
     )
+
+
+def run_names(name: str, tools: Sequence[str]) -> list[str]:
+    """Return the names of the runs of several tools: that of the only one, or ``NAME-TOOL`` of each.
+
+    Args:
+        name: name that the user gave.
+        tools: names of the tools; empty for the only one.
+
+    Raises:
+        UsageError: one is no name of a folder.
+    """
+    names = [f"{name}-{tool}" if tool else name for tool in tools]
+    for own in names:
+        # As of a recipe's folder, but in any script.
+        if not own or own[0] in ".-" or any(sign in own for sign in '/\\:*?"<>|') or not own.isprintable():
+            raise UsageError(
+                f"--name {own}: expected the name of a folder, not a path or a name with signs such as / :"
+            )
+        if len(own.encode()) > LONGEST_NAME:
+            raise UsageError(f"--name {own[:40]}...: is longer than {LONGEST_NAME} bytes")
+    if twice := next((own for place, own in enumerate(names) if own in names[:place]), None):
+        raise UsageError(f"--name {twice}: two tools would be stored there")
+    return names

@@ -1,0 +1,1 @@
+"""Answers of another tool for the utterances of a corpus, read from a table."""
