@@ -27,7 +27,7 @@ EXAMPLES = {
     ),
     "import": (
         "sertool import theirs.csv --corpus data/CALLS --name theirs",
-        'sertool import tools.csv --corpus data/CALLS --name other --map four --training "SVM on our train split"',
+        "sertool import tools.csv --corpus data/CALLS --name other --map four",
     ),
     "report": (
         "sertool report --name calls --html report.html",

@@ -14,35 +14,42 @@ if TYPE_CHECKING:
     from sertool.core.runs.imported import Imported
 
 
+Predictions = Annotated[
+    Path,
+    typer.Argument(metavar="PREDICTIONS", help="CSV, TSV or JSON lines, a row for each utterance; - for stdin."),
+]
+Corpus = Annotated[str, option("--corpus", "Folder of the corpus, under --data or any path, or packaged:demo.", "DIR")]
+Name = Annotated[str, option("--name", "Name of the new run, a folder under --output.", "NAME")]
+Task = Annotated[
+    str | None,
+    option("--task", "Label that is predicted; scores separated by commas. Default: as the columns say.", "TASK"),
+]
+Split = Annotated[
+    str | None, option("--split", "Split that is judged. Default: test, or all without one.", "test|valid|train|all")
+]
+Map = Annotated[
+    str | None, option("--map", "Label map for the classes of corpus and tool: a name or a YAML file.", "NAME|FILE")
+]
+Training = Annotated[
+    str | None, option("--training", "How the tool was trained, in a sentence; shown beside every figure.", "TEXT")
+]
+Licence = Annotated[str | None, option("--licence", "Licence of the predictions or of the tool.", "TEXT")]
+Columns = Annotated[
+    str | None,
+    option("--columns", "Names for columns of the file, such as id=file,label=predicted.", "NAME=COLUMN,..."),
+]
+
+
 def import_(
-    predictions: Annotated[
-        Path,
-        typer.Argument(metavar="PREDICTIONS", help="CSV, TSV or JSON lines, a row for each utterance; - for stdin."),
-    ],
-    corpus: Annotated[
-        str, option("--corpus", "Folder of the corpus, under --data or any path, or packaged:demo.", "DIR")
-    ],
-    name: Annotated[str, option("--name", "Name of the new run, a folder under --output.", "NAME")],
-    task: Annotated[
-        str | None,
-        option("--task", "Label that is predicted; scores separated by commas. Default: as the columns say.", "TASK"),
-    ] = None,
-    split: Annotated[
-        str | None,
-        option("--split", "Split that is judged. Default: test, or all without one.", "test|valid|train|all"),
-    ] = None,
-    label_map: Annotated[
-        str | None, option("--map", "Label map for the classes of corpus and tool: a name or a YAML file.", "NAME|FILE")
-    ] = None,
-    training: Annotated[
-        str | None,
-        option("--training", "How the tool was trained, in a sentence; shown beside every figure.", "TEXT"),
-    ] = None,
-    licence: Annotated[str | None, option("--licence", "Licence of the predictions or of the tool.", "TEXT")] = None,
-    columns: Annotated[
-        str | None,
-        option("--columns", "Names for columns of the file, such as id=file,label=predicted.", "NAME=COLUMN,..."),
-    ] = None,
+    predictions: Predictions,
+    corpus: Corpus,
+    name: Name,
+    task: Task = None,
+    split: Split = None,
+    label_map: Map = None,
+    training: Training = None,
+    licence: Licence = None,
+    columns: Columns = None,
     json: options.Json = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,

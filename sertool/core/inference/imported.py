@@ -190,9 +190,7 @@ def run_names(name: str, tools: Sequence[str]) -> list[str]:
     for own in names:
         # As of a recipe's folder, but in any script.
         if not own or own[0] in ".-" or any(sign in own for sign in '/\\:*?"<>|') or not own.isprintable():
-            raise UsageError(
-                f"--name {own}: expected the name of a folder, not a path or a name with signs such as / :"
-            )
+            raise UsageError(f"--name {own}: expected the name of a folder, without signs such as / and :")
         if len(own.encode()) > LONGEST_NAME:
             raise UsageError(f"--name {own[:40]}...: is longer than {LONGEST_NAME} bytes")
     if twice := next((own for place, own in enumerate(names) if own in names[:place]), None):

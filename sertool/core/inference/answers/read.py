@@ -207,9 +207,7 @@ def _probabilities(
         known = checked_probabilities(values, numbers, columns, findings, single=kind == "single")
         _refuse(table, findings, hint_for(values, plain=own.plain))
         if zeros := int((known < TINY).sum()):
-            notes.append(
-                f"{plural(zeros, 'probability', 'probabilities')} of 0, whose logarithm is not finite: as 1e-38"
-            )
+            notes.append(f"{plural(zeros, 'probability', 'probabilities')} of 0, stored as 1e-38")
         logits = logits_of_probabilities(known, kind)
     if label_map is not None:
         logits = label_map.model_columns(list(given.columns), subject.task.classes).apply(logits)

@@ -43,7 +43,9 @@ def import_predictions(
         corpus: folder of the corpus.
         output: folder of all runs.
         name: name of the new run; with several tools in the table, runs are called ``NAME-TOOL``.
-        task, split, label_map: see :func:`~sertool.core.inference.subject.open_subject`.
+        task: name of the label, see :func:`~sertool.core.inference.subject.open_subject`.
+        split: the judged split; None: test, or all where there is none.
+        label_map: labels and answers are compared through it.
         columns: names that columns are read under, each with that of the file.
         training: how the tools were trained, in a sentence; None where it is not known.
         licence: licence of the predictions or of the tools, if known.
