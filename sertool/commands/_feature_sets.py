@@ -1,6 +1,6 @@
 """Feature sets of a corpus: how ``prepare`` computes frames, and what it adds to a corpus that is prepared already."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sertool.core.recipe.schema import Recipe
 
 # Options of prepare that have a meaning for a prepared corpus.
-_TAKEN = ("table", "recipe", "overrides", "workers", "device", "launcher", "address", "json_file")
+_TAKEN = ("tables", "recipe", "overrides", "workers", "device", "launcher", "address", "json_file")
 _CACHE = ".cache"  # folder beside the sets for finished frames, until all are written
 
 
@@ -92,8 +92,14 @@ def is_prepared(path: Path, recipe: "Recipe") -> bool:
     return path.is_dir() and is_own_folder(path, recipe.dataset.reader)
 
 
-def _refuse_others(context: typer.Context, corpus: Path) -> None:
+def refuse_others(context: typer.Context, taken: Collection[str], why: str, other: str) -> None:
     """Refuse options that are for tables of recordings.
+
+    Args:
+        context: the command with its options.
+        taken: names of the options that have a meaning.
+        why: end of the message, behind the option.
+        other: end of the hint.
 
     Raises:
         UsageError: one of them was given.
@@ -102,11 +108,8 @@ def _refuse_others(context: typer.Context, corpus: Path) -> None:
 
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
-        if parameter.name not in _TAKEN and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(
-                f"{parameter.opts[0]}: {corpus} is a prepared corpus, which only gets the frames of a recipe",
-                hint=f"leave out {parameter.opts[0]}; to make a corpus, give the table of its recordings",
-            )
+        if parameter.name not in taken and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{parameter.opts[0]}: {why}", hint=f"leave out {parameter.opts[0]}; {other}")
 
 
 def add_frames(
@@ -127,7 +130,8 @@ def add_frames(
     from sertool.core.prepare.add_sets import add_sets
     from sertool.core.recipe import load as recipes
 
-    _refuse_others(context, folder)
+    why = f"{folder} is a prepared corpus, which only gets the frames of a recipe"
+    refuse_others(context, _TAKEN, why, "to make a corpus, give the table of its recordings")
     files = Outputs({"--json": json_file}, [*recipes.sources(name), folder])
     corpus, own = load_corpus(computing.recipe.dataset.reader, folder), own_folder(folder)
     busy = SertoolError(f"{folder}: another process is preparing it", hint="wait for it")

@@ -8,16 +8,17 @@ import typer
 from sertool.commands._options import option
 from sertool.core.recipe.bounds import MAX_SEED
 
-Table = Annotated[
-    Path,
+Tables = Annotated[
+    list[Path],
     typer.Argument(
         metavar="TABLE|FOLDER",
         help="CSV, Excel or JSON table with one row per utterance (- for standard input), a folder with one "
         "sub-folder per class, a published corpus as its owner hands it out, a folder with one table per split, or a "
-        "prepared corpus.",
+        "prepared corpus. With --join, the folders of several prepared corpora.",
     ),
 ]
 Out = Annotated[Path | None, option("--out", "Folder of the new corpus, such as data/MYSET.", "DIR")]
+Join = Annotated[bool, option("--join", "Make one corpus of several prepared ones, in which each keeps its name.")]
 Frontend = Annotated[str, option("--recipe", "Recipe whose frontends compute the frames.", "NAME|FILE")]
 AudioRoot = Annotated[
     Path | None,

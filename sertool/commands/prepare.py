@@ -1,29 +1,24 @@
-"""``sertool prepare``: turn a table or a folder of recordings into a corpus, or add feature sets to a corpus."""
+"""``sertool prepare``: turn a table or a folder of recordings into a corpus, add frames to corpora, or join them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.table import Column
-from rich.table import Table as Grid
 
 from sertool.commands import _options as options
 from sertool.commands import _prepare_options as own_options
-from sertool.commands._agreement import agreement_lines
 from sertool.commands._console import counting
 from sertool.commands._dry_run import show_dry_run
-from sertool.commands._feature_sets import Computing, add_frames, is_prepared, sets_to_json, show_sets
+from sertool.commands._feature_sets import Computing, add_frames, is_prepared
+from sertool.commands._join import given_folder, join_prepared
 from sertool.commands._outputs import Outputs
-from sertool.commands._prepared import inspect_prepared, next_lines, warn
-from sertool.core.formatting import plural
+from sertool.commands._prepared import warn
+from sertool.commands._prepared_shown import show_prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from rich.console import Console
-
-    from sertool.core.corpora.agreement import Agreement
     from sertool.core.features.segmentation import Cutting
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.add_sets import AddedSet
@@ -37,8 +32,9 @@ if TYPE_CHECKING:
 
 def prepare(
     context: typer.Context,
-    table: own_options.Table,
+    tables: own_options.Tables,
     out: own_options.Out = None,
+    join: own_options.Join = False,
     recipe: own_options.Frontend = "custom",
     overrides: options.Set = None,
     audio_root: own_options.AudioRoot = None,
@@ -78,19 +74,21 @@ def prepare(
     corpus that it holds; --dry-run shows how. Run the same command again to resume an interrupted one. With --segment,
     each stretch of speech in a long recording becomes an utterance, and the recording their dialogue.
 
-    Given a prepared corpus, adds the frames that the recipe asks for and it lacks; the rest of it stays as it is.
+    Given a prepared corpus, adds the frames that the recipe asks for and it lacks. --join makes one corpus of several.
     """
-    files, opened = _open(recipe, overrides, table, out, json_file)
+    files, opened = _open(recipe, overrides, tables, out, json_file)
+    if join or len(tables) > 1:
+        return join_prepared(context, tables, out, label_map, recipe, overrides or [], files)
     computing = Computing(opened, device, workers, launcher, address)
     cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
-    if is_prepared(table, opened):
+    if is_prepared(table := tables[0], opened):
         return add_frames(context, table, recipe, overrides or [], computing, json_file)
     choices = (pattern, map_labels, rescale, map_texts, ranges)
     read = (skip_bad, transcribe is not None, stream)
     source = _source((table, audio_root, layout), (splits, seed), choices, label_map, opened, read)
     if dry_run:
         return show_dry_run(source, files)
-    wanted = _Wanted(_given(out), recipe, overrides or [], transcribe, language, cutting, (splits, seed), force)
+    wanted = _Wanted(given_folder(out), recipe, overrides or [], transcribe, language, cutting, (splits, seed), force)
     _prepare(source, computing, wanted, files)
 
 
@@ -114,25 +112,14 @@ def _source(
 
 
 def _open(
-    recipe: str, overrides: list[str] | None, table: Path, out: Path | None, json_file: Path | None
+    recipe: str, overrides: list[str] | None, tables: list[Path], out: Path | None, json_file: Path | None
 ) -> "tuple[Outputs, Recipe]":
     """Return the results of the command and the recipe."""
     from sertool.core.recipe import load as recipes
 
-    inputs = [*recipes.sources(recipe), *([table] * table.is_file())]
+    inputs = [*recipes.sources(recipe), *(table for table in tables if table.is_file())]
     files = Outputs({"--json": json_file}, inputs, {"--out": out} if out else {})
-    return files, recipes.load(recipe, overrides, users_path=str(out or table))
-
-
-def _given(out: Path | None) -> Path:
-    from sertool.core.errors import UsageError
-
-    if out is None:
-        raise UsageError(
-            "--out is missing, the folder of the new corpus",
-            hint="for example --out data/MYSET; --dry-run shows how the names are read, and needs none",
-        )
-    return out
+    return files, recipes.load(recipe, overrides, users_path=str(out or tables[0]))
 
 
 @dataclass(frozen=True)
@@ -269,50 +256,4 @@ def _report(
     files: Outputs,
 ) -> None:
     """Print the counts, what the doctor found and the next command, and write them as JSON if asked to."""
-    from sertool.core.corpora.agreement import agreements
-    from sertool.core.prepare.summary import summary
-
-    out, agreement = wanted.out, agreements(preparation.corpus)
-    result = {**summary(preparation, table_warnings, agreement), **counts}
-    settings, inspection = inspect_prepared(preparation.corpus, wanted.recipe, wanted.overrides, out)
-    findings = [finding.to_json() for finding in inspection.findings] if inspection else []
-    named = {"corpus": str(out), "dataset": preparation.corpus.name}
-    added = {"feature_sets": sets_to_json(sets)} if sets else {}
-    files.write_json("--json", "preparation", {**named, **result, **added, "findings": findings})
-    _show(files.console(), result, out, agreement.values())
-    show_sets(sets, out)
-    files.show(next_lines(preparation.corpus, inspection, wanted.recipe, settings, out))
-
-
-def _show(console: "Console", result: dict[str, Any], out: Path, agreement: "Iterable[Agreement]") -> None:
-    """Print what the corpus holds: a summary, the origin of its splits, a table per task, and how raters agree."""
-    parts = [f"{result['utterances']} utterances"]
-    if result["seconds"]:
-        parts.append(f"{result['seconds'] / 60:.1f} minutes")
-    if result["speakers"]:
-        parts.append(plural(result["speakers"], "speaker"))
-    if result["transcribed"]:
-        parts.append(f"{result['transcribed']} transcripts machine-made")
-    console.print(f"{out}: {', '.join(parts)}", soft_wrap=True)
-    if cut := result.get("segmentation"):
-        made = f"{plural(cut['recordings'], 'recording')} cut into {plural(cut['segments'], 'segment')}"
-        left = f"{cut['seconds_left_out']:.1f} of {cut['seconds']:.1f} s left out as silence"
-        console.print(f"{made}, {left}", soft_wrap=True)
-    if by := result["splits_drawn_by"]:
-        console.print(f"splits drawn by {by}")
-    if words := result.get("words"):
-        console.print(words, markup=False, soft_wrap=True)
-    for task, counts in result["tasks"].items():
-        splits = counts["splits"]
-        title = task if "range" not in counts else "{}, {:g} to {:g}".format(task, *counts["range"])
-        grid = Grid(title, *(Column(split, justify="right") for split in splits), box=None, pad_edge=False)
-        for name in counts["classes"] or ("mean", "sd", "lowest", "highest"):
-            grid.add_row(name, *map(_figure, (splits[split][name] for split in splits)))
-        grid.add_row("all", *map(str, counts["labelled"].values()))
-        console.print(grid)
-    for own in agreement:
-        console.print("\n  ".join(agreement_lines(own)), markup=False, soft_wrap=True)
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+    show_prepared(preparation, wanted.out, wanted.recipe, wanted.overrides, files, table_warnings, sets, counts)

@@ -45,7 +45,8 @@ def join_corpora(
     joined = join_parts(read_parts(folders, label_map, task), output.resolve().name, label_map)
     write_corpus(joined.corpus, output, staging=staging, replace=replace_old)
     shutil.rmtree(output / FEATURES, ignore_errors=True)  # of a corpus that was replaced
-    warnings = [*_join_sets(joined, output), *_join_recordings(joined, output)]
+    place = output if staging is None else staging.parent
+    warnings = [*_join_sets(joined, output), *_join_recordings(joined, output, place)]
     return replace(joined, warnings=(*joined.warnings, *warnings))
 
 
@@ -76,7 +77,7 @@ def _set_in(part: Part, wanted: SetNote) -> tuple[SetNote, Frames] | None:
     return note, read_set(part.corpus, part.folder, note, refuse)
 
 
-def _join_recordings(joined: Joined, output: Path) -> Iterator[str]:
+def _join_recordings(joined: Joined, output: Path, place: Path) -> Iterator[str]:
     """Note where the recordings of all corpora lie; tell if one does not say it."""
     segments = list[Segment]()
     (output / RECORDINGS).unlink(missing_ok=True)
@@ -94,7 +95,7 @@ def _join_recordings(joined: Joined, output: Path) -> Iterator[str]:
             )
             return
         segments += own
-    with tempfile.TemporaryDirectory(prefix=".new.", dir=output) as staging:
+    with tempfile.TemporaryDirectory(prefix=".new.", dir=place) as staging:
         write_recordings(output, segments, Path(staging))
 
 
