@@ -21,6 +21,10 @@ EXAMPLES = {
         'sertool predict --name calls new.wav --text "I am so happy"',
         "sertool predict --name calls recordings --skip-bad --csv predicted.csv",
     ),
+    "judge": (
+        "sertool judge superb/hubert-large-superb-er --corpus data/CALLS --map four",
+        "sertool judge model.onnx --corpus data/CALLS --split all --name theirs",
+    ),
     "listen": (
         "sertool listen --name calls --jsonl judged.jsonl",
         "sertool listen --name calls - --rate 8000",

@@ -19,6 +19,7 @@ COMMANDS = [
     "train",
     "ensemble",
     "predict",
+    "judge",
     "listen",
     "import",
     "report",

@@ -10,6 +10,7 @@ from stored_sets import changed, in_dialogues, make_origin, make_set, shuffled, 
 
 from sertool.core.reports.contents import RunReport
 from sertool.core.reports.score_findings import SCORE_KINDS, SCORE_NOTES
+from sertool.core.runs.imported import Imported
 from sertool.core.runs.prediction_files import StoredSet
 
 PAPER = tiny_recipe(protocol="paper")
@@ -86,6 +87,8 @@ def made_by(kind: str):
         return PAPERS
     if kind == "normalised-by-speaker":
         return make_origin(tiny_recipe(dataset={"standardize": "speaker"}))
+    if kind == "trained-on-corpus":
+        return make_origin(imported=Imported("model", "theirs", trained_on=("IEMOCAP",), seen=("IEMOCAP",)))
     if kind == "seen-in-test":
         return make_origin(started_from="earlier", seen_in_test=12)
     return make_origin(doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]])

@@ -8,6 +8,7 @@ from pathlib import Path
 from builders import spoken
 from commands_run import run, tiny
 from places import ROOT
+from tiny_ready import save_text_classifier
 
 from sertool.core.recipe import load as recipes
 
@@ -58,10 +59,12 @@ def results() -> list[dict]:
         written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", *ON_CPU),
     ]
     shutil.copytree("ckpt/tiny", "ckpt/other")
+    save_text_classifier("bert", Path("ready"), ("angry", "happy", "sad"))
     measured = ("--members", "1", "--rounds", "1", "--seconds", "0", "--no-baseline")
     return [
         *found,
         written("predict", "--name", "tiny", "--text", "word1 word2", *ON_CPU),
+        written("judge", "ready", "--corpus", "data/TINY", *ON_CPU),
         written("report", "--name", "tiny"),
         written("compare", "tiny", "other"),
         written("export", "--name", "tiny", "--out", "bundle"),

@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "seen-in-test": ("error", "the run from which training started has seen test utterances"),
     **_leaks("error"),
     "selected-on-test": ("warning", "epochs, order or k were chosen on test: the figures are optimistic"),
+    "trained-on-corpus": ("warning", "the corpus is among the data that a ready model was trained on, as stated"),
     **_leaks("warning"),
     "few-clusters": ("warning", "too few speakers, dialogues, videos or sessions for an interval"),
     "nan-logits": ("warning", "members with logits that are not finite, left out of every figure"),
@@ -85,6 +86,9 @@ def _of_data(run: Loaded, choice: EnsembleSize) -> Iterator[ReportFinding]:
     if origin.seen_in_test:
         seen = f"was trained or selected on {plural(origin.seen_in_test, 'test utterance')}"
         yield _found("seen-in-test", f"{origin.started_from}, from which it started, {seen}")
+    if origin.imported is not None and origin.imported.seen:
+        seen, source = ", ".join(origin.imported.seen), origin.imported.source
+        yield _found("trained-on-corpus", f"{source} was trained on {seen}, as stated: the figures may be too good")
     # Kind and sentence, as `sertool doctor` found them when the predictions were made.
     inspected = {one[0]: one[-1] for one in origin.doctor or [] if one}
     # Not looked for by earlier versions, and not where only validation was evaluated.

@@ -41,6 +41,7 @@ class Imported:
         licence: licence of the model or of the predictions, if known.
         trained_on: corpora that it was trained on, as far as they are known.
         map: facts on the label map by which answers and labels were compared, as JSON; None without one.
+        seen: corpora among ``trained_on`` that the judged corpus is, or is a part of.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Imported:
     licence: str | None = None
     trained_on: tuple[str, ...] = ()
     map: Mapping[str, Any] | None = None
+    seen: tuple[str, ...] = ()
 
     @property
     def stated(self) -> str:
@@ -94,11 +96,12 @@ class ImportedContent(Content):
     licence: str | None = None
     trained_on: list[str] = Field(default_factory=list)
     map: MapContent | None = None
+    seen: list[str] = Field(default_factory=list)
 
     def facts(self) -> Imported:
         """Return the content as other code uses it."""
         given = self.model_dump()
-        return Imported(**{**given, "trained_on": tuple(self.trained_on)})
+        return Imported(**{**given, "trained_on": tuple(self.trained_on), "seen": tuple(self.seen)})
 
 
 class _FileContent(ImportedContent):
