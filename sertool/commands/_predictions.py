@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sertool.core.formatting import LINES, cut, first_lines, padded, printable, total_width
 from sertool.core.inference.notebook import Track
@@ -20,6 +20,7 @@ from sertool.core.inference.results import (
 
 if TYPE_CHECKING:
     from sertool.core.inference.clips import RefusedClip
+    from sertool.core.inference.prediction import Range
     from sertool.core.inference.predictor import Predictor
     from sertool.core.metrics.conformal import Intervals
 
@@ -28,8 +29,28 @@ TRACK = 25  # columns of the range of a score
 LEAST_NAME = 20  # columns that names get before the classes' own columns go
 
 
+class Shown(Protocol):
+    """A model whose predictions are shown: a trained ensemble, or a ready model."""
+
+    @property
+    def title(self) -> str:
+        """Name of the model and its size."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, or of the scores."""
+
+    @property
+    def ranges(self) -> "dict[str, Range]":
+        """Lowest and highest value of each score; empty for classes."""
+
+    @property
+    def calibrated_on(self) -> str:
+        """Words for the utterances that predictions are calibrated on; empty if none is calibrated."""
+
+
 def show(
-    opened: "Predictor",
+    opened: Shown,
     predictions: Sequence[Prediction],
     abstain: float | None,
     width: int | None,
@@ -71,7 +92,7 @@ def _others(number: int, places: Sequence[str]) -> str:
     return printable(f"... and {number:,} more{where}")
 
 
-def title(opened: "Predictor", predictions: Sequence[Prediction]) -> str:
+def title(opened: Shown, predictions: Sequence[Prediction]) -> str:
     """Name the model, and say whether its predictions are calibrated."""
     return f"{opened.title} · {how_calibrated(predictions, opened.calibrated_on)}"
 
@@ -114,7 +135,7 @@ def _bar(probability: float, width: int) -> str:
 
 
 def _grid(
-    opened: "Predictor", predictions: Sequence[Prediction], abstain: float | None, limit: int | None, *, every: bool
+    opened: Shown, predictions: Sequence[Prediction], abstain: float | None, limit: int | None, *, every: bool
 ) -> list[list[str]]:
     """Build header and rows: with the probability of every class, or with a bar and the second most probable class.
 
@@ -200,7 +221,7 @@ def predictions_table(
         "temperature": None if calibration is None else calibration.temperature,
         "intervals": None if intervals is None else _intervals_table(intervals),
         "abstain": abstain,
-        "predictions": [_entry(own, abstain, more) for own in predictions],
+        "predictions": [prediction_entry(own, abstain, more) for own in predictions],
         "left_out": [{"id": item.name, "reason": item.reason} for item in refused],
     }
 
@@ -226,13 +247,16 @@ def json_lines(
         abstain: probability below which the answer is unsure; None: never.
         more: further fields, by the name of the prediction.
     """
-    entries = (json.dumps(_entry(own, abstain, more), ensure_ascii=False, allow_nan=False) for own in predictions)
+    entries = (
+        json.dumps(prediction_entry(own, abstain, more), ensure_ascii=False, allow_nan=False) for own in predictions
+    )
     return "".join(f"{entry}\n" for entry in entries)
 
 
-def _entry(
+def prediction_entry(
     own: Prediction, abstain: float | None, more: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
+    """Return a prediction as plain data, with further fields by its name."""
     fields = asdict(own)
     del fields["ranges"]  # the same for all
     return {"id": fields.pop("name"), "unsure": own.unsure(abstain), **fields, **(more or {}).get(own.name, {})}

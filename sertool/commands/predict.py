@@ -13,6 +13,8 @@ from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 from sertool.commands._prediction_jobs import Form, PredictionJob
 from sertool.commands._predictions import left_out
+from sertool.commands._ready import LabelMapOption, RevisionOption
+from sertool.commands._ready_predictions import ReadyModelAsked, Wanted, asked_model, predict_ready
 from sertool.commands._timelines import Cuts, Places, cut_inputs, places_of
 from sertool.core.formatting import printable
 from sertool.core.inference.prediction import Prediction
@@ -65,9 +67,19 @@ HtmlOption = Annotated[
 ]
 
 
+NameOption = Annotated[str | None, option("--name", "Run name, a folder under --output.", "NAME")]
+ModelOption = Annotated[
+    str | None,
+    option("--model", "Ready model instead of a run: name on the Hugging Face hub, folder, or ONNX file.", "MODEL"),
+]
+
+
 def predict(
-    name: options.Run,
+    name: NameOption = None,
     audio: AudioArgument = None,
+    model: ModelOption = None,
+    label_map: LabelMapOption = None,
+    revision: RevisionOption = None,
     text: TextOption = None,
     table: TableOption = None,
     window: WindowOption = None,
@@ -107,8 +119,10 @@ def predict(
     first: if one of them cannot be used, the command stops before anything is predicted. With more than 512 inputs,
     --csv and --jsonl grow while the command works; the same command goes on after it was cut off.
 
-    With --segment, long recordings are cut at pauses: the time line of each is shown, and written as asked for.
+    With --segment, long recordings are cut at pauses, and each gets a time line. --model takes a ready model.
     """
+    trained = {"--segment": segment, "--members": members, "--precision": precision, "--launcher": launcher == "ray"}
+    ready = asked_model(name, model, revision, label_map, device, trained)
     given = _Given(audio or [], text, table, stream, window, hop)
     cutting = options.cutting_of(segment, shortest, longest, padding, merge, channel)
     shown = {"--srt": srt, "--vtt": vtt, "--audacity": audacity, "--rttm": rttm, "--html": html}
@@ -116,7 +130,7 @@ def predict(
     places = places_of(cutting, shown, given.audio, {**excluded, "--transcribe": transcribe, "--language": language})
     results = {"--csv": csv, "--jsonl": jsonl, "--json": json}
     cuts = None if cutting is None else Cuts(cutting, transcribe, language)
-    asked = _Asked(output / name, data, members, abstain, skip_bad, raw_csv, cuts)
+    asked = _Asked(output / (name or ""), data, members, abstain, skip_bad, raw_csv, cuts, ready)
     _predict(given, asked, _Computing(device, precision or "fp32", launcher, address, gpus_each), results, places)
 
 
@@ -150,6 +164,7 @@ class _Asked:
     skip_bad: bool
     raw_csv: bool
     cuts: Cuts | None
+    ready: ReadyModelAsked | None
 
 
 @dataclass(frozen=True)
@@ -173,6 +188,11 @@ def _predict(
     check_window(given.window, given.hop)
     check_abstain(asked.abstain)
     inputs = given.collect()
+    if asked.ready is not None:
+        read = [given.table, *(clip.audio for clip in inputs.clips)]
+        wanted = Wanted(given.window, given.hop, asked.abstain, asked.skip_bad, asked.raw_csv)
+        predict_ready(asked.ready, inputs, Outputs(results, filter(None, read)), wanted)
+        return
     read = [asked.run, given.table, *(clip.audio for clip in inputs.clips)]
     files = Outputs({**results, **places.files()}, filter(None, read), places.folders())
     talk = console()

@@ -64,6 +64,7 @@ def results() -> list[dict]:
     return [
         *found,
         written("predict", "--name", "tiny", "--text", "word1 word2", *ON_CPU),
+        written("predict", "--model", "ready", "--text", "what a day", *ON_CPU),
         written("judge", "ready", "--corpus", "data/TINY", *ON_CPU),
         written("report", "--name", "tiny"),
         written("compare", "tiny", "other"),

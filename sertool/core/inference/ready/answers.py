@@ -38,7 +38,7 @@ def outputs_of(model: ReadyModel, inputs: Iterable[Any]) -> Iterator[NDArray[np.
         except torch.OutOfMemoryError as error:
             raise SertoolError(
                 f"{model.facts.name}: the inputs do not fit into the memory of the device",
-                hint="run the command again with --batch-size 1, or with --device cpu",
+                hint="run the command again with --device cpu, or sertool judge with --batch-size 1",
             ) from error
         if not np.isfinite(made).all():
             raise DataError(f"{model.facts.name}: gives values that are not finite; its weights are damaged")
