@@ -10,6 +10,7 @@ from sertool.commands import _options as options
 from sertool.commands._console import console, say
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
+from sertool.commands._other_corpus import Asked, OtherCorpus, judge_elsewhere
 from sertool.commands._outputs import Outputs, corpus_inputs
 from sertool.commands._score_figures import ceiling_lines, interval_lines, member_lines, score_lines, vote_lines
 from sertool.commands._training import left_out
@@ -30,22 +31,45 @@ PROBED = "reading or listening?"
 NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 
 
+Split = Annotated[
+    str | None,
+    option(
+        "--split",
+        "Splits to evaluate: test, valid, private; with --corpus one of test, valid, train, all. Default: test.",
+        "SPLIT,...",
+        ("--sets",),
+    ),
+]
+Csv = Annotated[
+    Path | None,
+    option("--csv", "Write one row per utterance to this file.", "FILE", ("--predictions",), dir_okay=False),
+]
+Probe = Annotated[bool, option("--probe", "Also evaluate with text, audio or context masked or shuffled.")]
+CorpusOption = Annotated[Path | None, option("--corpus", "Judge the run on this other corpus.", "DIR", file_okay=False)]
+TaskOption = Annotated[
+    str | None, option("--task", "Label of the other corpus. Default: as in the training, or its only one.", "NAME")
+]
+CalibrateOption = Annotated[
+    str | None,
+    option("--calibrate-on", "Fit the temperature on validation of the other corpus. Default: not fitted.", "valid"),
+]
+
+
 def ensemble(
     name: options.Run,
-    split: Annotated[
-        str, option("--split", "Splits to evaluate: test, valid, private.", "SPLIT,...", ("--sets",))
-    ] = "test",
+    split: Split = None,
     members: options.Members = None,
+    corpus: CorpusOption = None,
+    label_map: options.LabelMap = None,
+    task: TaskOption = None,
+    calibrate_on: CalibrateOption = None,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     device: options.Device = "auto",
     precision: options.EvaluationPrecision = None,
-    csv: Annotated[
-        Path | None,
-        option("--csv", "Write one row per utterance to this file.", "FILE", ("--predictions",), dir_okay=False),
-    ] = None,
+    csv: Csv = None,
     raw_csv: options.RawCsv = False,
-    probe: Annotated[bool, option("--probe", "Also evaluate with text, audio or context masked or shuffled.")] = False,
+    probe: Probe = False,
     json: options.Json = None,
 ) -> None:
     """Average the members of a run and evaluate the result.
@@ -54,7 +78,23 @@ def ensemble(
     where it cannot tell. The size is stored with the run for every other command. So are the predictions, and a
     temperature fitted on validation, which calibrates the probabilities of sertool predict. A folder of the reference's
     best*.pkl files is read like a run.
+
+    With --corpus, the run is judged on another corpus with the same frontend; a label map brings the classes of both
+    under common names. The predictions are stored below the run, in on/CORPUS.
     """
+    other = OtherCorpus(corpus, label_map, task, calibrate_on)
+    other.refuse(split=split, probe=probe)
+    files = Outputs({"--csv": csv, "--json": json}, [output / name])
+    asked = Asked(name, output, split, members, data, device, precision, raw_csv)
+    # In a pipe or a file nothing is divided.
+    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    if corpus is not None:
+        return judge_elsewhere(other, asked, files, width)
+    _evaluate(asked, files, width, probe=probe)
+
+
+def _evaluate(asked: Asked, files: Outputs, width: int | None, *, probe: bool) -> None:
+    """Evaluate a run on its own corpus, and store, show and write the results."""
     from sertool.core.command_line import run_command
     from sertool.core.compute.device import choose
     from sertool.core.errors import SertoolError
@@ -63,28 +103,25 @@ def ensemble(
     from sertool.core.inference.evaluate import evaluate
     from sertool.core.runs.ensemble_size import read_size
 
-    files = Outputs({"--csv": csv, "--json": json}, [output / name])
-    opened = open_ensemble(name, output, data)
-    files.spare(corpus_inputs(opened.experiment.recipe, data))
-    chosen = choose(device, precision or "fp32")
+    opened = open_ensemble(asked.name, asked.output, asked.data)
+    files.spare(corpus_inputs(opened.experiment.recipe, asked.data))
+    chosen = choose(asked.device, asked.precision or "fp32")
     talk = console()
     for line in [*left_out(opened.experiment), f"{plural(len(opened.members), 'member')} · {chosen.reason}"]:
         say(talk, line)
     say_kernels(talk, chosen.device)
-    wanted = dict.fromkeys(part.strip() for part in split.split(","))  # each once, in their order
+    wanted = dict.fromkeys(part.strip() for part in (asked.split or "test").split(","))  # each once, in their order
     before = read_size(opened.folder)
-    evaluation = evaluate(opened, list(wanted), members, chosen, "sertool ensemble", probed=probe)
+    evaluation = evaluate(opened, list(wanted), asked.members, chosen, "sertool ensemble", probed=probe)
     results, k = evaluation.results, evaluation.k
-    files.write("--csv", csv_text(_rows(results, k), raw=raw_csv))
+    files.write("--csv", csv_text(_rows(results, k), raw=asked.raw_csv))
     judged = {own.set: judge(opened, own, evaluation) for own in results if own.targets is not None}
     for one in [one for one, own in judged.items() if probe and own.details.use is None]:
         say(talk, f"--probe: no verdict on {one}: one modality only, or logits that are not finite")
     files.write_json("--json", "evaluation", _table(opened, evaluation, judged))
-    # In a pipe or a file nothing is divided.
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
     shown = [line for own in results for line in show(opened, own, k, judged.get(own.set), width)]
     stored = bool(judged) and not evaluation.unstored  # a report is of labelled splits
-    following = [f"next: {run_command('report', output / name, data=data)}"] * stored
+    following = [f"next: {run_command('report', asked.folder, data=asked.data)}"] * stored
     told = [*show_size(evaluation, before), *_trust(opened, evaluation, judged)]
     told = [part for line in told for part in wrapped(line, width)]
     files.show([*shown, *told, *following])

@@ -44,9 +44,10 @@ def calibrated_on(valid: Subject, logits: NDArray[np.float32], member: str) -> C
     """
     targets = labels_of(valid.targets, valid.rows, valid.task.kind)
     clusters = clusters_of([valid.corpus.utterances[row] for row in valid.rows])
-    found = calibrate(logits, targets, valid.task.kind, members=[member], clusters=clusters)
-    note = "; ".join(filter(None, [f"fitted on validation of {valid.corpus.name}, the judged corpus", found.note]))
-    return replace(found, note=note)
+    found = calibrate(logits, targets, valid.task.kind, members=[member], clusters=clusters, advise=False)
+    where = f"on validation of {valid.corpus.name}, the judged corpus"
+    note = "; ".join(filter(None, [f"fitted {where}", found.note]))
+    return replace(found, note=note, reason=f"{found.reason} ({where})" if found.reason else "")
 
 
 def write_or_remove(folder: Path, calibration: Calibration | None) -> None:

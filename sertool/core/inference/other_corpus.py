@@ -33,7 +33,7 @@ from sertool.core.inference.subject import JudgedCorpus, Subject, open_judged, s
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.runs.ensemble_size import EnsembleSize, size_for
 from sertool.core.runs.folder import check_folder, log_reads
-from sertool.core.runs.imported import CORPUS, PROBABILITIES, SCORES, Imported
+from sertool.core.runs.imported import CORPUS, PROBABILITIES, SCORES, Imported, refuse_imported
 from sertool.core.runs.members import Trained, stack_of
 from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import clipped
@@ -95,6 +95,7 @@ def open_judge(folder: Path, data: Path, k: int | None = None) -> Judge:
         UsageError: there is no finished run, or fewer members than ``k``.
         DataError: a file is missing or damaged.
     """
+    refuse_imported(folder, " to judge another corpus with")
     if not is_reference_folder(folder):
         check_folder(folder, folder.parent)
     trained, seen = open_with_seen(folder, data)
