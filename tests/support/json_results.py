@@ -5,11 +5,12 @@ import re
 import shutil
 from pathlib import Path
 
-from builders import spoken
+from builders import make_corpus, spoken
 from commands_run import run, tiny
 from places import ROOT
 from tiny_ready import save_text_classifier
 
+from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.recipe import load as recipes
 
 BLOCK = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -58,6 +59,8 @@ def results() -> list[dict]:
         written("train", "--recipe", "tiny.yaml", *ON_CPU),
         written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", *ON_CPU),
     ]
+    write_corpus(make_corpus(seed=5), Path("data/OTHER"))
+    found.append(written("ensemble", "--name", "tiny", "--corpus", "data/OTHER", "--map", "polarity", *ON_CPU))
     shutil.copytree("ckpt/tiny", "ckpt/other")
     save_text_classifier("bert", Path("ready"), ("angry", "happy", "sad"))
     measured = ("--members", "1", "--rounds", "1", "--seconds", "0", "--no-baseline")
