@@ -231,17 +231,23 @@ def _make(
 
     from sertool.core.corpora.corpus_files import write_corpus
     from sertool.core.corpora.feature_sets import FEATURES
-    from sertool.core.corpora.recordings import write_recordings
+    from sertool.core.corpora.recordings import RECORDINGS, write_recordings
+    from sertool.core.corpora.sound_codes import SOUNDS, write_sounds
     from sertool.core.prepare.add_sets import add_sets
     from sertool.core.prepare.assemble import assemble
 
     decoded = _decode(table, recipe.frontend, extraction, skip_bad, transcriber)
     preparation = assemble(table, decoded, recipe.frontend, out.resolve().name, recipe.dataset.words)
-    write_corpus(preparation.corpus, out, staging=staging, replace=force)
-    shutil.rmtree(out / FEATURES, ignore_errors=True)  # of a corpus that was replaced
     segments = [row.segment for row in decoded.rows if row.segment is not None]
-    if segments:
-        write_recordings(out, segments, staging.parent)
+
+    def write_beside(stage: Path) -> list[str]:
+        if segments:
+            write_recordings(stage, segments, stage)
+        write_sounds(stage, preparation.corpus.utterances, [one.codes for one in decoded.extracts])
+        return [name for name in (RECORDINGS, SOUNDS) if (stage / name).exists()]
+
+    write_corpus(preparation.corpus, out, staging=staging, replace=force, beside=write_beside)
+    shutil.rmtree(out / FEATURES, ignore_errors=True)  # of a corpus that was replaced
     sets = [one for one in add_sets(recipe, preparation.corpus, out, extraction) if one.added]
     warn(preparation.warnings)
     return preparation, sets

@@ -8,12 +8,14 @@ Files in its folder::
     text.safetensors     the same for text given as frames (encoder states) instead of words; usually absent
     vocabulary.json      a vocabulary that came with the corpus, with vectors.safetensors; usually absent
     numbering.json       word -> index over all sentences of the source's training split; usually absent
+
+``prepare`` puts recordings.json and sounds.safetensors beside them (:mod:`.recordings`, :mod:`.sound_codes`).
 """
 
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,14 @@ def already_there(folder: Path) -> UsageError:
     return UsageError(f"{folder}: already holds a corpus", hint="add --force to replace it")
 
 
-def write_corpus(corpus: Corpus, folder: Path, *, staging: Path | None = None, replace: bool = True) -> None:
+def write_corpus(
+    corpus: Corpus,
+    folder: Path,
+    *,
+    staging: Path | None = None,
+    replace: bool = True,
+    beside: Callable[[Path], Sequence[str]] = lambda stage: (),
+) -> None:
     """Write a corpus: all its files beside the old ones first, then each is moved to its place.
 
     So an error, such as a full disk, leaves an old corpus as it was. ``corpus.json`` comes last and holds the hashes
@@ -56,6 +65,8 @@ def write_corpus(corpus: Corpus, folder: Path, *, staging: Path | None = None, r
         folder: its folder.
         staging: folder on the same disk for the files until all are written. Default: a temporary one in ``folder``.
         replace: replace an old corpus even if its ``corpus.json`` is another.
+        beside: writes further files into the folder that it is given, which holds the corpus's own, and returns their
+            names; ``corpus.json`` does not vouch for them.
 
     Raises:
         UsageError: there is another corpus, and ``replace`` is false.
@@ -67,7 +78,7 @@ def write_corpus(corpus: Corpus, folder: Path, *, staging: Path | None = None, r
             shutil.rmtree(staging)  # an interrupted command left it
         stage = staging or Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
     try:
-        files = _write_files(corpus, stage)
+        files = [*_write_files(corpus, stage), *beside(stage)]
         header = folder / "corpus.json"
         if not replace and is_corpus(folder) and read_text(header) != read_text(stage / "corpus.json"):
             raise already_there(folder)

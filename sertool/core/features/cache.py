@@ -23,6 +23,7 @@ from sertool.core.errors import DataError, SertoolError
 from sertool.core.features import frontend as frontends
 from sertool.core.features.audio import READER_VERSION, Segment, is_odd
 from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker, is_on_cuda
+from sertool.core.features.sound_fingerprint import NO_CODES, Codes
 from sertool.core.files import artifacts
 from sertool.core.files.regular import check_regular, open_regular
 
@@ -147,9 +148,14 @@ def read_entry(entry: Path) -> list[Extract | str] | None:
         remarks = json.loads(facts["remarks"]) if "remarks" in facts else [""] * len(reasons)
         frames, seconds = np.split(arrays["frames"], arrays["ends"][:-1]), arrays["seconds"]
         silent = arrays.get("silent", np.zeros(len(reasons), np.bool_))
+        codes: list[Codes | None] = [None] * len(reasons)  # entries of earlier versions have none
+        if "codes" in arrays:
+            codes = list(np.split(arrays["codes"], arrays["code_ends"][:-1]))
         return [
-            Extract(own, float(length), str(remark), bool(mark)) if reason is None else str(reason)
-            for own, length, reason, remark, mark in zip(frames, seconds, reasons, remarks, silent, strict=True)
+            Extract(own, float(length), str(remark), bool(mark), sound) if reason is None else str(reason)
+            for own, length, reason, remark, mark, sound in zip(
+                frames, seconds, reasons, remarks, silent, codes, strict=True
+            )
         ]
     except (DataError, KeyError, TypeError, ValueError, IndexError):  # damaged: computed and written anew
         return None
@@ -174,6 +180,9 @@ def write_entry(entry: Path, found: Sequence[Extract | str]) -> None:
     silent = np.array([one is not None and one.silent for one in decoded])
     if silent.any():
         arrays["silent"] = silent
+    if any(one is not None and one.codes is not None for one in decoded):
+        codes = [NO_CODES if one is None or one.codes is None else one.codes for one in decoded]
+        arrays |= {"codes": np.concatenate(codes), "code_ends": np.cumsum([len(own) for own in codes])}
     reasons = json.dumps([one if isinstance(one, str) else None for one in found])
     remarks = ["" if one is None else one.remark for one in decoded]
     told = {"remarks": json.dumps(remarks)} if any(remarks) else {}
@@ -229,8 +238,9 @@ def _hash(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _check(frames: NDArray[np.floating], seconds: str, remarks: str) -> str:
-    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remarks}".encode(), frames.tobytes())
+def _check(frames: NDArray[np.floating], seconds: str, remarks: str, codes: Codes | None) -> str:
+    sound = [] if codes is None else [codes.tobytes()]
+    return _hash(f"{frames.dtype} {frames.shape} {seconds} {remarks}".encode(), frames.tobytes(), *sound)
 
 
 def _check_list(arrays: Mapping[str, NDArray[Any]], reasons: str, remarks: str) -> str:
@@ -244,10 +254,10 @@ def _read(entry: Path) -> Extract | None:
     try:
         arrays, facts = artifacts.read_arrays(entry)
         frames, seconds, remark = arrays["frames"], facts["seconds"], facts.get("remark", "")
-        silent = facts.get("silent", "")
-        if facts["check"] != _check(frames, seconds, remark + silent):
+        silent, codes = facts.get("silent", ""), arrays.get("codes")
+        if facts["check"] != _check(frames, seconds, remark + silent, codes):
             return None
-        return Extract(frames, float(seconds), remark, bool(silent))  # repr and float give back every bit
+        return Extract(frames, float(seconds), remark, bool(silent), codes)  # repr and float give back every bit
     except (DataError, KeyError, TypeError, AttributeError):
         return None
 
@@ -259,10 +269,11 @@ def _write(entry: Path, found: Extract) -> None:
     facts = {
         "seconds": seconds,
         **{key: value for key, value in told.items() if value},
-        "check": _check(found.frames, seconds, found.remark + silent),
+        "check": _check(found.frames, seconds, found.remark + silent, found.codes),
     }
+    sound = {} if found.codes is None else {"codes": found.codes}
     try:
-        artifacts.write_arrays(entry, {"frames": found.frames}, facts)
+        artifacts.write_arrays(entry, {"frames": found.frames, **sound}, facts)
     except SertoolError as error:
         # Another process cleared the folder in between, unfinished files included; it wants no entry there.
         if not isinstance(error.__cause__, FileNotFoundError):

@@ -26,6 +26,7 @@ from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Recording, Segment, read_recording
 from sertool.core.features.cache import FeatureCache, Slot, read_entry, text_entry, write_entry
 from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker, is_on_cuda
+from sertool.core.features.sound_fingerprint import fingerprint
 
 WINDOW, WINDOW_SECONDS = 128, 1200.0  # a window ends after so many recordings, or after so much sound
 AHEAD, AHEAD_BYTES = 64, 64 << 20  # recordings decoded before they are needed, and their bytes on the disk
@@ -193,7 +194,8 @@ def _encode(window: Sequence[_Item], maker: FrameMaker, compute: _Computing) -> 
                 results[place] = f"{item.segment.path}: the encoder gives NaN or infinite values"
                 continue
             seconds = len(recording.samples) / rate
-            found = Extract(stored(frames), seconds, recording.remark, is_quiet(recording.samples))
+            quiet, codes = is_quiet(recording.samples), fingerprint(recording.samples, rate)
+            found = Extract(stored(frames), seconds, recording.remark, quiet, codes)
             results[place] = found
             if item.slot is not None:
                 item.slot.write(found)

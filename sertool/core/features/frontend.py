@@ -20,6 +20,7 @@ from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment, read_recording
 from sertool.core.features.encoders.speech import SpeechFrames
 from sertool.core.features.log_mel import LogMel
+from sertool.core.features.sound_fingerprint import Codes, fingerprint
 from sertool.core.recipe.frontends import Frontend, SpeechEncoder, TextEncoder
 
 if TYPE_CHECKING:
@@ -179,12 +180,14 @@ class Extract:
         seconds: length before anything was trimmed.
         remark: fault of the file, as :class:`~sertool.core.features.audio.Recording` has it; empty if there is none.
         silent: the recording holds no sound, where its frames do not show it.
+        codes: fingerprint of its sound; None where it was not computed.
     """
 
     frames: NDArray[np.floating]
     seconds: float
     remark: str = ""
     silent: bool = False
+    codes: Codes | None = None
 
 
 def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
@@ -195,7 +198,8 @@ def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
     """
     recording = read_recording(segment, maker.sample_rate)
     frames = maker.frames([recording.samples])[0].numpy()
-    return Extract(frames, len(recording.samples) / maker.sample_rate, recording.remark)
+    codes = fingerprint(recording.samples, maker.sample_rate)
+    return Extract(frames, len(recording.samples) / maker.sample_rate, recording.remark, codes=codes)
 
 
 def is_silent(frames: NDArray[np.floating], maker: FrameMaker) -> bool:

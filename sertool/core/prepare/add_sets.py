@@ -17,6 +17,7 @@ from sertool.core.corpora.feature_sets import (
 )
 from sertool.core.corpora.reading_errors import refuse
 from sertool.core.corpora.recordings import read_recordings
+from sertool.core.corpora.sound_codes import SOUNDS, write_sounds
 from sertool.core.errors import DataError
 from sertool.core.features.frontend import Extract, FrameMaker, is_silent, open_frontend, open_text_frontend
 from sertool.core.features.unknown_texts import unknown_warnings
@@ -83,6 +84,8 @@ def add_sets(recipe: Recipe, corpus: Corpus, folder: Path, extraction: Extractio
         silent: list[int] = []
         if isinstance(maker, FrameMaker):
             found = _audio(corpus, folder, maker, extraction)
+            if not (folder / SOUNDS).exists():  # in corpora of earlier versions
+                write_sounds(folder, corpus.utterances, [one.codes for one in found])
             frames = Frames.join([one.frames for one in found], maker.width)
             silent = [row for row, one in enumerate(found) if one.silent or is_silent(one.frames, maker)]
             warnings = maker.warnings()

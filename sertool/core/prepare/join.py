@@ -13,8 +13,10 @@ from sertool.core.corpora.label_maps import ClassMap
 from sertool.core.corpora.load import PACKAGED, corpus_folder
 from sertool.core.corpora.reading_errors import refuse
 from sertool.core.corpora.recordings import RECORDINGS, read_recordings, write_recordings
+from sertool.core.corpora.sound_codes import read_sounds, write_sounds
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment
+from sertool.core.features.sound_fingerprint import Codes
 from sertool.core.prepare.joined import Joined, Part, join_frames, join_parts
 
 
@@ -45,6 +47,7 @@ def join_corpora(
     joined = join_parts(read_parts(folders, label_map, task), output.resolve().name, label_map)
     write_corpus(joined.corpus, output, staging=staging, replace=replace_old)
     shutil.rmtree(output / FEATURES, ignore_errors=True)  # of a corpus that was replaced
+    _join_sounds(joined, output)
     place = output if staging is None else staging.parent
     warnings = [*_join_sets(joined, output), *_join_recordings(joined, output, place)]
     return replace(joined, warnings=(*joined.warnings, *warnings))
@@ -67,6 +70,15 @@ def _join_sets(joined: Joined, output: Path) -> Iterator[str]:
         for note in notes_in(part.folder):
             if (part.folder, note.name) not in used:
                 yield f"the feature set {note.name} of {part.corpus.name} is left out, as not all corpora have it"
+
+
+def _join_sounds(joined: Joined, output: Path) -> None:
+    """Write the fingerprints of the sounds of all corpora, as far as they have any."""
+    each = list[Codes | None]()
+    for part in joined.parts:
+        own = read_sounds(part.folder, part.corpus.utterances)
+        each += [None] * len(part.corpus.utterances) if own is None else [own[row] for row in range(len(own))]
+    write_sounds(output, joined.corpus.utterances, each)
 
 
 def _set_in(part: Part, wanted: SetNote) -> tuple[SetNote, Frames] | None:

@@ -207,7 +207,7 @@ def test_the_same_table_gives_the_same_bytes(folder):
     for out in ("one", "two"):
         assert run(table, "--out", folder / out / "MINE", *SETTINGS).exit_code == 0
     names = sorted(path.name for path in (folder / "one" / "MINE").iterdir())
-    assert names == ["audio.safetensors", "corpus.json", "recordings.json", "utterances.jsonl"]
+    assert names == ["audio.safetensors", "corpus.json", "recordings.json", "sounds.safetensors", "utterances.jsonl"]
     for name in names:
         assert (folder / "one" / "MINE" / name).read_bytes() == (folder / "two" / "MINE" / name).read_bytes()
 

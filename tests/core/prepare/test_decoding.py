@@ -64,7 +64,9 @@ def test_the_same_bytes_whatever_the_number_of_processes(folder):
         assert result.exit_code == 0, result.exception
         found.append(digests(out))
     assert found[0] == found[1]
-    assert set(found[0]) == {"audio.safetensors", "corpus.json", "recordings.json", "utterances.jsonl"}  # and no cache
+    # And no cache.
+    expected = {"audio.safetensors", "corpus.json", "recordings.json", "sounds.safetensors", "utterances.jsonl"}
+    assert set(found[0]) == expected
 
 
 def test_a_process_that_is_killed_is_told(folder, monkeypatch):

@@ -15,6 +15,7 @@ from sertool.core.corpora.feature_sets import notes_in, read_set, write_set
 from sertool.core.corpora.fingerprints import content_hashes
 from sertool.core.corpora.label_maps import parse_label_map
 from sertool.core.corpora.recordings import read_recordings, write_recordings
+from sertool.core.corpora.sound_codes import read_sounds, write_sounds
 from sertool.core.errors import DataError, UsageError
 from sertool.core.features.audio import Segment
 from sertool.core.prepare.join import join_corpora, read_parts
@@ -245,6 +246,16 @@ def test_feature_sets_and_recordings_of_all_corpora_are_joined(tmp_path):
     again = join_corpora([tmp_path / "A", tmp_path / "B"], out)
     assert not (out / "recordings.json").exists()
     assert any("does not say where all its recordings lie" in line for line in again.warnings)
+
+
+def test_fingerprints_are_those_of_the_corpora(tmp_path):
+    for seed, name in enumerate("AB"):
+        write_corpus(named(name, seed, frontend=LOG_MEL), tmp_path / name)
+    utterances = read_corpus(tmp_path / "B").utterances
+    write_sounds(tmp_path / "B", utterances, [np.full(row, row, np.uint32) for row in range(len(utterances))])
+    joined = join_corpora([tmp_path / "A", tmp_path / "B"], tmp_path / "AB").corpus
+    sounds = read_sounds(tmp_path / "AB", joined.utterances)
+    assert [sounds[row].tolist() for row in range(len(sounds))] == [[]] * 10 + [[row] * row for row in range(10)]
 
 
 def test_corpora_on_the_disk_stay_readable_and_the_result_is_the_same_each_time(tmp_path):

@@ -16,6 +16,7 @@ from sertool.core.files import artifacts
 from sertool.core.prepare.target import CACHE, Command, target
 
 FEWER = "".join(GOOD.splitlines(keepends=True)[:3])
+NAMES = {"audio.safetensors", "corpus.json", "recordings.json", "sounds.safetensors", "utterances.jsonl"}
 COMMAND = Command(("t.csv", 1), force=False)
 
 
@@ -61,7 +62,13 @@ def test_a_corpus_that_came_while_the_table_was_read_is_not_replaced(folder, mon
     assert isinstance(result.exception, UsageError)
     assert str(result.exception) == f"{out}: already holds a corpus"
     assert len(read_corpus(out).utterances) == 2
-    assert set(files(out)) == {"audio.safetensors", "corpus.json", "recordings.json", "utterances.jsonl"}
+    assert set(files(out)) == {
+        "audio.safetensors",
+        "corpus.json",
+        "recordings.json",
+        "sounds.safetensors",
+        "utterances.jsonl",
+    }
 
 
 def test_a_command_killed_after_its_last_file_finishes(folder):
@@ -71,7 +78,13 @@ def test_a_command_killed_after_its_last_file_finishes(folder):
     result = run(table, "--out", out, *SETTINGS, "--json", folder / "r.json")
     assert result.exit_code == 0, result.exception
     assert json.loads((folder / "r.json").read_text())["utterances"] == 4
-    assert set(files(out)) == {"audio.safetensors", "corpus.json", "recordings.json", "utterances.jsonl"}
+    assert set(files(out)) == {
+        "audio.safetensors",
+        "corpus.json",
+        "recordings.json",
+        "sounds.safetensors",
+        "utterances.jsonl",
+    }
     assert (out / "corpus.json").read_bytes() == before
     assert str(run(table, "--out", out, *SETTINGS).exception) == f"{out}: already holds a corpus"
 
