@@ -226,6 +226,7 @@ def _heading(opened: "Ensemble", result: "Predictions") -> list[str]:
     experiment = opened.experiment
     corpus = f"{experiment.corpus.name}{experiment.corpus.caveats}"
     lines = [f"{opened.name} · {corpus} · {result.set} · {len(result.ids):,} utterances"]
+    lines += experiment.map_note.lines if experiment.map_note is not None else []
     lines += input_notes(experiment.recipe)
     if experiment.selected_on_test:
         lines.append("selected on test: members and their order were chosen on these utterances, as in the paper")

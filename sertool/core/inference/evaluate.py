@@ -234,6 +234,7 @@ def _origin_of(ensemble: Ensemble, experiment: Experiment, precision: Precision,
         trained=[len(fold.sets["train"]) for fold in folds],
         doctor=doctor,
         train_means=training_means(experiment.targets, folds) if scored else None,
+        map=None if experiment.map_note is None else experiment.map_note.to_json(),
         made={
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "device": precision.reason,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sertool.core.command_line import command_line
+from sertool.core.corpora.class_maps import MapNote
 from sertool.core.corpora.corpus import caveats_of
 from sertool.core.formatting import plural
 from sertool.core.recipe import load as recipes
@@ -59,6 +60,7 @@ def provenance(run: Loaded, calibration: Mapping[str, str], size: EnsembleSize) 
         "recipe": f"{origin.recipe_name}: {recipe.about}",
         "protocol": origin.protocol,
         "corpus": f"{origin.dataset}{f' ({noted})' if noted else ''}: {counts}",
+        "label map": _label_map(origin),
         "division": _division(recipe, origin.folds),
         "data hash": origin.data_hash,
         "modalities": ", ".join(recipe.dataset.modalities),
@@ -82,6 +84,12 @@ def provenance(run: Loaded, calibration: Mapping[str, str], size: EnsembleSize) 
         "choices": " ".join(recipe.choices),
     }
     return {name: text for name, text in found.items() if text}  # without what is unknown
+
+
+def _label_map(origin: Origin) -> str:
+    """Say through which label map the labels were read, and what fell out; empty without one."""
+    facts = origin.imported.map if origin.imported is not None else origin.map
+    return "" if facts is None else "; ".join(MapNote.from_json(facts).lines).removeprefix("label map ")
 
 
 def _model(model: Model) -> str:

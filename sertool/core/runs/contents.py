@@ -15,7 +15,7 @@ from sertool.core.files.typed_json import Content, Count, Plain, Text, read_type
 from sertool.core.metrics.classification import METRICS
 from sertool.core.recipe.bounds import MAX_SEED
 from sertool.core.recipe.schema import SCORE_SELECTION
-from sertool.core.runs.imported import ImportedContent
+from sertool.core.runs.imported import ImportedContent, MapContent
 
 RUN_FORMAT = "sertool-run/1"  # a change that older versions cannot read gets another number
 START_FORMAT = "sertool-start/1"
@@ -311,6 +311,7 @@ class OriginContent(Content):
     trained: list[Count] | None = None
     train_means: list[Number] | None = None
     imported: ImportedContent | None = None
+    map: MapContent | None = None
 
 
 class SpokenContent(Content):

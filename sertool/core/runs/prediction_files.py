@@ -56,6 +56,7 @@ class Origin:
         trained: training utterances of each fold; None in files of earlier versions.
         train_means: mean of each score over the training utterances of all folds; None for classes.
         imported: facts on predictions that no run made that was trained here; None for those of trained members.
+        map: facts on the recipe's label map, as JSON; None without one, and for imported predictions, which have it.
     """
 
     run: str
@@ -79,6 +80,7 @@ class Origin:
     trained: list[int] | None = None
     train_means: list[float] | None = None
     imported: Imported | None = None
+    map: Mapping[str, Any] | None = None
 
     @property
     def train_sizes(self) -> tuple[int, ...]:
@@ -170,15 +172,21 @@ def write_set(folder: Path, stored: StoredSet) -> None:
 
 
 def _plain_origin(origin: Origin) -> dict[str, Any]:
-    """Return an origin as plain data; the facts of imported predictions are left out where there are none."""
+    """Return an origin as plain data; facts of imported predictions and of a label map are left out without them."""
     content = asdict(origin)
     del content["imported"]
+    if origin.map is None:
+        del content["map"]
     return content if origin.imported is None else {**content, "imported": plain_imported(origin.imported)}
 
 
 def _origin(facts: FactsContent) -> Origin:
-    imported = facts.origin.imported
-    return Origin(**{**dict(facts.origin), "imported": None if imported is None else imported.facts()})
+    imported, label_map = facts.origin.imported, facts.origin.map
+    plain = {
+        "imported": None if imported is None else imported.facts(),
+        "map": None if label_map is None else label_map.model_dump(),
+    }
+    return Origin(**{**dict(facts.origin), **plain})
 
 
 def _plain(ceilings: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, dict[str, float | None]]]:

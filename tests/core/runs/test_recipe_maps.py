@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 from builders import CPU, make_corpus, tiny_recipe, write_tiny
 
+from sertool.core.corpora.label_maps import MapNote
 from sertool.core.doctor.inspect import inspect
 from sertool.core.errors import UsageError
 from sertool.core.files.artifacts import read_json
+from sertool.core.inference.ensemble import open_ensemble
+from sertool.core.inference.evaluate import evaluate
 from sertool.core.recipe.load import resolved
+from sertool.core.reports.run import report_run
 from sertool.core.runs.experiment import open_experiment
 from sertool.core.runs.plan import plan_training
+from sertool.core.runs.prediction_files import read_set
 from sertool.core.runs.train import Note, train_recipe
 
 
@@ -50,6 +55,12 @@ def test_a_run_says_and_keeps_what_fell_out(data, tmp_path):
     notes = [event.text for event in train_recipe(plan, data, CPU) if isinstance(event, Note)]
     assert "label map polarity: 2 classes: positive, negative" in notes
     assert read_json(tmp_path / "ckpt" / "run" / "corpus.json")["map"]["classes"] == ["positive", "negative"]
+    evaluate(open_ensemble("run", tmp_path / "ckpt", data), ["test"], None, CPU)
+    stored = read_set(tmp_path / "ckpt" / "run", "test").origin
+    assert stored.map is not None
+    assert MapNote.from_json(stored.map) == plan.experiment.map_note
+    shown = report_run(tmp_path / "ckpt" / "run", data).report.provenance
+    assert shown["label map"] == "polarity: 2 classes: positive, negative"
 
 
 def test_recipes_without_a_map_keep_their_bytes():

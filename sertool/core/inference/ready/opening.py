@@ -1,6 +1,7 @@
 """Open a ready model by its name on the Hugging Face hub, its folder or its file; runs no code that came with it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sertool.core.errors import DataError
@@ -15,7 +16,7 @@ def open_ready(name: str, revision: str | None = None, device: str = "cpu", batc
     """Open a ready model.
 
     Args:
-        name: folder, or name on the hub, whose client downloads it if need be.
+        name: folder, ONNX file, or name on the hub, whose client downloads it if need be.
         revision: branch, tag or commit of a model on the hub; None for its main branch.
         device: where it computes, in float32.
         batch: most inputs that are computed at a time. Default: as many as fill the device.
@@ -25,6 +26,10 @@ def open_ready(name: str, revision: str | None = None, device: str = "cpu", batc
         DataError: the model cannot be used; the message says why.
         SertoolError: the hub cannot be reached, or the disk is full.
     """
+    if name.lower().endswith(".onnx"):
+        from sertool.core.inference.ready.onnx_model import OnnxModel
+
+        return OnnxModel(Path(name).expanduser(), name, device, batch)
     check_installed(name, "transformers", "huggingface_hub")
     folder, _ = locate(name, revision)
     kind = _kind(name, read_settings(name, folder))
