@@ -144,3 +144,29 @@ def test_what_does_not_fit_is_one_message(there):
     Path("ckpt/taken/notes.txt").write_text("mine")
     message = refusal("judge", str(there / "hubert"), *corpus, "--map", "four", "--name", "taken", code=2)
     assert "holds other files" in message
+
+
+def test_a_dimensional_model_is_judged_in_the_ranges_of_the_corpus(there):
+    from sertool.core.inference.ready.opening import open_ready
+
+    result, found = judged(there / "dimensional", "--corpus", there / "corpus", "--name", "dimensions")
+    assert (found["task"], found["kind"], found["classes"]) == ("valence", "scores", ["valence"])
+    assert "valence from 0 - 1 to 1 - 5" in result.output
+    own = read_set(Path("ckpt/dimensions"), "test").predictions
+    assert own.ranges == ((1, 5),)
+    model, path = open_ready(str(there / "dimensional")), there / "voices" / f"{Path(own.ids[0]).stem}.wav"
+    [[_, _, valence]] = model.outputs([read_audio(Segment(path), 16_000)])
+    assert own.logits[0, 0, 0] == pytest.approx(1 + 4 * valence, abs=1e-4)
+    assert run("report", "--name", "dimensions").exit_code == 0
+    message = refusal("judge", str(there / "bert"), "--corpus", str(there / "corpus"), "--task", "valence", code=2)
+    assert "its valence is scores" in message
+
+
+def test_several_labels_at_a_time_become_one_decision(there):
+    several = save_text_classifier("bert", Path("several"), LABELS, problem_type="multi_label_classification")
+    _, found = judged(several, "--corpus", there / "corpus", "--name", "several")
+    assert found["kind"] == "single"
+    own = read_set(Path("ckpt/several"), "test").predictions
+    shares = np.exp(own.logits[0]).sum(1)  # sigmoids of the model, which need not add up to 1
+    assert (np.exp(own.logits[0]) < 1).all()
+    assert np.ptp(shares) > 1e-4

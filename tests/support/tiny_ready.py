@@ -24,7 +24,14 @@ def _with_head(folder: Path, prefix: str, kind: str, names: tuple[str, ...], **s
 
 
 def save_speech_classifier(kind: str, folder: Path, names: tuple[str, ...] = EMOTIONS, **settings: Any) -> Path:
-    """Save a classifier of speech on one of the encoders of ``tiny_encoders.SPEECH``; return the folder."""
+    """Save a classifier of speech on one of the encoders of ``tiny_encoders.SPEECH``, or ``ast``; return the folder."""
+    if kind == "ast":
+        import transformers
+
+        sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        transformers.ASTConfig(hidden_size=HIDDEN, max_length=128, **sizes).save_pretrained(folder)
+        transformers.ASTFeatureExtractor(max_length=128).save_pretrained(folder)
+        return _with_head(folder, "AST", "ForAudioClassification", names, **settings)
     save_speech_encoder(kind, folder)
     prefix = {"hubert": "Hubert", "wavlm": "WavLM", "data2vec-audio": "Data2VecAudio", "whisper": "Whisper"}
     head = "ForAudioClassification" if kind == "whisper" else "ForSequenceClassification"

@@ -41,6 +41,7 @@ def agree(model, inputs, rows, squash=None):
     assert np.ptp(probabilities.numpy(), axis=0).max() > 1e-3  # inputs differ, so a constant would not pass
 
 
+@pytest.mark.filterwarnings("ignore:At least one mel filter")  # of the spectrogram transformer's own extractor
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
@@ -50,6 +51,7 @@ def agree(model, inputs, rows, squash=None):
         ("wavlm", {}),
         ("data2vec-audio", {}),
         ("whisper", {"use_weighted_layer_sum": True}),
+        ("ast", {}),
     ],
 )
 def test_speech_models_agree_with_transformers_own_pipeline(tmp_path, kind, settings):
