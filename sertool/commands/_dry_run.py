@@ -19,7 +19,7 @@ def show_dry_run(source: "Source", files: Outputs) -> None:
     from sertool.core.prepare.source import read_source
 
     found = DryRun(read_source(source))
-    files.spare([*source.choices.files, *(row.segment.path for row in found.table.rows if row.segment)])
+    files.spare([*source.files, *(row.segment.path for row in found.table.rows if row.segment)])
     warn(found.table.warnings)
     files.write_json("--json", "dry-run", found.to_json())
     files.show(found.lines(files.width()))

@@ -106,7 +106,7 @@ def judge_elsewhere(other: OtherCorpus, asked: Asked, files: Outputs, width: int
     label_map = None if other.label_map is None else load_label_map(other.label_map)
     judge = open_judge(asked.folder, asked.data, asked.members)
     folder = corpus_folder(str(other.corpus), asked.data)
-    files.spare([folder])
+    files.spare([folder, *(label_map.files if label_map is not None else [])])
     subject = open_other(judge, folder, task=other.task, split=asked.split, label_map=label_map)
     chosen = choose(asked.device, asked.precision or "fp32")
     talk = console()

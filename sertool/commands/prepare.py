@@ -162,7 +162,7 @@ def _prepare(source: "Source", computing: Computing, wanted: _Wanted, files: Out
     check_installed(opened.dataset.words)
     check_target(out, command)  # first: decoding may take an hour
     checked = read_source(source)
-    files.spare([*source.choices.files, *(row.segment.path for row in checked.rows if row.segment)])
+    files.spare([*source.files, *(row.segment.path for row in checked.rows if row.segment)])
     warnings = checked.warnings
     warn(warnings)
     transcriber = _transcriber(checked, wanted)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,11 @@ class ClassMap:
     scores: Mapping[str, Mapping[str, str]]
     written: Mapping[str, str]
     shipped: bool
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the user's file that it was read from; none for a shipped map."""
+        return [] if self.shipped else [Path(self.name)]
 
     def corpus_class(self, label: str) -> str | None:
         """Return the class that a label of a corpus counts for; None if it falls out."""

@@ -55,6 +55,11 @@ class Source:
     task: str = "emotion"
 
     @property
+    def files(self) -> list[Path]:
+        """Return the files that the user's choices were read from."""
+        return [*self.choices.files, *(self.label_map.files if self.label_map is not None else [])]
+
+    @property
     def settings(self) -> tuple[Any, ...]:
         """Return all that decides about the table, as plain data; splits and seed are with the command."""
         paths = [path and str(path.resolve()) for path in (self.path, self.audio_root)]

@@ -79,6 +79,13 @@ def test_a_map_that_does_not_fit_is_refused_before_anything_is_written(table, tm
     assert not (tmp_path / "out").exists()
 
 
+def test_the_map_is_not_overwritten_by_the_result(table, tmp_path):
+    write(tmp_path, "classes: {upset: [ang, anger, fru], glad: [exc, Happy]}", "own.yaml")
+    done = run("table.csv", "--range", "1:5", "--map", "own.yaml", "--dry-run", "--json", "own.yaml")
+    assert "own.yaml" in str(done.exception)
+    assert (tmp_path / "own.yaml").read_text().startswith("classes")
+
+
 def test_several_classes_at_once_cannot_be_mapped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "id,text,label\nu1,one,happy|sad\nu2,two,angry\n")
