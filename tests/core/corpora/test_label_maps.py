@@ -8,9 +8,10 @@ from builders import make_corpus
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sertool.core.corpora.class_maps import MIDDLE, NO_SCORE
+from sertool.core.corpora.class_maps import MIDDLE, NO_SCORE, compared
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.label_maps import ClassMap, MapNote, load_label_map, map_names, parse_label_map
+from sertool.core.doctor.published import published
 from sertool.core.errors import UsageError
 from sertool.core.files.yaml_file import parse_yaml
 
@@ -69,6 +70,15 @@ def test_the_shipped_maps_hold_what_their_names_say():
 def test_shipped_maps_know_the_names_that_corpora_use(label, four, seven, polarity):
     found = [load_label_map(name).corpus_class(label) for name in ("four", "ekman-seven", "polarity")]
     assert found == [four, seven, polarity]
+
+
+def test_classes_of_published_corpora_are_known_to_the_seven_but_for_a_few():
+    counts = [classes for entries in published().values() for one in entries for classes in one.classes.values()]
+    named = {name for classes in counts for name in classes}
+    seven = load_label_map("ekman-seven")
+    left = {name for name in named if seven.corpus_class(name) is None and compared(name) not in seven.dropped}
+    assert left <= {"boredom", "sleepy", "frustrated", "calm", "contempt", "positive", "negative"}
+    assert {"anger", "excited", "amused", "fear", "surprise"} <= named - left
 
 
 def test_labels_follow_a_map_and_what_falls_out_is_counted():
