@@ -101,7 +101,7 @@ def test_a_command_killed_before_its_result_is_finished_by_the_same_one(two, mon
 def test_a_command_killed_at_any_point_is_finished_by_the_same_one(two):
     assert run("--join", "data/A", "data/B", "--out", "whole/out").exit_code == 0
     arguments = ["--join", "data/A", "data/B", "--out", "out", "--json", "r.json"]
-    script = [sys.executable, killed_prepare.__file__, "2", "16", *arguments]
+    script = [sys.executable, killed_prepare.__file__, "2", "12", *arguments]
     done = subprocess.run(script, capture_output=True, text=True, timeout=300, check=True)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) > 2
