@@ -87,6 +87,9 @@ def made_by(kind: str):
         return PAPERS
     if kind == "normalised-by-speaker":
         return make_origin(tiny_recipe(dataset={"standardize": "speaker"}))
+    if kind == "normalised-by-corpus":
+        folds = {"scheme": "folds", "group": "corpus"}
+        return make_origin(tiny_recipe(dataset={"standardize": "each-corpus"}, splits=folds))
     if kind == "trained-on-corpus":
         return make_origin(imported=Imported("model", "theirs", trained_on=("IEMOCAP",), seen=("IEMOCAP",)))
     if kind == "seen-in-test":

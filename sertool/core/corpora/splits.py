@@ -80,7 +80,7 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
 
 
 def group_of(utterance: Utterance, group: str) -> str | None:
-    """Return an utterance's speaker, session, video, dialogue or fold; for ``utterance`` its split and id."""
+    """Return an utterance's speaker, session, video, dialogue, corpus or fold; for ``utterance`` its split and id."""
     if group == "utterance":
         return f"{utterance.split}/{utterance.id}"
     name: str | None = getattr(utterance, group)
@@ -91,6 +91,11 @@ def _groups(corpus: Corpus, indices: Sequence[int], group: str) -> dict[str, lis
     groups: dict[str, list[int]] = {}
     for index in indices:
         name = group_of(corpus.utterances[index], group)
+        if name is None and group == "corpus":
+            raise DataError(
+                f"{corpus.name}: was not joined of several corpora, and splits.group is corpus",
+                hint="`sertool prepare --join A B C --out DIR` joins them",
+            )
         if name is None:
             raise DataError(
                 f"{corpus.name}: utterance {corpus.utterances[index].id!r} has no {group}, and splits.group is {group}",
@@ -154,7 +159,14 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
             raise UsageError(f"splits.folds: a {splits.group} is in two folds")
         if set(flat) != set(groups):
             raise UsageError(f"splits.folds: no fold tests {splits.group} {names_of(sorted(set(groups) - set(flat)))}")
-    elif splits.folds is None:  # the folds that came with the corpus
+    elif splits.folds is None:  # the folds that came with the corpus, or the corpora that were joined
+        if len(groups) < 3 and splits.group == "corpus":
+            raise UsageError(
+                f"splits.group: at least 3 corpora are needed, one to test, one to validate and one to train on, and "
+                f"{corpus.name} has {len(groups)}",
+                hint="--set splits.scheme=holdout keeps a test split of several corpora; `sertool cross` trains on one "
+                "and judges on the others",
+            )
         if len(groups) < 3:
             raise UsageError(f"splits.group: at least 3 folds are needed, and {corpus.name} came with {len(groups)}")
         dealt = [[name] for name in groups]

@@ -94,7 +94,7 @@ def measure(opened: Opened) -> Figure | ScoreFigures | None:
     ensemble, experiment = opened.ensemble, opened.experiment
     if ensemble is None or experiment is None or not all(fold.sets.get("test") for fold in experiment.folds):
         return None
-    if experiment.recipe.dataset.by_speaker:
+    if experiment.recipe.dataset.by_speaker or experiment.recipe.dataset.by_corpus:
         ensemble = replace(ensemble, experiment=_nameless(experiment))
     # Of the averaged members alone, so that one that is left out does not count.
     ensemble = replace(ensemble, trained=replace(ensemble.trained, members=opened.members))
@@ -159,6 +159,6 @@ def _means(experiment: Experiment) -> NDArray[np.float64]:
 
 
 def _nameless(experiment: Experiment) -> Experiment:
-    """Return an experiment whose utterances name no speaker, so that its figures are those of a bundle."""
-    utterances = tuple(replace(own, speaker=None) for own in experiment.corpus.utterances)
+    """Return an experiment whose utterances name no speaker and corpus, so that its figures are those of a bundle."""
+    utterances = tuple(replace(own, speaker=None, corpus=None) for own in experiment.corpus.utterances)
     return replace(experiment, corpus=replace(experiment.corpus, utterances=utterances))

@@ -275,10 +275,16 @@ def _bits(brought: Brought | None) -> str:
 
 
 def _speakers(facts: Facts) -> str:
-    """Say what a bundle, which knows no speakers, makes of ``standardize: speaker``."""
-    if not facts.trained.recipe.dataset.by_speaker:
+    """Say what a bundle, which knows no speakers and corpora, makes of ``standardize: speaker`` and ``each-corpus``."""
+    dataset = facts.trained.recipe.dataset
+    if not dataset.by_speaker and not dataset.by_corpus:
         return ""
     measured = "; the figures on test were measured in this way too" if facts.figure is not None else ""
+    if dataset.by_corpus:
+        return (
+            "- In training the audio frames of each corpus were standardised by its own training frames. This folder "
+            f"knows no corpora and standardises by the training frames of all of them instead{measured}.\n"
+        )
     return (
         "- In training its audio frames were standardised by each speaker's own recordings. This folder knows no "
         f"speakers and standardises by the training frames instead{measured}.\n"

@@ -60,4 +60,5 @@ def _spoken_of(corpus: Corpus, row: int, turn: Turn) -> Spoken:
         frames=len(corpus.audio[row]),
         turn=turn.number,
         follows=turn.follows,
+        corpus=utterance.corpus,
     )

@@ -166,6 +166,8 @@ def live_notes(opened: Predictor, settings: Segmentation) -> list[str]:
         lines.append("predicted from audio alone, as nobody writes down what is said; the model was trained on both")
     if listener.recipe.dataset.by_speaker:
         lines.append("standardised by the recordings of the training, since the speakers are not known")
+    if listener.recipe.dataset.by_corpus:
+        lines.append("standardised by the recordings of all corpora of the training together")
     if (context := listener.recipe.context) is not None:
         lines.append(f"up to {context.previous} segments before it are the context of each; the speakers are not known")
     if settings.longest > listener.seen:

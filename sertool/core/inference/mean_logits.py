@@ -22,6 +22,7 @@ def tables_for(
     corpus: Corpus,
     device: torch.device,
     speakers: Mapping[str, Standardization] | None = None,
+    corpora: Mapping[str, Standardization] | None = None,
 ) -> Tables:
     """Convert utterances to tensors, without targets, with the members' own vocabularies and statistics.
 
@@ -31,6 +32,8 @@ def tables_for(
         device: device of the tensors.
         speakers: statistics of speakers for ``standardize: speaker``, fitted over all recordings that are predicted
             together; the audio of any other speaker takes the statistics of each fold's training frames.
+        corpora: statistics of other corpora for ``standardize: each-corpus``, over all of their frames; any other
+            audio takes those of each fold's training frames.
     """
     return make_tables(
         corpus,
@@ -42,6 +45,7 @@ def tables_for(
         device=device,
         speakers=speakers,
         context=trained.recipe.context,
+        corpora=[corpora] * len(trained.inputs) if corpora else (),
     )
 
 

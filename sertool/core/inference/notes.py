@@ -93,6 +93,12 @@ def _inputs(listener: Listener, clips: Sequence[Clip], predictions: Sequence[Pre
             f"{_of(alone, predictions)}: standardised by the recordings of the training, since fewer than two of the "
             f"speaker are here; {names}"
         )
+    heard = [own for own in predictions if "audio" in own.modalities]
+    if listener.recipe.dataset.by_corpus and heard:
+        lines.append(
+            f"{_of(heard, predictions)}: standardised by the recordings of all corpora of the training together; in "
+            "the training each corpus was standardised by its own"
+        )
     if cut := [own for own in predictions if "audio" in own.cut]:
         fits = math.floor(listener.seen * 10) / 10  # rounded down, so that the window fits
         covers = f"; --window {fits:g} covers all of it"

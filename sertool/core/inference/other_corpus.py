@@ -38,7 +38,7 @@ from sertool.core.runs.members import Trained, stack_of
 from sertool.core.runs.prediction_files import StoredSet
 from sertool.core.runs.predictions import clipped
 from sertool.core.runs.transfer import open_with_seen
-from sertool.core.training.batches import fit_speakers
+from sertool.core.training.batches import fit_corpora, fit_speakers
 
 ON = "on"  # folder below that of the run
 READER = "sertool ensemble"
@@ -306,10 +306,12 @@ def _logits(judge: Judge, subject: Subject, precision: Precision) -> Float32[np.
     dataset = trained.recipe.dataset
     # Over all recordings of each speaker, without their labels.
     speakers = fit_speakers(corpus, dataset.max_audio_length) if dataset.by_speaker else {}
+    # As in training a corpus that is held out: over all of its frames, without labels.
+    corpora = fit_corpora(corpus, (), dataset.max_audio_length) if dataset.by_corpus else {}
     if trained.recipe.context is None:
         corpus, rows = corpus.select(rows), list(range(len(rows)))
     chosen = judge.size.chosen(trained.members)
-    tables = tables_for(trained, corpus, precision.device, speakers)
+    tables = tables_for(trained, corpus, precision.device, speakers, corpora)
     stack = stack_of(trained, chosen).to(precision.device)
     mean = mean_logits(stack, [member.fold for member in chosen], tables, rows, precision)
     if not np.isfinite(mean).all():
@@ -326,6 +328,8 @@ def _notes(judge: Judge, subject: Subject) -> list[str]:
         words = [word for row in subject.rows for word in corpus.utterances[row].words[: dataset.max_text_length]]
         found = sum(any(word in index for index in known) for word in words)
         notes.append(f"words known from training: {found:,} of {len(words):,}" if words else "there are no texts")
+    if dataset.by_corpus:
+        notes.append(f"standardised by all frames of {corpus.name}, without labels")
     if dataset.by_speaker:
         names = {utterance.speaker for utterance in _judged(corpus, subject.rows)}
         left = sum(one.speaker is None for one in _judged(corpus, subject.rows))

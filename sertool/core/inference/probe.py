@@ -80,6 +80,7 @@ def _shuffle_audio(tables: Tables, rows: Sequence[int]) -> Tables:
         audio_mask=tables.audio_mask[there],
         audio_lengths=tables.audio_lengths[order],
         by_fold=None if tables.by_fold is None else tables.by_fold[there],
+        groups=None if tables.groups is None else tables.groups[there],
     )
 
 

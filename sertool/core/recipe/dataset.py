@@ -94,10 +94,11 @@ class Dataset(Section):
     )
     max_text_length: Length = Field(30, description="longest text in words, or in frames; longer ones are cut")
     max_audio_length: Length = Field(50, description="longest recording in frames; longer ones are cut")
-    standardize: Literal["none", "corpus", "utterance", "speaker"] = Field(
+    standardize: Literal["none", "corpus", "each-corpus", "utterance", "speaker"] = Field(
         "none",
-        description="standardize each value of the audio frames over the training frames, over the utterance, or over "
-        "all recordings of the same speaker, without their labels",
+        description="standardize each value of the audio frames over the training frames, over those of the same "
+        "corpus where several were joined, over the utterance, or over all recordings of the same speaker, without "
+        "their labels",
     )
     vectors: Annotated[str, Field(min_length=1)] = Field(
         "none", description="word vectors: a spaCy package or path, a vocab folder, a text file, or none"
@@ -157,7 +158,12 @@ class Dataset(Section):
     @property
     def by_training_frames(self) -> bool:
         """Check whether a fold's training frames standardise audio: all of it, or that of speakers without figures."""
-        return self.standardize in ("corpus", "speaker")
+        return self.standardize in ("corpus", "each-corpus", "speaker")
+
+    @property
+    def by_corpus(self) -> bool:
+        """Check whether the frames of an utterance's own corpus standardise it, where several were joined."""
+        return self.standardize == "each-corpus" and "audio" in self.modalities
 
     @property
     def by_speaker(self) -> bool:

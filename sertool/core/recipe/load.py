@@ -22,7 +22,7 @@ SUFFIXES = (".yaml", ".yml")
 # Placeholder for the folder in recipes that leave it to the user (custom), wherever they are only shown.
 USERS_PATH = "data/MYSET"
 # Keys by section that came with later versions, see :func:`resolved`.
-_LATER = {"dataset": ("words", "target", "labels", "clip", "map"), "training": ("loss",)}
+_LATER = {"dataset": ("words", "target", "labels", "clip", "map"), "training": ("balance", "loss")}
 
 
 def folder() -> Path:

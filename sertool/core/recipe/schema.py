@@ -44,9 +44,10 @@ class Splits(Section):
         "corpus",
         description="the corpus's own splits, validation cut from training, or cross-validation; the last two by group",
     )
-    group: Literal["speaker", "session", "video", "dialogue", "utterance", "fold"] = Field(
+    group: Literal["speaker", "session", "video", "dialogue", "corpus", "utterance", "fold"] = Field(
         "speaker",
-        description="unit that is never divided between splits (holdout, folds); fold: the folds that came with it",
+        description="unit that is never divided between splits (holdout, folds); corpus: the corpora that were joined; "
+        "fold: the folds that came with it",
     )
     valid: Annotated[str, Field(min_length=1)] = Field(
         "valid", description="corpus scheme: split of the corpus used for validation"
@@ -66,8 +67,8 @@ class Splits(Section):
     folds: Annotated[int, Field(ge=1, le=10_000)] | list[Annotated[list[GroupName], Field(min_length=1)]] | None = (
         Field(
             None,
-            description="folds scheme: number of folds (left out: 5, or all of group: fold), or the test groups of "
-            "each; the next fold's groups validate",
+            description="folds scheme: number of folds (left out: 5, or all of group: fold or corpus), or the test "
+            "groups of each; the next fold's groups validate",
         )
     )
     seed: Seed = Field(1, description="seed of the random division into splits or folds")
@@ -76,7 +77,9 @@ class Splits(Section):
     @model_validator(mode="before")
     @classmethod
     def _five_folds(cls, given: Any) -> Any:
-        by_groups = isinstance(given, dict) and given.get("scheme") == "folds" and given.get("group") != "fold"
+        by_groups = (
+            isinstance(given, dict) and given.get("scheme") == "folds" and given.get("group") not in ("fold", "corpus")
+        )
         if by_groups and given.get("folds") is None:
             return {**given, "folds": FOLDS}
         return given
@@ -189,6 +192,11 @@ class Training(Section):
     class_weights: Literal["none", "balanced"] | Annotated[list[Factor], Field(min_length=2)] = Field(
         "none",
         description="class weights of the loss: none, balanced (inverse training counts), or a list, one per class",
+    )
+    balance: Literal["none", "corpus"] = Field(
+        "none",
+        description="utterances of an epoch: each training utterance once, or as many draws of each corpus that was "
+        "joined with others, so that a small corpus counts as much as a large one",
     )
     label_smoothing: Fraction = Field(0.0, description="share of a target that is spread evenly over all classes")
     loss: Loss | None = Field(
@@ -328,4 +336,6 @@ class Recipe(Section):
         weights = self.training.class_weights
         if isinstance(weights, list) and classes is not None and len(weights) != classes:
             raise ValueError(f"training.class_weights: {len(weights)} given, the task has {classes} classes")
+        if self.context is not None and self.training.balance != "none":
+            raise ValueError("training.balance: not with context, whose batches hold each dialogue once")
         return self

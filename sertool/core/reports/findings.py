@@ -14,7 +14,7 @@ from sertool.core.reports.contents import ReportFinding, SetReport, SliceRow
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import CONTEXT, IGNORED, RELEVANT
-from sertool.core.reports.provenance import NORMALISED
+from sertool.core.reports.provenance import HELD_OUT, NORMALISED, holds_out_corpora
 from sertool.core.reports.score_findings import SCORE_KINDS, SCORE_NOTES, score_findings
 from sertool.core.reports.wording import interval, metric_name, p_equals, percent, slice_name
 from sertool.core.runs.ensemble_size import EnsembleSize
@@ -52,6 +52,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "few-members": ("note", "fewer members have finished than --members or --seeds, or else the recipe, asked for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
     "normalised-by-speaker": ("note", NORMALISED),
+    "normalised-by-corpus": ("note", HELD_OUT),
     "other-clusters": ("note", "the intervals are not over speakers"),
     "read-often": ("note", "the run was evaluated on test more than once under the honest protocol"),
 }
@@ -99,6 +100,8 @@ def _of_data(run: Loaded, choice: EnsembleSize) -> Iterator[ReportFinding]:
             yield _found(kind, text)
     if run.recipe.dataset.by_speaker:
         yield _found("normalised-by-speaker", NORMALISED)
+    if run.recipe.dataset.by_corpus and holds_out_corpora(run.recipe):
+        yield _found("normalised-by-corpus", HELD_OUT)
     if selected := stamp(run, choice):
         chosen = selected.partition(": ")[2]
         verb = "was" if chosen == "k" else "were"

@@ -16,6 +16,8 @@ from sertool.core.runs.prediction_files import Origin, StoredSet
 
 # Known without any label, but not by a model that hears one recording of a stranger.
 NORMALISED = "the test speakers' own recordings were used to normalise frames, without labels"
+BY_CORPUS = "frames were normalised by corpus"
+HELD_OUT = "all frames of a corpus that is held out were used to normalise it, without labels"
 
 
 def caveats(stored: StoredSet) -> str:
@@ -34,7 +36,21 @@ def input_notes(recipe: Recipe) -> list[str]:
     """Say which encoders make a run's frames, what context it sees, and of normalising by speaker; often nothing."""
     notes = [f"{name} frames of {own}" for name, own in recipe.encoders.items()]
     notes += [f"context: {recipe.context.title}"] if recipe.context else []
-    return notes + [NORMALISED] * recipe.dataset.by_speaker
+    return [*notes, own] if (own := normalised(recipe)) else notes
+
+
+def normalised(recipe: Recipe) -> str:
+    """Say which frames normalised those of the test utterances besides the training's; empty where none did."""
+    if recipe.dataset.by_speaker:
+        return NORMALISED
+    if recipe.dataset.by_corpus:
+        return f"{BY_CORPUS}: {HELD_OUT}" if holds_out_corpora(recipe) else BY_CORPUS
+    return ""
+
+
+def holds_out_corpora(recipe: Recipe) -> bool:
+    """Check whether test utterances come from a corpus without training utterances."""
+    return recipe.splits.group == "corpus" and recipe.splits.scheme == "folds"
 
 
 def provenance(run: Loaded, calibration: Mapping[str, str], size: EnsembleSize) -> dict[str, str]:
@@ -65,7 +81,7 @@ def provenance(run: Loaded, calibration: Mapping[str, str], size: EnsembleSize) 
         "data hash": origin.data_hash,
         "modalities": ", ".join(recipe.dataset.modalities),
         "encoders": "; ".join(f"{name}: {own}" for name, own in recipe.encoders.items()),
-        "standardised": NORMALISED if recipe.dataset.by_speaker else "",
+        "standardised": normalised(recipe),
         "model": _model(model),
         "context": recipe.context.title if recipe.context else "",
         "word vectors": recipe.dataset.vectors,

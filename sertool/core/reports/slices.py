@@ -1,4 +1,4 @@
-"""Slices, parts of a set that may be harder: speakers, genders, lengths, modalities, places in a dialogue, classes."""
+"""Slices, parts of a set that may be harder: corpora, speakers, genders, lengths, modalities, dialogues, classes."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,6 +107,7 @@ def slices_of(stored: StoredSet) -> Iterator[Part]:
     named = [("gender", [one.gender for one in spoken])]
     if len(set(speakers) - {None}) <= MOST_SPEAKERS:
         named.insert(0, ("speaker", speakers))
+    named.insert(0, ("corpus", [one.corpus for one in spoken]))
     named.append(("modality", [_modality(one) for one in spoken]))
     for kind, values in named:
         for value in sorted({value for value in values if value is not None}):

@@ -328,6 +328,7 @@ class SpokenContent(Content):
     frames: list[Count]
     turn: list[Annotated[int, Field(ge=1)] | None] | None = None  # unknown to earlier versions, as the next one
     follows: list[Literal["same", "another"] | None] | None = None
+    corpus: list[str | None] | None = None
 
 
 class ScoreContent(Content):

@@ -23,10 +23,17 @@ from sertool.core.corpora.tasks import Target, Task
 from sertool.core.corpora.vocabulary import Vocabulary
 from sertool.core.corpora.word_vectors import load_vectors
 from sertool.core.errors import UsageError
-from sertool.core.formatting import plural
+from sertool.core.formatting import names_of, plural
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.target_statistics import check_scores, fit_scores, ties_in
-from sertool.core.training.batches import Standardization, Tables, fit_speakers, fit_standardization, make_tables
+from sertool.core.training.batches import (
+    Standardization,
+    Tables,
+    fit_corpora,
+    fit_speakers,
+    fit_standardization,
+    make_tables,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,14 @@ class Experiment:
         """Statistics of each speaker's own frames, in all splits, where the recipe asks for them."""
         dataset = self.recipe.dataset
         return fit_speakers(self.corpus, dataset.max_audio_length) if dataset.by_speaker else {}
+
+    @cached_property
+    def corpora(self) -> Sequence[Mapping[str, Standardization]]:
+        """Each fold's statistics of each corpus's own frames, where the recipe asks for them."""
+        dataset = self.recipe.dataset
+        if not dataset.by_corpus:
+            return ()
+        return [fit_corpora(self.corpus, fold.sets["train"], dataset.max_audio_length) for fold in self.folds]
 
     @property
     def tested(self) -> frozenset[int]:
@@ -120,6 +135,11 @@ def open_experiment(recipe: Recipe, data: Path) -> Experiment:
         check_undivided(dialogues_of(corpus.utterances), names, folds)
     hidden = seal(corpus, targets, folds)  # before anything else can see the labels of test
     visible, seen = without_labels(corpus, targets, hidden)
+    if recipe.training.balance == "corpus" and not corpus.joined:
+        raise UsageError(
+            f"training.balance: {corpus.name} was not joined of several corpora",
+            hint="`sertool prepare --join A B --out DIR` joins them; or leave training.balance out",
+        )
     if task.kind == "scores":
         check_scores(task, targets, folds, recipe.training.select)
     labels = label_hash(corpus, targets)
@@ -165,7 +185,24 @@ def tables_of(experiment: Experiment, inputs: Sequence[FoldInputs], device: torc
         speakers=experiment.speakers,
         scores=[fold.scores for fold in inputs if fold.scores is not None],
         context=experiment.recipe.context,
+        corpora=experiment.corpora,
     )
+
+
+def corpora_notes(experiment: Experiment) -> list[str]:
+    """Say which corpora ``standardize: each-corpus`` standardises by the frames of utterances that are judged."""
+    if not experiment.recipe.dataset.by_corpus:
+        return []
+    names = [utterance.corpus or "" for utterance in experiment.corpus.utterances]
+    trained = [{names[row] for row in fold.sets["train"]} for fold in experiment.folds]
+    left = [name for name in dict.fromkeys(names) if any(name not in own for own in trained)]
+    if not left:
+        return []
+    where = "in a fold " if len(experiment.folds) > 1 else ""
+    return [
+        f"standardize: each-corpus: {names_of(left)} {where}without training utterances: the mean and deviation of all "
+        "frames of that corpus stand in, without labels"
+    ]
 
 
 def speaker_notes(experiment: Experiment) -> list[str]:

@@ -8,7 +8,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,6 +96,7 @@ class Spoken:
 
     ``turn`` is its position in its dialogue, from 1; None without a dialogue. ``follows`` says whether the utterance
     before it, of any set, is by the ``same`` speaker or by ``another``; None where that is unknown, and for the first.
+    ``corpus`` is the one that it comes from, where several were joined.
     """
 
     text: str
@@ -109,6 +110,7 @@ class Spoken:
     frames: int
     turn: int | None = None
     follows: str | None = None
+    corpus: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def write_set(folder: Path, stored: StoredSet) -> None:
         "members": [asdict(member) for member in own.members],
         "origin": _plain_origin(stored.origin),
         "ids": own.ids,
-        "spoken": {field.name: [getattr(one, field.name) for one in stored.spoken] for field in fields(Spoken)},
+        "spoken": _columns(stored.spoken),
     }
     arrays: dict[str, NDArray[Any]] = {
         "logits": own.logits,
@@ -169,6 +171,12 @@ def write_set(folder: Path, stored: StoredSet) -> None:
     if own.votes is not None:
         arrays["votes"] = own.votes
     artifacts.write_arrays(set_path(folder, own.set), arrays)
+
+
+def _columns(spoken: Sequence[Spoken]) -> dict[str, list[Any]]:
+    """Return facts about utterances by column; that of the corpora is left out where none were joined."""
+    columns = {field.name: [getattr(one, field.name) for one in spoken] for field in fields(Spoken)}
+    return {name: own for name, own in columns.items() if name != "corpus" or any(own)}
 
 
 def _plain_origin(origin: Origin) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import (
     FoldInputs,
     class_weights_of,
+    corpora_notes,
     corpus_note,
     embedding_tables,
     fit_inputs,
@@ -85,7 +86,8 @@ def train_recipe(plan: Plan, data: Path, precision: Precision, launcher: Launche
         vectors, notes = embedding_tables(experiment, inputs, data) if plan.unfinished else ([], [])
         origin = None
         notes += experiment.map_note.lines if experiment.map_note is not None else []
-        notes += [*speaker_notes(experiment), *loss_notes(experiment.recipe.training, experiment.folds)]
+        notes += [*speaker_notes(experiment), *corpora_notes(experiment)]
+        notes += [*loss_notes(experiment.recipe.training, experiment.folds)]
         if plan.source is not None and plan.unfinished:
             origin, start_notes = prepare_start(plan, inputs, data)
             notes += start_notes

@@ -44,12 +44,15 @@ class Tables:
         audio_lengths: on the CPU.
         targets: classes; or a value for each class or score, by ``kind``. An utterance without a target has -1, zeros,
             or NaN for each score.
-        mean, std: statistics of each fold's training frames, or None.
+        mean, std: statistics of each fold's training frames, or None. With ``groups`` there are G of them in each fold,
+            those of all training frames and those of each corpus.
         by_fold: True for an utterance whose audio takes them; None where all do.
+        groups: which of the G an utterance takes; None where there is one.
         kind: ``single``, ``multi`` (0/1 for each class), ``soft`` (shares of raters), or ``scores`` (in their units).
         labels: classes that count as right, where ``kind`` is ``soft``; -1 without one.
         scores: mean and deviation of each fold's training scores, where ``kind`` is ``scores``.
         dialogues: earlier utterances of each, for a model with context; else None.
+        corpora: on the CPU, number of the corpus that each utterance comes from; None unless several were joined.
     """
 
     text: Int64[Tensor, "V N L"] | Float[Tensor, "1 N L D"]
@@ -59,13 +62,15 @@ class Tables:
     audio_mask: Bool[Tensor, "N T"]
     audio_lengths: Int64[Tensor, "N"]
     targets: Int64[Tensor, "N"] | Float[Tensor, "N C"]
-    mean: Float[Tensor, "F 1 1 M"] | None = None
-    std: Float[Tensor, "F 1 1 M"] | None = None
+    mean: Float[Tensor, "F G 1 M"] | None = None
+    std: Float[Tensor, "F G 1 M"] | None = None
     by_fold: Bool[Tensor, "N"] | None = None
+    groups: Int64[Tensor, "N"] | None = None
     kind: str = "single"
     labels: Int64[Tensor, "N"] | None = None
     scores: Float[Tensor, "F 2 C"] | None = None
     dialogues: Dialogues | None = None
+    corpora: Int64[Tensor, "N"] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -73,11 +78,11 @@ class Tables:
         return self.audio.device
 
     def to(self, device: torch.device) -> "Tables":
-        """Return the tables on another device; lengths stay on the CPU."""
+        """Return the tables on another device; lengths and corpora stay on the CPU."""
         moved: dict[str, Any] = {
             name: value.to(device)
             for name, value in vars(self).items()
-            if isinstance(value, Tensor) and name not in ("text_lengths", "audio_lengths")
+            if isinstance(value, Tensor) and name not in ("text_lengths", "audio_lengths", "corpora")
         }
         return replace(self, **moved)
 
@@ -124,7 +129,9 @@ class Tables:
         audio_mask = self.audio_mask[rows]
         audio = self.audio[rows]
         if self.mean is not None and self.std is not None:
-            standard = (audio - self.mean[folds]) / self.std[folds] * audio_mask.unsqueeze(-1)
+            # (E, 1, 1, M) for all, or (E, B, 1, M) for those of each utterance's corpus.
+            own = folds if self.groups is None else (folds.unsqueeze(1), self.groups[rows])
+            standard = (audio - self.mean[own]) / self.std[own] * audio_mask.unsqueeze(-1)
             if self.by_fold is not None:
                 standard = torch.where(self.by_fold[rows][..., None, None], standard, audio)
             audio = standard
@@ -145,12 +152,14 @@ def make_tables(
     speakers: Mapping[str, Standardization] | None = None,
     scores: Sequence[Standardization] = (),
     context: Context | None = None,
+    corpora: Sequence[Mapping[str, Standardization]] = (),
 ) -> Tables:
     """Pad a corpus to the recipe's lengths and put it on the device.
 
     A modality that the recipe leaves out becomes one masked position, which the models treat as missing. With
     ``standardize: speaker``, the audio of a speaker without statistics in ``speakers`` takes the fold's. ``scores`` has
-    the mean and deviation of each fold's training scores. With ``context`` the tables hold the dialogues.
+    the mean and deviation of each fold's training scores. With ``context`` the tables hold the dialogues. ``corpora``
+    has each fold's statistics of each corpus, for ``standardize: each-corpus``; another corpus takes the fold's.
 
     Raises:
         DataError: a position in a dialogue is given twice.
@@ -163,13 +172,12 @@ def make_tables(
     audio_mask = _real(audio)
     if dataset.standardize == "utterance":
         audio = _standardize_each(audio, audio_mask)
-    mean = std = by_fold = None
+    mean = std = by_fold = groups = None
     if dataset.by_speaker:
         by_fold = _standardize_speakers(audio, audio_mask, corpus, speakers or {}).to(device)
     if use_audio and dataset.by_training_frames and (by_fold is None or by_fold.any()):
         given = [s for s in standardizations if s is not None]
-        mean = torch.tensor([s.mean for s in given]).view(len(given), 1, 1, -1).to(device)
-        std = torch.tensor([s.std for s in given]).view(len(given), 1, 1, -1).to(device)
+        mean, std, groups = _statistics(given, corpora if dataset.by_corpus else (), corpus)
     return Tables(
         text=text.to(device),
         text_mask=text_mask.to(device),
@@ -178,14 +186,35 @@ def make_tables(
         audio_mask=audio_mask.to(device),
         audio_lengths=lengths(audio_mask),
         targets=_targets(targets, task).to(device),
-        mean=mean,
-        std=std,
+        mean=None if mean is None else mean.to(device),
+        std=None if std is None else std.to(device),
         by_fold=by_fold,
+        groups=None if groups is None else groups.to(device),
         kind="soft" if task.is_soft else task.kind,
         labels=_labels(targets).to(device) if task.is_soft else None,
         scores=torch.tensor([[own.mean, own.std] for own in scores]).to(device) if scores else None,
         dialogues=None if context is None else read_dialogues(corpus.utterances, context.previous),
+        corpora=_numbers(corpus, corpus.joined) if corpus.joined else None,
     )
+
+
+def _statistics(
+    folds: Sequence[Standardization], corpora: Sequence[Mapping[str, Standardization]], corpus: Corpus
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return mean and deviation (F, G, 1, M), and which of the G each utterance takes; None where there is one."""
+    names = list(dict.fromkeys(name for own in corpora for name in own))
+    given = corpora or [{}] * len(folds)
+    each = [[one, *(own.get(name, one) for name in names)] for one, own in zip(folds, given, strict=True)]
+    mean, std = (
+        torch.tensor([[getattr(one, key) for one in own] for own in each]).unsqueeze(2) for key in ("mean", "std")
+    )
+    return mean, std, _numbers(corpus, names) + 1 if names else None
+
+
+def _numbers(corpus: Corpus, names: Sequence[str]) -> Int64[Tensor, "N"]:
+    """Return the place of each utterance's corpus among some names; -1 where it is none of them."""
+    places = {name: place for place, name in enumerate(names)}
+    return torch.tensor([places.get(own.corpus or "", -1) for own in corpus.utterances], dtype=torch.int64)
 
 
 def _texts(corpus: Corpus, vocabularies: Sequence[Vocabulary], dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -252,6 +281,25 @@ def fit_speakers(corpus: Corpus, max_audio_length: int) -> dict[str, Standardiza
     for row, utterance in enumerate(corpus.utterances):
         sums.add(utterance.speaker, corpus.audio[row][:max_audio_length])
     return sums.fitted()
+
+
+def fit_corpora(corpus: Corpus, rows: Sequence[int], max_audio_length: int) -> dict[str, Standardization]:
+    """Compute the statistics of each corpus's training frames, for ``standardize: each-corpus``.
+
+    A corpus without training utterances, as where one is left out, takes those of all its own frames. They use no
+    labels, but the frames of the utterances that are judged.
+
+    Args:
+        corpus: one of several that were joined, or another, whose name is then empty.
+        rows: positions of the training utterances.
+        max_audio_length: frames of an utterance that the model sees.
+    """
+    names = [utterance.corpus or "" for utterance in corpus.utterances]
+    training: dict[str, list[int]] = {}
+    for row in rows:
+        training.setdefault(names[row], []).append(row)
+    every = {name: [row for row, own in enumerate(names) if own == name] for name in dict.fromkeys(names)}
+    return {name: fit_standardization(corpus, training.get(name, own), max_audio_length) for name, own in every.items()}
 
 
 def _standardization(mean: Float64[np.ndarray, "M"], std: Float64[np.ndarray, "M"]) -> Standardization:

@@ -26,6 +26,7 @@ from sertool.core.models.kernels import new_kernel_lines
 from sertool.core.models.layers import generator
 from sertool.core.recipe.schema import Training
 from sertool.core.training.batches import Tables
+from sertool.core.training.epoch_order import epoch_order
 from sertool.core.training.graph_steps import StaticSteps, UnrecordedError
 from sertool.core.training.history import MemberEpoch
 from sertool.core.training.logits import logits_of
@@ -209,10 +210,10 @@ def _check_losses(state: StackState, losses: Sequence[float]) -> None:
 def train_epoch(
     state: StackState, tables: Tables, settings: Training, class_weights: ClassWeights, precision: Precision
 ) -> tuple[list[float], list[float]]:
-    """Train on every member's utterances once; return mean losses per utterance and last learning rates, by member."""
+    """Train every member for an epoch; return mean losses per utterance and last learning rates, by member."""
     members = state.members
     orders = [
-        m.train[torch.randperm(len(m.train), generator=generator(m.seed, f"order/{m.fold}/{state.epoch}"))]
+        epoch_order(m.train, tables.corpora, settings.balance, generator(m.seed, f"order/{m.fold}/{state.epoch}"))
         for m in members
     ]
     decays = [progress.decays for progress in state.progress]

@@ -33,6 +33,7 @@ SEVERITIES = {
 }
 # Kind -> heading, in this order: speakers last, as they are many.
 SLICES = {
+    "corpus": "corpus",
     "gender": "gender",
     "words": "length in words",
     "seconds": "length in seconds",
