@@ -66,7 +66,7 @@ def test_the_card_tells_what_legal_asks(shop, tmp_path):
 METRICS = {"uar": 0.5, "accuracy": 0.6}
 
 
-@pytest.mark.parametrize("standardize", ["speaker", "corpus"])
+@pytest.mark.parametrize("standardize", ["speaker", "corpus", "each-corpus"])
 def test_the_card_of_a_linear_probe_says_that_a_bundle_knows_no_speakers(tmp_path, standardize):
     train_tiny(tmp_path, audio_width=5, dataset={"standardize": standardize}, model={"architecture": "linear"})
     result = run(tmp_path, "--out", str(tmp_path / "b"))
@@ -75,6 +75,8 @@ def test_the_card_of_a_linear_probe_says_that_a_bundle_knows_no_speakers(tmp_pat
     assert "| model | 3 members averaged, linear probe |" in card
     sentence = "standardises by the training frames instead; the figures on test were measured in this way too"
     assert (sentence in card) == (standardize == "speaker")
+    sentence = "standardises by the training frames of all of them instead; the figures on test were measured in this"
+    assert (sentence in card) == (standardize == "each-corpus")
 
 
 def test_figures_of_a_bundle_are_measured_without_speakers(tmp_path, monkeypatch):

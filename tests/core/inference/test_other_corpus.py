@@ -173,6 +173,15 @@ def test_speakers_of_the_other_corpus_standardise_it(tmp_path, other):
     assert any(note.startswith("standardised by 2 speakers of B") for note in one.notes)
 
 
+def test_all_frames_of_the_other_corpus_standardise_it_where_each_corpus_has_its_own(tmp_path, other):
+    run = train(tmp_path / "each", "A", dataset={"standardize": "each-corpus"})
+    corpus = make_corpus(seed=5)
+    shifted = replace(corpus, audio=Frames(corpus.audio.flat * 3 + 7, corpus.audio.offsets))
+    one, two = judged(run, other(corpus)), judged(run, other(shifted, "S"))
+    np.testing.assert_allclose(one.stored.predictions.logits, two.stored.predictions.logits, rtol=1e-3, atol=1e-4)
+    assert "standardised by all frames of B, without labels" in one.notes
+
+
 def test_statistics_of_the_training_standardise_it_otherwise(tmp_path, other):
     run = train(tmp_path / "st", "A", dataset={"standardize": "corpus"})
     corpus = make_corpus(seed=5)

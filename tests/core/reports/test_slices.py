@@ -30,6 +30,21 @@ def test_parts_are_named_and_tested_together(clean):
     assert all(row.accuracy.low <= row.accuracy.value <= row.accuracy.high for row in rows)
 
 
+def test_each_corpus_that_was_joined_is_a_part(tmp_path):
+    test = make_set("test")
+    spoken = [replace(one, corpus="A" if int(one.speaker.partition("-")[2]) < 5 else "B") for one in test.spoken]
+    write_run(tmp_path / "tiny", replace(test, spoken=tuple(spoken)))
+    own = only(tmp_path).sets["test"]
+    rows = [row for row in own.slices if row.kind == "corpus"]
+    right = test.predictions.logits.mean(0).argmax(-1) == test.predictions.targets
+    inside = {name: np.array([one.corpus == name for one in spoken]) for name in "AB"}
+    assert [row.name for row in rows] == ["A", "B"]
+    assert [row.size for row in rows] == [int(mask.sum()) for mask in inside.values()]
+    assert [row.clusters for row in rows] == [5, 5]
+    np.testing.assert_allclose([row.accuracy.value for row in rows], [right[mask].mean() for mask in inside.values()])
+    assert all(row.p is not None for row in rows)
+
+
 def test_parts_of_clean_sets_are_seldom_weak_however_much_speakers_differ():
     weak = 0
     for seed in range(100):

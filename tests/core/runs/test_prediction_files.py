@@ -52,6 +52,20 @@ def test_everything_is_there(run):
     assert [one.words > 0 for one in stored.spoken] == [bool(one.text) for one in stored.spoken]
 
 
+def test_a_set_of_one_corpus_is_stored_as_by_earlier_versions(run, tmp_path):
+    folder, _ = run
+
+    def columns(where):
+        return json.loads(artifacts.read_arrays(set_path(where, "test"))[0]["facts"].tobytes())["spoken"]
+
+    assert "corpus" not in columns(folder)
+    stored = read_set(folder, "test")
+    joined = [dataclasses.replace(one, corpus=name) for one, name in zip(stored.spoken, "AB" * 6, strict=True)]
+    write_set(tmp_path, dataclasses.replace(stored, spoken=tuple(joined)))
+    assert columns(tmp_path)["corpus"] == list("AB" * 6)
+    assert list(read_set(tmp_path, "test").spoken) == joined
+
+
 def test_probes_are_those_of_the_predictions(run):
     folder, evaluation = run
     probes = read_probes(folder, evaluation.results[0])
