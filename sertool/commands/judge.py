@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Ready model: name on the Hugging Face hub, folder, or ONNX file.")
 ]
-CorpusOption = Annotated[Path, option("--corpus", "Folder of the corpus to judge on.", "DIR", file_okay=False)]
+CorpusOption = Annotated[str, option("--corpus", "Corpus to judge on: its folder, or its name below --data.", "DIR")]
 TaskOption = Annotated[
     str | None,
     option("--task", "Label to judge. Default: the emotion, or the scores that model and corpus have.", "NAME"),
@@ -46,6 +46,7 @@ def judge(
     split: SplitOption = None,
     name: NameOption = None,
     recordings: RecordingsOption = None,
+    data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     device: options.Device = "auto",
     batch_size: BatchOption = None,
@@ -59,16 +60,18 @@ def judge(
     as any other. Warns where the corpus is among the data that the model was trained on.
     """
     from sertool.core.corpora.label_maps import load_label_map
+    from sertool.core.corpora.load import corpus_folder
     from sertool.core.inference.imported import check_free
     from sertool.core.inference.ready.judging import judge_ready, open_judged
 
+    place = corpus_folder(corpus, data)
     named = load_label_map(label_map) if label_map is not None else None
-    folder = output / (name or run_name(model, corpus))
-    files = Outputs({"--json": json}, [corpus, folder, *input_files(model)])
+    folder = output / (name or run_name(model, place))
+    files = Outputs({"--json": json}, [place, folder, *input_files(model)])
     check_free(folder)
     talk = console()
     opened = open_model(model, revision, device, batch_size)
-    subject = open_judged(opened.facts, corpus, task=task, split=split, label_map=named)
+    subject = open_judged(opened.facts, place, task=task, split=split, label_map=named)
     many = len(subject.rows) >= MANY
     with counting("utterances") if many else nullcontext() as progress:
         made = judge_ready(opened, subject, folder, label_map=named, recordings=recordings, progress=progress)
@@ -118,7 +121,6 @@ def _figures(made: "Judgement") -> "tuple[Clusters, dict[str, Estimate]]":
 
 def _lines(made: "Judgement", folder: Path, clusters: "Clusters", metrics: "dict[str, Estimate]") -> list[str]:
     from sertool.core.command_line import run_command
-    from sertool.core.corpora.class_maps import MapNote
     from sertool.core.inference.ready.predicting import model_lines
     from sertool.core.metrics.baselines import baseline_metrics, baseline_name
     from sertool.core.reports.wording import figure, headline, interval, metric_name
@@ -129,11 +131,12 @@ def _lines(made: "Judgement", folder: Path, clusters: "Clusters", metrics: "dict
         f"{plural(len(own.ids), 'utterance')} · {subject.task.shown}",
         *model_lines(made.facts),
     ]
-    if isinstance(subject.map_note, MapNote):
+    if subject.map_note is not None:
         lines += subject.map_note.lines
     keys = headline(own.kind)
     shown = [
-        f"{metric_name(key, own.kind)} {figure(metrics[key].value, key)} ({interval(metrics[key], key)})"
+        f"{metric_name(key, own.kind)} {figure(metrics[key].value, key)}"
+        + ("" if metrics[key].low is None else f" ({interval(metrics[key], key)})")
         for key in keys
     ]
     over = clusters.note if clusters.few else f"intervals over {plural(clusters.number, clusters.unit)}"

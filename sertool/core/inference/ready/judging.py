@@ -161,7 +161,7 @@ def judge_ready(
         kind=MODEL,
         source=facts.title,
         answers=SCORES if facts.kind == "scores" else PROBABILITIES,
-        training=f"trained on {training.sentence}" if training.stated else None,
+        training=f"on {training.sentence}" if training.stated else None,
         licence=facts.card.licence,
         trained_on=(*training.corpora.values(), *training.others),
         seen=seen,
