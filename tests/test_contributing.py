@@ -32,6 +32,7 @@ def test_the_table_of_changes_names_every_kind():
     assert [change.split(",")[0] for change, _ in table("Where to make a change")] == [
         "a layout of a published corpus",
         "a reader of a published data set",
+        "a shipped label map",
         "a metric",
         "a key of the optimizer",
         "an architecture",
