@@ -43,21 +43,19 @@ def read_json(text: str, findings: Findings) -> tuple[list[str], list[tuple[int,
     return list(header), [(number, {**dict.fromkeys(used, ""), **record}) for number, record in rows]
 
 
-def read_objects(text: str, findings: Findings) -> list[tuple[int, list[tuple[str, Any]]]]:
-    """Read the number of each row, and its keys and values as they stand, in order; a key may be repeated.
+def read_objects(text: str, findings: Findings) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+    """Yield the number of each row, and its keys and values as they stand, in order; a key may be repeated.
 
     Args:
         text: content of the file.
-        findings: receives the rows that cannot be read.
+        findings: receives the rows that cannot be read, each when it is its turn.
     """
-    rows = []
     for number, content in _contents(text, findings):
         if isinstance(content, _Object):
             # JSON can spell a lone surrogate, which could not even be printed in a message.
-            rows.append((number, [(key.encode(errors="replace").decode(), value) for key, value in content]))
+            yield number, [(key.encode(errors="replace").decode(), value) for key, value in content]
         else:
             findings.add("not a JSON object", number)
-    return rows
 
 
 def _contents(text: str, findings: Findings) -> Iterator[tuple[int, Any]]:
