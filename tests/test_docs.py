@@ -10,6 +10,7 @@ import pytest
 import synthetic_corpora
 import typer.main
 from places import ROOT
+from typer.testing import CliRunner
 
 from sertool.cli import app
 from sertool.core.recipe import load as recipes
@@ -139,6 +140,19 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_example_of_import_runs(tmp_path, monkeypatch):
+    """The program of docs/import.md writes a file, and the command below it prints what the page shows."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs/import.md").read_text(encoding="utf-8")
+    (program,) = [block for language, block in FENCED.findall(text) if language == "python"]
+    exec(program, {})
+    command = next(line for line in text.splitlines() if line.startswith("sertool import words.csv"))
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    (shown_lines,) = [block for language, block in FENCED.findall(text) if language == "text"]
+    assert done.stdout == shown_lines
 
 
 def test_published_figures_in_the_docs_are_the_recipes():

@@ -57,7 +57,7 @@ def results() -> list[dict]:
         written("prepare", "voices", "--out", "data/VOICES", "--workers", "1"),
         written("prepare", "data/VOICES", "--set", "frontend.mel_bands=40", "--workers", "1"),
         written("train", "--recipe", "tiny.yaml", *ON_CPU),
-        written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", *ON_CPU),
+        written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", "--csv", "answers.csv", *ON_CPU),
     ]
     write_corpus(make_corpus(seed=5), Path("data/OTHER"))
     found.append(written("ensemble", "--name", "tiny", "--corpus", "data/OTHER", "--map", "polarity", *ON_CPU))
@@ -70,6 +70,7 @@ def results() -> list[dict]:
         written("predict", "--model", "ready", "--text", "what a day", *ON_CPU),
         written("judge", "ready", "--corpus", "data/TINY", *ON_CPU),
         written("report", "--name", "tiny"),
+        written("import", "answers.csv", "--corpus", "TINY", "--name", "theirs"),
         written("compare", "tiny", "other"),
         written("export", "--name", "tiny", "--out", "bundle"),
         written("bench", "--recipe", "tiny.yaml", *measured, *ON_CPU),

@@ -22,7 +22,8 @@ def limits_of(clusters: Clusters, where: str, *, folds: int) -> str:
     Args:
         clusters: the clusters of a set.
         where: the set, as ``test``.
-        folds: number of folds of the run; with one, a run with too few clusters may be cross-validated.
+        folds: number of folds of the run, 0 without training; with one, a run with too few clusters may be
+            cross-validated.
     """
     return few_clusters(clusters.number, clusters.unit, where, advise=folds == 1) if clusters.few else clusters.note
 

@@ -18,6 +18,7 @@ from sertool.core.metrics.reliability import (
     risk_coverage,
 )
 from sertool.core.reports.calibration_row import CalibrationRow
+from sertool.core.reports.imported import NO_PROBABILITIES
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.ensemble_size import first_of_folds
 from sertool.core.runs.temperature import SHARES
@@ -45,6 +46,8 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
     members = f"the first {plural(k, 'member')}"
     if run.origin.rule == VOTES:
         return Scaling(None, SHARES)
+    if not run.has_probabilities:
+        return Scaling(None, NO_PROBABILITIES)
     if run.origin.selected_on_test:  # validation is test
         return Scaling(None, "validation is the test split, and a temperature is never fitted on test")
     names = [one.name for one in first_of_folds(run.main.predictions.members, k)]
@@ -53,7 +56,7 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
     if found is None or not found.fits(names):
         if "valid" not in run.sets:
             nothing = f"neither a temperature of {members} nor predictions on validation are stored"
-            return Scaling(None, nothing)
+            return Scaling(None, nothing if run.imported is None else "no predictions on validation were imported")
         stored = run.sets["valid"]
         valid, clusters = stored.predictions, clusters_of(stored.spoken)
         assert valid.targets is not None
@@ -61,7 +64,7 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
         found = calibrate(
             valid.ensemble_logits(k), valid.targets, valid.kind, members=names, clusters=clusters, advise=advise
         )
-        origin = f"fitted on validation for {members}"
+        origin = f"fitted on validation for {members}" if run.imported is None else "fitted on validation"
     if not found.calibrated:
         return Scaling(None, found.reason)
     note = f"; {found.note}" * bool(found.note)

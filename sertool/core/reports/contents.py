@@ -12,7 +12,10 @@ from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.linear_row import LinearRow
 from sertool.core.reports.score_contents import DimensionRow, ScoredUtterance, ScoreSlice, VotesRow
+from sertool.core.runs.imported import Imported
 from sertool.core.training.history import MemberEpoch
+
+IMPORTED = "imported"  # stands for the protocol of predictions that come from elsewhere
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,9 @@ class ReportUtterance:
         target, decision: label and predicted class by name; several joined by ``, `` in a multi-label task, where both
             may be empty.
         right: True if they agree (multi-label: in every class).
-        confidence: calibrated probability of the prediction; multi-label: the smallest over classes.
-        probabilities: calibrated probability of every class.
+        confidence: calibrated probability of the prediction; multi-label: the smallest over classes. NaN for labels
+            that were imported without probabilities.
+        probabilities: calibrated probability of every class; empty for such labels.
         seconds, words: length.
         members: number of members that predict the same as the ensemble.
     """
@@ -169,7 +173,7 @@ class ReportUtterance:
     @property
     def order(self) -> tuple[bool, float]:
         """Sort key of error browser and recordings: wrong before right, then the most confident first."""
-        return self.right, -self.confidence
+        return self.right, -self.confidence if self.confidence == self.confidence else 0.0
 
 
 @dataclass(frozen=True)
@@ -241,8 +245,7 @@ class RunReport:
         dataset, task: data set and task of the predictions.
         kind: ``single``, ``multi`` or ``scores``.
         class_names: classes in the order of the logits; names of scores.
-        architecture: ``mat``, ``mnt`` or ``linear``.
-        protocol: ``paper`` or ``honest``.
+        architecture, protocol: ``mat``, ``mnt`` or ``linear``; ``paper`` or ``honest``.
         stamp: ``selected on test: `` and what was; empty if nothing was.
         caveats: ``synthetic speech`` and the like; often empty.
         members, expected_members: number over all folds, finished and asked for.
@@ -260,6 +263,8 @@ class RunReport:
         encoders: pretrained encoders by modality; empty without any.
         linear: its linear probe on the same test utterances; None if there is none.
         context: earlier utterances that the model sees, as ``8 earlier utterances``; empty if it sees none.
+        imported: facts on predictions that come from elsewhere: then nothing is known of members, architecture and
+            protocol, which are 0 or empty; None for runs that were trained here.
     """
 
     name: str
@@ -288,6 +293,7 @@ class RunReport:
     encoders: Mapping[str, str] = field(default_factory=dict)
     linear: LinearRow | None = None
     context: str = ""
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True)

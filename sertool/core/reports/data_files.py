@@ -7,7 +7,7 @@ from typing import Any
 
 from sertool.core.metrics import Estimate
 from sertool.core.reports.calibration_row import CalibrationRow
-from sertool.core.reports.contents import Report, RunReport, SetReport, TaskReport
+from sertool.core.reports.contents import IMPORTED, Report, RunReport, SetReport, TaskReport
 from sertool.core.reports.csv_rows import CsvRow, estimate, estimates, values
 from sertool.core.reports.linear_row import LinearRow
 from sertool.core.reports.probes import judged_metric
@@ -49,7 +49,7 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
         run=run.name,
         dataset=run.dataset,
         task=run.task,
-        protocol=run.protocol,
+        protocol=run.protocol or IMPORTED,
         selected_on_test=_selected(run.stamp),
         set=own.set,
         k=own.k,
@@ -155,6 +155,8 @@ def to_json(report: Report) -> dict[str, Any]:
     del content["recordings"]
     for run in content["runs"]:
         run["classes"] = run["class_names"]  # the name that the results of other commands have
+        if run["imported"] is not None:
+            run |= dict.fromkeys(("architecture", "protocol", "select"))  # null: not known
     return content
 
 

@@ -11,6 +11,7 @@ from sertool.core.metrics import FEWEST, Estimate
 from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.choose import stamp
 from sertool.core.reports.contents import ReportFinding, SetReport, SliceRow
+from sertool.core.reports.imported import imported_findings
 from sertool.core.reports.label_reads import LabelRead
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.probes import CONTEXT, IGNORED, RELEVANT
@@ -37,6 +38,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     **_leaks("error"),
     "selected-on-test": ("warning", "epochs, order or k were chosen on test: the figures are optimistic"),
     "trained-on-corpus": ("warning", "the corpus is among the data that a ready model was trained on, as stated"),
+    "training-unknown": ("warning", "imported predictions: how their model was trained is not known"),
     **_leaks("warning"),
     "few-clusters": ("warning", "too few speakers, dialogues, videos or sessions for an interval"),
     "nan-logits": ("warning", "members with logits that are not finite, left out of every figure"),
@@ -49,6 +51,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     **SCORE_KINDS,
     "weak-slice": ("warning", "a slice is significantly, and by 5 points or 5 % of the range, worse than the rest"),
     **SCORE_NOTES,
+    "training-stated": ("note", "predictions from elsewhere, whose training somebody stated"),
+    "no-probabilities": ("note", "labels were imported without probabilities, so calibration is not known"),
     "few-members": ("note", "fewer members have finished than --members or --seeds, or else the recipe, asked for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),
     "normalised-by-speaker": ("note", NORMALISED),
@@ -110,6 +114,9 @@ def _of_data(run: Loaded, choice: EnsembleSize) -> Iterator[ReportFinding]:
 
 
 def _of_members(run: Loaded) -> Iterator[ReportFinding]:
+    if run.imported is not None:
+        yield from (_found(kind, text) for kind, text in imported_findings(run.imported))
+        return
     if run.left_out:
         number, names = f"{len(run.left_out)} of {run.predicted}", ", ".join(run.left_out)
         yield _found("nan-logits", f"{number} members have no finite logits and are left out: {names}")

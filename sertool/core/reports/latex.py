@@ -73,14 +73,20 @@ def _subject(run: RunReport, own: SetReport, table: Table) -> list[str]:
 
 def _notes(run: RunReport, own: SetReport, table: Table) -> list[str]:
     """Say how the figures came about: members, protocol, intervals, and what stands below the table elsewhere."""
-    chosen = how_chosen(run.chosen_by, run.select, run.kind)
-    averaged = f"{ARCHITECTURES[run.architecture]}, {own.k} of {run.members} members averaged, {chosen}"
     context = [f"context: {run.context}"] if run.context else []
-    notes = [averaged, *context, run.stamp or f"{run.protocol} protocol"]
+    notes = [_averaged(run, own), *context]
+    notes += [] if run.imported else [run.stamp or f"{run.protocol} protocol"]
     over = over_clusters(own)
     if INTERVAL in table.header and over not in table.notes:
         notes.append(over)
     return [*notes, *table.notes, units_of(run.kind)]
+
+
+def _averaged(run: RunReport, own: SetReport) -> str:
+    if run.imported is not None:
+        return run.imported.stated
+    chosen = how_chosen(run.chosen_by, run.select, run.kind)
+    return f"{ARCHITECTURES[run.architecture]}, {own.k} of {run.members} members averaged, {chosen}"
 
 
 def units_of(kind: str) -> str:

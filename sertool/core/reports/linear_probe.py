@@ -26,7 +26,12 @@ def linear_beside(run: Loaded) -> LinearRow | None:
         DataError: it cannot be read, or was given other data than the run.
     """
     name = run.name + LINEAR
-    if run.recipe.model.architecture == "linear" or "test" not in run.sets or not run.folder.with_name(name).is_dir():
+    if (
+        run.imported
+        or run.recipe.model.architecture == "linear"
+        or "test" not in run.sets
+        or not run.folder.with_name(name).is_dir()
+    ):
         return None
     try:
         linear = open_contender(name, run.folder.parent, "test")

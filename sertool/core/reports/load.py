@@ -28,6 +28,7 @@ from sertool.core.reports.label_reads import LabelRead
 from sertool.core.runs.contents import LogEntry
 from sertool.core.runs.ensemble_size import EnsembleSize, read_size
 from sertool.core.runs.folder import LOG, list_runs, read_history
+from sertool.core.runs.imported import AGAIN, FILE, Imported
 from sertool.core.runs.prediction_files import Origin, Spoken, StoredSet, read_probes, read_set, set_path
 from sertool.core.runs.predictions import Predictions, divided, finite_rows, without
 from sertool.core.runs.score_intervals import read_intervals
@@ -99,7 +100,17 @@ class Loaded:
     @property
     def is_reference(self) -> bool:
         """True if the members are checkpoints of the reference, not runs of sertool."""
-        return self.main.predictions.members[0].name.endswith(".pkl")
+        return self.imported is None and self.main.predictions.members[0].name.endswith(".pkl")
+
+    @property
+    def has_probabilities(self) -> bool:
+        """True if the logits are those of probabilities; labels that were imported alone have none."""
+        return self.imported is None or self.imported.has_probabilities
+
+    @property
+    def imported(self) -> Imported | None:
+        """Facts on predictions that come from elsewhere; None for trained members."""
+        return self.origin.imported
 
     @property
     def expected(self) -> int:
@@ -107,7 +118,7 @@ class Loaded:
 
         It is at least the number of predicted members: whoever trains five and later asks for two has all five.
         """
-        if self.is_reference:  # how many checkpoints there should be is not known
+        if self.is_reference or self.imported is not None:  # how many checkpoints there should be is not known
             return len(self.main.predictions.members)
         return max(self.predicted, self.asked or self.recipe.training.runs * self.origin.folds)
 
@@ -150,7 +161,7 @@ def load_run(folder: Path) -> Loaded:
     with noting(problems):
         size = read_size(folder)
     return Loaded(
-        name=folder.name,
+        name=folder.name if origin.imported is None else origin.run,  # such as A/on/B
         folder=folder,
         origin=origin,
         recipe=recipe,
@@ -172,6 +183,8 @@ def load_run(folder: Path) -> Loaded:
 
 def evaluation_command(folder: Path) -> str:
     """Return the command that stores the predictions that a report on a run needs."""
+    if (folder / FILE).is_file():
+        return AGAIN
     return run_command("ensemble", folder, "--split", "valid,test")
 
 

@@ -10,6 +10,7 @@ from sertool.core.reports.calibration import find_scaling
 from sertool.core.reports.choose import choose_size, stamp
 from sertool.core.reports.contents import RunReport, SetReport
 from sertool.core.reports.findings import findings_of
+from sertool.core.reports.imported import imported_provenance
 from sertool.core.reports.load import Loaded, load_run
 from sertool.core.reports.provenance import caveats, commands, provenance
 from sertool.core.reports.score_intervals import find_intervals
@@ -54,12 +55,12 @@ def report_run(folder: Path, data: Path, command: str = "", by: str | None = Non
         task=task_name(run),
         kind=own.kind,
         class_names=own.classes,
-        architecture=run.recipe.model.architecture,
-        protocol=origin.protocol,
+        architecture="" if run.imported else run.recipe.model.architecture,
+        protocol="" if run.imported else origin.protocol,
         stamp=stamp(run, choice),
         caveats=caveats(run.main),
-        members=len(own.members),
-        expected_members=run.expected,
+        members=0 if run.imported else len(own.members),
+        expected_members=0 if run.imported else run.expected,
         folds=origin.folds,
         select=run.recipe.training.select,
         chosen_by=choice.chosen_by,
@@ -68,11 +69,12 @@ def report_run(folder: Path, data: Path, command: str = "", by: str | None = Non
         histories={name: _in_figures(epochs, run) for name, epochs in run.histories.items()},
         reads=run.reads,
         data_hash=origin.data_hash,
-        provenance=provenance(run, calibration, choice),
+        provenance=imported_provenance(run, calibration) if run.imported else provenance(run, calibration, choice),
         commands=commands(run, choice, folder.parent, data, command),
-        modalities=tuple(run.recipe.dataset.modalities),
-        encoders=run.recipe.encoders,
+        modalities=() if run.imported else tuple(run.recipe.dataset.modalities),
+        encoders={} if run.imported else run.recipe.encoders,
         context=run.recipe.context.title if run.recipe.context else "",
+        imported=run.imported,
     )
     return Reported(run, choice, report)
 
@@ -85,13 +87,19 @@ def _sets(run: Loaded, k: int) -> tuple[dict[str, SetReport], dict[str, str]]:
     if run.main.predictions.kind == "scores":
         intervals = find_intervals(run, k)
         none = "" if intervals.fitted else "none: "
-        return {name: score_set_report(run, name, k, intervals) for name in run.sets}, {
+        sets = {name: _without_members(run, score_set_report(run, name, k, intervals)) for name in run.sets}
+        return sets, {
             "scores": _ranges(run),
             "intervals": f"{none}{intervals.note}",
         }
     scaling = find_scaling(run, k)
-    sets = {name: set_report(run, name, k, scaling) for name in run.sets}
+    sets = {name: _without_members(run, set_report(run, name, k, scaling)) for name in run.sets}
     return sets, {"calibration": scaling.note if scaling.temperature else f"uncalibrated: {scaling.note}"}
+
+
+def _without_members(run: Loaded, own: SetReport) -> SetReport:
+    """Return the figures of a set; those of imported predictions know no members."""
+    return own if run.imported is None else replace(own, members=(), spread={}, sizes=())
 
 
 def _ranges(run: Loaded) -> str:

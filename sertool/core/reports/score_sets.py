@@ -36,7 +36,8 @@ def score_set_report(run: Loaded, name: str, k: int, intervals: ScoreIntervals) 
     expected = published_counts(run.recipe, name)
     alone = [own.member_figures(member) for member in range(len(own.logits))]
     means = _means(stored)
-    modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
+    # Nobody can advise to cross-validate what was not trained here.
+    modalities, folds = run.recipe.dataset.modalities, stored.origin.folds if run.imported is None else 0
     probes = run.probes.get(name, {})
     details = details_of(own, stored.spoken, probes, k, modalities, folds, by=run.by)
     kept = {row.name: probes[row.name] for row in details.probes}

@@ -41,7 +41,8 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
     if own.scores is not None and own.kind == "single":  # raw scores exist for sentiment only
         scores = score_estimates(own.scores, logits, own.classes, jackknife, temperature=temperature)
     alone = [own.member_figures(member) for member in range(len(own.logits))]
-    modalities, folds = run.recipe.dataset.modalities, stored.origin.folds
+    # Nobody can advise to cross-validate what was not trained here.
+    modalities, folds = run.recipe.dataset.modalities, stored.origin.folds if run.imported is None else 0
     probes = run.probes.get(name, {})
     details = details_of(own, stored.spoken, probes, k, modalities, folds, temperature=temperature, by=run.by)
     return SetReport(
@@ -59,10 +60,10 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         classes=_classes(run, own, decisions, expected, jackknife),
         confusion=_confusion(own, decisions),
         baseline=_baseline(own, bool(scores)),
-        calibration=calibration_row(logits, targets, own.kind, scaling, jackknife),
+        calibration=calibration_row(logits, targets, own.kind, scaling, jackknife) if run.has_probabilities else None,
         slices=slice_rows(stored, rightness(targets, decisions), jackknife),
-        rows=_utterances(stored, k, temperature),
-        votes=votes_row(own, k, temperature, jackknife),
+        rows=_utterances(stored, k, temperature if run.has_probabilities else None),
+        votes=votes_row(own, k, temperature, jackknife) if run.has_probabilities else None,
     )
 
 
@@ -165,12 +166,16 @@ def _confusion(own: Predictions, decisions: NDArray[np.int64]) -> tuple[tuple[in
     return tuple(tuple(row) for row in table.tolist())
 
 
-def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[ReportUtterance, ...]:
+def _utterances(stored: StoredSet, k: int, temperature: float | None) -> tuple[ReportUtterance, ...]:
+    """Return every utterance; a temperature of None stands for labels without probabilities."""
     own, logits = stored.predictions, stored.predictions.ensemble_logits(k)
     assert own.targets is not None
     decisions = own.decisions(k)
     same = np.stack([decide(one, own.kind) == decisions for one in own.logits])
-    sure = confidences(logits, own.targets, own.kind, temperature)[0]
+    sure = confidences(logits, own.targets, own.kind, temperature or 1.0)[0]
+    shares: list[list[float]] = probabilities(logits, own.kind, temperature or 1.0).tolist()
+    if temperature is None:
+        sure, shares = np.full_like(sure, np.nan), [[] for _ in shares]
     # A multi-label prediction is as certain as its least certain class, and members agree if they do in every class.
     if own.kind == "multi":
         same, sure = np.asarray(same.all(-1)), sure.reshape(logits.shape).min(-1)
@@ -181,7 +186,7 @@ def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[ReportUt
         _named(decisions, own.classes),
         (rightness(own.targets, decisions) == 1).tolist(),
         sure.tolist(),
-        probabilities(logits, own.kind, temperature).tolist(),
+        shares,
         same.sum(0).tolist(),
         strict=True,
     )
@@ -195,12 +200,12 @@ def _utterances(stored: StoredSet, k: int, temperature: float) -> tuple[ReportUt
             decision=decision,
             right=is_right,
             confidence=confidence,
-            probabilities=tuple(shares),
+            probabilities=tuple(likely),
             seconds=one.seconds,
             words=one.words,
             members=members,
         )
-        for id_, one, target, decision, is_right, confidence, shares, members in columns
+        for id_, one, target, decision, is_right, confidence, likely, members in columns
     )
 
 

@@ -41,6 +41,11 @@ def _task_of(run: RunReport, tasks: Iterable[TaskReport]) -> TaskReport | None:
 
 
 def _trained(run: RunReport, task: TaskReport | None) -> str:
+    if run.imported is not None:
+        data = f"{run.dataset} ({run.caveats})" if run.caveats else run.dataset
+        return (
+            f"{run.name} holds predictions of {run.imported.source} for {goal(run)} on {data}; {run.imported.stated}."
+        )
     title = ARCHITECTURES[run.architecture]
     model = title if run.architecture == "linear" else f"{title} model"
     folds = f" in {run.folds} folds" if run.folds > 1 else ""

@@ -9,7 +9,7 @@ from sertool.core.metrics import Difference, Estimate, Jackknife, decision_diffe
 from sertool.core.metrics.scores import score_differences
 from sertool.core.recipe.differences import INPUT, differences
 from sertool.core.reports.choose import note
-from sertool.core.reports.contents import DifferenceRow, OurRow, PublishedRow, TaskReport
+from sertool.core.reports.contents import IMPORTED, DifferenceRow, OurRow, PublishedRow, TaskReport
 from sertool.core.reports.expected import Missing
 from sertool.core.reports.provenance import trained_on
 from sertool.core.reports.run import Reported
@@ -73,11 +73,13 @@ def _kind_of(missing: Sequence[Missing]) -> str:
 
 def _our_row(run: Reported) -> OurRow:
     report, test = run.report, run.report.sets["test"]
-    notes = [report.caveats, f"{report.folds} folds" if report.folds > 1 else "", note(run.loaded, run.choice)]
+    folds = f"{report.folds} folds" if report.folds > 1 else ""
+    stated = report.imported.stated if report.imported is not None else ""
+    notes = [stated, report.caveats, folds, note(run.loaded, run.choice)]
     return OurRow(
         run=report.name,
         recipe=report.recipe,
-        protocol=report.protocol,
+        protocol=report.protocol or IMPORTED,
         stamp=report.stamp,
         k=test.k,
         members=report.members,
@@ -92,7 +94,7 @@ def _our_row(run: Reported) -> OurRow:
 
 def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:
     """Check whether two runs of a task, both evaluated on test, differ only in their splits and seeds."""
-    evaluated = "test" in paper.report.sets and "test" in honest.report.sets
+    evaluated = all("test" in run.report.sets and run.report.imported is None for run in (paper, honest))
     recipes = (paper.loaded.recipe, honest.loaded.recipe)
     return evaluated and not differences(*recipes, (*INPUT, "model", "context", "training"))
 

@@ -13,6 +13,7 @@ from sertool.core.metrics.reliability import Bin
 from sertool.core.metrics.scores import DIMENSION_METRICS
 from sertool.core.metrics.selection import figure_of_score
 from sertool.core.metrics.sentiment import SENTIMENT_METRICS
+from sertool.core.recipe.schema import ARCHITECTURES
 from sertool.core.reports.contents import MemberSpread, RunReport, TaskReport
 from sertool.core.reports.dialogue_slices import BEFORE, CHANGE, NOBODY
 from sertool.core.reports.score_contents import SpeakerResidual
@@ -73,6 +74,17 @@ def goal(run: RunReport) -> str:
     if run.kind == "scores":
         return f"{'the score' if len(run.class_names) == 1 else 'scores of'} {listed(run.class_names)}"
     return run.task if run.task.endswith("classes") else f"{run.task}, {len(run.class_names)} classes"
+
+
+def made_by(run: RunReport) -> str:
+    """Name model and members of a run, as ``MAT, 3 members in 5 folds``; or say what is known of imported ones."""
+    if run.imported is not None:
+        return run.imported.stated
+    members = plural(run.members, "member")
+    if run.members != run.expected_members:
+        members = f"{run.members} of {plural(run.expected_members, 'member')}"
+    folds = f" in {plural(run.folds, 'fold')}" if run.folds > 1 else ""
+    return f"{ARCHITECTURES[run.architecture]}, {members}{folds}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files import artifacts
 from sertool.core.files.typed_json import read_typed, read_typed_lines
 from sertool.core.runs.contents import EpochContent, RunContent
+from sertool.core.runs.imported import refuse_imported
 from sertool.core.runs.prediction_files import FOLDER
 from sertool.core.training.history import MemberEpoch
 
@@ -94,8 +95,9 @@ def check_folder(folder: Path, output: Path) -> None:
     """Refuse a folder without runs; the message suggests the nearest name in ``output``.
 
     Raises:
-        UsageError: the folder does not exist, or holds no runs.
+        UsageError: the folder does not exist, or holds no trained members.
     """
+    refuse_imported(folder)
     if (folder / "recipe.yaml").is_file():  # the first file that a training writes
         return
     there = sorted(path.name for path in output.glob("[!.]*") if path.is_dir()) if output.is_dir() else []

@@ -24,6 +24,7 @@ FILE = "imported.json"
 IMPORTED_FORMAT = "sertool-imported/1"
 PREDICTIONS, MODEL, CORPUS = "predictions", "model", "corpus"  # kinds
 LABELS, PROBABILITIES, SCORES = "labels", "probabilities", "scores"  # what was answered
+AGAIN = "store its predictions again: sertool import, judge or ensemble --corpus, as it was made"
 UNKNOWN = "how it was trained is not known"
 _WORDS = {PREDICTIONS: "imported", MODEL: "ready model", CORPUS: "judged on another corpus"}
 
@@ -137,15 +138,14 @@ def read_imported(folder: Path) -> Imported | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    return read_typed(path, _FileContent, hint="import the predictions again: sertool import").facts()
+    return read_typed(path, _FileContent, hint=AGAIN).facts()
 
 
-def refuse_imported(folder: Path, wanted: str) -> None:
+def refuse_imported(folder: Path) -> None:
     """Refuse a run without training where trained members are needed.
 
     Args:
         folder: folder of a run; nothing happens where it is another one.
-        wanted: what the members are needed for, as ``exports``.
 
     Raises:
         UsageError: the folder holds such a run; the message says which and what can be done with it.
@@ -154,11 +154,11 @@ def refuse_imported(folder: Path, wanted: str) -> None:
     if imported is None:
         return
     what = {
-        PREDICTIONS: f"the imported predictions of {imported.source}",
-        MODEL: f"the predictions of the ready model {imported.source}",
-        CORPUS: f"the predictions of {imported.source} on another corpus",
+        PREDICTIONS: f"predictions imported from {imported.source}",
+        MODEL: f"predictions of the ready model {imported.source}",
+        CORPUS: f"predictions of {imported.source} on another corpus",
     }[imported.kind]
     raise UsageError(
-        f"{folder}: holds {what}, and no trained members{wanted}",
-        hint="`sertool report` and `sertool compare` judge it; a run that `sertool train` made has members",
+        f"{folder}: holds {what}, and no trained members",
+        hint="`sertool report` and `sertool compare` judge them; a run that `sertool train` made has members",
     )

@@ -22,6 +22,7 @@ from sertool.core.recipe.schema import Model, Training
 from sertool.core.runs import checkpoint
 from sertool.core.runs.experiment import Experiment, corpus_note
 from sertool.core.runs.folder import is_done
+from sertool.core.runs.imported import refuse_imported
 from sertool.core.runs.members import sizes_for
 from sertool.core.runs.transfer_weights import check_seen, read_source
 from sertool.core.training.logits import is_small
@@ -261,6 +262,7 @@ def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> N
         Path(source).resolve(),
     ):
         raise UsageError(f"--from {source}: a run cannot start from itself", hint="choose another --name")
+    refuse_imported(folder)
     if not is_started(folder):
         if is_reference_folder(folder):
             raise UsageError(f"{folder}: holds checkpoints of the reference; choose another --name")

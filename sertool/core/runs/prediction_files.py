@@ -24,7 +24,7 @@ from sertool.core.files import artifacts
 from sertool.core.files.typed_json import parse_typed
 from sertool.core.metrics import Estimate
 from sertool.core.runs.contents import PREDICTIONS_FORMAT, PROBES_FORMAT, FactsContent, ProbesContent
-from sertool.core.runs.imported import Imported, plain_imported
+from sertool.core.runs.imported import AGAIN, FILE, Imported, plain_imported
 from sertool.core.runs.predictions import MemberScore, Predictions
 
 FOLDER = "predictions"
@@ -215,7 +215,7 @@ def read_set(folder: Path, name: str) -> StoredSet:
     """
     path = set_path(folder, name)
     arrays, _ = artifacts.read_arrays(path)
-    again = f"recreate it: {run_command('ensemble', folder)}"
+    again = AGAIN if (folder / FILE).is_file() else f"recreate it: {run_command('ensemble', folder)}"
     facts = _facts(arrays, FactsContent, path, again)
     try:
         stored = StoredSet(_origin(facts), _predictions(facts, arrays), _spoken(facts))

@@ -123,9 +123,9 @@ def test_a_run_without_training_is_stored_and_its_read_is_logged(tmp_path):
 def test_a_run_without_training_says_what_it_is_where_members_are_needed(tmp_path):
     subject = open_subject(written(tmp_path / "A"))
     store_imported(tmp_path / "theirs", subject, np.zeros((12, 3), np.float32), THEIRS)
-    with pytest.raises(UsageError, match=r"holds the imported predictions of theirs\.csv, and no trained members"):
-        refuse_imported(tmp_path / "theirs", "")
-    refuse_imported(tmp_path / "A", "")
+    with pytest.raises(UsageError, match=r"holds predictions imported from theirs\.csv, and no trained members"):
+        refuse_imported(tmp_path / "theirs")
+    refuse_imported(tmp_path / "A")
 
 
 def test_a_trained_run_is_never_replaced(tmp_path):

@@ -15,6 +15,9 @@ from sertool.core.runs.prediction_files import write_set
 TEXTS = {
     "seen-in-test": "earlier, from which it started, was trained or selected on 12 test utterances",
     "shared-speakers": "as told",
+    "training-unknown": "how it was trained is not known: the judged utterances, or their speakers, may have been "
+    "in its training",
+    "training-stated": "imported, training as stated: an SVM on the train split",
     "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
     "few-members": "only 2 of 3 members have finished",
     "one-member": "only one member: the variation between seeds is unknown",
@@ -44,6 +47,7 @@ def test_what_is_wrong_is_named_by_its_kind(tmp_path, kind):
         assert text(run, kind) == TEXTS[kind].format(accuracy)
     beside = {
         "one-member": {"few-members", "weak-slice"},
+        "no-probabilities": {"training-unknown"},
         "no-better-than-majority": {"miscalibrated"},
         "never-predicted": {"weak-slice", "miscalibrated"},
         "weak-slice": {"miscalibrated"},

@@ -24,6 +24,7 @@ class Contender:
         chosen_by: what chose k, see :class:`~sertool.core.runs.ensemble_size.EnsembleSize`.
         stamp: ``selected on test: `` and what was; empty if nothing was.
         notes: caveats on the run, one sentence each.
+        imported: sentence on the origin of imported predictions, which have no members; empty for trained ones.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Contender:
     chosen_by: str
     stamp: str
     notes: tuple[str, ...]
+    imported: str = ""
 
 
 @dataclass(frozen=True)

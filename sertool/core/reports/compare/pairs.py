@@ -110,6 +110,8 @@ def _pair(a: Judged, b: Judged, metrics: Sequence[str] | None, by: str | None) -
         votes = None
     names = chosen(metrics, own, voted=votes is not None)
     folds = max(one.contender.folds for one in (a, b))
+    if any(one.contender.imported for one in (a, b)):
+        folds = 0  # nobody can advise to cross-validate what was not trained here
     pair = Pair(
         a=a.contender.name,
         b=b.contender.name,
@@ -193,7 +195,7 @@ def _notes(a: Judged, b: Judged, shared: Shared, clusters: Clusters) -> tuple[st
     if rules[0] != rules[1]:  # the hash holds the targets, so it tells nothing here
         learnt = ["the shares of the raters" if rule == VOTES else "the majority label" for rule in rules]
         notes.append(", ".join(f"{name} learnt {what}" for name, what in zip(names, learnt, strict=True)))
-    elif hashes[0] != hashes[1]:
+    elif hashes[0] != hashes[1] and not any(one.contender.imported for one in (a, b)):
         trained = [trained_on(one.stored.origin) for one in (a, b)]
         notes.append(
             f"the runs use different versions or splits of the data (trained on {trained[0]} and on {trained[1]})"

@@ -16,9 +16,11 @@ from sertool.core.metrics.calibration import probabilities
 from sertool.core.reports.calibration import find_scaling
 from sertool.core.reports.choose import choose_size, note, stamp
 from sertool.core.reports.compare.contents import Contender
+from sertool.core.reports.imported import map_facts
 from sertool.core.reports.load import SETS, Loaded, load_run
 from sertool.core.reports.provenance import input_notes
 from sertool.core.runs.folder import runs_below
+from sertool.core.runs.imported import AGAIN, FILE
 from sertool.core.runs.prediction_files import StoredSet, set_path
 from sertool.core.runs.predictions import Predictions
 
@@ -66,7 +68,7 @@ def open_contender(name: str, output: Path, set_name: str) -> Loaded:
     if not set_path(folder, set_name).is_file():
         raise DataError(
             f"{name}: no stored predictions for the {set_name} split",
-            hint=run_command("ensemble", folder, "--split", set_name),
+            hint=AGAIN if (folder / FILE).is_file() else run_command("ensemble", folder, "--split", set_name),
         )
     run = load_run(folder)
     if set_name not in run.sets:
@@ -88,6 +90,7 @@ def judge(run: Loaded, set_name: str) -> Judged:
         chosen_by=choice.chosen_by,
         stamp=stamp(run, choice),
         notes=tuple(_notes(run, note(run, choice), set_name)),
+        imported=run.imported.stated if run.imported is not None else "",
     )
     own, sees = stored.predictions, run.recipe.context is not None
     if own.kind == "scores":
@@ -97,7 +100,7 @@ def judge(run: Loaded, set_name: str) -> Judged:
 
 def _probabilities(run: Loaded, stored: StoredSet, k: int) -> NDArray[np.float64] | None:
     own = stored.predictions
-    if own.votes is None:
+    if own.votes is None or not run.has_probabilities:
         return None
     # A model that learnt the shares of raters has no temperature, see inference/evaluate.py.
     scaling = None if stored.origin.rule == VOTES else find_scaling(run, k)
@@ -149,6 +152,8 @@ def _listed(classes: Sequence[str]) -> str:
 
 
 def _notes(run: Loaded, choice: str, set_name: str) -> list[str]:
+    if run.imported is not None:
+        return list(map_facts(run.imported).values())
     notes = [*([choice] if choice else []), *input_notes(run.recipe)]
     if run.left_out:
         notes.append(f"left out because their logits are not finite: {', '.join(run.left_out)}")

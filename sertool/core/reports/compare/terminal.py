@@ -61,7 +61,7 @@ def show(comparison: Comparison, width: int | None, flips: int) -> list[str]:
 def _contender(own: Contender, letter: str, kind: str, width: int | None) -> list[str]:
     by = "" if own.chosen_by == "all" else f", {how_chosen(own.chosen_by, own.select, kind)}"
     folds = f" in each of {own.folds} folds" if own.folds > 1 else ""
-    line = f"{own.name} · {own.k} of {plural(own.members, 'member')}{folds}{by}"
+    line = f"{own.name} · " + (own.imported or f"{own.k} of {plural(own.members, 'member')}{folds}{by}")
     lines = wrapped(printable(line), width, "   ", f"{letter}  ")
     for note in (own.stamp, *own.notes):
         lines += wrapped(printable(note), width, "   ", "   ") if note else []

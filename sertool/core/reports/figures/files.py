@@ -114,7 +114,8 @@ def _of_task(task: TaskReport) -> Iterator[PrintFigure]:
 
 
 def _of_run(run: RunReport) -> Iterator[PrintFigure]:
-    folder, stamp = file_name(run.name), " · ".join(part for part in (run.stamp, run.caveats) if part)
+    stated = run.imported.stated if run.imported is not None else ""
+    folder, stamp = file_name(run.name), " · ".join(part for part in (run.stamp, stated, run.caveats) if part)
     make = partial(PrintFigure, stamp=stamp)
     if any(run.histories.values()):
         score = charts.unit_of(run.select, run.kind, "validation ")

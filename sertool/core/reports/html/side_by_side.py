@@ -68,7 +68,7 @@ def _figures(tests: Sequence[SetReport], kind: str) -> list[Row]:
     rows = [
         (metric_name(name, kind), tuple(_estimated(one.get(name), name) for one in own)) for name in columns_of(own)
     ]
-    members = tuple((f"{test.k}", f"of {len(test.sizes)}") for test in tests)
+    members = tuple((f"{test.k}", f"of {len(test.sizes)}") if test.sizes else EMPTY for test in tests)
     return [*rows, ("members averaged", members)]
 
 

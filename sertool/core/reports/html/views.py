@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from sertool.core.formatting import plural
 from sertool.core.reports.contents import (
+    IMPORTED,
     DifferenceRow,
     OurRow,
     Report,
@@ -129,8 +130,13 @@ def published_rows(task: TaskReport) -> list[tuple[str, str, dict[str, float]]]:
 def by_protocol(task: TaskReport) -> list[tuple[str, list[OurRow]]]:
     """Group the rows of our runs by protocol, with a heading each."""
     paper = [row for row in task.ours if row.protocol == "paper"]
-    honest = [row for row in task.ours if row.protocol != "paper"]
-    groups = [("Our runs, paper’s protocol", paper), ("Our runs, honest protocol", honest)]
+    imported = [row for row in task.ours if row.protocol == IMPORTED]
+    honest = [row for row in task.ours if row.protocol not in ("paper", IMPORTED)]
+    groups = [
+        ("Our runs, paper’s protocol", paper),
+        ("Our runs, honest protocol", honest),
+        ("Predictions from elsewhere", imported),
+    ]
     return [group for group in groups if group[1]]
 
 
@@ -193,6 +199,8 @@ def slices_by_kind(rows: Sequence[AnySlice]) -> tuple[Kinds, Kinds]:
 
 def likeliest(row: ReportUtterance, classes: Sequence[str]) -> list[tuple[str, float]]:
     """Return the four most probable classes, as script.js does."""
+    if not row.probabilities:  # of labels alone
+        return []
     return sorted(zip(classes, row.probabilities, strict=True), key=lambda pair: -pair[1])[:4]
 
 

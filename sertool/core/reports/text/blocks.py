@@ -25,7 +25,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-OPTIONAL = (INTERVAL, "p", "weak")  # columns that are left out where they would be empty
+OPTIONAL = (INTERVAL, "p", "weak", "members, mean ± sd")  # columns that are left out where they would be empty
 
 
 def without_empty(table: Table) -> Table:

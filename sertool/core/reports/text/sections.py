@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from sertool.core.corpora.seal import COUNTS, DECISIONS
 from sertool.core.formatting import INTERVAL, plural
-from sertool.core.recipe.schema import ARCHITECTURES
 from sertool.core.reports.calibration_row import CalibrationRow
 from sertool.core.reports.contents import (
     ClassRow,
@@ -28,6 +27,7 @@ from sertool.core.reports.wording import (
     figure,
     goal,
     interval,
+    made_by,
     metric_name,
     over_clusters,
     p_equals,
@@ -88,29 +88,22 @@ def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
 
 def _title(run: RunReport) -> str:
     data = run.dataset + (f" ({run.caveats})" if run.caveats else "")
-    folds = f" in {plural(run.folds, 'fold')}" if run.folds > 1 else ""
     parts = [
         run.name,
         data,
         goal(run),
-        f"{ARCHITECTURES[run.architecture]}, {_members(run)}{folds}",
+        made_by(run),
         *([f"context: {run.context}"] if run.context else []),
         run.stamp or run.protocol,
     ]
-    return " · ".join(parts)
-
-
-def _members(run: RunReport) -> str:
-    if run.members == run.expected_members:
-        return plural(run.members, "member")
-    return f"{run.members} of {plural(run.expected_members, 'member')}"
+    return " · ".join(filter(None, parts))
 
 
 def _set_title(run: RunReport, own: SetReport) -> str:
     published = own.published_utterances
     other = f" (published: {published:,})" if published not in (None, own.utterances) else ""
-    chosen = how_chosen(run.chosen_by, run.select, run.kind)
-    return f"{own.set} · {plural(own.utterances, 'utterance')}{other} · k = {own.k}, {chosen}"
+    size = f" · k = {own.k}, {how_chosen(run.chosen_by, run.select, run.kind)}" if run.imported is None else ""
+    return f"{own.set} · {plural(own.utterances, 'utterance')}{other}{size}"
 
 
 def _metrics(run: RunReport, own: SetReport) -> Table:
@@ -128,7 +121,7 @@ def _metrics(run: RunReport, own: SetReport) -> Table:
     scored = ", and always the mean score" if own.scores and own.kind != "scores" else ""
     notes.append(f"baseline: {own.baseline.name}{scored}")
     notes += [f"means over {plural(len(own.dimensions), 'score')}"] if len(own.dimensions) > 1 else []
-    header = ("", f"k = {own.k}", INTERVAL, "baseline", "members, mean ± sd")
+    header = ("", f"k = {own.k}" if run.imported is None else "value", INTERVAL, "baseline", "members, mean ± sd")
     return Table(_set_title(run, own), header, tuple(rows), tuple(notes))
 
 
@@ -282,7 +275,7 @@ def _readers(run: RunReport, use: str) -> str:
 
 def _details(run: RunReport, own: SetReport) -> list[Table]:
     """Return the tables that only files have, as they are too long for a terminal."""
-    tables = [_size_table(own), _member_table(run, own)]
+    tables = [_size_table(own), _member_table(run, own)] if run.imported is None else []
     if own.confusion is not None:
         rows = [
             (name, *(f"{number:,}" for number in counts))

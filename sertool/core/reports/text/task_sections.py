@@ -99,7 +99,7 @@ def _metric_cells(figures: Mapping[str, Estimate], metric: str) -> list[str]:
 
 
 def _size_of(own: OurRow) -> str:
-    parts = [f"k = {own.k}, {plural(own.members, 'member')}"]
+    parts = [f"k = {own.k}, {plural(own.members, 'member')}"] if own.members else []
     parts += [f"trained on {utterances_of(own.train)}"] if own.train else []
     return ", ".join(parts)
 

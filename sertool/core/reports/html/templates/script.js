@@ -187,7 +187,7 @@
       most.forEach(([value, at], place) => shares.append(place ? " · " : "", make("bdi", classes[at]), ` ${percent(value)}`));
       decided.append(make("bdi", labels[decision] || "none"), shares);
       row.append(...this.utterance(place, recording), named("td", labels[target] || "none"), decided);
-      for (const value of [percent(confidence), `${members} of ${this.data.members}`, words, seconds === null ? "–" : seconds.toFixed(1)]) {
+      for (const value of [percent(confidence), this.data.members ? `${members} of ${this.data.members}` : "–", words, seconds === null ? "–" : seconds.toFixed(1)]) {
         row.append(make("td", value, "n"));
       }
       return row;
