@@ -177,6 +177,7 @@ def test_no_output_says_what_is_not_known(statement):
             assert stated in " ".join(text.split()), name
     [run] = json.loads(Path("t.json").read_text())["runs"]
     assert run["imported"]["training"] == statement
+    assert [command.split()[1] for command in run["commands"]] == ["report"]
     assert [run[key] for key in ("architecture", "protocol", "select", "members")] == [None, None, None, 0]
     assert run["sets"]["test"]["members"] == run["sets"]["test"]["sizes"] == []
     kind = "training-unknown" if statement is None else "training-stated"

@@ -95,7 +95,7 @@ def open_judge(folder: Path, data: Path, k: int | None = None) -> Judge:
         UsageError: there is no finished run, or fewer members than ``k``.
         DataError: a file is missing or damaged.
     """
-    refuse_imported(folder, " to judge another corpus with")
+    refuse_imported(folder)
     if not is_reference_folder(folder):
         check_folder(folder, folder.parent)
     trained, seen = open_with_seen(folder, data)

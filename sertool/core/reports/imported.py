@@ -14,9 +14,9 @@ UNKNOWN_TRAINING = f"{UNKNOWN}: the judged utterances, or their speakers, may ha
 
 def imported_findings(imported: Imported) -> Iterator[tuple[str, str]]:
     """Yield kind and sentence of each finding on where predictions come from."""
-    if imported.training is None:
+    if imported.training is None and not imported.trained_on:
         yield "training-unknown", UNKNOWN_TRAINING
-    else:
+    elif not imported.seen:  # which is a finding of its own
         yield "training-stated", imported.stated
     if imported.answers == LABELS:
         yield "no-probabilities", f"{NO_PROBABILITIES}, so calibration and confidence are not known"

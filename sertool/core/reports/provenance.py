@@ -131,13 +131,14 @@ def _division(recipe: Recipe, folds: int) -> str:
 
 
 def commands(run: Loaded, size: EnsembleSize, output: Path, data: Path, command: str) -> tuple[str, ...]:
-    """Return the commands that train the run, evaluate it and report on it."""
+    """Return the commands that train the run, evaluate it and report on it; of imported predictions the last one."""
     named, splits = ("--name", run.name), ",".join(sorted(run.sets, reverse=True))
     members = ["--members", str(size.k)] if size.chosen_by == "user" else []
     probe = ["--probe"] * any(run.probes.values())
     evaluate = command_line("ensemble", *named, "--split", splits, *members, *probe, data=data, output=output)
     train = [] if run.is_reference else [_train_command(run, output, data)]
-    return (*train, evaluate, command or command_line("report", *named, data=data, output=output))
+    reported = command or command_line("report", *named, data=data, output=output)
+    return (*train, evaluate, reported) if run.imported is None else (reported,)
 
 
 def _train_command(run: Loaded, output: Path, data: Path) -> str:

@@ -64,6 +64,8 @@ class Imported:
         >>> Imported("predictions", "theirs.csv", training="SVM on the train split").stated
         'imported, training as stated: SVM on the train split'
         """
+        if self.training is None and self.trained_on:
+            return f"{_WORDS[self.kind]}, trained on {', '.join(self.trained_on)} as stated"
         if self.training is None:
             return f"{_WORDS[self.kind]}: {UNKNOWN}"
         return f"{_WORDS[self.kind]}, training as stated: {self.training}"
