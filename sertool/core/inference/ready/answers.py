@@ -29,7 +29,7 @@ def outputs_of(model: ReadyModel, inputs: Iterable[Any]) -> Iterator[NDArray[np.
     """Yield the outputs (C,) of each waveform or text in order; memory holds one part of them.
 
     Raises:
-        DataError: an output is not finite.
+        DataError: an output is not finite, or the model fails.
         SertoolError: the device has too little memory.
     """
     for part in _parts(inputs, model.facts.sample_rate):
@@ -40,6 +40,10 @@ def outputs_of(model: ReadyModel, inputs: Iterable[Any]) -> Iterator[NDArray[np.
                 f"{model.facts.name}: the inputs do not fit into the memory of the device",
                 hint="run the command again with --device cpu, or sertool judge with --batch-size 1",
             ) from error
+        except SertoolError:
+            raise
+        except Exception as error:  # of the model's own forward pass or tokenizer
+            raise DataError(f"{model.facts.name}: the model fails on an input ({error!s:.200})") from error
         if not np.isfinite(made).all():
             raise DataError(f"{model.facts.name}: gives values that are not finite; its weights are damaged")
         yield from made

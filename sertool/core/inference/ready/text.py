@@ -34,7 +34,9 @@ class TextModel:
         self._model = load_classifier(files, AutoModelForSequenceClassification, device)
         self._tokenizer = Tokenizer(files, "")
         self._padded = files.config["model_type"] in PADDED
-        self._most, self._largest = batch, BATCH_TOKENS[device.partition(":")[0]]
+        # A decoder finds the last token of each text by that of the padding; without one it takes a text at a time.
+        self._most = 1 if self._model.config.pad_token_id is None else batch
+        self._largest = BATCH_TOKENS[device.partition(":")[0]]
         limits = (self._tokenizer.longest, positions_of(self._model))
         longest = min((limit for limit in limits if limit and limit > 0), default=None)
         kind, classes, ranges = answers_of(files.name, files.config)

@@ -6,9 +6,13 @@ import re
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_ready import EMOTIONS, save_dimensional, save_speech_classifier, save_text_classifier
 
 from sertool.core.errors import DataError, UsageError
+from sertool.core.inference.ready.answers import outputs_of
+from sertool.core.inference.ready.facts import answers_of
 from sertool.core.inference.ready.opening import open_ready
 
 pytest.importorskip("transformers")
@@ -122,6 +126,43 @@ def test_a_long_recording_is_heard_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(convolutional, "PIECE_SECONDS", 4)
     monkeypatch.setattr(convolutional, "CONTEXT_SECONDS", 1)
     np.testing.assert_allclose(open_ready(str(folder)).outputs([waveform]), whole, atol=0.05)
+
+
+class Broken:
+    """A model that fails, or gives what is no number."""
+
+    def __init__(self, facts, made):
+        self.facts, self.made = facts, made
+
+    def outputs(self, inputs):
+        if self.made is None:
+            raise RuntimeError("index out of range")
+        return np.full((len(inputs), 4), self.made, np.float32)
+
+
+def test_a_model_that_fails_is_one_message(tmp_path):
+    facts = open_ready(str(save_text_classifier("bert", tmp_path / "model"))).facts
+    with pytest.raises(DataError, match=r"the model fails on an input \(index out of range\)"):
+        list(outputs_of(Broken(facts, None), ["a"]))
+    with pytest.raises(DataError, match="values that are not finite"):
+        list(outputs_of(Broken(facts, np.nan), ["a"]))
+    assert len(list(outputs_of(Broken(facts, 1.0), ["a"] * 200))) == 200
+
+
+SETTINGS = st.dictionaries(
+    st.sampled_from(["id2label", "problem_type"]),
+    st.none() | st.text(max_size=5) | st.dictionaries(st.text(max_size=3) | st.integers(), st.text(max_size=3)),
+)
+
+
+@given(SETTINGS)
+def test_any_settings_give_answers_or_one_message(settings):
+    try:
+        kind, names, ranges = answers_of("theirs", settings)
+    except DataError:
+        return
+    assert len(set(names)) == len(names) > 0
+    assert len(ranges) == (len(names) if kind == "scores" else 0)
 
 
 def refused(folder, error=DataError):
