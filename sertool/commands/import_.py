@@ -116,9 +116,9 @@ def _lines(run: "ImportedRun") -> list[str]:
         "scores": "scores",
     }[origin.imported.answers]
     split = "" if origin.imported.split == "all" else f" ({origin.imported.split})"
+    goal = names_of(own.classes) if own.kind == "scores" else f"{origin.task}: {names_of(own.classes)}"
     lines = [
-        f"{origin.run}: {what} for {plural(len(own.ids), 'utterance')} of {origin.dataset}{split}, "
-        f"{origin.task}: {names_of(own.classes)}",
+        f"{origin.run}: {what} for {plural(len(own.ids), 'utterance')} of {origin.dataset}{split}, {goal}",
         *(answers.subject.map_note.lines if answers.subject.map_note is not None else []),
         _training(origin.imported),
         *(f"note: {note}" for note in answers.notes),

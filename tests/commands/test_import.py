@@ -202,7 +202,7 @@ def test_reading_the_labels_is_logged_each_time():
     assert [(one["by"], one["use"], one["utterances"]) for one in entries] == [("sertool import", "decisions", 60)] * 2
 
 
-def test_validation_beside_test_gives_a_temperature():
+def test_validation_may_lie_beside_test_for_a_temperature():
     corpus = read_corpus(Path("data/TINY"))
     rows = [
         [one.id, one.split, *(3.0 * (name == one.labels["emotion"]) for name in CLASSES)]
@@ -215,7 +215,11 @@ def test_validation_beside_test_gives_a_temperature():
         imported(path, "both", "--split", split)
     run = next(iter(reported("both")["runs"]))
     assert set(run["sets"]) == {"test", "valid"}
-    assert "validation" in run["provenance"]["calibration"]
+    assert "24 validation utterances: too few" in run["provenance"]["calibration"]
+    imported(path, "both")  # which may come from another model than those for validation
+    [run] = reported("both")["runs"]
+    assert set(run["sets"]) == {"test"}
+    assert "no predictions on validation are stored" in run["provenance"]["calibration"]
 
 
 def test_a_map_is_told_everywhere():
@@ -276,3 +280,11 @@ def test_a_run_without_its_predictions_says_how_to_store_them():
     Path("ckpt/gone/predictions/test.safetensors").unlink()
     told = commands_run.refusal("compare", "tiny", "gone", code=1)
     assert "store its predictions again: sertool import" in told
+
+
+def test_predictions_may_come_from_standard_input():
+    result = commands_run.CliRunner().invoke(
+        commands_run.app, ["import", "-", "--corpus", "TINY", "--name", "piped"], input=Path("sklearn.csv").read_text()
+    )
+    assert result.exit_code == 0, result.output
+    assert read_set(Path("ckpt/piped"), "test").origin.imported.source == "standard input"

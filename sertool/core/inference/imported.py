@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 from sertool.core.corpora.agreement import tied_beside
 from sertool.core.corpora.targets import labels_of
 from sertool.core.errors import UsageError
+from sertool.core.files import artifacts
 from sertool.core.inference.label_facts import rater_ceilings, rater_votes, raw_scores, spoken_of
 from sertool.core.inference.subject import Subject
 from sertool.core.metrics.classification import METRICS, decide
 from sertool.core.recipe.load import resolved, validate
 from sertool.core.recipe.schema import Recipe
+from sertool.core.runs.ensemble_size import FILE as SIZE
 from sertool.core.runs.folder import log_reads
 from sertool.core.runs.imported import LABELS, Imported, read_imported, write_imported
-from sertool.core.runs.prediction_files import Origin, StoredSet, write_set
+from sertool.core.runs.prediction_files import FOLDER, Origin, StoredSet, write_set
 from sertool.core.runs.predictions import MemberScore, Predictions
+from sertool.core.runs.score_intervals import FILE as INTERVALS
+from sertool.core.runs.temperature import FILE as CALIBRATION
 from sertool.version import __version__
 
 RECIPE = "imported"
@@ -78,7 +82,8 @@ def store_imported(
 ) -> StoredSet:
     """Store answers for the judged utterances of a corpus as a run without training.
 
-    Reading the labels is noted in the run's log. A run of that kind in the folder is replaced.
+    Reading the labels is noted in the run's log. A run of that kind in the folder is replaced; predictions for
+    validation are stored beside those for test.
 
     Args:
         folder: folder of the run.
@@ -102,11 +107,21 @@ def store_imported(
     opened = subject.unsealed(reader, f"judged {facts.source}")
     # The mark goes first and the read is logged before a figure can be seen.
     write_imported(folder, facts)
+    if subject.set == "test":
+        _forget(folder)
     log_reads(folder, opened.seal)
     origin = _origin(name or folder.name, opened, facts)
     stored = StoredSet(origin, _predictions(opened, logits, facts), spoken_of(opened.corpus, rows))
     write_set(folder, stored)
     return stored
+
+
+def _forget(folder: Path) -> None:
+    """Remove all that belongs to earlier predictions, such as a temperature that was fitted on them; the log stays."""
+    stale = [folder / name for name in (CALIBRATION, INTERVALS, SIZE)]
+    for path in (*stale, *(folder / FOLDER).glob("*.safetensors")):
+        with artifacts.writing(path):
+            path.unlink(missing_ok=True)
 
 
 def _with(imported: Imported, **facts: Any) -> Imported:

@@ -18,7 +18,7 @@ from sertool.core.metrics.reliability import (
     risk_coverage,
 )
 from sertool.core.reports.calibration_row import CalibrationRow
-from sertool.core.reports.imported import NO_PROBABILITIES
+from sertool.core.reports.imported import NO_PROBABILITIES, NO_VALIDATION
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.ensemble_size import first_of_folds
 from sertool.core.runs.temperature import SHARES
@@ -56,7 +56,7 @@ def find_scaling(run: Loaded, k: int) -> Scaling:
     if found is None or not found.fits(names):
         if "valid" not in run.sets:
             nothing = f"neither a temperature of {members} nor predictions on validation are stored"
-            return Scaling(None, nothing if run.imported is None else "no predictions on validation were imported")
+            return Scaling(None, nothing if run.imported is None else NO_VALIDATION)
         stored = run.sets["valid"]
         valid, clusters = stored.predictions, clusters_of(stored.spoken)
         assert valid.targets is not None

@@ -9,6 +9,7 @@ from sertool.core.reports.load import Loaded
 from sertool.core.runs.imported import CORPUS, LABELS, UNKNOWN, Imported
 
 NO_PROBABILITIES = "labels alone were imported, and they have no probabilities"
+NO_VALIDATION = "no predictions on validation are stored beside these"
 UNKNOWN_TRAINING = f"{UNKNOWN}: the judged utterances, or their speakers, may have been in its training"
 
 

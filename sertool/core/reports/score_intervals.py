@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sertool.core.formatting import plural
 from sertool.core.metrics.clusters import clusters_of
 from sertool.core.metrics.conformal import LEVEL, Intervals, fit_intervals
+from sertool.core.reports.imported import NO_VALIDATION
 from sertool.core.reports.load import Loaded
 from sertool.core.runs.ensemble_size import first_of_folds
 
@@ -41,7 +42,7 @@ def find_intervals(run: Loaded, k: int) -> ScoreIntervals:
     if found is None or not found.fits(names) or found.names != run.main.predictions.classes:
         if "valid" not in run.sets:
             nothing = f"neither intervals of {members} nor predictions on validation are stored"
-            return ScoreIntervals(None, nothing)
+            return ScoreIntervals(None, nothing if run.imported is None else NO_VALIDATION)
         stored = run.sets["valid"]
         valid = stored.predictions
         assert valid.targets is not None
@@ -52,6 +53,6 @@ def find_intervals(run: Loaded, k: int) -> ScoreIntervals:
             names=valid.classes,
             clusters=clusters_of(stored.spoken),
         )
-        origin = f"fitted on validation for {members}"
+        origin = f"fitted on validation for {members}" if run.imported is None else "fitted on validation"
     note = f"intervals of {100 * found.level:g} %, {origin}" + f"; {found.note}" * bool(found.note)
     return ScoreIntervals(found, note)

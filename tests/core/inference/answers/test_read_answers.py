@@ -144,6 +144,29 @@ def test_the_decision_is_read_where_a_true_label_stands_beside_it(tmp_path):
     assert decided(one(tmp_path, table(["id", "label", "predicted"], rows))) == LABELS
 
 
+def test_what_predict_wrote_is_read(tmp_path):
+    header = ["id", "start", "end", "class", "probability", "calibrated", *(f"probability_{name}" for name in CLASSES)]
+    rows = [[f"wavs/{id_}.wav", "", "", "unsure", row.max(), "yes", *row] for id_, row in zip(IDS, SHARES, strict=True)]
+    found = one(tmp_path, table(header, rows))
+    assert np.allclose(probabilities(found.logits, "single"), SHARES, atol=1e-6)
+    header = ["id", "start", "end", "calibrated", "arousal", "arousal_low", "arousal_high"]
+    rows = [[id_, "", "", "no", 2.5, "", ""] for id_ in IDS]
+    assert one(tmp_path, table(header, rows), scored()).subject.task.classes == ("arousal",)
+
+
+def test_several_labels_are_read(tmp_path):
+    labels = {one.id: [int(place != row % 3) for place in range(3)] for row, one in enumerate(TINY.utterances)}
+    utterances = tuple(replace(one, labels={"emotion": labels[one.id]}) for one in TINY.utterances)
+    corpus = replace(TINY, utterances=utterances)
+    wanted = [labels[id_] for id_ in IDS]
+    bits = ["|".join(map(str, row)) for row in wanted]
+    names = ["|".join(name for name, there in zip(CLASSES, row, strict=True) if there) for row in wanted]
+    for answers in (bits, names):
+        assert decide(one(tmp_path, labelled(answers), corpus).logits, "multi").tolist() == wanted
+    found = one(tmp_path, of_shares(np.array(wanted) * 0.8 + 0.1), corpus)
+    assert np.allclose(probabilities(found.logits, "multi"), np.array(wanted) * 0.8 + 0.1, atol=1e-6)
+
+
 def test_a_label_that_contradicts_its_probabilities_is_told(tmp_path):
     rows = [[id_, *row, "sad"] for id_, row in zip(IDS, SHARES.tolist(), strict=True)]
     [note] = one(tmp_path, table(["id", *CLASSES, "class"], rows)).notes
