@@ -78,8 +78,8 @@ class SliceRow:
     """A part of the set, as the utterances of one speaker.
 
     Attributes:
-        kind: ``speaker``, ``gender``, ``words``, ``seconds``, ``modality`` or ``class``; of dialogues ``turn``,
-            ``speaker before`` and ``change``.
+        kind: ``corpus``, ``speaker``, ``gender``, ``words``, ``seconds``, ``modality`` or ``class``; of dialogues
+            ``turn``, ``speaker before`` and ``change``.
         name: name of the slice, as ``3 to 7 words``.
         size: number of utterances.
         clusters: number of clusters, as speakers, of which the interval is made.
@@ -88,6 +88,7 @@ class SliceRow:
         p: one-sided p-value that it is not below the rest, Holm-corrected over all slices of the set; None if it was
             too small to test.
         weak: True if it is significantly, and by more than 5 points, below the rest.
+        uar: UAR of a corpus that was joined with others; None for other slices.
     """
 
     kind: str
@@ -98,6 +99,7 @@ class SliceRow:
     difference: float
     p: float | None
     weak: bool
+    uar: Estimate | None = None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def _set_rows(run: RunReport, own: SetReport) -> Iterator[CsvRow]:
     for part in own.slices:
         named = base._replace(what="slice", name=f"{part.kind}: {part.name}", clusters=part.clusters)
         yield estimate(named, "accuracy", part.accuracy)
+        yield from estimates(named, {} if part.uar is None else {"uar": part.uar})
         rest = {"utterances": part.size, "accuracy to the rest": part.difference}
         rest |= {} if part.p is None else {"p": part.p}
         yield from values(named._replace(unit="", clusters=""), rest | {"weak": int(part.weak)})

@@ -14,6 +14,7 @@ from sertool.core.metrics.sentiment import score_estimates
 from sertool.core.recipe.schema import Expected, Recipe
 from sertool.core.reports.calibration import Scaling, calibration_row
 from sertool.core.reports.contents import ClassRow, MemberRow, MemberSpread, ReportUtterance, SetReport, Size
+from sertool.core.reports.corpus_figures import with_uar
 from sertool.core.reports.details import details_of
 from sertool.core.reports.load import Loaded
 from sertool.core.reports.slices import rightness, slice_rows
@@ -61,7 +62,7 @@ def set_report(run: Loaded, name: str, k: int, scaling: Scaling) -> SetReport:
         confusion=_confusion(own, decisions),
         baseline=_baseline(own, bool(scores)),
         calibration=calibration_row(logits, targets, own.kind, scaling, jackknife) if run.has_probabilities else None,
-        slices=slice_rows(stored, rightness(targets, decisions), jackknife),
+        slices=with_uar(slice_rows(stored, rightness(targets, decisions), jackknife), stored, decisions, jackknife),
         rows=_utterances(stored, k, temperature if run.has_probabilities else None),
         votes=votes_row(own, k, temperature, jackknife) if run.has_probabilities else None,
     )

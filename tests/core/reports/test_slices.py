@@ -1,12 +1,18 @@
 """Slices of a set: which there are, which are tested, and how seldom a clean one is called weak."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 from builders import CLASSES
 from stored_sets import changed, make_set, only, write_run
+from typer.testing import CliRunner
 
+from sertool.cli import app
 from sertool.core.metrics import Jackknife, clusters_of
+from sertool.core.metrics.classification import METRICS
+from sertool.core.metrics.intervals import uar_interval
 from sertool.core.reports.slices import slice_rows
 
 
@@ -43,6 +49,33 @@ def test_each_corpus_that_was_joined_is_a_part(tmp_path):
     assert [row.clusters for row in rows] == [5, 5]
     np.testing.assert_allclose([row.accuracy.value for row in rows], [right[mask].mean() for mask in inside.values()])
     assert all(row.p is not None for row in rows)
+    for row in rows:  # the UAR is that of a set of this corpus alone
+        mask = inside[row.name]
+        part = [test.predictions.targets[mask], test.predictions.logits.mean(0).argmax(-1)[mask]]
+        speakers = [one.speaker for one in np.array(spoken, object)[mask]]
+        alone = uar_interval(*part, 3, speakers)
+        assert row.uar.value == pytest.approx(METRICS["uar"](*part, 3))
+        assert (row.uar.low, row.uar.high) == pytest.approx((alone.low, alone.high))
+    assert all(row.uar is None for row in own.slices if row.kind != "corpus")
+
+
+def test_corpora_are_shown_on_a_terminal_in_html_and_in_csv(tmp_path, monkeypatch):
+    test = make_set("test")
+    names = ["A", "<b>B</b>"]
+    spoken = [replace(one, corpus=names[int(one.speaker.partition("-")[2]) % 2]) for one in test.spoken]
+    write_run(tmp_path / "ckpt/tiny", replace(test, spoken=tuple(spoken)))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["report", "--name", "tiny", "--html", "r.html", "--csv", "r.csv"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    table = result.stdout[result.stdout.index("by corpus") :].splitlines()
+    assert table[1].split() == ["corpus", "utterances", "speakers", "accuracy", "95", "%", "UAR", "95", "%"]
+    assert table[2].split()[:3] == ["<b>B</b>", "200", "5"]
+    page = Path("r.html").read_text()
+    line = page[page.index("UAR by corpus, %:") :].partition("</p>")[0]
+    assert "&lt;b&gt;B&lt;/b&gt;" in line
+    assert "<b>B</b>" not in page
+    assert "slice,corpus: A" in Path("r.csv").read_text()
 
 
 def test_parts_of_clean_sets_are_seldom_weak_however_much_speakers_differ():

@@ -17,6 +17,7 @@ from sertool.core.reports.contents import (
 from sertool.core.reports.linear_row import LinearRow
 from sertool.core.reports.probes import judged_metric, probed_title, second_metric
 from sertool.core.reports.text.blocks import Section, Table, without_empty
+from sertool.core.reports.text.corpus_sections import by_corpus
 from sertool.core.reports.text.dialogue_sections import in_dialogues
 from sertool.core.reports.text.score_sections import score_slice_table, score_tables, votes_table
 from sertool.core.reports.wording import (
@@ -76,6 +77,7 @@ def set_tables(run: RunReport, own: SetReport, *, full: bool) -> list[Table]:
         tables.append(Table(notes=tuple(_calibration(own.calibration))))
     tables += [_slices(own, full=full)] if own.slices else []
     tables += [score_slice_table(own, full=full)] if own.score_slices else []
+    tables += by_corpus(own)
     tables += [] if full else in_dialogues(own)  # files have all slices in one table
     tables += [_probes(own)] if own.probes else []
     tables = [without_empty(table) for table in tables]
