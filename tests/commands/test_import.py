@@ -225,7 +225,9 @@ def test_validation_may_lie_beside_test_for_a_temperature():
 def test_a_map_is_told_everywhere():
     shown = imported("sklearn.csv", "mapped", "--map", "polarity")
     assert "label map polarity: 2 classes: positive, negative" in shown
-    [run] = reported("mapped")["runs"]
+    report = reported("mapped")
+    [run] = report["runs"]
+    assert "label map polarity" in report["tasks"][0]["ours"][0]["note"]
     assert run["classes"] == ["positive", "negative"]
     assert "label map polarity" in run["provenance"]["label map"]
     assert run["imported"]["map"]["classes"] == ["positive", "negative"]

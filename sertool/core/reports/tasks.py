@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 
+from sertool.core.formatting import plural
 from sertool.core.metrics import Difference, Estimate, Jackknife, decision_differences
 from sertool.core.metrics.scores import score_differences
 from sertool.core.recipe.differences import INPUT, differences
@@ -75,7 +76,7 @@ def _our_row(run: Reported) -> OurRow:
     report, test = run.report, run.report.sets["test"]
     folds = f"{report.folds} folds" if report.folds > 1 else ""
     stated = report.imported.stated if report.imported is not None else ""
-    notes = [stated, report.caveats, folds, note(run.loaded, run.choice)]
+    notes = [stated, report.caveats, folds, _label_map(run), note(run.loaded, run.choice)]
     return OurRow(
         run=report.name,
         recipe=report.recipe,
@@ -90,6 +91,16 @@ def _our_row(run: Reported) -> OurRow:
         warning="; ".join(one.text for one in report.findings if one.kind == "speakers-unknown"),
         baseline=test.baseline,
     )
+
+
+def _label_map(run: Reported) -> str:
+    """Name the label map through which labels were read, and how many utterances fell out; empty without one."""
+    origin = run.loaded.origin
+    facts = origin.map if origin.imported is None else origin.imported.map
+    if facts is None:
+        return ""
+    fell = sum(facts["fell_out"].values())
+    return f"label map {facts['map']}" + f", {plural(fell, 'utterance')} of other classes fell out" * bool(fell)
 
 
 def _differ_in_protocol(paper: Reported, honest: Reported) -> bool:

@@ -60,11 +60,13 @@ class Known:
         is_class: function that tells whether a name is one of a class.
         scores: names of scores.
         tasks: names of tasks of classes.
+        classes: names of classes, for messages.
     """
 
     is_class: Callable[[str], bool]
     scores: Sequence[str]
     tasks: Sequence[str]
+    classes: Sequence[str] = ()
 
 
 def id_column(table: AnswerTable) -> str:
@@ -111,9 +113,14 @@ def answered(table: AnswerTable, known: Known) -> list[Answered]:
             raise DataError(
                 f"{table.path}: no column holds answers{whose}, expected {_NONE} "
                 f"(columns: {first_few(table.names, 20)})",
-                hint="--columns label=COLUMN, or CLASS=COLUMN for each class, says which columns hold them",
+                hint="--columns label=COLUMN, or CLASS=COLUMN for each class, says which columns hold them; classes of "
+                "other names than the corpus has need --map, or columns named prob_CLASS" + _classes(known),
             )
     return [own for _, own in found if own is not None]
+
+
+def _classes(known: Known) -> str:
+    return f". The corpus has {first_few(known.classes, 20)}" if known.classes else ""
 
 
 def _is_answer(name: str, known: Known) -> bool:

@@ -10,7 +10,7 @@ from sertool.core.errors import DataError, did_you_mean
 from sertool.core.formatting import first_few, plural
 from sertool.core.inference.answers.columns import SET, SPLIT, id_column, named
 from sertool.core.inference.answers.table import AnswerTable
-from sertool.core.inference.subject import Subject
+from sertool.core.inference.subject import ALL, Subject
 from sertool.core.prepare.split_names import read_splits
 
 SHOWN = 5  # ids in a message
@@ -48,9 +48,10 @@ def rows_of(table: AnswerTable, subject: Subject, notes: list[str]) -> list[list
         )
     others = len(found) - len(subject.rows)
     if others:
+        where = "" if subject.split == ALL else f"in another split than {subject.split} (--split all judges all), or "
+        verb = "is" if others == 1 else "are"
         notes.append(
-            f"{plural(others, 'utterance')} of the file {'is' if others == 1 else 'are'} not judged: in another split "
-            f"than {subject.split}, or without a label among the classes"
+            f"{plural(others, 'utterance')} of the file {verb} not judged: {where}without a label among the classes"
         )
     return [found[place] for place in subject.rows]
 

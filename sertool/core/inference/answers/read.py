@@ -94,7 +94,7 @@ def _known(judged: JudgedCorpus, task: str | None, label_map: ClassMap | None) -
             return label_map.model_class(name) is not None or compared(name) in label_map.dropped
         return compared(name) in names
 
-    return Known(is_class, judged.scores, tasks or ([""] if label_map is not None else ()))
+    return Known(is_class, judged.scores, tasks or ([""] if label_map is not None else ()), classes)
 
 
 def _task_of(
