@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sertool.core.corpora.corpus import Corpus, Utterance
-from sertool.core.errors import UsageError
+from sertool.core.errors import DataError, UsageError
 from sertool.core.formatting import names_of
 
 USUAL = (-3.0, 3.0)  # scale of scores without a range of their own
@@ -26,11 +26,19 @@ class JoinedTasks:
     places: Sequence[Mapping[str, Sequence[int]]]
 
     def relabelled(self, utterance: Utterance, corpus: int) -> Utterance:
-        """Return an utterance of the corpus of that number with the labels of the joined one."""
+        """Return an utterance of the corpus of that number with the labels of the joined one.
+
+        Raises:
+            DataError: a label has another form than those of its task.
+        """
         places = self.places[corpus]
-        moved = {
-            task: [raw[place] for place in places[task]] for task, raw in utterance.labels.items() if task in places
-        }
+        moved = {}
+        for task, raw in utterance.labels.items():
+            if task not in places:
+                continue
+            if not isinstance(raw, list) or len(raw) != len(places[task]):
+                raise DataError(f"utterance {utterance.id!r}: {task} is no list of {len(places[task])} numbers")
+            moved[task] = [raw[place] for place in places[task]]
         return replace(utterance, labels={**utterance.labels, **moved}) if moved else utterance
 
 

@@ -137,6 +137,10 @@ def test_several_classes_at_once_are_reordered_and_must_be_the_same():
     joined = join(multi("A", "happy", "sad"), multi("B", "sad", "happy")).corpus
     assert joined.classes["emotion"] == ("happy", "sad")
     assert {(one.corpus, tuple(one.labels["emotion"])) for one in joined.utterances} == {("A", (1, 0)), ("B", (0, 1))}
+    damaged = multi("B", "sad", "happy")
+    short = tuple(replace(one, labels={"emotion": [1]}) for one in damaged.utterances)
+    with pytest.raises(DataError, match="utterance 'B/train0': emotion is no list of 2 numbers"):
+        join(multi("A", "happy", "sad"), replace(damaged, utterances=short))
     with pytest.raises(UsageError, match=r"must be the same in all corpora: happy, sad \(A\); happy \(B\)"):
         join(multi("A", "happy", "sad"), multi("B", "happy"))
     with pytest.raises(
