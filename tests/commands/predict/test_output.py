@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from tones import (
     CLASSES,
+    own_model,
     predict,
     refusal,
     written,
@@ -39,6 +40,16 @@ def test_one_recording_and_its_words(here):
         "note: uncalibrated: no temperature was fitted for these 2 members; sertool ensemble --name tones fits one, "
         "if there is validation to fit it on\n"
     )
+
+
+def test_a_model_that_standardises_by_corpus_takes_all_of_its_training_and_says_so(here):
+    before = written("00.wav", "01.wav")
+    recipe = own_model(here) / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("standardize: corpus", "standardize: each-corpus"))
+    said = predict("00.wav", "01.wav", name="mine").stderr
+    assert "note: all 2: standardised by the recordings of all corpora of the training together" in said
+    after = sertool.load("mine", output="ckpt").predict(["00.wav", "01.wav"])
+    assert [list(own.logits) for own in after] == [own["logits"] for own in before]
 
 
 def test_many_recordings_are_a_table(here):
