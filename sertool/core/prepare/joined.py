@@ -220,10 +220,12 @@ def _warnings(parts: Sequence[Part], joined: Corpus) -> Iterator[str]:
         if alike := likely_spellings(classes, classes=True):
             shown = first_few(" and ".join(map(repr, own)) for own in alike)
             yield f"{task}: {shown} count as different classes; --map brings them under one name (docs/cross.md)"
-        for part in parts:
-            lacking = [name for name in classes if name not in part.corpus.classes.get(task, ())]
-            if lacking:
-                yield f"{task}: {part.corpus.name} has no {names_of(lacking)}"
+        for corpus in (part.corpus for part in parts):
+            lacking = [name for name in classes if name not in corpus.classes.get(task, ())]
+            if task not in corpus.classes:
+                yield f"{task}: {corpus.name} has no labels of this task"
+            elif lacking:
+                yield f"{task}: {corpus.name} has no {names_of(lacking)}"
     if joined.frontend is None and not joined.texts_alone:
         yield "what made the frames of these corpora is not known; joining them takes them for those of one frontend"
     yield from _repeated(parts)

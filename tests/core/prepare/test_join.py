@@ -163,7 +163,9 @@ def test_scores_need_one_range():
         with pytest.raises(UsageError, match=f"goes from 1 to 5 in A, and from {said}"):
             join(scored("A", ranges=ranges), scored("B", ranges=other))
     # A task that only one corpus has is one of the joined corpus, too.
-    assert join(scored("A", ranges=ranges), named("B")).corpus.ranges == ranges
+    mixed = join(scored("A", ranges=ranges), named("B"))
+    assert mixed.corpus.ranges == ranges
+    assert "emotion: A has no labels of this task" in mixed.warnings
 
 
 OTHER_RATE = {"frontend": {**LOG_MEL, "sample_rate": 8000}}
