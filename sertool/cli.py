@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from sertool.commands import (
     bench,
     compare,
+    cross,
     demo,
     doctor,
     ensemble,
@@ -140,6 +141,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_.import_,
     "report": report.report,
     "compare": compare.compare,
+    "cross": cross.cross,
     "export": export.export,
     "bench": bench.bench,
 }

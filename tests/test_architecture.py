@@ -40,6 +40,9 @@ ROOMS = {
     ),
     "bench": "errors formatting metrics files compute recipe corpora models training runs inference",
     "reports": "errors formatting command_line metrics files recipe features corpora prepare doctor training runs",
+    "cross": (
+        "errors formatting command_line metrics files compute recipe corpora prepare training runs inference reports"
+    ),
     "export": "errors formatting metrics files compute recipe features corpora models training runs inference",
 }
 # All of a room, but for the modules behind the dash.

@@ -41,6 +41,10 @@ EXAMPLES = {
         "sertool compare calls calls-audio",
         "sertool compare calls calls-audio --split valid --csv flips.csv",
     ),
+    "cross": (
+        "sertool cross data/EMODB data/CALLS --recipe custom --map four",
+        "sertool cross A B C --recipe custom --leave-one-out --csv matrix.csv",
+    ),
     "export": (
         "sertool export --name calls --out bundle",
         "sertool export --name calls --out bundle --with-frontend --int8",

@@ -24,6 +24,7 @@ COMMANDS = [
     "import",
     "report",
     "compare",
+    "cross",
     "export",
     "bench",
     "recipes",

@@ -72,6 +72,7 @@ def results() -> list[dict]:
         written("report", "--name", "tiny"),
         written("import", "answers.csv", "--corpus", "TINY", "--name", "theirs"),
         written("compare", "tiny", "other"),
+        written("cross", "TINY", "OTHER", "--recipe", "tiny.yaml", "--runs", "1", *ON_CPU),
         written("export", "--name", "tiny", "--out", "bundle"),
         written("bench", "--recipe", "tiny.yaml", *measured, *ON_CPU),
     ]

@@ -1,0 +1,92 @@
+r"""A matrix as a table for a paper, with booktabs rules, as those of a report: see ``reports/latex.py``."""
+
+from sertool.core.cross.contents import NO_INTERVAL, NOT_SHOWN, Cell, Matrix
+from sertool.core.cross.terminal import ALL_OTHERS, ELSEWHERE, headings
+from sertool.core.formatting import file_name, printable
+from sertool.core.reports.latex import WIDE, in_latex
+from sertool.core.reports.wording import NONE, capitalised, change, figure, interval, is_share
+
+
+def latex_table(matrix: Matrix) -> str:
+    """Return the matrix as a float: each figure with its interval and its drop, the diagonal in bold."""
+    names, metric = matrix.names, matrix.metric
+    environment = "table*" if len(names) + 2 > WIDE else "table"
+    head = " & ".join(in_latex(one) for one in ("trained on", *names, ELSEWHERE))
+    rows = []
+    for row in matrix.rows:
+        figures = [_figure(cell, matrix) for cell in row.cells]
+        rows.append(_line([in_latex(row.trained_on), *figures, in_latex(figure(row.elsewhere, metric))]))
+        rows += _below(row.cells, matrix)
+    if matrix.left_out:
+        rows.append(r"\midrule")
+        figures = [_figure(cell, matrix) for cell in matrix.left_out]
+        rows.append(_line([ALL_OTHERS, *figures, ""]))
+        rows += _below(matrix.left_out, matrix)
+    rows.append(r"\midrule")
+    rows.append(_line(["same answer", *(in_latex(figure(one, metric)) for one in matrix.constant), ""]))
+    rows.append(_line(["utterances", *(in_latex(f"{one.utterances:,}") for one in matrix.diagonal), ""]))
+    lines = [
+        *([f"% {printable(matrix.command)}"] if matrix.command else []),
+        rf"\begin{{{environment}}}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{in_latex(_caption(matrix))}.}}",
+        rf"\label{{tab:{file_name(matrix.setting.name)}}}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * (len(names) + 1)}@{{}}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\end{{{environment}}}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _caption(matrix: Matrix) -> str:
+    parts = [
+        *headings(matrix),
+        "below each figure its 95 % interval and the drop from the diagonal with its paired interval"
+        + (" in points" if is_share(matrix.metric) else ""),
+        f"* a drop that is shown after Holm's correction over {matrix.tests} cells",
+        *matrix.notes,
+        *([f"made on {matrix.made}"] if matrix.made else []),
+    ]
+    return capitalised("; ".join(parts))
+
+
+def _figure(cell: Cell, matrix: Matrix) -> str:
+    written = in_latex(figure(cell.figure.value, matrix.metric))
+    return written if cell.drop is not None else rf"\textbf{{{written}}}"
+
+
+def _below(cells: tuple[Cell, ...], matrix: Matrix) -> list[str]:
+    """Return the lines below the figures: intervals, and drops with theirs."""
+    metric = matrix.metric
+    intervals = [_small(interval(cell.figure, metric).replace(" - ", "–")) for cell in cells]
+    drops, falls = [], []
+    for cell in cells:
+        if cell.drop is None:
+            drops.append("")
+            falls.append("")
+            continue
+        own = cell.drop.difference
+        star = "" if cell.drop.verdict in (NOT_SHOWN, NO_INTERVAL) else "*"
+        drops.append(_small(change(own.value, metric, 1) + star))
+        ends = NONE
+        if own.low is not None and own.high is not None:
+            digits = 1 if is_share(metric) else 3
+            factor = 100 if is_share(metric) else 1
+            ends = f"{factor * own.low:.{digits}f} to {factor * own.high:.{digits}f}"
+        falls.append(_small(ends))
+    return [_line(["", *cells_, ""]) for cells_ in (intervals, drops, falls)]
+
+
+def _small(text: str) -> str:
+    if text == NONE:
+        return r"{\scriptsize --}"
+    return rf"{{\scriptsize {in_latex(text).replace('{-}', '$-$')}}}"
+
+
+def _line(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"
