@@ -20,7 +20,7 @@ from sertool.core.recipe.load import resolved, validate
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.ensemble_size import FILE as SIZE
 from sertool.core.runs.folder import log_reads
-from sertool.core.runs.imported import LABELS, Imported, read_imported, write_imported
+from sertool.core.runs.imported import FILE, LABELS, Imported, write_imported
 from sertool.core.runs.prediction_files import FOLDER, Origin, StoredSet, write_set
 from sertool.core.runs.predictions import MemberScore, Predictions
 from sertool.core.runs.score_intervals import FILE as INTERVALS
@@ -60,13 +60,12 @@ def check_free(folder: Path) -> None:
 
     Raises:
         UsageError: the folder holds a trained run, or other files; it is left as it is.
-        DataError: its facts are damaged.
     """
-    if not folder.exists() or (folder.is_dir() and read_imported(folder) is not None):
-        return
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
     trained = any(folder.glob("run-*")) or (folder / "recipe.yaml").is_file()
+    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    # A damaged file marks such a run, too: importing again is how it is mended.
+    if not trained and (empty or (folder / FILE).is_file()):
+        return
     what = "a run that was trained" if trained else "other files"
     raise UsageError(f"{folder}: holds {what}, which is not replaced", hint="--name gives the predictions another name")
 

@@ -118,15 +118,20 @@ class JudgedCorpus:
     @property
     def class_tasks(self) -> list[str]:
         """Names of its tasks of classes."""
-        classes = list(self.corpus.classes)
-        if self.reader != "corpus":
-            classes += [name for name, _ in LAYOUTS[self.reader].tasks if name not in self.scores]
-        return list(dict.fromkeys(classes))
+        return list(self.classes)
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Names of the classes of each of its tasks of classes."""
+        if self.reader == "corpus":
+            return dict(self.corpus.classes)
+        tasks = LAYOUTS[self.reader].tasks.items()
+        return {name: task.classes for (name, number), task in tasks if number is None}
 
     @property
     def scores(self) -> list[str]:
-        """Names of its scores."""
-        return list(ranges_in(self.corpus))
+        """Names of its scores; the labels of pickles that are class numbers are none."""
+        return [name for name in ranges_in(self.corpus) if name not in self.classes]
 
 
 def open_judged(folder: Path) -> JudgedCorpus:
@@ -171,12 +176,17 @@ def subject_of(
 
 
 def reader_of(folder: Path) -> str:
-    """Return the reader of a folder: ``corpus``, or that of the pickles of a published data set that lie in it."""
-    if not is_corpus(folder) and folder.is_dir():
-        for name, layout in LAYOUTS.items():
-            if layout.sources(folder):
-                return name
-    return "corpus"
+    """Return the reader of a folder: ``corpus``, or that of the pickles of a published data set that lie in it.
+
+    The files of the data sets have some names in common. The one that has the folder's name is meant, or else the one
+    of which most files are there.
+    """
+    if is_corpus(folder) or not folder.is_dir():
+        return "corpus"
+    name = folder.resolve().name.casefold()
+    there = {key: len(layout.sources(folder)) for key, layout in LAYOUTS.items()}
+    best = max(there, key=lambda key: (there[key] > 0 and key == name, there[key]))
+    return best if there[best] else "corpus"
 
 
 def _usual_task(judged: JudgedCorpus, *, by_scores: bool = False) -> str:

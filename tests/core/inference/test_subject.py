@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import CLASSES, make_corpus
+from pickled_splits import write_split
 
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.corpus_files import write_corpus
 from sertool.core.corpora.label_maps import load_label_map
 from sertool.core.errors import DataError, UsageError
 from sertool.core.inference.imported import check_free, logits_of_labels, logits_of_probabilities, store_imported
-from sertool.core.inference.subject import open_subject
+from sertool.core.inference.subject import open_judged, open_subject, subject_of
 from sertool.core.metrics.calibration import probabilities
 from sertool.core.runs.imported import Imported, read_imported, refuse_imported
 from sertool.core.runs.prediction_files import read_set
@@ -148,3 +149,29 @@ def test_labels_are_judged_through_a_map(tmp_path):
     stored = store_imported(tmp_path / "theirs", subject, np.zeros((len(subject.rows), 2), np.float32), THEIRS)
     assert read_set(tmp_path / "theirs", "test").origin.imported == stored.origin.imported
     assert stored.origin.imported.map["classes"] == ["positive", "negative"]
+
+
+def test_a_damaged_run_without_training_can_be_imported_again(tmp_path):
+    subject = open_subject(written(tmp_path / "A"))
+    logits = np.zeros((12, 3), np.float32)
+    store_imported(tmp_path / "theirs", subject, logits, THEIRS)
+    (tmp_path / "theirs" / "imported.json").write_text("{")
+    with pytest.raises(DataError, match=r"imported\.json"):
+        read_imported(tmp_path / "theirs")
+    store_imported(tmp_path / "theirs", subject, logits, THEIRS)
+    assert read_imported(tmp_path / "theirs") == THEIRS
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds other files, which is not replaced"):
+        check_free(tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["VGAF", "somewhere"])
+def test_pickles_of_a_published_data_set_are_judged(tmp_path, name):
+    judged = open_judged(write_split(tmp_path / name))
+    assert (judged.reader, judged.class_tasks, judged.scores) == ("vgaf", ["emotion"], [])
+    subject = subject_of(judged)
+    assert subject.task.classes == ("positive", "neutral", "negative")
+    assert (subject.split, subject.ids) == ("all", ("v_1", "v_2"))
+    stored = store_imported(tmp_path / "theirs", subject, np.eye(3, dtype=np.float32)[:2], THEIRS)
+    assert stored.predictions.targets.tolist() == [0, 2]

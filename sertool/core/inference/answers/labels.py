@@ -59,7 +59,8 @@ def read_decisions(
                 made[place, found] = 1
             elif own:
                 near = did_you_mean(str(own), list(classes))
-                findings.add(f"label {cut(str(own), _LONGEST)!r} is none of {', '.join(classes)}{near}", numbers[place])
+                example = f"{cut(str(own), _LONGEST)!r}{near}"
+                findings.add(f"the label is none of {', '.join(classes)}", numbers[place], example)
             else:
                 findings.add("label is empty", numbers[place])
     return made if several else np.asarray(made.argmax(1), np.int64)

@@ -86,7 +86,7 @@ def _known(judged: JudgedCorpus, task: str | None, label_map: ClassMap | None) -
         classes, tasks = list(own.classes), [own.name]
     else:
         tasks = [task] if task is not None else judged.class_tasks
-        classes = [name for one in tasks for name in judged.corpus.classes.get(one, ())]
+        classes = [name for one in tasks for name in judged.classes.get(one, ())]
     names = set(map(compared, classes))
 
     def is_class(name: str) -> bool:
@@ -112,7 +112,7 @@ def _task_of(
         last = compared(first.columns[""].rpartition(":")[2])
         return names.get(last)
     own = set(map(compared, first.columns))
-    fitting = [name for name in judged.class_tasks if own <= set(map(compared, judged.corpus.classes.get(name, ())))]
+    fitting = [name for name in judged.class_tasks if own <= set(map(compared, judged.classes[name]))]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -252,7 +252,9 @@ def test_a_map_adds_up_probabilities_and_leaves_others_out(tmp_path):
 def test_a_map_keeps_classes_that_labels_alone_never_name(tmp_path):
     found = one(tmp_path, labelled(["joy"] * 12), label_map=MAP)
     assert found.subject.task.classes == ("negative", "positive")
-    assert "label 'calm' is none of negative, positive" in refused(tmp_path, labelled(["calm"] * 12), label_map=MAP)
+    assert "the label is none of negative, positive: 'calm'" in refused(
+        tmp_path, labelled(["calm"] * 12), label_map=MAP
+    )
 
 
 @pytest.mark.parametrize(
@@ -271,7 +273,7 @@ def test_a_map_keeps_classes_that_labels_alone_never_name(tmp_path):
         (labelled(["sad", *LABELS[1:]], ["", *IDS[1:]]), "1 row without an id: 2"),
         (
             labelled(["sadd", *LABELS[1:]]),
-            "row 2: label 'sadd' is none of angry, happy, sad, did you mean 'sad'? | --map",
+            "row 2: the label is none of angry, happy, sad: 'sadd', did you mean 'sad'? | --map",
         ),
         (labelled(["", *LABELS[1:]]), "row 2: label is empty"),
         (of_shares(SHARES * 0.8), "the probabilities do not add up to 1"),
