@@ -47,6 +47,10 @@ LatexOption = Annotated[
     Path | None, option("--latex", "Write the matrix as a LaTeX table to this file.", "FILE", dir_okay=False)
 ]
 
+HtmlOption = Annotated[
+    Path | None, option("--html", "Write the matrix as an HTML page to this file.", "FILE", dir_okay=False)
+]
+
 
 def cross(
     corpora: CorporaArgument,
@@ -70,6 +74,7 @@ def cross(
     csv: CsvOption = None,
     raw_csv: options.RawCsv = False,
     latex: LatexOption = None,
+    html: HtmlOption = None,
     json: options.Json = None,
 ) -> None:
     """Train on each of several corpora and judge on all of them.
@@ -87,7 +92,9 @@ def cross(
     if devices is not None and device == "cpu":
         raise UsageError(f"--devices {devices}: --device cpu uses no GPU; give only one of them")
     check_name("--output", output)
-    files = Outputs({"--csv": csv, "--latex": latex, "--json": json}, [output / folder_name(name), *sources(recipe)])
+    files = Outputs(
+        {"--csv": csv, "--latex": latex, "--html": html, "--json": json}, [output / folder_name(name), *sources(recipe)]
+    )
     changes = set_ or []
     crossing = plan_crossing(
         corpora, recipe, changes, label_map, data=data, output=output, name=name, leave_one_out=leave_one_out
@@ -102,16 +109,17 @@ def cross(
             say_kernels(talk, chosen.device)
         _train(talk, crossing, chosen_seeds, group_size, chosen, where, processes=launcher == "local")
     matrix = _judge(talk, crossing, choose(device, "fp32"))
-    _finish(replace(matrix, command=_command(crossing, corpora, recipe, label_map, output)), files, raw_csv=raw_csv)
+    words = [*corpora, "--recipe", recipe, *(["--map", label_map] if label_map is not None else [])]
+    words += ["--members", str(members)] if members is not None else ["--seeds", seeds] if seeds is not None else []
+    _finish(replace(matrix, command=_command(crossing, words, output)), files, raw_csv=raw_csv)
 
 
-def _command(crossing: "Crossing", corpora: list[str], recipe: str, label_map: str | None, output: Path) -> str:
-    """Return the command that makes the matrix again."""
+def _command(crossing: "Crossing", words: list[str], output: Path) -> str:
+    """Return the command that makes the matrix again; ``words`` are what its setting does not hold."""
     from sertool.core.command_line import command_line
 
     setting = crossing.setting
-    words = [*corpora, "--recipe", recipe, *(["--map", label_map] if label_map is not None else [])]
-    words += [word for one in setting.changes for word in ("--set", one)]
+    words = [*words, *(word for one in setting.changes for word in ("--set", one))]
     words += ["--leave-one-out"] * setting.leave_one_out + ["--name", setting.name]
     return command_line("cross", *words, data=crossing.data, output=output)
 
@@ -126,6 +134,10 @@ def _finish(matrix: "Matrix", files: Outputs, *, raw_csv: bool) -> None:
     matrix = replace(matrix, made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
     files.write("--csv", csv_text(matrix_rows(matrix), raw=raw_csv))
     files.write("--latex", latex_table(matrix))
+    if "--html" in files:
+        from sertool.core.cross.page import render  # the templates' engine, needed by nothing else
+
+        files.write("--html", render(matrix))
     files.write_json("--json", "cross", to_json(matrix))
     # In a pipe or a file nothing is divided.
     width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None

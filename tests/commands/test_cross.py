@@ -31,7 +31,7 @@ def there(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_corpora(folder)
-        done = run("cross", *ALL, "--csv", "m.csv", "--latex", "m.tex", "--json", "m.json")
+        done = run("cross", *ALL, "--csv", "m.csv", "--latex", "m.tex", "--html", "m.html", "--json", "m.json")
         assert done.exit_code == 0, done.output
         (folder / "shown.txt").write_text(done.stdout)
     return folder
@@ -60,6 +60,7 @@ def test_every_model_is_judged_on_every_corpus(work):
     assert [row["trained_on"] for row in rows[9:]] == ["GERMAN+C", "A+C", "A+GERMAN"]
     table = json.loads(Path("m.json").read_text())
     assert table["rows"][0]["cells"][1]["figure"]["value"] == float(rows[1]["value"])
+    assert "all others" in Path("m.html").read_text(encoding="utf-8")
     assert Path("m.tex").read_text().startswith("% sertool cross A GERMAN C --recipe tiny.yaml --map four")
 
 
@@ -149,6 +150,14 @@ def test_what_cannot_be_one_matrix_is_one_message_before_any_training(work, argu
     assert result.exit_code in (1, 2), result.output
     assert message in refusal("cross", *arguments, code=result.exit_code)
     assert contents(work / "ckpt") == before
+
+
+def test_only_joined_corpora_are_balanced(work):
+    short = ("--set", "training.balance=corpus", "--runs", "1", "--name", "even")
+    done = run("cross", *ALL, *short)
+    assert done.exit_code == 0, done.output
+    assert "balance: corpus" not in Path("ckpt/even/A/recipe.yaml").read_text()
+    assert "balance: corpus" in Path("ckpt/even/A+C/recipe.yaml").read_text()
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, open_experiment
 
 TEST = "test"
+_ALONE = ("training.balance=none",)  # a single corpus has nothing to balance
 _EXAMPLE = "sertool cross A B --recipe custom names two corpora, below --data or as paths"
 
 
@@ -134,7 +135,12 @@ def plan_crossing(
             hint="leave it out, or give three corpora",
         )
     mapped = [*changes, *([f"dataset.map={json.dumps(label_map)}"] if label_map is not None else [])]
-    recipes = {key: load(recipe, [*mapped, _path(path)]) for key, (path, _) in folders.items()}
+    alone = (
+        [*mapped, *_ALONE]
+        if leave_one_out and load(recipe, mapped, users_path="A").training.balance != "none"
+        else mapped
+    )
+    recipes = {key: load(recipe, [*alone, _path(path)]) for key, (path, _) in folders.items()}
     first = next(iter(recipes.values()))
     found = {key: _open(recipes[key], folders[key][0], data, key) for key in folders}
     check_together(list(found.values()))

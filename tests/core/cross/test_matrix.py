@@ -16,6 +16,7 @@ from sertool.core.cross.contents import FALLS, NO_INTERVAL, NOT_SHOWN, Matrix
 from sertool.core.cross.data_files import HEADER, matrix_rows, to_json
 from sertool.core.cross.latex import latex_table
 from sertool.core.cross.matrix import build_matrix, restricted
+from sertool.core.cross.page import render, shade
 from sertool.core.cross.terminal import show
 from sertool.core.errors import DataError
 from sertool.core.files.csv_text import csv_text
@@ -195,3 +196,15 @@ def test_the_latex_table_is_whole(tmp_path):
     assert text.count(r"\textbf{") == 2
     assert r"my\_map.yaml" in text
     assert text.startswith("% sertool cross A B\n")
+
+
+def test_the_page_is_whole_escaped_and_shaded(tmp_path):
+    matrix = replace(two(tmp_path, name="<b>x"), command="sertool cross A B", notes=("A: <script>",))
+    page = render(matrix)
+    assert page.count("<td") == 2 * 3 + 2 * 3
+    assert page.count('class="own"') == 2
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>x" not in page
+    assert "default-src 'none'; style-src 'sha256-" in page.replace("&#39;", "'")
+    assert shade(cell(matrix, "A", "A"), matrix) > shade(cell(matrix, "A", "B"), matrix) == 0
