@@ -135,12 +135,7 @@ def plan_crossing(
             hint="leave it out, or give three corpora",
         )
     mapped = [*changes, *([f"dataset.map={json.dumps(label_map)}"] if label_map is not None else [])]
-    alone = (
-        [*mapped, *_ALONE]
-        if leave_one_out and load(recipe, mapped, users_path="A").training.balance != "none"
-        else mapped
-    )
-    recipes = {key: load(recipe, [*alone, _path(path)]) for key, (path, _) in folders.items()}
+    recipes = _recipes(recipe, mapped, folders, leave_one_out=leave_one_out)
     first = next(iter(recipes.values()))
     found = {key: _open(recipes[key], folders[key][0], data, key) for key in folders}
     check_together(list(found.values()))
@@ -185,6 +180,15 @@ def _folders(given: Sequence[str], data: Path) -> dict[str, tuple[str, Path]]:
                 )
         folders[name] = path, folder
     return folders
+
+
+def _recipes(
+    recipe: str, changes: Sequence[str], folders: dict[str, tuple[str, Path]], *, leave_one_out: bool
+) -> dict[str, Recipe]:
+    """Return the recipe that trains on each corpus, by its name; only joined corpora are balanced."""
+    if leave_one_out and load(recipe, list(changes), users_path="A").training.balance != "none":
+        changes = [*changes, *_ALONE]
+    return {key: load(recipe, [*changes, _path(path)]) for key, (path, _) in folders.items()}
 
 
 def _path(path: str) -> str:
