@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from sertool.commands import _options as options
+from sertool.commands._against import open_against, with_against
 from sertool.commands._agreement import agreement_line, agreement_lines
 from sertool.commands._kernels import compare_kernels, kernel_state
 from sertool.commands._options import option
@@ -33,6 +34,12 @@ def doctor(
         option("--recipe", "Recipe the corpus is for. Default: by the folder's name.", "NAME|FILE"),
     ] = None,
     set_: options.Set = None,
+    against: Annotated[
+        Path | None,
+        option(
+            "--against", "Find utterances of the corpus in another corpus, or in what a run was trained on.", "DIR|RUN"
+        ),
+    ] = None,
     device: Annotated[bool, option("--device", "Compare the GPU's kernels with plain operations instead.")] = False,
     json: options.Json = None,
 ) -> None:
@@ -40,16 +47,22 @@ def doctor(
 
     Compares a corpus with the published counts and looks for what distorts results, such as speakers shared between
     splits, duplicates, or silent recordings. Without --data and --recipe, shows versions, devices and memory.
+    With --against, looks for its utterances in another corpus or in a run's training, by sound, transcript and speaker.
     Exit code 1 if the corpus has an error. With --device, exit code 1 if a kernel is left out on the GPU.
     """
     from sertool.core.errors import UsageError
 
     files = Outputs({"--json": json})
     if device:
-        if data is not None or recipe is not None or set_:
-            raise UsageError("--device compares kernels: it takes no --data, --recipe or --set")
+        if data is not None or recipe is not None or set_ or against is not None:
+            raise UsageError("--device compares kernels: it takes no --data, --recipe, --against or --set")
         compare_kernels(files)
         return
+    if against is not None and data is None and recipe is None:
+        raise UsageError(
+            "--against compares a corpus, and none is given",
+            hint=f"sertool doctor --data data/NAME --against {against}",
+        )
     if data is None and recipe is None:  # nothing to inspect: show what a bug report needs
         _environment(files, set_)
         return
@@ -58,7 +71,12 @@ def doctor(
 
     place = locate(data, recipe, set_ or ())
     files.spare([place.folder, *recipe_inputs(recipe or "custom", place.recipe, place.data_dir)])
-    inspection = inspect(place.recipe, place.folder, data_dir=place.data_dir, command=place.doctor)
+    other = None
+    if against is not None:
+        other, folder = open_against(against, place)
+        files.spare([folder])
+    command = with_against(place.doctor, against)
+    inspection = inspect(place.recipe, place.folder, data_dir=place.data_dir, command=command, other=other)
     files.write_json("--json", "inspection", inspection.to_json())
     console = files.console()
     for line in show(inspection, place.train, min(shutil.get_terminal_size().columns, WIDEST)):
@@ -101,6 +119,8 @@ def show(inspection: "Inspection", train: str, width: int) -> list[Text]:
     """
     lines = [*wrapped(headline(inspection), width, "  "), *counts(inspection), *_published(inspection, width)]
     lines += [*_words(inspection, width), *_raters(inspection, width)]
+    if inspection.against is not None:
+        lines += ["", *wrapped(str(inspection.against), width, "  ")]
     if not inspection.findings:
         lines += ["", "nothing found"]
     texts = [Text(line) for line in lines]

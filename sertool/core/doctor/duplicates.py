@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from sertool.core.doctor.findings import Finding, found, place
+from sertool.core.doctor.matching import match_sounds
 from sertool.core.doctor.subject import Subject
 from sertool.core.formatting import plural
 
@@ -24,6 +25,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             verb = "repeats" if number == 1 else "repeat"
             text = f"{plural(number, 'utterance')} {verb} words and audio of {where}"
             yield found(kind, number, text, (_same(subject, rows) for rows in groups))
+    yield from _copies(subject)
     yield from _contradicting(subject)
 
 
@@ -39,6 +41,23 @@ def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
 def _is_copy_of_test(subject: Subject, rows: Sequence[int]) -> bool:
     """Check whether they repeat only because validation is a copy of test, which is a finding of its own."""
     return bool(subject.valid_is_test) and {subject.sets[row][0] for row in rows} == {"valid", "test"}
+
+
+def _copies(subject: Subject) -> Iterator[Finding]:
+    """Report utterances whose sound is that of one in another split, in another codec, length, level or with noise."""
+    if subject.sounds is None:
+        return
+    contents = subject.contents
+    pairs = [
+        (match.ours, match.theirs)
+        for match in match_sounds(subject.sounds)
+        if subject.sets[match.ours] != subject.sets[match.theirs]
+        and (contents[match.ours] is None or contents[match.ours] != contents[match.theirs])
+    ]
+    if number := len({ours for ours, _ in pairs}):
+        verb = "sounds" if number == 1 else "sound"
+        text = f"{plural(number, 'utterance')} {verb} like a copy of one in another split"
+        yield found("copies-across", number, text, (_same(subject, pair) for pair in pairs))
 
 
 def _contradicting(subject: Subject) -> Iterator[Finding]:

@@ -104,6 +104,18 @@ KINDS: Mapping[str, Kind] = {
         "utterances with the words and audio of one in another split",
         "keep each in one split only: a model must not be tested on utterances it was trained on",
     ),
+    "copies-across": Kind(
+        "error",
+        "copies across splits: {}",
+        "utterances that sound like a copy of one in another split: another codec, level or length of one recording",
+        "keep each recording in one split only; listen to the pairs that are named",
+    ),
+    "contaminated": Kind(
+        "error",
+        "contaminated: {}",
+        "with --against: test utterances (all, without a test split) that the other corpus or a run's training has too",
+        "leave them out of test or of training: figures on utterances that a model was trained on mean nothing",
+    ),
     "published": Kind(
         "warning",
         "counts unlike the published corpus: {}",
@@ -267,6 +279,37 @@ KINDS: Mapping[str, Kind] = {
         "recordings cut: {}",
         "utterances with more frames than dataset.max_audio_length",
         "raise dataset.max_audio_length if the end matters",
+    ),
+    "also-there": Kind(
+        "note",
+        "in the other corpus too: {}",
+        "with --against: utterances outside test that the other corpus, or a run's training, has too",
+        "no fault where figures are about test alone; a training on both sees them twice",
+    ),
+    "same-transcripts": Kind(
+        "note",
+        "transcripts in both: {}",
+        "with --against: test utterances whose transcript of five or more words the other corpus has too",
+        "no fault of corpora whose actors speak the same sentences; a model of the text has seen them",
+    ),
+    "same-speakers": Kind(
+        "note",
+        "speakers in both: {}",
+        "with --against: speakers of test whose name is one of a speaker of the other corpus",
+        "if they are the same people, a model has heard their voices; names such as 01 are often those of others",
+    ),
+    "not-by-sound": Kind(
+        "note",
+        "compared by hash alone: {}",
+        "with --against: test utterances that were compared by the hash of their frames alone",
+        "prepare the recordings again (sertool prepare --force): copies in another format are then found by sound",
+    ),
+    "training-unknown": Kind(
+        "note",
+        "training not known any more",
+        "1, with --against RUN: some of what the run was trained on is not there any more, so only hashes of it are "
+        "compared",
+        "put the corpus back where the run's recipe names it, to compare by sound, too",
     ),
     "no-vector": Kind(
         "note",

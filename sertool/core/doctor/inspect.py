@@ -7,15 +7,28 @@ from typing import Any
 
 from sertool.core.corpora.agreement import Agreement
 from sertool.core.corpora.corpus import Corpus
-from sertool.core.corpora.load import load_for, mapped, task_of
+from sertool.core.corpora.load import load_for, mapped, own_folder, task_of
+from sertool.core.corpora.sound_codes import read_sounds
 from sertool.core.corpora.splits import Fold, make_folds
 from sertool.core.corpora.splitting import describe_splitting
 from sertool.core.corpora.targets import targets_of
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor import completeness as content
-from sertool.core.doctor import counts, duplicates, leakage, names, published, raters, speakers, splitting, texts
+from sertool.core.doctor import (
+    contamination,
+    counts,
+    duplicates,
+    leakage,
+    names,
+    published,
+    raters,
+    speakers,
+    splitting,
+    texts,
+)
 from sertool.core.doctor import reader_errors as reading
 from sertool.core.doctor import vectors as words
+from sertool.core.doctor.against import Against, Other, compare_with
 from sertool.core.doctor.counts import SplitCount
 from sertool.core.doctor.findings import KINDS, SEVERITIES, Finding, Severity
 from sertool.core.doctor.locate import doctor_command
@@ -50,6 +63,7 @@ class Inspection:
         caveats: put behind the name, see :attr:`~sertool.core.corpora.corpus.Corpus.caveats`.
         published: the corpus compared with its owner's counts; None where none are known.
         agreement: agreement of raters by task, of each task of the corpus that anyone rated.
+        against: the corpus compared with another one, or with what a run was trained on; None if it was not asked for.
         shown: the task and its number of classes, or the scores with their ranges, for people.
     """
 
@@ -68,6 +82,7 @@ class Inspection:
     published: Comparison | None = None
     agreement: Mapping[str, Agreement] = field(default_factory=dict)
     shown: str = ""
+    against: Against | None = None
 
     def number(self, severity: Severity) -> int:
         """Return the number of findings of a severity."""
@@ -93,6 +108,7 @@ class Inspection:
             "as_published": self.as_published,
             **({"published": self.published.to_json()} if self.published else {}),
             **({"agreement": {task: own.to_json() for task, own in self.agreement.items()}} if self.agreement else {}),
+            **({"against": self.against.to_json()} if self.against else {}),
             "test_words": self.test_words.to_json() if self.test_words else None,
             "words": self.words,
             "errors": self.number("error"),
@@ -104,7 +120,13 @@ class Inspection:
 
 
 def inspect(
-    recipe: Recipe, folder: Path, *, vectors: bool = True, data_dir: Path, command: str | None = None
+    recipe: Recipe,
+    folder: Path,
+    *,
+    vectors: bool = True,
+    data_dir: Path,
+    command: str | None = None,
+    other: Other | None = None,
 ) -> Inspection:
     """Read the corpus in ``folder`` as far as it can be read, and check it.
 
@@ -114,6 +136,7 @@ def inspect(
         vectors: look up the word vectors too, which may take some seconds.
         data_dir: folder that may hold word vectors.
         command: command that shows the inspection in full; None: the one for the recipe's name.
+        other: another corpus, or the training of a run, in which copies of its utterances are looked for.
 
     Raises:
         UsageError: the corpus does not have the recipe's task.
@@ -133,13 +156,14 @@ def inspect(
             return _unread(recipe, folder, command, faults)
         raise
     targets = targets_of(corpus, task, faults.append)
-    subject = Subject(recipe, corpus, task, targets, (), faults, folder=folder)
+    sounds = read_sounds(own_folder(folder), corpus.utterances, faults.append)
+    subject = Subject(recipe, corpus, task, targets, (), faults, folder=folder, sounds=sounds)
     try:
         subject = replace(subject, folds=make_folds(corpus, targets, recipe.splits))
     except (DataError, UsageError) as error:
         subject = replace(subject, undivided=error)  # a finding; the other checks still run
     # Counted for people who look at the corpus, not before each training.
-    own = _inspection(subject, command, vectors, data_dir)
+    own = _inspection(subject, command, vectors, data_dir, other)
     return replace(own, test_words=splitting.known_words(subject), agreement=subject.agreements)
 
 
@@ -170,7 +194,9 @@ def inspect_opened(
     return _inspection(Subject(recipe, corpus, task, targets, folds), command, False, Path())
 
 
-def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -> Inspection:
+def _inspection(
+    subject: Subject, command: str, vectors: bool, data_dir: Path, other: Other | None = None
+) -> Inspection:
     checks: list[Iterable[Finding]] = [
         module.check(subject)
         for module in (
@@ -187,6 +213,9 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
             duplicates,
         )
     ]
+    against = None if other is None else compare_with(subject, other)
+    if against is not None:
+        checks.append(contamination.check(subject, against))
     if vectors:
         checks.append(words.check(subject, data_dir))  # last and optional: it may load spaCy
     findings = [finding for check in checks for finding in check]
@@ -208,6 +237,7 @@ def _inspection(subject: Subject, command: str, vectors: bool, data_dir: Path) -
         caveats=corpus.caveats,
         published=compare(corpus),
         shown=printable(subject.task.shown),
+        against=against,
     )
 
 

@@ -20,7 +20,7 @@ from sertool.core.corpora.sound_codes import Sounds
 MOST_WRONG = 0.25  # share of differing bits up to which two recordings are copies; unrelated ones differ in half
 MOST_WRONG_SHORT, SHORT = 0.2, 40  # the same for fewer codes than that, a second, where chance is larger
 FEWEST = 12  # codes that must be compared: 0.3 s and the window, 0.6 s of sound
-OVERLAP = 0.4  # share of the shorter recording's codes that must be compared
+OVERLAP = 0.4  # share of the shorter recording in which the two must overlap, silence included
 _COMMON = 64  # a code that occurs more often in a corpus is of a steady sound, and tells nothing
 _PAIRS = 1 << 20  # candidates at a time
 _PROBES = np.arange(-24, 25, 3)  # codes around a common one that are compared first
@@ -145,13 +145,13 @@ def _verified(candidates: _Candidates, ours: Sounds, theirs: Sounds) -> Iterator
         np.stack([candidates.ours, candidates.theirs, shifts], axis=1), axis=0
     ).tolist():
         a, b = ours[ours_row], theirs[theirs_row]
-        shorter = min(np.count_nonzero(a), np.count_nonzero(b))
+        shorter = min(len(a), len(b))
         a, b = a[max(shift, 0) :], b[max(-shift, 0) :]
         length = min(len(a), len(b))
         a, b = a[:length], b[:length]
         both = (a != 0) & (b != 0)
         compared = int(both.sum())
-        if compared < max(FEWEST, OVERLAP * shorter):
+        if compared < FEWEST or length < OVERLAP * shorter:
             continue
         wrong = int(np.bitwise_count(a ^ b)[both].sum()) / (_BITS * compared)
         if wrong <= (MOST_WRONG if compared >= SHORT else MOST_WRONG_SHORT):

@@ -13,6 +13,7 @@ from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.fingerprints import hash_each
 from sertool.core.corpora.readers.pickles import FRONTEND
 from sertool.core.corpora.reading_errors import UtteranceError
+from sertool.core.corpora.sound_codes import Sounds
 from sertool.core.corpora.splits import Fold
 from sertool.core.corpora.tasks import Target, Task
 from sertool.core.doctor.frame_statistics import AudioFacts, audio_facts
@@ -34,6 +35,7 @@ class Subject:
         faults: errors that the reader reported.
         undivided: the reason why there are no folds.
         folder: folder of the corpus, for the commands in advice.
+        sounds: fingerprints of the recordings; None without any.
     """
 
     recipe: Recipe
@@ -44,6 +46,7 @@ class Subject:
     faults: Sequence[DataError] = ()
     undivided: SertoolError | None = None
     folder: Path = Path()
+    sounds: Sounds | None = None
 
     @cached_property
     def audio(self) -> AudioFacts:
