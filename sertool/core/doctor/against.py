@@ -23,7 +23,7 @@ from sertool.core.recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class Other:
-    """What a corpus is compared with.
+    """Corpus, or training of a run, that another corpus is compared with.
 
     Attributes:
         name: its name.
@@ -88,12 +88,12 @@ class Against:
 
     @property
     def whose(self) -> str:
-        """What it was compared with, for a sentence."""
+        """Name of the other one, for a sentence."""
         return f"the training of {self.other.name}" if self.other.kind == "run" else self.other.name
 
     @property
     def what(self) -> str:
-        """What the judged utterances are called, in the singular."""
+        """Name of a judged utterance, in the singular."""
         return "test utterance" if self.is_test else "utterance"
 
     def pair(self, one: Found) -> str:

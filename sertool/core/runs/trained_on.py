@@ -17,7 +17,7 @@ START = "state/start.json"  # see runs/transfer_weights.py, which imports torch
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What a run was trained or selected on.
+    """Utterances that a run was trained or selected on.
 
     Attributes:
         name: name of the run.

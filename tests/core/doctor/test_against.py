@@ -157,9 +157,8 @@ def test_the_training_of_a_run_is_found_through_its_recipe_and_else_by_its_hashe
     assert "Y, which it was trained on, cannot be read" in found["training-unknown"]["text"]
     assert found["not-by-sound"]["number"] == 6
     write_run(here / "ckpt/old", "", "Y")
-    assert "does not say which utterances" in str(
-        CliRunner().invoke(app, ["doctor", "--data", "data/X", "--against", "old"]).exception
-    )
+    told = run("--data", "data/X", "--against", "old", code=1).output
+    assert "does not say which utterances" in " ".join(told.split())
 
 
 def test_copies_in_two_splits_of_one_corpus_are_an_error(here):
@@ -193,4 +192,5 @@ def test_a_damaged_file_of_fingerprints_is_named(here):
 def test_what_cannot_be_compared_is_one_message(here, arguments, message):
     write(here / "data/X", named("X", 0))
     result = CliRunner().invoke(app, ["doctor", *arguments])
-    assert message in str(result.exception)
+    assert result.exit_code in (1, 2)
+    assert message in " ".join(result.output.split())
