@@ -60,7 +60,6 @@ def results() -> list[dict]:
         written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", "--csv", "answers.csv", *ON_CPU),
         written("doctor", "--data", "data/VOICES", "--against", "ckpt/tiny", codes=(0, 1)),
         written("doctor", "--recipe", "tiny.yaml", "--against", "ckpt/tiny", codes=(0, 1)),
-        written("ensemble", "--name", "tiny", "--split", "valid,test", "--probe", *ON_CPU),
     ]
     write_corpus(make_corpus(seed=5), Path("data/OTHER"))
     found.append(written("ensemble", "--name", "tiny", "--corpus", "data/OTHER", "--map", "polarity", *ON_CPU))
