@@ -66,9 +66,10 @@ class Computing:
     @property
     def _encodes(self) -> bool:
         from sertool.core.corpora.feature_sets import wanted_sections
-        from sertool.core.recipe.frontends import Frontend
+        from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
 
-        return any(not isinstance(section, Frontend) for section in wanted_sections(self.recipe).values())
+        sections = wanted_sections(self.recipe).values()
+        return any(isinstance(section, SpeechEncoder | TextEncoder) for section in sections)
 
     @contextmanager
     def cluster(self) -> "Iterator[Launcher | None]":

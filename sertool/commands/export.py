@@ -29,6 +29,9 @@ def export(
     force: Annotated[
         bool, option("--force", "Replace a bundle; write weights of fewer bits even if accuracy falls.")
     ] = False,
+    accept_licence: Annotated[
+        bool, option("--accept-licence", "Export a model that a licence binds to non-commercial use.")
+    ] = False,
     data: options.Data = options.DEFAULT_DATA,
     output: options.Output = options.DEFAULT_OUTPUT,
     json: options.Json = None,
@@ -52,6 +55,7 @@ def export(
             with_frontend=with_frontend,
             encoder=encoder,
             force=force,
+            accept_licence=accept_licence,
         )
     files.write_json("--json", "export", result_table(done))
     files.show(show(done))

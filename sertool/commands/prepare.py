@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sertool.core.prepare.extraction import Extraction
     from sertool.core.prepare.rows import Table
     from sertool.core.prepare.source import Source
-    from sertool.core.recipe.frontends import Frontend, SpeechEncoder
+    from sertool.core.recipe.frontends import AudioSection
     from sertool.core.recipe.schema import Recipe
 
 
@@ -201,7 +201,7 @@ def _transcriber(table: "Table", wanted: _Wanted) -> "Transcriber | None":
 
 def _decode(
     table: "Table",
-    frontend: "Frontend | SpeechEncoder",
+    frontend: "AudioSection",
     extraction: "Extraction",
     skip_bad: bool,
     transcriber: "Transcriber | None",

@@ -29,7 +29,7 @@ from sertool.core.files import artifacts
 from sertool.core.files.typed_json import Content, Count, Text, read_typed
 from sertool.core.formatting import cut
 from sertool.core.recipe import load as recipes
-from sertool.core.recipe.frontends import Frontend, SpeechEncoder, TextEncoder
+from sertool.core.recipe.frontends import AudioSection, Frontend, OpenSmile, SpeechEncoder, TextEncoder
 from sertool.core.recipe.schema import Recipe
 from sertool.core.recipe.sections import Section
 
@@ -137,7 +137,8 @@ def write_set(
 
 def _name(frontend: Mapping[str, Any], taken: Mapping[str, Mapping[str, Any]]) -> str:
     """Name a set by model, layer and pooling, with a number where another set has that name."""
-    model, layer, pool = str(frontend.get("model", "log-mel")), frontend.get("layer", ""), frontend.get("pool", "")
+    model = str(frontend.get("model", frontend.get("opensmile", "log-mel")))
+    layer, pool = frontend.get("layer", ""), frontend.get("pool", "")
     parts = [model.rstrip("/").rpartition("/")[2].removeprefix("package:")]
     parts.append("layers" if isinstance(layer, list) else str(layer))
     parts.append("" if pool in (1, "words") else str(pool))
@@ -218,9 +219,9 @@ def read_set(corpus: Corpus, folder: Path, note: SetNote, report: Report = refus
     return frames
 
 
-def wanted_sections(recipe: Recipe) -> dict[Kind, Frontend | SpeechEncoder | TextEncoder]:
+def wanted_sections(recipe: Recipe) -> dict[Kind, AudioSection | TextEncoder]:
     """Return a recipe's sections of the frames that it asks for, by kind; words are none."""
-    wanted: dict[Kind, Frontend | SpeechEncoder | TextEncoder] = {}
+    wanted: dict[Kind, AudioSection | TextEncoder] = {}
     if "audio" in recipe.dataset.modalities:
         wanted["audio"] = recipe.frontend
     if "text" in recipe.dataset.modalities and isinstance(recipe.text_frontend, TextEncoder):
@@ -268,21 +269,27 @@ def missing_frames(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Missing
             continue
         made = corpus.frontend if kind == "audio" else corpus.text_frontend
         encoder = recipe.frontend if kind == "audio" else recipe.text_frontend
-        if isinstance(encoder, SpeechEncoder | TextEncoder):
+        if isinstance(encoder, SpeechEncoder | OpenSmile | TextEncoder):
             if made is None or frontend_differences(made, wanted):
-                text = f"has no {kind} frames of the encoder {encoder.model}, layer {encoder.layer}"
+                one = encoder.title if isinstance(encoder, OpenSmile) else _named(encoder)
+                text = f"has no {kind} frames of {one}"
                 found.append(Missing(kind, text, (), f"`{prepare_command(recipe, folder)}` adds them"))
         elif recipe.dataset.reader == "corpus" and (differing := frontend_differences(made or wanted, wanted)):
             details = tuple(f"{key} {own} (recipe: {value})" for key, (own, value) in differing.items())
             text = f"was prepared with another frontend: {', '.join(details)}"
-            if made and "model" in made:
-                text, details = f"has frames of the encoder {made['model']}, and the recipe asks for others", ()
+            if made and ("model" in made or "opensmile" in made):
+                maker = f"the encoder {made['model']}" if "model" in made else f"openSMILE, {made['opensmile']}"
+                text, details = f"has frames of {maker}, and the recipe asks for others", ()
             hint = f"`{prepare_command(recipe, folder)}` adds its frames"
             if made and set(differing) <= set(made):
                 own = " ".join(f"--set frontend.{key}={value}" for key, (value, _) in differing.items())
                 hint += f", if the corpus's recordings are there; or use its own settings: {own}"
             found.append(Missing(kind, text, details, hint))
     return found
+
+
+def _named(encoder: SpeechEncoder | TextEncoder) -> str:
+    return f"the encoder {encoder.model}, layer {encoder.layer}"
 
 
 def frontend_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

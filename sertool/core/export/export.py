@@ -11,7 +11,7 @@ from pathlib import Path
 from sertool.core.errors import DataError, UsageError
 from sertool.core.export import check as check
 from sertool.core.export.check import BundleComparison
-from sertool.core.export.encoder_facts import encoders_of
+from sertool.core.export.encoder_facts import encoders_of, require_accepted
 from sertool.core.export.files import FORMAT, SETTINGS, write_texts
 from sertool.core.export.losses import Loss, require_small_loss
 from sertool.core.export.onnx_file import MODEL, save
@@ -76,6 +76,7 @@ def export(
     with_frontend: bool = False,
     encoder: Bits | None = None,
     force: bool = False,
+    accept_licence: bool = False,
 ) -> Exported:
     """Write a bundle, or nothing if its graph does not agree with PyTorch.
 
@@ -89,15 +90,19 @@ def export(
         with_frontend: take recordings and texts instead of frames; a pretrained encoder comes into the bundle.
         encoder: precision of the encoders' weights; brings them, as ``with_frontend`` does with 32 bits.
         force: replace an existing bundle, and write weights of less precision whatever they cost in accuracy.
+        accept_licence: write a bundle that a licence of its frames' makers binds to non-commercial use.
 
     Raises:
-        UsageError: onnx is not installed, there is no such model, it has no such frontend, or ``out`` exists.
+        UsageError: onnx is not installed, there is no such model, it has no such frontend, a licence is not accepted,
+            or ``out`` exists.
         DataError: a file is damaged.
         SertoolError: the graph disagrees with PyTorch, or the 8-bit graph loses too much accuracy.
     """
     _require("onnx", "onnxruntime")
     _check_target(out, force)
     opened = open_trained(name, output, data, index)
+    if not accept_licence:
+        require_accepted(opened.trained)
     in_graph, bits = _frontends(opened.trained, encoder) if with_frontend or encoder else (False, None)
     with _new_folder(out) as folder:
         written = _write_models(opened, folder, in_graph, int8, bits, data)

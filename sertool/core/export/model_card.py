@@ -19,7 +19,7 @@ from sertool.core.export.card_figures import (
     validation_text,
 )
 from sertool.core.export.check import BundleComparison
-from sertool.core.export.encoder_facts import encoder_licences, encoder_rows, encoders_of
+from sertool.core.export.encoder_facts import encoder_licences, encoder_rows, sources_of
 from sertool.core.export.figures import Figure, ScoreFigures
 from sertool.core.export.losses import Loss
 from sertool.core.export.source import log_mel_of
@@ -170,8 +170,8 @@ def _alone(trained: Trained) -> str:
 
 def _limit(trained: Trained) -> str:
     """Say how much of an utterance a model reads; empty where an encoder makes one frame of all of it."""
-    dataset, encoders = trained.recipe.dataset, encoders_of(trained)
-    pools = {modality: encoders[modality]["pool"] if modality in encoders else "" for modality in dataset.modalities}
+    dataset, sources = trained.recipe.dataset, sources_of(trained)
+    pools = {own: sources[own].get("pool", "mean") if own in sources else "" for own in dataset.modalities}
     units = {"text": "tokens" if pools.get("text") == "tokens" else "words", "audio": "frames"}
     most = {"text": dataset.max_text_length, "audio": dataset.max_audio_length}
     parts = [f"{most[own]} {units[own]}" for own, pool in pools.items() if not str(pool).startswith("mean")]
@@ -296,6 +296,8 @@ def _audio_limit(facts: Facts) -> str:
     if "audio" not in trained.recipe.dataset.modalities:
         return ""
     frontend = open_frontend(trained.frontend) if trained.frontend and facts.brought else log_mel_of(trained)
+    if trained.frontend and "opensmile" in trained.frontend:
+        return "- Its audio frames come from openSMILE, which is not in this folder.\n"
     if frontend is None and trained.frontend:
         return "- Its audio frames come from the speech encoder above, which is not in this folder.\n"
     if frontend is None:

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.features.audio import Recording, Segment, read_recording
 from sertool.core.features.cache import FeatureCache, Slot, read_entry, text_entry, write_entry
-from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker, is_on_cuda
+from sertool.core.features.frontend import Extract, FrameMaker, TextFrameMaker, is_on_cuda, is_quiet
 from sertool.core.features.sound_fingerprint import fingerprint
 
 WINDOW, WINDOW_SECONDS = 128, 1200.0  # a window ends after so many recordings, or after so much sound
 AHEAD, AHEAD_BYTES = 64, 64 << 20  # recordings decoded before they are needed, and their bytes on the disk
-SILENT = 2 / (1 << 15)  # largest sample of a recording without sound: two steps of 16 bits
 TEXTS = 256  # texts in an entry of the cache
 _BYTES_PER_SECOND = 32_000  # of a segment in a longer file: 16,000 samples of 16 bits
 
@@ -223,11 +222,6 @@ def _frames(recordings: Sequence[Recording], maker: FrameMaker) -> list[NDArray[
             f"recordings of up to {longest:.1f} s do not fit into the memory of the device",
             hint="run the command again with --device cpu",
         ) from error
-
-
-def is_quiet(samples: torch.Tensor) -> bool:
-    """Check whether a recording (samples,) holds no sound, which the frames of an encoder do not show."""
-    return bool(samples.abs().max() <= SILENT)
 
 
 def stored(frames: NDArray[np.float32]) -> NDArray[np.floating]:

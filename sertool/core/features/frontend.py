@@ -20,8 +20,9 @@ from sertool.core.errors import DataError, did_you_mean
 from sertool.core.features.audio import Segment, read_recording
 from sertool.core.features.encoders.speech import SpeechFrames
 from sertool.core.features.log_mel import LogMel
+from sertool.core.features.opensmile import OpenSmileFrames
 from sertool.core.features.sound_fingerprint import Codes, fingerprint
-from sertool.core.recipe.frontends import Frontend, SpeechEncoder, TextEncoder
+from sertool.core.recipe.frontends import AudioSection, OpenSmile, SpeechEncoder, TextEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +36,8 @@ class FrameMaker(Protocol):
         name: kind of frontend, its key in :data:`MAKERS`.
         note: settings as plain data: the keys of the recipe's section, for an encoder with ``name``; hashed in cache
             keys, and :func:`open_frontend` opens it. Two frontends are the same where their notes are equal.
-        silence: largest absolute value in frames without sound; above 0, since zeros are padding.
+        silence: largest absolute value in frames without sound; above 0, since zeros are padding. 0 where frames do
+            not tell silence.
         bounds: smallest and largest value a frame can have; infinite if unlimited.
     """
 
@@ -67,7 +69,8 @@ class FrameMaker(Protocol):
     def described(self) -> Mapping[str, Any]:
         """Return the note with the facts of an encoder's model, for a corpus; opening it needs no model.
 
-        The facts are ``weights`` (a hash), ``width``, ``sample_rate``, ``seconds_per_frame``, ``licence``.
+        The facts are ``weights`` (a hash; openSMILE's version), ``width``, ``sample_rate``, ``seconds_per_frame``,
+        ``licence``.
         """
 
     def warnings(self) -> list[str]:
@@ -115,21 +118,25 @@ class TextFrameMaker(Protocol):
 MAKERS: dict[str, Callable[[Mapping[str, Any]], FrameMaker]] = {
     "log-mel": LogMel.from_note,
     "encoder": SpeechFrames.from_note,
+    "opensmile": OpenSmileFrames.from_note,
 }
+SILENT = 2 / (1 << 15)  # largest sample of a recording without sound: two steps of 16 bits
 UNNAMED = "log-mel"  # for settings without a name; recipes and corpora have always held those of log-mel so
 ENCODER, TEXT_ENCODER = "encoder", "text-encoder"  # names of the encoders of recordings and of texts
 
 
-def note_of(settings: Frontend | SpeechEncoder | TextEncoder | Mapping[str, Any]) -> Mapping[str, Any]:
+def note_of(settings: AudioSection | TextEncoder | Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the note of the frontend that a recipe's section asks for; a note is returned as it is."""
     if isinstance(settings, SpeechEncoder):
         return {"name": ENCODER, **settings.model_dump()}
     if isinstance(settings, TextEncoder):
         return {"name": TEXT_ENCODER, **settings.model_dump()}
-    return settings.model_dump() if isinstance(settings, Frontend) else settings
+    if isinstance(settings, OpenSmile):
+        return {"name": "opensmile", **settings.model_dump()}
+    return settings if isinstance(settings, Mapping) else settings.model_dump()
 
 
-def open_frontend(settings: Frontend | SpeechEncoder | Mapping[str, Any]) -> FrameMaker:
+def open_frontend(settings: AudioSection | Mapping[str, Any]) -> FrameMaker:
     """Open the frontend that a recipe's section or a corpus's note asks for; an encoder's model is not loaded yet.
 
     Raises:
@@ -198,8 +205,14 @@ def extract_frames(segment: Segment, maker: FrameMaker) -> Extract:
     """
     recording = read_recording(segment, maker.sample_rate)
     frames = maker.frames([recording.samples])[0].numpy()
+    silent = not maker.silence and is_quiet(recording.samples)
     codes = fingerprint(recording.samples, maker.sample_rate)
-    return Extract(frames, len(recording.samples) / maker.sample_rate, recording.remark, codes=codes)
+    return Extract(frames, len(recording.samples) / maker.sample_rate, recording.remark, silent, codes)
+
+
+def is_quiet(samples: "Tensor") -> bool:
+    """Check whether a recording (samples,) holds no sound, for frontends whose frames do not show it."""
+    return bool(samples.abs().max() <= SILENT)
 
 
 def is_silent(frames: NDArray[np.floating], maker: FrameMaker) -> bool:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sertool.core.errors import DataError
-from sertool.core.features.encode import encoded_texts, is_quiet, stored
+from sertool.core.features.encode import encoded_texts, stored
 from sertool.core.features.encoders.speech import SpeechFrames
 from sertool.core.features.encoders.text import TextFrames
 from sertool.core.features.frontend import (
     FrameMaker,
     TextFrameMaker,
+    is_quiet,
     is_silent,
     open_frontend,
     open_text_frontend,
@@ -111,7 +112,7 @@ class Frontends:
         for batch in self._batches(waveforms):
             for samples, made in zip(batch, self._frames(batch, most + 1), strict=True):
                 frames = made.numpy()
-                silent = is_quiet(samples) if self.encodes_audio else is_silent(frames, self.audio)
+                silent = is_silent(frames, self.audio) if self.audio.silence else is_quiet(samples)
                 heard.append(Heard(self._kept(frames[:most], self.encodes_audio), len(frames) > most, silent))
         return heard
 

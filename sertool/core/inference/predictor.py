@@ -1,7 +1,7 @@
 """A trained ensemble in memory that predicts recordings and texts; it does not need the corpus of its training."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from sertool.core.compute.device import Precision
 from sertool.core.errors import DataError, UsageError
-from sertool.core.features.frontend import open_frontend, open_text_frontend
 from sertool.core.files.reference_checkpoints import is_reference_folder
 from sertool.core.formatting import printable
 from sertool.core.inference.certainty import Certainty, claims, read_certainty, withdrawn
 from sertool.core.inference.conversation import Conversation
 from sertool.core.inference.dialogues import whole_dialogues
 from sertool.core.inference.frontends import Frontends
+from sertool.core.inference.input_checks import check_inputs
 from sertool.core.inference.inputs import are_several, listen_to, seconds
 from sertool.core.inference.mean_logits import last_logits, mean_logits, tables_for, vectors_alone
 from sertool.core.inference.notebook import box, facts, line
@@ -32,7 +32,6 @@ from sertool.core.inference.speakers import Speakers, fit_passages
 from sertool.core.inference.trust import Lack, in_words, lack_of
 from sertool.core.metrics.calibration import Calibration
 from sertool.core.metrics.conformal import Intervals
-from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
 from sertool.core.runs.ensemble_size import EnsembleSize, size_for
 from sertool.core.runs.folder import check_folder
 from sertool.core.runs.members import Trained, open_runs, stack_of
@@ -362,37 +361,7 @@ def open_predictor(folder: Path, data: Path, index: int | None, precision: Preci
     else:
         check_folder(folder, folder.parent)
         trained = open_runs(folder)
-    _check(trained)
+    check_inputs(trained)
     size = size_for(folder, trained.members, index)
     members = [member.name for member in size.chosen(trained.members)]
     return Predictor(trained, size, read_certainty(folder, trained.task, members), precision)
-
-
-def _check(trained: Trained) -> None:
-    """Refuse a model whose inputs cannot be made from recordings and words."""
-    recipe, modalities = trained.recipe, trained.recipe.dataset.modalities
-    if "text" in modalities and trained.text_width is not None and recipe.text_frontend == "words":
-        raise UsageError(
-            f"{trained.name}: was trained on text as frames of {trained.text_width} values by another program, "
-            "which sertool cannot make from words"
-        )
-    if "audio" in modalities and trained.audio_width != (width := open_frontend(recipe.frontend).width):
-        raise UsageError(
-            f"{trained.name}: was trained on audio frames of {trained.audio_width} values, and its frontend "
-            f"makes {width} of a recording: the frames came from another program"
-        )
-    if "audio" in modalities and isinstance(recipe.frontend, SpeechEncoder):
-        _check_weights(trained, recipe.frontend.model, trained.frontend, open_frontend(recipe.frontend).described())
-    if "text" in modalities and isinstance(recipe.text_frontend, TextEncoder):
-        found = open_text_frontend(recipe.text_frontend).described()
-        _check_weights(trained, recipe.text_frontend.model, trained.text_frontend, found)
-
-
-def _check_weights(trained: Trained, model: str, expected: Mapping[str, Any] | None, found: Mapping[str, Any]) -> None:
-    """Refuse an encoder with other weights than those whose frames the model was trained on."""
-    if expected is not None and expected["weights"] != found["weights"]:
-        raise DataError(
-            f"{trained.name}: was trained on frames of {model} with weights {expected['weights']:.12}, and the {model} "
-            f"here has {found['weights']:.12}",
-            hint="use the encoder of that time, or train again with frames of this one",
-        )

@@ -18,7 +18,7 @@ from sertool.core.prepare.extraction import NOWHERE, Extraction, Progress
 from sertool.core.prepare.labels import classes_of, stored
 from sertool.core.prepare.rows import Row, Table
 from sertool.core.prepare.unusable import place_of, refusal
-from sertool.core.recipe.frontends import Frontend, SpeechEncoder
+from sertool.core.recipe.frontends import AudioSection, Frontend
 
 LONG = 600  # seconds; a longer recording is hardly one utterance
 
@@ -57,7 +57,7 @@ class Preparation:
 
 
 def decode(
-    table: Table, frontend: Frontend | SpeechEncoder, extraction: Extraction = NOWHERE, *, skip_bad: bool = False
+    table: Table, frontend: AudioSection, extraction: Extraction = NOWHERE, *, skip_bad: bool = False
 ) -> Decoded:
     """Decode the recordings of a table; a table of texts has none.
 
@@ -92,7 +92,7 @@ def _has_recordings(table: Table) -> bool:
     return any(row.segment for row in table.rows)
 
 
-def _maker(table: Table, frontend: Frontend | SpeechEncoder) -> FrameMaker:
+def _maker(table: Table, frontend: AudioSection) -> FrameMaker:
     """Open the frontend; texts alone need none, so that no encoder is looked for."""
     return open_frontend(frontend if _has_recordings(table) else Frontend())
 
@@ -138,9 +138,7 @@ def transcribe(decoded: Decoded, transcriber: Transcriber, progress: Progress | 
     return replace(decoded, rows=tuple(rows), transcriber=tuple(marks))
 
 
-def assemble(
-    table: Table, decoded: Decoded, frontend: Frontend | SpeechEncoder, name: str, words: str = AUTO
-) -> Preparation:
+def assemble(table: Table, decoded: Decoded, frontend: AudioSection, name: str, words: str = AUTO) -> Preparation:
     """Make the corpus of decoded rows.
 
     Args:

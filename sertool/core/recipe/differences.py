@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sertool.core.recipe.frontends import SpeechEncoder, TextEncoder
+from sertool.core.recipe.frontends import OpenSmile, SpeechEncoder, TextEncoder
 from sertool.core.recipe.schema import Context, Recipe
 
 INPUT = ("dataset", "frontend", "text_frontend", "context")  # sections that decide what a model is given
@@ -35,7 +35,7 @@ def _of_each(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _kind(section: Any) -> str:
-    if isinstance(section, SpeechEncoder | TextEncoder | Context):
+    if isinstance(section, SpeechEncoder | OpenSmile | TextEncoder | Context):
         return section.title
     if section is None:
         return "none"

@@ -88,6 +88,20 @@ class SpeechEncoder(_Encoder):
     )
 
 
+class OpenSmile(Section):
+    """Functionals of openSMILE, one frame an utterance: the classical baseline (docs/baselines.md)."""
+
+    opensmile: Literal["eGeMAPSv02", "ComParE_2016"] = Field(
+        description="feature set: eGeMAPSv02 has 88 functionals, ComParE_2016 has 6,373; openSMILE's licence is "
+        "non-commercial"
+    )
+
+    @property
+    def title(self) -> str:
+        """Name the feature set in a sentence."""
+        return f"openSMILE, {self.opensmile}"
+
+
 class TextEncoder(_Encoder):
     """Settings of a pretrained text encoder, whose states become the text frames (docs/encoders.md)."""
 
@@ -97,15 +111,21 @@ class TextEncoder(_Encoder):
     prefix: str = Field("", description="text before each text, such as 'query: ' for e5 models")
 
 
-def layers_in(frontend: "Frontend | SpeechEncoder | TextEncoder | Literal['words']") -> int:
+# Sections of a recipe's audio frames.
+AudioSection = Frontend | SpeechEncoder | OpenSmile
+
+
+def layers_in(frontend: "AudioSection | TextEncoder | Literal['words']") -> int:
     """Return the number of layers that lie side by side in a frame: 1, but for an encoder with a list of layers."""
     return len(frontend.layers or [None]) if isinstance(frontend, _Encoder) else 1
 
 
 def _kind_of_frontend(value: Any) -> str:
-    """Return the tag of a frontend's section: an encoder is the one that names a model."""
-    names_model = isinstance(value, dict) and "model" in value
-    return "encoder" if names_model or isinstance(value, SpeechEncoder) else "log-mel"
+    """Return the tag of a frontend's section: an encoder names a model, and openSMILE a feature set."""
+    names = value if isinstance(value, dict) else {}
+    if "model" in names or isinstance(value, SpeechEncoder):
+        return "encoder"
+    return "opensmile" if "opensmile" in names or isinstance(value, OpenSmile) else "log-mel"
 
 
 def _kind_of_text_frontend(value: Any) -> str:
@@ -113,7 +133,10 @@ def _kind_of_text_frontend(value: Any) -> str:
 
 
 AudioFrontend = Annotated[
-    Annotated[Frontend, Tag("log-mel")] | Annotated[SpeechEncoder, Tag("encoder")], Discriminator(_kind_of_frontend)
+    Annotated[Frontend, Tag("log-mel")]
+    | Annotated[SpeechEncoder, Tag("encoder")]
+    | Annotated[OpenSmile, Tag("opensmile")],
+    Discriminator(_kind_of_frontend),
 ]
 TextFrontend = Annotated[
     Annotated[Literal["words"], Tag("words")] | Annotated[TextEncoder, Tag("text-encoder")],
@@ -123,6 +146,7 @@ TextFrontend = Annotated[
 TAGS: dict[str, type[BaseModel] | None] = {
     "log-mel": Frontend,
     "encoder": SpeechEncoder,
+    "opensmile": OpenSmile,
     "words": None,
     "text-encoder": TextEncoder,
 }

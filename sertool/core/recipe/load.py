@@ -8,19 +8,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.files.artifacts import read_text
 from sertool.core.files.outputs import write_output
 from sertool.core.files.yaml_file import dump_yaml, parse_yaml, read_yaml
-from sertool.core.recipe.frontends import Frontend, SpeechEncoder
+from sertool.core.recipe.frontends import Frontend, OpenSmile, SpeechEncoder
 from sertool.core.recipe.problems import problem_message
 from sertool.core.recipe.schema import Recipe
 
 SUFFIXES = (".yaml", ".yml")
 # Placeholder for the folder in recipes that leave it to the user (custom), wherever they are only shown.
 USERS_PATH = "data/MYSET"
+# Sections of frontends by the key that tells them from log-mels.
+_OTHERS: dict[str, type[BaseModel]] = {"model": SpeechEncoder, "opensmile": OpenSmile}
 # Keys by section that came with later versions, see :func:`resolved`.
 _LATER = {"dataset": ("words", "target", "labels", "clip", "map"), "training": ("balance", "loss")}
 
@@ -233,8 +235,9 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def _of_kind(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of an earlier frontend that the kind of a later one has: an encoder has none of log-mels."""
-    encoder = "model" in new or ("model" in old and not set(new) & set(Frontend.model_fields))
-    return {key: value for key, value in old.items() if key in (SpeechEncoder if encoder else Frontend).model_fields}
+    settings = old if not set(new) & {*_OTHERS, *Frontend.model_fields} else new
+    section = next((section for key, section in _OTHERS.items() if key in settings), Frontend)
+    return {key: value for key, value in old.items() if key in section.model_fields}
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
@@ -252,8 +255,8 @@ def _apply(content: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise UsageError(f"--set {override}: {'.'.join(parts[:depth])} holds no keys")
         section[part] = section = dict(inner)
-    if parts == ["frontend", "model"]:
-        kept = _of_kind(section, {"model": value})
+    if parts[:-1] == ["frontend"] and parts[-1] in _OTHERS:
+        kept = _of_kind(section, {parts[-1]: value})
         section.clear()
         section.update(kept)
     section[parts[-1]] = value

@@ -13,7 +13,7 @@ from sertool.core.recipe.bounds import MAX_RUNS, MAX_SEED
 from sertool.core.recipe.dataset import TASKS as TASKS
 from sertool.core.recipe.dataset import Dataset as Dataset
 from sertool.core.recipe.dataset import no_repeats
-from sertool.core.recipe.frontends import AudioFrontend, Frontend, SpeechEncoder, TextEncoder, TextFrontend
+from sertool.core.recipe.frontends import AudioFrontend, Frontend, OpenSmile, SpeechEncoder, TextEncoder, TextFrontend
 from sertool.core.recipe.losses import Loss, weights_of
 from sertool.core.recipe.sections import Count, Dropout, Factor, Fraction, Length, Section, Seed, Width
 
@@ -271,7 +271,8 @@ class Recipe(Section):
     )
     dataset: Dataset = Field(description="corpus and task")
     frontend: AudioFrontend = Field(
-        Frontend(), description="settings that turn recordings into frames: log-mels, or a pretrained encoder"
+        Frontend(),
+        description="settings that turn recordings into frames: log-mels, a pretrained encoder, or openSMILE",
     )
     text_frontend: TextFrontend = Field(
         "words", description="words, or the settings of a pretrained encoder that turns texts into frames"
@@ -290,10 +291,11 @@ class Recipe(Section):
 
     @property
     def encoders(self) -> dict[str, str]:
-        """Name the pretrained encoder of each modality in use that has one."""
+        """Name the pretrained encoder, or openSMILE, of each modality in use that has one."""
         frontends = {"text": self.text_frontend, "audio": self.frontend}
         used = {name: frontends[name] for name in self.dataset.modalities}
-        return {name: own.title for name, own in used.items() if isinstance(own, SpeechEncoder | TextEncoder)}
+        titled = SpeechEncoder | OpenSmile | TextEncoder
+        return {name: own.title for name, own in used.items() if isinstance(own, titled)}
 
     @model_validator(mode="before")
     @classmethod
