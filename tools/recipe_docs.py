@@ -10,6 +10,7 @@ from sertool.core.files.yaml_file import dump_yaml
 from sertool.core.recipe import load as recipes
 from sertool.core.recipe.bounds import MAX_SEED
 
+KINDS = ("", " of a pretrained encoder", " of openSMILE")  # titles of the kinds of a frontend
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "recipes.md"
 
 
@@ -44,12 +45,12 @@ def key_tables() -> str:
         for kind, reference in enumerate(_kinds(field)):
             inner = _section(reference, schema)
             if inner is not None:
-                sections[key if kind == 0 else f"{key} of a pretrained encoder"] = inner
+                sections[f"{key}{KINDS[kind]}"] = inner
     return "\n".join(_table(key, section, schema) for key, section in sections.items())
 
 
 def _kinds(field: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the sections that a field may be, or the field itself: a frontend is one of two, a context may be null."""
+    """Return the sections that a field may be, or the field itself: a frontend has several, a context may be null."""
     if "anyOf" in field and any("$ref" in kind for kind in field["anyOf"]):
         return [kind for kind in field["anyOf"] if "$ref" in kind]
     return field.get("oneOf", [field])

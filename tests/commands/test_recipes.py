@@ -30,8 +30,9 @@ ENCODERS = ["emodb-whisper", "meld-text", "custom-modern"]
 MODERN = ["iemocap-modern", "iemocap-modern-folds", "mosi-modern", "mosei-modern", "meld-modern"]
 HONEST = [f"{name}-honest" for name in PAPER]
 SCORES = ["mosi-score", "mosei-score", "iemocap-dimensions", "msp-podcast", "custom-scores"]
+BASELINES = ["emodb-egemaps", "emodb-compare", "custom-egemaps"]
 CONTEXT = ["iemocap-context", "meld-context", "meld-text-context"]
-NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN, *SCORES, *CONTEXT])
+NAMES = sorted([*PAPER, *HONEST, *TUNED, *OTHERS, *ENCODERS, *MODERN, *SCORES, *CONTEXT, *BASELINES])
 
 
 def load(name: str) -> recipes.Recipe:
@@ -54,7 +55,7 @@ def run(*arguments: str):
 def test_these_recipes_are_shipped():
     # demo is the packaged corpus's, tested with it.
     assert [name for name in recipes.names() if name != "demo"] == NAMES
-    assert len(NAMES) == 44
+    assert len(NAMES) == 47
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sertool.core.corpora.tasks import ANY, SCORES, Task
 from sertool.core.errors import DataError
 from sertool.core.features.audio import SHORTEST, read_recording
-from sertool.core.features.encode import is_quiet
+from sertool.core.features.frontend import is_quiet
 from sertool.core.formatting import plural, printable
 from sertool.core.inference.certainty import Certainty, claims, withdrawn
 from sertool.core.inference.clips import Clip, RefusedClip, check_refused
