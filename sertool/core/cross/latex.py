@@ -48,7 +48,7 @@ def _caption(matrix: Matrix) -> str:
         *headings(matrix),
         "below each figure its 95 % interval and the drop from the diagonal with its paired interval"
         + (" in points" if is_share(matrix.metric) else ""),
-        f"* a drop that is shown after Holm's correction over {matrix.tests} cells",
+        f"* a difference that is shown after Holm's correction over {matrix.tests} cells",
         *matrix.notes,
         *([f"made on {matrix.made}"] if matrix.made else []),
     ]
