@@ -124,7 +124,8 @@ def legend(matrix: Matrix) -> list[str]:
         told.append(f"{ALL_OTHERS}: trained on all corpora but that of the column")
     tests = plural(matrix.tests, "cell")
     told.append(
-        f"{SHOWN} the difference is shown: its interval excludes 0, and p is below 0.05 after Holm's correction over {tests}"
+        f"{SHOWN} the difference is shown: its interval excludes 0, and p is below 0.05 after Holm's correction over "
+        f"{tests}"
         if matrix.tests
         else "no drop can be tested: too few speakers"
     )
