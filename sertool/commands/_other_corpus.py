@@ -103,8 +103,9 @@ def judge_elsewhere(other: OtherCorpus, asked: Asked, files: Outputs, width: int
     from sertool.core.runs.predictions import prediction_rows
 
     assert other.corpus is not None
-    label_map = None if other.label_map is None else load_label_map(other.label_map)
     judge = open_judge(asked.folder, asked.data, asked.members)
+    named = other.label_map or judge.trained.recipe.dataset.map  # a map of the training is the one that is meant
+    label_map = None if named is None else load_label_map(named)
     folder = corpus_folder(str(other.corpus), asked.data)
     files.spare([folder, *(label_map.files if label_map is not None else [])])
     subject = open_other(judge, folder, task=other.task, split=asked.split, label_map=label_map)

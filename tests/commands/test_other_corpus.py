@@ -74,6 +74,13 @@ def test_a_report_and_a_comparison_take_the_stored_predictions(work):
     assert done.exit_code in (0, 2), done.output
 
 
+def test_the_map_of_the_training_is_meant_where_none_is_named(work):
+    assert run("train", "--recipe", "tiny.yaml", "--name", "four", "--set", "dataset.map=four", *CPU).exit_code == 0
+    done = run("ensemble", "--name", "four", "--corpus", "data/GERMAN", *CPU)
+    assert done.exit_code == 0, done.output
+    assert "label map four: 3 classes: angry, happy, sad" in done.stdout
+
+
 def test_a_temperature_of_the_other_corpus_is_stated(work):
     done = judged("--calibrate-on", "valid", "--split", "test")
     assert "calibration: uncalibrated, " in done.stdout
