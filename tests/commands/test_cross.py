@@ -52,7 +52,7 @@ def test_every_model_is_judged_on_every_corpus(work):
     shown = Path("shown.txt").read_text()
     assert shown.startswith("cross · recipe tiny · honest protocol · emotion · label map four\n")
     assert "all others" in shown
-    assert "note: GERMAN: label map four: 3 classes: angry, happy, sad" in shown
+    assert "label map four: 3 classes: angry, happy, sad" in shown
     with Path("m.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 9 + 3

@@ -4,7 +4,7 @@ from sertool.core.cross.contents import NO_INTERVAL, NOT_SHOWN, Cell, Matrix
 from sertool.core.cross.terminal import ALL_OTHERS, ELSEWHERE, headings
 from sertool.core.formatting import file_name, printable
 from sertool.core.reports.latex import WIDE, in_latex
-from sertool.core.reports.wording import NONE, capitalised, change, figure, interval, is_share
+from sertool.core.reports.wording import NONE, change, figure, interval, is_share
 
 
 def latex_table(matrix: Matrix) -> str:
@@ -52,7 +52,7 @@ def _caption(matrix: Matrix) -> str:
         *matrix.notes,
         *([f"made on {matrix.made}"] if matrix.made else []),
     ]
-    return capitalised("; ".join(parts))
+    return "Matrix " + "; ".join(parts)
 
 
 def _figure(cell: Cell, matrix: Matrix) -> str:

@@ -237,9 +237,11 @@ def _notes(
     diagonal: Mapping[str, Judged],
 ) -> list[str]:
     """Say what a reader of the figures should know: maps, other classes, what was selected on test, the corpora."""
-    notes = []
+    told: dict[str, list[str]] = {}  # what holds for several corpora is one note
     for corpus in setting.corpora:
-        notes += _of_corpus(corpus)
+        for one in _of_corpus(corpus):
+            told.setdefault(one, []).append(corpus.name)
+    notes = [f"{names_of(names)}: {one}" for one, names in told.items()]
     for name in (corpus.name for corpus in setting.corpora):
         own = named[name, name]
         if own.unit_note:
@@ -262,6 +264,5 @@ def _notes(
 def _of_corpus(corpus: CorpusFacts) -> list[str]:
     told = [corpus.caveats] if corpus.caveats else []
     told += [corpus.speakers_note] if corpus.speakers_note else []
-    told += [f"licence: {one}" for one in corpus.licences]
-    told += corpus.map_lines
-    return [f"{corpus.name}: {one}" for one in told]
+    told += [f"the frames are under the licence {one}" for one in corpus.licences]
+    return [*told, *corpus.map_lines]
