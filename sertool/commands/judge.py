@@ -61,12 +61,13 @@ def judge(
     """
     from sertool.core.corpora.label_maps import load_label_map
     from sertool.core.corpora.load import corpus_folder
-    from sertool.core.inference.imported import check_free
+    from sertool.core.inference.imported import check_free, run_names
     from sertool.core.inference.ready.judging import judge_ready, open_judged
 
     place = corpus_folder(corpus, data)
     named = load_label_map(label_map) if label_map is not None else None
-    folder = output / (name or run_name(model, place))
+    (own,) = run_names(run_name(model, place) if name is None else name, [""])
+    folder = output / own
     files = Outputs({"--json": json}, [place, folder, *input_files(model)])
     check_free(folder)
     talk = console()

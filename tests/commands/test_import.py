@@ -238,6 +238,8 @@ def test_a_trained_run_is_not_replaced():
     told = refused("sklearn.csv", "tiny")
     assert "ckpt/tiny: holds a run that was trained, which is not replaced" in told
     assert sorted(Path("ckpt/tiny").rglob("*")) == before
+    Path("ckpt/taken").write_text("")
+    assert "ckpt/taken: is a file, which is not replaced" in refused("sklearn.csv", "taken")
 
 
 @pytest.mark.parametrize(

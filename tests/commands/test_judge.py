@@ -135,6 +135,13 @@ def test_what_does_not_fit_is_one_message(there):
     message = refusal("judge", str(unnamed), *corpus, code=1)
     assert "its classes have no names (LABEL_0" in message
     assert "`model: {LABEL_0: sad}`" in message
+    assert "its classes have no names (LABEL_0" in refusal("judge", str(unnamed), *corpus, "--map", "four", code=1)
+    Path("map.txt").write_text("classes: {}")
+    assert "map.txt: is a file of another kind" in refusal("judge", "map.txt", *corpus, code=1)
+    for name in ("a/b", "..", ""):
+        assert f"--name {name}: expected the name of a folder" in refusal(
+            "judge", str(there / "hubert"), *corpus, "--map", "four", "--name", name, code=2
+        )
     Path("map.yaml").write_text("classes: {sad: [], angry: []}\nmodel: {LABEL_0: sad, LABEL_1: angry}\n")
     _, found = judged(unnamed, "--corpus", there / "corpus", "--map", "map.yaml", "--name", "named")
     assert sorted(found["classes"]) == ["angry", "sad"]

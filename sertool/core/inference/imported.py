@@ -66,8 +66,11 @@ def check_free(folder: Path) -> None:
     # A damaged file marks such a run, too: importing again is how it is mended.
     if not trained and (empty or (folder / FILE).is_file()):
         return
-    what = "a run that was trained" if trained else "other files"
-    raise UsageError(f"{folder}: holds {what}, which is not replaced", hint="--name gives the predictions another name")
+    if folder.exists() and not folder.is_dir():
+        what = "is a file"
+    else:
+        what = "holds a run that was trained" if trained else "holds other files"
+    raise UsageError(f"{folder}: {what}, which is not replaced", hint="--name gives the predictions another name")
 
 
 def store_imported(
@@ -201,10 +204,11 @@ def run_names(name: str, tools: Sequence[str]) -> list[str]:
         UsageError: one is no name of a folder.
     """
     names = [f"{name}-{tool}" if tool else name for tool in tools]
-    for own in names:
+    for own, tool in zip(names, tools, strict=True):
+        what = f"tool {tool!r}: its run --name {own}" if tool else f"--name {own}"
         # As of a recipe's folder, but in any script.
         if not own or own[0] in ".-" or any(sign in own for sign in '/\\:*?"<>|') or not own.isprintable():
-            raise UsageError(f"--name {own}: expected the name of a folder, without signs such as / and :")
+            raise UsageError(f"{what}: expected the name of a folder, without signs such as / and :")
         if len(own.encode()) > LONGEST_NAME:
             raise UsageError(f"--name {own[:40]}...: is longer than {LONGEST_NAME} bytes")
     if twice := next((own for place, own in enumerate(names) if own in names[:place]), None):

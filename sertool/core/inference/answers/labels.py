@@ -13,7 +13,7 @@ from sertool.core.formatting import cut
 from sertool.core.prepare.findings import Findings
 
 _BETWEEN = re.compile(r"\s*[|,;]\s*")  # labels of one utterance
-_LONGEST = 40  # characters of a cell in a message
+LONGEST = 40  # characters of a cell in a message
 
 
 def class_finder(classes: Sequence[str]) -> Callable[[str], str | None]:
@@ -59,7 +59,7 @@ def read_decisions(
                 made[place, found] = 1
             elif own:
                 near = did_you_mean(str(own), list(classes))
-                example = f"{cut(str(own), _LONGEST)!r}{near}"
+                example = f"{cut(str(own), LONGEST)!r}{near}"
                 findings.add(f"the label is none of {', '.join(classes)}", numbers[place], example)
             else:
                 findings.add("label is empty", numbers[place])

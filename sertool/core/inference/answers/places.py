@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.names import normal
 from sertool.core.errors import DataError, did_you_mean
-from sertool.core.formatting import first_few, plural
+from sertool.core.formatting import cut, first_few, plural
 from sertool.core.inference.answers.columns import SET, SPLIT, id_column, named
+from sertool.core.inference.answers.labels import LONGEST
 from sertool.core.inference.answers.table import AnswerTable
 from sertool.core.inference.subject import ALL, Subject
 from sertool.core.prepare.split_names import read_splits
@@ -133,8 +134,9 @@ class _Places:
         if self.unknown:
             first = self.unknown[0][1].get(self.ids, "")
             near = did_you_mean(first, self._near(first))
+            verb = "has" if len(self.unknown) == 1 else "have"
             raise DataError(
-                f"{path}: {len(self.unknown):,} of {plural(rows, 'row')} have the id of no utterance of {name}: "
+                f"{path}: {len(self.unknown):,} of {plural(rows, 'row')} {verb} the id of no utterance of {name}: "
                 f"{self._shown(self.unknown)}{near}"
             )
         if self.unclear:
@@ -154,7 +156,7 @@ class _Places:
         return ids if len(ids) <= _COMPARED else [one for one in ids if one[:3] == wanted[:3]][:_COMPARED]
 
     def _shown(self, rows: Iterable[Row]) -> str:
-        return first_few((f"{row.get(self.ids, '')!r} (row {number})" for number, row in rows), SHOWN)
+        return first_few((f"{cut(row.get(self.ids, ''), LONGEST)!r} (row {number})" for number, row in rows), SHOWN)
 
 
 def _forms(given: str) -> list[str]:

@@ -295,7 +295,8 @@ def _once(table: AnswerTable, rows: Sequence[Sequence[Row]], values: Values, not
             hint="each utterance needs one row; several tools are columns, TOOL:label",
         )
     if len(values) > len(rows):
-        notes.append(f"{plural(len(values) - len(rows), 'row')} that repeat another one")
+        more = len(values) - len(rows)
+        notes.append(f"{plural(more, 'row')} {'repeats' if more == 1 else 'repeat'} another one")
     kept: Values = values[starts[:-1]]
     return kept
 

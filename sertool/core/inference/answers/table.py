@@ -65,7 +65,8 @@ def read_answer_table(path: Path, columns: Mapping[str, str] | None = None) -> A
         if twice:
             findings.add(f"columns appear twice: {first_few(dict.fromkeys(twice))}")
     if not findings and not rows:
-        raise DataError(f"{path}: holds no rows, expected one for each utterance", hint=_HINT)
+        source = "standard input" if path == STDIN else path
+        raise DataError(f"{source}: holds no rows, expected one for each utterance", hint=_HINT)
     if len(names) > MOST_COLUMNS:
         findings.add(f"{len(names):,} columns, expected at most {MOST_COLUMNS:,}")
     if findings:

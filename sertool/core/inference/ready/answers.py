@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError, SertoolError
+from sertool.core.formatting import first_few
 from sertool.core.inference.ready.facts import ReadyFacts, ReadyModel
 
 TOGETHER, SECONDS = 64, 600.0  # inputs, and seconds of sound, that are in memory at a time
@@ -84,7 +85,7 @@ def refuse_unnamed(facts: ReadyFacts) -> None:
     """
     if facts.unnamed and facts.kind != "scores":
         raise DataError(
-            f"{facts.name}: its classes have no names ({', '.join(facts.names[:3])}, ...)",
+            f"{facts.name}: its classes have no names ({first_few(facts.names, 3)})",
             hint="write a label map that names them, --map FILE, with a section such as `model: {LABEL_0: sad}`; the "
             "model's card may say what they stand for",
         )

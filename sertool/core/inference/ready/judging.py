@@ -77,6 +77,8 @@ def open_judged(
             )
         return open_subject(folder, task=task or _common_scores(facts, folder), split=split)
     if label_map is not None:
+        if not any(label_map.model_class(name) for name in facts.names):
+            refuse_unnamed(facts)
         return open_subject(folder, task=task, split=split, label_map=label_map, answers=facts.names)
     refuse_unnamed(facts)
     subject = open_subject(folder, task=task, split=split)

@@ -30,6 +30,8 @@ def open_ready(name: str, revision: str | None = None, device: str = "cpu", batc
         from sertool.core.inference.ready.onnx_model import OnnxModel
 
         return OnnxModel(Path(name).expanduser(), name, device, batch)
+    if Path(name).expanduser().is_file():
+        raise DataError(f"{name}: is a file of another kind", hint=HINT)
     check_installed(name, "transformers", "huggingface_hub")
     folder, _ = locate(name, revision)
     kind = _kind(name, read_settings(name, folder))

@@ -206,7 +206,7 @@ def test_ids_that_repeat_are_told_apart_by_their_split(tmp_path):
 
 
 def test_equal_rows_count_once_and_unequal_ones_are_refused(tmp_path):
-    assert "1 row that repeat another one" in one(tmp_path, labelled([*LABELS, LABELS[0]], [*IDS, IDS[0]])).notes
+    assert "1 row repeats another one" in one(tmp_path, labelled([*LABELS, LABELS[0]], [*IDS, IDS[0]])).notes
     other = next(name for name in CLASSES if name != LABELS[0])
     told = refused(tmp_path, labelled([*LABELS, other], [*IDS, IDS[0]]))
     assert "1 utterance with two answers that differ: rows 2 and 14" in told
@@ -267,8 +267,9 @@ def test_a_map_keeps_classes_that_labels_alone_never_name(tmp_path):
         (labelled(LABELS[2:], IDS[2:]), "no answer for 2 of 12 judged utterances of TINY (test): test0, test1"),
         (
             labelled([*LABELS, "sad"], [*IDS, "tests3"]),
-            "1 of 13 rows have the id of no utterance of TINY: 'tests3' (row 14), did",
+            "1 of 13 rows has the id of no utterance of TINY: 'tests3' (row 14), did",
         ),
+        (labelled([*LABELS, "sad"], [*IDS, "x" * 300]), f"'{'x' * 39}…' (row 14)"),
         (labelled(ids=[f"x{id_}" for id_ in IDS]), "none of its 12 ids is that of an utterance of TINY"),
         (labelled(["sad", *LABELS[1:]], ["", *IDS[1:]]), "1 row without an id: 2"),
         (
