@@ -195,6 +195,12 @@ def test_several_tools_become_a_run_each():
     assert accuracies == {"other-right": 1.0, "other-sad": labels.count("sad") / len(labels)}
 
 
+def test_a_tool_whose_name_is_no_folder_is_named():
+    ids, labels = truth()
+    written("bad.csv", ["id", "../x:label"], list(zip(ids, labels, strict=True)))
+    assert "column of tool '../x': other-../x as the name of its run: expected" in refused("bad.csv", "other")
+
+
 def test_reading_the_labels_is_logged_each_time():
     imported("sklearn.csv", "logged")
     imported("sklearn.csv", "logged")

@@ -205,7 +205,7 @@ def run_names(name: str, tools: Sequence[str]) -> list[str]:
     """
     names = [f"{name}-{tool}" if tool else name for tool in tools]
     for own, tool in zip(names, tools, strict=True):
-        what = f"tool {tool!r}: its run --name {own}" if tool else f"--name {own}"
+        what = f"column of tool {tool!r}: {own} as the name of its run" if tool else f"--name {own}"
         # As of a recipe's folder, but in any script.
         if not own or own[0] in ".-" or any(sign in own for sign in '/\\:*?"<>|') or not own.isprintable():
             raise UsageError(f"{what}: expected the name of a folder, without signs such as / and :")
