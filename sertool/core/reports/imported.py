@@ -57,4 +57,4 @@ def map_facts(imported: Imported) -> dict[str, str]:
     if imported.map is None:
         return {}
     note = MapNote.from_json({"left_out": [], "absent": [], **imported.map})
-    return {"label map": "; ".join([*note.lines, f"sha256 {note.sha256}"])}
+    return {"label map": "; ".join([*note.lines, f"sha256 {note.sha256[:12]}"])}
