@@ -152,6 +152,7 @@ def test_what_cannot_be_one_matrix_is_one_message_before_any_training(work, argu
     assert contents(work / "ckpt") == before
 
 
+@pytest.mark.slow
 def test_only_joined_corpora_are_balanced(work):
     short = ("--set", "training.balance=corpus", "--runs", "1", "--name", "even")
     done = run("cross", *ALL, *short)

@@ -159,7 +159,7 @@ def test_the_doctor_needs_a_card_and_no_corpus(monkeypatch):
         "error: --device: this torch is built without CUDA",
         "  try: sertool doctor shows what torch sees of this machine",
     ]
-    message = "error: --device compares kernels: it takes no --data, --recipe or --set\n"
+    message = "error: --device compares kernels: it takes no --data, --recipe, --against or --set\n"
     assert refusal("doctor", "--device", "--recipe", "meld", code=2) == message
 
 

@@ -13,6 +13,7 @@ ALIASES = {
     ("predict", "--index"): ("--members", "3", 3),
     ("export", "--index"): ("--members", "3", 3),
     ("bench", "--runs"): ("--members", "3", 3),
+    ("cross", "--runs"): ("--members", "3", 3),
     ("ensemble", "--sets"): ("--split", "valid,test", "valid,test"),
     ("compare", "--sets"): ("--split", "valid", "valid"),
     ("compare", "--set"): ("--split", "valid", "valid"),
@@ -25,6 +26,7 @@ NEEDED = {
     "predict": ["--name", "demo"],
     "export": ["--name", "demo", "--out", "bundle"],
     "compare": ["a", "b"],
+    "cross": ["a", "b", "--recipe", "demo"],
 }
 
 
