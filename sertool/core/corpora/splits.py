@@ -158,7 +158,10 @@ def _folds(corpus: Corpus, indices: Sequence[int], splits: Splits) -> list[Fold]
         if len(set(flat)) < len(flat):
             raise UsageError(f"splits.folds: a {splits.group} is in two folds")
         if set(flat) != set(groups):
-            raise UsageError(f"splits.folds: no fold tests {splits.group} {names_of(sorted(set(groups) - set(flat)))}")
+            raise UsageError(
+                f"splits.folds: no fold tests {splits.group} {names_of(sorted(set(groups) - set(flat)))}",
+                hint=f"--set splits.folds=5 draws five folds by {splits.group}, if the recipe's are of another corpus",
+            )
     elif splits.folds is None:  # the folds that came with the corpus, or the corpora that were joined
         if len(groups) < 3 and splits.group == "corpus":
             raise UsageError(
