@@ -2,45 +2,30 @@ r"""A matrix as a table for a paper, with booktabs rules, as those of a report: 
 
 from sertool.core.cross.contents import NO_INTERVAL, NOT_SHOWN, Cell, Matrix
 from sertool.core.cross.terminal import ALL_OTHERS, ELSEWHERE, headings
-from sertool.core.formatting import file_name, printable
-from sertool.core.reports.latex import WIDE, in_latex
+from sertool.core.formatting import file_name
+from sertool.core.reports.latex import float_of, in_latex, line_of
 from sertool.core.reports.wording import NONE, change, figure, interval, is_share
 
 
 def latex_table(matrix: Matrix) -> str:
     """Return the matrix as a float: each figure with its interval and its drop, the diagonal in bold."""
     names, metric = matrix.names, matrix.metric
-    environment = "table*" if len(names) + 2 > WIDE else "table"
-    head = " & ".join(in_latex(one) for one in ("trained on", *names, ELSEWHERE))
+    head = [in_latex(one) for one in ("trained on", *names, ELSEWHERE)]
     rows = []
     for row in matrix.rows:
         figures = [_figure(cell, matrix) for cell in row.cells]
-        rows.append(_line([in_latex(row.trained_on), *figures, in_latex(figure(row.elsewhere, metric))]))
+        rows.append(line_of([in_latex(row.trained_on), *figures, in_latex(figure(row.elsewhere, metric))]))
         rows += _below(row.cells, matrix)
     if matrix.left_out:
         rows.append(r"\midrule")
         figures = [_figure(cell, matrix) for cell in matrix.left_out]
-        rows.append(_line([ALL_OTHERS, *figures, ""]))
+        rows.append(line_of([ALL_OTHERS, *figures, ""]))
         rows += _below(matrix.left_out, matrix)
     rows.append(r"\midrule")
-    rows.append(_line(["same answer", *(in_latex(figure(one, metric)) for one in matrix.constant), ""]))
-    rows.append(_line(["utterances", *(in_latex(f"{one.utterances:,}") for one in matrix.diagonal), ""]))
-    lines = [
-        *([f"% {printable(matrix.command)}"] if matrix.command else []),
-        rf"\begin{{{environment}}}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{in_latex(_caption(matrix))}.}}",
-        rf"\label{{tab:{file_name(matrix.setting.name)}}}",
-        rf"\begin{{tabular}}{{@{{}}l{'r' * (len(names) + 1)}@{{}}}}",
-        r"\toprule",
-        rf"{head} \\",
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        rf"\end{{{environment}}}",
-    ]
-    return "\n".join(lines) + "\n"
+    rows.append(line_of(["same answer", *(in_latex(figure(one, metric)) for one in matrix.constant), ""]))
+    rows.append(line_of(["utterances", *(in_latex(f"{one.utterances:,}") for one in matrix.diagonal), ""]))
+    label = file_name(matrix.setting.name)
+    return float_of(head, rows, caption=_caption(matrix), label=label, command=matrix.command)
 
 
 def _caption(matrix: Matrix) -> str:
@@ -79,14 +64,10 @@ def _below(cells: tuple[Cell, ...], matrix: Matrix) -> list[str]:
             factor = 100 if is_share(metric) else 1
             ends = f"{factor * own.low:.{digits}f} to {factor * own.high:.{digits}f}"
         falls.append(_small(ends))
-    return [_line(["", *cells_, ""]) for cells_ in (intervals, drops, falls)]
+    return [line_of(["", *cells_, ""]) for cells_ in (intervals, drops, falls)]
 
 
 def _small(text: str) -> str:
     if text == NONE:
         return r"{\scriptsize --}"
     return rf"{{\scriptsize {in_latex(text).replace('{-}', '$-$')}}}"
-
-
-def _line(cells: list[str]) -> str:
-    return " & ".join(cells) + r" \\"

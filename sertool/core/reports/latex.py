@@ -5,7 +5,7 @@ LuaLaTeX; names in other scripts than Latin need one of the latter two, with a f
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sertool.core.formatting import INTERVAL, file_name, printable
 from sertool.core.recipe.schema import ARCHITECTURES
@@ -95,22 +95,34 @@ def units_of(kind: str) -> str:
 
 
 def _float(table: Table, label: str, subject: list[str], notes: list[str], report: Report) -> str:
-    """Write a table as a float."""
-    width = len(table.header)
-    environment = "table*" if width > WIDE else "table"
+    """Write a table of a report as a float."""
     made = f"made on {report.made}"
     caption = f"{': '.join(subject)}. {capitalised('; '.join((*notes, made)))}"
-    rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
-    head = " & ".join(in_latex("95 % interval" if name == INTERVAL else name) for name in table.header)
+    head = [in_latex("95 % interval" if name == INTERVAL else name) for name in table.header]
+    rows = [line_of([_cell(text) for text in row]) for row in table.rows]
+    return float_of(head, rows, caption=caption, label=label, command=report.command)
+
+
+def float_of(head: Sequence[str], rows: Sequence[str], *, caption: str, label: str, command: str) -> str:
+    """Write a table as a float; one with many columns spans both columns of a paper.
+
+    Args:
+        head: names of the columns, as LaTeX.
+        rows: lines of the table, as LaTeX; see :func:`line_of`.
+        caption: text without its full stop.
+        label: name for references, without ``tab:``.
+        command: command that made the table; empty if unknown.
+    """
+    environment = "table*" if len(head) > WIDE else "table"
     lines = [
-        *([f"% {printable(report.command)}"] if report.command else []),
+        *([f"% {printable(command)}"] if command else []),
         rf"\begin{{{environment}}}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{in_latex(caption)}.}}",
         rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{@{{}}l{'r' * (width - 1)}@{{}}}}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 1)}@{{}}}}",
         r"\toprule",
-        rf"{head} \\",
+        line_of(head),
         r"\midrule",
         *rows,
         r"\bottomrule",
@@ -118,6 +130,11 @@ def _float(table: Table, label: str, subject: list[str], notes: list[str], repor
         rf"\end{{{environment}}}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def line_of(cells: Sequence[str]) -> str:
+    """Join cells, as LaTeX, to a line of a table."""
+    return " & ".join(cells) + r" \\"
 
 
 def _cell(text: str) -> str:

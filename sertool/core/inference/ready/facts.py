@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.errors import DataError
-from sertool.core.inference.ready.card import Card
+from sertool.core.features.encoders.source import ModelFiles
+from sertool.core.inference.ready.card import Card, read_card
 
 Kind = Literal["single", "multi", "scores"]
 Modality = Literal["audio", "text"]
@@ -98,3 +99,33 @@ def answers_of(name: str, config: Mapping[str, Any]) -> tuple[Kind, tuple[str, .
     if problem == "regression" or len(names) == 1:
         return "scores", names, (UNIT,) * len(names)
     return ("multi" if problem == "multi_label_classification" else "single"), names, ()
+
+
+def facts_of(
+    files: ModelFiles, modality: Modality, *, sample_rate: int | None = None, longest: float | None = None
+) -> ReadyFacts:
+    """Collect the facts of a transformers model.
+
+    Args:
+        files: the model.
+        modality: ``audio`` or ``text``.
+        sample_rate: Hz; None for a model of texts.
+        longest: seconds or tokens that it takes; None where it takes any length.
+
+    Raises:
+        DataError: the settings name no classes, or one twice.
+    """
+    kind, names, ranges = answers_of(files.name, files.config)
+    return ReadyFacts(
+        name=files.name,
+        revision=files.revision,
+        weights=files.weights,
+        modality=modality,
+        kind=kind,
+        names=names,
+        ranges=ranges,
+        sample_rate=sample_rate,
+        longest=longest,
+        card=read_card(files.folder),
+        layout=f"transformers {files.config['model_type']}",
+    )

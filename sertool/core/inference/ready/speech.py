@@ -16,8 +16,7 @@ from sertool.core.features.encoders.libraries import quiet
 from sertool.core.features.encoders.pieces import Piece, batches
 from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.formatting import first_few
-from sertool.core.inference.ready.card import read_card
-from sertool.core.inference.ready.facts import ReadyFacts, answers_of
+from sertool.core.inference.ready.facts import answers_of, facts_of
 from sertool.core.inference.ready.heads import Pool, head_weights, read_head
 from sertool.core.inference.ready.weights import weight_names
 
@@ -50,24 +49,11 @@ class ConvolutionalModel:
     """
 
     def __init__(self, files: ModelFiles, names: tuple[str, ...], device: str, batch: int | None) -> None:
-        kind, classes, ranges = answers_of(files.name, files.config)
-        self._head = read_head(files, names, len(classes))
+        self._head = read_head(files, names, len(answers_of(files.name, files.config)[1]))
         layers = None if self._head.layers is None else range(len(self._head.layers))
         self._engine = ConvolutionalEncoder(files, layers, device, half=False)
         self._largest, self._most = BATCH_STATES[device.partition(":")[0]], batch
-        self.facts = ReadyFacts(
-            name=files.name,
-            revision=files.revision,
-            weights=files.weights,
-            modality="audio",
-            kind=kind,
-            names=classes,
-            ranges=ranges,
-            sample_rate=_rate(files.name, self._engine.extractor),
-            longest=None,
-            card=read_card(files.folder),
-            layout=f"transformers {files.config['model_type']}",
-        )
+        self.facts = facts_of(files, "audio", sample_rate=_rate(files.name, self._engine.extractor))
 
     def outputs(self, inputs: Sequence[Tensor]) -> NDArray[np.float32]:
         """Compute logits, or scores, (N, C) of N waveforms (samples,)."""
@@ -105,21 +91,8 @@ class WholeModel:
         self._model = load_classifier(files, AutoModelForAudioClassification, device)
         self._extractor = load_extractor(files, self._model.main_input_name)
         self._most = batch or BATCH
-        kind, classes, ranges = answers_of(files.name, files.config)
         rate = _rate(files.name, self._extractor)
-        self.facts = ReadyFacts(
-            name=files.name,
-            revision=files.revision,
-            weights=files.weights,
-            modality="audio",
-            kind=kind,
-            names=classes,
-            ranges=ranges,
-            sample_rate=rate,
-            longest=_longest(files.config, self._extractor, rate),
-            card=read_card(files.folder),
-            layout=f"transformers {files.config['model_type']}",
-        )
+        self.facts = facts_of(files, "audio", sample_rate=rate, longest=_longest(files.config, self._extractor, rate))
 
     def outputs(self, inputs: Sequence[Tensor]) -> NDArray[np.float32]:
         """Compute logits, or scores, (N, C) of N waveforms (samples,)."""

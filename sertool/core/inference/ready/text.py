@@ -11,8 +11,7 @@ from sertool.core.features.encoders.pieces import batches
 from sertool.core.features.encoders.source import ModelFiles
 from sertool.core.features.encoders.text_model import BATCH_TOKENS, PADDED, positions_of
 from sertool.core.features.encoders.tokens import Tokenizer
-from sertool.core.inference.ready.card import read_card
-from sertool.core.inference.ready.facts import ReadyFacts, answers_of
+from sertool.core.inference.ready.facts import facts_of
 from sertool.core.inference.ready.speech import load_classifier
 
 
@@ -39,20 +38,7 @@ class TextModel:
         self._largest = BATCH_TOKENS[device.partition(":")[0]]
         limits = (self._tokenizer.longest, positions_of(self._model))
         longest = min((limit for limit in limits if limit and limit > 0), default=None)
-        kind, classes, ranges = answers_of(files.name, files.config)
-        self.facts = ReadyFacts(
-            name=files.name,
-            revision=files.revision,
-            weights=files.weights,
-            modality="text",
-            kind=kind,
-            names=classes,
-            ranges=ranges,
-            sample_rate=None,
-            longest=longest,
-            card=read_card(files.folder),
-            layout=f"transformers {files.config['model_type']}",
-        )
+        self.facts = facts_of(files, "text", longest=longest)
 
     def outputs(self, inputs: Sequence[str]) -> NDArray[np.float32]:
         """Compute logits, or scores, (N, C) of N texts."""
