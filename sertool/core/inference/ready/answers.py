@@ -1,7 +1,7 @@
 """Answers of ready models for many inputs: part by part, checked, and under the classes of a label map."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ TOGETHER, SECONDS = 64, 600.0  # inputs, and seconds of sound, that are in memor
 Progress = Callable[[int], None]
 
 
+@runtime_checkable  # for the tests that check the arguments of every call
 class AnswerColumns(Protocol):
     """Classes of a model under those of a label map, see :class:`~sertool.core.corpora.class_maps.Columns`."""
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,7 @@ class ReadyFacts:
         return self.name if self.revision is None else f"{self.name} at {self.revision:.12}"
 
 
+@runtime_checkable  # for the tests that check the arguments of every call
 class ReadyModel(Protocol):
     """An open ready model.
 

@@ -37,7 +37,7 @@ class TextModel:
         self._most = 1 if self._model.config.pad_token_id is None else batch
         self._largest = BATCH_TOKENS[device.partition(":")[0]]
         limits = (self._tokenizer.longest, positions_of(self._model))
-        longest = min((limit for limit in limits if limit and limit > 0), default=None)
+        longest = min((float(limit) for limit in limits if limit and limit > 0), default=None)
         self.facts = facts_of(files, "text", longest=longest)
 
     def outputs(self, inputs: Sequence[str]) -> NDArray[np.float32]:
