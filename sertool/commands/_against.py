@@ -19,18 +19,25 @@ def open_against(given: Path, place: "Located") -> "tuple[Other, Path]":
         place: the corpus that is inspected.
 
     Raises:
-        UsageError: it is the corpus itself.
+        UsageError: it is the corpus itself, or a run without training.
         DataError: it is neither a corpus nor a run, or cannot be read.
     """
     from sertool.core.corpora.load import CONVERTED
     from sertool.core.doctor.against import open_other, training_of
     from sertool.core.errors import DataError, UsageError
+    from sertool.core.runs.imported import read_imported
     from sertool.core.runs.trained_on import holds_run, trained_on
 
     for folder in (given, options.DEFAULT_OUTPUT / given):
         if holds_run(folder):
             run = trained_on(folder, place.data_dir)
             return training_of(run.name, run.seen, run.corpus, run.folder, run.note), folder
+        if (imported := read_imported(folder)) is not None:
+            raise UsageError(
+                f"--against {given}: holds predictions of {imported.source}, and does not say what it was trained on",
+                hint="compare with a corpus of its training, such as --against data/MELD, or with the run that "
+                "`sertool train` made",
+            )
     if not given.is_dir():
         raise DataError(
             f"--against {given}: no such folder, and no run of that name in {options.DEFAULT_OUTPUT}",

@@ -21,6 +21,7 @@ from scored_corpora import scored_corpus
 from sertool.core.corpora.corpus_files import read_corpus, write_corpus
 
 OPTIONS = ("--recipe", "tiny.yaml", "--map", "four", "--device", "cpu")
+OTHER_MAP = ("--recipe", "tiny.yaml", "--map", "polarity", "--device", "cpu")
 ALL = ("A", "GERMAN", "C", *OPTIONS, "--leave-one-out")
 
 
@@ -116,10 +117,15 @@ def test_labels_of_test_are_read_in_the_logs(work):
         (["A", *OPTIONS], "a matrix needs two corpora or more, and only A is given"),
         (["A", "data/A", *OPTIONS], "data/A: is given twice"),
         (["A", "more/A", *OPTIONS], "are both named A"),
-        (["A", "GERMAN", "--recipe", "tiny.yaml"], "A and GERMAN have different classes"),
+        (["A", "GERMAN", "--recipe", "tiny.yaml", "--name", "other"], "A and GERMAN have different classes"),
         (["A", "GERMAN", *OPTIONS, "--leave-one-out"], "--leave-one-out: all but one of two corpora"),
         (["A", "C", *OPTIONS, "--set", "training.max_epochs=3"], "holds a run of another recipe"),
-        (["A", "C", "--recipe", "tiny.yaml", "--map", "polarity"], "holds a run of another recipe: dataset.map four"),
+        (["A", "C", *OTHER_MAP], "holds a run of another recipe: dataset.map four"),
+        (["A", "GERMAN", "C", *OTHER_MAP, "--leave-one-out"], "holds a run of another recipe: dataset.map four"),
+        (["A", "C", *OPTIONS, "--set", "dataset.path=A"], "--set dataset.path: a matrix takes each of its corpora"),
+        (["A", "C", *OPTIONS, "--set", "dataset.map=four"], "--set dataset.map and --map both name a label map"),
+        (["A", "C", *OPTIONS, "--output", "ckpt/cross", "--name", "A"], "ckpt/cross/A: holds a run, and a matrix"),
+        (["A", "C", *OPTIONS, "--output", "ckpt/cross/A/on", "--name", "C"], "holds predictions of A on another"),
         (["A", "C", *OPTIONS, "--name", "a/b"], "--name a/b: expected the name of a folder"),
         (["A", "WIDE", *OPTIONS], "A and WIDE: their frames of sound differ: 5 values and 7 values"),
         (["A", "COPY", *OPTIONS], "A trains on "),

@@ -92,7 +92,7 @@ def parse_label_map(content: object, name: str, *, shipped: bool = False) -> Cla
         UsageError: the content is none of a map, or one name stands for two classes.
     """
     if not isinstance(content, dict):
-        raise UsageError(f"{name}: a label map is a table with `classes`, expected one", hint="see docs/cross.md")
+        raise UsageError(f"{name}: expected a table with `classes`, as label maps are", hint="see docs/cross.md")
     try:
         # As JSON, for which pydantic's strict mode allows exactly the types that a file can hold.
         own = _Content.model_validate_json(json.dumps(content))

@@ -71,11 +71,12 @@ def _check(corpus: Corpus, fold: Fold, splits: Splits) -> None:
         if name == "test" and splits.scheme == "holdout":
             continue  # a corpus may have no test split; then there is nothing to protect
         there = ", ".join(f"{split} {number}" for split, number in corpus.counts().items()) or "nothing"
+        hints = {
+            "valid": "splits.scheme=holdout cuts validation from training by group, folds cross-validates",
+            "test": "splits.scheme=folds tests all utterances in cross-validation",
+        }
         raise DataError(
-            f"{corpus.name}: no labelled utterance for {name} (the corpus holds {there})",
-            hint="splits.scheme=holdout cuts validation from training by group, folds cross-validates"
-            if name == "valid"
-            else None,
+            f"{corpus.name}: no labelled utterance for {name} (the corpus holds {there})", hint=hints.get(name)
         )
 
 

@@ -26,6 +26,9 @@ from sertool.core.prepare.join import join_corpora
 from sertool.core.recipe.load import load
 from sertool.core.recipe.schema import Recipe
 from sertool.core.runs.experiment import Experiment, open_experiment
+from sertool.core.runs.imported import refuse_imported
+from sertool.core.runs.plan import check_same_run
+from sertool.core.runs.trained_on import holds_run
 
 TEST = "test"
 _ALONE = ("training.balance=none",)  # a single corpus has nothing to balance
@@ -125,10 +128,12 @@ def plan_crossing(
 
     Raises:
         UsageError: there are too few corpora, or they have other labels, classes, scores or frames than each other, no
-            test utterances, or utterances in common.
+            test utterances, or utterances in common; a folder of the matrix holds another run.
         DataError: one cannot be read.
     """
-    folders = _folders(given, data)
+    folders, folder = _folders(given, data), output / name
+    _check_changes(changes, label_map)
+    _check_place(folder)
     if leave_one_out and len(folders) < 3:
         raise UsageError(
             "--leave-one-out: all but one of two corpora are the other one, which the matrix shows anyway",
@@ -137,14 +142,13 @@ def plan_crossing(
     mapped = [*changes, *([f"dataset.map={json.dumps(label_map)}"] if label_map is not None else [])]
     recipes = _recipes(recipe, mapped, folders, leave_one_out=leave_one_out)
     first = next(iter(recipes.values()))
-    found = {key: _open(recipes[key], folders[key][0], data, key) for key in folders}
+    found = {key: _open(recipes[key], folders[key][0], data, folder / key) for key in folders}
     check_together(list(found.values()))
     check_hashes(list(found.values()))
     taken = {key: Taken(key, folders[key][1], recipes[key], _split(found[key])) for key in folders}
     own_map = load_label_map(first.dataset.map) if first.dataset.map is not None else None
     names = list(taken)
     models = [Model(key, (key,), recipes[key], tuple(other for other in names if other != key)) for key in names]
-    folder = output / name
     if leave_one_out:
         models += [_joined(taken, key, folder, recipe, mapped, own_map, data) for key in names]
     setting = Setting(
@@ -158,6 +162,25 @@ def plan_crossing(
         corpora=tuple(found[key].facts for key in names),
     )
     return Crossing(setting, taken, tuple(models), own_map, folder, data)
+
+
+def _check_changes(changes: Sequence[str], label_map: str | None) -> None:
+    """Refuse changes of a recipe that the arguments of the command decide."""
+    keys = {change.partition("=")[0].strip() for change in changes}
+    if "dataset.path" in keys:
+        raise UsageError(
+            "--set dataset.path: a matrix takes each of its corpora in turn",
+            hint="leave it out; the corpora are named as arguments",
+        )
+    if "dataset.map" in keys and label_map is not None:
+        raise UsageError("--set dataset.map and --map both name a label map", hint="give one of them")
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse the folder of a run, as those of a matrix lie in folders below it."""
+    refuse_imported(folder)
+    if holds_run(folder):
+        raise UsageError(f"{folder}: holds a run, and a matrix needs a folder of its own", hint="choose another --name")
 
 
 def _folders(given: Sequence[str], data: Path) -> dict[str, tuple[str, Path]]:
@@ -195,14 +218,16 @@ def _path(path: str) -> str:
     return f"dataset.path={json.dumps(path)}"  # in quotes, as a name may look like a number
 
 
-def _open(recipe: Recipe, path: str, data: Path, name: str) -> Opened:
+def _open(recipe: Recipe, path: str, data: Path, run: Path) -> Opened:
+    """Read a corpus, and keep what is compared; another recipe or map than that of its run is refused."""
     experiment = open_experiment(recipe, data)
+    check_same_run(experiment, run)  # before joined corpora replace those of the runs that are there
     note, corpus = experiment.map_note, experiment.corpus
     licences = dict.fromkeys(
         str(made["licence"]) for made in (corpus.frontend, corpus.text_frontend) if made and made.get("licence")
     )
     facts = CorpusFacts(
-        name=name,
+        name=run.name,
         folder=path,
         source=corpus.source,
         caveats=corpus.caveats.strip(" ()"),

@@ -262,7 +262,7 @@ def _columns(judge: Judge, subject: Subject, label_map: ClassMap | None) -> list
     if own.kind != other.kind:
         kinds = {"single": "one class", "multi": "several classes", "scores": "scores"}
         raise UsageError(
-            f"{corpus}: its {other.name} is {kinds[other.kind]} per utterance, and {name} predicts {kinds[own.kind]}",
+            f"{corpus} has {kinds[other.kind]} for {other.name} per utterance, and {name} predicts {kinds[own.kind]}",
             hint="--task names another label of the corpus",
         )
     if set(own.classes) != set(other.classes):

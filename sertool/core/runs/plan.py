@@ -108,7 +108,7 @@ def plan_training(
     division = divide_among_processes(experiment, len(members), group_size, precision) if processes else None
     size, workers, threads = division or divide(experiment, len(members), group_size, precision)
     groups = tuple(tuple(range(first, min(first + size, len(members)))) for first in range(0, len(members), size))
-    _check_folder(experiment, folder, source)
+    check_same_run(experiment, folder, source)
     done = frozenset(
         place for place, member in enumerate(members) if is_done(checkpoint.run_folder(folder, member, len(folds)))
     )
@@ -255,8 +255,18 @@ def _input_width(experiment: Experiment) -> int:
     return max(sizes.audio_width, sizes.text_width)
 
 
-def _check_folder(experiment: Experiment, folder: Path, source: str | None) -> None:
-    """Refuse a folder that holds a run with another recipe or other data, and a run that starts from itself."""
+def check_same_run(experiment: Experiment, folder: Path, source: str | None = None) -> None:
+    """Refuse a folder that holds a run with another recipe or other data, and a run that starts from itself.
+
+    Args:
+        experiment: what is to be trained.
+        folder: folder of the run.
+        source: run that it starts from; None without any.
+
+    Raises:
+        UsageError: the folder cannot take the run; the message says what differs.
+        DataError: a file of the run that is there is damaged.
+    """
     if source is not None and folder.resolve() in (
         (folder.parent / source).resolve(),
         Path(source).resolve(),

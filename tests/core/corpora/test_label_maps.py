@@ -163,8 +163,8 @@ def test_a_probability_of_zero_stays_zero():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "own.yaml: a label map is a table with `classes`"),
-        ("- four", "own.yaml: a label map is a table with `classes`"),
+        ("", "own.yaml: expected a table with `classes`"),
+        ("- four", "own.yaml: expected a table with `classes`"),
         ("about: nothing", "own.yaml: classes: is missing"),
         ("classes: {a: [b]}", "classes: expected at least 2 entries"),
         ("classes: {a: [x], b: [x]}", "'x' stands for two classes, 'a' and 'b'"),
@@ -200,7 +200,7 @@ def test_files_that_are_no_maps_are_refused(tmp_path):
     assert "line 1, column" in refused("broken.yaml", b"classes: {a: [")
     assert "larger than 1.0 MB" in refused("huge.yaml", b"#" * (1 << 20) + b"##")
     assert "UTF-8" in refused("bytes.yaml", b"\xff\xfe\x00")
-    assert "a label map is a table" in refused("empty.yaml", b"")
+    assert "expected a table with `classes`" in refused("empty.yaml", b"")
     with pytest.raises(UsageError, match="did you mean 'four'"):
         load_label_map("fuor")
     with pytest.raises(UsageError, match="no such map or file"):

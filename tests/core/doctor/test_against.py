@@ -17,6 +17,7 @@ from sertool.core.corpora.sound_codes import SOUNDS, write_sounds
 from sertool.core.doctor.inspect import inspect
 from sertool.core.files import artifacts
 from sertool.core.recipe.load import resolved
+from sertool.core.runs.imported import PREDICTIONS, PROBABILITIES, Imported, write_imported
 
 SIZES = {"train": 8, "valid": 4, "test": 6}
 FIRST_TEST = 12
@@ -159,6 +160,14 @@ def test_the_training_of_a_run_is_found_through_its_recipe_and_else_by_its_hashe
     write_run(here / "ckpt/old", "", "Y")
     told = run("--data", "data/X", "--against", "old", code=1).output
     assert "does not say which utterances" in " ".join(told.split())
+
+
+def test_a_run_without_training_is_told_as_such(here):
+    write(here / "data/X", named("X", 0))
+    write_imported(here / "ckpt/theirs", Imported(kind=PREDICTIONS, source="theirs.csv", answers=PROBABILITIES))
+    for given in ("theirs", "ckpt/theirs"):
+        told = " ".join(run("--data", "data/X", "--against", given, code=2).output.split())
+        assert f"--against {given}: holds predictions of theirs.csv, and does not say what it was trained on" in told
 
 
 def test_copies_in_two_splits_of_one_corpus_are_an_error(here):

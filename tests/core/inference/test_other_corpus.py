@@ -265,7 +265,7 @@ def test_a_corpus_that_does_not_fit_is_refused(run, other, changes, message):
 def test_several_classes_at_once_are_another_task(run, other):
     corpus = make_corpus(seed=5)
     utterances = tuple(replace(one, labels={"emotion": [0, 1, 1]}) for one in corpus.utterances)
-    with pytest.raises(UsageError, match="several classes per utterance, and A predicts one class"):
+    with pytest.raises(UsageError, match="B has several classes for emotion per utterance, and A predicts one class"):
         judged(run, other(corpus, utterances=utterances))
 
 
