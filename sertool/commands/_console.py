@@ -1,5 +1,6 @@
 """Messages and progress of commands on stderr: lines, bars and counters. Results go to stdout."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +26,11 @@ from sertool.core.formatting import escaped, one_message, readable_size
 if TYPE_CHECKING:
     from sertool.core.fetch.fetch import Step
 
+MANY = 20  # items that are worth a progress bar
 LINES = 10  # of progress, where there is no terminal to draw a bar on
 SECONDS = 1.0  # at least between two lines of a download, so that a quick one does not flood a log
 RATED = 5.0  # seconds after which lines name rate and time left
+NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 BYTES = ("download", "unpack")  # stages of a fetch that are counted in bytes
 UNKNOWN_SIZE = 10**8  # bytes between two lines where the server does not say how much will come
 
@@ -64,13 +67,22 @@ def say(talk: Console, text: str) -> None:
     talk.print(one_message(text), markup=False, highlight=False, soft_wrap=not talk.is_terminal)
 
 
+def table_width() -> int | None:
+    """Return the columns that tables on stdout may take; None in a pipe or a file, where nothing is divided."""
+    return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+
+
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+def counting(what: str, number: int | None = None) -> Iterator[Callable[[int, int], None]]:
     """Show how many items are done; yield the function to call with the number done and the total.
 
     Args:
         what: name of the items, for example ``recordings``.
+        number: number of items, if it is known; of a few, which are soon done, nothing is shown.
     """
+    if number is not None and number < MANY:
+        yield lambda done, total: None
+        return
     talk = console()
     if not talk.is_terminal:
         begun = time.monotonic()

@@ -107,6 +107,13 @@ Channel = Annotated[
     ),
 ]
 
+JudgedCorpus = Annotated[
+    str, option("--corpus", "Corpus to judge on: its name below --data, a folder, or packaged:demo.", "DIR")
+]
+JudgedSplit = Annotated[
+    str | None,
+    option("--split", "Split that is judged. Default: test, or all without one.", "test|valid|train|all"),
+]
 LabelMap = Annotated[
     str | None,
     option(

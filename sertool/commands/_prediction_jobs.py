@@ -1,6 +1,6 @@
 """A prediction job: a short one reads all inputs first, a long one writes results while it works and can be resumed."""
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
     Results = tuple[list[Prediction], list[RefusedClip]]
 
-MANY = 20  # recordings; reading fewer takes too little time for a progress bar
 GROWING = ("--csv", "--jsonl")  # results that grow while a long job works
-
-
-def _uncounted(done: int, total: int) -> None:
-    """Show no progress."""
 
 
 class Form:
@@ -140,7 +135,7 @@ class PredictionJob:
     def _read_first(self) -> "Results":
         """Read all inputs, then predict them."""
         clips = self.inputs.clips
-        with counting(self.form.inputs) if len(clips) >= MANY else nullcontext(_uncounted) as progress:
+        with counting(self.form.inputs, len(clips)) as progress:
             if self.cluster is not None:
                 return self._collected(self._shards(), progress)
             with self.precision.threaded(self.listener.frontends.threads(self.precision.cores)):

@@ -8,12 +8,6 @@ from sertool.commands._options import option
 if TYPE_CHECKING:
     from sertool.core.inference.ready.facts import ReadyFacts, ReadyModel
 
-LabelMapOption = Annotated[
-    str | None,
-    option(
-        "--map", "Label map that brings classes under common names: four, big-six, ... or a YAML file.", "NAME|FILE"
-    ),
-]
 RevisionOption = Annotated[
     str | None, option("--revision", "Branch, tag or commit of a model on the hub. Default: its main branch.", "NAME")
 ]

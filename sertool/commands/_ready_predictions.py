@@ -1,7 +1,6 @@
 """``sertool predict --model``: predictions of a ready model for recordings and texts."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from sertool.core.inference.clips import Inputs, RefusedClip
     from sertool.core.inference.prediction import Prediction
     from sertool.core.inference.ready.predicting import ReadyPredictor
-
-MANY = 20  # recordings; reading fewer takes too little time for a progress bar
 
 
 @dataclass(frozen=True)
@@ -133,8 +130,7 @@ def predict_ready(asked: ReadyModelAsked, inputs: "Inputs", files: Outputs, want
     check_abstaining(wanted.abstain, opened.ranges, "--abstain")
     if wanted.window is not None and opened.facts.modality == "text":
         raise UsageError("--window: this model uses text alone, which cannot be divided")
-    many = len(inputs.clips) >= MANY
-    with counting("inputs") if many else nullcontext() as progress:
+    with counting("inputs", len(inputs.clips)) as progress:
         predictions, bad = opened.predict(
             inputs.clips,
             inputs.refused,

@@ -1,7 +1,5 @@
 """``sertool compare``: test whether one run is better than another, or whether that may be chance."""
 
-import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +7,9 @@ import typer
 
 from sertool.commands import _options as options
 from sertool.commands._completion import run_names
+from sertool.commands._console import table_width
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-
-NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 
 
 def compare(
@@ -61,8 +58,7 @@ def compare(
     files = Outputs({"--csv": csv, "--json": json}, [output / name for name in names])
     metrics = None if metric is None else [part.strip() for part in metric.split(",")]
     comparison = compare_runs(names, output, split, metrics, by)
-    # In a pipe or a file nothing is cut or divided.
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    width = table_width()
     files.write("--csv", csv_text(flip_rows(comparison), raw=raw_csv))
     files.write_json("--json", "comparison", to_json(comparison))
     files.show([*show(comparison, width, flips), *files.written()])

@@ -1,7 +1,5 @@
 """``sertool cross``: train a recipe on each of several corpora, and judge each model on all of them."""
 
-import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sertool.commands import _options as options
-from sertool.commands._console import console, say
+from sertool.commands._console import console, say, table_width
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs, recipe_inputs
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from sertool.core.cross.contents import Matrix
     from sertool.core.cross.plan import Crossing
 
-NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
-
 
 CorporaArgument = Annotated[
     list[str], typer.Argument(metavar="CORPUS", help="Two or more corpora: folders below --data, or paths.")
@@ -46,7 +42,6 @@ CsvOption = Annotated[Path | None, option("--csv", "Write one row per cell to th
 LatexOption = Annotated[
     Path | None, option("--latex", "Write the matrix as a LaTeX table to this file.", "FILE", dir_okay=False)
 ]
-
 HtmlOption = Annotated[
     Path | None, option("--html", "Write the matrix as an HTML page to this file.", "FILE", dir_okay=False)
 ]
@@ -139,8 +134,7 @@ def _finish(matrix: "Matrix", files: Outputs, *, raw_csv: bool) -> None:
 
         files.write("--html", render(matrix))
     files.write_json("--json", "cross", to_json(matrix))
-    # In a pipe or a file nothing is divided.
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    width = table_width()
     files.show([*show(matrix, width), *files.written()])
 
 

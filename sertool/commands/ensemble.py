@@ -1,13 +1,11 @@
 """``sertool ensemble``: average the members of a run and evaluate the result."""
 
-import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from sertool.commands import _options as options
-from sertool.commands._console import console, say
+from sertool.commands._console import console, say, table_width
 from sertool.commands._kernels import say_kernels
 from sertool.commands._options import option
 from sertool.commands._other_corpus import Asked, OtherCorpus, judge_elsewhere
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 
 PROBED = "reading or listening?"
-NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
-
 
 Split = Annotated[
     str | None,
@@ -86,8 +82,7 @@ def ensemble(
     other.refuse(split=split, probe=probe)
     files = Outputs({"--csv": csv, "--json": json}, [output / name])
     asked = Asked(name, output, split, members, data, device, precision, raw_csv)
-    # In a pipe or a file nothing is divided.
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    width = table_width()
     if corpus is not None:
         return judge_elsewhere(other, asked, files, width)
     _evaluate(asked, files, width, probe=probe)

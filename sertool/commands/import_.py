@@ -18,17 +18,10 @@ Predictions = Annotated[
     Path,
     typer.Argument(metavar="PREDICTIONS", help="CSV, TSV or JSON lines, a row for each utterance; - for stdin."),
 ]
-Corpus = Annotated[str, option("--corpus", "Folder of the corpus, under --data or any path, or packaged:demo.", "DIR")]
 Name = Annotated[str, option("--name", "Name of the new run, a folder under --output.", "NAME")]
 Task = Annotated[
     str | None,
     option("--task", "Label that is predicted; scores separated by commas. Default: as the columns say.", "TASK"),
-]
-Split = Annotated[
-    str | None, option("--split", "Split that is judged. Default: test, or all without one.", "test|valid|train|all")
-]
-Map = Annotated[
-    str | None, option("--map", "Label map for the classes of corpus and tool: a name or a YAML file.", "NAME|FILE")
 ]
 Training = Annotated[
     str | None, option("--training", "How the tool was trained, in a sentence; shown beside every figure.", "TEXT")
@@ -42,11 +35,11 @@ Columns = Annotated[
 
 def import_(
     predictions: Predictions,
-    corpus: Corpus,
+    corpus: options.JudgedCorpus,
     name: Name,
     task: Task = None,
-    split: Split = None,
-    label_map: Map = None,
+    split: options.JudgedSplit = None,
+    label_map: options.LabelMap = None,
     training: Training = None,
     licence: Licence = None,
     columns: Columns = None,

@@ -1,7 +1,6 @@
 """``sertool judge``: run a ready emotion model over a corpus, and store its predictions as a run."""
 
 import re
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from sertool.commands import _options as options
 from sertool.commands._console import console, counting, say
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
-from sertool.commands._ready import BatchOption, LabelMapOption, RevisionOption, facts_table, input_files, open_model
+from sertool.commands._ready import BatchOption, RevisionOption, facts_table, input_files, open_model
 from sertool.core.formatting import plural, printable
 
 if TYPE_CHECKING:
@@ -21,13 +20,9 @@ if TYPE_CHECKING:
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Ready model: name on the Hugging Face hub, folder, or ONNX file.")
 ]
-CorpusOption = Annotated[str, option("--corpus", "Corpus to judge on: its folder, or its name below --data.", "DIR")]
 TaskOption = Annotated[
     str | None,
     option("--task", "Label to judge. Default: the emotion, or the scores that model and corpus have.", "NAME"),
-]
-SplitOption = Annotated[
-    str | None, option("--split", "Split to judge: test, valid, train or all. Default: test if there is one.", "SPLIT")
 ]
 NameOption = Annotated[str | None, option("--name", "Run name. Default: made of model and corpus.", "NAME")]
 RecordingsOption = Annotated[
@@ -35,15 +30,13 @@ RecordingsOption = Annotated[
     option("--recordings", "Folder of the recordings. Default: where the corpus says.", "DIR", file_okay=False),
 ]
 
-MANY = 20  # utterances; fewer take too little time for a progress bar
-
 
 def judge(
     model: ModelArgument,
-    corpus: CorpusOption,
-    label_map: LabelMapOption = None,
+    corpus: options.JudgedCorpus,
+    label_map: options.LabelMap = None,
     task: TaskOption = None,
-    split: SplitOption = None,
+    split: options.JudgedSplit = None,
     name: NameOption = None,
     recordings: RecordingsOption = None,
     data: options.Data = options.DEFAULT_DATA,
@@ -73,8 +66,7 @@ def judge(
     talk = console()
     opened = open_model(model, revision, device, batch_size)
     subject = open_judged(opened.facts, place, task=task, split=split, label_map=named)
-    many = len(subject.rows) >= MANY
-    with counting("utterances") if many else nullcontext() as progress:
+    with counting("utterances", len(subject.rows)) as progress:
         made = judge_ready(opened, subject, folder, label_map=named, recordings=recordings, progress=progress)
     for line in _warnings(made):
         say(talk, line)

@@ -13,7 +13,7 @@ from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 from sertool.commands._prediction_jobs import Form, PredictionJob
 from sertool.commands._predictions import left_out
-from sertool.commands._ready import LabelMapOption, RevisionOption
+from sertool.commands._ready import RevisionOption
 from sertool.commands._ready_predictions import ReadyModelAsked, Wanted, asked_model, predict_ready
 from sertool.commands._timelines import Cuts, Places, cut_inputs, places_of
 from sertool.core.formatting import printable
@@ -78,7 +78,7 @@ def predict(
     name: NameOption = None,
     audio: AudioArgument = None,
     model: ModelOption = None,
-    label_map: LabelMapOption = None,
+    label_map: options.LabelMap = None,
     revision: RevisionOption = None,
     text: TextOption = None,
     table: TableOption = None,

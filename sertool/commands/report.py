@@ -10,7 +10,7 @@ from urllib.parse import quote
 from rich.text import Text
 
 from sertool.commands import _options as options
-from sertool.commands._console import console, say
+from sertool.commands._console import NARROWEST, console, say
 from sertool.commands._options import option
 from sertool.commands._outputs import Outputs
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sertool.core.errors import UsageError
     from sertool.core.reports.contents import Report
 
-NARROWEST = 80  # columns; on a narrower terminal, tables would lose their figures
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}  # besides the word, never alone
 SEVERITY = re.compile(rf"({'|'.join(COLOURS)}): ")
 

@@ -166,7 +166,7 @@ def test_a_dimensional_model_is_judged_in_the_ranges_of_the_corpus(there):
     assert own.logits[0, 0, 0] == pytest.approx(1 + 4 * valence, abs=1e-4)
     assert run("report", "--name", "dimensions").exit_code == 0
     message = refusal("judge", str(there / "bert"), "--corpus", str(there / "corpus"), "--task", "valence", code=2)
-    assert "its valence is scores" in message
+    assert "has scores for valence" in message
 
 
 def test_several_labels_at_a_time_become_one_decision(there):

@@ -42,6 +42,12 @@ def test_the_joined_corpus_and_its_parts_are_told(two):
     assert read_corpus(Path("data/AB")).joined == ("A", "B")
 
 
+def test_a_joined_corpus_does_not_lie_in_one_that_is_read(two):
+    told = message("--join", "data/A", "data/B", "--out", "data/A/both")
+    assert "data/A/both: lies in data/A, which is read" in told
+    assert not [path for path in Path("data/A/both").rglob("*") if path.suffix == ".json" and "corpus" in path.name]
+
+
 def test_a_dry_run_writes_nothing(two):
     result = run("data/A", "data/B", "--join", "--dry-run", "--map", "polarity", "--json", "r.json")
     assert result.exit_code == 0, result.output

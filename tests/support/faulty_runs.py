@@ -94,10 +94,11 @@ def made_by(kind: str):
         return make_origin(imported=Imported("model", "theirs", trained_on=("IEMOCAP",), seen=("IEMOCAP",)))
     if kind == "seen-in-test":
         return make_origin(started_from="earlier", seen_in_test=12)
-    if kind in ("training-unknown", "training-stated", "no-probabilities"):
+    if kind in ("training-unknown", "training-stated", "no-probabilities", "no-test-split"):
         training = "an SVM on the train split" if kind == "training-stated" else None
         answers = "labels" if kind == "no-probabilities" else "probabilities"
-        return make_origin(imported=Imported("predictions", "theirs.csv", answers, training=training))
+        split = "all" if kind == "no-test-split" else "test"
+        return make_origin(imported=Imported("predictions", "theirs.csv", answers, split, training=training))
     return make_origin(doctor=[["no-text", "warning", "3 utterances without words"], [kind, "error", "as told"]])
 
 

@@ -20,6 +20,8 @@ from sertool.core.corpora.score_tasks import ranges_in
 from sertool.core.errors import UsageError, did_you_mean
 from sertool.core.formatting import first_few, names_of, plural
 
+# Hint where a corpus has other classes than a model or another corpus.
+MAP_HINT = "--map four (or big-six, ekman-seven, polarity, quadrants, FILE) names what both have in common"
 MIDDLE = "in the middle of a score"  # utterances that are neither low nor high
 NO_SCORE = "without one of the scores"
 _NEAR = 0.75  # similarity from which a name that nobody has is taken for a misspelt one

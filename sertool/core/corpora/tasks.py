@@ -64,6 +64,11 @@ class Task:
         return "multi" if self.rule in ("present", ANY) else "single"
 
     @property
+    def per_utterance(self) -> str:
+        """Words for what an utterance has: ``one class``, ``several classes`` or ``scores``."""
+        return {"single": "one class", "multi": "several classes", "scores": "scores"}[self.kind]
+
+    @property
     def is_soft(self) -> bool:
         """True if the model learns the shares of the raters rather than one class."""
         return self.rule == VOTES

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any
 
+from sertool.core.corpora.class_maps import MAP_HINT
 from sertool.core.corpora.fingerprints import content_hashes
 from sertool.core.corpora.tasks import Task
 from sertool.core.cross.contents import CorpusFacts
@@ -85,7 +86,7 @@ def check_together(corpora: Sequence[Opened]) -> None:
 
 def _check_tasks(own: Opened, other: Opened) -> None:
     names, tasks = (own.facts.name, other.facts.name), (own.task, other.task)
-    kinds = [{"single": "one class", "multi": "several classes", "scores": "scores"}[task.kind] for task in tasks]
+    kinds = [task.per_utterance for task in tasks]
     if kinds[0] != kinds[1]:
         raise UsageError(
             f"{names[0]} has {kinds[0]} for {tasks[0].name} per utterance, and {names[1]} has {kinds[1]}",
@@ -111,7 +112,7 @@ def _check_tasks(own: Opened, other: Opened) -> None:
     elif set(classes[0]) != set(classes[1]):
         raise UsageError(
             f"{names[0]} and {names[1]} have different classes: {names_of(classes[0])} and {names_of(classes[1])}",
-            hint="--map four (or big-six, ekman-seven, polarity, quadrants, FILE) names what they have in common",
+            hint=MAP_HINT,
         )
 
 

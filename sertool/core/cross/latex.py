@@ -1,10 +1,10 @@
 r"""A matrix as a table for a paper, with booktabs rules, as those of a report: see ``reports/latex.py``."""
 
-from sertool.core.cross.contents import NO_INTERVAL, NOT_SHOWN, Cell, Matrix
-from sertool.core.cross.terminal import ALL_OTHERS, ELSEWHERE, headings
+from sertool.core.cross.contents import Cell, Matrix
+from sertool.core.cross.terminal import ALL_OTHERS, ELSEWHERE, drop_interval, drop_value, headings
 from sertool.core.formatting import file_name
 from sertool.core.reports.latex import float_of, in_latex, line_of
-from sertool.core.reports.wording import NONE, change, figure, interval, is_share
+from sertool.core.reports.wording import NONE, figure, interval, is_share
 
 
 def latex_table(matrix: Matrix) -> str:
@@ -49,22 +49,9 @@ def _below(cells: tuple[Cell, ...], matrix: Matrix) -> list[str]:
     """Return the lines below the figures: intervals, and drops with theirs."""
     metric = matrix.metric
     intervals = [_small(interval(cell.figure, metric).replace(" - ", "–")) for cell in cells]
-    drops, falls = [], []
-    for cell in cells:
-        if cell.drop is None:
-            drops.append("")
-            falls.append("")
-            continue
-        own = cell.drop.difference
-        star = "" if cell.drop.verdict in (NOT_SHOWN, NO_INTERVAL) else "*"
-        drops.append(_small(change(own.value, metric, 1) + star))
-        ends = NONE
-        if own.low is not None and own.high is not None:
-            digits = 1 if is_share(metric) else 3
-            factor = 100 if is_share(metric) else 1
-            ends = f"{factor * own.low:.{digits}f} to {factor * own.high:.{digits}f}"
-        falls.append(_small(ends))
-    return [line_of(["", *cells_, ""]) for cells_ in (intervals, drops, falls)]
+    drops = ["" if cell.drop is None else _small(drop_value(cell, metric)) for cell in cells]
+    falls = ["" if cell.drop is None else _small(drop_interval(cell, metric)) for cell in cells]
+    return [line_of(["", *written, ""]) for written in (intervals, drops, falls)]
 
 
 def _small(text: str) -> str:

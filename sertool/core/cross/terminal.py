@@ -120,6 +120,9 @@ def legend(matrix: Matrix) -> list[str]:
         "the judged speakers, or the unit that is named",
         "same answer: always the same class or score, for the judged corpus",
     ]
+    cells = [cell for row in matrix.rows for cell in row.cells] + list(matrix.left_out)
+    if any(cell.figure.low is None for cell in cells):
+        told.append(f"{NONE}: no interval, for fewer than five speakers or a figure that does not vary over them")
     if matrix.left_out:
         told.append(f"{ALL_OTHERS}: trained on all corpora but that of the column")
     tests = plural(matrix.tests, "cell")

@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from sertool.core.compute.device import Precision
-from sertool.core.corpora.class_maps import ClassMap
+from sertool.core.corpora.class_maps import MAP_HINT, ClassMap
 from sertool.core.corpora.corpus import Corpus
 from sertool.core.corpora.fingerprints import content_hashes
 from sertool.core.errors import DataError, UsageError
@@ -42,7 +42,6 @@ from sertool.core.training.batches import fit_corpora, fit_speakers
 
 ON = "on"  # folder below that of the run
 READER = "sertool ensemble"
-_EXAMPLE = "--map four (or big-six, ekman-seven, polarity, quadrants, FILE) names what both have in common"
 
 
 @dataclass(frozen=True)
@@ -260,9 +259,9 @@ def _columns(judge: Judge, subject: Subject, label_map: ClassMap | None) -> list
         label_map.model_columns(own.classes, other.classes)
         return []
     if own.kind != other.kind:
-        kinds = {"single": "one class", "multi": "several classes", "scores": "scores"}
         raise UsageError(
-            f"{corpus} has {kinds[other.kind]} for {other.name} per utterance, and {name} predicts {kinds[own.kind]}",
+            f"{corpus} has {other.per_utterance} for {other.name} per utterance, and {name} predicts "
+            f"{own.per_utterance}",
             hint="--task names another label of the corpus",
         )
     if set(own.classes) != set(other.classes):
@@ -270,7 +269,7 @@ def _columns(judge: Judge, subject: Subject, label_map: ClassMap | None) -> list
         raise UsageError(
             f"{corpus}: its {other.name} has the {what} {names_of(other.classes)}, and {name} predicts "
             f"{names_of(own.classes)}",
-            hint=_EXAMPLE if own.kind == "single" else "--task names another label of the corpus",
+            hint=MAP_HINT if own.kind == "single" else "--task names another label of the corpus",
         )
     places = [own.classes.index(one) for one in other.classes]
     for one, place, (low, high) in zip(other.classes, places, other.ranges, strict=False):

@@ -40,10 +40,14 @@ def join_corpora(
         replace_old: replace another corpus in ``output``.
 
     Raises:
-        UsageError: the corpora do not go together, or ``output`` holds another corpus that may not be replaced.
+        UsageError: the corpora do not go together, or ``output`` lies in one of them or holds another corpus that may
+            not be replaced.
         DataError: one cannot be read.
         SertoolError: a file cannot be written.
     """
+    for folder in folders:
+        if folder.resolve() in (output.resolve(), *output.resolve().parents):
+            raise UsageError(f"{output}: lies in {folder}, which is read", hint="give the joined corpus another folder")
     joined = join_parts(read_parts(folders, label_map, task), output.resolve().name, label_map)
     write_corpus(joined.corpus, output, staging=staging, replace=replace_old)
     shutil.rmtree(output / FEATURES, ignore_errors=True)  # of a corpus that was replaced

@@ -52,6 +52,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "weak-slice": ("warning", "a slice is significantly, and by 5 points or 5 % of the range, worse than the rest"),
     **SCORE_NOTES,
     "training-stated": ("note", "predictions from elsewhere, whose training somebody stated"),
+    "no-test-split": ("note", "predictions from elsewhere were judged on other utterances than those of a test split"),
     "no-probabilities": ("note", "labels were imported without probabilities, so calibration is not known"),
     "few-members": ("note", "fewer members have finished than --members or --seeds, or else the recipe, asked for"),
     "one-member": ("note", "there is only one member: the variation between seeds is unknown"),

@@ -19,6 +19,8 @@ def imported_findings(imported: Imported) -> Iterator[tuple[str, str]]:
         yield "training-unknown", UNKNOWN_TRAINING
     elif not imported.seen:  # which is a finding of its own
         yield "training-stated", imported.stated
+    if imported.no_test_split:
+        yield "no-test-split", imported.no_test_split
     if imported.answers == LABELS:
         yield "no-probabilities", f"{NO_PROBABILITIES}, so calibration and confidence are not known"
 

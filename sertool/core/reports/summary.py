@@ -75,7 +75,8 @@ def _score(run: RunReport, task: TaskReport | None) -> str:
     )
     baseline = f"; {test.baseline.name} reaches {constant}"
     nothing = "" if any(name in known for name in published) else "; no figure is published for comparison"
-    return f"On {plural(test.utterances, 'test utterance')} it reaches {reached}{means}{stamp}{baseline}{nothing}."
+    judged = "utterance" if run.imported is not None and run.imported.no_test_split else "test utterance"
+    return f"On {plural(test.utterances, judged)} it reaches {reached}{means}{stamp}{baseline}{nothing}."
 
 
 def _reached(name: str, own: Estimate, published: float | None, kind: str) -> str:

@@ -71,6 +71,18 @@ class Imported:
         return f"{_WORDS[self.kind]}, training as stated: {self.training}"
 
     @property
+    def no_test_split(self) -> str:
+        """Sentence where the judged utterances are no split for judging; empty where they are one.
+
+        >>> Imported("predictions", "theirs.csv", split="all").no_test_split
+        'all utterances with a label were judged, not a test split'
+        """
+        if self.split in ("test", "valid"):
+            return ""
+        judged = "all utterances with a label were" if self.split == "all" else f"the {self.split} split was"
+        return f"{judged} judged, not a test split"
+
+    @property
     def has_probabilities(self) -> bool:
         """True if the answers say how sure they are; labels alone do not, and scores have no probabilities."""
         return self.answers == PROBABILITIES

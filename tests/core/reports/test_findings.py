@@ -18,6 +18,7 @@ TEXTS = {
     "training-unknown": "how it was trained is not known: the judged utterances, or their speakers, may have been "
     "in its training",
     "training-stated": "imported, training as stated: an SVM on the train split",
+    "no-test-split": "all utterances with a label were judged, not a test split",
     "nan-logits": "1 of 3 members have no finite logits and are left out: run-2",
     "few-members": "only 2 of 3 members have finished",
     "one-member": "only one member: the variation between seeds is unknown",
@@ -48,6 +49,7 @@ def test_what_is_wrong_is_named_by_its_kind(tmp_path, kind):
     beside = {
         "one-member": {"few-members", "weak-slice"},
         "no-probabilities": {"training-unknown"},
+        "no-test-split": {"training-unknown"},
         "no-better-than-majority": {"miscalibrated"},
         "never-predicted": {"weak-slice", "miscalibrated"},
         "weak-slice": {"miscalibrated"},

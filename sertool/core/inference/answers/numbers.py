@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertool.core.formatting import cut
+from sertool.core.inference.answers.labels import LONGEST
 from sertool.core.prepare.findings import Findings
 from sertool.core.runs.predictions import LARGEST
 
@@ -16,7 +17,6 @@ FloatArray = NDArray[np.float64]
 ROUNDED, LEAST = 0.005, 0.02
 _EDGE = 1e-4  # by which rounding may carry a probability below 0 or above 1
 _COMMA = re.compile(r"[+-]?\d+,\d+")  # a decimal comma; the fields of the table are divided already
-_LONGEST = 40  # characters of a cell in a message
 
 
 def number_of(cell: str) -> float:
@@ -46,7 +46,7 @@ def read_numbers(
     values = np.array([[number_of(cell) for cell in row] for row in cells], np.float64).reshape(len(cells), -1)
     for place, column in zip(*np.nonzero(~(np.abs(values) < LARGEST)), strict=True):
         cell = cells[place][column]
-        what = f"is not a finite number: {cut(cell, _LONGEST)!r}" if cell else "is empty"
+        what = f"is not a finite number: {cut(cell, LONGEST)!r}" if cell else "is empty"
         findings.add(f"{columns[column]} {what}", numbers[place])
         values[place, column] = 0.0
     return values

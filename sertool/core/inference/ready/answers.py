@@ -1,30 +1,19 @@
 """Answers of ready models for many inputs: part by part, checked, and under the classes of a label map."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sertool.core.corpora.class_maps import Columns
 from sertool.core.errors import DataError, SertoolError
 from sertool.core.formatting import first_few
 from sertool.core.inference.ready.facts import ReadyFacts, ReadyModel
 
 TOGETHER, SECONDS = 64, 600.0  # inputs, and seconds of sound, that are in memory at a time
 Progress = Callable[[int], None]
-
-
-@runtime_checkable  # for the tests that check the arguments of every call
-class AnswerColumns(Protocol):
-    """Classes of a model under those of a label map, see :class:`~sertool.core.corpora.class_maps.Columns`."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The judged classes."""
-
-    def apply(self, logits: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the logits of the judged classes from those of the model."""
 
 
 def outputs_of(model: ReadyModel, inputs: Iterable[Any]) -> Iterator[NDArray[np.float32]]:
@@ -73,7 +62,7 @@ def as_single(facts: ReadyFacts, outputs: NDArray[np.float32]) -> NDArray[np.flo
     return (-np.logaddexp(0, -outputs.astype(np.float64))).astype(np.float32)
 
 
-def mapped(facts: ReadyFacts, outputs: NDArray[np.float32], columns: AnswerColumns) -> NDArray[np.float32]:
+def mapped(facts: ReadyFacts, outputs: NDArray[np.float32], columns: Columns) -> NDArray[np.float32]:
     """Return the logits (N, C') of the classes of a label map."""
     return columns.apply(as_single(facts, outputs))
 

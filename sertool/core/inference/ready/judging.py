@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertool.core.corpora.class_maps import ClassMap, compared
+from sertool.core.corpora.class_maps import MAP_HINT, ClassMap, compared
 from sertool.core.corpora.load import load_corpus
 from sertool.core.corpora.score_tasks import ranges_in
 from sertool.core.errors import DataError, UsageError
@@ -111,7 +111,7 @@ def _columns(facts: ReadyFacts, subject: Subject) -> list[int]:
     task = subject.task
     if task.kind == "scores":
         raise UsageError(
-            f"{subject.corpus.name}: its {task.name} is scores, and {facts.name} answers classes: "
+            f"{subject.corpus.name} has scores for {task.name}, and {facts.name} answers classes: "
             f"{names_of(facts.names)}",
             hint="--task names a task of classes",
         )
@@ -121,7 +121,7 @@ def _columns(facts: ReadyFacts, subject: Subject) -> list[int]:
         raise UsageError(
             f"{facts.name}: has no class {names_of(lacking)} of {subject.corpus.name}'s {task.name}; it has "
             f"{names_of(facts.names)}",
-            hint="--map four (or big-six, ekman-seven, polarity, FILE) names what both have in common",
+            hint=MAP_HINT,
         )
     return [have[compared(name)] for name in task.classes]
 

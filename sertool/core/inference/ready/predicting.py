@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sertool.core.corpora.class_maps import Columns
 from sertool.core.corpora.tasks import ANY, SCORES, Task
 from sertool.core.errors import DataError
 from sertool.core.features.audio import SHORTEST, read_recording
@@ -16,7 +17,7 @@ from sertool.core.inference.certainty import Certainty, claims, withdrawn
 from sertool.core.inference.clips import Clip, RefusedClip, check_refused
 from sertool.core.inference.passages import windows
 from sertool.core.inference.prediction import Prediction, Range
-from sertool.core.inference.ready.answers import AnswerColumns, mapped, outputs_of
+from sertool.core.inference.ready.answers import mapped, outputs_of
 from sertool.core.inference.ready.facts import ReadyFacts, ReadyModel
 from sertool.core.inference.ready.known import training_of
 from sertool.core.inference.trust import lack_of
@@ -47,7 +48,7 @@ class ReadyPredictor:
 
     calibrated_on = ""
 
-    def __init__(self, model: ReadyModel, columns: AnswerColumns | None = None) -> None:
+    def __init__(self, model: ReadyModel, columns: Columns | None = None) -> None:
         self.model, self._columns = model, columns
         facts = model.facts
         if columns is not None:

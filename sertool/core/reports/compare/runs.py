@@ -153,7 +153,7 @@ def _listed(classes: Sequence[str]) -> str:
 
 def _notes(run: Loaded, choice: str, set_name: str) -> list[str]:
     if run.imported is not None:
-        return list(map_facts(run.imported).values())
+        return [*map_facts(run.imported).values(), *filter(None, [run.imported.no_test_split])]
     notes = [*([choice] if choice else []), *input_notes(run.recipe)]
     if run.left_out:
         notes.append(f"left out because their logits are not finite: {', '.join(run.left_out)}")
