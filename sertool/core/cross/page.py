@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from markupsafe import Markup
-
 from sertool.core.cross.contents import Cell, Matrix
 from sertool.core.cross.terminal import drop_interval, drop_title, drop_value, headings, legend
 from sertool.core.files import page_text
@@ -33,7 +31,7 @@ def render(matrix: Matrix) -> str:
         drop_interval=lambda cell: _typeset(drop_interval(cell, metric)),
         mean=lambda row: _typeset(figure(row.elsewhere, metric)),
         shade=lambda cell: shade(cell, matrix),
-        style=Markup(style),
+        style=style,
         policy=(
             f"default-src 'none'; style-src {policy_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
         ),

@@ -76,12 +76,37 @@ def policy_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+_HEAD = Markup("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>""")
+
+
+def head(title: str, policy: str, style: str) -> Markup:
+    """Write the beginning of a page up to its body; the page asks for no file beside it.
+
+    Args:
+        title: title of the page, a text from outside.
+        policy: content security policy.
+        style: style sheet of our own.
+    """
+    return _HEAD.format(title=visible(title), policy=policy, style=Markup(style))
+
+
 def environment_of(templates: Path) -> Environment:
     """Make the environment of a folder of templates: every value is escaped and made visible.
 
-    A misspelt name in a template is an error.
+    Templates have the function :func:`head`. A misspelt name in a template is an error.
     """
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
@@ -89,3 +114,5 @@ def environment_of(templates: Path) -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if isinstance(value, str) else value,
     )
+    environment.globals["head"] = head
+    return environment

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from sertool.core.files.yaml_file import read_yaml
 from sertool.core.inference.ready.card import Card
 
-KIND = "ready-model-trained-on-corpus"  # of the finding
 _FILE = Path(__file__).resolve().parent / "known_models.yaml"
 
 

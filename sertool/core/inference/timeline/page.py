@@ -97,7 +97,7 @@ def render(timeline: Timeline, waves: Mapping[int | None, Waveform], model: str,
         .render(
             own=_page(timeline, model, audio, seconds),
             data=as_json(_data(timeline, waves, seconds)),
-            style=Markup(style),
+            style=style,
             script=Markup(script),
             policy=policy,
         )

@@ -44,7 +44,7 @@ def render(report: Report) -> str:
         places={view.own.name: view.place for view in runs},
         pool=pool.data(),  # after ``run_views``, which fills it
         page_size=PAGE,
-        style=Markup(style),
+        style=style,
         script=Markup(script),
         policy=policy,
     )
