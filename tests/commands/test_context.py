@@ -202,6 +202,7 @@ def test_another_context_is_another_run(here):
     assert "context 2 earlier utterances and their speakers -> none" in said
 
 
+@pytest.mark.slow
 def test_bench_measures_a_recipe_with_context(here):
     arguments = ["--members", "2", "--rounds", "1", "--seconds", "0.1"]
     assert "without the recipe's context" in sertool_says("bench", "--recipe", "ckpt/talk/recipe.yaml", *arguments)
