@@ -28,7 +28,7 @@ def killed_late(folder, table, *arguments):
     """Prepare a corpus and leave the folder as a kill between the last file and the result does."""
     out = folder / "out"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("sertool.commands.prepare._report", stopped)
+        patched.setattr("sertool.commands.prepare.show_prepared", stopped)
         assert run(table, "--out", out, *SETTINGS, *arguments).exit_code == 130
     assert (out / "corpus.json").exists()
     assert (out / CACHE).exists()
